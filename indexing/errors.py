@@ -1,0 +1,92 @@
+"""What `indexing` raises when it cannot do what was asked.
+
+    IndexingError
+    ├── UnknownCollection     no collection of this name
+    ├── CollectionExists      a collection of this name is already there
+    ├── ModelMismatch         another model, or another dimension, than the collection was made with
+    ├── BadInput              something the caller gave cannot be used
+    │   └── BadLine           one line of a file cannot be used; knows the file and the line number
+    ├── FilterError           a metadata filter cannot be understood; knows the position
+    ├── LockedError           another process holds the lock that is needed
+    ├── StorageError          the catalog or a file could not be read or written
+    │   └── DiskFull          ... because no space is left
+    └── CorruptView           a derived file does not match its checksum; it can be rebuilt
+
+Every message is one line that a person can act on: what came, what is allowed, what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadInput",
+    "BadLine",
+    "CollectionExists",
+    "CorruptView",
+    "DiskFull",
+    "FilterError",
+    "IndexingError",
+    "LockedError",
+    "ModelMismatch",
+    "StorageError",
+    "UnknownCollection",
+]
+
+
+class IndexingError(Exception):
+    """Base of everything `indexing` raises on purpose."""
+
+
+class UnknownCollection(IndexingError):
+    """No collection has this name; the message lists the names that exist."""
+
+
+class CollectionExists(IndexingError):
+    """A collection of this name exists already."""
+
+
+class ModelMismatch(IndexingError):
+    """The model, or its dimension, is not the one the collection was made with; the message names both."""
+
+
+class BadInput(IndexingError):
+    """Something the caller gave cannot be used: a missing path, a document without text, a wrong type."""
+
+
+class BadLine(BadInput):
+    """One line of a file cannot be used; the other lines can.
+
+    Attributes: `source` (the file as the person named it), `line` (counted from 1), `reason`.
+    """
+
+    def __init__(self, source: str, line: int, reason: str) -> None:
+        super().__init__(f"{source}, line {line}: {reason}")
+        self.source = source
+        self.line = line
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadLine], tuple[str, int, str]]:
+        return type(self), (self.source, self.line, self.reason)
+
+
+class FilterError(IndexingError):
+    """A metadata filter cannot be understood. `position` is the character where it went wrong, from 0."""
+
+    def __init__(self, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class LockedError(IndexingError):
+    """Another process is writing here; nothing was waited for and nothing was changed."""
+
+
+class StorageError(IndexingError):
+    """The catalog or one of its files could not be read or written."""
+
+
+class DiskFull(StorageError):
+    """No space is left on the disk; what was committed before is kept."""
+
+
+class CorruptView(IndexingError):
+    """A derived file is torn, truncated or altered. It is safe to throw away and rebuild."""
