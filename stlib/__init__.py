@@ -1,0 +1,46 @@
+"""Text to vectors: a drop-in for the documented Sentence Transformers API.
+
+Importing this package loads no torch, no transformers and no numpy. Every public name is resolved on first
+use, so ``import stlib`` costs milliseconds and a program pays only for the parts it calls.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.util.quantization import quantize_embeddings
+    from stlib.util.similarity import SimilarityFunction
+
+__version__ = "0.1.0"
+
+__all__ = ["SentenceTransformer", "SimilarityFunction", "__version__", "quantize_embeddings"]
+
+# Public name -> module that defines it.
+_EXPORTS = {
+    "SentenceTransformer": "stlib.sentence_transformer.model",
+    "SimilarityFunction": "stlib.util.similarity",
+    "quantize_embeddings": "stlib.util.quantization",
+}
+
+# Submodules that scripts reach as attributes (``stlib.util.cos_sim``) after a plain ``import stlib``.
+_SUBMODULES = frozenset(
+    {"base", "errors", "models", "quantization", "runtime", "sentence_transformer", "similarity_functions", "util"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})
