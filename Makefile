@@ -1,0 +1,57 @@
+# make demo   the whole path on the sample corpus, then the search page (DEMO_UI=0 stops after the answers)
+# make test   lint, types and every test
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := .demo
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+# On machines without a GPU the CPU build of torch is enough; TORCH may name another requirement.
+TORCH  ?= torch>=2.4,<2.14
+
+.PHONY: demo test lint types pytest faults bench wheel clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile | sed -n '1,2p'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q --upgrade pip
+
+$(VENV)/.app: pyproject.toml | $(BIN)/python
+	@echo "Installing stlib into $(VENV) (a few minutes the first time) ..."
+	$(PIP) install -q "$(TORCH)" -e ".[app]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing stlib and its tests' needs into $(VENV) (a few minutes the first time) ..."
+	$(PIP) install -q "$(TORCH)" -e ".[all,dev]"
+	@touch $@ $(VENV)/.app
+
+demo: $(VENV)/.app
+	@STLIB_HOME="$(CURDIR)/$(DEMO)" $(BIN)/python -m app.demo --corpus "$(DEMO)/corpus" $(if $(filter 0,$(DEMO_UI)),--no-ui)
+
+test: lint types pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+pytest: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/faults --kills 200
+
+bench: $(VENV)/.dev
+	@for f in tests/benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist build
