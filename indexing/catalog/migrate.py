@@ -1,0 +1,50 @@
+"""Bringing a database to the schema of this release. Alembic is imported only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from indexing.catalog.database import mapped_errors, writing
+from indexing.errors import StorageError
+
+__all__ = ["HEAD", "ensure_schema", "schema_revision"]
+
+# The newest file in migrations/versions; a test compares the two.
+HEAD = "0001"
+
+
+def schema_revision(engine: Engine) -> str | None:
+    """The revision the database is at; None for an empty database."""
+    with mapped_errors(engine), engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def ensure_schema(engine: Engine) -> None:
+    """Creates or upgrades the tables, in one transaction.
+
+    Raises:
+        StorageError: the database was written by a newer release.
+    """
+    revision = schema_revision(engine)
+    if revision == HEAD:
+        return
+    if revision is not None and revision > HEAD:
+        raise StorageError(
+            f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}): upgrade stlib"
+        )
+    with writing(engine) as connection:
+        _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
