@@ -1,0 +1,121 @@
+"""Memory-mapped arrays with a checksum per block."""
+
+import os
+
+import numpy as np
+import pytest
+
+from indexing import blockfile
+from indexing.blockfile import BlockFile, write_block_file
+from indexing.errors import CorruptView
+
+BLOCK = 4096
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(blockfile, "BLOCK_BYTES", BLOCK)
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "keys": np.arange(1000, dtype=np.int64) * 3,
+        "codes": rng.integers(-128, 128, (1000, 33), dtype=np.int8),
+        "scores": rng.normal(size=1000).astype(np.float32),
+        "none": np.empty((0, 7), dtype=np.uint8),
+    }
+
+
+@pytest.fixture
+def path(tmp_path, arrays):
+    write_block_file(tmp_path / "rows.bin", arrays)
+    return tmp_path / "rows.bin"
+
+
+def test_arrays_come_back_equal(path, arrays):
+    file = BlockFile(path)
+    file.check_all()
+    for name, array in arrays.items():
+        assert file[name].dtype == array.dtype and file[name].shape == array.shape
+        np.testing.assert_array_equal(np.asarray(file[name]), array)
+
+
+def test_rows_slices_masks_and_single_rows(path, arrays):
+    codes = arrays["codes"]
+    rows = np.array([999, 0, 500, 500])
+    mask = np.arange(1000) % 7 == 0
+    for key in (slice(10, 20), slice(None), slice(5, 5), slice(0, 900, 3), rows, mask, 3, -1):
+        np.testing.assert_array_equal(BlockFile(path)["codes"][key], codes[key])
+    assert BlockFile(path)["codes"][rows[:0]].shape == (0, 33)
+
+
+def test_only_touched_blocks_are_checked(path, arrays):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    start = len(data) - arrays["scores"].nbytes
+    data[start] ^= 1  # first value of `scores`
+    path.write_bytes(data)
+    file = BlockFile(path)
+    np.testing.assert_array_equal(file["codes"][:800], arrays["codes"][:800])
+    with pytest.raises(CorruptView, match="block"):
+        file["scores"][:]
+
+
+def test_every_flipped_bit_is_found(path):
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 97):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << (position % 8)
+        path.write_bytes(damaged)
+        try:
+            file = BlockFile(path)
+            file.check_all()
+        except CorruptView:
+            continue
+        header_end = len(whole) - file._data_bytes
+        assert position < header_end and whole[position] == 0, "only the padding behind the header is free"
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 100, 4096, -1, -5000])
+def test_every_truncation_is_found(path, size):
+    os.truncate(path, size if size >= 0 else path.stat().st_size + size)
+    with pytest.raises(CorruptView):
+        BlockFile(path)
+
+
+def test_zeroed_grown_and_missing_files_are_corrupt(path):
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(CorruptView, match="were written"):
+        BlockFile(path)
+    path.write_bytes(bytes(size))
+    with pytest.raises(CorruptView, match="not a block file"):
+        BlockFile(path)
+    path.unlink()
+    with pytest.raises(CorruptView, match="missing"):
+        BlockFile(path)
+
+
+def test_truncation_after_opening_is_found_before_the_pages_are_touched(path):
+    file = BlockFile(path)
+    os.truncate(path, 4096)
+    with pytest.raises(CorruptView, match="truncated while in use"):
+        file["codes"][:]
+
+
+def test_unknown_array(path):
+    with pytest.raises(CorruptView, match="no array 'nothing'"):
+        BlockFile(path)["nothing"]
+
+
+def test_a_file_without_rows(tmp_path):
+    write_block_file(tmp_path / "e.bin", {"keys": np.empty(0, np.int64), "codes": np.empty((0, 8), np.int8)})
+    file = BlockFile(tmp_path / "e.bin")
+    assert np.asarray(file["codes"]).shape == (0, 8) and len(file["keys"]) == 0
+
+
+def test_read_only(path):
+    with pytest.raises(ValueError, match="read-only"):
+        BlockFile(path)["codes"][:5][0, 0] = 1
