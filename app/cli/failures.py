@@ -1,0 +1,68 @@
+"""Failures become one line on stderr and an exit code, here and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+__all__ = ["INTERRUPTED", "Interrupted", "report_failure"]
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+class Interrupted(Exception):
+    """Ctrl-C came; the message says what was kept and how to go on."""
+
+
+def report_failure(failure: BaseException) -> int:
+    """Say what went wrong and return the exit code. A failure that nobody expected is raised again."""
+    if isinstance(failure, click.exceptions.Exit):
+        return failure.exit_code
+    if isinstance(failure, click.UsageError):
+        return _say(_usage_message(failure), USAGE)
+    if isinstance(failure, click.ClickException):
+        return _say(failure.format_message(), FAILED)
+    if isinstance(failure, Interrupted):
+        return _say(str(failure), INTERRUPTED)
+    if isinstance(failure, (KeyboardInterrupt, click.Abort)):
+        return _say("stopped", INTERRUPTED)
+    if isinstance(failure, BrokenPipeError):
+        return _reader_went_away()
+    if isinstance(failure, OSError):
+        return _say(_os_message(failure), FAILED)
+
+    from indexing.errors import IndexingError
+
+    if isinstance(failure, IndexingError):
+        return _say(str(failure), FAILED)
+    raise failure
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"stlib: {message}", err=True)
+    return code
+
+
+def _usage_message(failure: click.UsageError) -> str:
+    message = failure.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    command = failure.ctx.command_path if failure.ctx is not None else "stlib"
+    return f"{message} (see `{command} --help`)"
+
+
+def _os_message(failure: OSError) -> str:
+    where = f"{failure.filename}: " if failure.filename else ""
+    if failure.errno == errno.ENOSPC:
+        return f"{where}the disk is full; what was committed is kept: free some space and run the same command again"
+    return f"{where}{failure.strerror or failure}"
+
+
+def _reader_went_away() -> int:
+    """`stlib … | head` closed our output: end quietly, and keep Python from complaining while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED

@@ -1,0 +1,44 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.settings import Location
+
+__all__ = ["MODES", "json_option", "location_options", "mode_option"]
+
+MODES = ("hybrid", "semantic", "keyword")
+
+
+def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --home and --db; the command gets them as one `location`."""
+
+    @click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of collections. Default: $STLIB_HOME, else the platform's data folder.",
+    )
+    @click.option("--db", metavar="URL", help="Database of the catalog, such as sqlite:///notes.db. Default: $STLIB_DB.")
+    @functools.wraps(function)
+    def with_location(*args: Any, home: Path | None, db: str | None, **kwargs: Any) -> Any:
+        default = Location.from_environment()
+        return function(*args, location=Location(home or default.home, db or default.db), **kwargs)
+
+    return with_location
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="hybrid",
+    show_default=True,
+    help="By meaning and words, by meaning alone, or by words alone.",
+)

@@ -1,0 +1,178 @@
+"""Text for terminals: sizes, durations, highlights, wrapping, tables.
+
+Colour is click's business: it strips styles when the output is not a terminal; NO_COLOR is honoured here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+__all__ = [
+    "caret",
+    "echo",
+    "echo_json",
+    "format_bytes",
+    "format_duration",
+    "highlight",
+    "style",
+    "table",
+    "terminal_width",
+    "wrap",
+]
+
+_WIDEST = 100  # a longer line is hard to read, however wide the terminal is
+_NARROWEST = 20
+_MARK = "\x1b[1;33m", "\x1b[0m"
+
+
+def terminal_width() -> int:
+    """Columns to write in: the terminal's (COLUMNS wins, 80 when unknown), within what is readable."""
+    return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+
+
+def colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def echo(text: str = "") -> None:
+    click.echo(text, color=colour())
+
+
+def echo_json(value: Any) -> None:
+    echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
+
+
+def style(text: str, **styles: Any) -> str:
+    return click.style(text, **styles)
+
+
+def highlight(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """`text` in pieces, each with whether it lies in one of `spans` (character offsets, in any order)."""
+    pieces: list[tuple[str, bool]] = []
+    done = 0
+    for start, end in sorted(spans):
+        start, end = max(start, done), min(end, len(text))
+        if start >= end:
+            continue
+        if start > done:
+            pieces.append((text[done:start], False))
+        pieces.append((text[start:end], True))
+        done = end
+    if done < len(text):
+        pieces.append((text[done:], False))
+    return pieces
+
+
+def wrap(
+    text: str, *, width: int, indent: str = "", spans: Iterable[tuple[int, int]] = (), lines: int | None = None
+) -> list[str]:
+    """Lines of at most `width` columns, `indent` included, words kept whole, `spans` marked in bold yellow.
+
+    White space of any kind becomes one space. A word longer than a line is broken. After `lines` lines the rest
+    is cut and an ellipsis stands at the end.
+    """
+    room = max(1, width - len(indent))
+    rows: list[list[tuple[str, bool]]] = [[]]
+    used = 0
+    for word in _words(highlight(text, spans)):
+        length = sum(_columns(piece) for piece, _ in word)
+        if used and used + 1 + length > room:
+            rows.append([])
+            used = 0
+        if used:
+            rows[-1].append((" ", False))
+            used += 1
+        for character, marked in ((c, m) for piece, m in word for c in piece):
+            if used + _columns(character) > room:
+                rows.append([])
+                used = 0
+            rows[-1].append((character, marked))
+            used += _columns(character)
+    if lines is not None and len(rows) > lines:
+        rows = rows[:lines]
+        while sum(_columns(piece) for piece, _ in rows[-1]) > room - 2:
+            rows[-1].pop()
+        rows[-1].append((" …", False))
+    return [indent + _marked(row) for row in rows if row]
+
+
+def _words(pieces: Iterable[tuple[str, bool]]) -> Iterable[list[tuple[str, bool]]]:
+    """Words as lists of pieces: a highlight may end inside a word."""
+    word: list[tuple[str, bool]] = []
+    for piece, marked in pieces:
+        for character in piece:
+            if character.isspace():
+                if word:
+                    yield word
+                word = []
+            elif unicodedata.category(character) != "Cc":  # a document must not steer the terminal
+                word.append((character, marked))
+    if word:
+        yield word
+
+
+def _marked(row: list[tuple[str, bool]]) -> str:
+    text, on = "", False
+    for piece, marked in row:
+        if marked != on:
+            text += _MARK[0] if marked else _MARK[1]
+            on = marked
+        text += piece
+    return text + (_MARK[1] if on else "")
+
+
+def _columns(text: str) -> int:
+    """Terminal columns: East Asian wide characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Aligned columns; those numbered in `right` are aligned to the right. The header is bold."""
+    widths = [max(_columns(row[i]) for row in (header, *rows)) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = []
+        for i, cell in enumerate(row):
+            padding = " " * (widths[i] - _columns(cell))
+            cells.append(padding + cell if i in right else cell + padding)
+        return "  ".join(cells).rstrip()
+
+    return [style(line(header), bold=True), *(line(row) for row in rows)]
+
+
+def caret(text: str, position: int) -> str:
+    """`text` with a caret under the character at `position` (its length: after the end)."""
+    flat = "".join(" " if c.isspace() else c for c in text)
+    return f"  {flat}\n  {' ' * _columns(flat[:position])}^"
+
+
+def format_bytes(count: float) -> str:
+    """`12.3 MiB`: three significant digits at most, binary units."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+def format_duration(seconds: float) -> str:
+    """`0.42 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"

@@ -1,0 +1,236 @@
+"""What the search page says and does, without a word about how it is drawn.
+
+A `SearchRequest` is one state of the page; the address bar holds it, so a copied address shows the same page.
+`search`, `facet_choices` and `make_card` turn a collection's answers into what a card shows. Everything that
+becomes HTML passes through `html.escape` here.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indexing import Collection, Result, SearchResults
+
+__all__ = [
+    "MODES",
+    "RESULT_COUNTS",
+    "Card",
+    "Facet",
+    "SearchRequest",
+    "combined_filter",
+    "facet_choices",
+    "highlighted_html",
+    "make_card",
+    "search",
+    "steps_line",
+]
+
+MODES = {"hybrid": "Hybrid", "semantic": "Meaning", "keyword": "Keywords"}
+RESULT_COUNTS = (5, 10, 20, 50)
+
+_FACET_PREFIX = "f."
+_MOST_FACETS = 4
+_MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
+_CHIP_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """One state of the search page.
+
+    Attributes:
+        q: the question.
+        picks: metadata field -> values that are allowed in it; fields are combined by AND, values by OR.
+        filter: a filter expression as a person wrote it, combined with `picks` by AND.
+    """
+
+    q: str = ""
+    collection: str = ""
+    mode: str = "hybrid"
+    k: int = 10
+    filter: str = ""
+    picks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> SearchRequest:
+        """The state an address describes. What it says wrongly is ignored: an old link should still open."""
+
+        def last(name: str) -> str:
+            return parameters[name][-1] if parameters.get(name) else ""
+
+        mode = last("mode")
+        k = last("k")
+        picks = {
+            name[len(_FACET_PREFIX) :]: tuple(sorted(set(values)))
+            for name, values in parameters.items()
+            if name.startswith(_FACET_PREFIX) and values
+        }
+        return cls(
+            q=last("q"),
+            collection=last("collection"),
+            mode=mode if mode in MODES else "hybrid",
+            k=min(RESULT_COUNTS, key=lambda count: abs(count - int(k))) if k.isascii() and k.isdigit() else 10,
+            filter=last("filter"),
+            picks=dict(sorted(picks.items())),
+        )
+
+    def to_parameters(self) -> dict[str, list[str]]:
+        """The address of this state: only what differs from an empty page, so that addresses stay short."""
+        given = {"q": self.q, "collection": self.collection, "filter": self.filter}
+        parameters = {name: [value] for name, value in given.items() if value}
+        if self.mode != "hybrid":
+            parameters["mode"] = [self.mode]
+        if self.k != 10:
+            parameters["k"] = [str(self.k)]
+        for name, values in sorted(self.picks.items()):
+            if values:
+                parameters[_FACET_PREFIX + name] = sorted(values)
+        return parameters
+
+    def without_filters(self) -> SearchRequest:
+        return replace(self, filter="", picks={})
+
+    @property
+    def filtered(self) -> bool:
+        return bool(self.filter.strip() or any(self.picks.values()))
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A metadata field with few enough values to choose from: (value, number of documents), commonest first."""
+
+    name: str
+    counts: tuple[tuple[Any, int], ...]
+
+    def count_of(self) -> dict[str, int]:
+        return {str(value): count for value, count in self.counts}
+
+
+def facet_choices(facets: Mapping[str, Sequence[tuple[Any, int]]], documents: int) -> list[Facet]:
+    """The fields worth choosing from, shortest list first.
+
+    Left out are fields with one value (no choice), with very many, and with nearly one per document (names).
+    """
+    chosen = [
+        Facet(name, tuple((value, count) for value, count in counts if value not in (None, "")))
+        for name, counts in facets.items()
+    ]
+    chosen = [
+        facet
+        for facet in chosen
+        if 2 <= len(facet.counts) <= _MOST_VALUES and len(facet.counts) <= max(10, documents // 4)
+    ]
+    return sorted(chosen, key=lambda facet: (len(facet.counts), facet.name))[:_MOST_FACETS]
+
+
+def search(collection: Collection, request: SearchRequest, facets: Iterable[Facet] = ()) -> SearchResults:
+    """Ask `collection`. `facets` tell the types of picked values, which an address holds as text.
+
+    Raises:
+        FilterError: the written filter cannot be understood; its position counts in `request.filter`.
+    """
+    from indexing.errors import FilterError
+
+    try:
+        return collection.search(
+            request.q, k=request.k, mode=request.mode, filter=combined_filter(request, facets)
+        )
+    except FilterError as error:
+        if error.position is None or not any(request.picks.values()):
+            raise
+        raise FilterError(str(error), max(0, error.position - 1)) from error
+
+
+def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str | None:
+    """Picks and the written expression as one expression; None when nothing is filtered.
+
+    The written part comes first, so that an error's position is off by the opening bracket only.
+    """
+    typed = {facet.name: {str(value): value for value, _ in facet.counts} for facet in facets}
+    parts = []
+    if request.filter.strip():
+        parts.append(f"({request.filter})" if any(request.picks.values()) else request.filter)
+    for name, values in request.picks.items():
+        if values:
+            known = typed.get(name, {})
+            parts.append(_is_one_of(name, [known.get(value, value) for value in values]))
+    return " AND ".join(parts) or None
+
+
+def _is_one_of(name: str, values: Sequence[Any]) -> str:
+    literals = [_literal(value) for value in values]
+    return f"{name} = {literals[0]}" if len(literals) == 1 else f"{name} IN ({', '.join(literals)})"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One result, ready to be shown. The fields that end in `_html` are escaped already, the others are not."""
+
+    rank: int
+    id: str
+    title: str
+    snippet_html: str
+    chips: tuple[tuple[str, str], ...]
+    score: str
+    parts: tuple[tuple[str, str], ...]
+    metadata: tuple[tuple[str, str], ...]
+    text: str
+
+
+def make_card(rank: int, result: Result) -> Card:
+    metadata = tuple((name, _readable(value)) for name, value in result.metadata.items())
+    metadata = tuple((name, value) for name, value in metadata if value)
+    return Card(
+        rank=rank,
+        id=result.id,
+        title=result.title or result.id,
+        snippet_html=highlighted_html(result.snippet.text, result.snippet.highlights),
+        chips=tuple((name, value) for name, value in metadata if len(value) <= _CHIP_LENGTH),
+        score=_number(result.score),
+        parts=tuple((name.replace("_", " "), _number(value)) for name, value in result.parts.items()),
+        metadata=metadata,
+        text=result.text,
+    )
+
+
+def highlighted_html(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """`text` escaped, with `<mark>` around the character `spans`; spans may overlap and come in any order."""
+    pieces, done = [], 0
+    for start, end in sorted(spans):
+        start, end = max(start, done), min(end, len(text))
+        if start < end:
+            pieces += [html.escape(text[done:start]), "<mark>", html.escape(text[start:end]), "</mark>"]
+            done = end
+    return "".join([*pieces, html.escape(text[done:])])
+
+
+def steps_line(results: SearchResults) -> str:
+    """`embed 0.4 ms · semantic 0.9 ms · …`: where the time of a search went."""
+    return " · ".join(f"{name.replace('_', ' ')} {milliseconds:.1f} ms" for name, milliseconds in results.steps.items())
+
+
+def _readable(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_readable(one) for one in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "–" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""Where the command line, the search page and the demo look for collections.
+
+The choice travels between processes in two environment variables, so a page started by `stlib ui --home X`
+sees what `stlib index --home X` wrote:
+
+    STLIB_HOME   the folder of collections (default: the platform's folder for application data)
+    STLIB_DB     a database URL, for catalogs that live elsewhere
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DEMO_COLLECTION", "EXAMPLE_QUESTIONS", "HOME_VARIABLE", "Location"]
+
+HOME_VARIABLE = "STLIB_HOME"
+DB_VARIABLE = "STLIB_DB"
+
+# The collection `make demo` makes from the standard library of the running Python.
+DEMO_COLLECTION = "python-stdlib"
+
+# Shown by the demo and offered by an empty search page over the demo's collection.
+EXAMPLE_QUESTIONS = (
+    "how do I flatten a list of lists",
+    "run a command and capture its output",
+    "remember the results of a slow function",
+)
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where collections are: a home folder, a database URL, or (both None) the platform's default."""
+
+    home: Path | None = None
+    db: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Location:
+        environment = os.environ if environment is None else environment
+        home = environment.get(HOME_VARIABLE)
+        return cls(Path(home) if home else None, environment.get(DB_VARIABLE) or None)
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables from which `from_environment` makes this location again, from any working folder."""
+        variables = {}
+        if self.home is not None:
+            variables[HOME_VARIABLE] = str(self.home.expanduser().absolute())
+        if self.db is not None:
+            variables[DB_VARIABLE] = _absolute_url(self.db)
+        return variables
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for `Collection.open` and its kin."""
+        return {"home": self.home, "db": self.db}
+
+
+def _absolute_url(db: str) -> str:
+    """`db` with the relative path of a SQLite URL (three slashes) made absolute; any other URL as it is."""
+    scheme, separator, path = db.partition(":///")
+    if not separator or not scheme.startswith("sqlite") or path.startswith("/"):
+        return db
+    return f"{scheme}:///{Path(path).expanduser().absolute()}"
