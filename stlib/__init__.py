@@ -27,7 +27,16 @@ _EXPORTS = {
 
 # Submodules that scripts reach as attributes (``stlib.util.cos_sim``) after a plain ``import stlib``.
 _SUBMODULES = frozenset(
-    {"base", "errors", "models", "quantization", "runtime", "sentence_transformer", "similarity_functions", "util"}
+    {
+        "base",
+        "errors",
+        "models",
+        "quantization",
+        "runtime",
+        "sentence_transformer",
+        "similarity_functions",
+        "util",
+    }
 )
 
 

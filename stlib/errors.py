@@ -1,0 +1,75 @@
+"""Every error that stlib raises on purpose.
+
+::
+
+    StlibError
+    ├── InvalidOption(ValueError)            an argument has a value outside what is allowed
+    │   ├── UnknownKeyword                   a keyword that no module of the model takes
+    │   ├── UnknownPrompt                    a prompt name that the model does not have
+    │   └── UnsupportedOption                a valid option that this build or model cannot honour
+    ├── InvalidInput(ValueError)             inputs to encode, search or quantise have the wrong form
+    ├── ModelConfigError(ValueError)         a configuration file says something that cannot be built
+    │   └── WeightsMismatch                  weights and architecture do not fit together
+    ├── UntrustedCode(ValueError)            a model asks to run code and nobody allowed it
+    ├── UnsafePath(ValueError)               a path inside a model leaves its folder
+    ├── ModelNotFound(OSError)               neither a folder, nor in the cache, nor to be downloaded
+    ├── MissingModelFile(FileNotFoundError)  a wrong or half-downloaded folder
+    └── MissingDependency(ImportError)       an optional package is needed; the message names it
+
+The built-in bases are what Sentence Transformers raises in the same situation, so ``except ValueError`` in a
+user's script keeps working.
+"""
+
+from __future__ import annotations
+
+
+class StlibError(Exception):
+    """Base of all errors that stlib raises on purpose."""
+
+
+class InvalidOption(StlibError, ValueError):
+    """An argument has a value outside what is allowed."""
+
+
+class UnknownKeyword(InvalidOption):
+    """A keyword argument that no module of the model takes."""
+
+
+class UnknownPrompt(InvalidOption):
+    """A prompt name that the model does not have."""
+
+
+class UnsupportedOption(InvalidOption):
+    """A valid option that this build or this model cannot honour."""
+
+
+class InvalidInput(StlibError, ValueError):
+    """Inputs to encode, search or quantise have the wrong form."""
+
+
+class ModelConfigError(StlibError, ValueError):
+    """A configuration file says something that cannot be built."""
+
+
+class WeightsMismatch(ModelConfigError):
+    """Weights and architecture do not fit together."""
+
+
+class UntrustedCode(StlibError, ValueError):
+    """A model asks to run code that is not part of this library, and nobody allowed it."""
+
+
+class UnsafePath(StlibError, ValueError):
+    """A path inside a model folder leaves that folder."""
+
+
+class ModelNotFound(StlibError, OSError):
+    """A model is neither a folder, nor in the cache, nor to be downloaded."""
+
+
+class MissingModelFile(StlibError, FileNotFoundError):
+    """A wrong or half-downloaded model folder lacks a file that it needs."""
+
+
+class MissingDependency(StlibError, ImportError):
+    """An optional package is needed and not installed."""

@@ -1,0 +1,66 @@
+"""Helpers around embeddings. Names are resolved on first use: importing this package loads neither torch nor
+numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "environment": (
+        "check_package_availability",
+        "get_device_name",
+        "is_accelerate_available",
+        "is_datasets_available",
+        "is_training_available",
+    ),
+    "file_io": ("is_sentence_transformer_model", "load_dir_path", "load_file_path"),
+    "logging": ("LoggingHandler", "install_logger"),
+    "misc": ("disable_logging", "fullname", "import_from_string", "import_module_class"),
+    "quantization": ("quantize_embeddings", "semantic_search_faiss", "semantic_search_usearch"),
+    "retrieval": (
+        "community_detection",
+        "information_retrieval",
+        "paraphrase_mining",
+        "paraphrase_mining_embeddings",
+        "semantic_search",
+    ),
+    "similarity": (
+        "cos_sim",
+        "dot_score",
+        "euclidean_sim",
+        "manhattan_sim",
+        "pairwise_angle_sim",
+        "pairwise_cos_sim",
+        "pairwise_dot_score",
+        "pairwise_euclidean_sim",
+        "pairwise_manhattan_sim",
+        "pytorch_cos_sim",
+    ),
+    "similarity_function": ("SimilarityFunction",),
+    "tensor": (
+        "_convert_to_batch_tensor",
+        "_convert_to_tensor",
+        "batch_to_device",
+        "compute_count_vector",
+        "normalize_embeddings",
+        "select_max_active_dims",
+        "to_scipy_coo",
+        "truncate_embeddings",
+    ),
+}
+_EXPORTS = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(name for name in _EXPORTS if not name.startswith("_"))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value

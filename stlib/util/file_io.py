@@ -1,0 +1,211 @@
+"""Files of models, local first: a folder on disk, then the Hugging Face cache, then (only then) the network."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path, PureWindowsPath
+
+from stlib.errors import ModelNotFound, UnsafePath
+
+logger = logging.getLogger(__name__)
+
+# What one repository may hold in formats that this library never reads when it loads a torch model.
+_NEVER_READ = (
+    "*.h5",
+    "*.msgpack",
+    "*.ot",
+    "*.onnx",
+    "*.onnx_data",
+    "onnx/*",
+    "openvino/*",
+    "*.tflite",
+    "coreml/*",
+    "*.gguf",
+    "*.mlmodel",
+    "rust_model*",
+    "tf_model*",
+    "flax_model*",
+)
+
+
+def load_file_path(
+    model_name_or_path: str,
+    filename: str,
+    subfolder: str = "",
+    token: bool | str | None = None,
+    cache_folder: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> str | None:
+    """Path of one file of a model, or None if the model has no such file.
+
+    A folder is looked into and nowhere else; for a model id the cache comes before the network.
+
+    Raises:
+        UnsafePath: the file name or subfolder leaves the model.
+    """
+    relative = checked_relative_path(subfolder) / checked_relative_path(filename)
+    root = Path(model_name_or_path)
+    if root.is_dir():
+        return str(root / relative) if (root / relative).exists() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
+
+    for offline in (True,) if local_files_only else (True, False):
+        try:
+            return hf_hub_download(
+                model_name_or_path,
+                filename=relative.as_posix(),
+                revision=revision,
+                token=token,
+                cache_dir=cache_folder,
+                local_files_only=offline,
+            )
+        except LocalEntryNotFoundError:
+            continue
+        except (EntryNotFoundError, HFValidationError):
+            return None
+    return None
+
+
+def load_dir_path(
+    model_name_or_path: str,
+    subfolder: str = "",
+    token: bool | str | None = None,
+    cache_folder: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> str | None:
+    """Path of a model's folder or of a folder inside it, or None if there is none.
+
+    Raises:
+        UnsafePath: the subfolder leaves the model.
+    """
+    relative = checked_relative_path(subfolder)
+    root = Path(model_name_or_path)
+    if not root.is_dir():
+        try:
+            root = resolve_model_folder(model_name_or_path, token, cache_folder, revision, local_files_only)
+        except ModelNotFound as error:
+            logger.debug("%s", error)
+            return None
+    return str(root / relative) if (root / relative).is_dir() else None
+
+
+def is_sentence_transformer_model(
+    model_name_or_path: str,
+    token: bool | str | None = None,
+    cache_folder: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> bool:
+    """Whether a folder or model id has a ``modules.json``, the mark of a saved pipeline."""
+    found = load_file_path(
+        model_name_or_path, "modules.json", "", token, cache_folder, revision, local_files_only
+    )
+    return found is not None
+
+
+def resolve_model_folder(
+    model_name_or_path: str,
+    token: bool | str | None = None,
+    cache_folder: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """The local folder of a model: itself, its snapshot in the cache, or a fresh download into the cache.
+
+    A cached model is used without asking the network whether it changed; pass a ``revision`` to get a certain
+    one.
+
+    Raises:
+        ModelNotFound: no such folder, not in the cache, and not to be downloaded.
+    """
+    root = Path(model_name_or_path)
+    if root.is_dir():
+        return root
+    if root.is_file():
+        raise ModelNotFound(
+            f"{model_name_or_path!r} is a file; a model is a folder or a model id like 'owner/name'"
+        )
+    if not _is_model_id(str(model_name_or_path)):
+        raise ModelNotFound(
+            f"there is no folder {model_name_or_path!r}; check the path (a model id is 'owner/name')"
+        )
+    cached = _cached_snapshot(str(model_name_or_path), cache_folder, revision)
+    if cached is not None:
+        return cached
+    if local_files_only:
+        raise ModelNotFound(
+            f"{model_name_or_path!r} is neither a folder nor (completely) in the cache, and "
+            "local_files_only=True forbids the download; pass local_files_only=False once, or a folder's path"
+        )
+    return _download(str(model_name_or_path), token, cache_folder, revision)
+
+
+def checked_relative_path(path: str | Path) -> Path:
+    """A path below a model's folder.
+
+    Raises:
+        UnsafePath: it is absolute, has a drive, or contains ``..``.
+    """
+    text = str(path)
+    # Windows rules know both separators and drives, and so are the stricter ones everywhere.
+    windows = PureWindowsPath(text)
+    if windows.anchor or ".." in windows.parts or "\0" in text:
+        raise UnsafePath(
+            f"the path {text!r} leaves the model's folder; only relative paths without '..' are allowed"
+        )
+    return Path(text)
+
+
+def _is_model_id(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _cached_snapshot(model_id: str, cache_folder: str | None, revision: str | None) -> Path | None:
+    """Folder of a cached snapshot that has at least one file to start from; a half-filled one is no snapshot."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for entry in ("modules.json", "config.json", "adapter_config.json"):
+        found = try_to_load_from_cache(model_id, entry, cache_dir=cache_folder, revision=revision)
+        if isinstance(found, str) and _has_weights(Path(found).parent):
+            return Path(found).parent
+    return None
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.rglob("*.safetensors")) or any(folder.rglob("*.bin")) or any(folder.rglob("*.onnx"))
+
+
+def _download(
+    model_id: str, token: bool | str | None, cache_folder: str | None, revision: str | None
+) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        names = HfApi(token=token).list_repo_files(model_id, revision=revision)
+        skip = list(_NEVER_READ)
+        if any(name.endswith(".safetensors") for name in names):
+            skip += ["pytorch_model*.bin"]
+        folder = snapshot_download(
+            model_id, revision=revision, token=token, cache_dir=cache_folder, ignore_patterns=skip
+        )
+    except (OSError, ValueError) as error:
+        # huggingface_hub's own errors and those of its HTTP client all derive from these two.
+        raise ModelNotFound(
+            f"{model_id!r} is neither a folder nor in the cache, and could not be downloaded "
+            f"({type(error).__name__}: {_first_line(error)}); check the name, your connection or token"
+        ) from error
+    return Path(folder)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,120 @@
+"""Small helpers on tensors that several parts share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def normalize_embeddings(embeddings: Tensor) -> Tensor:
+    """Rows scaled to unit L2 length, dense or sparse; a zero row stays zero.
+
+    Args:
+        embeddings: ``[n, d]`` or ``[d]``, strided or sparse COO.
+    """
+    if not embeddings.is_sparse:
+        return torch.nn.functional.normalize(embeddings, p=2, dim=-1)
+    embeddings = embeddings.coalesce()
+    indices, values = embeddings.indices(), embeddings.values().float()
+    rows = indices[0] if embeddings.dim() > 1 else torch.zeros_like(indices[0])
+    n_rows = embeddings.size(0) if embeddings.dim() > 1 else 1
+    squares = values.new_zeros(n_rows).index_add_(0, rows, values.square())
+    # A row of zeros has norm 0; dividing by 1 there keeps it zero.
+    norms = squares.sqrt()
+    norms[norms == 0] = 1.0
+    scaled = (values / norms[rows]).to(embeddings.dtype)
+    return torch.sparse_coo_tensor(indices, scaled, embeddings.size())
+
+
+def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> Any:
+    """The first ``truncate_dim`` components of each vector (all of them for ``None``); arrays and tensors."""
+    return embeddings[..., :truncate_dim]
+
+
+def select_max_active_dims(embeddings: np.ndarray | Tensor, max_active_dims: int | None) -> Any:
+    """Keep the ``max_active_dims`` components of largest magnitude per row and set the others to zero.
+
+    Raises:
+        InvalidOption: ``max_active_dims`` is not positive.
+    """
+    if max_active_dims is None:
+        return embeddings
+    if max_active_dims <= 0:
+        from stlib.errors import InvalidOption
+
+        raise InvalidOption(f"max_active_dims is {max_active_dims}; use a positive number or None for all")
+    dense = to_tensor(embeddings)
+    k = min(max_active_dims, dense.shape[-1])
+    top = torch.topk(dense.abs(), k=k, dim=-1).indices
+    return torch.zeros_like(dense).scatter_(-1, top, dense.gather(-1, top))
+
+
+def batch_to_device(batch: dict[str, Any], target_device: torch.device | str) -> dict[str, Any]:
+    """Move every tensor of a features dict to a device, in place; returns the same dict."""
+    for key, value in batch.items():
+        if isinstance(value, Tensor):
+            batch[key] = value.to(target_device)
+    return batch
+
+
+def to_tensor(values: Any) -> Tensor:
+    """A tensor from a tensor, array, list of either, or nested list of numbers; sparse ones become float32."""
+    if isinstance(values, np.ndarray):
+        values = _from_array(values)
+    elif isinstance(values, list) and values and all(isinstance(v, Tensor) for v in values):
+        if values[0].is_sparse:
+            values = [v.coalesce().to(torch.float32) for v in values]
+        values = torch.stack(values)
+    elif isinstance(values, list) and values and all(isinstance(v, np.ndarray) for v in values):
+        values = torch.stack([_from_array(v) for v in values])
+    elif not isinstance(values, Tensor):
+        values = torch.tensor(values)
+    return values.to(torch.float32) if values.is_sparse else values
+
+
+def to_float_tensor(values: Any) -> Tensor:
+    """Like :func:`to_tensor`; half precision becomes float32, in which similarities are computed."""
+    tensor = to_tensor(values)
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def to_float_matrix(values: Any) -> Tensor:
+    """Like :func:`to_float_tensor`; one vector becomes a matrix of one row."""
+    tensor = to_float_tensor(values)
+    return tensor.unsqueeze(0) if tensor.dim() == 1 else tensor
+
+
+def tensor_to_numpy(tensor: Tensor) -> np.ndarray:
+    """An array on the CPU; bfloat16, which numpy lacks, becomes float32."""
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.detach().cpu().numpy()
+
+
+def to_scipy_coo(x: Tensor) -> Any:
+    """A ``scipy.sparse.coo_matrix`` from a sparse matrix ``[n, d]`` (needs scipy)."""
+    from scipy.sparse import coo_matrix
+
+    x = x.coalesce()
+    rows, columns = x.indices().cpu().numpy()
+    return coo_matrix((tensor_to_numpy(x.values()), (rows, columns)), shape=tuple(x.shape))
+
+
+def compute_count_vector(embeddings: Tensor) -> Tensor:
+    """For each dimension, how many rows of a sparse ``[n, d]`` (or ``[d]``) are non-zero there; ``[d]`` ints."""
+    x = embeddings.coalesce() if embeddings.is_sparse else embeddings.to_sparse().coalesce()
+    columns = x.indices()[-1][x.values() != 0]
+    return torch.bincount(columns, minlength=x.shape[-1]).to(torch.int32)
+
+
+def _from_array(array: np.ndarray) -> Tensor:
+    # torch warns about read-only arrays (memory maps), as it cannot keep them read-only.
+    return torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
+
+
+# Names that user scripts import from Sentence Transformers' util.
+_convert_to_tensor = to_tensor
+_convert_to_batch_tensor = to_float_matrix

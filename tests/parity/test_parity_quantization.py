@@ -1,0 +1,126 @@
+"""Codes and quantised searches equal those of Sentence Transformers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stlib.quantization import quantize_embeddings, semantic_search_faiss, semantic_search_usearch
+
+reference = pytest.importorskip(
+    "sentence_transformers.util.quantization",
+    reason="the reference is missing; run: pip install 'sentence-transformers>=6,<7'",
+    exc_type=ImportError,
+)
+pytestmark = pytest.mark.parity
+
+PRECISIONS = ["float32", "int8", "uint8", "binary", "ubinary"]
+
+
+def vectors(n: int, d: int, seed: int = 0) -> np.ndarray:
+    x = np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("width", [8, 13, 384])
+def test_codes_equal(precision, width):
+    x = vectors(150, width)
+    ours, theirs = quantize_embeddings(x, precision), reference.quantize_embeddings(x, precision)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", ["int8", "uint8"])
+@pytest.mark.parametrize("source", ["ranges", "calibration_embeddings"])
+def test_codes_with_given_ranges_equal_and_clip(precision, source):
+    x, sample = vectors(40, 24), vectors(120, 24, seed=1) * 0.5
+    sample[:, 3] = 0.25  # a constant dimension has an empty range
+    extremes = np.vstack([sample.min(0), sample.max(0)])
+    options = {source: extremes if source == "ranges" else sample}
+    ours, theirs = (q(x, precision, **options) for q in (quantize_embeddings, reference.quantize_embeddings))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("form", ["tensor", "bfloat16", "list of tensors", "list of arrays"])
+def test_every_input_form_equal(precision, form):
+    x = torch.from_numpy(vectors(120, 16))
+    given = {
+        "tensor": x,
+        "bfloat16": x.bfloat16(),
+        "list of tensors": list(x),
+        "list of arrays": list(x.numpy()),
+    }[form]
+    np.testing.assert_array_equal(
+        quantize_embeddings(given, precision), reference.quantize_embeddings(given, precision)
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_matrices_of_different_length_share_ranges(precision):
+    matrices = [vectors(n, 12, seed=n) for n in (3, 70, 1, 90)]
+    ours = quantize_embeddings(matrices, precision)
+    theirs = reference.quantize_embeddings(matrices, precision)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def same_hits(ours, theirs):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert [h["corpus_id"] for h in a] == [h["corpus_id"] for h in b]
+        np.testing.assert_allclose([h["score"] for h in a], [h["score"] for h in b], rtol=1e-5, atol=1e-6)
+
+
+SEARCHES = [
+    (semantic_search_faiss, "semantic_search_faiss", "float32"),
+    (semantic_search_faiss, "semantic_search_faiss", "uint8"),
+    (semantic_search_faiss, "semantic_search_faiss", "ubinary"),
+    (semantic_search_usearch, "semantic_search_usearch", "float32"),
+    (semantic_search_usearch, "semantic_search_usearch", "int8"),
+    (semantic_search_usearch, "semantic_search_usearch", "binary"),
+    (semantic_search_usearch, "semantic_search_usearch", "ubinary"),
+]
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SEARCHES)
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("rescore", [True, False])
+@pytest.mark.parametrize("top_k", [3, 500])
+def test_search_equal(search, name, precision, exact, rescore, top_k):
+    corpus, queries = vectors(300, 48), vectors(7, 48, seed=9)
+    ranges = np.vstack([corpus.min(0), corpus.max(0)])
+    codes = quantize_embeddings(corpus, precision, ranges=ranges)
+    options = {
+        "corpus_precision": precision,
+        "top_k": top_k,
+        "ranges": ranges,
+        "rescore": rescore,
+        "rescore_multiplier": 4,
+        "exact": exact,
+    }
+    ours, seconds, index = search(queries, codes, output_index=True, **options)
+    theirs, _ = getattr(reference, name)(queries, codes, **options)
+    assert seconds >= 0
+    if rescore or precision in ("float32", "int8", "uint8"):
+        same_hits(ours, theirs)
+    else:  # Hamming distances tie in long runs, whose inner order an engine is free to choose
+        assert [[h["score"] for h in row] for row in ours] == [[h["score"] for h in row] for row in theirs]
+    if exact:
+        again, _ = search(queries, corpus_index=index, **options)
+        assert [[h["score"] for h in row] for row in again] == [[h["score"] for h in row] for row in ours]
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SEARCHES)
+def test_quantised_queries_and_calibration_equal(search, name, precision):
+    corpus, queries, sample = vectors(200, 40), vectors(5, 40, seed=3), vectors(150, 40, seed=4)
+    codes = quantize_embeddings(corpus, precision, calibration_embeddings=sample)
+    theirs_search = getattr(reference, name)
+    options = {"corpus_precision": precision, "top_k": 5, "calibration_embeddings": sample}
+    same_hits(search(queries, codes, **options)[0], theirs_search(queries, codes, **options)[0])
+    query_codes = quantize_embeddings(queries, precision, calibration_embeddings=sample)
+    ours = search(query_codes, codes, rescore=False, **options)[0]
+    theirs = theirs_search(query_codes, codes, rescore=False, **options)[0]
+    assert [[h["score"] for h in row] for row in ours] == [[h["score"] for h in row] for row in theirs]
