@@ -95,7 +95,7 @@ def semantic_search_faiss(
         InvalidOption: FAISS has no such precision.
         MissingDependency: FAISS is not installed.
     """
-    plan = (
+    plan = _Plan(
         corpus_precision,
         top_k,
         ranges,
@@ -105,7 +105,7 @@ def semantic_search_faiss(
         exact,
         output_index,
     )
-    return _search(_Faiss(), query_embeddings, corpus_embeddings, corpus_index, *plan)
+    return _search(_Faiss(), query_embeddings, corpus_embeddings, corpus_index, plan)
 
 
 def semantic_search_usearch(
@@ -128,7 +128,7 @@ def semantic_search_usearch(
     usearch has. ``exact`` applies to each search, as a usearch index always is a graph. Scores that are not
     rescored are usearch distances, where smaller is better.
     """
-    plan = (
+    plan = _Plan(
         corpus_precision,
         top_k,
         ranges,
@@ -138,7 +138,7 @@ def semantic_search_usearch(
         exact,
         output_index,
     )
-    return _search(_Usearch(), query_embeddings, corpus_embeddings, corpus_index, *plan)
+    return _search(_Usearch(), query_embeddings, corpus_embeddings, corpus_index, plan)
 
 
 def _search(engine: _Engine, queries: Any, corpus: Any, index: Any, plan: _Plan) -> Any:
