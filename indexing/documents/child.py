@@ -1,0 +1,101 @@
+"""The process that parses foreign files, so that a file which crashes its parser crashes only this.
+
+Reads one line of JSON per file from standard input, answers with frames on standard output, and is gone
+when the parent is: at the end of standard input it exits, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from indexing.documents.formats import read_file
+from indexing.documents.frames import Frame, encode_frame, file_from_line, write_payload
+from indexing.documents.model import Document, Skipped
+from indexing.documents.source import SourceFile
+
+__all__ = ["batches", "main"]
+
+# A batch is large enough to make its frame cheap and small enough to keep two processes at work.
+_BATCH_ITEMS, _BATCH_CHARACTERS, _BATCH_SECONDS = 512, 256 * 1024, 0.5
+
+
+def main(memory_limit: int, time_limit: float) -> None:
+    """Serve until standard input ends. `memory_limit` in bytes of address space (0: none), `time_limit`
+    in seconds without a batch after which the process ends itself, should the parent be gone."""
+    _limit_resources(memory_limit)
+    output = _private_output()
+    write_payload(output, b"ready")
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(sys.stdin.buffer, lines), daemon=True).start()
+    while True:
+        file = file_from_line(lines.get())
+        frames = batches(file)
+        while True:
+            # This watchdog needs no Python thread: it also ends a parser stuck in C that holds the GIL.
+            faulthandler.dump_traceback_later(time_limit, exit=True)
+            frame = next(frames, None)
+            if frame is None:
+                break
+            payload = encode_frame(frame)
+            faulthandler.cancel_dump_traceback_later()  # waiting for a slow parent is no hang
+            try:
+                write_payload(output, payload)
+            except OSError:
+                os._exit(0)  # the parent is gone
+        faulthandler.cancel_dump_traceback_later()
+
+
+def batches(file: SourceFile) -> Iterator[Frame]:
+    """The items of one file in batches; the last one says so, and may be empty."""
+    frame = Frame()
+    characters, started, noted = 0, time.monotonic(), 0
+    for item in read_file(file):
+        frame.items.append(item)
+        characters += len(item.text) if type(item) is Document else 0
+        full = len(frame.items) >= _BATCH_ITEMS or characters >= _BATCH_CHARACTERS
+        if full or time.monotonic() - started > _BATCH_SECONDS:
+            frame.read = file.bytes_read
+            yield frame
+            frame = Frame()
+            characters, started = 0, time.monotonic()
+    frame.notes, frame.read, frame.end = file.notes[noted:], file.bytes_read, True
+    yield frame
+
+
+def _receive(stream: BinaryIO, lines: queue.SimpleQueue[bytes]) -> None:
+    for line in stream:
+        lines.put(line)
+    os._exit(0)
+
+
+def _private_output() -> BinaryIO:
+    """The pipe to the parent under a number of its own, so that a library which prints cannot garble it."""
+    private = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return private
+
+
+def _limit_resources(memory_limit: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_limit:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = memory_limit if hard == resource.RLIM_INFINITY else min(memory_limit, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        except (OSError, ValueError):  # macOS knows the limit and refuses to set it
+            return
+
+
+def _skipped(file: SourceFile, reason: str) -> Skipped:
+    return Skipped(file.source, None, reason)

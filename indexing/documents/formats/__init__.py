@@ -1,0 +1,60 @@
+"""One module per file format, each with `read(file) -> Iterator[Document | Skipped]`.
+
+A module is imported when its first file is read, so that a folder of text needs no HTML parser. Readers
+never raise for what is in a file: the one broken line, or the whole file, becomes `Skipped`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from indexing.documents.model import Item, Skipped
+from indexing.documents.source import SourceFile, Unreadable
+
+__all__ = ["EXTENSIONS", "format_of", "read_file"]
+
+logger = logging.getLogger(__name__)
+
+EXTENSIONS = {
+    ".txt": "text",
+    ".text": "text",
+    ".rst": "text",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".csv": "delimited",
+    ".tsv": "delimited",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+
+
+def format_of(name: str) -> str | None:
+    """The reader for a file name, or None."""
+    return EXTENSIONS.get(PurePath(name).suffix.lower())
+
+
+def read_file(file: SourceFile) -> Iterator[Item]:
+    """Read one file. Whatever its parser raises ends this file with `Skipped`, and only this file."""
+    try:
+        reader = importlib.import_module(f"{__name__}.{file.format}")
+        yield from reader.read(file)
+    except Unreadable as error:
+        yield Skipped(file.source, None, str(error))
+    except OSError as error:
+        yield Skipped(file.source, None, f"cannot be read: {error.strerror or _first_line(error)}")
+    except MemoryError:
+        yield Skipped(file.source, None, "needs more memory to parse than one file is allowed")
+    except Exception as error:  # the border to foreign data: parsers raise what they like
+        logger.debug("cannot parse %s", file.source, exc_info=True)
+        yield Skipped(file.source, None, f"cannot be parsed: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,168 @@
+"""Tables as text: CSV (RFC 4180, with `,` `;` or `|`) and TSV (no quoting, as IANA defines it).
+
+The first row names the columns. Text is the column called text, content, body, abstract or description,
+else all columns that are not numbers, joined by line breaks. A column is a number only if every cell
+among the first rows is one: a column of postal codes with one "01067" stays text.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from indexing.documents.fields import Fields, NoText, choose_fields, is_number, make_document, number
+from indexing.documents.model import Item, Skipped
+from indexing.documents.source import SourceFile, Unreadable, text_lines
+
+__all__ = ["read"]
+
+_FIELD_LIMIT = 256 * 2**20
+_SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 4 * 2**20
+_SEPARATORS = (",", ";", "|", "\t")
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    cells: list[str]
+
+
+def read(file: SourceFile) -> Iterator[Item]:
+    with _field_limit():
+        rows = _tsv_rows(file) if file.path.lower().endswith(".tsv") else _csv_rows(file)
+        header = next(rows, None)
+        if header is None:
+            raise Unreadable("no text in it")
+        if isinstance(header, Skipped):
+            raise Unreadable(f"the header cannot be read: {header.reason}")
+        names = _column_names(header.cells)
+        sample = _sample(rows)
+        numeric = _numeric_columns(len(names), [row.cells for row in sample if isinstance(row, _Row)])
+        yield from _documents(file, names, numeric, chain(sample, rows))
+
+
+def _documents(
+    file: SourceFile, names: list[str], numeric: list[bool], rows: Iterator[_Row | Skipped]
+) -> Iterator[Item]:
+    fields = _with_text(choose_fields(names), names, numeric)
+    columns = {name: column for column, name in enumerate(names)}
+    for row in rows:
+        if isinstance(row, Skipped):
+            yield row
+            continue
+        cells = row.cells
+        if len(cells) != len(names):
+            reason = f"{len(cells)} cells where the header has {len(names)}"
+            yield Skipped(file.source, row.line, reason)
+            continue
+        text = "\n".join(cell for name in fields.text if (cell := cells[columns[name]].strip()))
+        key = cells[columns[fields.id]].strip() if fields.id else None
+        title = cells[columns[fields.title]].strip() if fields.title else ""
+        metadata = {
+            name: number(cell) if numeric[columns[name]] else cell
+            for name in fields.rest
+            if (cell := cells[columns[name]].strip())
+        }
+        try:
+            yield make_document(key, f"{file.name}#{row.line}", title, text, metadata)
+        except NoText as error:
+            yield Skipped(file.source, row.line, str(error))
+
+
+def _with_text(fields: Fields, names: list[str], numeric: list[bool]) -> Fields:
+    """Where no column is called like text: every column that is not a number, in order."""
+    if fields.text:
+        return fields
+    text = tuple(n for n, is_num in zip(names, numeric) if not is_num and n not in (fields.id, fields.title))
+    if not text and fields.title is None:
+        raise Unreadable(f"no column holds text; the columns are {', '.join(names)}")
+    return replace(fields, text=text, rest=tuple(name for name in fields.rest if name not in text))
+
+
+def _column_names(cells: list[str]) -> list[str]:
+    """Names without blanks around them; unnamed and repeated columns get a name of their own."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for position, cell in enumerate(cells, start=1):
+        name = cell.strip() or f"column {position}"
+        name = name if name not in taken else f"{name} (column {position})"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:
+    """The first rows, enough to see what the columns hold and few enough to keep in memory."""
+    sample: list[_Row | Skipped] = []
+    characters = 0
+    for row in rows:
+        sample.append(row)
+        characters += sum(map(len, row.cells)) if isinstance(row, _Row) else 0
+        if len(sample) >= _SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
+            break
+    return sample
+
+
+def _numeric_columns(width: int, rows: list[list[str]]) -> list[bool]:
+    filled = [False] * width
+    numeric = [True] * width
+    for cells in rows:
+        for column, cell in enumerate(cells[:width]):
+            if numeric[column] and (cell := cell.strip()):
+                filled[column] = True
+                numeric[column] = is_number(cell)
+    return [is_num and has for is_num, has in zip(numeric, filled)]
+
+
+def _tsv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:
+    for line, text in enumerate(text_lines(file), start=1):
+        if not text.isspace():
+            yield _Row(line, [_unquoted(cell) for cell in text.rstrip("\r\n").split("\t")])
+
+
+def _unquoted(cell: str) -> str:
+    if len(cell) >= 2 and cell[0] == cell[-1] == '"':
+        return cell[1:-1].replace('""', '"')
+    return cell
+
+
+def _csv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:
+    lines = text_lines(file)
+    first = next(lines, "")
+    table = csv.reader(chain([first], lines), delimiter=_separator(first), strict=True)
+    while True:
+        line = table.line_num + 1
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Skipped(file.source, line, _csv_reason(error, line, table.line_num))
+            continue
+        if any(cell and not cell.isspace() for cell in cells):
+            yield _Row(line, cells)
+
+
+def _csv_reason(error: csv.Error, line: int, last_line: int) -> str:
+    if "unexpected end of data" in str(error):
+        return f"a quote that opens here is never closed; lines {line} to {last_line} were not read"
+    return f"not valid CSV: {error}"
+
+
+def _separator(header: str) -> str:
+    """The candidate that splits the header most often, outside quotes; a comma if none does."""
+    bare = "".join(header.split('"')[::2])
+    return max(_SEPARATORS, key=bare.count)
+
+
+@contextmanager
+def _field_limit() -> Iterator[None]:
+    """The csv module refuses cells over 128 KiB unless told otherwise, and only process-wide."""
+    previous = csv.field_size_limit(_FIELD_LIMIT)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(previous)

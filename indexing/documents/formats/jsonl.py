@@ -1,0 +1,84 @@
+"""One JSON object per line: `id`/`_id`, a text field, `title`, and metadata. BEIR's corpus.jsonl is this.
+
+Metadata is what the object holds besides, and the entries of its own `metadata` object. A broken line is
+skipped with its number; the lines after it are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from indexing.documents.fields import TEXT_FIELDS, Fields, NoText, choose_fields, flat_metadata, make_document
+from indexing.documents.model import Document, Item, Skipped
+from indexing.documents.source import SourceFile, text_lines
+
+__all__ = ["read"]
+
+_KINDS = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+
+
+def read(file: SourceFile) -> Iterator[Item]:
+    rows = _Rows(file)
+    for line, text in enumerate(text_lines(file), start=1):
+        if not text.isspace():
+            yield rows.item(line, text)
+
+
+class _Rows:
+    """Turns lines into documents; remembers the choice of fields for each set of names seen."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file = file
+        self._shapes: dict[tuple[str, ...], Fields] = {}
+        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+    def item(self, line: int, text: str) -> Item:
+        try:
+            return self._document(line, self._decode(text))
+        except json.JSONDecodeError as error:
+            reason = f"not valid JSON: {error.msg} at column {error.colno}"
+        except RecursionError:
+            reason = "not usable JSON: nested too deeply"
+        except (NoText, ValueError) as error:
+            reason = str(error)
+        return Skipped(self._file.source, line, reason)
+
+    def _document(self, line: int, row: Any) -> Document:
+        if type(row) is not dict:
+            raise NoText(f"expected a JSON object, found {_KINDS.get(type(row), 'null')}")
+        fields = self._fields(row)
+        text = row[fields.text[0]] if fields.text else None
+        if text is not None and type(text) is not str:
+            raise NoText(f'"{fields.text[0]}" is {_KINDS.get(type(text), "an object")}, expected a string')
+        if not fields.text and not fields.title:
+            raise NoText(f"no text field: expected one of {', '.join(TEXT_FIELDS)}; found {_listed(row)}")
+        metadata: dict[str, Any] = {}
+        refused = flat_metadata(row, fields.rest, metadata)
+        if "metadata" in refused and type(row["metadata"]) is dict:
+            refused.remove("metadata")
+            refused += flat_metadata(row["metadata"], tuple(row["metadata"]), metadata)
+        for name in refused:
+            self._file.note(f"field {name!r} was left out of the metadata: it holds objects or mixed lists")
+        key = row[fields.id] if fields.id else None
+        title = row[fields.title] if fields.title else ""
+        return make_document(key, f"{self._file.name}#{line}", title, text or "", metadata)
+
+    def _fields(self, row: dict[str, Any]) -> Fields:
+        names = tuple(row)
+        fields = self._shapes.get(names)
+        if fields is None:
+            fields = choose_fields(names)
+            if len(self._shapes) < 1000:  # rows of ever new names must not fill the memory
+                self._shapes[names] = fields
+        return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"not valid JSON: {name} is not a JSON number")
+
+
+def _listed(row: dict[str, Any]) -> str:
+    names = list(row)[:8]
+    return (", ".join(names) + (", …" if len(row) > len(names) else "")) or "nothing"

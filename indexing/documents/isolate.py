@@ -1,0 +1,239 @@
+"""The parent's side of parsing in a child process: one child for many files, replaced when it dies.
+
+A child that crashes, or sends nothing for `time_limit` seconds, costs the one file it was reading: what
+it had read of it is kept, the file is reported as `Skipped`, and a new child goes on with the next file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+
+from indexing.documents.frames import Frame, decode_frame, line_from_file, read_payload
+from indexing.documents.model import Item, Skipped
+from indexing.documents.source import SourceFile
+from indexing.errors import IndexingError
+
+__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "IsolatedReader"]
+
+logger = logging.getLogger(__name__)
+
+# Parsing one file of the largest size allowed stays well below; a decompression bomb does not.
+MEMORY_LIMIT = 4 * 2**30
+TIME_LIMIT = 60.0
+_START_LIMIT = 60.0
+_FRAMES_AHEAD = 4
+# Files are sent ahead of their turn so that the child never waits for the parent, but never more than
+# fits into a pipe: the child may be busy writing, and two writers facing each other would wait for ever.
+_BYTES_AHEAD = 16 * 1024
+
+# The child gets its import path as data instead of by the environment or the working directory: a folder
+# of documents may hold a file called json.py.
+_BOOTSTRAP = (
+    "import json, sys; options = json.loads(sys.argv[1]); sys.path[:] = options['path']; "
+    "from indexing.documents.child import main; main(options['memory_limit'], options['time_limit'])"
+)
+
+
+class IsolatedReader:
+    """Reads files in a child process. Iterate over `read(files)`; close it, or use it in a `with`.
+
+    `on_frame(file, frame)` is called for every batch before its items come out, for progress and notes.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+        time_limit: float = TIME_LIMIT,
+        on_frame: Callable[[SourceFile, Frame], None] | None = None,
+    ) -> None:
+        self._memory_limit = memory_limit
+        self._time_limit = time_limit
+        self._on_frame = on_frame
+        self._child: _Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child, if one is running."""
+        return self._child.process.pid if self._child else None
+
+    def __enter__(self) -> IsolatedReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        if self._child:
+            self._child.kill()
+            self._child = None
+
+    def read(self, files: Iterable[SourceFile]) -> Iterator[Item]:
+        """The items of all files, in order. Raises `IndexingError` only if no child can be started."""
+        waiting = iter(files)
+        sent: deque[SourceFile] = deque()  # handed to the child and not finished; it reads the first
+        ahead: deque[SourceFile] = deque()  # taken from `waiting` and not handed out
+        while True:
+            child = self._running_child()
+            self._send_ahead(child, waiting, ahead, sent)
+            if not sent:
+                return
+            if (yield from self._read_one(child, sent[0])):
+                sent.popleft()
+            else:
+                sent.popleft()
+                ahead.extendleft(reversed(sent))
+                sent.clear()
+
+    def _read_one(self, child: _Child, file: SourceFile) -> Iterator[Item]:  # returns whether the child lives
+        count = 0
+        while True:
+            try:
+                frame = child.next_frame(file, self._time_limit)
+            except _ChildLost as lost:
+                self.close()
+                kept = f"; the {count} documents read before are kept" if count else ""
+                logger.debug("the parser process ended while reading %s: %s", file.source, lost)
+                yield Skipped(file.source, None, f"{lost}{kept}")
+                return False
+            if self._on_frame:
+                self._on_frame(file, frame)
+            for item in frame.items:
+                count += not isinstance(item, Skipped)
+                yield item
+            if frame.end:
+                return True
+
+    def _running_child(self) -> _Child:
+        if self._child is None:
+            self._child = _Child(self._memory_limit, self._time_limit)
+        return self._child
+
+    def _send_ahead(
+        self,
+        child: _Child,
+        waiting: Iterator[SourceFile],
+        ahead: deque[SourceFile],
+        sent: deque[SourceFile],
+    ) -> None:
+        bytes_ahead = sum(len(line_from_file(file)) for file in sent)
+        while bytes_ahead < _BYTES_AHEAD:
+            file = ahead.popleft() if ahead else next(waiting, None)
+            if file is None:
+                return
+            line = line_from_file(file)
+            if sent and bytes_ahead + len(line) > 2 * _BYTES_AHEAD:
+                ahead.appendleft(file)
+                return
+            sent.append(file)
+            bytes_ahead += len(line)
+            child.send(line)
+
+
+class _ChildLost(Exception):
+    """The child crashed or hangs; the message says how."""
+
+
+class _Child:
+    """One child process and the thread that takes its frames, a few ahead of the reader (back-pressure)."""
+
+    def __init__(self, memory_limit: int, time_limit: float) -> None:
+        self.process = _start(memory_limit, time_limit)
+        self._frames: queue.Queue[bytes | None] = queue.Queue(_FRAMES_AHEAD)
+        self._thread = threading.Thread(target=self._receive, name="parser-output", daemon=True)
+        self._thread.start()
+        if self._next_payload(_START_LIMIT) != b"ready":
+            self.kill()
+            raise IndexingError(
+                "the process that parses files could not be started "
+                f"({_ending(self.process)}); try with more free memory, or read without isolation"
+            )
+
+    def send(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+        except OSError:
+            logger.debug("the parser process is gone")  # next_frame says how it ended
+
+    def next_frame(self, file: SourceFile, time_limit: float) -> Frame:
+        """Wait for a batch. Raises `_ChildLost`."""
+        try:
+            payload = self._next_payload(time_limit)
+        except queue.Empty:
+            raise _ChildLost(f"the parser made no progress in {time_limit:g} s and was stopped") from None
+        if payload is None:
+            self.process.wait()
+            raise _ChildLost(f"the parser crashed on this file ({_ending(self.process)})")
+        try:
+            return decode_frame(payload, file.source)
+        except ValueError as error:
+            raise _ChildLost(f"the parser sent something unintelligible ({error})") from error
+
+    def kill(self) -> None:
+        self.process.kill()
+        while self._thread.is_alive():  # it may be waiting to hand over a frame nobody wants any more
+            try:
+                self._frames.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                try:
+                    stream.close()
+                except OSError:
+                    logger.debug("the parser process was gone before its pipe was closed")
+        self.process.wait()
+
+    def _next_payload(self, time_limit: float) -> bytes | None:
+        return self._frames.get(timeout=time_limit)
+
+    def _receive(self) -> None:
+        assert self.process.stdout is not None
+        payload: bytes | None = b""
+        while payload is not None:
+            payload = read_payload(self.process.stdout)
+            self._frames.put(payload)
+
+
+def _start(memory_limit: int, time_limit: float) -> subprocess.Popen[bytes]:
+    options = {
+        "path": [os.path.abspath(entry) for entry in sys.path if entry],
+        "memory_limit": memory_limit,
+        "time_limit": 2 * time_limit,  # the parent's own limit is the one that counts while it lives
+    }
+    # One thread and the plain allocator: pools reserve address space, which is limited here.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    return subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", _BOOTSTRAP, json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    code = process.poll()
+    if code is None:
+        return "no answer"
+    if code < 0:
+        try:
+            return signal.Signals(-code).name
+        except ValueError:
+            return f"signal {-code}"
+    return f"exit code {code}"

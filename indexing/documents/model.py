@@ -1,0 +1,142 @@
+"""What a reader hands on: a document, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from indexing.errors import BadInput
+
+__all__ = ["Document", "Item", "MetadataValue", "Skipped", "storable_text"]
+
+MetadataValue: TypeAlias = "str | int | float | bool | None | list[str]"
+_FIELDS = ("id", "text", "title", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One searchable thing. `id` is unique in its collection; `text` is never blank.
+
+    Metadata values are str, int, float, bool, None or a list of str: what a filter can compare.
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_any(cls, obj: Document | Mapping[str, Any]) -> Document:
+        """Check a document that a caller built, `{"id", "text", "title"?, "metadata"?}`.
+
+        A document with a title and no text is searched by its title. Raises `BadInput` with the reason.
+        """
+        if isinstance(obj, Document):
+            obj = {"id": obj.id, "text": obj.text, "title": obj.title, "metadata": obj.metadata}
+        if not isinstance(obj, Mapping):
+            raise BadInput(f"a document is a dict with 'id' and 'text', got {type(obj).__name__}")
+        key = _checked_id(obj)
+        unknown = [str(name) for name in obj if name not in _FIELDS]
+        if unknown:
+            raise BadInput(
+                f"document {key!r} has unknown fields {', '.join(sorted(unknown))}; "
+                f"allowed are {', '.join(_FIELDS)}: put the others into 'metadata'"
+            )
+        text, title = _checked_string(obj, "text", key), _checked_string(obj, "title", key)
+        if not text.strip():
+            text, title = title, ""
+        if not text.strip():
+            raise BadInput(f"document {key!r} is empty: it needs a 'text' (or a 'title') that is not blank")
+        return cls(key, text, title, _checked_metadata(obj.get("metadata"), key))
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that was not read: `source` as the person named it, `line` from 1 (None: the whole file)."""
+
+    source: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}, line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+Item: TypeAlias = "Document | Skipped"
+
+
+def storable_text(text: str) -> str:
+    """`text` without what a UTF-8 database column refuses: lone surrogates and NUL become U+FFFD.
+
+    Each is one character for one character, so spans into the text stay right.
+    """
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
+
+
+def _checked_id(obj: Mapping[str, Any]) -> str:
+    key = obj.get("id")
+    if isinstance(key, int) and not isinstance(key, bool):
+        key = str(key)
+    if not isinstance(key, str) or not key.strip():
+        raise BadInput(f"a document needs an 'id', a string that is not blank (or an integer), got {key!r}")
+    if storable_text(key) != key:
+        raise BadInput(f"document id {key!r} holds NUL or half a surrogate pair; use valid Unicode text")
+    return key
+
+
+def _checked_string(obj: Mapping[str, Any], name: str, key: str) -> str:
+    value = obj.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadInput(f"document {key!r}: '{name}' is {type(value).__name__}, a string is needed")
+    return storable_text(value)
+
+
+def _checked_metadata(metadata: Any, key: str) -> dict[str, Any]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise BadInput(f"document {key!r}: 'metadata' is {type(metadata).__name__}, a dict is needed")
+    checked: dict[str, Any] = {}
+    for name, value in metadata.items():
+        if not isinstance(name, str) or not name.strip():
+            raise BadInput(f"document {key!r}: metadata names are strings that are not blank, got {name!r}")
+        ok, stored = storable_value(value)
+        if not ok:
+            raise BadInput(
+                f"document {key!r}: metadata {name!r} is {_describe(value)}; "
+                "allowed are str, finite numbers, bool, None and lists of str"
+            )
+        checked[storable_text(name)] = stored
+    return checked
+
+
+def storable_value(value: Any) -> tuple[bool, MetadataValue]:
+    """(True, the value as it is stored) or (False, None) when metadata cannot hold it."""
+    if value is None or isinstance(value, (bool, int)):
+        return True, value
+    if isinstance(value, str):
+        return True, storable_text(value)
+    if isinstance(value, float):
+        return (True, value) if math.isfinite(value) else (False, None)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return True, [storable_text(item) for item in value]
+    return False, None
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return f"{type(value).__name__} of something else than str"
+    return type(value).__name__

@@ -1,0 +1,173 @@
+"""One file to read, its bytes as text, and the test whether it is text at all."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", "text_lines"]
+
+# A text, Markdown or HTML file is one document and is read whole. Past this size it is not a document
+# a person would want as one answer, and its parse would need several times as much memory.
+MAX_WHOLE_FILE = 256 * 2**20
+
+_SNIFFED = 8192
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark starts with that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MAGIC = (
+    b"%PDF-",
+    b"PK\x03\x04",
+    b"\x89PNG",
+    b"\x7fELF",
+    b"GIF8",
+    b"\xff\xd8\xff",
+    b"\x1f\x8b",
+    b"PAR1",
+    b"BZh",
+)
+_CONTROL = bytes(range(0x00, 0x20)).translate(None, b"\t\n\r\x0b\x0c\x08\x1b")
+_FALLBACK = "cp1252"
+
+
+class Unreadable(Exception):
+    """The whole file cannot be read; the text is the reason a person sees."""
+
+
+@dataclass
+class SourceFile:
+    """A file that the walk found.
+
+    `source` is how messages call it (the path as given), `name` what ids are made of (the path relative
+    to the root that was given, posix style), `format` the reader. Readers count `bytes_read` up as they
+    go and put what a person should know, but lost nothing by, into `notes`.
+    """
+
+    path: str
+    source: str
+    name: str
+    format: str
+    size: int = 0
+    bytes_read: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def note_fallback(self) -> None:
+        self.note("is not valid UTF-8: what is not was read as Windows-1252")
+
+
+def read_text(file: SourceFile) -> str:
+    """The whole file as text, with `\\n` line ends. Raises `Unreadable` if it is binary or too large."""
+    return read_decoded(file, None).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_decoded(file: SourceFile, declared: re.Pattern[bytes] | None) -> str:
+    """The whole file decoded; `declared` finds an encoding named inside the file, as HTML does."""
+    size = Path(file.path).stat().st_size
+    if size > MAX_WHOLE_FILE:
+        raise Unreadable(
+            f"is {size / 2**20:.0f} MiB, one document may have {MAX_WHOLE_FILE // 2**20} MiB; "
+            "split it, or turn it into JSONL with one passage a line"
+        )
+    data = Path(file.path).read_bytes()
+    file.bytes_read = len(data)
+    text, fell_back = decode(data, declared)
+    if fell_back:
+        file.note_fallback()
+    return text
+
+
+def decode(data: bytes, declared: re.Pattern[bytes] | None = None) -> tuple[str, bool]:
+    """(text, whether Windows-1252 had to be assumed). Raises `Unreadable` for what looks binary.
+
+    A byte order mark wins, then UTF-16 seen by its NUL bytes, then the encoding `declared` in the first
+    4 KiB, then UTF-8. Windows-1252 is the last resort because it is what text that is none of these
+    nearly always is, and every byte has a reading in it.
+    """
+    encoding = _sniff(data[:_SNIFFED])
+    if encoding == "utf-8" and declared is not None:
+        encoding = _declared_encoding(data, declared)
+    try:
+        return data.decode(encoding), False
+    except UnicodeDecodeError:
+        if encoding.startswith("utf-16") or encoding == "utf-32":
+            return data.decode(encoding, "replace"), False
+        return data.decode(_FALLBACK, "replace"), True
+
+
+def text_lines(file: SourceFile) -> Iterator[str]:
+    """The lines of a file of any length, each with its line end, decoded one by one.
+
+    A line that is not UTF-8 is read as Windows-1252 and the file gets a note. Raises `Unreadable` when
+    the first 8 KiB look binary.
+    """
+    with open(file.path, "rb") as stream:
+        encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
+        if encoding.startswith("utf-16") or encoding == "utf-32":
+            for line in io.TextIOWrapper(stream, encoding, errors="replace", newline="\n"):
+                file.bytes_read = stream.tell()
+                yield line
+            return
+        if encoding == "utf-8-sig":
+            file.bytes_read += len(stream.read(len(codecs.BOM_UTF8)))
+        for raw in stream:
+            file.bytes_read += len(raw)
+            try:
+                yield raw.decode()
+            except UnicodeDecodeError:
+                file.note_fallback()
+                yield raw.decode(_FALLBACK, "replace")
+
+
+def _sniff(head: bytes) -> str:
+    """The encoding the first bytes tell; `utf-8` when they tell nothing. Raises `Unreadable` if binary."""
+    for mark, encoding in _BOMS:
+        if head.startswith(mark):
+            return encoding
+    if b"\x00" in head:
+        wide = _utf16_by_nul(head)
+        if wide:
+            return wide
+        raise Unreadable("looks binary, not text")
+    controls = len(head) - len(head.translate(None, _CONTROL))
+    # A stray control character happens in real text; one byte in fifty of them does not.
+    if head.startswith(_MAGIC) or controls > 1 + len(head) // 50:
+        raise Unreadable("looks binary, not text")
+    return "utf-8"
+
+
+def _utf16_by_nul(head: bytes) -> str | None:
+    """UTF-16 without a mark: western text has NUL in nearly every other byte, always on the same side."""
+    pairs = len(head) // 2
+    even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if odd > 0.7 * pairs and even == 0:
+        return "utf-16-le"
+    if even > 0.7 * pairs and odd == 0:
+        return "utf-16-be"
+    return None
+
+
+def _declared_encoding(data: bytes, declared: re.Pattern[bytes]) -> str:
+    found = declared.search(data[:4096])
+    if not found:
+        return "utf-8"
+    try:
+        name = codecs.lookup(found.group(1).decode("ascii", "replace")).name
+        "".encode(name)  # refuses codecs that are not text encodings, such as base64
+    except LookupError:
+        return "utf-8"
+    if name.startswith(("utf-16", "utf-32")):
+        return "utf-8"  # the declaration was read as ASCII, so it cannot be true
+    # What browsers do: pages that say Latin-1 or ASCII mean Windows-1252.
+    return _FALLBACK if name in ("iso8859-1", "ascii") else name
