@@ -26,7 +26,7 @@ def build(out: Path) -> int:
 
     passages = [found for member in public_members() if (found := passage(member))]
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "corpus.jsonl", "w", encoding="utf-8", newline="\n") as corpus:
+    with (out / "corpus.jsonl").open("w", encoding="utf-8", newline="\n") as corpus:
         for one in passages:
             corpus.write(json.dumps(one, ensure_ascii=False) + "\n")
     for name in _CARRIED:
@@ -37,9 +37,7 @@ def build(out: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description="Build the sample corpus from this interpreter's docstrings."
-    )
+    parser = argparse.ArgumentParser(description="Build the sample corpus.")
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder to write, made if missing")
     out = parser.parse_args().out
     if sys.flags.optimize > 1:

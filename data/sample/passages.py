@@ -19,7 +19,7 @@ _GENERIC = re.compile(
     r"|An enumeration\.$"
     r"|Initialize self\.\s+See help\(type\(self\)\) for accurate signature\.$"
 )
-_GENERIC_SIGNATURES = frozenset(["(*args, **kwargs)", "(*args, **kwds)", "(/, *args, **kwargs)"])
+_GENERIC_SIGNATURES = frozenset(["()", "(*args, **kwargs)", "(*args, **kwds)", "(/, *args, **kwargs)"])
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -67,7 +67,7 @@ def _clean(doc: str) -> str:
 
 def _only_a_signature(name: str, text: str) -> bool:
     """Tell a generated class docstring, such as a dataclass's ``Point(x, y)``."""
-    return text.startswith(name.rpartition(".")[2] + "(") and text.endswith(")") and "\n\n" not in text
+    return text.startswith(name.rpartition(".")[2] + "(") and text.endswith(")") and "\n" not in text
 
 
 def _signature(member: Member, text: str) -> str:
@@ -78,7 +78,7 @@ def _signature(member: Member, text: str) -> str:
         signature = _introspected(member)
     except (TypeError, ValueError, AttributeError, NameError):
         # C code that tells its signature in prose, if at all, or with a default nobody can look up.
-        return _signature_in(text, member.name.rpartition(".")[2])
+        signature = _signature_in(text, member.name.rpartition(".")[2])
     return "" if member.kind == "class" and signature in _GENERIC_SIGNATURES else signature
 
 

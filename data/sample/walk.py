@@ -21,23 +21,37 @@ from typing import Any
 
 # Not public: demonstrations, tests, installers, modules with an effect when imported, and packages
 # that were deprecated and are gone from newer versions.
+# fmt: off
 _LEFT_OUT = frozenset(
-    "antigravity distutils ensurepip idlelib lib2to3 pip pydoc_data setuptools test this turtledemo".split()
+    [
+        "antigravity", "distutils", "ensurepip", "idlelib", "lib2to3", "pip", "pydoc_data", "setuptools",
+        "test", "this", "turtledemo",
+    ]
 )
+# fmt: on
 # The platform's halves of a public module: what they hold is shown under the public name.
+# fmt: off
 _IMPLEMENTATION = frozenset(
-    "genericpath nt ntpath nturl2path opcode posix posixpath pyexpat sre_compile sre_constants sre_parse".split()
+    [
+        "genericpath", "nt", "ntpath", "nturl2path", "opcode", "posix", "posixpath", "pyexpat",
+        "sre_compile", "sre_constants", "sre_parse",
+    ]
 )
+# fmt: on
 # Hundreds of generated character tables.
 _CLOSED_PACKAGES = frozenset(["encodings"])
 _TEST_PARTS = frozenset(["test", "tests", "idle_test"])
 # Special methods that hold nothing to search for: what they do follows from their name.
+# fmt: off
 _DULL = frozenset(
-    "__alloc__ __class_getitem__ __copy__ __deepcopy__ __del__ __dir__ __format__ __getnewargs__"
-    " __getnewargs_ex__ __getstate__ __init__ __init_subclass__ __instancecheck__ __new__ __prepare__"
-    " __reduce__ __reduce_ex__ __replace__ __repr__ __set_name__ __setstate__ __sizeof__"
-    " __subclasscheck__ __subclasshook__".split()
+    [
+        "__alloc__", "__class_getitem__", "__copy__", "__deepcopy__", "__del__", "__dir__", "__format__",
+        "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__init__", "__init_subclass__",
+        "__instancecheck__", "__new__", "__prepare__", "__reduce__", "__reduce_ex__", "__replace__",
+        "__repr__", "__set_name__", "__setstate__", "__sizeof__", "__subclasscheck__", "__subclasshook__",
+    ]
 )
+# fmt: on
 # Modules that importing their parent brings, and that no file of this name holds.
 _BY_IMPORT = ("os.path", "xml.parsers.expat.errors", "xml.parsers.expat.model")
 
@@ -152,6 +166,8 @@ def _module_candidates(
         if attribute not in listed and not _belongs(name, home, bool(listed), modules):
             continue
         member = Member(f"{prefix}{attribute}", name, kind, obj, own_doc(obj))
+        if kind == "class" and home.startswith("_") and _is_base_alias(module, attribute, obj):
+            continue
         foreign = home != name and home.lstrip("_") != name
         rank = (
             member.name.count("."),
@@ -168,6 +184,15 @@ def _belongs(name: str, home: str, has_list: bool, modules: dict[str, types.Modu
     Without any list, what comes from private modules, such as ``_bisect``, is the module's own too.
     """
     return home == name or name == "builtins" or not (has_list or home in modules)
+
+
+def _is_base_alias(module: types.ModuleType, attribute: str, cls: type) -> bool:
+    """Tell a C base class under another name, such as ``socket.SocketType`` beside ``socket.socket``.
+
+    Its members are shown under the module's own class.
+    """
+    others = (each for each in vars(module).values() if isinstance(each, type) and each is not cls)
+    return cls.__name__ != attribute and any(issubclass(other, cls) for other in others)
 
 
 def _kind_of_global(obj: object) -> str | None:
