@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from indexing.documents.formats import read_file
 from indexing.documents.frames import Frame, encode_frame, file_from_line, write_payload
-from indexing.documents.model import Document, Skipped
+from indexing.documents.model import Document
 from indexing.documents.source import SourceFile
 
 __all__ = ["batches", "main"]
@@ -55,7 +55,7 @@ def main(memory_limit: int, time_limit: float) -> None:
 def batches(file: SourceFile) -> Iterator[Frame]:
     """The items of one file in batches; the last one says so, and may be empty."""
     frame = Frame()
-    characters, started, noted = 0, time.monotonic(), 0
+    characters, started = 0, time.monotonic()
     for item in read_file(file):
         frame.items.append(item)
         characters += len(item.text) if type(item) is Document else 0
@@ -65,7 +65,7 @@ def batches(file: SourceFile) -> Iterator[Frame]:
             yield frame
             frame = Frame()
             characters, started = 0, time.monotonic()
-    frame.notes, frame.read, frame.end = file.notes[noted:], file.bytes_read, True
+    frame.notes, frame.read, frame.end = file.notes, file.bytes_read, True
     yield frame
 
 
@@ -95,7 +95,3 @@ def _limit_resources(memory_limit: int) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
         except (OSError, ValueError):  # macOS knows the limit and refuses to set it
             return
-
-
-def _skipped(file: SourceFile, reason: str) -> Skipped:
-    return Skipped(file.source, None, reason)

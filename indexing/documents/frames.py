@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict, dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from indexing.documents.fields import storable_document
 from indexing.documents.model import Document, Item, Skipped
@@ -71,13 +71,13 @@ def file_from_line(line: bytes) -> SourceFile:
     return SourceFile(**json.loads(line))
 
 
-def write_payload(stream: BinaryIO, payload: bytes) -> None:
+def write_payload(stream: IO[bytes], payload: bytes) -> None:
     stream.write(_LENGTH.pack(len(payload)))
     stream.write(payload)
     stream.flush()
 
 
-def read_payload(stream: BinaryIO) -> bytes | None:
+def read_payload(stream: IO[bytes]) -> bytes | None:
     """The next payload; None when the other side is gone, or went in the middle of one."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 
 from indexing.documents.frames import Frame, decode_frame, line_from_file, read_payload
@@ -98,7 +99,8 @@ class IsolatedReader:
                 ahead.extendleft(reversed(sent))
                 sent.clear()
 
-    def _read_one(self, child: _Child, file: SourceFile) -> Iterator[Item]:  # returns whether the child lives
+    def _read_one(self, child: _Child, file: SourceFile) -> Generator[Item, None, bool]:
+        """The items of one file; returns whether the child is still alive."""
         count = 0
         while True:
             try:
@@ -212,13 +214,13 @@ class _Child:
 
 def _start(memory_limit: int, time_limit: float) -> subprocess.Popen[bytes]:
     options = {
-        "path": [os.path.abspath(entry) for entry in sys.path if entry],
+        "path": [str(Path(entry).absolute()) for entry in sys.path if entry],
         "memory_limit": memory_limit,
         "time_limit": 2 * time_limit,  # the parent's own limit is the one that counts while it lives
     }
     # One thread and the plain allocator: pools reserve address space, which is limited here.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - this interpreter, running this package
         [sys.executable, "-I", "-X", "utf8", "-c", _BOOTSTRAP, json.dumps(options)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from indexing.errors import BadInput
 
 __all__ = ["Document", "Item", "MetadataValue", "Skipped", "storable_text"]
 
-MetadataValue: TypeAlias = "str | int | float | bool | None | list[str]"
+MetadataValue: TypeAlias = "str | int | float | bool | list[str] | None"
 _FIELDS = ("id", "text", "title", "metadata")
 
 

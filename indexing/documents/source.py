@@ -26,13 +26,14 @@ _BOMS = (
 _MAGIC = (
     b"%PDF-",
     b"PK\x03\x04",
-    b"\x89PNG",
+    b"PAR1",
     b"\x7fELF",
+    b"\x89PNG",
     b"GIF8",
     b"\xff\xd8\xff",
     b"\x1f\x8b",
-    b"PAR1",
     b"BZh",
+    b"\xfd7zXZ",
 )
 _CONTROL = bytes(range(0x00, 0x20)).translate(None, b"\t\n\r\x0b\x0c\x08\x1b")
 _FALLBACK = "cp1252"
@@ -112,7 +113,7 @@ def text_lines(file: SourceFile) -> Iterator[str]:
     A line that is not UTF-8 is read as Windows-1252 and the file gets a note. Raises `Unreadable` when
     the first 8 KiB look binary.
     """
-    with open(file.path, "rb") as stream:
+    with Path(file.path).open("rb") as stream:
         encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
         if encoding.startswith("utf-16") or encoding == "utf-32":
             for line in io.TextIOWrapper(stream, encoding, errors="replace", newline="\n"):

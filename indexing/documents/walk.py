@@ -74,7 +74,8 @@ class _Walk:
         if not self._first_visit(root):
             return
         found: list[tuple[str, SourceFile | Skipped]] = []
-        folders, links = [root], []
+        folders: list[Path] = [root]
+        links: list[Path] = []
         # Links wait until everything that is really here has its own name.
         while folders or links:
             if not folders:
@@ -150,7 +151,7 @@ def _name(root: Path, path: Path) -> str:
 
 def _source(path: Path, name: str, kind: str, size: int) -> SourceFile:
     # Absolute, because the process that parses may have another working directory.
-    return SourceFile(os.path.abspath(path), _readable(str(path)), _readable(name), kind, size)
+    return SourceFile(str(path.absolute()), _readable(str(path)), _readable(name), kind, size)
 
 
 def _readable(name: str) -> str:

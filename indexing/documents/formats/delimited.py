@@ -76,7 +76,8 @@ def _with_text(fields: Fields, names: list[str], numeric: list[bool]) -> Fields:
     """Where no column is called like text: every column that is not a number, in order."""
     if fields.text:
         return fields
-    text = tuple(n for n, is_num in zip(names, numeric) if not is_num and n not in (fields.id, fields.title))
+    taken = (fields.id, fields.title)
+    text = tuple(n for n, is_num in zip(names, numeric, strict=True) if not is_num and n not in taken)
     if not text and fields.title is None:
         raise Unreadable(f"no column holds text; the columns are {', '.join(names)}")
     return replace(fields, text=text, rest=tuple(name for name in fields.rest if name not in text))
@@ -114,7 +115,7 @@ def _numeric_columns(width: int, rows: list[list[str]]) -> list[bool]:
             if numeric[column] and (cell := cell.strip()):
                 filled[column] = True
                 numeric[column] = is_number(cell)
-    return [is_num and has for is_num, has in zip(numeric, filled)]
+    return [is_num and has for is_num, has in zip(numeric, filled, strict=True)]
 
 
 def _tsv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:

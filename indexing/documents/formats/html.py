@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from indexing.documents.formats.layout import TextLayout
 from indexing.documents.model import Document, Item, Skipped
@@ -18,18 +18,69 @@ from indexing.documents.source import SourceFile, read_decoded
 __all__ = ["html_text", "read"]
 
 _DECLARED = re.compile(
-    rb"""<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
+    rb"""<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
 
 _NEVER_TEXT = frozenset(
-    "script style template noscript iframe object svg math canvas audio video select textarea".split()
+    (
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "iframe",
+        "object",
+        "svg",
+        "math",
+        "canvas",
+        "audio",
+        "video",
+        "select",
+        "textarea",
+    )
 )
-_FURNITURE = frozenset("nav footer button form dialog menu".split())
+_FURNITURE = frozenset(("nav", "footer", "button", "form", "dialog", "menu"))
 _PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre article section main header hr figure details".split()
+    (
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "dl",
+        "table",
+        "blockquote",
+        "pre",
+        "article",
+        "section",
+        "main",
+        "header",
+        "hr",
+        "figure",
+        "details",
+    )
 )
 _LINES = frozenset(
-    "div li dt dd tr br address aside caption figcaption summary fieldset legend body option center".split()
+    (
+        "div",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "br",
+        "address",
+        "aside",
+        "caption",
+        "figcaption",
+        "summary",
+        "fieldset",
+        "legend",
+        "body",
+        "center",
+    )
 )
 _CELLS = frozenset(("td", "th"))
 
