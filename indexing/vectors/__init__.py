@@ -1,0 +1,32 @@
+"""Vector engines behind one contract, and the snapshots they are kept in.
+
+`base.py` is the contract, one file holds one engine and is the only place that imports it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from indexing.errors import BadInput
+from indexing.vectors.base import Hits, VectorIndex
+
+__all__ = ["ENGINES", "Hits", "VectorIndex", "engine_class"]
+
+ENGINES: dict[str, tuple[str, str]] = {
+    "faiss": ("indexing.vectors.faiss", "FaissIndex"),
+    "usearch": ("indexing.vectors.usearch", "UsearchIndex"),
+}
+"""Name of each engine and where its class is; `engine_class` imports it when it is wanted."""
+
+
+def engine_class(name: str) -> type[VectorIndex]:
+    """The class of an engine. Raises `BadInput` for an unknown name or one that is not installed."""
+    if name not in ENGINES:
+        raise BadInput(f"unknown vector engine {name!r}; use one of {', '.join(ENGINES)}")
+    module, attribute = ENGINES[name]
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"the vector engine {name} needs the package {error.name}: pip install 'stlib[index]'"
+        ) from error
