@@ -62,7 +62,7 @@ def _clean(doc: str) -> str:
     """Return a docstring without indentation, or '' where it is empty or generic."""
     text = _BARE_SIGNATURE.sub("", _ADDRESS.sub("", inspect.cleandoc(doc))).strip()
     words = re.findall(r"[^\W\d_]{2,}", text)
-    return "" if len(words) < 2 or _GENERIC.match(text) else text
+    return "" if min(len(words), len(text.split())) < 2 or _GENERIC.match(text) else text
 
 
 def _only_a_signature(name: str, text: str) -> bool:
