@@ -6,8 +6,8 @@
     collection.add([{"id": "1", "text": "Bread rises because yeast makes gas."}])
     print(collection.search("why does dough grow").results[0].id)
 
-SQL holds the truth (documents, chunks, quantised codes); vector and keyword indexes are views of it that can be
-thrown away and rebuilt. Importing this package loads nothing heavy: names are resolved when they are used.
+SQL holds the truth (documents, chunks, quantised codes); vector and keyword indexes are views of it that can
+be thrown away and rebuilt. Importing this package loads nothing heavy: names are resolved when they are used.
 """
 
 from __future__ import annotations

@@ -58,14 +58,13 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput(
-            f"collection name {name!r}: use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
+            f"collection name {name!r}: use 1 to 64 letters, digits, '.', '_' or '-',"
+            " starting with a letter or digit"
         )
     return name
 
 
-def collection_place(
-    name: str, home: str | os.PathLike[str] | None = None, db: str | None = None
-) -> Place:
+def collection_place(name: str, home: str | os.PathLike[str] | None = None, db: str | None = None) -> Place:
     """The files of collection `name`, which need not exist yet."""
     check_name(name)
     if db is None:
@@ -84,5 +83,7 @@ def database_path(db: str) -> Path:
     """
     match = _SQLITE_URL.fullmatch(db)
     if match is None or match["path"].startswith(":memory:"):
-        raise StorageError(f"database {db!r}: give a SQLite file as sqlite:///relative.db or sqlite:////absolute.db")
+        raise StorageError(
+            f"database {db!r}: give a SQLite file as sqlite:///relative.db or sqlite:////absolute.db"
+        )
     return Path(match["path"]).expanduser()

@@ -66,7 +66,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that holds the write lock from its first statement; committed on leaving without an error."""
+    """A transaction that holds the write lock from its first statement; committed on leaving without an
+    error.
+    """
     with mapped_errors(engine), engine.connect() as connection:
         connection = connection.execution_options(write=True)
         with connection.begin():
@@ -87,7 +89,9 @@ def mapped_errors(engine: Engine) -> Iterator[None]:
 def _mapped(error: BaseException | None, path: str | None) -> StorageError | LockedError:
     text = str(error)
     if "disk is full" in text:
-        return DiskFull(f"no space left on the disk for {path}; what was committed before is kept. Free space and run again")
+        return DiskFull(
+            f"no space left on the disk for {path}; what was committed is kept. Free some and run again"
+        )
     if "locked" in text or "busy" in text:
         return LockedError(f"{path} is being written by another process; try again when it has finished")
     if "not a database" in text or "malformed" in text:

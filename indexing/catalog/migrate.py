@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of this release. Alembic is imported only when there is something to do."""
+"""Bringing a database to the schema of this release. Alembic is imported only when it has work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def ensure_schema(engine: Engine) -> None:
         return
     if revision is not None and revision > HEAD:
         raise StorageError(
-            f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}): upgrade stlib"
+            f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}):"
+            " upgrade stlib"
         )
     with writing(engine) as connection:
         _upgrade(connection)

@@ -1,7 +1,8 @@
 """The tables of the catalog. Documents are the truth; chunks and codes follow them, one set per generation.
 
 * Each change of a document takes the next `seq` of its collection; a delete is a change too and leaves a row.
-* A generation is one way of turning documents into codes: model, precision, ranges, chunker. The schema allows
+* A generation is one way of turning documents into codes: model, precision, ranges, chunker. The schema
+  allows
   several per collection; `collection.live_generation` names the one that is searched.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
@@ -67,7 +68,9 @@ class Generation(Base):
 
 
 class DocumentRow(Base):
-    """The current version of a document, or the mark that it was deleted (then text, title and metadata are empty)."""
+    """The current version of a document, or the mark that it was deleted (then text, title and metadata are
+    empty).
+    """
 
     __tablename__ = "document"
     __table_args__ = (UniqueConstraint("collection_id", "id"), Index(None, "collection_id", "seq"))

@@ -1,0 +1,1 @@
+"""The source of truth: tables, migrations, and the statements that read and write them."""

@@ -1,0 +1,174 @@
+"""Reading the log: what a view has to follow, and the rows that a result shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from indexing.catalog.log import slices
+from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+
+__all__ = [
+    "ChunkRows",
+    "StoredDocument",
+    "all_metadata",
+    "chunk_keys",
+    "chunk_rows_after",
+    "chunk_spans_of",
+    "count_chunks",
+    "count_documents",
+    "document_ids",
+    "documents_after",
+    "keys_of_ids",
+    "removed_after",
+    "stored_documents",
+]
+
+# Rows that are held as Python objects at once; the rest of a large read lives in arrays.
+READ_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class ChunkRows:
+    """Chunks in ascending key order: `keys` and `document_keys` int64 [n], `codes` raw bytes of n codes."""
+
+    keys: np.ndarray
+    document_keys: np.ndarray
+    codes: bytes
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A document as the catalog holds it; `metadata` is JSON text."""
+
+    key: int
+    id: str
+    title: str
+    text: str
+    metadata: str
+
+
+def chunk_rows_after(connection: Connection, generation_id: int, seq: int) -> ChunkRows:
+    """The chunks of changes after `seq`, with their codes, in key order."""
+    statement = (
+        select(Chunk.key, Chunk.document_key, Code.code)
+        .join(Code, Code.key == Chunk.key)
+        .where(Chunk.generation_id == generation_id, Chunk.seq > seq)
+        .order_by(Chunk.seq, Chunk.key)
+    )
+    keys, document_keys, codes = [], [], []
+    rows = connection.execution_options(yield_per=READ_ROWS).execute(statement)
+    for part in rows.partitions():
+        keys.append(np.fromiter((row[0] for row in part), np.int64, len(part)))
+        document_keys.append(np.fromiter((row[1] for row in part), np.int64, len(part)))
+        codes.append(b"".join(row[2] for row in part))
+    empty = [np.empty(0, np.int64)]
+    return ChunkRows(np.concatenate(keys or empty), np.concatenate(document_keys or empty), b"".join(codes))
+
+
+def chunk_keys(connection: Connection, generation_id: int) -> np.ndarray:
+    """Every chunk key of the generation, ascending, int64."""
+    keys = connection.scalars(
+        select(Chunk.key).where(Chunk.generation_id == generation_id).order_by(Chunk.key)
+    ).all()
+    return np.asarray(keys, dtype=np.int64)
+
+
+def removed_after(connection: Connection, generation_id: int, seq: int) -> np.ndarray:
+    """Keys of chunks that ceased to exist after `seq`, ascending, int64."""
+    statement = select(Removal.key).where(Removal.generation_id == generation_id, Removal.seq > seq)
+    return np.sort(np.asarray(connection.scalars(statement).all(), dtype=np.int64))
+
+
+def count_chunks(connection: Connection, generation_id: int) -> int:
+    return connection.scalar(select(func.count()).where(Chunk.generation_id == generation_id)) or 0
+
+
+def count_documents(connection: Connection, collection_id: int) -> int:
+    condition = (DocumentRow.collection_id == collection_id) & ~DocumentRow.deleted
+    return connection.scalar(select(func.count()).select_from(DocumentRow).where(condition)) or 0
+
+
+def documents_after(
+    connection: Connection, collection_id: int, seq: int, limit: int
+) -> list[tuple[int, int, bool, str, str]]:
+    """Up to `limit` changes after `seq` in order: (seq, key, deleted, title, text)."""
+    statement = (
+        select(DocumentRow.seq, DocumentRow.key, DocumentRow.deleted, DocumentRow.title, DocumentRow.text)
+        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq)
+        .order_by(DocumentRow.seq)
+        .limit(limit)
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, StoredDocument]:
+    """The live documents among `keys`."""
+    found = {}
+    columns = (DocumentRow.key, DocumentRow.id, DocumentRow.title, DocumentRow.text, DocumentRow.meta)
+    for part in slices(keys):
+        rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
+        found.update((row[0], StoredDocument(*row)) for row in rows)
+    return found
+
+
+def document_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:
+    """key → id of the live documents among `keys`."""
+    found: dict[int, str] = {}
+    for part in slices(keys):
+        statement = select(DocumentRow.key, DocumentRow.id).where(
+            DocumentRow.key.in_(part), ~DocumentRow.deleted
+        )
+        found.update((row[0], row[1]) for row in connection.execute(statement))
+    return found
+
+
+def keys_of_ids(connection: Connection, collection_id: int, ids: Iterable[str]) -> dict[str, int]:
+    """id → key of the live documents among `ids`."""
+    found: dict[str, int] = {}
+    for part in slices(ids):
+        statement = select(DocumentRow.id, DocumentRow.key).where(
+            DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part), ~DocumentRow.deleted
+        )
+        found.update((row[0], row[1]) for row in connection.execute(statement))
+    return found
+
+
+def chunk_spans_of(
+    connection: Connection, generation_id: int, document_keys: Iterable[int]
+) -> dict[int, list[tuple[int, int, int]]]:
+    """document key → its chunks as (chunk key, start, end), in order."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for part in slices(document_keys):
+        statement = (
+            select(Chunk.document_key, Chunk.key, Chunk.start, Chunk.end)
+            .where(Chunk.generation_id == generation_id, Chunk.document_key.in_(part))
+            .order_by(Chunk.key)
+        )
+        for document_key, key, start, end in connection.execute(statement):
+            found.setdefault(document_key, []).append((key, start, end))
+    return found
+
+
+def all_metadata(connection: Connection, collection_id: int, batch: int = 5000) -> Iterator[tuple[int, str]]:
+    """(document key, metadata JSON) of every live document."""
+    last = 0
+    while True:
+        rows: list[Any] = list(
+            connection.execute(
+                select(DocumentRow.key, DocumentRow.meta)
+                .where(
+                    DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, DocumentRow.key > last
+                )
+                .order_by(DocumentRow.key)
+                .limit(batch)
+            )
+        )
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield from ((row[0], row[1]) for row in rows)

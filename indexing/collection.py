@@ -1,0 +1,482 @@
+"""`Collection`: documents go in, answers come out, and what was acknowledged stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from indexing.catalog.collections import (
+    CollectionState,
+    GenerationInfo,
+    collection_names,
+    create_collection,
+    create_generation,
+    drop_collection,
+    find_collection,
+    read_generation,
+    read_state,
+)
+from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.log import mark_deleted
+from indexing.catalog.migrate import ensure_schema
+from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
+from indexing.documents import ChunkSettings, Document, Skipped
+from indexing.encoders import load_encoder
+from indexing.errors import (
+    BadInput,
+    CollectionExists,
+    CorruptView,
+    ModelMismatch,
+    UnknownCollection,
+)
+from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
+from indexing.facets import FacetCounts, count_facets
+from indexing.files import FolderLock
+from indexing.paths import CATALOG_FILE, Place, collection_place, collections_folder, database_path
+from indexing.pipeline import AddReport, Pipeline, Progress
+from indexing.quantization import PRECISIONS, Codec
+from indexing.search.filter_sql import matching_keys
+from indexing.search.filters import parse_filter
+from indexing.search.plan import Plan, check_request
+from indexing.search.results import SearchResults
+from indexing.search.timing import Steps
+from indexing.vectors import engine_class
+from indexing.verify import VerifyReport, verify
+from indexing.views.manager import Readers, Views
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["AddReport", "Collection"]
+
+Home = str | os.PathLike[str] | None
+Names = list[str]  # inside the class, `list` is the method
+
+# A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
+PUBLISH_SECONDS = 60.0
+# After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
+PUBLISH_CHANGES = 512
+CACHED_FILTERS = 64
+
+
+class Collection:
+    """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
+
+    Threads may share a collection. Several processes may search it at once; one at a time writes, and a
+    second writer gets `LockedError` at once.
+    """
+
+    def __init__(
+        self, engine: Engine, place: Place, state: CollectionState, encoder: EncoderProtocol | None
+    ) -> None:
+        self._engine = engine
+        self._place = place
+        self._id = state.id
+        self.name = state.name
+        with reading(engine) as connection:
+            self._generation = read_generation(connection, state.live_generation)
+        self._given_encoder = encoder
+        self._lock = threading.RLock()
+        self._views = Views(engine, place, state, self._generation)
+        self._filters: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        if encoder is not None:
+            _check_model(encoder, self._generation, self.name)
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        model: Any = None,
+        *,
+        precision: str = "int8",
+        engine: str = "faiss",
+        home: Home = None,
+        db: str | None = None,
+        chunk: ChunkSettings | None = None,
+    ) -> Collection:
+        """A new, empty collection.
+
+        `model` is a folder, a model name, an encoder or a SentenceTransformer; None is the bundled static
+        model. `precision` is the stored code: int8 by default, a quarter of float32 at the same quality;
+        binary and ubinary scan one bit per dimension and rescore with int8. `engine` is "faiss" (exact) or
+        "usearch" (HNSW, approximate). `home` is the folder of all collections, `db` a `sqlite:///` URL to use
+        instead.
+
+        Raises:
+            CollectionExists: there is one of this name.
+            BadInput: a name, precision, engine or model that cannot be used.
+        """
+        place = collection_place(name, home, db)
+        if precision not in PRECISIONS:
+            raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+        engine_class(engine)
+        if not place.shared_catalog and place.catalog.exists():
+            raise CollectionExists(f"collection {name!r} exists already in {place.folder}; open or delete it")
+        encoder = load_encoder(model)
+        database = open_database(place.catalog, create=True)
+        ensure_schema(database)
+        with writing(database) as connection:
+            if find_collection(connection, name) is not None:
+                raise CollectionExists(
+                    f"collection {name!r} exists already in {place.catalog}; open or delete it"
+                )
+            create_generation(
+                connection,
+                create_collection(connection, name),
+                model=_recorded_name(model, encoder),
+                fingerprint=encoder.fingerprint,
+                dimension=encoder.dimension,
+                precision=precision,
+                engine=engine,
+                chunking=asdict(chunk or ChunkSettings()),
+            )
+            state = find_collection(connection, name)
+        assert state is not None
+        return cls(database, place, state, encoder)
+
+    @classmethod
+    def open(cls, name: str, *, home: Home = None, db: str | None = None, model: Any = None) -> Collection:
+        """The collection `name`. Its model is loaded when a query or a document needs it, or is given as
+        `model`.
+
+        Raises:
+            UnknownCollection: there is none; the message lists those there are.
+            ModelMismatch: `model` is not the one the collection was made with.
+        """
+        place = collection_place(name, home, db)
+        database, state = None, None
+        if place.catalog.is_file():
+            database = open_database(place.catalog)
+            ensure_schema(database)
+            with reading(database) as connection:
+                state = find_collection(connection, name)
+        if database is None or state is None:
+            known = ", ".join(cls.list(home=home, db=db)) or "none yet"
+            raise UnknownCollection(f"no collection {name!r}; there are: {known}")
+        return cls(database, place, state, None if model is None else load_encoder(model))
+
+    @classmethod
+    def list(cls, *, home: Home = None, db: str | None = None) -> Names:
+        """The names of the collections in `home`, or in the database `db`."""
+        if db is None:
+            folder = collections_folder(home)
+            return sorted(path.parent.name for path in folder.glob(f"*/{CATALOG_FILE}"))
+        path = database_path(db)
+        if not path.is_file():
+            return []
+        database = open_database(path)
+        ensure_schema(database)
+        with reading(database) as connection:
+            names = collection_names(connection)
+        database.dispose()
+        return names
+
+    def close(self) -> None:
+        """Closes the database connections. Nothing is lost without it."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        generation = self._generation
+        return f"Collection({self.name!r}, model={generation.model!r}, precision={generation.precision!r})"
+
+    @cached_property
+    def encoder(self) -> EncoderProtocol:
+        """The model, loaded on first use.
+
+        Raises:
+            ModelMismatch: the model that is installed under this name now is another one.
+        """
+        if self._given_encoder is not None:
+            return self._given_encoder
+        encoder = load_encoder(self._generation.model)
+        _check_model(encoder, self._generation, self.name)
+        return encoder
+
+    def add(
+        self,
+        documents: Iterable[Document | Skipped | Mapping[str, Any]],
+        *,
+        on_error: str = "raise",
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Adds or replaces documents by id; one whose content is unchanged is not embedded again.
+
+        `documents` may be a generator; only a batch of it is held at a time. When this returns, the documents
+        survive a power failure; so does every batch that `progress` was called for. `on_error="skip"` reports
+        a document that cannot be used instead of raising.
+
+        Raises:
+            BadInput: a document cannot be used; those before it are stored.
+            LockedError: another process is adding documents.
+            DiskFull: no space; what was committed before is kept.
+        """
+        if isinstance(documents, (str, bytes, Mapping)):
+            raise BadInput("add takes an iterable of documents: pass a list, even for one document")
+        if on_error not in ("raise", "skip"):
+            raise BadInput(f"on_error {on_error!r}: use 'raise' or 'skip'")
+        with self._writing_documents():
+            self._reload_generation()
+            pipeline = Pipeline(
+                self._engine,
+                self._id,
+                self._generation,
+                self.encoder,
+                progress=progress,
+                after_batch=self._publish_now_and_then(),
+            )
+            try:
+                report = pipeline.run(documents, on_error)
+            finally:
+                self._reload_generation()
+                self._views.forget()
+            return self._finish(report)
+
+    def _publish_now_and_then(self) -> Callable[[], None]:
+        published = time.monotonic()
+
+        def after_batch() -> None:
+            nonlocal published
+            if time.monotonic() - published > PUBLISH_SECONDS:
+                self._reload_generation()
+                self._views.publish(self._state(), self._codec)
+                published = time.monotonic()
+
+        return after_batch
+
+    def _finish(self, report: AddReport) -> AddReport:
+        started = time.perf_counter()
+        if report.added + report.updated >= PUBLISH_CHANGES:
+            self.refresh()
+        report.view_seconds += time.perf_counter() - started
+        report.seconds += time.perf_counter() - started
+        state = self._state()
+        report.keyword_lag = max(0, state.last_seq - self._views.words.newest()[0])
+        return report
+
+    def refresh(self) -> bool:
+        """Brings the vector and keyword views up to the last commit; False if another process is doing so."""
+        return self._views.publish(self._state(), self._codec)
+
+    def delete(self, ids: Iterable[str]) -> Names:
+        """Deletes documents; returns the ids that existed."""
+        if isinstance(ids, str):
+            ids = [ids]
+        with self._writing_documents():
+            with writing(self._engine) as connection:
+                gone = mark_deleted(connection, self._id, ids)
+            self._views.forget()
+            return gone
+
+    def search(
+        self, query: str, k: int = 10, *, mode: str = "hybrid", filter: str | None = None
+    ) -> SearchResults:
+        """The best `k` documents for `query`, each with its best passage.
+
+        `mode` is "hybrid", "semantic" or "keyword"; `filter` a condition on metadata such as
+        `"module = 'itertools' and kind != 'class'"`. There are always min(k, matching documents) results in
+        semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
+
+        Raises:
+            FilterError: with the position in `filter`.
+            BadInput: an unknown mode, or k < 1.
+        """
+        steps = Steps()
+        check_request(query, k, mode)
+        allowed = self._allowed(filter)
+        for _ in range(3):
+            readers = self._readers(steps)
+            try:
+                found = self._plan(readers).search(query, k, mode, allowed, steps)
+            except CorruptView as error:
+                self._views.set_aside(error)
+                continue
+            if self._state().last_seq == readers.state.last_seq or len(found.results) >= k:
+                break  # otherwise a document may have vanished in between: look again
+        return found
+
+    def _plan(self, readers: Readers) -> Plan:
+        return Plan(self._engine, self._generation.id, lambda: self.encoder, readers, self._highlighter)
+
+    def _readers(self, steps: Steps) -> Readers:
+        with steps.step("open"), self._lock:
+            state = self._state()
+            if self._codec is None and state.last_seq:
+                self._reload_generation()
+            return self._views.readers(state, self._codec)
+
+    @cached_property
+    def _highlighter(self) -> Any:
+        from indexing.search.highlighter import default_highlighter
+
+        return default_highlighter(self._given_encoder or self.__dict__.get("encoder"))
+
+    def _allowed(self, filter: str | None) -> Callable[[Connection], np.ndarray | None]:
+        """A function that gives the boolean table over document keys of `filter`; None lets everything
+        through.
+        """
+        node = parse_filter(filter) if filter else None
+        if node is None or filter is None:
+            return lambda _: None
+
+        def table(connection: Connection) -> np.ndarray:
+            state = read_state(connection, self._id)
+            place = (filter, state.last_seq if state else -1)
+            if place not in self._filters:
+                keys = matching_keys(connection, self._id, node)
+                allowed = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
+                allowed[keys] = True
+                self._filters[place] = allowed
+                while len(self._filters) > CACHED_FILTERS:
+                    self._filters.popitem(last=False)
+            return self._filters[place]
+
+        return table
+
+    def evaluate(
+        self,
+        queries: Mapping[str, str],
+        qrels: Mapping[str, Mapping[str, int]],
+        *,
+        mode: str = "hybrid",
+        corpus_ids: Iterable[str] | None = None,
+    ) -> EvaluationReport:
+        """IR metrics of this collection: every judged query runs through the real index.
+
+        `queries` id → text, `qrels` query id → document id → grade. `corpus_ids` restricts the search to
+        these documents, for judgments that were made over a part of the collection.
+        """
+        started = time.perf_counter()
+        readers = self._readers(Steps())
+        plan = self._plan(readers)
+        with reading(self._engine) as connection:
+            table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
+            judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
+            missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
+
+        def ranked(query: str) -> Sequence[str]:
+            return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table)]
+
+        report = evaluate_rankings(ranked, queries, qrels, mode)
+        return EvaluationReport(
+            mode, report.queries, report.metrics, report.per_query, missing, time.perf_counter() - started
+        )
+
+    def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
+        keys = np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64)
+        table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
+        table[keys] = True
+        return table
+
+    def verify(self) -> VerifyReport:
+        """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
+        with self._lock:
+            self._reload_generation()
+            return verify(self._engine, self._state(), self._generation, self._views)
+
+    def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
+        """Metadata fields with their values and counts, for building filters."""
+        with reading(self._engine) as connection:
+            return count_facets(connection, self._id, max_values)
+
+    def info(self) -> dict[str, Any]:
+        """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
+        self._reload_generation()
+        state = self._state()
+        generation = self._generation
+        with reading(self._engine) as connection:
+            documents = count_documents(connection, self._id)
+            chunks = count_chunks(connection, generation.id)
+        return {
+            "name": self.name,
+            "documents": documents,
+            "chunks": chunks,
+            "model": generation.model,
+            "dimension": generation.dimension,
+            "precision": generation.precision,
+            "engine": generation.engine,
+            "chunking": generation.chunking,
+            "clipped_values": generation.clipped,
+            "last_seq": state.last_seq,
+            "keyword_lag": max(0, state.last_seq - self._views.words.newest()[0]),
+            "catalog_bytes": _size(self._place.catalog.parent, self._place.catalog.name),
+            "view_bytes": _size(self._place.views, ""),
+            "memory_bytes": self._memory_bytes(state)[0],
+            "mapped_bytes": self._memory_bytes(state)[1],
+            "path": str(self._place.catalog),
+        }
+
+    def _memory_bytes(self, state: CollectionState) -> tuple[int, int]:
+        """Bytes that the vector engine holds, and bytes that are memory-mapped for rescoring."""
+        self._views.readers(state, self._codec)
+        return self._views.vectors.file_bytes()
+
+    def drop(self) -> None:
+        """Deletes the collection with everything in it. There is no way back."""
+        with self._writing_documents(), writing(self._engine) as connection:
+            drop_collection(connection, self._id)
+        self.close()
+        shutil.rmtree(self._place.folder)
+
+    def _state(self) -> CollectionState:
+        with reading(self._engine) as connection:
+            state = read_state(connection, self._id)
+        if state is None:
+            raise UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
+        return state
+
+    @property
+    def _codec(self) -> Codec | None:
+        return Codec.from_json(self._generation.codec) if self._generation.codec else None
+
+    def _reload_generation(self) -> None:
+        with reading(self._engine) as connection:
+            self._generation = read_generation(connection, self._generation.id)
+
+    @contextmanager
+    def _writing_documents(self) -> Iterator[None]:
+        with self._lock, FolderLock(self._place.locks, "documents.lock"):
+            yield
+
+
+def _recorded_name(model: Any, encoder: EncoderProtocol) -> str:
+    """What is stored to find the model again: a folder by its absolute path, anything else by its name."""
+    if isinstance(model, (str, os.PathLike)) and Path(model).is_dir():
+        return str(Path(model).resolve())
+    return str(model) if isinstance(model, str) else encoder.name
+
+
+def _check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:
+    if encoder.dimension != generation.dimension or encoder.fingerprint != generation.fingerprint:
+        raise ModelMismatch(
+            f"collection {collection!r} was made with {generation.model} ({generation.dimension} dimensions,"
+            f" {generation.fingerprint[:12]}), but this is {encoder.name} ({encoder.dimension} dimensions,"
+            f" {encoder.fingerprint[:12]}): use that model, or index into a new collection"
+        )
+
+
+def _size(folder: Path, prefix: str) -> int:
+    """Bytes of the files below `folder` whose name starts with `prefix`."""
+    total = 0
+    for path in folder.rglob(f"{prefix}*"):
+        try:
+            if path.is_file():
+                total += path.stat().st_size
+        except FileNotFoundError:
+            continue  # a view was replaced at this moment
+    return total

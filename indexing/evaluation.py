@@ -1,0 +1,153 @@
+"""IR metrics of a ranking, with trec_eval's definitions (its ndcg_cut, recip_rank, map_cut, recall, P).
+
+Gains are the judged grades themselves (linear), discounts log2(rank + 1), as in Järvelin and Kekäläinen,
+"Cumulated Gain-based Evaluation of IR Techniques" (ACM TOIS 2002). Unjudged documents are not relevant; a
+query without a relevant document is left out of the mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexing.errors import BadInput, BadLine
+
+__all__ = [
+    "DEPTH",
+    "METRICS",
+    "BeirQueries",
+    "EvaluationReport",
+    "evaluate_rankings",
+    "query_metrics",
+    "read_beir",
+]
+
+DEPTH = 100
+METRICS = ("NDCG@10", "MRR@10", "MAP@100", "Recall@1", "Recall@10", "Recall@100", "Precision@10")
+
+Qrels = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """`metrics` averaged over `queries` queries; `per_query` query id → metric → value."""
+
+    mode: str
+    queries: int
+    metrics: dict[str, float]
+    per_query: dict[str, dict[str, float]] = field(default_factory=dict)
+    missing_documents: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "mode": self.mode,
+            "queries": self.queries,
+            "missing_documents": self.missing_documents,
+            "seconds": self.seconds,
+            "metrics": self.metrics,
+        }
+
+
+def query_metrics(ranking: Sequence[str], judged: Mapping[str, int]) -> dict[str, float]:
+    """METRICS of one ranking of document ids, best first; `judged` must hold a grade above 0."""
+    gains = [max(judged.get(id_, 0), 0) for id_ in ranking[:DEPTH]]
+    relevant = sum(1 for grade in judged.values() if grade > 0)
+    hits = [gain > 0 for gain in gains]
+    ideal = sorted((g for g in judged.values() if g > 0), reverse=True)
+    return {
+        "NDCG@10": _dcg(gains[:10]) / _dcg(ideal[:10]),
+        "MRR@10": next((1 / rank for rank, hit in enumerate(hits[:10], 1) if hit), 0.0),
+        "MAP@100": sum(sum(hits[:rank]) / rank for rank, hit in enumerate(hits, 1) if hit) / relevant,
+        "Recall@1": sum(hits[:1]) / relevant,
+        "Recall@10": sum(hits[:10]) / relevant,
+        "Recall@100": sum(hits) / relevant,
+        "Precision@10": sum(hits[:10]) / 10,
+    }
+
+
+def _dcg(gains: Sequence[int]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
+
+
+def evaluate_rankings(
+    search: Callable[[str], Sequence[str]], queries: Mapping[str, str], qrels: Qrels, mode: str = ""
+) -> EvaluationReport:
+    """Runs every judged query through `search`, which returns document ids best first.
+
+    Raises:
+        BadInput: no query has a relevant document.
+    """
+    per_query = {}
+    for query_id, judged in qrels.items():
+        if query_id in queries and any(grade > 0 for grade in judged.values()):
+            per_query[query_id] = query_metrics(search(queries[query_id]), judged)
+    if not per_query:
+        raise BadInput("nothing to evaluate: no query has a document judged relevant")
+    means = {name: sum(m[name] for m in per_query.values()) / len(per_query) for name in METRICS}
+    return EvaluationReport(mode, len(per_query), means, per_query)
+
+
+@dataclass(frozen=True)
+class BeirQueries:
+    """Queries id → text and judgments query id → document id → grade."""
+
+    queries: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+
+
+def read_beir(folder: Path, split: str = "test") -> BeirQueries:
+    """`queries.jsonl` and `qrels/<split>.tsv` of a BEIR folder.
+
+    Raises:
+        BadInput: a file is missing (the message lists the splits that exist).
+        BadLine: a line cannot be read.
+    """
+    judgments = folder / "qrels" / f"{split}.tsv"
+    questions = folder / "queries.jsonl"
+    if not questions.is_file():
+        raise BadInput(
+            f"{folder}: no queries.jsonl; give a folder in BEIR layout (corpus.jsonl, queries.jsonl, qrels/)"
+        )
+    if not judgments.is_file():
+        splits = ", ".join(sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))) or "none"
+        raise BadInput(f"{folder}: no judgments for split {split!r}; there are: {splits}")
+    return BeirQueries(_read_queries(questions), _read_qrels(judgments))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines, ended by a line feed only: JSON strings may hold other separators."""
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        yield from ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1))
+
+
+def _read_queries(path: Path) -> dict[str, str]:
+    queries = {}
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            queries[str(row["_id"])] = str(row["text"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise BadLine(str(path), number, f"expected an object with _id and text ({error})") from error
+    return queries
+
+
+def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    qrels: dict[str, dict[str, int]] = {}
+    for number, line in _lines(path):
+        parts = line.split("\t")
+        if not line.strip() or (number == 1 and parts[0] == "query-id"):
+            continue
+        try:
+            query_id, document_id, grade = parts
+            qrels.setdefault(query_id, {})[document_id] = int(grade)
+        except ValueError as error:
+            raise BadLine(
+                str(path), number, "expected query-id, corpus-id and a whole-number score, tab-separated"
+            ) from error
+    return qrels

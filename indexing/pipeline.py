@@ -1,0 +1,263 @@
+"""Bulk indexing: read ▸ hash ▸ skip the unchanged ▸ chunk ▸ embed ▸ quantise ▸ commit, one batch at a time.
+
+Every batch is one transaction, so a run that is killed has lost nothing that it reported, and the next run
+over the same documents finds them by their hash and does not embed them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine
+
+from indexing.catalog.collections import GenerationInfo, set_codec
+from indexing.catalog.database import reading, writing
+from indexing.catalog.log import Change, append_changes, known_documents
+from indexing.documents import ChunkSettings, Document, Skipped, chunk_documents
+from indexing.encoders import normalised
+from indexing.errors import BadInput
+from indexing.quantization import Codec
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["AddReport", "Pipeline", "Progress", "chunk_text"]
+
+BATCH_DOCUMENTS = 1024  # one fsync per batch; more gains under 2 % and makes Ctrl-C lose more work
+BATCH_CHARACTERS = 4_000_000  # a batch of long documents stays a few tens of MiB
+ENCODE_CHUNKS = 4096
+KEPT_SKIPS = 1000  # skipped lines are counted without end but listed up to here
+SMALL_SAMPLE = 1000
+
+
+@dataclass
+class AddReport:
+    """What became of the documents of one `add`.
+
+    `duplicates` counts documents whose id had come before in the same run: the last one wins. `clipped`
+    counts code values outside the calibrated ranges. `keyword_lag` is how many changes the keyword index
+    still has to follow.
+    """
+
+    received: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    skips: list[Skipped] = field(default_factory=list)
+    chunks: int = 0
+    clipped: int = 0
+    seconds: float = 0.0
+    embed_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    view_seconds: float = 0.0
+    keyword_lag: int = 0
+
+    @property
+    def committed(self) -> int:
+        """Documents that are safely stored, whether by this run or before it."""
+        return self.added + self.updated + self.unchanged
+
+    def skip(self, skipped: Skipped) -> None:
+        self.skipped += 1
+        if len(self.skips) < KEPT_SKIPS:
+            self.skips.append(skipped)
+
+
+Progress = Callable[[AddReport], None]
+
+
+@dataclass(frozen=True)
+class _Pending:
+    document: Document
+    hash: bytes
+    metadata: str
+
+
+def content_hash(document: Document, metadata: str) -> bytes:
+    """16 bytes that change with the title, the text or the metadata."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (document.title, document.text, metadata):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
+
+
+def chunk_text(title: str, text: str) -> str:
+    """What is embedded for a chunk: its words under the document's title, which often names the subject."""
+    return text if not title or text.startswith(title) else f"{title}\n{text}"
+
+
+class Pipeline:
+    """Adds documents to one generation of one collection. The caller holds the `documents` lock."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        collection_id: int,
+        generation: GenerationInfo,
+        encoder: EncoderProtocol,
+        *,
+        progress: Progress | None = None,
+        after_batch: Callable[[], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._collection_id = collection_id
+        self._generation = generation.id
+        self._precision = generation.precision
+        self._settings = ChunkSettings(**generation.chunking)
+        self._codec = Codec.from_json(generation.codec) if generation.codec else None
+        self._encoder = encoder
+        self._progress = progress
+        self._after_batch = after_batch
+        self._seen: set[int] = set()
+        self._clipped_stored = 0
+        self.report = AddReport()
+
+    def run(
+        self, documents: Iterable[Document | Skipped | Mapping[str, Any]], on_error: str = "raise"
+    ) -> AddReport:
+        """Stores `documents`; with `on_error="skip"` one that cannot be used is reported instead of raised.
+
+        Raises:
+            BadInput: a document cannot be used (those before it are stored).
+        """
+        started = time.perf_counter()
+        try:
+            for batch in self._batches(documents, on_error):
+                self._store(batch)
+        finally:
+            self.report.seconds += time.perf_counter() - started
+        return self.report
+
+    def _batches(self, documents: Iterable[Any], on_error: str) -> Iterator[list[_Pending]]:
+        batch: dict[str, _Pending] = {}
+        characters = 0
+        failure: BadInput | None = None
+        for number, item in enumerate(documents):
+            self.report.received += 1
+            if isinstance(item, Skipped):
+                self.report.skip(item)
+                continue
+            try:
+                pending = _prepare(item)
+            except BadInput as error:
+                if on_error == "skip":
+                    self.report.skip(Skipped(f"document {number}", None, str(error)))
+                    continue
+                failure = BadInput(f"document {number}: {error}")
+                break
+            id_ = pending.document.id
+            self.report.duplicates += self._seen_before(id_)
+            characters += len(pending.document.text)
+            batch.pop(id_, None)  # the last one wins, and takes its place in the order
+            batch[id_] = pending
+            if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+                yield list(batch.values())
+                batch, characters = {}, 0
+        if batch:
+            yield list(batch.values())
+        if failure is not None:
+            raise failure
+
+    def _seen_before(self, id_: str) -> bool:
+        mark = int.from_bytes(
+            hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+        )
+        if mark in self._seen:
+            return True
+        self._seen.add(mark)
+        return False
+
+    def _store(self, batch: list[_Pending]) -> None:
+        with reading(self._engine) as connection:
+            known = known_documents(connection, self._collection_id, [p.document.id for p in batch])
+        changed = []
+        for pending in batch:
+            before = known.get(pending.document.id)
+            if before is not None and not before.deleted and before.hash == pending.hash:
+                self.report.unchanged += 1
+            else:
+                changed.append(pending)
+        if changed:
+            self._commit(self._changes(changed))
+            updated = sum(1 for p in changed if p.document.id in known and not known[p.document.id].deleted)
+            self.report.updated += updated
+            self.report.added += len(changed) - updated
+        if self._progress is not None:
+            self._progress(self.report)
+        if changed and self._after_batch is not None:
+            self._after_batch()
+
+    def _changes(self, pending: list[_Pending]) -> list[Change]:
+        started = time.perf_counter()
+        spans = chunk_documents([p.document.text for p in pending], self._encoder.token_spans, self._settings)
+        texts = [
+            chunk_text(p.document.title, p.document.text[start:end])
+            for p, of_document in zip(pending, spans, strict=True)
+            for start, end in of_document
+        ]
+        codes = iter(self._codes(texts))
+        changes = [
+            Change(
+                p.document.id,
+                p.hash,
+                p.document.title,
+                p.document.text,
+                p.metadata,
+                of_document,
+                [next(codes) for _ in of_document],
+            )
+            for p, of_document in zip(pending, spans, strict=True)
+        ]
+        self.report.chunks += len(texts)
+        self.report.embed_seconds += time.perf_counter() - started
+        return changes
+
+    def _codes(self, texts: list[str]) -> Iterator[bytes]:
+        for first in range(0, len(texts), ENCODE_CHUNKS):
+            vectors = normalised(self._encoder.encode_document(texts[first : first + ENCODE_CHUNKS]))
+            codes, clipped = self._calibrated(vectors).encode(vectors)
+            self.report.clipped += clipped
+            yield from (row.tobytes() for row in codes)
+
+    def _calibrated(self, vectors: np.ndarray) -> Codec:
+        """The generation's codec; the first vectors of the generation calibrate it, once."""
+        if self._codec is None:
+            self._codec = Codec.fit(self._precision, _calibration_sample(vectors))  # type: ignore[arg-type]
+            with writing(self._engine) as connection:
+                set_codec(connection, self._generation, self._codec.to_json())
+        return self._codec
+
+    def _commit(self, changes: list[Change]) -> None:
+        started = time.perf_counter()
+        clipped = self.report.clipped - self._clipped_stored
+        with writing(self._engine) as connection:
+            append_changes(connection, self._collection_id, self._generation, changes, clipped)
+        self._clipped_stored = self.report.clipped
+        self.report.commit_seconds += time.perf_counter() - started
+
+
+def _prepare(item: Document | Mapping[str, Any]) -> _Pending:
+    document = Document.from_any(item)
+    metadata = json.dumps(document.metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _Pending(document, content_hash(document, metadata), metadata)
+
+
+def _calibration_sample(vectors: np.ndarray) -> np.ndarray:
+    """`vectors`, and while they are few also ±4/√d, four standard deviations of a random unit vector's
+    values.
+
+    A collection may begin with a single document, whose own range would clip everything that follows.
+    """
+    if len(vectors) >= SMALL_SAMPLE:
+        return vectors
+    dimension = vectors.shape[1]
+    bound = np.full((1, dimension), 4 / np.sqrt(dimension), dtype=np.float32)
+    return np.vstack([vectors, bound, -bound])

@@ -1,0 +1,1 @@
+"""The query plan, one small file per step: retrieve, fuse, filter, rescore, snippets."""

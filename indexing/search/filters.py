@@ -1,0 +1,238 @@
+"""Metadata filters: `module = 'itertools' and not (kind in ('class', 'method') or version >= 3.12)`.
+
+    filter     := any
+    any        := all ("or" all)*
+    all        := not ("and" not)*
+    not        := "not" not | "(" any ")" | comparison
+    comparison := field ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+                | field ["not"] "in" "(" value ("," value)* ")"
+    field      := name | "quoted name"         name: letters, digits, _ - .
+    value      := 'text' | number | true | false | null
+
+Text compares with text and numbers with numbers; a list matches if one of its elements does; `= null` also
+matches a missing field. Keywords may be written in any case. `''` inside a text is one quote.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from indexing.errors import FilterError
+
+__all__ = ["And", "Compare", "Node", "Not", "Or", "Value", "parse_filter"]
+
+Value: TypeAlias = str | int | float | bool | None
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+
+# Far beyond what a person writes, and far below Python's recursion limit.
+MAX_DEPTH = 50
+MAX_LENGTH = 10_000
+
+
+@dataclass(frozen=True)
+class Compare:
+    field: str
+    operator: str  # one of OPERATORS
+    value: Value
+
+
+@dataclass(frozen=True)
+class And:
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    node: Node
+
+
+Node: TypeAlias = Compare | And | Or | Not
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<text>'(?:[^']|'')*')
+      | (?P<quoted>"(?:[^"]|"")*")
+      | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.-]))
+      | (?P<word>[^\W\d][\w.-]*)
+      | (?P<operator>!=|<=|>=|==|<>|=|<|>)
+      | (?P<punctuation>[(),])
+      | (?P<end>$)
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+    def is_word(self, *words: str) -> bool:
+        return self.kind == "word" and self.text.lower() in words
+
+
+def parse_filter(text: str) -> Node | None:
+    """The tree of `text`; None for an empty filter.
+
+    Raises:
+        FilterError: with the position, what was found there and what was expected.
+    """
+    if len(text) > MAX_LENGTH:
+        raise FilterError(f"filter of {len(text)} characters: at most {MAX_LENGTH} are allowed", MAX_LENGTH)
+    tokens = _tokenise(text)
+    if tokens[0].kind == "end":
+        return None
+    return _Parser(tokens).parse()
+
+
+def _tokenise(text: str) -> list[_Token]:
+    tokens, position = [], 0
+    while True:
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            position += len(text[position:]) - len(text[position:].lstrip())
+            raise FilterError(f"filter, position {position + 1}: {_unreadable(text[position])}", position)
+        token = _Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup))
+        tokens.append(token)
+        if token.kind == "end":
+            return tokens
+        position = match.end()
+
+
+def _unreadable(character: str) -> str:
+    if character == "'":
+        return "this text has no closing quote ' (write '' for a quote inside a text)"
+    if character == '"':
+        return 'this field name has no closing quote "'
+    return f"unexpected {character!r}; expected a field, a value, an operator or a parenthesis"
+
+
+class _Parser:
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._depth = 0
+
+    def parse(self) -> Node:
+        node = self._any()
+        if self._peek().kind != "end":
+            raise self._expected("'and', 'or' or the end of the filter")
+        return node
+
+    def _peek(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> _Token:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
+
+    def _expected(self, what: str) -> FilterError:
+        token = self._peek()
+        found = "the filter ends here" if token.kind == "end" else f"found {token.text!r}"
+        return FilterError(f"filter, position {token.position + 1}: {found}; expected {what}", token.position)
+
+    def _any(self) -> Node:
+        nodes = [self._all()]
+        while self._peek().is_word("or"):
+            self._next()
+            nodes.append(self._all())
+        return nodes[0] if len(nodes) == 1 else Or(tuple(nodes))
+
+    def _all(self) -> Node:
+        nodes = [self._not()]
+        while self._peek().is_word("and"):
+            self._next()
+            nodes.append(self._not())
+        return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
+
+    def _not(self) -> Node:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._expected(f"at most {MAX_DEPTH} nested conditions")
+        try:
+            if self._peek().is_word("not"):
+                self._next()
+                return Not(self._not())
+            if self._peek().text == "(":
+                self._next()
+                node = self._any()
+                self._punctuation(")")
+                return node
+            return self._comparison()
+        finally:
+            self._depth -= 1
+
+    def _comparison(self) -> Node:
+        name = self._field()
+        if self._peek().is_word("in"):
+            self._next()
+            return self._in(name)
+        if self._peek().is_word("not") and self._tokens[self._at + 1].is_word("in"):
+            self._at += 2
+            return Not(self._in(name))
+        if self._peek().kind != "operator":
+            raise self._expected("an operator: =, !=, <, <=, >, >=, in, not in")
+        operator = {"==": "=", "<>": "!="}.get(self._peek().text, self._peek().text)
+        self._next()
+        position = self._at
+        value = self._value()
+        if operator not in ("=", "!=") and (value is None or isinstance(value, bool)):
+            self._at = position
+            raise self._expected(f"a text or a number after {operator}")
+        return Compare(name, operator, value)
+
+    def _field(self) -> str:
+        token = self._peek()
+        if token.kind == "quoted":
+            self._next()
+            return token.text[1:-1].replace('""', '"')
+        if token.kind == "word" and not token.is_word("and", "or", "not", "in"):
+            self._next()
+            return token.text
+        raise self._expected("a field name")
+
+    def _in(self, name: str) -> Node:
+        self._punctuation("(")
+        values = [self._value()]
+        while self._peek().text == ",":
+            self._next()
+            values.append(self._value())
+        self._punctuation(")")
+        nodes = tuple(Compare(name, "=", value) for value in values)
+        return nodes[0] if len(nodes) == 1 else Or(nodes)
+
+    def _punctuation(self, text: str) -> None:
+        if self._peek().kind != "punctuation" or self._peek().text != text:
+            raise self._expected(repr(text))
+        self._next()
+
+    def _value(self) -> Value:
+        token = self._peek()
+        if token.kind == "text":
+            self._next()
+            return token.text[1:-1].replace("''", "'")
+        if token.kind == "number":
+            self._next()
+            return _number(token.text)
+        if token.is_word("true", "false", "null"):
+            self._next()
+            return {"true": True, "false": False, "null": None}[token.text.lower()]
+        raise self._expected("a value: 'text', a number, true, false or null")
+
+
+def _number(text: str) -> int | float:
+    try:
+        number = int(text)
+    except ValueError:
+        return float(text)
+    # SQL integers have 64 bits.
+    return number if -(2**63) <= number < 2**63 else float(text)

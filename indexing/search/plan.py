@@ -1,0 +1,196 @@
+"""One query from text to results: encode ▸ filter ▸ retrieve ▸ fuse ▸ fetch ▸ snippets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from indexing.catalog.database import reading
+from indexing.catalog.reads import chunk_spans_of, document_ids, stored_documents
+from indexing.encoders import normalised
+from indexing.errors import BadInput
+from indexing.search.fusion import fuse
+from indexing.search.results import MODES, Result, SearchResults
+from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
+from indexing.search.snippets import Highlighter, make_snippet
+from indexing.search.timing import Steps
+from indexing.views.manager import Readers
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["MAX_QUERY_CHARACTERS", "Plan", "Ranking"]
+
+# Candidates that each leg contributes to a hybrid ranking. Deeper changes NDCG@10 by less than 0.001 and
+# costs time.
+DEPTH = 100
+# A longer text is no question; its first part says what it is about.
+MAX_QUERY_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Documents best first: keys int64 [n], scores float32 [n], best chunks int64 [n] (-1: none), each leg's
+    part.
+    """
+
+    documents: np.ndarray
+    scores: np.ndarray
+    chunks: np.ndarray
+    parts: list[dict[str, float | int | None]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a query needs besides its text."""
+
+    engine: Engine
+    generation_id: int
+    encoder: Callable[[], EncoderProtocol]  # called only for modes that embed the query
+    readers: Readers
+    highlighter: Highlighter
+
+    def search(
+        self, query: str, k: int, mode: str, allowed: Callable[[Connection], np.ndarray | None], steps: Steps
+    ) -> SearchResults:
+        """The best `k` documents with everything that is shown of them."""
+        check_request(query, k, mode)
+        with steps.step("filter"), reading(self.engine) as connection:
+            table = allowed(connection)
+        ranking = self.rank(query, k, mode, table, steps)
+        results = self._results(query, ranking, k, steps)
+        return SearchResults(
+            query,
+            mode,
+            steps.total,
+            steps.milliseconds,
+            results,
+            0 if mode == "semantic" else self.readers.keyword_lag,
+        )
+
+    def rank(self, query: str, k: int, mode: str, allowed: np.ndarray | None, steps: Steps) -> Ranking:
+        """Document keys and scores only."""
+        query = query[:MAX_QUERY_CHARACTERS]
+        if not query.strip():
+            return Ranking(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64), [])
+        if mode == "keyword":
+            with steps.step("keyword"):
+                return _single(keyword_leg(self.readers.words, query, k, allowed), "keyword")
+        with steps.step("encode"):
+            vector = normalised(self.encoder().encode_query([query]))[0]
+        if mode == "semantic":
+            with steps.step("semantic"):
+                return _single(semantic_leg(self.readers.vectors, vector, k, allowed), "semantic")
+        return self._hybrid(query, vector, k, allowed, steps)
+
+    def _hybrid(
+        self, query: str, vector: np.ndarray, k: int, allowed: np.ndarray | None, steps: Steps
+    ) -> Ranking:
+        depth = max(DEPTH, k)
+        with steps.step("semantic"):
+            semantic = semantic_leg(self.readers.vectors, vector, depth, allowed)
+        with steps.step("keyword"):
+            keyword = keyword_leg(self.readers.words, query, depth, allowed)
+        with steps.step("fuse"):
+            documents = np.union1d(semantic.documents, keyword.documents)
+            semantic_scores, chunks = self._semantic_scores(vector, documents)
+            keyword_scores = self._keyword_scores(query, keyword, documents)
+            scores = fuse(semantic_scores, keyword_scores)
+            order = np.lexsort((documents, -scores))[:k]
+        ranks = (_ranks(semantic), _ranks(keyword))
+        parts = [
+            _parts(int(documents[i]), float(semantic_scores[i]), float(keyword_scores[i]), *ranks)
+            for i in order
+        ]
+        return Ranking(documents[order], scores[order], chunks[order], parts)
+
+    def _semantic_scores(self, vector: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.readers.vectors is None:
+            return np.zeros(len(documents), np.float32), np.full(len(documents), -1, np.int64)
+        hits = self.readers.vectors.score_documents(vector, documents)
+        return hits.scores, hits.chunks
+
+    def _keyword_scores(self, query: str, keyword: Leg, documents: np.ndarray) -> np.ndarray:
+        """BM25 of every candidate: those that the keyword leg did not return are scored on their own."""
+        scores = scores_of(keyword, documents)
+        missing = documents[np.isnan(scores)]
+        if len(missing) and self.readers.words is not None:
+            found, found_scores = self.readers.words.search(query, len(missing), missing)
+            extra = Leg(found, found_scores, found)
+            scores = np.where(np.isnan(scores), scores_of(extra, documents), scores)
+        return np.nan_to_num(scores, nan=0.0)
+
+    def _results(self, query: str, ranking: Ranking, k: int, steps: Steps) -> list[Result]:
+        keys = ranking.documents.tolist()
+        with steps.step("fetch"), reading(self.engine) as connection:
+            documents = stored_documents(connection, keys)
+            spans = {
+                chunk: (start, end)
+                for chunks in chunk_spans_of(connection, self.generation_id, keys).values()
+                for chunk, start, end in chunks
+            }
+        with steps.step("snippets"):
+            results = []
+            words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
+            for position, key in enumerate(keys):
+                document = documents.get(key)
+                if document is None:
+                    continue  # deleted since the readers were made
+                span = spans.get(int(ranking.chunks[position]))
+                results.append(
+                    Result(
+                        document.id,
+                        float(ranking.scores[position]),
+                        document.title,
+                        document.text,
+                        make_snippet(document.text, span, words),
+                        json.loads(document.metadata),
+                        ranking.parts[position],
+                    )
+                )
+        return results[:k]
+
+    def ranked_ids(
+        self, query: str, k: int, mode: str, allowed: np.ndarray | None
+    ) -> list[tuple[str, float]]:
+        """(id, score) best first, without fetching texts: what an evaluation needs."""
+        ranking = self.rank(query, k, mode, allowed, Steps())
+        with reading(self.engine) as connection:
+            ids = document_ids(connection, ranking.documents.tolist())
+        pairs = zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True)
+        return [(ids[key], score) for key, score in pairs if key in ids]
+
+
+def check_request(query: str, k: int, mode: str) -> None:
+    """Raises BadInput unless the request makes sense."""
+    if not isinstance(query, str):
+        raise BadInput(f"query of type {type(query).__name__}: give a text")
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise BadInput(f"k = {k!r}: give a whole number of results, 1 or more")
+    if mode not in MODES:
+        raise BadInput(f"mode {mode!r}: use one of {', '.join(MODES)}")
+
+
+def _single(leg: Leg, name: str) -> Ranking:
+    parts: list[dict[str, float | int | None]] = [
+        {name: float(score), f"{name}_rank": rank} for rank, score in enumerate(leg.scores, 1)
+    ]
+    return Ranking(leg.documents, leg.scores, leg.chunks, parts)
+
+
+def _ranks(leg: Leg) -> dict[int, int]:
+    return {key: rank for rank, key in enumerate(leg.documents.tolist(), 1)}
+
+
+def _parts(
+    key: int, semantic: float, keyword: float, semantic_ranks: dict[int, int], keyword_ranks: dict[int, int]
+) -> dict[str, float | int | None]:
+    """A rank is None for a document that this leg did not return among its candidates."""
+    return {
+        "semantic": semantic,
+        "semantic_rank": semantic_ranks.get(key),
+        "keyword": keyword,
+        "keyword_rank": keyword_ranks.get(key),
+    }

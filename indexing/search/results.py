@@ -1,0 +1,68 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["MODES", "Result", "SearchResults", "Snippet"]
+
+MODES = ("hybrid", "semantic", "keyword")
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of the text that answers; `highlights` are (start, end) characters of `text`, in order."""
+
+    text: str
+    highlights: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One document. `parts` says how the score came about: score and rank of each leg that ran."""
+
+    id: str
+    score: float
+    title: str
+    text: str
+    snippet: Snippet
+    metadata: dict[str, Any]
+    parts: dict[str, float | int | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "score": self.score,
+            "title": self.title,
+            "text": self.text,
+            "snippet": {
+                "text": self.snippet.text,
+                "highlights": [list(span) for span in self.snippet.highlights],
+            },
+            "metadata": self.metadata,
+            "parts": self.parts,
+        }
+
+
+@dataclass(frozen=True)
+class SearchResults:
+    """The answer to one query: `results` best first, `steps` in milliseconds, `keyword_lag` in documents.
+
+    `keyword_lag` counts changes that are committed but not yet in the keyword index, because another process
+    is writing it at this moment; the semantic side has no lag.
+    """
+
+    query: str
+    mode: str
+    took_ms: float
+    steps: dict[str, float]
+    results: list[Result]
+    keyword_lag: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "query": self.query,
+            "took_ms": self.took_ms,
+            "results": [result.to_dict() for result in self.results],
+        }

@@ -1,0 +1,95 @@
+"""Checking a collection: the catalog against itself, the views against the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine, func, select, text
+
+from indexing.catalog.collections import CollectionState, GenerationInfo
+from indexing.catalog.database import reading
+from indexing.catalog.schema import Chunk, Code, DocumentRow
+from indexing.quantization import Codec
+from indexing.views.manager import Views
+
+__all__ = ["VerifyReport", "verify"]
+
+
+@dataclass
+class VerifyReport:
+    """`errors`: the catalog itself is wrong. `repaired`: views that were damaged and have been rebuilt."""
+
+    documents: int = 0
+    chunks: int = 0
+    errors: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """True when nothing was wrong at all."""
+        return not self.errors and not self.repaired
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "clean": self.clean,
+            "documents": self.documents,
+            "chunks": self.chunks,
+            "errors": self.errors,
+            "repaired": self.repaired,
+        }
+
+
+def verify(engine: Engine, state: CollectionState, generation: GenerationInfo, views: Views) -> VerifyReport:
+    """Reads everything once. Damaged views are set aside and rebuilt; the catalog is only reported on."""
+    report = VerifyReport()
+    codec = Codec.from_json(generation.codec) if generation.codec else None
+    with reading(engine) as connection:
+        report.errors += _database_problems(connection)
+        report.errors += _row_problems(connection, state, generation, codec, report)
+        if not report.errors:
+            report.repaired += views.words.check(connection)
+    if not report.errors and codec is not None:
+        report.repaired += views.vectors.check(codec)
+    if report.repaired:
+        views.forget()
+        views.readers(state, codec)
+    return report
+
+
+def _database_problems(connection: Connection) -> list[str]:
+    rows = connection.execute(text("PRAGMA integrity_check(10)")).scalars().all()
+    return [] if rows == ["ok"] else [f"catalog: {row}" for row in rows]
+
+
+def _row_problems(
+    connection: Connection,
+    state: CollectionState,
+    generation: GenerationInfo,
+    codec: Codec | None,
+    report: VerifyReport,
+) -> list[str]:
+    live = (DocumentRow.collection_id == state.id, ~DocumentRow.deleted)
+    chunk_of = (Chunk.generation_id == generation.id,)
+    report.documents = connection.scalar(select(func.count()).select_from(DocumentRow).where(*live)) or 0
+    report.chunks = connection.scalar(select(func.count()).select_from(Chunk).where(*chunk_of)) or 0
+    width = 0 if codec is None else codec.code_bytes
+    has_chunk = select(Chunk.key).where(Chunk.document_key == DocumentRow.key, *chunk_of).exists()
+    document = select(DocumentRow.key).where(DocumentRow.key == Chunk.document_key, *live).exists()
+    code = select(Code.key).where(Code.key == Chunk.key, func.length(Code.code) == width).exists()
+    checks = [
+        ("documents without a chunk", select(func.count()).select_from(DocumentRow).where(*live, ~has_chunk)),
+        ("chunks without a document", select(func.count()).select_from(Chunk).where(*chunk_of, ~document)),
+        (
+            f"chunks without a code of {width} bytes",
+            select(func.count()).select_from(Chunk).where(*chunk_of, ~code),
+        ),
+        (
+            "documents with a sequence number beyond the collection's",
+            select(func.count())
+            .select_from(DocumentRow)
+            .where(DocumentRow.collection_id == state.id, DocumentRow.seq > state.last_seq),
+        ),
+    ]
+    return [
+        f"catalog: {count} {what}" for what, statement in checks if (count := connection.scalar(statement))
+    ]

@@ -1,0 +1,273 @@
+"""The vector view: an immutable snapshot of codes, plus the newer rows, which are scanned exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from indexing.catalog.collections import GenerationInfo
+from indexing.catalog.database import reading
+from indexing.catalog.reads import ChunkRows, chunk_keys, chunk_rows_after, removed_after
+from indexing.errors import CorruptView
+from indexing.quantization import Codec
+from indexing.vectors.snapshot import ENGINE, ROWS, VectorSnapshot, write
+from indexing.views.folder import ViewFolder
+
+__all__ = ["Hits", "VectorReader", "VectorView"]
+
+# An exact scan of so many newer rows costs under a millisecond; more are worth a new snapshot.
+TAIL_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Documents, best first: `documents` int64 [n], `chunks` int64 [n] (the best chunk), `scores` float32
+    [n].
+    """
+
+    documents: np.ndarray
+    chunks: np.ndarray
+    scores: np.ndarray
+
+
+class VectorReader:
+    """One consistent pair of snapshot and tail, held by a query from start to end."""
+
+    def __init__(
+        self, codec: Codec, snapshot: VectorSnapshot | None, tail: ChunkRows, removed: np.ndarray
+    ) -> None:
+        self._codec = codec
+        self._snapshot = snapshot
+        self._size = 0 if snapshot is None else len(snapshot.keys)
+        self.tail_rows = len(tail.keys)
+        self.chunk_keys = np.concatenate([self._snapshot_array("keys"), tail.keys])
+        self.document_keys = np.concatenate([self._snapshot_array("doc_keys"), tail.document_keys])
+        self._tail_codes = np.frombuffer(tail.codes, dtype=codec.dtype).reshape(
+            self.tail_rows, codec.dimension
+        )
+        alive = np.ones(len(self.chunk_keys), dtype=bool)
+        if len(removed):
+            alive[np.isin(self.chunk_keys, removed)] = False
+        self._alive = alive
+        self._all_alive = bool(alive.all())
+
+    def _snapshot_array(self, name: str) -> np.ndarray:
+        return np.empty(0, np.int64) if self._snapshot is None else np.asarray(getattr(self._snapshot, name))
+
+    @cached_property
+    def _tail(self) -> np.ndarray:
+        """The newer rows as float32 [tail_rows, d]."""
+        return self._codec.decode(self._tail_codes)
+
+    @property
+    def live_chunks(self) -> int:
+        return int(self._alive.sum())
+
+    @property
+    def live_keys(self) -> np.ndarray:
+        """Chunk keys that a search can return, in row order."""
+        return self.chunk_keys[self._alive]
+
+    @property
+    def live_document_keys(self) -> np.ndarray:
+        """The document of each live row, in row order."""
+        return self.document_keys[self._alive]
+
+    def codes(self) -> np.ndarray:
+        """The stored codes of the live rows [n, width], in row order."""
+        parts = [] if self._snapshot is None else [np.asarray(self._snapshot.codes[:])]
+        parts.append(self._tail_codes)
+        return np.concatenate(parts)[self._alive]
+
+    def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
+        """The `k` most similar documents to `query` (float32 [d], length 1), each by its best chunk.
+
+        `allowed` is a boolean table over document keys; keys beyond its end are not allowed.
+        """
+        mask = self._mask(allowed)
+        available = len(self.chunk_keys) if mask is None else int(mask.sum())
+        wanted = k
+        while True:
+            rows, scores = self._search_rows(query, min(wanted, available), mask)
+            hits = self._by_document(rows, scores)
+            if len(hits.documents) >= k or wanted >= available:
+                return Hits(hits.documents[:k], hits.chunks[:k], hits.scores[:k])
+            wanted = max(wanted * 2, 64)
+
+    def _mask(self, allowed: np.ndarray | None) -> np.ndarray | None:
+        if allowed is None:
+            return None if self._all_alive else self._alive
+        inside = self.document_keys < len(allowed)
+        mask = np.zeros(len(self.document_keys), dtype=bool)
+        mask[inside] = allowed[self.document_keys[inside]]
+        return mask & self._alive
+
+    def _search_rows(
+        self, query: np.ndarray, k: int, mask: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        rows, scores = [], []
+        if self._snapshot is not None and self._size:
+            snapshot_mask = None if mask is None else mask[: self._size]
+            found, found_scores = self._snapshot.index.search(query, min(k, self._size), snapshot_mask)
+            rows.append(found)
+            scores.append(found_scores)
+        if self.tail_rows:
+            tail_rows = np.arange(self._size, len(self.chunk_keys))
+            tail_scores = self._tail @ query
+            if mask is not None:
+                keep = mask[self._size :]
+                tail_rows, tail_scores = tail_rows[keep], tail_scores[keep]
+            rows.append(tail_rows)
+            scores.append(tail_scores)
+        if not rows:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
+        order = np.lexsort((all_rows, -all_scores))[:k]
+        return all_rows[order], all_scores[order]
+
+    def _by_document(self, rows: np.ndarray, scores: np.ndarray) -> Hits:
+        documents = self.document_keys[rows]
+        _, first = np.unique(documents, return_index=True)
+        first.sort()
+        return Hits(documents[first], self.chunk_keys[rows[first]], scores[first])
+
+    @cached_property
+    def _rows_by_document(self) -> tuple[np.ndarray, np.ndarray]:
+        live = np.flatnonzero(self._alive)
+        order = live[np.argsort(self.document_keys[live], kind="stable")]
+        return order, self.document_keys[order]
+
+    def score_documents(self, query: np.ndarray, documents: np.ndarray) -> Hits:
+        """The best chunk of each of `documents` (in their order); a document without chunks scores 0 with
+        chunk -1.
+        """
+        order, sorted_keys = self._rows_by_document
+        first = np.searchsorted(sorted_keys, documents, "left")
+        last = np.searchsorted(sorted_keys, documents, "right")
+        counts = last - first
+        rows = order[_ranges(first, counts)]
+        owner = np.repeat(np.arange(len(documents)), counts)
+        scores = self._score_rows(query, rows)
+        best_first = np.lexsort((rows, -scores, owner))
+        owners, at = np.unique(owner[best_first], return_index=True)
+        chunks = np.full(len(documents), -1, np.int64)
+        best = np.zeros(len(documents), np.float32)
+        chunks[owners] = self.chunk_keys[rows[best_first[at]]]
+        best[owners] = scores[best_first[at]]
+        return Hits(documents, chunks, best)
+
+    def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        scores = np.empty(len(rows), np.float32)
+        in_snapshot = rows < self._size
+        if self._snapshot is not None and in_snapshot.any():
+            scores[in_snapshot] = self._codec.decode(self._snapshot.codes[rows[in_snapshot]]) @ query
+        if not in_snapshot.all():
+            scores[~in_snapshot] = self._tail[rows[~in_snapshot] - self._size] @ query
+        return scores
+
+
+def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """first[0], first[0]+1, …, then first[1], …: `counts[i]` numbers from each start."""
+    if not counts.sum():
+        return np.empty(0, np.int64)
+    offsets = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+    return offsets + np.arange(counts.sum())
+
+
+class VectorView:
+    """Finds, builds and follows the snapshots of one generation."""
+
+    def __init__(self, engine: Engine, folder: Path, generation: GenerationInfo) -> None:
+        self._engine = engine
+        self._generation = generation
+        self._folder = ViewFolder(folder, f"{generation.id}")
+        self._opened: tuple[Path, int, VectorSnapshot] | None = None
+
+    def reader(self, connection: Connection, codec: Codec) -> VectorReader:
+        """The newest snapshot with everything that was committed after it."""
+        seq, snapshot = self._newest(codec)
+        tail = chunk_rows_after(connection, self._generation.id, seq)
+        removed = removed_after(connection, self._generation.id, seq)
+        return VectorReader(codec, snapshot, tail, removed)
+
+    def _newest(self, codec: Codec) -> tuple[int, VectorSnapshot | None]:
+        for seq, path in self._folder.snapshots():
+            if self._opened is not None and self._opened[0] == path:
+                return seq, self._opened[2]
+            try:
+                snapshot = VectorSnapshot.open(path)
+                _check(snapshot, codec, self._generation, path)
+            except CorruptView as error:
+                self._folder.set_aside(path, error)
+                continue
+            self._opened = (path, seq, snapshot)
+            return seq, snapshot
+        return 0, None
+
+    def set_aside_current(self, reason: object) -> None:
+        """After a block or an engine file of the open snapshot turned out damaged."""
+        if self._opened is not None:
+            self._folder.set_aside(self._opened[0], reason)
+            self._opened = None
+
+    def seq(self) -> int:
+        """The watermark of the newest snapshot; 0 if there is none."""
+        snapshots = self._folder.snapshots()
+        return snapshots[0][0] if snapshots else 0
+
+    def publish(self, codec: Codec, last_seq: int) -> None:
+        """Writes a snapshot of everything live. The caller holds the views' lock."""
+        keys, document_keys, codes = self._read_all(codec)
+        target = self._folder.target(last_seq)
+        meta = {
+            "seq": last_seq,
+            "generation": self._generation.id,
+            "fingerprint": self._generation.fingerprint,
+        }
+        write(target, codec, keys, document_keys, codes, self._generation.engine, meta)
+        self._folder.keep_only(target)
+
+    def _read_all(self, codec: Codec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Live rows in key order: what the newest snapshot has, less what was removed, plus what came after
+        it.
+        """
+        with reading(self._engine) as connection:
+            reader = self.reader(connection, codec)
+        keys = reader.live_keys
+        return keys, reader.live_document_keys, reader.codes()
+
+    def check(self, codec: Codec) -> list[str]:
+        """What is wrong with the view, compared with the catalog; empty if nothing."""
+        problems = []
+        for _, path in self._folder.snapshots()[:1]:
+            try:
+                VectorSnapshot.open(path).verify()
+            except CorruptView as error:
+                problems.append(str(error))
+                self._folder.set_aside(path, error)
+                self._opened = None
+        with reading(self._engine) as connection:
+            reader = self.reader(connection, codec)
+            expected = chunk_keys(connection, self._generation.id)
+        if not np.array_equal(np.sort(reader.live_keys), expected):
+            problems.append(
+                f"vector view of generation {self._generation.id}: its chunks differ from the catalog's"
+            )
+        return problems
+
+    def file_bytes(self) -> tuple[int, int]:
+        """Sizes of the open snapshot: what the engine holds in memory, and what is memory-mapped."""
+        if self._opened is None:
+            return 0, 0
+        folder = self._opened[0]
+        return (folder / ENGINE).stat().st_size, (folder / ROWS).stat().st_size
+
+
+def _check(snapshot: VectorSnapshot, codec: Codec, generation: GenerationInfo, path: Path) -> None:
+    """A snapshot that belongs to other codes is as bad as a damaged one."""
+    if snapshot.meta.get("fingerprint") != generation.fingerprint or snapshot.codec != codec:
+        raise CorruptView(f"{path} was made with another model or other ranges")
