@@ -1,0 +1,83 @@
+"""The filter language: trees, and the errors with their positions."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexing.errors import FilterError
+from indexing.search.filters import And, Compare, Not, Or, parse_filter
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("module = 'itertools'", Compare("module", "=", "itertools")),
+        ("module == 'it''s'", Compare("module", "=", "it's")),
+        ("a.b-c <> 1", Compare("a.b-c", "!=", 1)),
+        ('"two words" >= -1.5e2', Compare("two words", ">=", -150.0)),
+        ('"say ""hi""" = true', Compare('say "hi"', "=", True)),
+        ("x = NULL", Compare("x", "=", None)),
+        ("x in (1, 'a')", Or((Compare("x", "=", 1), Compare("x", "=", "a")))),
+        ("x not in (1)", Not(Compare("x", "=", 1))),
+        (
+            "a = 1 or b = 2 and not c = 3",
+            Or((Compare("a", "=", 1), And((Compare("b", "=", 2), Not(Compare("c", "=", 3)))))),
+        ),
+        (
+            "(a = 1 OR b = 2) AND c = 3",
+            And((Or((Compare("a", "=", 1), Compare("b", "=", 2))), Compare("c", "=", 3))),
+        ),
+        ("größe > 99999999999999999999", Compare("größe", ">", 1e20)),
+    ],
+)
+def test_tree(text, tree):
+    assert parse_filter(text) == tree
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_empty_filter_is_none(text):
+    assert parse_filter(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        (
+            "module",
+            6,
+            "position 7: the filter ends here; expected an operator: =, !=, <, <=, >, >=, in, not in",
+        ),
+        ("= 3", 0, "position 1: found '='; expected a field name"),
+        (
+            "a = ",
+            4,
+            "position 5: the filter ends here; expected a value: 'text', a number, true, false or null",
+        ),
+        ("a = b", 4, "position 5: found 'b'; expected a value: 'text', a number, true, false or null"),
+        ("a = 'x", 4, "position 5: this text has no closing quote ' (write '' for a quote inside a text)"),
+        ("a = 1 b = 2", 6, "position 7: found 'b'; expected 'and', 'or' or the end of the filter"),
+        ("(a = 1", 6, "position 7: the filter ends here; expected ')'"),
+        ("a in 1", 5, "position 6: found '1'; expected '('"),
+        ("a < true", 4, "position 5: found 'true'; expected a text or a number after <"),
+        (
+            "a = 1 ; drop",
+            6,
+            "position 7: unexpected ';'; expected a field, a value, an operator or a parenthesis",
+        ),
+    ],
+)
+def test_error_names_position_and_what_was_expected(text, position, message):
+    with pytest.raises(FilterError) as caught:
+        parse_filter(text)
+    assert (caught.value.position, str(caught.value)) == (position, f"filter, {message}")
+
+
+@pytest.mark.parametrize("text", ["not " * 60 + "a = 1", "(" * 60 + "a = 1" + ")" * 60])
+def test_deep_nesting_is_refused_before_it_hurts(text):
+    with pytest.raises(FilterError, match="at most 50 nested conditions"):
+        parse_filter(text)
+
+
+def test_long_filter_is_refused():
+    with pytest.raises(FilterError, match="filter of 10001 characters: at most 10000"):
+        parse_filter("a" * 10_001)
