@@ -82,6 +82,8 @@ def _read_pipeline(folder: Path) -> tuple[Path, bool]:
         first = folder / modules[0]["path"]
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'") from error
+    if not first.resolve().is_relative_to(folder.resolve()):
+        raise InvalidModelError(f"{path}: module path {modules[0]['path']!r} lies outside the folder")
     if kinds not in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
         raise UnsupportedModelError(
             f"{folder}: a model of {' + '.join(kinds)} needs stlib.SentenceTransformer; "
