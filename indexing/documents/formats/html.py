@@ -21,68 +21,20 @@ _DECLARED = re.compile(
     rb"""<(?:meta[^>]{0,200}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
 
-_NEVER_TEXT = frozenset(
-    (
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "iframe",
-        "object",
-        "svg",
-        "math",
-        "canvas",
-        "audio",
-        "video",
-        "select",
-        "textarea",
-    )
+
+def _tags(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_NEVER_TEXT = _tags(
+    "script style template noscript iframe object svg math canvas audio video select textarea"
 )
-_FURNITURE = frozenset(("nav", "footer", "button", "form", "dialog", "menu"))
-_PARAGRAPHS = frozenset(
-    (
-        "p",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "ul",
-        "ol",
-        "dl",
-        "table",
-        "blockquote",
-        "pre",
-        "article",
-        "section",
-        "main",
-        "header",
-        "hr",
-        "figure",
-        "details",
-    )
+_FURNITURE = _tags("nav footer button dialog menu")
+_PARAGRAPHS = _tags(
+    "p h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre article section main header hr figure details"
 )
-_LINES = frozenset(
-    (
-        "div",
-        "li",
-        "dt",
-        "dd",
-        "tr",
-        "br",
-        "address",
-        "aside",
-        "caption",
-        "figcaption",
-        "summary",
-        "fieldset",
-        "legend",
-        "body",
-        "center",
-    )
-)
-_CELLS = frozenset(("td", "th"))
+_LINES = _tags("div li dt dd tr br address aside caption figcaption summary fieldset legend body center")
+_CELLS = _tags("td th")
 
 
 def read(file: SourceFile) -> Iterator[Item]:
