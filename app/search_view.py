@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from indexing import Collection, Result, SearchResults
+    from indexing.facets import FacetCounts
 
 __all__ = [
     "MODES",
+    "MOST_VALUES",
     "RESULT_COUNTS",
     "Card",
     "Facet",
@@ -27,16 +30,17 @@ __all__ = [
     "highlighted_html",
     "make_card",
     "search",
-    "steps_line",
 ]
 
-MODES = {"hybrid": "Hybrid", "semantic": "Meaning", "keyword": "Keywords"}
+MODES = {"hybrid": "Hybrid", "semantic": "Semantic", "keyword": "Keyword"}
 RESULT_COUNTS = (5, 10, 20, 50)
 
 _FACET_PREFIX = "f."
 _MOST_FACETS = 4
-_MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
+MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
 _CHIP_LENGTH = 40
+_SHOWN_TEXT = 20_000  # characters; a document may hold megabytes, and ten of them are on a page
+_INDENTED = re.compile(r"^(?: {2,}|\t|>>>)\S", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ class SearchRequest:
             q=last("q"),
             collection=last("collection"),
             mode=mode if mode in MODES else "hybrid",
-            k=min(RESULT_COUNTS, key=lambda count: abs(count - int(k))) if k.isascii() and k.isdigit() else 10,
+            k=min(RESULT_COUNTS, key=lambda count: abs(count - int(k)))
+            if k.isascii() and k.isdigit()
+            else 10,
             filter=last("filter"),
             picks=dict(sorted(picks.items())),
         )
@@ -102,7 +108,7 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Facet:
-    """A metadata field with few enough values to choose from: (value, number of documents), commonest first."""
+    """A metadata field to choose from: (value, number of documents), commonest first."""
 
     name: str
     counts: tuple[tuple[Any, int], ...]
@@ -111,19 +117,15 @@ class Facet:
         return {str(value): count for value, count in self.counts}
 
 
-def facet_choices(facets: Mapping[str, Sequence[tuple[Any, int]]], documents: int) -> list[Facet]:
+def facet_choices(counts: Mapping[str, FacetCounts]) -> list[Facet]:
     """The fields worth choosing from, shortest list first.
 
     Left out are fields with one value (no choice), with very many, and with nearly one per document (names).
     """
     chosen = [
-        Facet(name, tuple((value, count) for value, count in counts if value not in (None, "")))
-        for name, counts in facets.items()
-    ]
-    chosen = [
-        facet
-        for facet in chosen
-        if 2 <= len(facet.counts) <= _MOST_VALUES and len(facet.counts) <= max(10, documents // 4)
+        Facet(name, tuple((value, count) for value, count in field.values if value != ""))
+        for name, field in counts.items()
+        if 2 <= field.distinct <= min(MOST_VALUES, max(10, field.documents // 4))
     ]
     return sorted(chosen, key=lambda facet: (len(facet.counts), facet.name))[:_MOST_FACETS]
 
@@ -134,37 +136,35 @@ def search(collection: Collection, request: SearchRequest, facets: Iterable[Face
     Raises:
         FilterError: the written filter cannot be understood; its position counts in `request.filter`.
     """
-    from indexing.errors import FilterError
-
-    try:
-        return collection.search(
-            request.q, k=request.k, mode=request.mode, filter=combined_filter(request, facets)
-        )
-    except FilterError as error:
-        if error.position is None or not any(request.picks.values()):
-            raise
-        raise FilterError(str(error), max(0, error.position - 1)) from error
+    return collection.search(
+        request.q, k=request.k, mode=request.mode, filter=combined_filter(request, facets)
+    )
 
 
 def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str | None:
     """Picks and the written expression as one expression; None when nothing is filtered.
 
-    The written part comes first, so that an error's position is off by the opening bracket only.
+    Raises:
+        FilterError: the written part cannot be understood. It is read on its own first, so that positions
+            count in what the person wrote and an odd bracket in it cannot reach the picks.
     """
+    from indexing.search.filters import parse_filter
+
     typed = {facet.name: {str(value): value for value, _ in facet.counts} for facet in facets}
     parts = []
     if request.filter.strip():
-        parts.append(f"({request.filter})" if any(request.picks.values()) else request.filter)
+        parse_filter(request.filter)
+        parts.append(f"({request.filter})")
     for name, values in request.picks.items():
         if values:
             known = typed.get(name, {})
             parts.append(_is_one_of(name, [known.get(value, value) for value in values]))
-    return " AND ".join(parts) or None
+    return " and ".join(parts) or None
 
 
 def _is_one_of(name: str, values: Sequence[Any]) -> str:
-    literals = [_literal(value) for value in values]
-    return f"{name} = {literals[0]}" if len(literals) == 1 else f"{name} IN ({', '.join(literals)})"
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"{quoted} in ({', '.join(_literal(value) for value in values)})"
 
 
 def _literal(value: Any) -> str:
@@ -177,7 +177,7 @@ def _literal(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Card:
-    """One result, ready to be shown. The fields that end in `_html` are escaped already, the others are not."""
+    """One result, ready to be shown. Fields that end in `_html` are escaped already, the others are not."""
 
     rank: int
     id: str
@@ -188,6 +188,8 @@ class Card:
     parts: tuple[tuple[str, str], ...]
     metadata: tuple[tuple[str, str], ...]
     text: str
+    more_characters: int  # of the text, beyond what is shown
+    preformatted: bool  # line breaks and indentation carry meaning, as in code and tables
 
 
 def make_card(rank: int, result: Result) -> Card:
@@ -202,7 +204,9 @@ def make_card(rank: int, result: Result) -> Card:
         score=_number(result.score),
         parts=tuple((name.replace("_", " "), _number(value)) for name, value in result.parts.items()),
         metadata=metadata,
-        text=result.text,
+        text=result.text[:_SHOWN_TEXT],
+        more_characters=max(0, len(result.text) - _SHOWN_TEXT),
+        preformatted=_INDENTED.search(result.text, 0, _SHOWN_TEXT) is not None,
     )
 
 
@@ -215,11 +219,6 @@ def highlighted_html(text: str, spans: Iterable[tuple[int, int]]) -> str:
             pieces += [html.escape(text[done:start]), "<mark>", html.escape(text[start:end]), "</mark>"]
             done = end
     return "".join([*pieces, html.escape(text[done:])])
-
-
-def steps_line(results: SearchResults) -> str:
-    """`embed 0.4 ms · semantic 0.9 ms · …`: where the time of a search went."""
-    return " · ".join(f"{name.replace('_', ' ')} {milliseconds:.1f} ms" for name, milliseconds in results.steps.items())
 
 
 def _readable(value: Any) -> str:

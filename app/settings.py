@@ -23,11 +23,13 @@ DB_VARIABLE = "STLIB_DB"
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"
 
-# Shown by the demo and offered by an empty search page over the demo's collection.
+# Offered by an empty search page over the demo's collection; the demo asks the first three.
 EXAMPLE_QUESTIONS = (
     "how do I flatten a list of lists",
     "run a command and capture its output",
     "remember the results of a slow function",
+    "split text into words but keep quoted parts together",
+    "find files by a pattern in all subfolders",
 )
 
 

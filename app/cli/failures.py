@@ -58,11 +58,11 @@ def _usage_message(failure: click.UsageError) -> str:
 def _os_message(failure: OSError) -> str:
     where = f"{failure.filename}: " if failure.filename else ""
     if failure.errno == errno.ENOSPC:
-        return f"{where}the disk is full; what was committed is kept: free some space and run the same command again"
+        return f"{where}the disk is full; what was committed is kept: free some space and run this again"
     return f"{where}{failure.strerror or failure}"
 
 
 def _reader_went_away() -> int:
-    """`stlib … | head` closed our output: end quietly, and keep Python from complaining while it shuts down."""
+    """`stlib … | head` closed our output: end quietly, and keep Python quiet while it shuts down."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED

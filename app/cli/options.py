@@ -24,7 +24,9 @@ def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder of collections. Default: $STLIB_HOME, else the platform's data folder.",
     )
-    @click.option("--db", metavar="URL", help="Database of the catalog, such as sqlite:///notes.db. Default: $STLIB_DB.")
+    @click.option(
+        "--db", metavar="URL", help="Database of the catalog, such as sqlite:///notes.db. Default: $STLIB_DB."
+    )
     @functools.wraps(function)
     def with_location(*args: Any, home: Path | None, db: str | None, **kwargs: Any) -> Any:
         default = Location.from_environment()

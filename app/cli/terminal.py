@@ -72,12 +72,17 @@ def highlight(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[str, bo
 
 
 def wrap(
-    text: str, *, width: int, indent: str = "", spans: Iterable[tuple[int, int]] = (), lines: int | None = None
+    text: str,
+    *,
+    width: int,
+    indent: str = "",
+    spans: Iterable[tuple[int, int]] = (),
+    lines: int | None = None,
 ) -> list[str]:
     """Lines of at most `width` columns, `indent` included, words kept whole, `spans` marked in bold yellow.
 
-    White space of any kind becomes one space. A word longer than a line is broken. After `lines` lines the rest
-    is cut and an ellipsis stands at the end.
+    White space of any kind becomes one space. A word longer than a line is broken. After `lines` lines the
+    rest is cut and an ellipsis stands at the end.
     """
     room = max(1, width - len(indent))
     rows: list[list[tuple[str, bool]]] = [[]]

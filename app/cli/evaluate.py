@@ -1,0 +1,55 @@
+"""`stlib evaluate`: IR metrics of a collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from app.cli.options import MODES, json_option, location_options
+from app.cli.terminal import echo, echo_json, format_duration, table
+from app.settings import Location
+
+__all__ = ["command"]
+
+
+@click.command("evaluate")
+@click.argument("name")
+@click.argument("beir_dir", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
+@click.option("--mode", type=click.Choice([*MODES, "all"]), default="hybrid", show_default=True)
+@location_options
+@json_option
+def command(name: str, beir_dir: Path, split: str, mode: str, location: Location, as_json: bool) -> None:
+    """Measure collection NAME with the queries and judgments of BEIR_DIR, through the real index."""
+    from indexing import Collection
+    from indexing.evaluation import read_beir
+
+    beir = read_beir(beir_dir, split)
+    with Collection.open(name, **location.arguments()) as collection:
+        reports = [collection.evaluate(beir.queries, beir.qrels, mode=one) for one in _modes(mode)]
+    if as_json:
+        about = {"collection": name, "split": split}
+        if mode == "all":
+            echo_json({**about, "modes": {report.mode: report.to_dict() for report in reports}})
+        else:
+            echo_json({**about, **reports[0].to_dict()})
+        return
+    rows = [
+        [metric, *(f"{report.metrics[metric]:.4f}" for report in reports)] for metric in reports[0].metrics
+    ]
+    columns = range(1, 1 + len(reports))
+    for line in table(["", *(report.mode for report in reports)], rows, right=columns):
+        echo(line)
+    seconds = sum(report.seconds for report in reports)
+    echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}")
+    if reports[0].missing_documents:
+        click.echo(
+            f"stlib: {reports[0].missing_documents:,} documents judged relevant are not in {name!r};"
+            " they count as not found",
+            err=True,
+        )
+
+
+def _modes(mode: str) -> tuple[str, ...]:
+    return MODES if mode == "all" else (mode,)

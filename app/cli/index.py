@@ -1,0 +1,137 @@
+"""`stlib index`: files and folders into a collection."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.failures import FAILED, Interrupted
+from app.cli.options import json_option, location_options
+from app.cli.progress import ProgressBar
+from app.cli.terminal import echo, echo_json, format_bytes, format_duration, style
+from app.settings import Location
+
+if TYPE_CHECKING:
+    from app.indexing_job import IndexSummary
+
+__all__ = ["command", "index_with_progress", "print_problems", "print_summary"]
+
+_SHOWN_SKIPS = 20
+
+
+@click.command("index")
+@click.argument("name")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", metavar="M", help="Folder or name of a model. Default: the bundled one.")
+@click.option("--engine", type=click.Choice(["faiss", "usearch"]), help="Vector engine. Default: faiss.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "int8", "uint8", "binary", "ubinary"]),
+    help="How vectors are stored. Default: int8.",
+)
+@location_options
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    name: str,
+    paths: tuple[Path, ...],
+    model: str | None,
+    engine: str | None,
+    precision: str | None,
+    location: Location,
+    as_json: bool,
+) -> None:
+    """Add the documents under PATHS to collection NAME, which is made if there is none.
+
+    Reads text, Markdown, HTML, CSV, JSONL, Parquet and BEIR folders; folders are walked. Unchanged
+    documents are not embedded again, so a run that was stopped goes on when the command is given again.
+    """
+    from app.indexing_job import IndexChoices
+
+    summary = index_with_progress(location, name, paths, IndexChoices(model, engine, precision))
+    if as_json:
+        echo_json(summary.to_dict())
+    else:
+        print_summary(summary)
+    print_problems(summary)
+    if not summary.complete:
+        context.exit(FAILED)
+
+
+def index_with_progress(location: Location, name: str, paths, choices) -> IndexSummary:  # type: ignore[no-untyped-def]
+    """Index with a progress bar on stderr.
+
+    Raises:
+        Interrupted: Ctrl-C; the message says how to go on.
+    """
+    from app.indexing_job import index_paths
+
+    # The reader logs what its report also holds; the summary tells it once.
+    logging.getLogger("indexing.documents").setLevel(logging.ERROR)
+    with ProgressBar() as bar:
+        try:
+            return index_paths(location, name, paths, choices, bar.update)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"stopped; {bar.committed:,} documents of this run are committed: run it again to go on"
+            ) from None
+
+
+def print_summary(summary: IndexSummary) -> None:
+    added, info = summary.added, summary.info
+    echo(
+        f"{style(summary.collection, bold=True)}: {info['documents']:,} documents"
+        f" in {info['chunks']:,} passages ({info['model']}, {info['precision']}, {info['engine']})"
+    )
+    changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"
+    if added.duplicates:
+        changes += f", {added.duplicates:,} replaced by a later one of the same id"
+    rate = added.committed / added.seconds if added.seconds else 0.0
+    rows = [
+        ("documents", changes),
+        ("skipped", f"{added.skipped:,}"),
+        ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
+        ("keyword lag", f"{added.keyword_lag:,} changes"),
+        ("memory", format_bytes(info["memory_bytes"])),
+        ("disk", _disk(info)),
+    ]
+    if summary.read.unsupported:
+        kinds = ", ".join(
+            f"{extension or 'no extension'} {n:,}" for extension, n in summary.read.unsupported.most_common(5)
+        )
+        rows.insert(
+            2, ("not read", f"{sum(summary.read.unsupported.values()):,} files of other kinds ({kinds})")
+        )
+    for label, value in rows:
+        echo(f"  {label:<12}{value}")
+
+
+def _disk(info: dict[str, int]) -> str:
+    catalog, views = info["catalog_bytes"], info["view_bytes"]
+    return f"{format_bytes(catalog + views)} ({format_bytes(catalog)} catalog, {format_bytes(views)} views)"
+
+
+def print_problems(summary: IndexSummary) -> None:
+    """One line on stderr for each thing of the input that is not in the collection."""
+    added = summary.added
+    for skip in added.skips[:_SHOWN_SKIPS]:
+        click.echo(f"stlib: skipped {skip}", err=True)
+    if added.skipped > _SHOWN_SKIPS:
+        click.echo(
+            f"stlib: skipped {added.skipped - _SHOWN_SKIPS:,} more (--json lists up to 1,000)", err=True
+        )
+    if added.duplicates:
+        click.echo(
+            f"stlib: {added.duplicates:,} documents had the id of a later one in this run; the last one wins",
+            err=True,
+        )
+    for note in summary.read.notes[:_SHOWN_SKIPS]:
+        click.echo(f"stlib: note: {note}", err=True)
+    if summary.created and not summary.info["documents"]:
+        click.echo(
+            f"stlib: nothing could be indexed; collection {summary.collection!r} was not made", err=True
+        )

@@ -1,0 +1,57 @@
+"""`stlib info`: what one collection holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from app.cli.options import json_option, location_options
+from app.cli.terminal import echo, echo_json, format_bytes, style
+from app.settings import Location
+
+__all__ = ["command"]
+
+_SHOWN_VALUES = 5
+
+
+@click.command("info")
+@click.argument("name")
+@location_options
+@json_option
+def command(name: str, location: Location, as_json: bool) -> None:
+    """Show what collection NAME holds: counts, model, sizes, metadata fields."""
+    from indexing import Collection
+
+    with Collection.open(name, **location.arguments()) as collection:
+        info = collection.info()
+        facets = collection.facets(max_values=_SHOWN_VALUES)
+    if as_json:
+        fields = {field: {"documents": f.documents, "distinct": f.distinct} for field, f in facets.items()}
+        echo_json({**info, "metadata": fields})
+        return
+    echo(style(name, bold=True))
+    for label, value in _rows(info):
+        echo(f"  {label:<13}{value}")
+    for field, facet in facets.items():
+        values = ", ".join(_shorten(str(value)) for value, _ in facet.values if value != "")
+        more = ", …" * (facet.distinct > _SHOWN_VALUES)
+        echo(f"  {style(field, dim=True)}  {facet.distinct:,} values: {values}{more}")
+
+
+def _rows(info: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("documents", f"{info['documents']:,}"),
+        ("passages", f"{info['chunks']:,}"),
+        ("model", f"{info['model']}, {info['dimension']} dimensions"),
+        ("precision", f"{info['precision']}, {info['clipped_values']:,} values outside the calibrated range"),
+        ("engine", info["engine"]),
+        ("keyword lag", f"{info['keyword_lag']:,} changes"),
+        ("memory", f"{format_bytes(info['memory_bytes'])}, {format_bytes(info['mapped_bytes'])} more mapped"),
+        ("disk", f"{format_bytes(info['catalog_bytes'])} catalog, {format_bytes(info['view_bytes'])} views"),
+        ("catalog", info["path"]),
+    ]
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "…"

@@ -1,0 +1,109 @@
+"""`stlib search`: a question, answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.failures import USAGE
+from app.cli.options import json_option, location_options, mode_option
+from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
+from app.settings import Location
+
+if TYPE_CHECKING:
+    from indexing import Result, SearchResults
+
+__all__ = ["command", "print_results"]
+
+_SNIPPET_LINES = 4
+
+
+@click.command("search")
+@click.argument("name")
+@click.argument("query")
+@click.option(
+    "-k", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many results."
+)
+@mode_option
+@click.option(
+    "--filter", "filter_", metavar="EXPRESSION", help="Condition on metadata: \"module = 'itertools'\"."
+)
+@click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
+@location_options
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    name: str,
+    query: str,
+    count: int,
+    mode: str,
+    filter_: str | None,
+    explain: bool,
+    location: Location,
+    as_json: bool,
+) -> None:
+    """Ask collection NAME the question QUERY."""
+    from indexing import Collection
+    from indexing.errors import FilterError
+
+    with Collection.open(name, **location.arguments()) as collection:
+        try:
+            results = collection.search(query, count, mode=mode, filter=filter_)
+        except FilterError as error:
+            click.echo(f"stlib: {error}", err=True)
+            if error.position is not None:
+                click.echo(caret(filter_ or "", error.position), err=True)
+            context.exit(USAGE)
+    if as_json:
+        echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
+    else:
+        print_results(results, explain=explain)
+
+
+def print_results(results: SearchResults, *, explain: bool = False) -> None:
+    """Numbered results, best first, in the width of the terminal."""
+    for number, result in enumerate(results.results, start=1):
+        _print_result(number, result, explain)
+    count = len(results.results)
+    footer = (
+        f"{count} result{'s' * (count != 1)} in {results.took_ms:.1f} ms ({results.mode})"
+        if count
+        else "no results"
+    )
+    if results.keyword_lag:
+        footer += f"; the keyword index is {results.keyword_lag:,} changes behind"
+    _print_dim(footer)
+    if explain:
+        steps = " · ".join(f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
+        _print_dim(steps)
+
+
+def _print_result(number: int, result: Result, explain: bool) -> None:
+    width = terminal_width()
+    label = f"{number}. "
+    indent = " " * len(label)
+    title = wrap(result.title or result.id, width=width, indent=indent)
+    echo(label + style("\n".join(title)[len(indent) :], bold=True))
+    snippet = result.snippet
+    for line in wrap(
+        snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=_SNIPPET_LINES
+    ):
+        echo(line)
+    _print_dim(f"{result.id} · {result.score:.3f}", indent)
+    if explain:
+        _print_dim(
+            " · ".join(f"{name.replace('_', ' ')} {_part(value)}" for name, value in result.parts.items()),
+            indent,
+        )
+    echo()
+
+
+def _print_dim(text: str, indent: str = "") -> None:
+    for line in wrap(text, width=terminal_width(), indent=indent):
+        echo(style(line, dim=True))
+
+
+def _part(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,62 @@
+"""`stlib ui`: the search page."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+import click
+
+from app.cli.options import location_options
+from app.settings import Location
+
+__all__ = ["command"]
+
+_PORT = 8501
+
+
+@click.command("ui")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help=f"Port. Default: {_PORT}, or a free one if it is taken."
+)
+@click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+@location_options
+def command(location: Location, port: int | None, no_browser: bool) -> None:
+    """Open the search page. It is served to this machine only; Ctrl-C stops it."""
+    serve(location, port=port, browser=not no_browser)
+
+
+def serve(location: Location, *, port: int | None = None, browser: bool = True) -> None:
+    """Serve the search page until Ctrl-C.
+
+    Raises:
+        ClickException: Streamlit is missing, the port is taken, or the server ended.
+    """
+    from app.ui.server import HOST, ServerFailed, free_port, running_server
+
+    if importlib.util.find_spec("streamlit") is None:
+        raise click.ClickException('the search page needs Streamlit: pip install "stlib[app]"')
+    chosen = free_port(port or _PORT)
+    if port is not None and chosen != port:
+        raise click.ClickException(f"port {port} of {HOST} is taken; leave --port away for a free one")
+    try:
+        with running_server(location, chosen) as (address, process):
+            click.echo(f"Search page: {address}  (Ctrl-C stops it)")
+            if browser and _has_display():
+                click.launch(address)
+            code = process.wait()
+    except ServerFailed as failure:
+        raise click.ClickException(str(failure)) from failure
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        return
+    raise click.ClickException(f"the search page's server ended with code {code}; why stands above")
+
+
+def _has_display() -> bool:
+    """False on servers and in containers, where opening a browser would end in a text browser or an error."""
+
+    if sys.platform in ("darwin", "win32"):
+        return not os.environ.get("SSH_CONNECTION")
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,1 @@
+"""The search page. Streamlit is imported here and nowhere else."""

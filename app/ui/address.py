@@ -1,0 +1,70 @@
+"""The page's state, kept in two places that must agree: the widgets and the address bar.
+
+The address wins when it changed since this session last wrote it: at the first load, after the back button,
+after a person edited it. Otherwise the widgets win and the address follows them.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.search_view import SearchRequest
+
+__all__ = ["PICK_PREFIX", "current", "forget_filters", "load", "store"]
+
+PICK_PREFIX = "pick "
+_SEEN = "address seen"
+_WIDGETS = ("q", "mode", "filter")
+
+
+def load() -> None:
+    """Set the widgets from the address where it is the newer of the two. Call before any widget is drawn."""
+    parameters = _parameters()
+    widgets_are_new = any(name not in st.session_state for name in _WIDGETS)
+    if st.session_state.get(_SEEN) == parameters and not widgets_are_new:
+        return
+    request = SearchRequest.from_parameters(parameters)
+    st.session_state[_SEEN] = parameters
+    for name in (*_WIDGETS, "collection", "k"):
+        st.session_state[name] = getattr(request, name)
+    for key in [key for key in st.session_state if str(key).startswith(PICK_PREFIX)]:
+        del st.session_state[key]
+    for name, values in request.picks.items():
+        st.session_state[PICK_PREFIX + name] = list(values)
+
+
+def current() -> SearchRequest:
+    """What the widgets say now."""
+    state = st.session_state
+    picks = {
+        str(key)[len(PICK_PREFIX) :]: tuple(sorted(values))
+        for key, values in state.items()
+        if str(key).startswith(PICK_PREFIX) and values
+    }
+    return SearchRequest(
+        q=state["q"].strip(),
+        collection=state["collection"],
+        mode=state["mode"] or "hybrid",
+        k=state["k"],
+        filter=state["filter"].strip(),
+        picks=dict(sorted(picks.items())),
+    )
+
+
+def store(request: SearchRequest) -> None:
+    """Write the address of `request`, if it is another one than the bar shows."""
+    parameters = request.to_parameters()
+    if parameters != _parameters():
+        st.query_params.from_dict(parameters)
+    st.session_state[_SEEN] = parameters
+
+
+def forget_filters() -> None:
+    """Clear every filter; a callback, as widgets can only be set before they are drawn."""
+    st.session_state["filter"] = ""
+    for key in [key for key in st.session_state if str(key).startswith(PICK_PREFIX)]:
+        st.session_state[key] = []
+
+
+def _parameters() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}

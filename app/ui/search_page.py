@@ -1,0 +1,160 @@
+"""The search page: ask, filter, read. `app.ui.server` starts it; `app.search_view` decides what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from app.search_view import MODES, RESULT_COUNTS, Facet, SearchRequest, make_card, search
+from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location
+from app.ui import address, markup, service
+from indexing import Collection
+from indexing.errors import FilterError, IndexingError
+
+QUESTION_LABEL = "Question"
+
+
+def page() -> None:
+    st.set_page_config(page_title="stlib search", page_icon=str(markup.ICON), layout="centered")
+    st.html(markup.style())
+    location = Location.from_environment()
+    try:
+        names = service.collection_names(location)
+        if names:
+            address.load()
+            draw(location, names)
+        else:
+            st.html(markup.masthead())
+            st.html(markup.no_collections())
+    except IndexingError as error:
+        st.html(markup.failure(str(error)))
+
+
+def draw(location: Location, names: Sequence[str]) -> None:
+    name = draw_masthead(names)
+    if name not in names:
+        address.store(address.current())
+        st.html(markup.failure(f"There is no collection {name!r} here. Choose another one above."))
+        return
+    collection = service.open_collection(location, name)
+    facets = service.facets(location, name)
+    draw_question(name)
+    draw_controls(facets)
+    request = address.current()
+    address.store(request)
+    if request.q:
+        draw_results(collection, request, facets)
+    else:
+        draw_welcome(name, collection)
+
+
+def draw_masthead(names: Sequence[str]) -> str:
+    """The name of the page, and the collection where there is a choice. Returns the chosen collection."""
+    wanted = st.session_state["collection"]
+    known = wanted in ("", *names)
+    if len(names) == 1 and known:
+        st.html(markup.masthead(names[0]))
+        return names[0]
+    with st.container(horizontal=True, vertical_alignment="center", key="masthead"):
+        st.html(markup.masthead())
+        if not known:
+            names = [wanted, *names]
+        # The value is kept under a name of its own: an empty one in an address means the first collection.
+        choice = st.selectbox(
+            "Collection",
+            names,
+            index=list(names).index(wanted) if wanted else 0,
+            label_visibility="collapsed",
+            on_change=address.forget_filters,
+            width=240,
+        )
+    st.session_state["collection"] = choice
+    return choice
+
+
+def draw_question(name: str) -> None:
+    st.text_input(
+        QUESTION_LABEL,
+        key="q",
+        placeholder=f"Ask {name} in your own words",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        autocomplete="off",
+    )
+    if not st.session_state["q"]:
+        st.html(markup.focus_script(QUESTION_LABEL), unsafe_allow_javascript=True)
+
+
+def draw_controls(facets: Sequence[Facet]) -> None:
+    active = len(address.current().picks) + bool(st.session_state["filter"].strip())
+    with st.container(horizontal=True, vertical_alignment="center", key="controls"):
+        st.segmented_control(
+            "Mode", list(MODES), format_func=MODES.__getitem__, key="mode", label_visibility="collapsed"
+        )
+        with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
+            draw_filters(facets)
+        if active:
+            st.button("Clear", icon=":material/close:", type="tertiary", on_click=address.forget_filters)
+
+
+def draw_filters(facets: Sequence[Facet]) -> None:
+    for facet in facets:
+        key = address.PICK_PREFIX + facet.name
+        counts = facet.count_of()
+        picked = st.session_state.get(key, [])
+        st.multiselect(
+            facet.name.replace("_", " ").capitalize(),
+            [*counts, *(value for value in picked if value not in counts)],
+            format_func=lambda value, counts=counts: f"{value} ({counts.get(value, 0):,})",
+            key=key,
+            placeholder="any",
+        )
+    with st.expander("Filter expression", expanded=bool(st.session_state["filter"])):
+        st.text_input(
+            "Filter expression",
+            key="filter",
+            placeholder=markup.filter_example(facets),
+            label_visibility="collapsed",
+            autocomplete="off",
+        )
+        st.caption("Compare with =, !=, <, <=, >, >=, in (…); combine with and, or, not and parentheses.")
+
+
+def draw_results(collection: Collection, request: SearchRequest, facets: Sequence[Facet]) -> None:
+    try:
+        results = search(collection, request, facets)
+    except FilterError as error:
+        st.html(markup.filter_failure(request.filter, error))
+        return
+    if not results.results:
+        st.html(markup.nothing_found(request))
+        return
+    st.html(markup.summary(results))
+    st.html(markup.cards([make_card(i, result) for i, result in enumerate(results.results, start=1)]))
+    more = next((count for count in RESULT_COUNTS if count > request.k), None)
+    if more and len(results.results) == request.k:
+        st.button("Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch")
+
+
+def draw_welcome(name: str, collection: Collection) -> None:
+    st.html(markup.welcome(service.size(collection), examples=name == DEMO_COLLECTION))
+    if name == DEMO_COLLECTION:
+        with st.container(key="examples", gap="small"):
+            for question in EXAMPLE_QUESTIONS:
+                st.button(
+                    question,
+                    icon=":material/arrow_outward:",
+                    on_click=show,
+                    kwargs={"request": replace(address.current(), q=question)},
+                )
+
+
+def show(request: SearchRequest) -> None:
+    """Callback: make the page show `request`."""
+    st.session_state["q"] = request.q
+    st.session_state["k"] = request.k
+
+
+page()

@@ -1,0 +1,133 @@
+"""Start Streamlit over the search page, on this machine only.
+
+The server is a process of its own, so the command line never imports Streamlit. Its settings travel in
+environment variables: a Streamlit that does not know one of them ignores it, but refuses an unknown flag.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from app.settings import Location
+
+__all__ = ["HOST", "ServerFailed", "free_port", "running_server"]
+
+HOST = "127.0.0.1"
+_PAGE = Path(__file__).with_name("search_page.py")
+_START_LIMIT = 60.0  # seconds; a cold start takes two to five
+
+_SETTINGS = {
+    "SERVER_ADDRESS": HOST,
+    "SERVER_HEADLESS": "true",  # we open the browser, and never ask for an e-mail address
+    "SERVER_FILE_WATCHER_TYPE": "none",
+    "SERVER_RUN_ON_SAVE": "false",
+    "BROWSER_GATHER_USAGE_STATS": "false",
+    "BROWSER_SERVER_ADDRESS": HOST,
+    "CLIENT_TOOLBAR_MODE": "minimal",
+    "CLIENT_SHOW_SIDEBAR_NAVIGATION": "false",
+    "LOGGER_HIDE_WELCOME_MESSAGE": "true",
+    "THEME_LIGHT_PRIMARY_COLOR": "#0f6b63",
+    "THEME_LIGHT_BACKGROUND_COLOR": "#ffffff",
+    "THEME_LIGHT_SECONDARY_BACKGROUND_COLOR": "#f4f5f4",
+    "THEME_LIGHT_TEXT_COLOR": "#1d2423",
+    "THEME_DARK_PRIMARY_COLOR": "#4fb8ac",
+    "THEME_DARK_BACKGROUND_COLOR": "#14181a",
+    "THEME_DARK_SECONDARY_BACKGROUND_COLOR": "#1f2527",
+    "THEME_DARK_TEXT_COLOR": "#e8ecea",
+    "THEME_BASE_RADIUS": "medium",
+}
+
+
+class ServerFailed(Exception):
+    """The server ended, or did not answer in time; what it wrote itself is on its stderr."""
+
+
+def free_port(preferred: int = 0) -> int:
+    """`preferred` if nobody listens there, else a free port.
+
+    Raises:
+        OSError: never for 0; for a preferred port that may not be used at all.
+    """
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                if port == 0:
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def running_server(
+    location: Location, port: int, *, stderr: IO[str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server that answers: yields its address and its process, and stops it at the end.
+
+    Its complaints go to `stderr`, by default ours.
+
+    Raises:
+        ServerFailed: it ended before it answered.
+    """
+    environment = {**os.environ, **location.to_environment(), "STREAMLIT_SERVER_PORT": str(port)}
+    environment.update({f"STREAMLIT_{name}": value for name, value in _SETTINGS.items()})
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and page
+        [sys.executable, "-m", "streamlit", "run", str(_PAGE)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+    )
+    try:
+        _wait_until_ready(process, port)
+        yield f"http://{HOST}:{port}", process
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _START_LIMIT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerFailed(
+                f"the search page's server ended with code {process.returncode} before it answered;"
+                " what it wrote stands above"
+            )
+        if _is_healthy(port):
+            return
+        time.sleep(0.05)
+    raise ServerFailed(f"the search page's server did not answer on port {port} within {_START_LIMIT:.0f} s")
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

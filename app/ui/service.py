@@ -1,0 +1,53 @@
+"""Collections as the page holds them: opened once per process, their facets counted now and then."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.search_view import MOST_VALUES, Facet, facet_choices
+from app.settings import Location
+from indexing import Collection
+from indexing.paths import collection_place
+
+__all__ = ["collection_names", "facets", "open_collection", "size"]
+
+# Counting facets reads the metadata of every document: too slow for every key press, and numbers that are
+# half a minute old do no harm in a list of choices.
+_FACET_SECONDS = 30
+
+
+def collection_names(location: Location) -> list[str]:
+    return Collection.list(**location.arguments())
+
+
+def open_collection(location: Location, name: str) -> Collection:
+    """The collection, shared by every visitor of this process."""
+    return _opened(location, name, _catalog_identity(location, name))
+
+
+def facets(location: Location, name: str) -> list[Facet]:
+    return _counted(location, name, _catalog_identity(location, name))
+
+
+def size(collection: Collection) -> int:
+    """Documents in `collection` now."""
+    return int(collection.info()["documents"])
+
+
+def _catalog_identity(location: Location, name: str) -> tuple[int, int]:
+    """Changes when a collection was deleted and another one was made under its name."""
+    place = collection_place(name, location.home, location.db)
+    if not place.catalog.exists():
+        return (0, 0)
+    status = place.catalog.stat()
+    return (status.st_dev, status.st_ino)
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _opened(location: Location, name: str, identity: tuple[int, int]) -> Collection:
+    return Collection.open(name, **location.arguments())
+
+
+@st.cache_data(show_spinner=False, max_entries=20, ttl=_FACET_SECONDS)
+def _counted(location: Location, name: str, identity: tuple[int, int]) -> list[Facet]:
+    return facet_choices(_opened(location, name, identity).facets(max_values=MOST_VALUES))
