@@ -47,14 +47,19 @@ def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(_disk_full_message(path, needed)) from error
+            raise disk_full(path, needed) from error
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
 
 
 def require_space(path: Path, needed: int) -> None:
     """Raise `DiskFull` when fewer than `needed` bytes are free where `path` is (or will be)."""
     if shutil.disk_usage(_existing_parent(path)).free < needed:
-        raise DiskFull(_disk_full_message(path, needed))
+        raise disk_full(path, needed)
+
+
+def disk_full(path: Path, needed: int | None = None) -> DiskFull:
+    """The error for "no space left", naming what was needed and what is free."""
+    return DiskFull(_disk_full_message(path, needed))
 
 
 def _disk_full_message(path: Path, needed: int | None) -> str:
@@ -100,7 +105,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     Raises `DiskFull` or `StorageError`; the old content is then still there.
     """
     path = Path(path)
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     try:
         with disk_errors(path, len(data)):
             with temporary.open("xb") as handle:
@@ -130,7 +135,7 @@ def publish_folder(
     with disk_errors(target, expected_bytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         require_space(target, expected_bytes or 0)
-        temporary = _temporary_beside(target)
+        temporary = temporary_beside(target)
         temporary.mkdir()
         try:
             yield temporary
@@ -151,7 +156,7 @@ def remove_temporary(parent: str | os.PathLike[str]) -> None:
 def remove(path: str | os.PathLike[str]) -> None:
     """Remove a published file or folder. It loses its name in one step first: half of it is never seen."""
     path = Path(path)
-    doomed = path if path.name.startswith(_TEMPORARY_PREFIX) else _temporary_beside(path)
+    doomed = path if path.name.startswith(_TEMPORARY_PREFIX) else temporary_beside(path)
     try:
         if doomed != path:
             path.rename(doomed)
@@ -163,7 +168,8 @@ def remove(path: str | os.PathLike[str]) -> None:
         doomed.unlink(missing_ok=True)
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
+    """A fresh name in the folder of `path` that readers ignore and `remove_temporary` removes."""
     return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 

@@ -1,0 +1,302 @@
+"""BM25 over whole documents by tantivy, in immutable snapshots.
+
+A snapshot is a published folder: tantivy's files, a manifest with their checksums, and the caller's meta.
+The next one starts from hard links to its files; tantivy never changes a segment file, it writes new ones,
+so the old snapshot stays as it is while the new one grows.
+
+Scores are BM25 (Robertson and Zaragoza 2009, with tantivy's k1 = 1.2 and b = 0.75) of title and text as
+one field, plus the title alone at a smaller weight. Statistics count deleted documents until their segments
+are merged: rebuild when `deleted_fraction` has grown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tantivy
+from tantivy import Occur, Query
+
+from indexing.errors import BadInput, CorruptView, StorageError
+from indexing.files import (
+    disk_errors,
+    disk_full,
+    link_or_copy,
+    publish_folder,
+    temporary_beside,
+    verify_folder,
+)
+from indexing.lexical import analysis
+
+HEAP_BYTES = 64 << 20
+"""Memory of the writing thread; it writes a segment when this is full. tantivy wants at least 15 MB."""
+
+FILTER_COST = 6
+"""Looking up one allowed document inside the query costs as much as fetching so many more hits."""
+
+_FEW_KEYS = 500  # a union of single terms beats a term set up to here
+
+_SCORE_DIGITS = 4
+_CHANGED_IN_PLACE = ("meta.json", ".managed.json")
+
+
+class LexicalHits(NamedTuple):
+    """`doc_keys` int64 [m] and BM25 `scores` float32 [m], best first, ties by ascending key."""
+
+    doc_keys: np.ndarray
+    scores: np.ndarray
+
+
+class LexicalSnapshot:
+    """Read side of a published folder. Searching is safe from several threads.
+
+    Attributes:
+        folder: where it lies.
+        meta: what the publisher gave.
+        document_count: documents that can be found.
+        deleted_fraction: part of the stored documents that is deleted but still counted by BM25, 0 to 1.
+    """
+
+    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
+        self.folder = folder
+        self.meta = meta
+        try:
+            index = tantivy.Index.open(str(folder))
+            stored = sum(s["max_doc"] for s in json.loads((folder / "meta.json").read_bytes())["segments"])
+        except (ValueError, KeyError, OSError) as error:
+            raise CorruptView(f"tantivy cannot open {folder} ({error}); rebuild the view") from error
+        index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
+        self._searcher = index.searcher()
+        self.document_count = int(self._searcher.num_docs)
+        self.deleted_fraction = 1 - self.document_count / stored if stored else 0.0
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> LexicalSnapshot:
+        """Compare every file with the manifest, then open. Raises `CorruptView`."""
+        folder = Path(folder)
+        body = verify_folder(folder)["meta"]
+        _check_version(folder, body)
+        return cls(folder, body["meta"])
+
+    def __len__(self) -> int:
+        return self.document_count
+
+    def verify(self) -> None:
+        """Compare every file with the manifest again. Raises `CorruptView`."""
+        verify_folder(self.folder)
+
+    def search(self, text: str, k: int, allowed: Collection[int] | np.ndarray | None = None) -> LexicalHits:
+        """The `k` best documents that have a term of `text`; fewer when fewer have one.
+
+        The text is a bag of words without operators: any text is fine, one without words finds nothing.
+        `allowed` are document keys, best as an int64 array; only these are returned. Scores are rounded to
+        four decimals, so that the order of equal documents does not hang on how they lie in segments.
+        """
+        if k < 1:
+            raise BadInput(f"k is {k}; ask for at least one result")
+        terms = analysis.query_terms(text)
+        keys = None if allowed is None else _as_keys(allowed)
+        if not terms or not self.document_count or (keys is not None and not len(keys)):
+            return LexicalHits(np.empty(0, np.int64), np.empty(0, np.float32))
+        query = _bag_of_words(terms)
+        share = 1.0 if keys is None else min(1.0, len(keys) / self.document_count)
+        return self._search_until_safe(query, k, int(1.25 * k / share) + 8, keys)
+
+    def _search_until_safe(self, query: Query, k: int, count: int, allowed: np.ndarray | None) -> LexicalHits:
+        """Fetch more until no hit left out could be among the best `k`, ties included. The allowed documents
+        are picked from the hits, or become part of the query when that is cheaper.
+        """
+        while True:
+            if allowed is not None and FILTER_COST * len(allowed) < count:
+                query, count, allowed = _only(query, allowed), k + 8, None
+            count = min(count, self.document_count)
+            keys, scores = self._fetch(query, count)
+            exhausted = len(keys) < count or count == self.document_count
+            lowest = scores[-1] if len(scores) else 0.0
+            if allowed is not None:
+                keep = np.isin(keys, allowed)
+                keys, scores = keys[keep], scores[keep]
+            order = np.lexsort((keys, -scores))[:k]
+            if exhausted or (len(order) == k and scores[order[-1]] > lowest):
+                return LexicalHits(keys[order], scores[order].astype(np.float32))
+            count *= 4
+
+    def _fetch(self, query: Query, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Document keys int64 and rounded scores float64 of the best `count` hits."""
+        hits = self._searcher.search(query, count, count=False).hits
+        keys = self._searcher.fast_field_values("key", [address for _, address in hits])
+        scores = np.fromiter((score for score, _ in hits), np.float64, len(hits))
+        return np.array(keys, dtype=np.int64), np.round(scores, _SCORE_DIGITS)
+
+
+class LexicalWriter:
+    """Grows one snapshot from another (or from nothing) in a private work folder.
+
+    >>> with LexicalWriter(views, base=views / "1-0") as writer:
+    ...     writer.apply([(7, "Title", "Some text")], deletes=[3])
+    ...     writer.publish(views / "1-1", {"seq": 1})
+
+    One writer at a time: hold the folder's lock. What was not published is gone at the end.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], base: LexicalSnapshot | str | os.PathLike[str] | None = None
+    ) -> None:
+        """`folder` is where the work folder is made, best where snapshots are published: hard links need
+        the same file system. `base` is a snapshot, open or by its folder; its files are compared with the
+        manifest, and `CorruptView` is raised when they differ.
+        """
+        self._largest_key = -1
+        self._work = temporary_beside(Path(folder) / "lexical")
+        with disk_errors(self._work):
+            self._work.mkdir(parents=True)
+        try:
+            self._index = self._start(base.folder if isinstance(base, LexicalSnapshot) else base)
+            self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP_BYTES, num_threads=1)
+        except BaseException:
+            shutil.rmtree(self._work, ignore_errors=True)
+            raise
+
+    def _start(self, base: str | os.PathLike[str] | None) -> tantivy.Index:
+        if base is not None:
+            self._take_over(Path(base))
+        index = tantivy.Index(analysis.schema(), path=str(self._work))
+        index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
+        return index
+
+    def _take_over(self, base: Path) -> None:
+        manifest = verify_folder(base)
+        _check_version(base, manifest["meta"])
+        self._largest_key = manifest["meta"]["largest_key"]
+        names = set(manifest["files"]).difference(_CHANGED_IN_PLACE)
+        with disk_errors(self._work):
+            link_or_copy([base / name for name in sorted(names)], self._work)
+            for name in _CHANGED_IN_PLACE:
+                shutil.copyfile(base / name, self._work / name)
+
+    def apply(self, upserts: Iterable[tuple[int, str, str]] = (), deletes: Iterable[int] = ()) -> None:
+        """Delete documents by key, then add or replace `(key, title, text)`. Repeating it changes nothing.
+
+        Keys are 0 to 2^63 - 1; others raise `BadInput`.
+        """
+        self._open_writer()
+        with _tantivy_errors(self._work):
+            for key in deletes:
+                self._delete(_valid_key(key))
+            for key, title, text in upserts:
+                self._delete(_valid_key(key))
+                self._open_writer().add_document(_document(key, title, text))
+                self._largest_key = max(self._largest_key, key)
+
+    def _delete(self, key: int) -> None:
+        """Keys mostly come in ascending order, and one above all others has nothing to delete."""
+        if key <= self._largest_key:
+            # Deleting by term matches nothing in an unsigned field: the binding makes a signed term.
+            query = Query.term_query(analysis.schema(), "key", key)
+            self._open_writer().delete_documents_by_query(query)
+
+    def publish(self, target: str | os.PathLike[str], meta: dict[str, Any] | None = None) -> None:
+        """Commit, wait for merges, and publish `target`, which must not exist. Ends this writer.
+
+        Raises `DiskFull` or `StorageError`; then nothing is published.
+        """
+        writer = self._open_writer()
+        self._writer = None
+        with _tantivy_errors(self._work):
+            writer.commit()
+            writer.wait_merging_threads()
+        files = sorted(p for p in self._work.iterdir() if not p.name.endswith(".lock"))
+        body = {
+            "analysis": analysis.ANALYSIS_VERSION,
+            "largest_key": self._largest_key,
+            "meta": meta or {},
+        }
+        with publish_folder(target, body) as temporary:
+            link_or_copy(files, temporary)
+        self.close()
+
+    def close(self) -> None:
+        """Drop the work folder; what was not published is lost."""
+        self._writer = None
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            raise StorageError("this writer has published or was closed; make a new one from the snapshot")
+        return self._writer
+
+    def __enter__(self) -> LexicalWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_version(folder: Path, body: dict[str, Any]) -> None:
+    if body.get("analysis") != analysis.ANALYSIS_VERSION:
+        raise CorruptView(f"{folder} was analysed by another version; rebuild the view")
+
+
+def _bag_of_words(terms: dict[str, float]) -> Query:
+    """Any of the terms, in body or title."""
+    parts = []
+    for term, weight in terms.items():
+        for field, boost in (("body", weight), ("title", weight * analysis.TITLE_WEIGHT)):
+            one = Query.term_query(analysis.schema(), field, term, "freq")
+            parts.append((Occur.Should, Query.boost_query(one, boost)))
+    return Query.boolean_query(parts)
+
+
+def _only(query: Query, keys: np.ndarray) -> Query:
+    """The same hits and scores, restricted to these documents."""
+    if len(keys) > _FEW_KEYS:
+        allowed = Query.term_set_query(analysis.schema(), "key", keys.tolist())
+    else:
+        each = [Query.term_query(analysis.schema(), "key", key) for key in keys.tolist()]
+        allowed = Query.boolean_query([(Occur.Should, one) for one in each])
+    return Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(allowed, 0.0))])
+
+
+def _as_keys(allowed: Collection[int] | np.ndarray) -> np.ndarray:
+    """Distinct keys as int64; negative ones belong to no document."""
+    keys = allowed if isinstance(allowed, np.ndarray) else np.fromiter(allowed, np.int64, len(allowed))
+    keys = keys.astype(np.int64, copy=False)
+    if len(keys) > 1 and not (np.diff(keys) > 0).all():
+        keys = np.unique(keys)
+    return keys[keys >= 0]
+
+
+def _valid_key(key: int) -> int:
+    if not 0 <= key < 1 << 63:
+        raise BadInput(f"document key {key} is outside 0 to 2^63 - 1")
+    return int(key)
+
+
+def _document(key: int, title: str, text: str) -> tantivy.Document:
+    title, text = analysis.clean(title), analysis.clean(text)
+    document = tantivy.Document()
+    document.add_unsigned("key", int(key))
+    if title:
+        document.add_text("title", title)
+    document.add_text("body", f"{title}\n{text}" if title else text)
+    return document
+
+
+@contextmanager
+def _tantivy_errors(folder: Path) -> Iterator[None]:
+    """tantivy reports failures of the disk as ValueError with the system's text."""
+    try:
+        yield
+    except ValueError as error:
+        if "os error 28" in str(error) or "No space left" in str(error):
+            raise disk_full(folder) from error
+        raise StorageError(f"tantivy could not write {folder}: {error}") from error
