@@ -34,7 +34,8 @@ TIME_LIMIT = 60.0
 _START_LIMIT = 60.0
 _FRAMES_AHEAD = 4
 # Files are sent ahead of their turn so that the child never waits for the parent, but never more than
-# fits into a pipe: the child may be busy writing, and two writers facing each other would wait for ever.
+# fits into a pipe (64 KiB): both sides busy writing would wait for each other. One line may be longer than
+# the rest; the longest path, escaped, is 24 KiB.
 _BYTES_AHEAD = 16 * 1024
 
 # The child gets its import path as data instead of by the environment or the working directory: a folder
@@ -84,20 +85,18 @@ class IsolatedReader:
 
     def read(self, files: Iterable[SourceFile]) -> Iterator[Item]:
         """The items of all files, in order. Raises `IndexingError` only if no child can be started."""
-        waiting = iter(files)
-        sent: deque[SourceFile] = deque()  # handed to the child and not finished; it reads the first
-        ahead: deque[SourceFile] = deque()  # taken from `waiting` and not handed out
+        jobs = _Jobs(files)
         while True:
             child = self._running_child()
-            self._send_ahead(child, waiting, ahead, sent)
-            if not sent:
+            for line in jobs.send():
+                child.send(line)
+            file = jobs.current()
+            if file is None:
                 return
-            if (yield from self._read_one(child, sent[0])):
-                sent.popleft()
-            else:
-                sent.popleft()
-                ahead.extendleft(reversed(sent))
-                sent.clear()
+            alive = yield from self._read_one(child, file)
+            jobs.finish()
+            if not alive:
+                jobs.send_again()
 
     def _read_one(self, child: _Child, file: SourceFile) -> Generator[Item, None, bool]:
         """The items of one file; returns whether the child is still alive."""
@@ -124,25 +123,37 @@ class IsolatedReader:
             self._child = _Child(self._memory_limit, self._time_limit)
         return self._child
 
-    def _send_ahead(
-        self,
-        child: _Child,
-        waiting: Iterator[SourceFile],
-        ahead: deque[SourceFile],
-        sent: deque[SourceFile],
-    ) -> None:
-        bytes_ahead = sum(len(line_from_file(file)) for file in sent)
-        while bytes_ahead < _BYTES_AHEAD:
-            file = ahead.popleft() if ahead else next(waiting, None)
-            if file is None:
+
+class _Jobs:
+    """Files in their order: those handed to the child, of which it reads the first, and those to come."""
+
+    def __init__(self, files: Iterable[SourceFile]) -> None:
+        self._coming = ((file, line_from_file(file)) for file in files)
+        self._sent: deque[tuple[SourceFile, bytes]] = deque()
+        self._again: deque[tuple[SourceFile, bytes]] = deque()  # were sent to a child that died
+        self._bytes = 0
+
+    def send(self) -> Iterator[bytes]:
+        """The lines to send now: as many as are allowed ahead, and always one."""
+        while self._bytes < _BYTES_AHEAD:
+            job = self._again.popleft() if self._again else next(self._coming, None)
+            if job is None:
                 return
-            line = line_from_file(file)
-            if sent and bytes_ahead + len(line) > 2 * _BYTES_AHEAD:
-                ahead.appendleft(file)
-                return
-            sent.append(file)
-            bytes_ahead += len(line)
-            child.send(line)
+            self._sent.append(job)
+            self._bytes += len(job[1])
+            yield job[1]
+
+    def current(self) -> SourceFile | None:
+        return self._sent[0][0] if self._sent else None
+
+    def finish(self) -> None:
+        self._bytes -= len(self._sent.popleft()[1])
+
+    def send_again(self) -> None:
+        """What the dead child had not begun goes to the next one."""
+        self._again.extendleft(reversed(self._sent))
+        self._sent.clear()
+        self._bytes = 0
 
 
 class _ChildLost(Exception):

@@ -116,9 +116,10 @@ def text_lines(file: SourceFile) -> Iterator[str]:
     with Path(file.path).open("rb") as stream:
         encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
         if encoding.startswith("utf-16") or encoding == "utf-32":
-            for line in io.TextIOWrapper(stream, encoding, errors="replace", newline="\n"):
-                file.bytes_read = stream.tell()
-                yield line
+            with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as lines:
+                for line in lines:
+                    file.bytes_read = stream.tell()
+                    yield line
             return
         if encoding == "utf-8-sig":
             file.bytes_read += len(stream.read(len(codecs.BOM_UTF8)))

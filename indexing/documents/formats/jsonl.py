@@ -23,7 +23,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     rows = _Rows(file)
     for line, text in enumerate(text_lines(file), start=1):
         if not text.isspace():
-            yield rows.item(line, text)
+            yield rows.item(line, text.rstrip())
 
 
 class _Rows:
