@@ -1,0 +1,1 @@
+"""What all model families share: modules, the pipeline that runs them, and their files."""

@@ -1,0 +1,183 @@
+"""From a model's folder to its modules."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stlib.base.modules.module import missing_file, read_json_object
+from stlib.base.registry import resolve_module_class
+from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound
+from stlib.util.file_io import checked_relative_path, resolve_model_folder
+
+logger = logging.getLogger(__name__)
+
+MODULES_NAME = "modules.json"
+CONFIG_NAME = "config_sentence_transformers.json"
+CARD_NAME = "README.md"
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How the modules of a model are loaded; the arguments of the model's constructor of the same names."""
+
+    trust_remote_code: bool = False
+    revision: str | None = None
+    token: bool | str | None = None
+    cache_folder: str | None = None
+    local_files_only: bool = False
+    model_kwargs: dict[str, Any] = field(default_factory=dict)
+    processor_kwargs: dict[str, Any] = field(default_factory=dict)
+    config_kwargs: dict[str, Any] = field(default_factory=dict)
+    backend: str = "torch"
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """One entry of ``modules.json``: a class, its folder inside the model, and ``encode`` keywords it takes."""
+
+    name: str
+    path: str
+    type: str
+    kwargs: list[str]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings."""
+
+    modules: OrderedDict[str, nn.Module]
+    module_kwargs: dict[str, list[str]]
+    config: dict[str, Any]
+    card: str | None
+
+
+def find_model(name: str, organization: str | None, options: LoadOptions) -> Path:
+    """The local folder of a model by path, id, bare name in ``organization``, or name of the bundled model.
+
+    Raises:
+        ModelNotFound: none of these exists.
+    """
+    from stlib.runtime import BUNDLED_MODEL_NAME, default_model_path
+
+    if name == BUNDLED_MODEL_NAME and not Path(name).exists():
+        return default_model_path()
+    places = (options.token, options.cache_folder, options.revision)
+    names = [name]
+    if organization and "/" not in name and "\\" not in name and not Path(name).exists():
+        # A bare name is that of a model of the organization, or of an original transformers model.
+        names = [f"{organization}/{name}", name]
+        for candidate in names:
+            try:
+                return resolve_model_folder(candidate, *places, local_files_only=True)
+            except ModelNotFound as error:
+                logger.debug("%s", error)
+    failure: ModelNotFound | None = None
+    for candidate in names:
+        try:
+            return resolve_model_folder(candidate, *places, local_files_only=options.local_files_only)
+        except ModelNotFound as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def load_pipeline(folder: Path, options: LoadOptions) -> Pipeline:
+    """Build all modules that ``modules.json`` names.
+
+    Raises:
+        MissingModelFile: a file or a module's folder is missing.
+        ModelConfigError: a file has the wrong form.
+        UntrustedCode: a module is foreign and ``trust_remote_code`` is False.
+        UnsafePath: a module's path leaves the folder.
+    """
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    specs = read_specs(folder)
+    for spec in specs:
+        modules[spec.name] = load_module(spec, folder, options)
+    card = folder / CARD_NAME
+    return Pipeline(
+        modules=modules,
+        module_kwargs={spec.name: spec.kwargs for spec in specs if spec.kwargs},
+        config=read_model_config(folder),
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None,
+    )
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """Settings of the model itself (prompts, similarity, …); ``{}`` for models older than the file."""
+    path = folder / CONFIG_NAME
+    return read_json_object(path) if path.is_file() else {}
+
+
+def read_specs(folder: Path) -> list[ModuleSpec]:
+    """The entries of ``modules.json`` in the order of the pipeline.
+
+    Raises:
+        MissingModelFile: there is no such file.
+        ModelConfigError: it has the wrong form.
+    """
+    path = folder / MODULES_NAME
+    if not path.is_file():
+        raise missing_file(str(folder), "", MODULES_NAME)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            ModuleSpec(str(e.get("name", i)), str(e["path"]), e["type"], list(e.get("kwargs") or []))
+            for i, e in enumerate(sorted(entries, key=lambda e: e.get("idx", 0)))
+        ]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelConfigError(
+            f"{path} is no list of modules with 'path' and 'type' ({type(error).__name__}: {error}); "
+            "download or save the model again"
+        ) from error
+
+
+def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Module:
+    """Build one module from its folder."""
+    inner = folder / checked_relative_path(spec.path)
+    cls = resolve_module_class(
+        spec.type,
+        folder,
+        trust_remote_code=options.trust_remote_code,
+        revision=options.revision,
+        token=options.token,
+        cache_folder=options.cache_folder,
+        local_files_only=options.local_files_only,
+    )
+    if not inner.is_dir() and getattr(cls, "config_keys", None) and cls.__name__ != "Normalize":
+        raise MissingModelFile(
+            f"{folder / MODULES_NAME} names the folder {spec.path!r} of its {cls.__name__}, which is "
+            "missing; the copy or download stopped half-way: get the model again"
+        )
+    return _call_load(cls, spec, folder, inner, options)
+
+
+def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: LoadOptions) -> nn.Module:
+    """Call ``cls.load`` in the form of its generation: with keywords, or with the module's folder alone."""
+    parameters = inspect.signature(cls.load).parameters
+    if len(parameters) == 1:
+        return cls.load(str(inner))
+    keywords = {
+        "subfolder": spec.path,
+        # Everything is local by now.
+        "local_files_only": True,
+        "trust_remote_code": options.trust_remote_code,
+        "model_kwargs": dict(options.model_kwargs),
+        "processor_kwargs": dict(options.processor_kwargs),
+        "config_kwargs": dict(options.config_kwargs),
+        "backend": options.backend,
+        "token": options.token,
+        "cache_folder": options.cache_folder,
+        "revision": None,
+    }
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        keywords = {name: value for name, value in keywords.items() if name in parameters}
+    return cls.load(str(folder), **keywords)

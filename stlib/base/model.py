@@ -1,0 +1,335 @@
+"""The pipeline that all model families are: modules in a row over one features dict."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+import stlib
+from stlib.base import saving
+from stlib.base.loading import (
+    CARD_NAME,
+    CONFIG_NAME,
+    MODULES_NAME,
+    LoadOptions,
+    Pipeline,
+    find_model,
+    load_pipeline,
+    read_model_config,
+)
+from stlib.base.model_card import generate_model_card
+from stlib.base.modules.input_module import prepend_prompt
+from stlib.base.modules.module import Module
+from stlib.errors import InvalidOption, MissingModelFile, UnknownPrompt, UnsupportedOption
+from stlib.util.environment import get_device_name
+
+logger = logging.getLogger(__name__)
+
+
+class BaseModel(nn.Sequential):
+    """Modules in a row, with prompts, files and devices. Families add what they do with the result.
+
+    The arguments are explained at :class:`stlib.SentenceTransformer`.
+    """
+
+    model_type: ClassVar[str]
+    default_huggingface_organization: ClassVar[str | None] = None
+    default_prompts: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self,
+        model_name_or_path: str | os.PathLike[str] | None = None,
+        *,
+        modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None = None,
+        device: str | torch.device | None = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        cache_folder: str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        model_card_data: Any = None,
+        backend: str = "torch",
+    ) -> None:
+        if model_card_data is not None:
+            raise UnsupportedOption(
+                "model_card_data is not served; leave it out and edit README.md after saving"
+            )
+        options = LoadOptions(
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            token=token,
+            cache_folder=cache_folder or os.getenv("SENTENCE_TRANSFORMERS_HOME"),
+            local_files_only=local_files_only,
+            model_kwargs=dict(model_kwargs or {}),
+            processor_kwargs=dict(processor_kwargs or {}),
+            config_kwargs=dict(config_kwargs or {}),
+            backend=backend,
+        )
+        if model_name_or_path:
+            if modules is not None:
+                logger.warning("modules is ignored, as they are loaded from %s", model_name_or_path)
+            pipeline = self._load(os.fspath(model_name_or_path), options)
+        else:
+            pipeline = Pipeline(_named(modules or []), {}, {}, None)
+        super().__init__(pipeline.modules)
+        self.backend = backend
+        self.trust_remote_code = trust_remote_code
+        self.module_kwargs = pipeline.module_kwargs
+        self.model_card_text = pipeline.card
+        self._set_prompts(prompts, default_prompt_name, pipeline.config)
+        self._read_config(pipeline.config)
+        self._place(device, options.model_kwargs.get("device_map"))
+        for module in self:
+            if isinstance(module, Module):
+                module.on_model_ready(self)
+
+    # -- what runs
+    # -----------------------------------------------------------------------------------------------
+
+    def forward(self, input: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Run all modules; each gets the keywords that it declares, or that ``modules.json`` gives it."""
+        for name, module in self.named_children():
+            wanted = {key: kwargs[key] for key in self._keywords_of(name, module) if key in kwargs}
+            input = module(input, **wanted)
+        return input
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Features of a batch by the first module, with ``prompt`` in front of each text."""
+        inputs = list(inputs)
+        if not inputs:
+            return {}
+        first: Any = self._first_module()
+        if hasattr(first, "preprocess"):
+            return first.preprocess(inputs, prompt=prompt, **kwargs)
+        # a module of an earlier generation
+        return first.tokenize(prepend_prompt(inputs, prompt))
+
+    def tokenize(self, texts: Sequence[Any], **kwargs: Any) -> dict[str, Any]:
+        """Older name of :meth:`preprocess`."""
+        return self.preprocess(texts, **kwargs)
+
+    def get_model_kwargs(self) -> list[str]:
+        """Keywords of ``encode`` that some module takes."""
+        return sorted(
+            set().union(*(self._keywords_of(name, module) for name, module in self.named_children()))
+        )
+
+    def _keywords_of(self, name: str, module: nn.Module) -> set[str]:
+        return set(self.module_kwargs.get(name, ())) | set(getattr(module, "forward_kwargs", ()))
+
+    def resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
+        """The text to put in front of inputs: ``prompt`` itself, the named one, or the default one.
+
+        Raises:
+            UnknownPrompt: the model has no prompt of that name.
+        """
+        if prompt is not None:
+            if prompt_name is not None:
+                logger.warning("both prompt and prompt_name are given; prompt_name is ignored")
+            return prompt
+        name = prompt_name if prompt_name is not None else self.default_prompt_name
+        if name is None:
+            return None
+        if name not in self.prompts:
+            raise UnknownPrompt(
+                f"there is no prompt {name!r}; this model has: {', '.join(self.prompts) or 'none'}"
+            )
+        return self.prompts[name]
+
+    # -- files
+    # ---------------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        model_name: str | None = None,
+        create_model_card: bool = True,
+        train_datasets: list[str] | None = None,
+        safe_serialization: bool = True,
+    ) -> None:
+        """Write the model to a folder, from which this library and Sentence Transformers load it.
+
+        The files are written beside the folder first and then moved, so that an error leaves what was there.
+
+        Args:
+            path: the folder; it is created if need be.
+            model_name: name in the model card.
+            create_model_card: write ``README.md``; a card the model was loaded with is kept.
+            train_datasets: accepted for compatibility; the card names no data sets.
+            safe_serialization: write safetensors; False writes torch files.
+        """
+        import json
+
+        with saving.transaction(Path(path)) as folder:
+            saving.save_modules(self._modules, self.module_kwargs, folder, safe_serialization)
+            config = json.dumps(self.config_dict(), indent=2, sort_keys=True)
+            (folder / CONFIG_NAME).write_text(config, encoding="utf-8")
+            if create_model_card:
+                card = generate_model_card(self, model_name)
+                (folder / CARD_NAME).write_text(card, encoding="utf-8")
+
+    def save_pretrained(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """The same as :meth:`save`."""
+        self.save(path, *args, **kwargs)
+
+    def config_dict(self) -> dict[str, Any]:
+        """The model's own settings as they are saved."""
+        import transformers
+
+        return {
+            "model_type": self.model_type,
+            "__version__": {
+                "stlib": stlib.__version__,
+                "transformers": transformers.__version__,
+                "pytorch": torch.__version__,
+            },
+            "prompts": self.prompts,
+            "default_prompt_name": self.default_prompt_name,
+        }
+
+    def _load(self, name_or_path: str, options: LoadOptions) -> Pipeline:
+        folder = find_model(name_or_path, self.default_huggingface_organization, options)
+        if (folder / MODULES_NAME).is_file():
+            saved_as = read_model_config(folder).get("model_type", self.model_type)
+            if saved_as == self.model_type:
+                return load_pipeline(folder, options)
+            logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)
+        elif not (folder / "config.json").is_file():
+            raise MissingModelFile(
+                f"{str(folder)!r} holds neither modules.json nor config.json, so it is no model; "
+                "pass the folder that model.save(path) wrote, or that of a transformers model"
+            )
+        return Pipeline(_named(self._default_modules(folder, options)), {}, {}, None)
+
+    def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
+        """Modules around a plain transformers model."""
+        raise NotImplementedError
+
+    def _read_config(self, config: dict[str, Any]) -> None:
+        """Take further settings from a saved configuration; families override this."""
+
+    def _set_prompts(self, given: dict[str, str] | None, default: str | None, config: dict[str, Any]) -> None:
+        saved = {name: text or "" for name, text in (config.get("prompts") or {}).items()}
+        self.prompts: dict[str, str] = {**self.default_prompts, **saved, **(given or {})}
+        self.default_prompt_name = default if default is not None else config.get("default_prompt_name")
+        if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:
+            raise UnknownPrompt(
+                f"default_prompt_name is {self.default_prompt_name!r}, which is none of the prompts: "
+                f"{', '.join(self.prompts) or 'none'}"
+            )
+
+    # -- the first module and its parts
+    # --------------------------------------------------------------------------
+
+    def _first_module(self) -> nn.Module:
+        if len(self) == 0:
+            raise InvalidOption("the model has no modules; pass model_name_or_path or modules=[…]")
+        return self[0]
+
+    def _last_module(self) -> nn.Module:
+        return self[-1]
+
+    def is_singular_input(self, inputs: Any) -> bool:
+        """Whether ``inputs`` is one input rather than a collection of inputs."""
+        from stlib.base.inputs import is_single
+
+        return is_single(inputs)
+
+    def get_backend(self) -> str:
+        """``"torch"``."""
+        return self.backend
+
+    @property
+    def modalities(self) -> list[Any]:
+        """Kinds of input that the first module takes."""
+        return list(getattr(self._first_module(), "modalities", ["text"]))
+
+    def supports(self, modality: Any) -> bool:
+        """Whether the model takes a kind of input, e.g. ``"text"``."""
+        return modality in self.modalities
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the first module."""
+        return getattr(self._first_module(), "tokenizer", None)
+
+    @tokenizer.setter
+    def tokenizer(self, value: Any) -> None:
+        setattr(self._first_module(), "tokenizer", value)  # noqa: B010 - may be a property of the module
+
+    @property
+    def processor(self) -> Any:
+        """The processor of the first module; for text models, its tokenizer."""
+        return getattr(self._first_module(), "processor", self.tokenizer)
+
+    @property
+    def max_seq_length(self) -> Any:
+        """Tokens kept per input, special ones included; None if the first module has no limit to tell."""
+        return getattr(self._first_module(), "max_seq_length", None)
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int | None) -> None:
+        setattr(self._first_module(), "max_seq_length", value)  # noqa: B010 - may be a property of the module
+
+    def get_max_seq_length(self) -> Any:
+        """The same as :attr:`max_seq_length`."""
+        return self.max_seq_length
+
+    @property
+    def transformers_model(self) -> Any:
+        """The transformers model inside, or None."""
+        return next((m.auto_model for m in self if hasattr(m, "auto_model")), None)
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the transformers model inside, or None."""
+        return getattr(self.transformers_model, "config", None)
+
+    # -- devices
+    # -------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the first parameter or buffer; the CPU for a model without any."""
+        tensor = next(self.parameters(), None)
+        tensor = tensor if tensor is not None else next(self.buffers(), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Data type of the first parameter, or None."""
+        parameter = next(self.parameters(), None)
+        return None if parameter is None else parameter.dtype
+
+    def evaluate(self, evaluator: Any, output_path: str | None = None) -> Any:
+        """Run an evaluator: ``evaluator(model, output_path)``."""
+        if output_path is not None:
+            Path(output_path).mkdir(parents=True, exist_ok=True)
+        return evaluator(self, output_path)
+
+    def _place(self, device: str | torch.device | None, device_map: Any) -> None:
+        """Later modules take the data type of the first; all go to the device unless a device map rules."""
+        dtype = self.dtype
+        if dtype is not None and dtype.is_floating_point:
+            for module in list(self)[1:]:
+                module.to(dtype)
+        if device_map is None:
+            self.to(device or get_device_name())
+
+
+def _named(modules: Sequence[nn.Module] | Mapping[str, nn.Module]) -> OrderedDict[str, nn.Module]:
+    if isinstance(modules, Mapping):
+        return OrderedDict(modules)
+    return OrderedDict((str(i), module) for i, module in enumerate(modules))

@@ -1,0 +1,82 @@
+"""The base of the first module of a pipeline, which turns inputs into tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from stlib.base.modules.module import Module
+from stlib.errors import InvalidInput
+
+
+class InputModule(Module):
+    """A module that also prepares inputs: ``preprocess`` makes the features dict that ``forward`` starts
+    from.
+    """
+
+    save_in_root: ClassVar[bool] = True
+
+    tokenizer: Any
+    """A fast tokenizer of ``transformers`` or ``tokenizers``, or a word tokenizer of this library."""
+
+    batch_token_factor: ClassVar[int] = 64
+    """Tokens of one forward pass per unit of ``batch_size``; higher for modules that need no padding."""
+
+    @property
+    def modalities(self) -> list[Any]:
+        """Kinds of input the module takes; text unless overridden."""
+        return ["text"]
+
+    def preprocess(self, inputs: list[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Features of a batch of inputs, with ``prompt`` in front of each text.
+
+        A subclass overrides this or, as earlier generations did, :meth:`tokenize`.
+        """
+        if type(self).tokenize is InputModule.tokenize:
+            raise NotImplementedError(
+                f"{type(self).__name__} must define preprocess(inputs, prompt=None, **kwargs)"
+            )
+        return self.tokenize(prepend_prompt(inputs, prompt), **kwargs)
+
+    def tokenize(self, texts: list[Any], **kwargs: Any) -> dict[str, Any]:
+        """Older name of :meth:`preprocess`."""
+        return self.preprocess(texts, **kwargs)
+
+    def save_tokenizer(self, output_path: str, **kwargs: Any) -> None:
+        """Write the tokenizer to a folder: all its files, or ``tokenizer.json`` for one of ``tokenizers``."""
+        tokenizer = getattr(self, "tokenizer", None)
+        if tokenizer is None:
+            return
+        if hasattr(tokenizer, "save_pretrained"):
+            tokenizer.save_pretrained(output_path, **kwargs)
+        elif hasattr(tokenizer, "save"):
+            tokenizer.save(str(Path(output_path) / "tokenizer.json"), **kwargs)
+
+
+def prepend_prompt(texts: list[Any], prompt: str | None) -> list[Any]:
+    """The texts with ``prompt`` in front; of a pair, in front of its first text."""
+    if not prompt:
+        return texts
+    return [prompt + text if isinstance(text, str) else (prompt + text[0], *text[1:]) for text in texts]
+
+
+def checked_texts(inputs: list[Any]) -> list[str | tuple[str, ...]]:
+    """Texts and text pairs of a batch; ``{"text": …}`` is unwrapped.
+
+    Raises:
+        InvalidInput: an input is something else; the message says which and what it is.
+    """
+    return [_checked_text(item, position) for position, item in enumerate(inputs)]
+
+
+def _checked_text(item: Any, position: int) -> str | tuple[str, ...]:
+    if isinstance(item, dict) and set(item) == {"text"}:
+        item = item["text"]
+    if isinstance(item, str):
+        return item
+    if isinstance(item, (list, tuple)) and len(item) == 2 and all(isinstance(part, str) for part in item):
+        return tuple(item)
+    shown = f"keys {sorted(map(str, item))}" if isinstance(item, dict) else repr(item)[:60]
+    raise InvalidInput(
+        f"input {position} is a {type(item).__name__} ({shown}); this model takes texts or pairs of texts"
+    )

@@ -1,0 +1,124 @@
+"""Which class a ``modules.json`` names. Our own are found in a fixed table; anything else needs permission to
+run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stlib.errors import ModelConfigError, UntrustedCode
+from stlib.util.misc import import_from_string
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One module class.
+
+    Attributes:
+        name: class name.
+        home: module that defines it, relative to the package.
+        saved_as: type that saved models carry; the oldest documented path, which every generation reads.
+    """
+
+    name: str
+    home: str
+    saved_as: str
+
+    def load(self) -> type:
+        return getattr(importlib.import_module(f"stlib.{self.home}"), self.name)
+
+    def paths(self) -> set[str]:
+        """All dotted paths, without the package, under which generations exposed the class."""
+        file = self.home.rpartition(".")[2]
+        parents = (
+            "base.modules",
+            "sentence_transformer.modules",
+            "sparse_encoder.modules",
+            "cross_encoder.modules",
+        )
+        nested = {f"{parent}.{inner}" for parent in parents for inner in (self.name, f"{file}.{self.name}")}
+        return {f"models.{self.name}", f"models.{self.name}.{self.name}", f"{self.home}.{self.name}", *nested}
+
+
+def _entry(name: str, home: str, saved_as: str | None = None) -> Entry:
+    return Entry(name, home, saved_as or f"sentence_transformers.models.{name}")
+
+
+ENTRIES = (
+    _entry("Transformer", "base.modules.transformer"),
+    _entry("Dense", "base.modules.dense"),
+    _entry("Normalize", "base.modules.normalize"),
+    _entry("Pooling", "sentence_transformer.modules.pooling"),
+    _entry("StaticEmbedding", "sentence_transformer.modules.static_embedding"),
+)
+
+PACKAGES = ("sentence_transformers", "stlib")
+
+_BY_PATH = {f"{package}.{path}": entry for entry in ENTRIES for path in entry.paths() for package in PACKAGES}
+_BY_HOME = {f"stlib.{entry.home}.{entry.name}": entry for entry in ENTRIES}
+
+# ``module.Class`` or ``owner/repo--module.Class``
+_CLASS_REF = re.compile(r"(?:[\w.-]+(?:/[\w.-]+)?--)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+
+
+def resolve_module_class(
+    class_ref: str,
+    model_name_or_path: str | Path | None = None,
+    *,
+    trust_remote_code: bool = False,
+    **hub: Any,
+) -> type:
+    """The class that a type in ``modules.json`` stands for.
+
+    Args:
+        class_ref: a path of this library or of Sentence Transformers, of any generation; or ``file.Class``
+            beside the model, ``owner/repo--file.Class``, or the path of an importable class.
+        model_name_or_path: the model, in whose folder ``file.Class`` is looked for first.
+        trust_remote_code: allow to import (and so run) code that is not ours.
+        hub: ``revision``, ``code_revision``, ``token``, ``cache_folder``, ``local_files_only`` for code on
+            the hub.
+
+    Raises:
+        ModelConfigError: the reference is malformed, or names a class of the library that does not exist.
+        UntrustedCode: the class is foreign and ``trust_remote_code`` is False.
+        ImportError: the class was allowed but cannot be imported.
+    """
+    if not isinstance(class_ref, str) or not _CLASS_REF.fullmatch(class_ref):
+        raise ModelConfigError(
+            f"modules.json names {class_ref!r}; a type has the form 'package.module.Class'"
+        )
+    if class_ref in _BY_PATH:
+        return _BY_PATH[class_ref].load()
+    if class_ref.split(".")[0] in PACKAGES:
+        known = ", ".join(entry.name for entry in ENTRIES)
+        raise ModelConfigError(f"modules.json names {class_ref!r}, which this version lacks; it has: {known}")
+    if not trust_remote_code:
+        raise UntrustedCode(
+            f"modules.json of {str(model_name_or_path)!r} names the class {class_ref!r}, which is not "
+            "part of this library; importing it would run foreign code: read that code, then pass "
+            "trust_remote_code=True"
+        )
+    return _import_foreign(class_ref, model_name_or_path, hub)
+
+
+def saved_type(cls: type) -> str:
+    """The type that ``modules.json`` carries for a class."""
+    entry = _BY_HOME.get(f"{cls.__module__}.{cls.__name__}")
+    return entry.saved_as if entry else f"{cls.__module__}.{cls.__name__}"
+
+
+def _import_foreign(class_ref: str, model: str | Path | None, hub: dict[str, Any]) -> type:
+    on_hub = "--" in class_ref
+    beside = model is not None and (Path(model) / f"{class_ref.split('.')[0]}.py").is_file()
+    if not (on_hub or beside):
+        return import_from_string(class_ref)
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    options = {key: value for key, value in hub.items() if value is not None and key != "cache_folder"}
+    if hub.get("cache_folder"):
+        options["cache_dir"] = hub["cache_folder"]
+    return get_class_from_dynamic_module(class_ref, str(model), **options)

@@ -1,0 +1,428 @@
+"""SentenceTransformer: texts to vectors."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from stlib.base.inputs import as_list
+from stlib.base.loading import LoadOptions
+from stlib.base.model import BaseModel
+from stlib.base.modules.module import embedding_dimension_of
+from stlib.base.modules.transformer import Transformer
+from stlib.errors import InvalidOption, UnknownKeyword, UnsupportedOption
+from stlib.sentence_transformer.encoding import (
+    SENTENCE_EMBEDDING,
+    TOKEN_EMBEDDINGS,
+    EncodeOptions,
+    collect,
+    run_all,
+)
+from stlib.sentence_transformer.modules.pooling import Pooling
+from stlib.util.quantization import PRECISIONS
+from stlib.util.similarity_function import SimilarityFunction
+
+logger = logging.getLogger(__name__)
+
+# Prompts that encode_query and encode_document look for, first non-empty one first.
+_QUERY_PROMPTS = ("query",)
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+
+# Keywords of encode that every model takes, whether or not a module uses them.
+_ALWAYS_ALLOWED = {"task", "processing_kwargs"}
+
+
+class SentenceTransformer(BaseModel):
+    """A dense bi-encoder: one vector per text.
+
+    Args:
+        model_name_or_path: a folder, a model id such as ``"sentence-transformers/all-MiniLM-L6-v2"``, a plain
+            transformers model (mean pooling is added), or ``"stlib-static-en"``, the bundled model.
+        modules: build the model from these instead.
+        device: ``"cpu"``, ``"cuda"``, …; default: the strongest one.
+        prompts: name to text to put in front of inputs; wins over prompts in the folder.
+        default_prompt_name: prompt used when a call names none.
+        cache_folder: where downloads are kept; default: ``$SENTENCE_TRANSFORMERS_HOME`` or the Hugging Face
+            cache.
+        trust_remote_code: allow code that comes with a model to run.
+        revision: branch, tag or commit to download.
+        local_files_only: never use the network. A model on disk or in the cache never needs it.
+        token: access token for private models.
+        use_auth_token: older name of ``token``.
+        model_kwargs: for ``AutoModel.from_pretrained``, e.g. ``{"dtype": "bfloat16"}``.
+        processor_kwargs: for ``AutoTokenizer.from_pretrained``; ``tokenizer_kwargs`` is its older name.
+        config_kwargs: for ``AutoConfig.from_pretrained``.
+        model_card_data: must be None.
+        backend: ``"torch"``.
+        similarity_fn_name: ``"cosine"``, ``"dot"``, ``"euclidean"`` or ``"manhattan"``; default: as saved, or
+            cosine.
+        truncate_dim: keep the first so many dimensions (Matryoshka models); default: as saved, or all.
+
+    Raises:
+        ModelNotFound, MissingModelFile, ModelConfigError, UntrustedCode: the model cannot be loaded.
+        InvalidOption: an argument has no meaning.
+
+    Example::
+
+        model = SentenceTransformer("stlib-static-en")
+        embeddings = model.encode(["How do I sort a list?", "sorted() returns a new sorted list."])
+        model.similarity(embeddings, embeddings)
+    """
+
+    model_type: ClassVar[str] = "SentenceTransformer"
+    default_huggingface_organization: ClassVar[str | None] = "sentence-transformers"
+    default_prompts: ClassVar[dict[str, str]] = {"query": "", "document": ""}
+
+    def __init__(
+        self,
+        model_name_or_path: str | os.PathLike[str] | None = None,
+        modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None = None,
+        device: str | torch.device | None = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        similarity_fn_name: str | SimilarityFunction | None = None,
+        cache_folder: str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        use_auth_token: bool | str | None = None,
+        truncate_dim: int | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        model_card_data: Any = None,
+        backend: str = "torch",
+        processor_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if token is not None and use_auth_token is not None:
+            raise InvalidOption("token and its older name use_auth_token are both given; pass token only")
+        self._similarity_fn_name: str | None = None
+        self.truncate_dim = truncate_dim
+        super().__init__(
+            model_name_or_path,
+            modules=modules,
+            device=device,
+            prompts=prompts,
+            default_prompt_name=default_prompt_name,
+            cache_folder=cache_folder,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            local_files_only=local_files_only,
+            token=token if token is not None else use_auth_token,
+            model_kwargs=model_kwargs,
+            processor_kwargs={**(tokenizer_kwargs or {}), **(processor_kwargs or {})},
+            config_kwargs=config_kwargs,
+            model_card_data=model_card_data,
+            backend=backend,
+        )
+        if similarity_fn_name is not None:
+            self.similarity_fn_name = similarity_fn_name
+
+    def encode(
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: str | None = SENTENCE_EMBEDDING,
+        precision: str | None = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: Any = None,
+        chunk_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Embed one input or many.
+
+        Args:
+            inputs: a text, a pair of texts, or a collection of them; ``sentences`` is its older name.
+            prompt_name: name of one of ``prompts`` to put in front of each text.
+            prompt: the text itself to put in front; wins over ``prompt_name``.
+            batch_size: scale of one forward pass: about 64 tokens for each unit, so that short texts share a
+                pass (on a CPU; eight times as many elsewhere). 1 means one input at a time.
+            show_progress_bar: None shows one if this module's logger is at level INFO or below.
+            output_value: ``"sentence_embedding"``; ``"token_embeddings"`` for one ``[tokens, d]`` tensor per
+                input; the name of another result of the modules; or None for all of them, a dict per input.
+            precision: ``"float32"``, ``"int8"``, ``"uint8"``, ``"binary"`` or ``"ubinary"``; see
+                :func:`stlib.quantize_embeddings`. int8 and uint8 take their ranges from the inputs of the
+                call.
+            convert_to_numpy: sentence embeddings as one array ``[n, d]`` (``[d]`` for a single input).
+            convert_to_tensor: as one tensor on the model's device instead. If both are False: a list of
+                tensors.
+            device: move the model there first.
+            normalize_embeddings: scale vectors to unit length, after truncation.
+            truncate_dim: keep the first so many dimensions; default: the model's ``truncate_dim``.
+            pool: must be None.
+            chunk_size: must be None.
+            kwargs: keywords for modules that declare them (:meth:`get_model_kwargs`); ``task`` is always
+                allowed.
+
+        Returns:
+            As the arguments say; row i belongs to input i.
+
+        Raises:
+            InvalidInput: an input is not what the model takes.
+            InvalidOption: an argument has no meaning; UnknownKeyword and UnknownPrompt are special cases.
+        """
+        inputs = self._inputs(inputs, kwargs)
+        self._check(batch_size, precision, output_value, device, pool, chunk_size, kwargs)
+        items, single = as_list(inputs)
+        if device is not None:
+            self.to(device)
+        as_tensor = convert_to_tensor and output_value == SENTENCE_EMBEDDING
+        as_numpy = convert_to_numpy and not as_tensor and output_value == SENTENCE_EMBEDDING
+        options = EncodeOptions(
+            prompt=self.resolve_prompt(prompt, prompt_name),
+            output_value=output_value,
+            normalize=normalize_embeddings,
+            truncate_dim=self.truncate_dim if truncate_dim is None else truncate_dim,
+            to_cpu=as_numpy,
+            keywords=kwargs,
+        )
+        if show_progress_bar is None:
+            show_progress_bar = logger.isEnabledFor(logging.INFO)
+        cut_before = self._truncated_inputs()
+        values = run_all(self, items, batch_size, options, show_progress_bar)
+        self._report_truncation(self._truncated_inputs() - cut_before, len(items))
+        result = collect(values, precision, as_numpy, as_tensor)
+        return result[0] if single else result
+
+    def encode_query(
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: str | None = SENTENCE_EMBEDDING,
+        precision: str | None = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: Any = None,
+        chunk_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Embed queries: :meth:`encode` with ``task="query"`` and, unless one is given, the prompt
+        ``"query"``.
+        """
+        if prompt_name is None and prompt is None:
+            prompt_name = self._task_prompt(_QUERY_PROMPTS)
+        return self.encode(
+            inputs,
+            prompt_name,
+            prompt,
+            batch_size,
+            show_progress_bar,
+            output_value,
+            precision,
+            convert_to_numpy,
+            convert_to_tensor,
+            device,
+            normalize_embeddings,
+            truncate_dim,
+            pool,
+            chunk_size,
+            task="query",
+            **kwargs,
+        )
+
+    def encode_document(
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: str | None = SENTENCE_EMBEDDING,
+        precision: str | None = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: Any = None,
+        chunk_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Embed documents: :meth:`encode` with ``task="document"``.
+
+        Unless a prompt is given, it is the first there is of ``"document"``, ``"passage"`` and ``"corpus"``.
+        """
+        if prompt_name is None and prompt is None:
+            prompt_name = self._task_prompt(_DOCUMENT_PROMPTS)
+        return self.encode(
+            inputs,
+            prompt_name,
+            prompt,
+            batch_size,
+            show_progress_bar,
+            output_value,
+            precision,
+            convert_to_numpy,
+            convert_to_tensor,
+            device,
+            normalize_embeddings,
+            truncate_dim,
+            pool,
+            chunk_size,
+            task="document",
+            **kwargs,
+        )
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Tensor:
+        """Similarity of every vector of ``embeddings1 [n, d]`` with every one of ``embeddings2 [m, d]``:
+        ``[n, m]``.
+        """
+        return SimilarityFunction.to_similarity_fn(self.similarity_fn_name)(embeddings1, embeddings2)
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Tensor:
+        """Similarity of vector i of ``embeddings1 [n, d]`` with vector i of ``embeddings2 [n, d]``: ``[n]``."""
+        return SimilarityFunction.to_similarity_pairwise_fn(self.similarity_fn_name)(embeddings1, embeddings2)
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """How :meth:`similarity` compares; may be set to a name or a :class:`SimilarityFunction`."""
+        return self._similarity_fn_name or SimilarityFunction.COSINE.value
+
+    @similarity_fn_name.setter
+    def similarity_fn_name(self, value: str | SimilarityFunction | None) -> None:
+        if value is not None:
+            SimilarityFunction.to_similarity_fn(value)  # refuses an unknown name
+            value = SimilarityFunction(value).value
+        self._similarity_fn_name = value
+
+    def get_embedding_dimension(self) -> int | None:
+        """Dimensions of the vectors after truncation; None if no module tells."""
+        dimensions = (embedding_dimension_of(module) for module in reversed(list(self)))
+        whole = next((d for d in dimensions if d is not None), None)
+        if self.truncate_dim is None:
+            return whole
+        return self.truncate_dim if whole is None else min(whole, self.truncate_dim)
+
+    def get_sentence_embedding_dimension(self) -> int | None:
+        """Older name of :meth:`get_embedding_dimension`."""
+        return self.get_embedding_dimension()
+
+    def get_sentence_features(self, *features: Any) -> Any:
+        """Older way to prepare features, for first modules that have it."""
+        first: Any = self._first_module()
+        return first.get_sentence_features(*features)
+
+    @contextmanager
+    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
+        """Truncate to so many dimensions inside a ``with`` block."""
+        before, self.truncate_dim = self.truncate_dim, truncate_dim
+        try:
+            yield
+        finally:
+            self.truncate_dim = before
+
+    def truncate_sentence_embeddings(self, truncate_dim: int | None) -> Any:
+        """Older name of :meth:`truncate_embeddings`."""
+        return self.truncate_embeddings(truncate_dim)
+
+    def set_pooling_include_prompt(self, include_prompt: bool) -> None:
+        """Let the pooling take the tokens of the prompt in or leave them out (INSTRUCTOR models)."""
+        for module in self:
+            if isinstance(module, Pooling):
+                module.include_prompt = include_prompt
+                return
+
+    @staticmethod
+    def load(input_path: str) -> SentenceTransformer:
+        """Older way to write ``SentenceTransformer(input_path)``."""
+        return SentenceTransformer(input_path)
+
+    def config_dict(self) -> dict[str, Any]:
+        config = {**super().config_dict(), "similarity_fn_name": self.similarity_fn_name}
+        return config if self.truncate_dim is None else {**config, "truncate_dim": self.truncate_dim}
+
+    def _read_config(self, config: dict[str, Any]) -> None:
+        self.similarity_fn_name = config.get("similarity_fn_name")
+        if self.truncate_dim is None:
+            self.truncate_dim = config.get("truncate_dim")
+
+    def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
+        transformer = Transformer.load(
+            str(folder),
+            trust_remote_code=options.trust_remote_code,
+            model_kwargs=options.model_kwargs,
+            processor_kwargs=options.processor_kwargs,
+            config_kwargs=options.config_kwargs,
+            backend=options.backend,  # type: ignore[arg-type]
+        )
+        # A causal model has read the whole text at its last token only.
+        architectures = getattr(transformer.config, "architectures", None) or [""]
+        causal = architectures[0].endswith("ForCausalLM") and getattr(transformer.config, "is_causal", True)
+        return [
+            transformer,
+            Pooling(transformer.get_embedding_dimension(), "lasttoken" if causal else "mean"),
+        ]
+
+    def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
+        """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
+        there = [name for name in candidates if name in self.prompts]
+        return next((name for name in there if self.prompts[name]), there[0] if there else None)
+
+    def _inputs(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        if "sentences" in kwargs:
+            if inputs is not None:
+                raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
+            inputs = kwargs.pop("sentences")
+        if inputs is None:
+            raise InvalidOption("there are no inputs; pass a text or a list of texts")
+        return inputs
+
+    def _check(
+        self,
+        batch_size: int,
+        precision: str | None,
+        output_value: str | None,
+        device: Any,
+        pool: Any,
+        chunk_size: int | None,
+        keywords: dict[str, Any],
+    ) -> None:
+        if batch_size < 1:
+            raise InvalidOption(f"batch_size is {batch_size}; use 1 or more")
+        if precision is not None and precision not in PRECISIONS:
+            raise InvalidOption(f"precision {precision!r} is unknown; use one of: {', '.join(PRECISIONS)}")
+        if precision not in (None, "float32") and output_value not in (SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS):
+            raise InvalidOption(
+                f"precision={precision!r} needs an output_value of embeddings, not {output_value!r}"
+            )
+        if pool is not None or chunk_size is not None or isinstance(device, (list, tuple)):
+            raise UnsupportedOption(
+                "encoding on several devices is not served; leave out pool, chunk_size and lists"
+            )
+        takes = set(self.get_model_kwargs()) | _ALWAYS_ALLOWED
+        unknown = sorted(set(keywords) - takes)
+        if unknown:
+            raise UnknownKeyword(
+                f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
+                f"it takes: {', '.join(sorted(takes))}"
+            )
+
+    def _truncated_inputs(self) -> int:
+        return sum(getattr(module, "truncated_inputs", 0) for module in self.modules())
+
+    def _report_truncation(self, cut: int, total: int) -> None:
+        if cut:
+            logger.warning(
+                "%d of %d inputs are longer than %s tokens and were cut", cut, total, self.max_seq_length
+            )
