@@ -6,7 +6,6 @@ when the parent is: at the end of standard input it exits, whatever it is doing.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import queue
 import sys
@@ -20,6 +19,11 @@ from indexing.documents.frames import Frame, encode_frame, file_from_line, write
 from indexing.documents.model import Document
 from indexing.documents.source import SourceFile
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 __all__ = ["batches", "main"]
 
 # A batch is large enough to make its frame cheap and small enough to keep two processes at work.
@@ -28,28 +32,20 @@ _BATCH_ITEMS, _BATCH_CHARACTERS, _BATCH_SECONDS = 512, 256 * 1024, 0.5
 
 def main(memory_limit: int, time_limit: float) -> None:
     """Serve until standard input ends. `memory_limit` in bytes of address space (0: none), `time_limit`
-    in seconds without a batch after which the process ends itself, should the parent be gone."""
+    in seconds of processor time without a batch after which the system ends it, should the parent be gone."""
     _limit_resources(memory_limit)
+    _allow_processor_time(time_limit)
     output = _private_output()
     write_payload(output, b"ready")
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, lines), daemon=True).start()
     while True:
-        file = file_from_line(lines.get())
-        frames = batches(file)
-        while True:
-            # This watchdog needs no Python thread: it also ends a parser stuck in C that holds the GIL.
-            faulthandler.dump_traceback_later(time_limit, exit=True)
-            frame = next(frames, None)
-            if frame is None:
-                break
-            payload = encode_frame(frame)
-            faulthandler.cancel_dump_traceback_later()  # waiting for a slow parent is no hang
+        for frame in batches(file_from_line(lines.get())):
             try:
-                write_payload(output, payload)
+                write_payload(output, encode_frame(frame))
             except OSError:
                 os._exit(0)  # the parent is gone
-        faulthandler.cancel_dump_traceback_later()
+            _allow_processor_time(time_limit)
 
 
 def batches(file: SourceFile) -> Iterator[Frame]:
@@ -83,9 +79,7 @@ def _private_output() -> BinaryIO:
 
 
 def _limit_resources(memory_limit: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits
+    if resource is None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_limit:
@@ -95,3 +89,15 @@ def _limit_resources(memory_limit: int) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
         except (OSError, ValueError):  # macOS knows the limit and refuses to set it
             return
+
+
+def _allow_processor_time(seconds: float) -> None:
+    """From now on. The kernel enforces it, so it also ends a parser stuck in C that lets no thread run;
+    waiting for a slow parent takes no processor time."""
+    if resource is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = int(time.process_time() + seconds) + 1
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+    )

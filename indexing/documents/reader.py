@@ -37,7 +37,10 @@ class ReadReport:
 
 
 def read_paths(
-    paths: Iterable[str | os.PathLike[str]], *, isolate: bool = True, report: ReadReport | None = None
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    *,
+    isolate: bool = True,
+    report: ReadReport | None = None,
 ) -> Iterator[Item]:
     """Read every document under `paths`: files as named, folders walked, in a stable order.
 

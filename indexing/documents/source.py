@@ -16,6 +16,7 @@ __all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", 
 MAX_WHOLE_FILE = 256 * 2**20
 
 _SNIFFED = 8192
+_NOTES_PER_FILE = 8
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark starts with that of UTF-16
@@ -61,8 +62,11 @@ class SourceFile:
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
+        """Say something once; a file that gives cause for many different notes gets the first few."""
+        if text not in self.notes and len(self.notes) <= _NOTES_PER_FILE:
+            self.notes.append(
+                text if len(self.notes) < _NOTES_PER_FILE else "gave cause for more notes like these"
+            )
 
     def note_fallback(self) -> None:
         self.note("is not valid UTF-8: what is not was read as Windows-1252")

@@ -32,7 +32,7 @@ class Plan:
         return [entry for entry in self.entries if isinstance(entry, SourceFile)]
 
 
-def plan_files(paths: Iterable[str | os.PathLike[str]]) -> Plan:
+def plan_files(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> Plan:
     """Walk the paths. Raises `BadInput` for a missing one, before any file is opened.
 
     Hidden files and folders are passed over unless named. Symbolic links are followed; a file or folder
@@ -40,7 +40,7 @@ def plan_files(paths: Iterable[str | os.PathLike[str]]) -> Plan:
     (`corpus.jsonl` beside `queries.jsonl` or `qrels/`) only the corpus is read: queries and judgments are
     not documents.
     """
-    roots = [Path(path) for path in paths]
+    roots = [Path(path) for path in ((paths,) if isinstance(paths, (str, os.PathLike)) else paths)]
     missing = [str(root) for root in roots if not root.exists()]
     if missing:
         raise BadInput(f"no such file or folder: {', '.join(missing)}; nothing was read")

@@ -101,6 +101,11 @@ class TestMarkdown:
         assert read("a.md", "---\na: [1\n---\nText.\n") == [Document("a.md", "a: [1\n\nText.", "a: [1")]
         assert notes(read) == ["a.md the front matter is not valid YAML: it was read as text"]
 
+    @pytest.mark.parametrize("depth", [40, 5000])
+    def test_deep_nesting_loses_nothing(self, read, depth):
+        text = "deep" if depth == 40 else "> " * depth + "deep"
+        assert read("a.md", "> " * depth + "deep\n") == [Document("a.md", text)]
+
     def test_front_matter_builds_no_objects(self, read):
         source = "---\nx: !!python/object/apply:os.getcwd []\n---\nText.\n"
         assert [type(item) for item in read("a.md", source)] == [Document]
@@ -295,6 +300,11 @@ class TestJsonl:
             Document("2", "é"),
         ]
         assert notes(read) == ["c.jsonl is not valid UTF-8: what is not was read as Windows-1252"]
+
+    def test_notes_are_bounded(self, read):
+        line = '{"text": "x", ' + ", ".join(f'"f{number}": {{}}' for number in range(50)) + "}"
+        assert read("a.jsonl", line) == [Document("a.jsonl#1", "x")]
+        assert (len(notes(read)), notes(read)[-1]) == (9, "a.jsonl gave cause for more notes like these")
 
 
 class TestParquet:

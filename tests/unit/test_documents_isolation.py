@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from indexing.documents import Document, Skipped, read_paths
+from indexing.documents.frames import line_from_file
 from indexing.documents.isolate import IsolatedReader
 from indexing.documents.walk import plan_files
 
@@ -94,6 +95,30 @@ def test_a_file_that_needs_too_much_memory_costs_one_file(folder):
 
 def item_of_b(item: Document | Skipped) -> bool:
     return isinstance(item, Document) and item.id.startswith("b")
+
+
+def test_a_table_is_read_by_a_library_under_the_memory_limit(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow: pip install pyarrow")
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(arrow.table({"id": ["a"], "text": ["one"]}), tmp_path / "a.parquet")
+    assert list(read_paths([tmp_path])) == [Document("a", "one")]
+
+
+def test_a_parser_that_burns_time_without_end_is_ended_by_the_system(tmp_path):
+    (tmp_path / "a.txt").write_text("first")
+    program = (
+        "import indexing.documents.child as child, itertools; "
+        "child.batches = lambda file: iter(lambda: sum(itertools.repeat(0)), 1); child.main(0, 0.1)"
+    )
+    line = line_from_file(plan_files([tmp_path]).files[0])
+    root = str(Path(__file__).resolve().parents[2])
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root
+    ) as child:
+        child.stdin.write(line)
+        child.stdin.flush()
+        assert child.wait(timeout=60) == -signal.SIGXCPU
 
 
 def test_many_small_files_come_in_order(tmp_path):

@@ -27,6 +27,7 @@ def test_folders_are_walked_in_order_with_relative_ids(tmp_path):
     names = ["b.txt", "a/z.txt", "a/b/c.md", "a.txt", "Z.TXT"]
     write(tmp_path, dict.fromkeys(names, "text"))
     assert ids(tmp_path) == ["Z.TXT", "a.txt", "a/b/c.md", "a/z.txt", "b.txt"]
+    assert [item.id for item in read_paths(str(tmp_path / "b.txt"))] == ["b.txt"]
     assert ids(tmp_path / "a", tmp_path / "b.txt") == ["b/c.md", "z.txt", "b.txt"]
 
 

@@ -21,6 +21,9 @@ from indexing.documents.source import SourceFile, read_text
 __all__ = ["read"]
 
 _FRONT_MATTER_LIMIT = 64 * 1024
+# The parser drops what is deeper, and recurses a few frames per level. Its default, 20, is reached by
+# long quoted threads.
+_MAX_NESTING = 100
 
 
 def read(file: SourceFile) -> Iterator[Item]:
@@ -38,10 +41,14 @@ def read(file: SourceFile) -> Iterator[Item]:
 
 
 def markdown_text(source: str) -> tuple[str, str]:
-    """(first heading, readable text)."""
+    """(first heading, readable text). What nests deeper than the parser follows is given as written."""
     layout = TextLayout()
     heading = ""
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(source)
+    tokens = (
+        MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING})
+        .enable(["table", "strikethrough"])
+        .parse(source)
+    )
     lists: list[int | None] = []  # for each open list: its next number, None for bullets
     for position, token in enumerate(tokens):
         if token.type == "inline":
@@ -50,7 +57,7 @@ def markdown_text(source: str) -> tuple[str, str]:
             _add_inline(layout, token)
         else:
             _add_block(layout, token, lists)
-    return heading, layout.text()
+    return heading, layout.text() or source.strip()
 
 
 def _add_block(layout: TextLayout, token: Token, lists: list[int | None]) -> None:
