@@ -29,6 +29,7 @@ __all__ = [
     "facet_choices",
     "highlighted_html",
     "make_card",
+    "milliseconds",
     "search",
 ]
 
@@ -187,24 +188,28 @@ class Card:
     score: str
     parts: tuple[tuple[str, str], ...]
     metadata: tuple[tuple[str, str], ...]
-    text: str
+    text: str  # empty where the snippet is all there is
     more_characters: int  # of the text, beyond what is shown
     preformatted: bool  # line breaks and indentation carry meaning, as in code and tables
 
 
-def make_card(rank: int, result: Result) -> Card:
+def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
+    """`result` as a card. Its chips are the fields one can filter by, else the first short ones."""
     metadata = tuple((name, _readable(value)) for name, value in result.metadata.items())
     metadata = tuple((name, value) for name, value in metadata if value)
+    choices = [facet.name for facet in facets]
+    short = [(name, value) for name, value in metadata if len(value) <= _CHIP_LENGTH]
+    chips = [chip for chip in short if chip[0] in choices] if choices else short[:_MOST_FACETS]
     return Card(
         rank=rank,
         id=result.id,
         title=result.title or result.id,
         snippet_html=highlighted_html(result.snippet.text, result.snippet.highlights),
-        chips=tuple((name, value) for name, value in metadata if len(value) <= _CHIP_LENGTH),
+        chips=tuple(chips),
         score=_number(result.score),
         parts=tuple((name.replace("_", " "), _number(value)) for name, value in result.parts.items()),
         metadata=metadata,
-        text=result.text[:_SHOWN_TEXT],
+        text=result.text[:_SHOWN_TEXT] if result.text.strip() != result.snippet.text.strip() else "",
         more_characters=max(0, len(result.text) - _SHOWN_TEXT),
         preformatted=_INDENTED.search(result.text, 0, _SHOWN_TEXT) is not None,
     )
@@ -219,6 +224,13 @@ def highlighted_html(text: str, spans: Iterable[tuple[int, int]]) -> str:
             pieces += [html.escape(text[done:start]), "<mark>", html.escape(text[start:end]), "</mark>"]
             done = end
     return "".join([*pieces, html.escape(text[done:])])
+
+
+def milliseconds(value: float) -> str:
+    """`0.4 ms`, `164 ms`, `1.1 s`."""
+    return (
+        f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
+    )
 
 
 def _readable(value: Any) -> str:

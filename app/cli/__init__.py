@@ -6,13 +6,13 @@ wrong usage answer at once.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
 
-from app.cli.failures import report_failure
+from app.cli.failures import run
 from app.cli.lazy import LazyGroup
+from stlib import __version__
 
 __all__ = ["cli", "main"]
 
@@ -31,7 +31,7 @@ __all__ = ["cli", "main"]
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="stlib", message="stlib %(version)s")
+@click.version_option(__version__, message="stlib %(version)s")
 def cli() -> None:
     """Search your own documents by meaning.
 
@@ -44,7 +44,4 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 stopped by Ctrl-C."""
-    try:
-        sys.exit(cli.main(arguments, prog_name="stlib", standalone_mode=False) or 0)
-    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - the one place where failures become exit codes
-        sys.exit(report_failure(failure))
+    run(cli, "stlib", arguments)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
-__all__ = ["INTERRUPTED", "Interrupted", "report_failure"]
+__all__ = ["FAILED", "INTERRUPTED", "USAGE", "Interrupted", "report_failure", "run"]
 
 FAILED = 1
 USAGE = 2
@@ -17,6 +19,16 @@ INTERRUPTED = 130
 
 class Interrupted(Exception):
     """Ctrl-C came; the message says what was kept and how to go on."""
+
+
+def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `command` under the name `name` and exit with what came of it."""
+    try:
+        code = command.main(arguments, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - here failures become exit codes
+        code = report_failure(failure)
+    sys.exit(code or 0)
 
 
 def report_failure(failure: BaseException) -> int:

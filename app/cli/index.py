@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from app.cli.terminal import echo, echo_json, format_bytes, format_duration, sty
 from app.settings import Location
 
 if TYPE_CHECKING:
-    from app.indexing_job import IndexSummary
+    from app.indexing_job import IndexChoices, IndexSummary
 
 __all__ = ["command", "index_with_progress", "print_problems", "print_summary"]
 
@@ -62,7 +63,9 @@ def command(
         context.exit(FAILED)
 
 
-def index_with_progress(location: Location, name: str, paths, choices) -> IndexSummary:  # type: ignore[no-untyped-def]
+def index_with_progress(
+    location: Location, name: str, paths: Sequence[Path], choices: IndexChoices | None = None
+) -> IndexSummary:
     """Index with a progress bar on stderr.
 
     Raises:

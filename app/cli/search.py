@@ -14,7 +14,7 @@ from app.settings import Location
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
 
-__all__ = ["command", "print_results"]
+__all__ = ["command", "print_result", "print_results"]
 
 _SNIPPET_LINES = 4
 
@@ -45,6 +45,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Ask collection NAME the question QUERY."""
+    if not query.strip():
+        raise click.UsageError("the question is empty", context)
     from indexing import Collection
     from indexing.errors import FilterError
 
@@ -63,41 +65,35 @@ def command(
 
 
 def print_results(results: SearchResults, *, explain: bool = False) -> None:
-    """Numbered results, best first, in the width of the terminal."""
+    """Numbered results, best first, in the width of the terminal, and how long they took."""
     for number, result in enumerate(results.results, start=1):
-        _print_result(number, result, explain)
+        print_result(number, result)
+        if explain:
+            parts = (f"{name.replace('_', ' ')} {_part(value)}" for name, value in result.parts.items())
+            _print_dim(" · ".join(parts), " " * len(f"{number}. "))
+        echo()
     count = len(results.results)
-    footer = (
-        f"{count} result{'s' * (count != 1)} in {results.took_ms:.1f} ms ({results.mode})"
-        if count
-        else "no results"
-    )
+    took = f" in {results.took_ms:.1f} ms ({results.mode})"
+    footer = f"{count} result{'s' * (count != 1)}{took}" if count else f"no results{took}"
     if results.keyword_lag:
         footer += f"; the keyword index is {results.keyword_lag:,} changes behind"
     _print_dim(footer)
     if explain:
-        steps = " · ".join(f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
-        _print_dim(steps)
+        steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
+        _print_dim(" · ".join(steps))
 
 
-def _print_result(number: int, result: Result, explain: bool) -> None:
+def print_result(number: int, result: Result, *, lines: int = _SNIPPET_LINES) -> None:
+    """Title, snippet of at most `lines` lines with the words that count marked, id and score."""
     width = terminal_width()
     label = f"{number}. "
     indent = " " * len(label)
     title = wrap(result.title or result.id, width=width, indent=indent)
     echo(label + style("\n".join(title)[len(indent) :], bold=True))
     snippet = result.snippet
-    for line in wrap(
-        snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=_SNIPPET_LINES
-    ):
+    for line in wrap(snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=lines):
         echo(line)
     _print_dim(f"{result.id} · {result.score:.3f}", indent)
-    if explain:
-        _print_dim(
-            " · ".join(f"{name.replace('_', ' ')} {_part(value)}" for name, value in result.parts.items()),
-            indent,
-        )
-    echo()
 
 
 def _print_dim(text: str, indent: str = "") -> None:

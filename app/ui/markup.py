@@ -5,12 +5,13 @@ Folding parts are `<details>`: the browser opens them at once, without asking th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
-from app.search_view import Card, Facet, SearchRequest
+from app.search_view import Card, Facet, SearchRequest, milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
 
@@ -34,7 +35,9 @@ __all__ = [
 
 @cache
 def style() -> str:
-    return f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
+    logo = quote(ICON.read_text(encoding="utf-8").strip())
+    sheet = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    return f"<style>:root {{ --logo: url('data:image/svg+xml,{logo}'); }}\n{sheet}</style>"
 
 
 def masthead(collection: str = "") -> str:
@@ -43,10 +46,15 @@ def masthead(collection: str = "") -> str:
 
 
 def focus_script(label: str) -> str:
-    """Put the cursor into the box `label`, where there is a mouse: on a phone the keyboard would jump up."""
+    """Put the cursor into the box `label`, where there is a mouse: a phone's keyboard would jump up.
+
+    The box may be drawn after this runs, hence the second looks.
+    """
     return (
-        "<script>if (matchMedia('(pointer: fine)').matches)"
-        f" document.querySelector('input[aria-label=\"{label}\"]')?.focus();</script>"
+        "<script>(function seek(looks) {"
+        f" const box = document.querySelector('input[aria-label=\"{label}\"]');"
+        " if (box && looks) box.focus({preventScroll: true}); else if (looks) setTimeout(seek, 50, looks - 1);"
+        " })(matchMedia('(pointer: fine)').matches ? 40 : 0);</script>"
     )
 
 
@@ -86,24 +94,28 @@ def nothing_found(request: SearchRequest) -> str:
     return f'<section class="st-note"><h2>No results</h2><p>{escape(advice)}</p></section>'
 
 
-def summary(results: SearchResults) -> str:
-    """How many, how fast, and on demand where the time went."""
+def summary(results: SearchResults, request: SearchRequest) -> str:
+    """How many, how fast, under which filters; on demand where the time went."""
     count = len(results.results)
     longest = max(results.steps.values(), default=0) or 1
     rows = "".join(
-        f'<tr><th>{escape(name.replace("_", " "))}</th><td class="st-number">{milliseconds:.1f} ms</td>'
-        f'<td class="st-bar"><i style="width:{max(1, round(100 * milliseconds / longest))}%"></i></td></tr>'
-        for name, milliseconds in results.steps.items()
+        f'<tr><th>{escape(name.replace("_", " "))}</th><td class="st-number">{milliseconds(spent)}</td>'
+        f'<td class="st-bar"><i style="width:{max(1, round(100 * spent / longest))}%"></i></td></tr>'
+        for name, spent in results.steps.items()
     )
-    lag = f" · keyword index {results.keyword_lag:,} changes behind" if results.keyword_lag else ""
+    notes = [f"{name}: {' or '.join(values)}" for name, values in request.picks.items()]
+    notes += [request.filter] if request.filter else []
+    if results.keyword_lag:
+        notes.append(f"keyword index {results.keyword_lag:,} changes behind")
+    extra = "".join(f" · {escape(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{count} result{"s" * (count != 1)} in '
-        f"{results.took_ms:.1f} ms{lag}</summary><table>{rows}</table></details>"
+        f"{milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
     )
 
 
 def cards(cards: Sequence[Card]) -> str:
-    return f'<ol class="st-cards">{"".join(_card(card) for card in cards)}</ol>'
+    return f'<div class="st-cards" role="list">{"".join(_card(card) for card in cards)}</div>'
 
 
 def filter_example(facets: Sequence[Facet]) -> str:
@@ -118,33 +130,36 @@ def filter_example(facets: Sequence[Facet]) -> str:
 
 def _card(card: Card) -> str:
     chips = "".join(
-        f'<li><span class="st-field">{escape(name)}</span>{escape(value)}</li>' for name, value in card.chips
-    )
-    parts = "".join(
-        f'<tr><th>{escape(name)}</th><td class="st-number">{escape(value)}</td></tr>'
-        for name, value in card.parts
-    )
-    fields = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in card.metadata
+        f'<span class="st-chip"><span class="st-field">{escape(name)}</span>{escape(value)}</span>'
+        for name, value in card.chips
     )
     return (
-        '<li class="st-card">'
+        '<div class="st-card" role="listitem">'
         f'<div class="st-title"><span class="st-rank">{card.rank}</span>'
         f'<span role="heading" aria-level="2">{escape(card.title)}</span></div>'
-        f'<p class="st-snippet">{card.snippet_html}</p>'
-        f'<ul class="st-chips">{chips}</ul>'
-        '<div class="st-more">'
-        f'<details><summary>Full text</summary><div class="st-text{" st-code" * card.preformatted}">'
-        f"{escape(card.text)}</div>{_rest(card)}</details>"
-        f"<details><summary>Score {escape(card.score)}</summary><table>{parts}</table></details>"
-        f"<details><summary>Details</summary><table><tr><th>id</th><td>{escape(card.id)}</td></tr>{fields}</table>"
-        "</details></div></li>"
+        f'<div class="st-snippet">{card.snippet_html}</div>'
+        f'<div class="st-chips">{chips}</div>'
+        f'<div class="st-more">{_full_text(card)}'
+        f"<details><summary>Score {escape(card.score)}</summary>{_table(card.parts)}</details>"
+        f"<details><summary>Details</summary>{_table([('id', card.id), *card.metadata])}</details>"
+        "</div></div>"
     )
 
 
-def _rest(card: Card) -> str:
-    return (
+def _full_text(card: Card) -> str:
+    if not card.text:
+        return ""
+    rest = (
         f'<p class="st-rest">… and {card.more_characters:,} more characters</p>'
         if card.more_characters
         else ""
     )
+    return (
+        f'<details><summary>Full text</summary><div class="st-text{" st-code" * card.preformatted}">'
+        f"{escape(card.text)}</div>{rest}</details>"
+    )
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    return f"<table>{body}</table>"

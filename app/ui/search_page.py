@@ -83,8 +83,6 @@ def draw_question(name: str) -> None:
         label_visibility="collapsed",
         autocomplete="off",
     )
-    if not st.session_state["q"]:
-        st.html(markup.focus_script(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
 def draw_controls(facets: Sequence[Facet]) -> None:
@@ -131,8 +129,8 @@ def draw_results(collection: Collection, request: SearchRequest, facets: Sequenc
     if not results.results:
         st.html(markup.nothing_found(request))
         return
-    st.html(markup.summary(results))
-    st.html(markup.cards([make_card(i, result) for i, result in enumerate(results.results, start=1)]))
+    st.html(markup.summary(results, request))
+    st.html(markup.cards([make_card(i, result, facets) for i, result in enumerate(results.results, start=1)]))
     more = next((count for count in RESULT_COUNTS if count > request.k), None)
     if more and len(results.results) == request.k:
         st.button("Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch")
@@ -149,6 +147,7 @@ def draw_welcome(name: str, collection: Collection) -> None:
                     on_click=show,
                     kwargs={"request": replace(address.current(), q=question)},
                 )
+    st.html(markup.focus_script(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
 def show(request: SearchRequest) -> None:
