@@ -273,6 +273,11 @@ class Collection:
         """Brings the vector and keyword views up to the last commit; False if another process is doing so."""
         return self._views.publish(self._state(), self._codec)
 
+    def rebuild_views(self) -> bool:
+        """Throws both views away and builds them anew; False if another process is writing them."""
+        self._views.discard()
+        return self.refresh()
+
     def delete(self, ids: Iterable[str]) -> Names:
         """Deletes documents; returns the ids that existed."""
         if isinstance(ids, str):

@@ -91,7 +91,8 @@ def content_hash(document: Document, metadata: str) -> bytes:
 
 def chunk_text(title: str, text: str) -> str:
     """What is embedded for a chunk: its words under the document's title, which often names the subject."""
-    return text if not title or text.startswith(title) else f"{title}\n{text}"
+    begins_with_title = text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()
+    return text if not title or begins_with_title else f"{title}\n{text}"
 
 
 class Pipeline:
@@ -251,7 +252,7 @@ def _prepare(item: Document | Mapping[str, Any]) -> _Pending:
 
 
 def _calibration_sample(vectors: np.ndarray) -> np.ndarray:
-    """`vectors`, and while they are few also ±4/√d, four standard deviations of a random unit vector's
+    """`vectors`, and while they are few also ±8/√d, eight standard deviations of a random unit vector's
     values.
 
     A collection may begin with a single document, whose own range would clip everything that follows.
@@ -259,5 +260,5 @@ def _calibration_sample(vectors: np.ndarray) -> np.ndarray:
     if len(vectors) >= SMALL_SAMPLE:
         return vectors
     dimension = vectors.shape[1]
-    bound = np.full((1, dimension), 4 / np.sqrt(dimension), dtype=np.float32)
+    bound = np.full((1, dimension), 8 / np.sqrt(dimension), dtype=np.float32)
     return np.vstack([vectors, bound, -bound])

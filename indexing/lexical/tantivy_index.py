@@ -12,6 +12,7 @@ are merged: rebuild when `deleted_fraction` has grown.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
@@ -43,6 +44,7 @@ FILTER_COST = 6
 
 _FEW_KEYS = 500  # a union of single terms beats a term set up to here
 
+_K1 = 1.2  # tantivy's, fixed
 _SCORE_DIGITS = 4
 _CHANGED_IN_PLACE = ("meta.json", ".managed.json")
 
@@ -108,6 +110,23 @@ class LexicalSnapshot:
         query = _bag_of_words(terms)
         share = 1.0 if keys is None else min(1.0, len(keys) / self.document_count)
         return self._search_until_safe(query, k, int(1.25 * k / share) + 8, keys)
+
+    def spread(self, text: str) -> float:
+        """About the standard deviation of the BM25 of `text` over all documents, 0 if no term is known.
+
+        From document frequencies alone: a term adds `weight * idf * (k1 + 1)` to a share p of the documents,
+        hence a variance of p (1 - p) times its square, terms taken as independent. The half documents keep a
+        term that all documents share from counting as nothing.
+        """
+        total, variance = self.document_count, 0.0
+        for term, weight in analysis.query_terms(text).items():
+            for field, boost in (("body", weight), ("title", weight * analysis.TITLE_WEIGHT)):
+                frequency = self._searcher.doc_freq(field, term)
+                if frequency:
+                    idf = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
+                    share = (frequency + 0.5) / (total + 1.0)
+                    variance += share * (1 - share) * (boost * idf * (_K1 + 1)) ** 2
+        return math.sqrt(max(variance, 0.0))
 
     def _search_until_safe(self, query: Query, k: int, count: int, allowed: np.ndarray | None) -> LexicalHits:
         """Fetch more until no hit left out could be among the best `k`, ties included. The allowed documents

@@ -7,21 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from indexing.lexical import analyze
+from indexing.lexical.analysis import FUNCTION_WORDS, analyze
 from indexing.search.snippets import Highlighter
 from stlib.runtime import Encoder, EncoderProtocol, ModelError, default_model_path
 
 __all__ = ["default_highlighter"]
 
-# Words that ask or join; marking them would mark half of every passage.
-STOPWORDS = frozenset(
-    (
-        "a about all also an and any are as at be been but by can could did do does for from get had has have "
-        "how i if in into is it its just like make me my need not of on one or our out over should so some such "
-        "than that the their them then there these they this to up use used using want was we were what when "
-        "where which while who why will with would you your"
-    ).split()
-)
+# Verbs that questions are made of; marking them, or function words, would mark half of every passage.
+STOPWORDS = FUNCTION_WORDS | frozenset("all get like make need out over up use used using want way".split())
 
 
 def default_highlighter(encoder: EncoderProtocol | None) -> Highlighter:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import chunk_spans_of, document_ids, stored_documents
+from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
 from indexing.search.fusion import fuse
@@ -72,7 +73,7 @@ class Plan:
 
     def rank(self, query: str, k: int, mode: str, allowed: np.ndarray | None, steps: Steps) -> Ranking:
         """Document keys and scores only."""
-        query = query[:MAX_QUERY_CHARACTERS]
+        query = storable_text(query[:MAX_QUERY_CHARACTERS])
         if not query.strip():
             return Ranking(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64), [])
         if mode == "keyword":
@@ -97,7 +98,7 @@ class Plan:
             documents = np.union1d(semantic.documents, keyword.documents)
             semantic_scores, chunks = self._semantic_scores(vector, documents)
             keyword_scores = self._keyword_scores(query, keyword, documents)
-            scores = fuse(semantic_scores, keyword_scores)
+            scores = fuse(semantic_scores, keyword_scores, *self._spreads(query, vector))
             order = np.lexsort((documents, -scores))[:k]
         ranks = (_ranks(semantic), _ranks(keyword))
         parts = [
@@ -105,6 +106,13 @@ class Plan:
             for i in order
         ]
         return Ranking(documents[order], scores[order], chunks[order], parts)
+
+    def _spreads(self, query: str, vector: np.ndarray) -> tuple[float, float]:
+        vectors, words = self.readers.vectors, self.readers.words
+        return (
+            0.0 if vectors is None else vectors.spread(vector),
+            0.0 if words is None else words.spread(query),
+        )
 
     def _semantic_scores(self, vector: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.readers.vectors is None:

@@ -55,6 +55,11 @@ class ViewFolder:
         with suppress(FileNotFoundError):  # another process did it first
             folder.rename(target)
 
+    def clear(self) -> None:
+        """Removes every snapshot of this kind."""
+        for _, folder in self.snapshots():
+            remove(folder)
+
     def keep_only(self, folder: Path) -> None:
         """Removes every other snapshot of this kind, set aside ones included."""
         for other in self.path.iterdir():

@@ -95,6 +95,11 @@ class LexicalView:
             self.set_aside_current(problems[-1])
         return problems
 
+    def discard(self) -> None:
+        """Takes every snapshot out of use."""
+        self._folder.clear()
+        self._opened = None
+
     def set_aside_current(self, reason: object) -> None:
         """After the open snapshot turned out damaged."""
         if self._opened is not None:

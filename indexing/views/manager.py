@@ -102,6 +102,12 @@ class Views:
         self._readers = None
         self._follow_again = 0.0
 
+    def discard(self) -> None:
+        """Takes every snapshot out of use, sound or not; the log has all that is needed to make new ones."""
+        self.vectors.discard()
+        self.words.discard()
+        self.forget()
+
     def set_aside(self, reason: object) -> None:
         """Takes both open snapshots out of use, after one of them turned out damaged while it was read."""
         self.vectors.set_aside_current(reason)

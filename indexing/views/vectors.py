@@ -14,6 +14,8 @@ from indexing.catalog.database import reading
 from indexing.catalog.reads import ChunkRows, chunk_keys, chunk_rows_after, removed_after
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
+from indexing.vectors.base import QueryScore, VectorIndex
+from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.snapshot import ENGINE, ROWS, VectorSnapshot, write
 from indexing.views.folder import ViewFolder
 
@@ -21,6 +23,11 @@ __all__ = ["Hits", "VectorReader", "VectorView"]
 
 # An exact scan of so many newer rows costs under a millisecond; more are worth a new snapshot.
 TAIL_ROWS = 8192
+# Rows from which the spread of similarities is estimated: its error is about 2 % then.
+SAMPLE_ROWS = 1024
+# Few rows say little about the spread; these many imagined ones with a common spread steady it.
+PRIOR_ROWS = 16
+PRIOR_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,9 @@ class VectorReader:
         return np.empty(0, np.int64) if self._snapshot is None else np.asarray(getattr(self._snapshot, name))
 
     @cached_property
-    def _tail(self) -> np.ndarray:
-        """The newer rows as float32 [tail_rows, d]."""
-        return self._codec.decode(self._tail_codes)
+    def _tail_index(self) -> VectorIndex:
+        """The newer rows, always scanned exactly, whatever the collection's engine is."""
+        return FaissIndex.build(self._codec, self._tail_codes)
 
     @property
     def live_chunks(self) -> int:
@@ -90,6 +97,8 @@ class VectorReader:
         """
         mask = self._mask(allowed)
         available = len(self.chunk_keys) if mask is None else int(mask.sum())
+        if not available:
+            return Hits(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
         wanted = k
         while True:
             rows, scores = self._search_rows(query, min(wanted, available), mask)
@@ -116,13 +125,10 @@ class VectorReader:
             rows.append(found)
             scores.append(found_scores)
         if self.tail_rows:
-            tail_rows = np.arange(self._size, len(self.chunk_keys))
-            tail_scores = self._tail @ query
-            if mask is not None:
-                keep = mask[self._size :]
-                tail_rows, tail_scores = tail_rows[keep], tail_scores[keep]
-            rows.append(tail_rows)
-            scores.append(tail_scores)
+            tail_mask = None if mask is None else mask[self._size :]
+            found, found_scores = self._tail_index.search(query, min(k, self.tail_rows), tail_mask)
+            rows.append(found + self._size)
+            scores.append(found_scores)
         if not rows:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
@@ -160,14 +166,32 @@ class VectorReader:
         best[owners] = scores[best_first[at]]
         return Hits(documents, chunks, best)
 
+    def spread(self, query: np.ndarray) -> float:
+        """The standard deviation of the similarity to `query` over all chunks, estimated from a sample."""
+        if not len(self._sample):
+            return PRIOR_SPREAD
+        similarities = self._sample @ query
+        count = len(similarities)
+        variance = (count * similarities.var() + PRIOR_ROWS * PRIOR_SPREAD**2) / (count + PRIOR_ROWS)
+        return float(np.sqrt(variance))
+
+    @cached_property
+    def _sample(self) -> np.ndarray:
+        """float32 [n, d]: up to SAMPLE_ROWS live rows, evenly spread over the collection's age."""
+        live = np.flatnonzero(self._alive)
+        rows = live[np.linspace(0, len(live) - 1, min(len(live), SAMPLE_ROWS)).astype(np.int64)]
+        return self._codec.decode(self._codes_of(rows))
+
     def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        scores = np.empty(len(rows), np.float32)
+        return QueryScore(self._codec, query).exact(self._codes_of(rows))
+
+    def _codes_of(self, rows: np.ndarray) -> np.ndarray:
+        codes = np.empty((len(rows), self._codec.dimension), self._codec.dtype)
         in_snapshot = rows < self._size
         if self._snapshot is not None and in_snapshot.any():
-            scores[in_snapshot] = self._codec.decode(self._snapshot.codes[rows[in_snapshot]]) @ query
-        if not in_snapshot.all():
-            scores[~in_snapshot] = self._tail[rows[~in_snapshot] - self._size] @ query
-        return scores
+            codes[in_snapshot] = self._snapshot.codes[rows[in_snapshot]]
+        codes[~in_snapshot] = self._tail_codes[rows[~in_snapshot] - self._size]
+        return codes
 
 
 def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -207,6 +231,11 @@ class VectorView:
             self._opened = (path, seq, snapshot)
             return seq, snapshot
         return 0, None
+
+    def discard(self) -> None:
+        """Takes every snapshot out of use."""
+        self._folder.clear()
+        self._opened = None
 
     def set_aside_current(self, reason: object) -> None:
         """After a block or an engine file of the open snapshot turned out damaged."""

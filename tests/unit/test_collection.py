@@ -1,0 +1,399 @@
+"""The promises of `Collection`, on the bundled model and real engines."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from indexing import ChunkSettings, Collection
+from indexing.encoders import load_encoder, normalised
+from indexing.errors import (
+    BadInput,
+    CollectionExists,
+    FilterError,
+    LockedError,
+    ModelMismatch,
+    StorageError,
+    UnknownCollection,
+)
+from indexing.files import FolderLock
+
+ANIMALS = [
+    {
+        "id": "whale",
+        "title": "Whale",
+        "text": "Whales breathe air through a blowhole.",
+        "metadata": {"legs": 0, "tags": ["sea", "mammal"]},
+    },
+    {
+        "id": "bee",
+        "title": "Bee",
+        "text": "Bees make honey and dance to show where flowers are.",
+        "metadata": {"legs": 6, "tags": ["air"]},
+    },
+    {
+        "id": "dog",
+        "title": "Dog",
+        "text": "Dogs bark at strangers and guard the house.",
+        "metadata": {"legs": 4, "tame": True},
+    },
+    {
+        "id": "cat",
+        "title": "Cat",
+        "text": "Cats purr when they are content.",
+        "metadata": {"legs": 4, "tame": True},
+    },
+]
+
+
+@pytest.fixture
+def animals(home):
+    with Collection.create("animals", home=home) as collection:
+        collection.add(ANIMALS)
+        yield collection
+
+
+def ids(found):
+    return [result.id for result in found.results]
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+def test_right_answer_first_in_every_mode(animals, mode):
+    found = animals.search("which animal makes honey", mode=mode)
+    assert ids(found)[0] == "bee"
+    best = found.results[0]
+    assert (best.title, best.text, best.metadata) == ("Bee", ANIMALS[1]["text"], ANIMALS[1]["metadata"])
+    marked = {best.snippet.text[a:b] for a, b in best.snippet.highlights}
+    assert "honey" in marked
+
+
+def test_semantic_scores_are_cosines_of_decoded_codes(animals):
+    encoder = load_encoder(None)
+    query = normalised(encoder.encode_query(["honey"]))[0]
+    texts = [f"{d['title']}\n{d['text']}" for d in ANIMALS]
+    exact = normalised(encoder.encode_document(texts)) @ query
+    found = animals.search("honey", mode="semantic")
+    scores = {r.id: r.score for r in found.results}
+    np.testing.assert_allclose([scores[d["id"]] for d in ANIMALS], exact, atol=0.02)
+    assert ids(found) == [ANIMALS[i]["id"] for i in np.argsort(-exact)]
+
+
+def test_k_beyond_the_collection_returns_everything_once(animals):
+    assert sorted(ids(animals.search("animal", 50, mode="semantic"))) == ["bee", "cat", "dog", "whale"]
+    assert ids(animals.search("purr", 50, mode="keyword")) == ["cat"]
+
+
+def test_unchanged_documents_are_not_embedded_again(home):
+    calls = []
+
+    class Counting:
+        def __init__(self):
+            self._inner = load_encoder(None)
+
+        def __getattr__(self, name):
+            return getattr(self._inner, name)
+
+        name = property(lambda self: self._inner.name)
+        dimension = property(lambda self: self._inner.dimension)
+        fingerprint = property(lambda self: self._inner.fingerprint)
+
+        def encode_document(self, texts, **options):
+            calls.extend(texts)
+            return self._inner.encode_document(texts, **options)
+
+        def encode_query(self, texts, **options):
+            return self._inner.encode_query(texts, **options)
+
+        def token_spans(self, texts):
+            return self._inner.token_spans(texts)
+
+    collection = Collection.create("c", Counting(), home=home)
+    first = collection.add(ANIMALS)
+    assert (first.added, first.updated, first.unchanged, len(calls)) == (4, 0, 0, 4)
+    changed = [*ANIMALS[:3], {**ANIMALS[3], "text": "Cats hunt mice."}]
+    second = collection.add(changed)
+    assert (second.added, second.updated, second.unchanged) == (0, 1, 3)
+    assert calls[4:] == ["Cat\nCats hunt mice."]
+    assert ids(collection.search("who hunts mice"))[0] == "cat"
+    assert ids(collection.search("purr", mode="keyword")) == []
+
+
+def test_changed_metadata_alone_is_an_update(animals):
+    report = animals.add([{**ANIMALS[0], "metadata": {"legs": 1}}])
+    assert report.updated == 1
+    assert ids(animals.search("air", filter="legs = 1")) == ["whale"]
+
+
+def test_last_of_duplicate_ids_wins_and_is_said(home):
+    collection = Collection.create("c", home=home)
+    report = collection.add(
+        [{"id": "1", "text": "old words"}, {"id": "2", "text": "x"}, {"id": "1", "text": "new words"}]
+    )
+    assert (report.received, report.added, report.duplicates) == (3, 2, 1)
+    assert [(r.id, r.text) for r in collection.search("words", mode="keyword").results] == [
+        ("1", "new words")
+    ]
+
+
+def test_deleted_documents_are_gone_from_every_mode_and_can_return(animals):
+    assert animals.delete(["bee", "nobody", "bee"]) == ["bee"]
+    for mode in ("hybrid", "semantic", "keyword"):
+        assert "bee" not in ids(animals.search("honey flowers", 10, mode=mode))
+    assert animals.delete(["bee"]) == []
+    assert animals.add(ANIMALS).added == 1
+    assert ids(animals.search("honey flowers"))[0] == "bee"
+    assert animals.verify().clean
+
+
+def test_deleted_text_is_not_left_in_the_catalog(animals, home):
+    animals.delete(["whale"])
+    animals.close()
+    with sqlite3.connect(home / "collections/animals/catalog.sqlite") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"blowhole" not in (home / "collections/animals/catalog.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("legs = 4", {"dog", "cat"}),
+        ("legs > 0 and not tame = true", {"bee"}),
+        ("tags = 'sea'", {"whale"}),
+        ("tame = null", {"whale", "bee"}),
+        ("legs in (0, 6)", {"whale", "bee"}),
+        ("legs = 99", set()),
+    ],
+)
+def test_filters_hold_in_every_mode(animals, filter, expected):
+    assert set(ids(animals.search("animal", mode="semantic", filter=filter))) == expected
+    assert set(ids(animals.search("breathe honey bark purr", mode="keyword", filter=filter))) == expected
+    assert set(ids(animals.search("breathe honey bark purr", filter=filter))) == expected
+
+
+def test_filter_returns_as_many_as_match(home):
+    collection = Collection.create("c", home=home)
+    collection.add(
+        {"id": str(i), "text": f"text number {i}", "metadata": {"odd": i % 2 == 1, "i": i}}
+        for i in range(3000)
+    )
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert len(ids(collection.search("text number", 40, mode=mode, filter="odd = true"))) == 40
+        assert set(ids(collection.search("text number", 40, mode=mode, filter="i >= 2990"))) == {
+            str(i) for i in range(2990, 3000)
+        }
+
+
+def test_facets_count_values(animals):
+    facets = animals.facets()
+    assert facets["legs"].values == [(4, 2), (0, 1), (6, 1)]
+    assert facets["tags"].values == [("air", 1), ("mammal", 1), ("sea", 1)]
+    assert (facets["tame"].values, facets["tame"].documents) == ([(True, 2)], 2)
+
+
+def test_wrong_filter_names_the_position(animals):
+    with pytest.raises(FilterError, match="position 6") as caught:
+        animals.search("x", filter="legs 4")
+    assert caught.value.position == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(("x", 0), "k = 0"), (("x", 2.5), "k = 2.5"), ((3,), "query of type int")]
+)
+def test_bad_requests(animals, arguments, message):
+    with pytest.raises(BadInput, match=message):
+        animals.search(*arguments)
+    with pytest.raises(BadInput, match="mode 'fuzzy': use one of hybrid, semantic, keyword"):
+        animals.search("x", mode="fuzzy")
+
+
+@pytest.mark.parametrize(
+    "query", ["", "  ", "?!", "🙂", "a" * 100_000, "the of and", "\x00", "\ud800", "AND OR NOT (((", '"']
+)
+def test_odd_queries_are_answered(animals, query):
+    for mode in ("hybrid", "semantic", "keyword"):
+        assert len(ids(animals.search(query, 3, mode=mode))) <= 3
+
+
+def test_a_bad_document_stops_there_and_keeps_what_came_before(home):
+    collection = Collection.create("c", home=home)
+    with pytest.raises(BadInput, match=r"document 1: .*'text'"):
+        collection.add(
+            [{"id": "1", "text": "kept"}, {"id": "2", "text": 3}, {"id": "3", "text": "never seen"}]
+        )
+    assert ids(collection.search("kept")) == ["1"]
+    report = collection.add([{"id": "2"}, {"id": "3", "text": "stored"}], on_error="skip")
+    assert (report.added, report.skipped, str(report.skips[0])[:11]) == (1, 1, "document 0:")
+
+
+def test_add_wants_an_iterable_of_documents(animals):
+    with pytest.raises(BadInput, match="pass a list"):
+        animals.add({"id": "1", "text": "x"})
+
+
+def test_a_generator_that_fails_keeps_what_was_committed(home):
+    def documents():
+        for i in range(1500):
+            yield {"id": str(i), "text": f"number {i}"}
+        raise RuntimeError("the source broke")
+
+    collection = Collection.create("c", home=home)
+    with pytest.raises(RuntimeError, match="the source broke"):
+        collection.add(documents())
+    assert collection.info()["documents"] == 1024
+    assert collection.verify().clean
+
+
+def test_open_lists_the_known_collections(animals, home):
+    with pytest.raises(UnknownCollection, match="no collection 'x'; there are: animals"):
+        Collection.open("x", home=home)
+    with pytest.raises(UnknownCollection, match="there are: none yet"):
+        Collection.open("x", home=home / "elsewhere")
+    with pytest.raises(CollectionExists, match="'animals' exists already"):
+        Collection.create("animals", home=home)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "naïve", None])
+def test_names_that_cannot_be_folders_are_refused(home, name):
+    with pytest.raises(BadInput, match="collection name"):
+        Collection.create(name, home=home)
+
+
+def test_another_model_is_refused_and_named(animals, home):
+    class Other:
+        name = "other-model"
+        dimension = 3
+        fingerprint = "0" * 64
+
+        def encode_query(self, texts, **options):
+            return np.ones((len(texts), 3), np.float32)
+
+        encode_document = encode_query
+
+        def token_spans(self, texts):
+            return [np.empty((0, 2), np.int32) for _ in texts]
+
+    with pytest.raises(
+        ModelMismatch, match=r"made with stlib-static-en .* but this is other-model \(3 dimensions"
+    ):
+        Collection.open("animals", home=home, model=Other())
+
+
+def test_a_second_writer_is_told_at_once(animals, home):
+    with FolderLock(home / "collections/animals/locks", "documents.lock"):
+        with pytest.raises(LockedError, match="is being written by"):
+            animals.add([{"id": "1", "text": "x"}])
+        with pytest.raises(LockedError):
+            animals.delete(["bee"])
+        assert ids(animals.search("honey"))[0] == "bee"
+
+
+def test_another_process_sees_what_was_committed(animals, home):
+    animals.search("honey")  # opens the views
+    code = (
+        "from indexing import Collection;"
+        f"Collection.open('animals', home={str(home)!r}).add([{{'id': 'ant', 'text': 'Ants carry leaves'}}])"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert ids(animals.search("ants carry leaves", mode=mode))[0] == "ant"
+
+
+def test_reopened_collection_answers_the_same(animals, home):
+    before = [(r.id, r.score) for r in animals.search("guard the house").results]
+    with Collection.open("animals", home=home) as again:
+        assert [(r.id, r.score) for r in again.search("guard the house").results] == before
+
+
+def test_views_change_nothing_but_speed(animals):
+    """Rows in the exactly scanned tail and rows in the snapshot score alike."""
+    before = [
+        [(r.id, r.score) for r in animals.search("who barks", mode=m).results] for m in ("semantic", "hybrid")
+    ]
+    assert animals.refresh()
+    after = [
+        [(r.id, r.score) for r in animals.search("who barks", mode=m).results] for m in ("semantic", "hybrid")
+    ]
+    assert after == before
+
+
+def test_database_url_holds_several_collections(tmp_path):
+    db = f"sqlite:///{tmp_path / 'all.db'}"
+    for name in ("one", "two"):
+        with Collection.create(name, db=db) as collection:
+            collection.add([{"id": "1", "text": f"text of {name}"}])
+    assert Collection.list(db=db) == ["one", "two"]
+    with Collection.open("one", db=db) as one:
+        assert one.search("text").results[0].text == "text of one"
+        one.drop()
+    assert Collection.list(db=db) == ["two"]
+    with Collection.open("two", db=db) as two:
+        assert two.search("text", mode="keyword").results[0].text == "text of two"
+        assert two.verify().clean
+    with pytest.raises(StorageError, match="give a SQLite file"):
+        Collection.create("x", db="postgresql://localhost/x")
+
+
+def test_drop_leaves_nothing(animals, home):
+    animals.drop()
+    assert Collection.list(home=home) == []
+    assert list((home / "collections").iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_reported(home):
+    (home / "collections/x").mkdir(parents=True)
+    (home / "collections/x/catalog.sqlite").write_bytes(b"no database at all, " * 100)
+    with pytest.raises(StorageError, match="is damaged or not a database"):
+        Collection.open("x", home=home)
+
+
+def test_long_document_is_found_by_its_passage(home):
+    filler = "The weather was ordinary that day and nobody wrote about it. " * 400
+    text = filler + "The password for the vault is written under the blue vase. " + filler
+    collection = Collection.create("c", home=home, chunk=ChunkSettings(max_tokens=64, overlap=8))
+    collection.add([{"id": "diary", "text": text}, {"id": "other", "text": filler}])
+    found = collection.search("where is the vault password", mode="semantic")
+    assert ids(found)[0] == "diary"
+    assert "under the blue vase" in found.results[0].snippet.text
+
+
+@pytest.mark.parametrize("engine", ["faiss", "usearch"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "uint8", "binary", "ubinary"])
+def test_every_engine_and_precision_answers(home, engine, precision):
+    with Collection.create("c", home=home, engine=engine, precision=precision) as collection:
+        collection.add(ANIMALS)
+        collection.refresh()
+        assert ids(collection.search("honey flowers", mode="semantic"))[0] == "bee"
+    with Collection.open("c", home=home) as again:
+        assert ids(again.search("honey flowers", mode="semantic"))[0] == "bee"
+
+
+def test_evaluate_runs_through_the_index(animals):
+    queries = {"q1": "honey", "q2": "barking at strangers", "q3": "not judged"}
+    qrels = {"q1": {"bee": 1}, "q2": {"dog": 2, "gone": 1}}
+    report = animals.evaluate(queries, qrels, mode="semantic")
+    assert (report.queries, report.missing_documents, report.metrics["MRR@10"]) == (2, 1, 1.0)
+    restricted = animals.evaluate(queries, {"q1": {"bee": 1}}, mode="semantic", corpus_ids=["dog", "cat"])
+    assert restricted.metrics["Recall@100"] == 0.0
+
+
+def test_results_are_json(animals):
+    found = animals.search("honey", 1).to_dict()
+    assert set(found) == {"query", "took_ms", "results"}
+    assert set(found["results"][0]) == {"id", "score", "title", "text", "snippet", "metadata", "parts"}
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_search_imports_neither_torch_nor_alembic(animals, home):
+    code = (
+        "import sys; from indexing import Collection;"
+        f"c = Collection.open('animals', home={str(home)!r}); r = c.search('honey');"
+        "assert r.results[0].id == 'bee';"
+        "print([m for m in ('torch', 'transformers', 'alembic', 'streamlit', 'usearch') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert out.stdout == "[]\n"
