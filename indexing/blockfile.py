@@ -137,9 +137,9 @@ class BlockFile:
         text = handle.read(length)
         header = json.loads(text)
         self._block_bytes, self._data_bytes = int(header["block_bytes"]), int(header["data_bytes"])
-        table = (
-            handle.read(4 * -(-self._data_bytes // self._block_bytes)) if self._data_bytes <= size else b""
-        )
+        if self._data_bytes > size:
+            raise ValueError(f"{size} bytes, at least {self._data_bytes} were written")
+        table = handle.read(4 * -(-self._data_bytes // self._block_bytes))
         if zlib.crc32(text + table) != crc32:
             raise ValueError("its header does not match its checksum")
         self._start = -(-(_PREFIX.size + length + len(table)) // _PAGE) * _PAGE

