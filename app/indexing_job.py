@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,11 @@ def index_paths(
             on_error="skip",
             progress=None if progress is None else lambda report: progress(report, read),
         )
+        started = time.perf_counter()
+        collection.refresh()  # a small run too should leave nothing for the first search to do
+        added.seconds += time.perf_counter() - started
         info = collection.info()
+        added.keyword_lag = info["keyword_lag"]
         if created and not info["documents"]:
             collection.drop()
     return IndexSummary(name, created, added, read, info)

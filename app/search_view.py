@@ -29,7 +29,6 @@ __all__ = [
     "facet_choices",
     "highlighted_html",
     "make_card",
-    "milliseconds",
     "search",
 ]
 
@@ -224,13 +223,6 @@ def highlighted_html(text: str, spans: Iterable[tuple[int, int]]) -> str:
             pieces += [html.escape(text[done:start]), "<mark>", html.escape(text[start:end]), "</mark>"]
             done = end
     return "".join([*pieces, html.escape(text[done:])])
-
-
-def milliseconds(value: float) -> str:
-    """`0.4 ms`, `164 ms`, `1.1 s`."""
-    return (
-        f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
-    )
 
 
 def _readable(value: Any) -> str:

@@ -10,6 +10,7 @@ from app.cli.failures import FAILED
 from app.cli.options import location_options
 from app.cli.terminal import echo
 from app.settings import Location
+from app.wording import counted
 
 __all__ = ["command"]
 
@@ -27,12 +28,12 @@ def command(context: click.Context, name: str, ids: tuple[str, ...], yes: bool, 
     with Collection.open(name, **location.arguments()) as collection:
         if not ids:
             count = collection.info()["documents"]
-            _confirm(f"Delete collection {name!r} with its {count:,} documents?", yes)
+            _confirm(f"Delete collection {name!r} with its {counted(count, 'document')}?", yes)
             collection.drop()
-            echo(f"deleted collection {name!r} with {count:,} documents")
+            echo(f"deleted collection {name!r} with {counted(count, 'document')}")
             return
         gone = collection.delete(ids)
-    echo(f"deleted {len(gone):,} document{'s' * (len(gone) != 1)} from {name!r}")
+    echo(f"deleted {counted(len(gone), 'document')} from {name!r}")
     missing = [id_ for id_ in dict.fromkeys(ids) if id_ not in set(gone)]
     for id_ in missing:
         click.echo(f"stlib: no document {id_!r} in {name!r}", err=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from app.cli.options import MODES, json_option, location_options
-from app.cli.terminal import echo, echo_json, format_duration, table
+from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
+from app.wording import counted, format_duration
 
 __all__ = ["command"]
 
@@ -45,8 +46,8 @@ def command(name: str, beir_dir: Path, split: str, mode: str, location: Location
     echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}")
     if reports[0].missing_documents:
         click.echo(
-            f"stlib: {reports[0].missing_documents:,} documents judged relevant are not in {name!r};"
-            " they count as not found",
+            f"stlib: {counted(reports[0].missing_documents, 'relevant document')} not in {name!r}:"
+            " counted as not found",
             err=True,
         )
 

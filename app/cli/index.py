@@ -12,8 +12,9 @@ import click
 from app.cli.failures import FAILED, Interrupted
 from app.cli.options import json_option, location_options
 from app.cli.progress import ProgressBar
-from app.cli.terminal import echo, echo_json, format_bytes, format_duration, style
+from app.cli.terminal import echo, echo_json, style
 from app.settings import Location
+from app.wording import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from app.indexing_job import IndexChoices, IndexSummary
@@ -80,15 +81,16 @@ def index_with_progress(
             return index_paths(location, name, paths, choices, bar.update)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"stopped; {bar.committed:,} documents of this run are committed: run it again to go on"
+                f"stopped; {counted(bar.committed, 'document')} of this run stay committed:"
+                " run it again to go on"
             ) from None
 
 
 def print_summary(summary: IndexSummary) -> None:
     added, info = summary.added, summary.info
     echo(
-        f"{style(summary.collection, bold=True)}: {info['documents']:,} documents"
-        f" in {info['chunks']:,} passages ({info['model']}, {info['precision']}, {info['engine']})"
+        f"{style(summary.collection, bold=True)}: {counted(info['documents'], 'document')}"
+        f" in {counted(info['chunks'], 'passage')} ({info['model']}, {info['precision']}, {info['engine']})"
     )
     changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"
     if added.duplicates:
@@ -98,7 +100,7 @@ def print_summary(summary: IndexSummary) -> None:
         ("documents", changes),
         ("skipped", f"{added.skipped:,}"),
         ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
-        ("keyword lag", f"{added.keyword_lag:,} changes"),
+        ("keyword lag", counted(added.keyword_lag, "change")),
         ("memory", format_bytes(info["memory_bytes"])),
         ("disk", _disk(info)),
     ]
@@ -107,7 +109,11 @@ def print_summary(summary: IndexSummary) -> None:
             f"{extension or 'no extension'} {n:,}" for extension, n in summary.read.unsupported.most_common(5)
         )
         rows.insert(
-            2, ("not read", f"{sum(summary.read.unsupported.values()):,} files of other kinds ({kinds})")
+            2,
+            (
+                "not read",
+                f"{counted(sum(summary.read.unsupported.values()), 'file')} of other kinds ({kinds})",
+            ),
         )
     for label, value in rows:
         echo(f"  {label:<12}{value}")
@@ -129,7 +135,8 @@ def print_problems(summary: IndexSummary) -> None:
         )
     if added.duplicates:
         click.echo(
-            f"stlib: {added.duplicates:,} documents had the id of a later one in this run; the last one wins",
+            f"stlib: {counted(added.duplicates, 'document')} had the id of a later one in this run:"
+            " the last one wins",
             err=True,
         )
     for note in summary.read.notes[:_SHOWN_SKIPS]:

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, format_bytes, style
+from app.cli.terminal import echo, echo_json, style
 from app.settings import Location
+from app.wording import counted, format_bytes
 
 __all__ = ["command"]
 
@@ -46,7 +47,7 @@ def _rows(info: dict[str, Any]) -> list[tuple[str, str]]:
         ("model", f"{info['model']}, {info['dimension']} dimensions"),
         ("precision", f"{info['precision']}, {info['clipped_values']:,} values outside the calibrated range"),
         ("engine", info["engine"]),
-        ("keyword lag", f"{info['keyword_lag']:,} changes"),
+        ("keyword lag", counted(info["keyword_lag"], "change")),
         ("memory", f"{format_bytes(info['memory_bytes'])}, {format_bytes(info['mapped_bytes'])} more mapped"),
         ("disk", f"{format_bytes(info['catalog_bytes'])} catalog, {format_bytes(info['view_bytes'])} views"),
         ("catalog", info["path"]),

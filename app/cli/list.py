@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, format_bytes, table
+from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
+from app.wording import format_bytes
 
 __all__ = ["command"]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.terminal import format_duration, terminal_width
+from app.cli.terminal import terminal_width
+from app.wording import counted, format_duration
 
 if TYPE_CHECKING:
     from indexing import AddReport
@@ -53,9 +54,9 @@ class ProgressBar:
         seconds = time.monotonic() - self._started
         rate = added.committed / seconds if seconds else 0.0
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{added.committed:,} documents, {rate:,.0f}/s", refresh=False)
+            self._bar.set_postfix_str(f"{counted(added.committed, 'document')}, {rate:,.0f}/s", refresh=False)
             self._bar.update(100 * share - self._bar.n)
         elif time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             left = f", {format_duration(seconds / share - seconds)} left" if share else ""
-            click.echo(f"{share:4.0%}  {added.committed:,} documents, {rate:,.0f}/s{left}", err=True)
+            click.echo(f"{share:4.0%}  {counted(added.committed, 'document')}, {rate:,.0f}/s{left}", err=True)

@@ -10,6 +10,7 @@ from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
+from app.wording import counted
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -74,9 +75,9 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
-    footer = f"{count} result{'s' * (count != 1)}{took}" if count else f"no results{took}"
+    footer = counted(count, "result") + took if count else f"no results{took}"
     if results.keyword_lag:
-        footer += f"; the keyword index is {results.keyword_lag:,} changes behind"
+        footer += f"; the keyword index is {counted(results.keyword_lag, 'change')} behind"
     _print_dim(footer)
     if explain:
         steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())

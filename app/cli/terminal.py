@@ -1,4 +1,4 @@
-"""Text for terminals: sizes, durations, highlights, wrapping, tables.
+"""Text for terminals: colour, highlights, wrapping, tables.
 
 Colour is click's business: it strips styles when the output is not a terminal; NO_COLOR is honoured here.
 """
@@ -19,8 +19,6 @@ __all__ = [
     "caret",
     "echo",
     "echo_json",
-    "format_bytes",
-    "format_duration",
     "highlight",
     "style",
     "table",
@@ -159,25 +157,3 @@ def caret(text: str, position: int) -> str:
     """`text` with a caret under the character at `position` (its length: after the end)."""
     flat = "".join(" " if c.isspace() else c for c in text)
     return f"  {flat}\n  {' ' * _columns(flat[:position])}^"
-
-
-def format_bytes(count: float) -> str:
-    """`12.3 MiB`: three significant digits at most, binary units."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError
-
-
-def format_duration(seconds: float) -> str:
-    """`0.42 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"

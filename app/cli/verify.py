@@ -8,6 +8,7 @@ from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json
 from app.settings import Location
+from app.wording import counted
 
 __all__ = ["command"]
 
@@ -32,7 +33,9 @@ def command(context: click.Context, name: str, location: Location, as_json: bool
         for repaired in report.repaired:
             echo(f"rebuilt: {repaired}")
         verdict = "damaged" if report.errors else "repaired" if report.repaired else "clean"
-        echo(f"{name}: {verdict}, {report.documents:,} documents in {report.chunks:,} passages checked")
+        echo(
+            f"{name}: {verdict}, {counted(report.documents, 'document')} in {counted(report.chunks, 'passage')} checked"
+        )
     for error in report.errors:
         click.echo(f"stlib: {error}", err=True)
     if report.errors:

@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from app.search_view import Card, Facet, SearchRequest, milliseconds
+from app.search_view import Card, Facet, SearchRequest
+from app.wording import counted, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
 
@@ -53,7 +54,8 @@ def focus_script(label: str) -> str:
     return (
         "<script>(function seek(looks) {"
         f" const box = document.querySelector('input[aria-label=\"{label}\"]');"
-        " if (box && looks) box.focus({preventScroll: true}); else if (looks) setTimeout(seek, 50, looks - 1);"
+        " if (box && looks) box.focus({preventScroll: true});"
+        " else if (looks) setTimeout(seek, 50, looks - 1);"
         " })(matchMedia('(pointer: fine)').matches ? 40 : 0);</script>"
     )
 
@@ -62,7 +64,7 @@ def welcome(documents: int, *, examples: bool) -> str:
     hint = (
         "Try one of these:" if examples else "Ask in your own words: a few words or a whole question will do."
     )
-    return f'<div class="st-welcome"><p>{documents:,} documents. {hint}</p></div>'
+    return f'<div class="st-welcome"><p>{counted(documents, "document")}. {hint}</p></div>'
 
 
 def no_collections() -> str:
@@ -99,18 +101,18 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     count = len(results.results)
     longest = max(results.steps.values(), default=0) or 1
     rows = "".join(
-        f'<tr><th>{escape(name.replace("_", " "))}</th><td class="st-number">{milliseconds(spent)}</td>'
+        f'<tr><th>{escape(name.replace("_", " "))}</th><td class="st-number">{format_milliseconds(spent)}</td>'
         f'<td class="st-bar"><i style="width:{max(1, round(100 * spent / longest))}%"></i></td></tr>'
         for name, spent in results.steps.items()
     )
     notes = [f"{name}: {' or '.join(values)}" for name, values in request.picks.items()]
     notes += [request.filter] if request.filter else []
     if results.keyword_lag:
-        notes.append(f"keyword index {results.keyword_lag:,} changes behind")
+        notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
     extra = "".join(f" · {escape(note)}" for note in notes)
     return (
-        f'<details class="st-summary"><summary>{count} result{"s" * (count != 1)} in '
-        f"{milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
+        f'<details class="st-summary"><summary>{counted(count, "result")} in '
+        f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
     )
 
 

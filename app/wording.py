@@ -1,0 +1,39 @@
+"""Numbers as people read them, for terminal and page alike."""
+
+from __future__ import annotations
+
+__all__ = ["counted", "format_bytes", "format_duration", "format_milliseconds"]
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 document`, `6,894 documents`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def format_bytes(count: float) -> str:
+    """`512 bytes`, `12.3 MiB`, `240 GiB`: binary units."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def format_duration(seconds: float) -> str:
+    """`0.42 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def format_milliseconds(value: float) -> str:
+    """`0.4 ms`, `164 ms`, `1.1 s`."""
+    return (
+        f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
+    )
