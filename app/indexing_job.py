@@ -27,7 +27,7 @@ class IndexChoices:
     engine: str | None = None
     precision: str | None = None
 
-    def given(self) -> dict[str, str]:
+    def given(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -118,7 +118,7 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
     try:
         collection = Collection.open(name, model=choices.model, **location.arguments())
     except UnknownCollection:
-        return Collection.create(name, **choices.given(), **location.arguments()), True
+        return Collection.create(name, **location.arguments(), **choices.given()), True
     info = collection.info()
     for setting in ("engine", "precision"):
         wanted = getattr(choices, setting)

@@ -33,9 +33,8 @@ def command(context: click.Context, name: str, location: Location, as_json: bool
         for repaired in report.repaired:
             echo(f"rebuilt: {repaired}")
         verdict = "damaged" if report.errors else "repaired" if report.repaired else "clean"
-        echo(
-            f"{name}: {verdict}, {counted(report.documents, 'document')} in {counted(report.chunks, 'passage')} checked"
-        )
+        checked = f"{counted(report.documents, 'document')} in {counted(report.chunks, 'passage')}"
+        echo(f"{name}: {verdict}, {checked} checked")
     for error in report.errors:
         click.echo(f"stlib: {error}", err=True)
     if report.errors:

@@ -101,7 +101,8 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     count = len(results.results)
     longest = max(results.steps.values(), default=0) or 1
     rows = "".join(
-        f'<tr><th>{escape(name.replace("_", " "))}</th><td class="st-number">{format_milliseconds(spent)}</td>'
+        f"<tr><th>{escape(name.replace('_', ' '))}</th>"
+        f'<td class="st-number">{format_milliseconds(spent)}</td>'
         f'<td class="st-bar"><i style="width:{max(1, round(100 * spent / longest))}%"></i></td></tr>'
         for name, spent in results.steps.items()
     )

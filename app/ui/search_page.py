@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -105,7 +106,7 @@ def draw_filters(facets: Sequence[Facet]) -> None:
         st.multiselect(
             facet.name.replace("_", " ").capitalize(),
             [*counts, *(value for value in picked if value not in counts)],
-            format_func=lambda value, counts=counts: f"{value} ({counts.get(value, 0):,})",
+            format_func=partial(with_count, counts=counts),
             key=key,
             placeholder="any",
         )
@@ -118,6 +119,10 @@ def draw_filters(facets: Sequence[Facet]) -> None:
             autocomplete="off",
         )
         st.caption("Compare with =, !=, <, <=, >, >=, in (…); combine with and, or, not and parentheses.")
+
+
+def with_count(value: str, counts: Mapping[str, int]) -> str:
+    return f"{value} ({counts.get(value, 0):,})"
 
 
 def draw_results(collection: Collection, request: SearchRequest, facets: Sequence[Facet]) -> None:
