@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections import OrderedDict
@@ -303,8 +304,7 @@ class BaseModel(nn.Sequential):
     @property
     def device(self) -> torch.device:
         """Device of the first parameter or buffer; the CPU for a model without any."""
-        tensor = next(self.parameters(), None)
-        tensor = tensor if tensor is not None else next(self.buffers(), None)
+        tensor = next(itertools.chain(self.parameters(), self.buffers()), None)
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property

@@ -41,7 +41,7 @@ def check_package_availability(package_name: str, owner: str | None = None) -> b
         metadata = importlib.metadata.metadata(package_name)
     except importlib.metadata.PackageNotFoundError:
         return False
-    pages = [metadata.get("Home-page", ""), *metadata.get_all("Project-URL", [])]
+    pages = [*metadata.get_all("Home-page", []), *metadata.get_all("Project-URL", [])]
     return any(f"{owner}/{package_name}" in page for page in pages)
 
 

@@ -202,7 +202,7 @@ def _rescore(
 
 class _Faiss:
     name = "faiss"
-    precisions = ("float32", "uint8", "ubinary")
+    precisions: tuple[str, ...] = ("float32", "uint8", "ubinary")
     _HNSW_NEIGHBOURS = 16  # links per node; recall and size grow with it
 
     def build(self, codes: np.ndarray, precision: str, exact: bool) -> Any:
@@ -246,7 +246,7 @@ _USEARCH_KINDS = {
 
 class _Usearch:
     name = "usearch"
-    precisions = ("float32", "int8", "ubinary", "binary")
+    precisions: tuple[str, ...] = ("float32", "int8", "ubinary", "binary")
 
     def build(self, codes: np.ndarray, precision: str, exact: bool) -> Any:
         usearch = _import("usearch.index", "usearch")
@@ -267,7 +267,8 @@ class _Usearch:
         matches = index.search(_raw_bits(queries, precision), count=k, exact=exact)
         distances, keys = np.atleast_2d(matches.distances), np.atleast_2d(matches.keys).astype(np.int64)
         # A batch is padded to k; `counts` says how many slots are real. A single query is not padded.
-        counts = np.reshape(getattr(matches, "counts", keys.shape[1]), (-1, 1))
+        counts: Any = getattr(matches, "counts", keys.shape[1])
+        counts = np.reshape(counts, (-1, 1))
         return distances, np.where(np.arange(keys.shape[1]) < counts, keys, -1)
 
     def codes(self, index: Any, positions: np.ndarray, precision: str) -> np.ndarray:

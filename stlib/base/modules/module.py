@@ -79,6 +79,7 @@ class Module(ABC, nn.Module):
         cache_folder: str | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
+        *,
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:

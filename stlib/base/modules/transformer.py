@@ -388,8 +388,9 @@ def _lowercase_first(tokenizer: Any) -> None:
     from tokenizers import normalizers
 
     backend = tokenizer.backend_tokenizer
-    present = backend.normalizer
-    steps = list(present) if isinstance(present, normalizers.Sequence) else [present] if present else []
+    present: Any = backend.normalizer
+    is_sequence = isinstance(present, normalizers.Sequence)
+    steps: list[Any] = [*present] if is_sequence else [present] if present else []
     if not any(isinstance(step, normalizers.Lowercase) for step in steps):
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
 

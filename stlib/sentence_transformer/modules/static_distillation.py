@@ -111,12 +111,11 @@ def principal_components(x: np.ndarray, n: int | float) -> np.ndarray:
     return scores * np.sign(scores[largest, np.arange(scores.shape[1])])
 
 
-def _reduce(table: np.ndarray, dims: int | float | str | None) -> np.ndarray:
-    if dims is None:
+def _reduce(table: np.ndarray, wanted: int | float | str | None) -> np.ndarray:
+    if wanted is None:
         return table
     width = table.shape[1]
-    dims = width if dims == "auto" else dims
-    assert not isinstance(dims, str)
+    dims = width if isinstance(wanted, str) else wanted  # the string is "auto"
     if dims > width:
         logger.warning("pca_dims=%s exceeds the %d dimensions of the teacher; all are kept", dims, width)
         dims = width

@@ -96,7 +96,7 @@ class StaticEmbedding(DimensionNames, InputModule):
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         folder = Path(output_path)
         codes = self._int8_rows()
-        if codes is not None:
+        if codes is not None and self._scale is not None:
             save_file({"embedding.weight": codes, "embedding.scale": self._scale}, folder / SAFETENSORS_NAME)
         elif safe_serialization:
             save_file({"embedding.weight": self.embedding.weight.detach()}, folder / SAFETENSORS_NAME)
