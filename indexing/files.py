@@ -46,7 +46,7 @@ def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if _no_space(error):
             raise disk_full(path, needed) from error
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
 
@@ -57,6 +57,10 @@ def require_space(path: Path, needed: int) -> None:
         raise disk_full(path, needed)
 
 
+def _no_space(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def disk_full(path: Path, needed: int | None = None) -> DiskFull:
     """The error for "no space left", naming what was needed and what is free."""
     return DiskFull(_disk_full_message(path, needed))
@@ -64,7 +68,7 @@ def disk_full(path: Path, needed: int | None = None) -> DiskFull:
 
 def _disk_full_message(path: Path, needed: int | None) -> str:
     free = shutil.disk_usage(_existing_parent(path)).free
-    wanted = "" if needed is None else f"{_mebibytes(needed)} needed, "
+    wanted = "" if needed is None else f"at least {_mebibytes(needed)} needed, "
     return f"no space left for {path}: {wanted}{_mebibytes(free)} free; free some space and run it again"
 
 
@@ -106,16 +110,16 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = Path(path)
     temporary = temporary_beside(path)
-    try:
-        with disk_errors(path, len(data)):
+    with disk_errors(path, len(data)):
+        try:
             with temporary.open("xb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.replace(path)
-            fsync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
+        fsync_folder(path.parent)
 
 
 @contextmanager
@@ -141,10 +145,18 @@ def publish_folder(
             yield temporary
             _write_manifest(temporary, meta or {})
             temporary.rename(target)
-        except BaseException:
+        except BaseException as error:
+            written = folder_bytes(temporary)
             shutil.rmtree(temporary, ignore_errors=True)
+            if _no_space(error):
+                raise disk_full(target, max(written, expected_bytes or 0)) from error
             raise
         fsync_folder(target.parent)
+
+
+def folder_bytes(folder: str | os.PathLike[str]) -> int:
+    """Sizes of the files in a folder, added up."""
+    return sum(path.stat().st_size for path in Path(folder).iterdir() if path.is_file())
 
 
 def remove_temporary(parent: str | os.PathLike[str]) -> None:

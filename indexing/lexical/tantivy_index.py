@@ -312,10 +312,13 @@ def _document(key: int, title: str, text: str) -> tantivy.Document:
 
 @contextmanager
 def _tantivy_errors(folder: Path) -> Iterator[None]:
-    """tantivy reports failures of the disk as ValueError with the system's text."""
+    """tantivy reports failures of the disk as ValueError with the system's text, or, when its writing thread
+    died of one, without.
+    """
     try:
         yield
     except ValueError as error:
-        if "os error 28" in str(error) or "No space left" in str(error):
-            raise disk_full(folder) from error
+        killed = "writer was killed" in str(error) and shutil.disk_usage(folder).free < HEAP_BYTES
+        if killed or "os error 28" in str(error) or "No space left" in str(error):
+            raise disk_full(folder, HEAP_BYTES) from error
         raise StorageError(f"tantivy could not write {folder}: {error}") from error
