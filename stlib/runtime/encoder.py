@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
 from stlib.runtime.errors import UnknownPromptError
 from stlib.runtime.folder import StaticModel, read_static_model
+from stlib.runtime.words import TokenReader
 
 # Tokens whose rows are gathered at a time: 2048 rows of 256 float32 are 2 MiB, which stays in a core's
 # cache and bounds the memory whatever the length of the texts.
@@ -38,6 +39,7 @@ class Encoder:
 
     def __init__(self, model: StaticModel, name: str) -> None:
         self._model = model
+        self._tokens = TokenReader(model.tokenizer)
         self.name = name
 
     @classmethod
@@ -133,8 +135,7 @@ class Encoder:
 
     def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Where each token lies: one int32 array ``[n_tokens, 2]`` of (start, end) characters per text."""
-        encodings = self._model.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [np.array(item.offsets, dtype=np.int32).reshape(-1, 2) for item in encodings]
+        return self._tokens.spans(texts)
 
     def __repr__(self) -> str:
         rows = len(self._model.weight)
@@ -167,22 +168,33 @@ class Encoder:
         return {**options, "prompt_name": name}
 
     def _encode_batch(self, texts: list[str]) -> NDArray[np.float32]:
-        encodings = self._model.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        ids = [item.ids for item in encodings]
-        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-        flat = np.fromiter((token for row in ids for token in row), dtype=np.int64, count=int(lengths.sum()))
+        flat, lengths = self._tokens.ids(texts)
         means = self._segment_sums(flat, lengths) / np.maximum(lengths, 1).astype(np.float32)[:, None]
         return _unit_length(means) if self._model.normalize else means
 
     def _segment_sums(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Sum of the token vectors of each text, ``[len(lengths), d]``; ``tokens`` are laid end to end."""
+        """Sum of the token vectors of each text, ``[len(lengths), d]``; ``tokens`` are laid end to end.
+
+        Blocks begin where texts do, so that a text's neighbours do not change how its sum is rounded.
+        """
         sums = np.zeros((len(lengths), self.dimension), dtype=np.float32)
-        owner = np.repeat(np.arange(len(lengths)), lengths)  # text of each token
-        for start in range(0, len(tokens), _TOKENS_PER_BLOCK):
-            block = slice(start, start + _TOKENS_PER_BLOCK)
-            owners = owner[block]
-            starts = np.flatnonzero(np.diff(owners, prepend=-1))
-            sums[owners[starts]] += np.add.reduceat(self._rows(tokens[block]), starts, axis=0)
+        ends = np.cumsum(lengths)
+        first = 0
+        while first < len(lengths):
+            begin = ends[first] - lengths[first]
+            after = int(np.searchsorted(ends, begin + _TOKENS_PER_BLOCK, "right"))
+            if after == first:  # a long text on its own
+                for start in range(begin, ends[first], _TOKENS_PER_BLOCK):
+                    sums[first] += self._rows(
+                        tokens[start : min(start + _TOKENS_PER_BLOCK, ends[first])]
+                    ).sum(axis=0)
+                first += 1
+                continue
+            filled = np.arange(first, after)[lengths[first:after] > 0]
+            if len(filled):
+                rows = self._rows(tokens[begin : ends[after - 1]])
+                sums[filled] = np.add.reduceat(rows, ends[filled] - lengths[filled] - begin, axis=0)
+            first = after
         return sums
 
     def _rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -60,5 +60,5 @@ def test_beir_folder(tmp_path):
     with pytest.raises(BadInput, match="no judgments for split 'test'; there are: dev"):
         read_beir(tmp_path)
     (tmp_path / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n1 d 2\n")
-    with pytest.raises(BadLine, match="dev.tsv, line 2: expected query-id, corpus-id"):
+    with pytest.raises(BadLine, match=r"dev\.tsv, line 2: expected query-id, corpus-id"):
         read_beir(tmp_path, "dev")
