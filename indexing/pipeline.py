@@ -198,7 +198,12 @@ class Pipeline:
 
     def _changes(self, pending: list[_Pending]) -> list[Change]:
         started = time.perf_counter()
-        spans = chunk_documents([p.document.text for p in pending], self._encoder.token_spans, self._settings)
+        spans = chunk_documents(
+            [p.document.text for p in pending],
+            self._encoder.token_spans,
+            self._settings,
+            getattr(self._encoder, "token_counts", None),
+        )
         texts = [
             chunk_text(p.document.title, p.document.text[start:end])
             for p, of_document in zip(pending, spans, strict=True)

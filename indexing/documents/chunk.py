@@ -59,11 +59,13 @@ def chunk_documents(
     texts: Sequence[str],
     token_spans: Callable[[Sequence[str]], Sequence[TokenSpans]],
     settings: ChunkSettings | None = None,
+    token_counts: Callable[[Sequence[str]], Sequence[int] | npt.NDArray[np.integer]] | None = None,
 ) -> list[list[Span]]:
     """The passages of each text. `token_spans` is an encoder's: texts to character spans [n_tokens, 2].
 
     A text with no more bytes than `max_tokens` is one passage and is not tokenised: no token is less than
-    a byte. Longer ones are tokenised in portions of bounded size, cut at sentence ends, so that a text of
+    a byte. `token_counts`, if the encoder has it, is a cheaper way to see that a text is one passage. Longer
+    ones are tokenised in portions of bounded size, cut at sentence ends, so that a text of
     many megabytes takes linear time and no more memory than two numbers per token.
     """
     settings = settings or ChunkSettings()
@@ -74,10 +76,28 @@ def chunk_documents(
             chunks[position] = _whole(text)
         else:
             long.append(position)
+    if token_counts is not None:
+        long = _not_one_passage(texts, long, token_counts, settings, chunks)
     spans = _tokenise([texts[position] for position in long], token_spans)
     for position, tokens in zip(long, spans, strict=True):
         chunks[position] = chunk_spans(texts[position], tokens, settings)
     return chunks
+
+
+def _not_one_passage(
+    texts: Sequence[str],
+    positions: list[int],
+    token_counts: Callable[[Sequence[str]], Sequence[int] | npt.NDArray[np.integer]],
+    settings: ChunkSettings,
+    chunks: list[list[Span]],
+) -> list[int]:
+    """Enters those of `positions` that are one passage into `chunks`; returns the others, in order."""
+    medium = [p for p in positions if len(texts[p]) <= _character_limit(settings)]
+    counts = token_counts([texts[p] for p in medium])
+    fitting = {p for p, count in zip(medium, counts, strict=True) if count <= settings.max_tokens}
+    for position in fitting:
+        chunks[position] = _whole(texts[position])
+    return [p for p in positions if p not in fitting]
 
 
 def chunk_spans(

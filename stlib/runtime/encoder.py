@@ -137,6 +137,10 @@ class Encoder:
         """Where each token lies: one int32 array ``[n_tokens, 2]`` of (start, end) characters per text."""
         return self._tokens.spans(texts)
 
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """How many tokens each text has; much cheaper than :meth:`token_spans`."""
+        return self._tokens.counts(texts)
+
     def __repr__(self) -> str:
         rows = len(self._model.weight)
         return f"Encoder(name={self.name!r}, dimension={self.dimension}, tokens={rows})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,12 @@ class TokenReader:
         """All texts' ids end to end, and the number of each text's."""
         rows = self._rows(texts)
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-        flat = np.fromiter((i for row in rows for i in row), dtype=np.int64, count=int(lengths.sum()))
+        flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
         return flat, lengths
+
+    def counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """The number of tokens of each text."""
+        return np.fromiter(map(len, self._rows(texts)), dtype=np.int64, count=len(texts))
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         if not self._by_words:
@@ -70,21 +75,19 @@ class TokenReader:
 
     def spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """(start, end) characters of every token, int32 ``[n_tokens, 2]`` per text."""
+        if not self._by_words:
+            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            return [_as_array(encoding.offsets) for encoding in encodings]
+        pieces = [None if self._holds_special(text) else list(_pieces(text, self._fold)) for text in texts]
+        words = self._known({word for row in pieces if row is not None for word, _ in row})
         found: list[NDArray[np.int32]] = []
-        for text in texts:
-            if not self._by_words or self._holds_special(text):
-                offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        for text, row in zip(texts, pieces, strict=True):
+            if row is None:
+                found.append(_as_array(self._tokenizer.encode(text, add_special_tokens=False).offsets))
             else:
-                offsets = list(self._spans_by_words(text))
-            found.append(np.array(offsets, dtype=np.int32).reshape(-1, 2))
+                spans = [(at + start, at + end) for word, at in row for start, end in words[word].spans]
+                found.append(_as_array(spans))
         return found
-
-    def _spans_by_words(self, text: str) -> Iterator[tuple[int, int]]:
-        pieces = list(_pieces(text, self._fold))
-        words = self._known({word for word, _ in pieces})
-        for word, at in pieces:
-            for start, end in words[word].spans:
-                yield at + start, at + end
 
     def _split(self, text: str) -> list[str] | None:
         """The words whose tokens make up those of ``text``; None if only the tokenizer can tell."""
@@ -124,12 +127,19 @@ def _splits_like_bert(tokenizer: Tokenizer) -> bool:
     )
 
 
+def _as_array(spans: list[tuple[int, int]]) -> NDArray[np.int32]:
+    return np.array(spans, dtype=np.int32).reshape(-1, 2)
+
+
 def _is_plain(text: str) -> bool:
     return text.isascii() and _NOT_PRINTABLE_ASCII.search(text) is None
 
 
 def _pieces(text: str, fold: Callable[[str], str]) -> Iterator[tuple[str, int]]:
     """Words with their positions; what is not plain ASCII stays whole between white space."""
+    if _is_plain(text):
+        yield from ((word.group(), word.start()) for word in _ASCII_WORD.finditer(fold(text)))
+        return
     for segment in _SEGMENT.finditer(text):
         piece, at = segment.group(), segment.start()
         if _is_plain(piece):
