@@ -56,7 +56,7 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{counted(added.committed, 'document')}, {rate:,.0f}/s", refresh=False)
             self._bar.update(100 * share - self._bar.n)
-        elif time.monotonic() - self._said >= _LINE_SECONDS:
+        elif share < 1 and time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             left = f", {format_duration(seconds / share - seconds)} left" if share else ""
             click.echo(f"{share:4.0%}  {counted(added.committed, 'document')}, {rate:,.0f}/s{left}", err=True)

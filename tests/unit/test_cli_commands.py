@@ -1,0 +1,200 @@
+"""What each command prints, over a real collection."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from app.cli import main
+
+ANIMALS = [
+    {
+        "id": "bee",
+        "title": "Bee",
+        "text": "Bees make honey from flowers.",
+        "metadata": {"kind": "insect", "legs": 6},
+    },
+    {
+        "id": "cat",
+        "title": "Cat",
+        "text": "Cats purr when content.",
+        "metadata": {"kind": "mammal", "legs": 4},
+    },
+    {
+        "id": "dog",
+        "title": "Dog",
+        "text": "Dogs bark at strangers.",
+        "metadata": {"kind": "mammal", "legs": 4},
+    },
+]
+
+
+@pytest.fixture
+def stlib(capsys, monkeypatch, home):
+    """Runs a command line; returns (exit code, stdout, stderr)."""
+    monkeypatch.setenv("STLIB_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return (end.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def animals(stlib, tmp_path):
+    path = tmp_path / "animals.jsonl"
+    path.write_text("".join(json.dumps(animal) + "\n" for animal in ANIMALS), encoding="utf-8")
+    assert stlib("index", "animals", path)[0] == 0
+    return path
+
+
+def test_index_says_what_it_did_and_a_second_run_embeds_nothing(stlib, animals):
+    code, out, err = stlib("index", "animals", animals)
+    lines = out.splitlines()
+    assert code == 0 and err == ""
+    assert lines[0] == "animals: 3 documents in 3 passages (stlib-static-en, int8, faiss)"
+    assert lines[1] == "  documents   0 added, 0 updated, 3 unchanged"
+    assert lines[2] == "  skipped     0"
+    assert re.fullmatch(r"  time        \d+\.\d\d s, [\d,]+ documents/s", lines[3])
+    assert lines[4] == "  keyword lag 0 changes"
+    assert re.fullmatch(r"  disk        .+ \(.+ catalog, .+ views\)", lines[6])
+
+
+def test_index_json(stlib, animals):
+    animals.write_text(animals.read_text(encoding="utf-8").replace("purr", "sleep"), encoding="utf-8")
+    code, out, _ = stlib("index", "animals", animals, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert {
+        key: summary[key] for key in ("documents", "added", "updated", "unchanged", "skipped", "created")
+    } == {
+        "documents": 3,
+        "added": 0,
+        "updated": 1,
+        "unchanged": 2,
+        "skipped": 0,
+        "created": False,
+    }
+    assert summary["disk_bytes"] > summary["memory_bytes"] > 0
+
+
+def test_search_prints_the_answer_first(stlib, animals):
+    code, out, err = stlib("search", "animals", "which animal makes honey", "-k", 2)
+    lines = out.splitlines()
+    assert code == 0 and err == ""
+    assert lines[:2] == ["1. Bee", "   Bees make honey from flowers."]
+    assert re.fullmatch(r"   bee · \d+\.\d{3}", lines[2])
+    assert re.fullmatch(r"2 results in [\d.]+ ms \(hybrid\)", lines[-1])
+
+
+def test_search_json_is_one_object_of_the_promised_shape(stlib, animals):
+    code, out, _ = stlib("search", "animals", "honey", "--mode", "keyword", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert list(answer) == ["query", "took_ms", "results"]
+    assert answer["query"] == "honey"
+    [bee] = answer["results"]
+    assert list(bee) == ["id", "score", "title", "text", "snippet", "metadata", "parts"]
+    assert (bee["id"], bee["title"], bee["metadata"]) == ("bee", "Bee", {"kind": "insect", "legs": 6})
+    assert [bee["snippet"]["text"][a:b] for a, b in bee["snippet"]["highlights"]] == ["honey"]
+    assert bee["parts"] == {"keyword": bee["score"], "keyword_rank": 1}
+
+
+def test_search_with_a_filter(stlib, animals):
+    _, out, _ = stlib("search", "animals", "honey", "--filter", "kind = 'mammal' and legs >= 4", "--json")
+    assert {result["id"] for result in json.loads(out)["results"]} == {"cat", "dog"}
+
+
+def test_explain_shows_parts_and_steps(stlib, animals):
+    _, out, _ = stlib("search", "animals", "honey", "-k", 1, "--mode", "semantic", "--explain")
+    assert re.search(r"^   semantic \d\.\d{3} · semantic rank 1$", out, re.MULTILINE)
+    assert re.search(r"encode [\d.]+ ms · semantic [\d.]+ ms", out)
+
+
+def test_search_fits_a_narrow_terminal(stlib, animals, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    _, out, _ = stlib("search", "animals", "which animal makes honey from flowers", "--explain")
+    assert max(len(line) for line in out.splitlines()) <= 40
+
+
+def test_list_and_info(stlib, animals):
+    _, out, _ = stlib("list")
+    header, row = out.splitlines()
+    assert header.split() == ["name", "documents", "passages", "disk", "model", "precision", "engine"]
+    assert row.split()[:3] == ["animals", "3", "3"] and row.endswith("stlib-static-en  int8       faiss")
+    _, out, _ = stlib("info", "animals")
+    assert "  documents    3\n" in out
+    assert "  kind  2 values: mammal, insect\n" in out
+    info = json.loads(stlib("info", "animals", "--json")[1])
+    assert info["metadata"] == {
+        "kind": {"documents": 3, "distinct": 2},
+        "legs": {"documents": 3, "distinct": 2},
+    }
+
+
+def test_list_of_nothing_says_how_to_begin(stlib):
+    assert stlib("list") == (0, "no collections yet: make one with `stlib index NAME PATH`\n", "")
+
+
+def test_delete_documents_then_the_collection(stlib, animals):
+    assert stlib("delete", "animals", "bee", "yeti") == (
+        1,
+        "deleted 1 document from 'animals'\n",
+        "stlib: no document 'yeti' in 'animals'\n",
+    )
+    found = json.loads(stlib("search", "animals", "honey", "--json")[1])
+    assert {result["id"] for result in found["results"]} == {"cat", "dog"}
+    assert stlib("delete", "animals", "--yes") == (0, "deleted collection 'animals' with 2 documents\n", "")
+    assert json.loads(stlib("list", "--json")[1]) == {"collections": []}
+
+
+def test_verify_finds_it_clean_and_rebuilds_a_damaged_view(stlib, animals, home):
+    clean = "animals: clean, 3 documents in 3 passages checked\n"
+    assert stlib("verify", "animals") == (0, clean, "")
+    rows = next((home / "collections" / "animals" / "views").rglob("rows.bin"))
+    rows.write_bytes(b"\0" * rows.stat().st_size)
+    code, out, _ = stlib("verify", "animals")
+    assert code == 0
+    assert out.splitlines()[-1] == "animals: repaired, 3 documents in 3 passages checked"
+    assert stlib("verify", "animals") == (0, clean, "")
+
+
+def test_evaluate_reports_metrics_of_a_beir_folder(stlib, animals, tmp_path):
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "queries.jsonl").write_text('{"_id": "1", "text": "honey"}\n{"_id": "2", "text": "zebra"}\n')
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\tbee\t1\n2\tyeti\t1\n")
+    code, out, err = stlib("evaluate", "animals", beir, "--mode", "keyword")
+    assert code == 0
+    assert out.splitlines()[1:4] == [
+        "NDCG@10        0.5000",
+        "MRR@10         0.5000",
+        "MAP@100        0.5000",
+    ]
+    assert err == "stlib: 1 relevant document not in 'animals': counted as not found\n"
+    report = json.loads(stlib("evaluate", "animals", beir, "--mode", "keyword", "--json")[1])
+    assert (report["collection"], report["split"], report["queries"]) == ("animals", "test", 2)
+    assert report["metrics"]["Recall@1"] == 0.5
+
+
+def test_a_database_url_holds_collections_apart_from_home(stlib, animals, tmp_path):
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    assert stlib("index", "elsewhere", animals, "--db", url)[0] == 0
+    assert [c["name"] for c in json.loads(stlib("list", "--db", url, "--json")[1])["collections"]] == [
+        "elsewhere"
+    ]
+    assert [c["name"] for c in json.loads(stlib("list", "--json")[1])["collections"]] == ["animals"]
+
+
+def test_help_names_every_command_and_each_has_help(stlib):
+    _, out, _ = stlib("--help")
+    names = re.findall(r"^  (\w+)  +[A-Z]", out.split("Commands:")[1], re.MULTILINE)
+    assert names == ["index", "search", "evaluate", "list", "info", "delete", "verify", "ui"]
+    for name in names:
+        code, out, _ = stlib(name, "--help")
+        assert code == 0 and out.startswith(f"Usage: stlib {name} ")
