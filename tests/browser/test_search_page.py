@@ -1,0 +1,175 @@
+"""A person asks, filters, shares the address: in a real browser."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from app.settings import Location
+from app.ui.server import ServerFailed, free_port, running_server
+from indexing import Collection
+
+pytestmark = pytest.mark.browser
+
+DOCUMENTS = [
+    ("bread", "Bread", "food", "Dough rises because yeast turns sugar into gas."),
+    ("honey", "Honey", "food", "Bees make honey from the nectar of flowers."),
+    ("cheese", "Cheese", "food", "Cheese is made from curdled milk and ripens for months."),
+    ("bicycle", "Bicycle", "machine", "A bicycle is driven by pedals and a chain."),
+    ("engine", "Steam engine", "machine", "Boiling water drives a piston."),
+    ("oven", "Oven", "machine", "An oven bakes bread and <b>other</b> dough at high heat."),
+]
+QUESTION = "why does dough rise"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The search page over a small collection."""
+    folder = tmp_path_factory.mktemp("browser")
+    with Collection.create("kitchen", home=folder) as collection:
+        collection.add(
+            {"id": id_, "title": title, "text": text, "metadata": {"kind": kind}}
+            for id_, title, kind, text in DOCUMENTS
+        )
+    with (folder / "stderr").open("w+") as stderr:
+        try:
+            with running_server(Location(folder), free_port(), stderr=stderr) as (url, process):
+                yield url
+                assert process.poll() is None, "the server died"
+        except ServerFailed as failure:
+            stderr.seek(0)
+            pytest.fail(f"{failure}:\n{stderr.read()}")
+
+
+@contextmanager
+def visit(browser, address, url=None, **options):
+    """A page in a fresh profile; fails on a console error or a request to anywhere else."""
+    complaints = []
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request", lambda request: None if _is_local(request.url, address) else complaints.append(request.url)
+    )
+    page.goto(url or address)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def _is_local(url, address):
+    return url.startswith((address, address.replace("http", "ws", 1), "data:", "blob:"))
+
+
+def titles(page):
+    return page.locator(".st-title [role=heading]").all_inner_texts()
+
+
+def wait_for_titles(page, expected):
+    page.wait_for_function(
+        "expected => JSON.stringify([...document.querySelectorAll('.st-title [role=heading]')]"
+        ".map(e => e.textContent).slice(0, expected.length)) === JSON.stringify(expected)",
+        arg=expected,
+    )
+
+
+def wait_for_cards(page, count):
+    page.wait_for_function(f"document.querySelectorAll('.st-card').length === {count}")
+
+
+def ask(page, question):
+    box = page.get_by_role("textbox", name="Question")
+    box.fill(question)
+    box.press("Enter")
+
+
+def test_ask_change_mode_filter_and_share(chromium, address):
+    with visit(chromium, address) as page:
+        ask(page, QUESTION)
+        wait_for_titles(page, ["Bread"])
+        assert page.locator(".st-snippet mark").first.inner_text() == "Dough"
+
+        page.get_by_role("radio", name="Keyword").or_(
+            page.get_by_role("button", name="Keyword")
+        ).first.click()
+        page.wait_for_url("**mode=keyword**")
+        wait_for_cards(page, 2)
+        assert sorted(titles(page)) == ["Bread", "Oven"]
+
+        page.get_by_text("Filters", exact=True).click()
+        page.get_by_role("combobox", name="Kind").click()
+        page.get_by_role("option", name="machine (3)").click()
+        page.wait_for_url("**f.kind=machine**")
+        wait_for_titles(page, ["Oven"])
+        shared = page.url
+        seen = titles(page)
+        assert seen == ["Oven"]
+
+    with visit(chromium, address, shared) as page:
+        wait_for_titles(page, seen)
+        assert titles(page) == seen
+        assert page.get_by_role("textbox", name="Question").input_value() == QUESTION
+        assert "kind: machine" in page.locator(".st-summary > summary").inner_text()
+        page.reload()
+        wait_for_titles(page, seen)
+        page.get_by_role("button", name="Clear").click()
+        wait_for_cards(page, 2)
+        assert "f.kind" not in page.url
+
+
+def test_back_returns_to_the_question_before(chromium, address):
+    with visit(chromium, address) as page:
+        ask(page, QUESTION)
+        wait_for_titles(page, ["Bread"])
+        ask(page, "what do bees make")
+        wait_for_titles(page, ["Honey"])
+        page.go_back()
+        wait_for_titles(page, ["Bread"])
+        assert page.get_by_role("textbox", name="Question").input_value() == QUESTION
+
+
+def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(chromium, address):
+    with visit(chromium, address) as page:
+        page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Question'")
+        page.keyboard.type("what bakes at high heat")
+        page.keyboard.press("Enter")
+        wait_for_titles(page, ["Oven"])
+        assert "<b>other</b> dough" in page.locator(".st-snippet").first.inner_text()
+
+
+def test_parts_of_the_score_and_step_times_on_demand(chromium, address):
+    with visit(chromium, address, f"{address}/?q=honey") as page:
+        wait_for_titles(page, ["Honey"])
+        card = page.locator(".st-card").first
+        assert not card.get_by_text("semantic rank").is_visible()
+        card.locator("summary", has_text="Score").click()
+        assert card.get_by_text("semantic rank").is_visible()
+        page.locator(".st-summary > summary").click()
+        assert page.locator(".st-summary").get_by_text("keyword", exact=True).is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways(chromium, address, scheme):
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "has_touch": True,
+        "color_scheme": scheme,
+    }
+    complaints = []
+    context = chromium.new_context(**phone)
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{address}/?q=dough&f.kind=machine")
+    wait_for_titles(page, ["Oven"])
+    for summary in page.locator(".st-card summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    channels = [int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(",")]
+    assert (sum(channels) > 600) == (scheme == "light")
+    assert complaints == []
+    context.close()

@@ -1,0 +1,136 @@
+"""The search page, driven without a browser over real collections."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.settings import Location
+from app.ui.server import HOST, ServerFailed, free_port, running_server
+from indexing import Collection
+
+PAGE = Path(__file__).resolve().parents[2] / "app" / "ui" / "search_page.py"
+
+
+@pytest.fixture
+def page(home, monkeypatch):
+    monkeypatch.setenv("STLIB_HOME", str(home))
+
+    def open_page(**parameters):
+        app = AppTest.from_file(str(PAGE), default_timeout=30)
+        for name, value in parameters.items():
+            app.query_params[name.replace("__", ".")] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+@pytest.fixture
+def animals(home):
+    kinds = ["insect"] + ["mammal"] * 5 + ["bird"] * 6
+    names = "bee dog cat cow pig rat hen owl jay tit auk emu".split()
+    with Collection.create("animals", home=home) as collection:
+        collection.add(
+            {"id": name, "title": name.title(), "text": f"The {name} eats honey.", "metadata": {"kind": kind}}
+            for name, kind in zip(names, kinds, strict=True)
+        )
+
+
+def html(app):
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def titles(app):
+    return re.findall(r'role="heading" aria-level="2">([^<]*)<', html(app))
+
+
+def address(app):
+    """The page's address; releases of Streamlit differ in whether a single value is a list."""
+    return {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+
+
+def test_without_collections_it_says_how_to_begin(page):
+    assert "stlib index notes ~/Documents/notes" in html(page())
+
+
+def test_an_empty_question_shows_the_size(page, animals):
+    assert "12 documents." in html(page())
+
+
+def test_a_question_is_answered_and_lands_in_the_address(page, animals):
+    app = page()
+    app.text_input(key="q").input("bee").run()
+    assert titles(app)[0] == "Bee"
+    assert address(app) == {"q": "bee"}
+
+
+def test_an_address_opens_the_same_page(page, animals):
+    app = page(q="honey", mode="keyword", f__kind="insect")
+    assert titles(app) == ["Bee"]
+    assert app.text_input(key="q").value == "honey"
+    assert app.multiselect(key="pick kind").value == ["insect"]
+    assert "1 result in" in html(app) and "kind: insect" in html(app)
+
+
+def test_filters_narrow_and_clear_again(page, animals):
+    app = page(q="honey")
+    app.multiselect(key="pick kind").select("insect").run()
+    assert titles(app) == ["Bee"]
+    assert address(app)["f.kind"] == "insect"
+    app.text_input(key="filter").input("kind != 'insect'").run()
+    assert titles(app) == [] and "Clear a filter" in html(app)
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert len(titles(app)) == 10 and address(app) == {"q": "honey"}
+
+
+def test_a_wrong_filter_shows_where(page, animals):
+    app = page(q="honey", filter="kind = x")
+    assert "position 8" in html(app) and "kind = x\n       ^" in html(app)
+
+
+def test_show_more_shows_more(page, animals):
+    app = page(q="honey")
+    assert len(titles(app)) == 10
+    next(button for button in app.button if button.label == "Show more").click().run()
+    assert len(titles(app)) == 12 and address(app)["k"] == "20"
+
+
+def test_a_second_collection_can_be_chosen(page, animals, home):
+    with Collection.create("birds", home=home) as collection:
+        collection.add([{"id": "1", "title": "Penguin", "text": "Penguins swim."}])
+    app = page(q="honey", f__kind="insect")
+    assert titles(app) == ["Bee"]
+    app.selectbox[0].select("birds").run()
+    assert address(app) == {"q": "honey", "collection": "birds"}
+    assert titles(app) == ["Penguin"]
+
+
+def test_an_unknown_collection_is_said(page, animals):
+    assert "There is no collection &#x27;gone&#x27; here" in html(page(collection="gone", q="x"))
+
+
+def test_a_collection_made_anew_under_its_name_is_seen(page, animals, home):
+    assert titles(page(q="honey", f__kind="insect")) == ["Bee"]
+    Collection.open("animals", home=home).drop()
+    with Collection.create("animals", home=home) as collection:
+        collection.add([{"id": "1", "title": "Wasp", "text": "Wasps steal honey."}])
+    assert titles(page(q="honey")) == ["Wasp"]
+
+
+def test_a_server_that_cannot_start_fails_at_once(tmp_path, home):
+    with socket.create_server((HOST, 0)) as taken, (tmp_path / "stderr").open("w+") as stderr:
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+        with (
+            pytest.raises(ServerFailed, match="ended with code"),
+            running_server(Location(home), port, stderr=stderr),
+        ):
+            pytest.fail("it answered on a taken port")
+        stderr.seek(0)
+        assert str(port) in stderr.read()
