@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
+from playwright.sync_api import expect
 
 from app.settings import Location
 from app.ui.server import ServerFailed, free_port, running_server
@@ -90,7 +91,7 @@ def test_ask_change_mode_filter_and_share(chromium, address):
     with visit(chromium, address) as page:
         ask(page, QUESTION)
         wait_for_titles(page, ["Bread"])
-        assert page.locator(".st-snippet mark").first.inner_text() == "Dough"
+        expect(page.locator(".st-snippet mark").first).to_have_text("Dough")
 
         page.get_by_role("radio", name="Keyword").or_(
             page.get_by_role("button", name="Keyword")
@@ -111,8 +112,8 @@ def test_ask_change_mode_filter_and_share(chromium, address):
     with visit(chromium, address, shared) as page:
         wait_for_titles(page, seen)
         assert titles(page) == seen
-        assert page.get_by_role("textbox", name="Question").input_value() == QUESTION
-        assert "kind: machine" in page.locator(".st-summary > summary").inner_text()
+        expect(page.get_by_role("textbox", name="Question")).to_have_value(QUESTION)
+        expect(page.locator(".st-summary > summary")).to_contain_text("kind: machine")
         page.reload()
         wait_for_titles(page, seen)
         page.get_by_role("button", name="Clear").click()
@@ -128,7 +129,7 @@ def test_back_returns_to_the_question_before(chromium, address):
         wait_for_titles(page, ["Honey"])
         page.go_back()
         wait_for_titles(page, ["Bread"])
-        assert page.get_by_role("textbox", name="Question").input_value() == QUESTION
+        expect(page.get_by_role("textbox", name="Question")).to_have_value(QUESTION)
 
 
 def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(chromium, address):
@@ -137,18 +138,18 @@ def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(chromium
         page.keyboard.type("what bakes at high heat")
         page.keyboard.press("Enter")
         wait_for_titles(page, ["Oven"])
-        assert "<b>other</b> dough" in page.locator(".st-snippet").first.inner_text()
+        expect(page.locator(".st-snippet").first).to_contain_text("<b>other</b> dough")
 
 
 def test_parts_of_the_score_and_step_times_on_demand(chromium, address):
     with visit(chromium, address, f"{address}/?q=honey") as page:
         wait_for_titles(page, ["Honey"])
         card = page.locator(".st-card").first
-        assert not card.get_by_text("semantic rank").is_visible()
+        expect(card.get_by_text("semantic rank")).to_be_hidden()
         card.locator("summary", has_text="Score").click()
-        assert card.get_by_text("semantic rank").is_visible()
+        expect(card.get_by_text("semantic rank")).to_be_visible()
         page.locator(".st-summary > summary").click()
-        assert page.locator(".st-summary").get_by_text("keyword", exact=True).is_visible()
+        expect(page.locator(".st-summary").get_by_text("keyword", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
