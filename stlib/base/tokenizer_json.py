@@ -11,6 +11,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+# transformers writes a number beyond this one for "no limit"
+_NO_LIMIT = 10**15
+
 
 @dataclass(frozen=True)
 class TokenizerJson:
@@ -28,10 +31,12 @@ class TokenizerJson:
 
     @classmethod
     def from_transformers(cls, tokenizer: Any) -> TokenizerJson:
-        """From a fast transformers tokenizer; tokens that only mark (such as a mask token) are left out."""
+        """From a fast transformers tokenizer, with the limit on tokens that transformers keeps beside it."""
         data = json.loads(tokenizer.backend_tokenizer.to_str())
-        whole = cls(data, tokenizer.unk_token, tokenizer.pad_token)
-        return whole._with_missing_added_tokens().without_markers(keep_ends=True)
+        if tokenizer.model_max_length < _NO_LIMIT:
+            limit = {"direction": "Right", "max_length": tokenizer.model_max_length}
+            data["truncation"] = {**limit, "strategy": "LongestFirst", "stride": 0}
+        return cls(data, tokenizer.unk_token, tokenizer.pad_token)._with_missing_added_tokens()
 
     def build(self) -> Tokenizer:
         """The tokenizer of the document."""
@@ -48,27 +53,11 @@ class TokenizerJson:
         ids = self.ids()
         return sorted(ids, key=ids.__getitem__)
 
-    @property
-    def pad_id(self) -> int | None:
-        """Id of the padding token."""
-        return None if self.pad_token is None else self.ids().get(self.pad_token)
-
-    @property
-    def start_ids(self) -> list[int]:
-        """Ids that the post-processor puts in front of a text."""
-        return [self.ids()[token] for token in self._ends()[0]]
-
-    @property
-    def end_ids(self) -> list[int]:
-        """Ids that the post-processor puts behind a text."""
-        return [self.ids()[token] for token in self._ends()[1]]
-
-    def without_markers(self, keep_ends: bool = False) -> TokenizerJson:
-        """Without added tokens other than unknown and padding; without post-processing unless ``keep_ends``."""
-        data = self.data if keep_ends else {**self.data, "post_processor": None}
-        start, end = self._ends() if keep_ends else ((), ())
-        keep = {self.unk_token, self.pad_token, *start, *end}
-        markers = [added["content"] for added in data["added_tokens"] if added["content"] not in keep]
+    def without_markers(self) -> TokenizerJson:
+        """Without post-processing and without added tokens other than those for unknown text and padding."""
+        keep = {self.unk_token, self.pad_token}
+        markers = [added["content"] for added in self.data["added_tokens"] if added["content"] not in keep]
+        data = {**self.data, "post_processor": None}
         return TokenizerJson(data, self.unk_token, self.pad_token).without(markers)
 
     def without(self, tokens: Iterable[str]) -> TokenizerJson:
@@ -100,23 +89,25 @@ class TokenizerJson:
 
         Words that are there already, or that normalisation leaves empty, are skipped.
         """
-        data = copy.deepcopy(self.data)
-        result = TokenizerJson(data, self.unk_token, self.pad_token)
         tokenizer = self.build()
+        pieces_of = {word: _pieces(tokenizer, word) for word in words}
+        # A vocabulary entry that no text reaches, as it would be split, makes room for the multi-word token.
+        unreachable = [word for word, pieces in pieces_of.items() if len(pieces) > 1]
         present = set(self.tokens())
-        for word in words:
-            pieces = _pieces(tokenizer, word)
-            if len(pieces) == 1 and pieces[0] not in present:
-                present.add(pieces[0])
-                result._append(pieces[0], as_word=True)
-            elif len(pieces) > 1:
-                phrase = (
-                    tokenizer.normalizer.normalize_str(word).strip() if tokenizer.normalizer else word.strip()
-                )
-                if phrase not in present:
-                    present.add(phrase)
-                    result._append(phrase)
-                    data["added_tokens"].append(_multi_word_token(phrase))
+        base = self.without(present.intersection(unreachable))
+        data = copy.deepcopy(base.data)
+        result = TokenizerJson(data, base.unk_token, base.pad_token)
+        present = set(result.tokens())
+        for piece in [pieces[0] for pieces in pieces_of.values() if len(pieces) == 1]:
+            if piece not in present:
+                present.add(piece)
+                result._append(piece, as_word=True)
+        for word in unreachable:
+            phrase = (tokenizer.normalizer.normalize_str(word) if tokenizer.normalizer else word).strip()
+            if phrase not in present:
+                present.add(phrase)
+                result._append(phrase)
+                data["added_tokens"].append(_multi_word_token(phrase))
         return result._with_current_ids()
 
     def with_prefix_space(self) -> TokenizerJson:
@@ -181,7 +172,7 @@ class TokenizerJson:
             special["ids"] = [ids[token] for token in special["tokens"] if token in ids]
         return self
 
-    def _ends(self) -> tuple[list[str], list[str]]:
+    def ends(self) -> tuple[list[str], list[str]]:
         """Tokens that the post-processor puts in front of and behind a single text."""
         post = self.data.get("post_processor") or {}
         if post.get("type") in ("BertProcessing", "RobertaProcessing"):

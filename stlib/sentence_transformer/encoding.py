@@ -16,7 +16,7 @@ from tqdm import tqdm
 from stlib.base.inputs import text_length
 from stlib.errors import InvalidOption
 from stlib.util.quantization import quantize_embeddings
-from stlib.util.tensor import batch_to_device, tensor_to_numpy, truncate_embeddings
+from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
@@ -95,7 +95,7 @@ def run_batch(model: SentenceTransformer, batch: list[Any], options: EncodeOptio
     if options.output_value != SENTENCE_EMBEDDING:
         return list(values)
     if options.normalize:
-        values = torch.nn.functional.normalize(values, p=2, dim=1)
+        values = normalize_embeddings(values)
     return values.cpu() if options.to_cpu else values
 
 

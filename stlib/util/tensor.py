@@ -16,7 +16,9 @@ def normalize_embeddings(embeddings: Tensor) -> Tensor:
         embeddings: ``[n, d]`` or ``[d]``, strided or sparse COO.
     """
     if not embeddings.is_sparse:
-        return torch.nn.functional.normalize(embeddings, p=2, dim=-1)
+        # torch's bound of 1e-12 is zero in half precision, where it would turn a zero row into NaN.
+        tiny = torch.finfo(embeddings.dtype).tiny if embeddings.is_floating_point() else 0.0
+        return torch.nn.functional.normalize(embeddings, p=2, dim=-1, eps=max(1e-12, tiny))
     embeddings = embeddings.coalesce()
     indices, values = embeddings.indices(), embeddings.values().float()
     rows = indices[0] if embeddings.dim() > 1 else torch.zeros_like(indices[0])

@@ -72,7 +72,7 @@ def test_no_inputs_equal(ours, theirs):
 
 @pytest.mark.parametrize("options", [{"prompt_name": "task"}, {"prompt": "find: "}, {"prompt": ""}])
 def test_prompts_equal(ours, theirs, options):
-    close(ours.encode(TEXTS, **options), theirs.encode(TEXTS, **options))
+    close(ours.encode(TEXTS[:9], **options), theirs.encode(TEXTS[:9], **options))
 
 
 def test_queries_and_documents_equal(ours, theirs):
@@ -103,7 +103,7 @@ def test_truncation_and_normalisation_equal(ours, theirs, truncate_dim, normaliz
 @pytest.mark.parametrize("precision", ["float32", "int8", "uint8", "binary", "ubinary"])
 @pytest.mark.parametrize("form", [{}, {"convert_to_tensor": True}, {"convert_to_numpy": False}])
 def test_precisions_and_return_types_equal(ours, theirs, precision, form):
-    a, b = (model.encode(TEXTS, precision=precision, **form) for model in (ours, theirs))
+    a, b = (model.encode(TEXTS[:9], precision=precision, **form) for model in (ours, theirs))
     assert type(a) is type(b)
     assert [type(row) for row in a] == [type(row) for row in b]
     assert a[0].dtype == b[0].dtype
@@ -162,7 +162,7 @@ def test_half_precision_equal(minilm, reference, dtype):
     options = {"device": "cpu", "model_kwargs": {"dtype": dtype}}
     a, b = SentenceTransformer(minilm, **options), reference.SentenceTransformer(minilm, **options)
     assert a.dtype == b.dtype
-    x, y = (model.encode(TEXTS, batch_size=1) for model in (a, b))
+    x, y = (model.encode(TEXTS[:5], batch_size=1) for model in (a, b))
     assert x.dtype == y.dtype
     close(x, y, tolerance=2e-2)
     assert cosines(x.astype(np.float32), y.astype(np.float32)).min() > 0.999

@@ -76,8 +76,10 @@ def distill_table(model_name: str, options: DistillOptions) -> tuple[Tokenizer, 
         reduced = reduced.without([token for token in reduced.tokens() if pattern.match(token)])
     reduced = reduced.with_words(options.vocabulary)
     device = options.device or get_device_name()
-    sequences = _token_sequences(reduced, original)
-    table = _token_vectors(teacher.to(device).eval(), sequences, original.pad_id or 0, options.pooling)
+    sequences = _token_sequences(reduced.tokens(), teacher_tokenizer, original.ends())
+    table = _token_vectors(
+        teacher.to(device).eval(), sequences, teacher_tokenizer.pad_token_id or 0, options.pooling
+    )
     table = _reduce(table, options.pca_dims)
     return reduced.build(), table * sif_weights(len(table), options.sif_coefficient)[:, None]
 
@@ -134,13 +136,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         raise InvalidOption(f"token_remove_pattern {pattern!r} is no regular expression: {error}") from error
 
 
-def _token_sequences(reduced: TokenizerJson, original: TokenizerJson) -> list[list[int]]:
-    """What the teacher reads for each token, in the ids of the original tokenizer."""
-    ids = original.ids()
-    tokenizer = original.build()
+def _token_sequences(tokens: list[str], tokenizer: Any, ends: tuple[list[str], list[str]]) -> list[list[int]]:
+    """What the teacher reads for each token: its id between start and end, or the ids of a new word."""
+    ids = tokenizer.get_vocab()
+    start, end = ([ids[token] for token in side] for side in ends)
     return [
-        [*original.start_ids, ids[token], *original.end_ids] if token in ids else tokenizer.encode(token).ids
-        for token in reduced.tokens()
+        [*start, ids[token], *end] if token in ids else tokenizer.backend_tokenizer.encode(token).ids
+        for token in tokens
     ]
 
 

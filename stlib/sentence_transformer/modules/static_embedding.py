@@ -63,10 +63,12 @@ class StaticEmbedding(DimensionNames, InputModule):
         self.embedding_dim: int = self.embedding.embedding_dim
         self.base_model = base_model
         self._scale: Tensor | None = None
+        self.truncated_inputs = 0
+        """Inputs that the tokenizer cut since the module was built."""
 
     @property
     def max_seq_length(self) -> float:
-        """Infinite: the average has no position that could run out."""
+        """Infinite: the average has no position that could run out (a tokenizer may still cut texts)."""
         return math.inf
 
     def get_embedding_dimension(self) -> int:
@@ -77,13 +79,21 @@ class StaticEmbedding(DimensionNames, InputModule):
         """Token ids of all inputs in a row, and the offset at which each input starts."""
         texts = prepend_prompt(_single_texts(inputs), prompt)
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        if self.tokenizer.truncation is not None:
+            self.truncated_inputs += sum(bool(encoding.overflowing) for encoding in encodings)
         ids = [encoding.ids for encoding in encodings]
         ends = np.cumsum([0, *map(len, ids)], dtype=np.int64)
         flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(ends[-1]))
         return {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(ends[:-1].copy())}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        features["sentence_embedding"] = self.embedding(features["input_ids"], features["offsets"])
+        ids, offsets = features["input_ids"], features["offsets"]
+        vectors = self.embedding(ids, offsets)
+        if vectors.dtype in (torch.float16, torch.bfloat16):
+            # torch averages nothing to NaN in half precision, to zero in full precision
+            ends = torch.cat([offsets[1:], offsets.new_tensor([len(ids)])])
+            vectors = vectors.masked_fill((ends == offsets).unsqueeze(1), 0.0)
+        features["sentence_embedding"] = vectors
         return features
 
     @property
@@ -156,7 +166,8 @@ class StaticEmbedding(DimensionNames, InputModule):
     ) -> StaticEmbedding:
         """Distil a transformer into a token table; see :func:`.static_distillation.distill_table`.
 
-        The model2vec package is not needed; the numbers are those of its distillation.
+        The model2vec package is not needed; the numbers are those of its distillation. As there, the
+        tokenizer keeps the teacher's limit on tokens; ``module.tokenizer.no_truncation()`` lifts it.
 
         Args:
             model_name: folder or model id of the teacher.
