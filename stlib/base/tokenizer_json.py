@@ -11,9 +11,6 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-# transformers writes a number beyond this one for "no limit"
-_NO_LIMIT = 10**15
-
 
 @dataclass(frozen=True)
 class TokenizerJson:
@@ -31,11 +28,8 @@ class TokenizerJson:
 
     @classmethod
     def from_transformers(cls, tokenizer: Any) -> TokenizerJson:
-        """From a fast transformers tokenizer, with the limit on tokens that transformers keeps beside it."""
+        """From a fast transformers tokenizer."""
         data = json.loads(tokenizer.backend_tokenizer.to_str())
-        if tokenizer.model_max_length < _NO_LIMIT:
-            limit = {"direction": "Right", "max_length": tokenizer.model_max_length}
-            data["truncation"] = {**limit, "strategy": "LongestFirst", "stride": 0}
         return cls(data, tokenizer.unk_token, tokenizer.pad_token)._with_missing_added_tokens()
 
     def build(self) -> Tokenizer:
