@@ -49,7 +49,7 @@ from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
 from indexing.search.filter_sql import matching_keys
 from indexing.search.filters import parse_filter
-from indexing.search.plan import Plan, check_request
+from indexing.search.plan import Allowed, Plan, check_request
 from indexing.search.results import SearchResults
 from indexing.search.timing import Steps
 from indexing.vectors import engine_class
@@ -311,12 +311,12 @@ class Collection:
             except CorruptView as error:
                 self._views.set_aside(error)
                 continue
-            if self._state().last_seq == readers.state.last_seq or len(found.results) >= k:
+            if len(found.results) >= k or self._state().last_seq == readers.state.last_seq:
                 break  # otherwise a document may have vanished in between: look again
         return found
 
     def _plan(self, readers: Readers) -> Plan:
-        return Plan(self._engine, self._generation.id, lambda: self.encoder, readers, self._highlighter)
+        return Plan(self._engine, lambda: self.encoder, readers, self._highlighter)
 
     def _readers(self, steps: Steps) -> Readers:
         with steps.step("open"), self._lock:
@@ -331,25 +331,21 @@ class Collection:
 
         return default_highlighter(self._given_encoder or self.__dict__.get("encoder"))
 
-    def _allowed(self, filter: str | None) -> Callable[[Connection], np.ndarray | None]:
-        """A function that gives the boolean table over document keys of `filter`; None lets everything
-        through.
-        """
+    def _allowed(self, filter: str | None) -> Allowed | None:
+        """Looks up what `filter` allows; None if that is everything."""
         node = parse_filter(filter) if filter else None
         if node is None or filter is None:
-            return lambda _: None
+            return None
 
         def table(connection: Connection) -> np.ndarray:
             state = read_state(connection, self._id)
             place = (filter, state.last_seq if state else -1)
-            if place not in self._filters:
-                keys = matching_keys(connection, self._id, node)
-                allowed = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
-                allowed[keys] = True
-                self._filters[place] = allowed
-                while len(self._filters) > CACHED_FILTERS:
-                    self._filters.popitem(last=False)
-            return self._filters[place]
+            with self._lock:
+                if place not in self._filters:
+                    self._filters[place] = _table(matching_keys(connection, self._id, node))
+                    while len(self._filters) > CACHED_FILTERS:
+                        self._filters.popitem(last=False)
+                return self._filters[place]
 
         return table
 
@@ -383,10 +379,7 @@ class Collection:
         )
 
     def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
-        keys = np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64)
-        table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
-        table[keys] = True
-        return table
+        return _table(np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64))
 
     def verify(self) -> VerifyReport:
         """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
@@ -457,6 +450,13 @@ class Collection:
     def _writing_documents(self) -> Iterator[None]:
         with self._lock, FolderLock(self._place.locks, "documents.lock"):
             yield
+
+
+def _table(keys: np.ndarray) -> np.ndarray:
+    """A boolean table that is true at `keys` (ascending) and ends with the last."""
+    table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
+    table[keys] = True
+    return table
 
 
 def _recorded_name(model: Any, encoder: EncoderProtocol) -> str:

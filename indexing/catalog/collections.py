@@ -91,7 +91,7 @@ def create_generation(
         "created_at": _now(),
     }
     result = connection.execute(insert(Generation).values(values))
-    generation = int(result.inserted_primary_key[0])
+    generation = int(result.inserted_primary_key[0])  # type: ignore[index]  # one row was inserted
     connection.execute(
         update(CollectionRow).where(CollectionRow.id == collection_id).values(live_generation=generation)
     )
@@ -116,7 +116,7 @@ def _state(connection: Connection, condition: Any) -> CollectionState | None:
         CollectionRow.live_generation,
     )
     row = connection.execute(select(*columns).where(condition)).first()
-    return None if row is None else CollectionState(*row)
+    return None if row is None else CollectionState(*row)  # type: ignore[arg-type]  # live once created
 
 
 def read_generation(connection: Connection, generation_id: int) -> GenerationInfo:

@@ -13,7 +13,18 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from indexing.catalog.schema import Chunk, Code, CollectionRow, Counter, DocumentRow, Generation, Removal
+from indexing.catalog.schema import (
+    CHUNKS,
+    CODES,
+    DOCUMENTS,
+    Chunk,
+    Code,
+    CollectionRow,
+    Counter,
+    DocumentRow,
+    Generation,
+    Removal,
+)
 
 __all__ = ["Change", "Known", "append_changes", "known_documents", "mark_deleted", "slices"]
 
@@ -87,7 +98,9 @@ def append_changes(
         {known[c.id].key: seq for seq, c in enumerate(changes, first_seq) if c.id in known},
     )
     new_key = iter(_take_keys(connection, "document", len(changes) - len(known)))
-    inserts, updates, keys = [], [], []
+    inserts: list[dict] = []
+    updates: list[dict] = []
+    keys: list[int] = []
     for seq, change in enumerate(changes, first_seq):
         before = known.get(change.id)
         key = before.key if before else next(new_key)
@@ -172,7 +185,7 @@ def _remove_chunks(connection: Connection, seq_of_document: dict[int, int]) -> N
 
 
 def _write_documents(connection: Connection, inserts: list[dict], updates: list[dict]) -> None:
-    table = DocumentRow.__table__
+    table = DOCUMENTS
     if inserts:
         connection.execute(insert(table), inserts)
     if updates:
@@ -218,5 +231,5 @@ def _write_chunks(
             )
             codes.append({"key": key, "code": code})
     if chunks:
-        connection.execute(insert(Chunk.__table__), chunks)
-        connection.execute(insert(Code.__table__), codes)
+        connection.execute(insert(CHUNKS), chunks)
+        connection.execute(insert(CODES), codes)

@@ -18,7 +18,7 @@ __all__ = [
     "all_metadata",
     "chunk_keys",
     "chunk_rows_after",
-    "chunk_spans_of",
+    "chunk_spans",
     "count_chunks",
     "count_documents",
     "document_ids",
@@ -103,12 +103,12 @@ def documents_after(
         .order_by(DocumentRow.seq)
         .limit(limit)
     )
-    return [tuple(row) for row in connection.execute(statement)]
+    return [(*row,) for row in connection.execute(statement)]
 
 
 def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, StoredDocument]:
     """The live documents among `keys`."""
-    found = {}
+    found: dict[int, StoredDocument] = {}
     columns = (DocumentRow.key, DocumentRow.id, DocumentRow.title, DocumentRow.text, DocumentRow.meta)
     for part in slices(keys):
         rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
@@ -138,19 +138,12 @@ def keys_of_ids(connection: Connection, collection_id: int, ids: Iterable[str]) 
     return found
 
 
-def chunk_spans_of(
-    connection: Connection, generation_id: int, document_keys: Iterable[int]
-) -> dict[int, list[tuple[int, int, int]]]:
-    """document key → its chunks as (chunk key, start, end), in order."""
-    found: dict[int, list[tuple[int, int, int]]] = {}
-    for part in slices(document_keys):
-        statement = (
-            select(Chunk.document_key, Chunk.key, Chunk.start, Chunk.end)
-            .where(Chunk.generation_id == generation_id, Chunk.document_key.in_(part))
-            .order_by(Chunk.key)
-        )
-        for document_key, key, start, end in connection.execute(statement):
-            found.setdefault(document_key, []).append((key, start, end))
+def chunk_spans(connection: Connection, keys: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """chunk key → (start, end) of those of `keys` that exist."""
+    found: dict[int, tuple[int, int]] = {}
+    for part in slices(keys):
+        rows = connection.execute(select(Chunk.key, Chunk.start, Chunk.end).where(Chunk.key.in_(part)))
+        found.update((key, (start, end)) for key, start, end in rows)
     return found
 
 

@@ -2,19 +2,30 @@
 
 * Each change of a document takes the next `seq` of its collection; a delete is a change too and leaves a row.
 * A generation is one way of turning documents into codes: model, precision, ranges, chunker. The schema
-  allows
-  several per collection; `collection.live_generation` names the one that is searched.
+  allows several per collection; `collection.live_generation` names the one that is searched.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, Table, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "Chunk", "Code", "CollectionRow", "Counter", "DocumentRow", "Generation", "Removal"]
+__all__ = [
+    "CHUNKS",
+    "CODES",
+    "DOCUMENTS",
+    "Base",
+    "Chunk",
+    "Code",
+    "CollectionRow",
+    "Counter",
+    "DocumentRow",
+    "Generation",
+    "Removal",
+]
 
 # Named constraints, because a later migration can only change what it can name.
 _NAMES = {
@@ -114,3 +125,9 @@ class Removal(Base):
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
     seq: Mapped[int]
+
+
+# For bulk rows, which go to the driver's executemany without the ORM.
+DOCUMENTS = cast(Table, DocumentRow.__table__)
+CHUNKS = cast(Table, Chunk.__table__)
+CODES = cast(Table, Code.__table__)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from sqlalchemy import Connection, Engine
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import chunk_spans_of, document_ids, stored_documents
+from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
@@ -22,7 +23,10 @@ from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["MAX_QUERY_CHARACTERS", "Plan", "Ranking"]
+__all__ = ["MAX_QUERY_CHARACTERS", "Allowed", "Plan", "Ranking"]
+
+# Looks up which documents a filter allows: a boolean table over document keys.
+Allowed: TypeAlias = Callable[[Connection], np.ndarray]
 
 # Candidates that each leg contributes to a hybrid ranking. Deeper changes NDCG@10 by less than 0.001 and
 # costs time.
@@ -48,18 +52,17 @@ class Plan:
     """What a query needs besides its text."""
 
     engine: Engine
-    generation_id: int
     encoder: Callable[[], EncoderProtocol]  # called only for modes that embed the query
     readers: Readers
     highlighter: Highlighter
 
-    def search(
-        self, query: str, k: int, mode: str, allowed: Callable[[Connection], np.ndarray | None], steps: Steps
-    ) -> SearchResults:
+    def search(self, query: str, k: int, mode: str, allowed: Allowed | None, steps: Steps) -> SearchResults:
         """The best `k` documents with everything that is shown of them."""
         check_request(query, k, mode)
-        with steps.step("filter"), reading(self.engine) as connection:
-            table = allowed(connection)
+        table = None
+        if allowed is not None:
+            with steps.step("filter"), reading(self.engine) as connection:
+                table = allowed(connection)
         ranking = self.rank(query, k, mode, table, steps)
         results = self._results(query, ranking, k, steps)
         return SearchResults(
@@ -134,11 +137,7 @@ class Plan:
         keys = ranking.documents.tolist()
         with steps.step("fetch"), reading(self.engine) as connection:
             documents = stored_documents(connection, keys)
-            spans = {
-                chunk: (start, end)
-                for chunks in chunk_spans_of(connection, self.generation_id, keys).values()
-                for chunk, start, end in chunks
-            }
+            spans = chunk_spans(connection, ranking.chunks.tolist())
         with steps.step("snippets"):
             results = []
             words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])

@@ -21,6 +21,7 @@ SNIPPET_CHARACTERS = 280  # about four lines on a laptop, seven on a phone
 SEARCHED_CHARACTERS = 20_000  # of a text without a known best chunk
 CLOSE_IN_MEANING = 0.62  # cosine of two words; below it, marks look arbitrary
 SHORTEST_SEMANTIC_WORD = 4
+REMEMBERED_WORDS = 20_000  # 20 MiB of vectors at 256 dimensions
 
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*•])")
@@ -54,6 +55,7 @@ class Highlighter:
         self._stems = stems
         self._embed = embed
         self._stopwords = stopwords
+        self._vector_of: dict[str, np.ndarray] = {}
         self._stem = lru_cache(maxsize=50_000)(self._one_stem)
 
     def _one_stem(self, word: str) -> str:
@@ -76,10 +78,21 @@ class Highlighter:
         ]
         if self._embed is None or not query_words or not words:
             return set()
-        vectors = self._embed([*query_words, *words])
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        near = (vectors[len(query_words) :] @ vectors[: len(query_words)].T).max(axis=1)
+        near = (self._vectors(words) @ self._vectors(query_words).T).max(axis=1)
         return {word for word, cosine in zip(words, near, strict=True) if cosine >= CLOSE_IN_MEANING}
+
+    def _vectors(self, words: Sequence[str]) -> np.ndarray:
+        """Unit vectors of `words`; those seen lately are remembered."""
+        known = self._vector_of
+        missing = [word for word in words if word not in known]
+        if missing and self._embed is not None:
+            vectors = self._embed(missing)
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+            if len(known) + len(missing) > REMEMBERED_WORDS:
+                known = {word: known[word] for word in words if word in known}
+            known.update(zip(missing, vectors, strict=True))
+            self._vector_of = known
+        return np.stack([known[word] for word in words])
 
 
 def make_snippet(text: str, span: tuple[int, int] | None, words: QueryWords) -> Snippet:
