@@ -14,10 +14,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
-from stlib.base.modules.module import DimensionNames, missing_file
+from stlib.base.modules.module import DimensionNames, missing_file, read_json_object
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.util.file_io import resolve_model_folder
+
+# Tokens per text that model2vec keeps unless a model says otherwise.
+MODEL2VEC_MAX_LENGTH = 512
 
 
 class StaticEmbedding(DimensionNames, InputModule):
@@ -142,12 +145,17 @@ class StaticEmbedding(DimensionNames, InputModule):
     def from_model2vec(cls, model_id_or_path: str) -> StaticEmbedding:
         """Read a model2vec folder or model id; the model2vec package is not needed.
 
+        As there, texts are cut at the ``max_length`` of its ``config.json``, or else at 512 tokens.
+
         Raises:
             ModelNotFound, MissingModelFile: there is no such model, or not all of it.
             ModelConfigError: the tensors are of no known form.
         """
-        module = cls.load(str(resolve_model_folder(model_id_or_path)))
+        folder = resolve_model_folder(model_id_or_path)
+        module = cls.load(str(folder))
         module.base_model = str(model_id_or_path)
+        config = read_json_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+        _limit(module.tokenizer, config.get("max_length", MODEL2VEC_MAX_LENGTH))
         return module
 
     @classmethod
@@ -166,8 +174,8 @@ class StaticEmbedding(DimensionNames, InputModule):
     ) -> StaticEmbedding:
         """Distil a transformer into a token table; see :func:`.static_distillation.distill_table`.
 
-        The model2vec package is not needed; the numbers are those of its distillation. As there, the
-        tokenizer keeps the teacher's limit on tokens; ``module.tokenizer.no_truncation()`` lifts it.
+        The model2vec package is not needed; the numbers are those of its distillation. As there, texts
+        are cut at 512 tokens; ``module.tokenizer.no_truncation()`` lifts the limit.
 
         Args:
             model_name: folder or model id of the teacher.
@@ -197,6 +205,7 @@ class StaticEmbedding(DimensionNames, InputModule):
         )
         tokenizer, table = distill_table(model_name, options)
         module = cls(tokenizer, embedding_weights=_as_precision(table, quantize_to), base_model=model_name)
+        _limit(module.tokenizer, MODEL2VEC_MAX_LENGTH)
         if quantize_to == "int8":
             module.quantize_rows()
         return module
@@ -251,6 +260,13 @@ def _fast_tokenizer(tokenizer: Any) -> Tokenizer:
         f"the tokenizer is of type {type(tokenizer).__name__}; StaticEmbedding needs a fast one, "
         "of tokenizers or transformers"
     )
+
+
+def _limit(tokenizer: Tokenizer, max_length: int | None) -> None:
+    if max_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_length)
 
 
 def _single_texts(inputs: list[Any]) -> list[Any]:
