@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.util.quantization import quantize_embeddings
-    from stlib.util.similarity import SimilarityFunction
+    from stlib.util.similarity_function import SimilarityFunction
 
 __version__ = "0.1.0"
 
@@ -21,7 +21,7 @@ __all__ = ["SentenceTransformer", "SimilarityFunction", "__version__", "quantize
 # Public name -> module that defines it.
 _EXPORTS = {
     "SentenceTransformer": "stlib.sentence_transformer.model",
-    "SimilarityFunction": "stlib.util.similarity",
+    "SimilarityFunction": "stlib.util.similarity_function",
     "quantize_embeddings": "stlib.util.quantization",
 }
 

@@ -56,7 +56,7 @@ def plan_batches(model: SentenceTransformer, inputs: Sequence[Any], batch_size: 
     order = np.argsort([-(length or 0) for length in lengths], kind="stable").tolist()
     if batch_size == 1:
         return [[i] for i in order]
-    first = model[0]
+    first = model._first_module()
     limit = getattr(first, "max_seq_length", None) or np.inf
     tokens = [min((length or 0) / _CHARACTERS_PER_TOKEN + 2, limit) for length in lengths]
     budget = batch_size * getattr(first, "batch_token_factor", 64)

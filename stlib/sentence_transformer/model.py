@@ -398,6 +398,7 @@ class SentenceTransformer(BaseModel):
         chunk_size: int | None,
         keywords: dict[str, Any],
     ) -> None:
+        self._first_module()  # refuses a model without modules
         if batch_size < 1:
             raise InvalidOption(f"batch_size is {batch_size}; use 1 or more")
         if precision is not None and precision not in PRECISIONS:
