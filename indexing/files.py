@@ -21,7 +21,7 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -360,9 +360,10 @@ else:
 def _write_holder(handle: int) -> None:
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
     text = f"process {os.getpid()} on {socket.gethostname()} since {since}"
-    os.ftruncate(handle, 0)
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, text.encode("utf-8", "replace"))
+    with suppress(OSError):  # a full disk leaves no room for the note; the lock holds without it
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, text.encode("utf-8", "replace"))
 
 
 def _read_holder(handle: int) -> str:

@@ -177,8 +177,9 @@ class LexicalWriter:
         with disk_errors(self._work):
             self._work.mkdir(parents=True)
         try:
-            self._index = self._start(base.folder if isinstance(base, LexicalSnapshot) else base)
-            self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP_BYTES, num_threads=1)
+            with _tantivy_errors(self._work):
+                self._index = self._start(base.folder if isinstance(base, LexicalSnapshot) else base)
+                self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP_BYTES, num_threads=1)
         except BaseException:
             shutil.rmtree(self._work, ignore_errors=True)
             raise
