@@ -25,11 +25,11 @@ DEMO_COLLECTION = "python-stdlib"
 
 # Offered by an empty search page over the demo's collection; the demo asks the first three.
 EXAMPLE_QUESTIONS = (
-    "how do I flatten a list of lists",
     "run a command and capture its output",
-    "remember the results of a slow function",
-    "split text into words but keep quoted parts together",
+    "merge two sorted lists",
     "find files by a pattern in all subfolders",
+    "convert a date string to a datetime",
+    "remember the results of a slow function",
 )
 
 

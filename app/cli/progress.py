@@ -40,7 +40,7 @@ class ProgressBar:
                 total=100,
                 ncols=terminal_width(),
                 leave=False,
-                bar_format="{percentage:3.0f}% |{bar}| {postfix} [{elapsed}<{remaining}]",
+                bar_format="{percentage:3.0f}% |{bar}| {desc} [{elapsed}<{remaining}]",
             )
         return self
 
@@ -54,7 +54,9 @@ class ProgressBar:
         seconds = time.monotonic() - self._started
         rate = added.committed / seconds if seconds else 0.0
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{counted(added.committed, 'document')}, {rate:,.0f}/s", refresh=False)
+            self._bar.set_description_str(
+                f"{counted(added.committed, 'document')}, {rate:,.0f}/s", refresh=False
+            )
             self._bar.update(100 * share - self._bar.n)
         elif share < 1 and time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
