@@ -28,6 +28,7 @@ from stlib.base.loading import (
 from stlib.base.model_card import generate_model_card
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
+from stlib.base.modules.router import Router, keywords_of, unwrap_task
 from stlib.errors import InvalidOption, MissingModelFile, UnknownPrompt, UnsupportedOption
 from stlib.util.environment import get_device_name
 
@@ -113,6 +114,11 @@ class BaseModel(nn.Sequential):
             return {}
         first: Any = self._first_module()
         if hasattr(first, "preprocess"):
+            if any(isinstance(module, Router) for module in list(self)[1:]):
+                # A router further down reads the task from the features; the first module wants the bare
+                # texts.
+                inputs, task = unwrap_task(inputs, kwargs.get("task"))
+                return {**first.preprocess(inputs, prompt=prompt, **kwargs), "task": task}
             return first.preprocess(inputs, prompt=prompt, **kwargs)
         # a module of an earlier generation
         return first.tokenize(prepend_prompt(inputs, prompt))
@@ -128,7 +134,7 @@ class BaseModel(nn.Sequential):
         )
 
     def _keywords_of(self, name: str, module: nn.Module) -> set[str]:
-        return set(self.module_kwargs.get(name, ())) | set(getattr(module, "forward_kwargs", ()))
+        return set(self.module_kwargs.get(name, ())) | keywords_of(module)
 
     def resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
         """The text to put in front of inputs: ``prompt`` itself, the named one, or the default one.

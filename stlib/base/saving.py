@@ -48,7 +48,7 @@ def save_modules(
         in_root = index == 0 and getattr(module, "save_in_root", False)
         inner = "" if in_root else f"{index}_{type(module).__name__}"
         (folder / inner).mkdir(exist_ok=True)
-        _save_module(module, folder / inner, safe)
+        save_module(module, folder / inner, safe)
         entry: dict[str, Any] = {
             "idx": index,
             "name": name,
@@ -72,7 +72,8 @@ def module_type(module: nn.Module, folder: Path | None = None) -> str:
     return saved_type(cls)
 
 
-def _save_module(module: nn.Module, folder: Path, safe: bool) -> None:
+def save_module(module: nn.Module, folder: Path, safe: bool) -> None:
+    """Call ``save`` of a module, with ``safe_serialization`` if its generation knows that."""
     save: Any = module.save
     if "safe_serialization" in inspect.signature(save).parameters:
         save(str(folder), safe_serialization=safe)

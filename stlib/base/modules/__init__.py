@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from stlib.base.modules.input_module import InputModule
     from stlib.base.modules.module import Module
     from stlib.base.modules.normalize import Normalize
+    from stlib.base.modules.router import Asym, Router
     from stlib.base.modules.transformer import Transformer
 
 _EXPORTS = {
+    "Asym": "router",
     "Dense": "dense",
     "InputModule": "input_module",
     "Module": "module",
     "Normalize": "normalize",
+    "Router": "router",
     "Transformer": "transformer",
 }
 
-__all__ = ["Dense", "InputModule", "Module", "Normalize", "Transformer"]
+__all__ = ["Asym", "Dense", "InputModule", "Module", "Normalize", "Router", "Transformer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -212,6 +212,30 @@ class Module(ABC, nn.Module):
         return f"{type(self).__name__}({self.get_config_dict()})"
 
 
+class ModuleWithWeights(Module):
+    """A module whose folder holds its configuration and its weights."""
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        self.save_config(output_path)
+        self.save_torch_weights(output_path, safe_serialization=safe_serialization)
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """See :meth:`Module.load`; reads the weights as well."""
+        hub = (token, cache_folder, revision, local_files_only)
+        module = super().load(model_name_or_path, subfolder, *hub)
+        return cls.load_torch_weights(model_name_or_path, subfolder, *hub, model=module)
+
+
 class DimensionNames:
     """The older names of ``get_embedding_dimension``, which scripts and saved code still call."""
 
