@@ -13,6 +13,9 @@ from typing import Any
 from stlib.errors import ModelConfigError, UntrustedCode
 from stlib.util.misc import import_from_string
 
+# Packages that exposed modules, in some generation or other.
+_PARENTS = ("base.modules", "sentence_transformer.modules", "sparse_encoder.modules", "cross_encoder.modules")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -34,13 +37,14 @@ class Entry:
     def paths(self) -> set[str]:
         """All dotted paths, without the package, under which generations exposed the class."""
         file = self.home.rpartition(".")[2]
-        parents = (
-            "base.modules",
-            "sentence_transformer.modules",
-            "sparse_encoder.modules",
-            "cross_encoder.modules",
-        )
-        nested = {f"{parent}.{inner}" for parent in parents for inner in (self.name, f"{file}.{self.name}")}
+        nested = {f"{parent}.{inner}" for parent in _PARENTS for inner in (self.name, f"{file}.{self.name}")}
+        if ".tokenizer." in self.home:
+            parents = ("sentence_transformer.modules.tokenizer", "models.tokenizer")
+            return {
+                f"{p}.{inner}"
+                for p in parents
+                for inner in (self.name, f"{file}.{self.name}", f"{self.name}.{self.name}")
+            }
         return {f"models.{self.name}", f"models.{self.name}.{self.name}", f"{self.home}.{self.name}", *nested}
 
 
@@ -48,12 +52,30 @@ def _entry(name: str, home: str, saved_as: str | None = None) -> Entry:
     return Entry(name, home, saved_as or f"sentence_transformers.models.{name}")
 
 
+def _tokenizer(name: str, file: str) -> Entry:
+    home = f"sentence_transformer.modules.tokenizer.{file}"
+    return Entry(name, home, f"sentence_transformers.models.tokenizer.{name}")
+
+
 ENTRIES = (
     _entry("Transformer", "base.modules.transformer"),
     _entry("Dense", "base.modules.dense"),
     _entry("Normalize", "base.modules.normalize"),
+    _entry("Router", "base.modules.router"),
+    _entry("Asym", "base.modules.router"),
     _entry("Pooling", "sentence_transformer.modules.pooling"),
     _entry("StaticEmbedding", "sentence_transformer.modules.static_embedding"),
+    _entry("WeightedLayerPooling", "sentence_transformer.modules.weighted_layer_pooling"),
+    _entry("WordEmbeddings", "sentence_transformer.modules.word_embeddings"),
+    _entry("WordWeights", "sentence_transformer.modules.word_weights"),
+    _entry("BoW", "sentence_transformer.modules.bow"),
+    _entry("LSTM", "sentence_transformer.modules.lstm"),
+    _entry("CNN", "sentence_transformer.modules.cnn"),
+    _entry("LayerNorm", "sentence_transformer.modules.layer_norm"),
+    _entry("Dropout", "sentence_transformer.modules.dropout"),
+    _tokenizer("WhitespaceTokenizer", "whitespace"),
+    _tokenizer("PhraseTokenizer", "phrase"),
+    _tokenizer("TransformersTokenizerWrapper", "word"),
 )
 
 PACKAGES = ("sentence_transformers", "stlib")

@@ -1,0 +1,57 @@
+"""Weights of words, such as inverse document frequencies."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from stlib.base.modules.module import Module
+
+logger = logging.getLogger(__name__)
+
+
+class WordWeights(Module):
+    """Multiply each token embedding by the weight of its word; pooling then divides by the sum of weights.
+
+    Args:
+        vocab: words in the order of their ids.
+        word_weights: word to weight; a word that is missing is also looked up in lower case.
+        unknown_word_weight: weight of words that are in ``vocab`` only.
+    """
+
+    config_keys: ClassVar[list[str]] = ["vocab", "word_weights", "unknown_word_weight"]
+
+    def __init__(
+        self, vocab: Sequence[str], word_weights: Mapping[str, float], unknown_word_weight: float = 1
+    ) -> None:
+        super().__init__()
+        self.vocab = list(vocab)
+        self.word_weights = dict(word_weights)
+        self.unknown_word_weight = unknown_word_weight
+        weights = weights_of(self.vocab, self.word_weights, unknown_word_weight)
+        self.emb_layer = nn.Embedding.from_pretrained(
+            torch.tensor(weights).float().unsqueeze(1), freeze=False
+        )
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        weights = self.emb_layer(features["input_ids"]).squeeze(-1) * features["attention_mask"].float()
+        features["token_embeddings"] = features["token_embeddings"] * weights.unsqueeze(-1)
+        features["token_weights_sum"] = weights.sum(dim=1)
+        return features
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        self.save_config(output_path)
+        self.save_torch_weights(output_path, safe_serialization=safe_serialization)
+
+
+def weights_of(vocab: Sequence[str], word_weights: Mapping[str, float], unknown: float) -> list[float]:
+    """The weight of each word of a vocabulary, in its order."""
+    weights = [word_weights.get(word, word_weights.get(word.lower())) for word in vocab]
+    missing = sum(weight is None for weight in weights)
+    if missing:
+        logger.info("%d of %d words have no weight of their own; theirs is %s", missing, len(vocab), unknown)
+    return [unknown if weight is None else weight for weight in weights]
