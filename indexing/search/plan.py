@@ -101,7 +101,7 @@ class Plan:
             documents = np.union1d(semantic.documents, keyword.documents)
             semantic_scores, chunks = self._semantic_scores(vector, documents)
             keyword_scores = self._keyword_scores(query, keyword, documents)
-            scores = fuse(semantic_scores, keyword_scores, *self._spreads(query, vector))
+            scores = fuse(semantic_scores, keyword_scores, *self._statistics(query, vector))
             order = np.lexsort((documents, -scores))[:k]
         ranks = (_ranks(semantic), _ranks(keyword))
         parts = [
@@ -110,12 +110,11 @@ class Plan:
         ]
         return Ranking(documents[order], scores[order], chunks[order], parts)
 
-    def _spreads(self, query: str, vector: np.ndarray) -> tuple[float, float]:
+    def _statistics(self, query: str, vector: np.ndarray) -> tuple[float, float, float]:
+        """Mean and spread of the similarities over the collection, and the spread of BM25."""
         vectors, words = self.readers.vectors, self.readers.words
-        return (
-            0.0 if vectors is None else vectors.spread(vector),
-            0.0 if words is None else words.spread(query),
-        )
+        mean, spread = (0.0, 0.0) if vectors is None else vectors.statistics(vector)
+        return mean, spread, 0.0 if words is None else words.spread(query)
 
     def _semantic_scores(self, vector: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.readers.vectors is None:

@@ -166,14 +166,15 @@ class VectorReader:
         best[owners] = scores[best_first[at]]
         return Hits(documents, chunks, best)
 
-    def spread(self, query: np.ndarray) -> float:
-        """The standard deviation of the similarity to `query` over all chunks, estimated from a sample."""
+    def statistics(self, query: np.ndarray) -> tuple[float, float]:
+        """Mean and standard deviation of the similarity to `query` over all chunks, from a sample."""
         if not len(self._sample):
-            return PRIOR_SPREAD
+            return 0.0, PRIOR_SPREAD
         similarities = self._sample @ query
         count = len(similarities)
         variance = (count * similarities.var() + PRIOR_ROWS * PRIOR_SPREAD**2) / (count + PRIOR_ROWS)
-        return float(np.sqrt(variance))
+        mean = count * similarities.mean() / (count + PRIOR_ROWS)  # the imagined rows have mean 0
+        return float(mean), float(np.sqrt(variance))
 
     @cached_property
     def _sample(self) -> np.ndarray:
