@@ -14,7 +14,8 @@
     ├── UnsafePath(ValueError)               a path inside a model leaves its folder
     ├── ModelNotFound(OSError)               neither a folder, nor in the cache, nor to be downloaded
     ├── MissingModelFile(FileNotFoundError)  a wrong or half-downloaded folder
-    └── MissingDependency(ImportError)       an optional package is needed; the message names it
+    ├── MissingDependency(ImportError)       an optional package is needed; the message names it
+    └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
 
 The built-in bases are what Sentence Transformers raises in the same situation, so ``except ValueError`` in a
 user's script keeps working.
@@ -73,3 +74,7 @@ class MissingModelFile(StlibError, FileNotFoundError):
 
 class MissingDependency(StlibError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class WorkerFailed(StlibError, RuntimeError):
+    """A process that encodes ended or failed."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stlib.base.inputs import text_length
-from stlib.errors import InvalidOption
-from stlib.util.quantization import quantize_embeddings
+from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.util.quantization import PRECISIONS, quantize_embeddings
 from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SENTENCE_EMBEDDING = "sentence_embedding"
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no secret
+
+# Keywords of encode that every model takes, whether or not a module uses them.
+_ALWAYS_ALLOWED = {"task", "processing_kwargs"}
 
 # A rough English average, special tokens apart; only the size of batches depends on it.
 _CHARACTERS_PER_TOKEN = 4
@@ -42,6 +45,35 @@ class EncodeOptions:
     truncate_dim: int | None = None
     to_cpu: bool = True
     keywords: dict[str, Any] = field(default_factory=dict)
+
+
+def check_options(
+    batch_size: int,
+    precision: str | None,
+    output_value: str | None,
+    keywords: dict[str, Any],
+    taken: list[str],
+) -> None:
+    """Refuse what has no meaning, before anything is computed.
+
+    Raises:
+        InvalidOption: a value is not allowed; UnknownKeyword for keywords that the model does not take.
+    """
+    if batch_size < 1:
+        raise InvalidOption(f"batch_size is {batch_size}; use 1 or more")
+    if precision is not None and precision not in PRECISIONS:
+        raise InvalidOption(f"precision {precision!r} is unknown; use one of: {', '.join(PRECISIONS)}")
+    if precision not in (None, "float32") and output_value not in (SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS):
+        raise InvalidOption(
+            f"precision={precision!r} needs an output_value of embeddings, not {output_value!r}"
+        )
+    allowed = set(taken) | _ALWAYS_ALLOWED
+    unknown = sorted(set(keywords) - allowed)
+    if unknown:
+        raise UnknownKeyword(
+            f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
+            f"it takes: {', '.join(sorted(allowed))}"
+        )
 
 
 def plan_batches(model: SentenceTransformer, inputs: Sequence[Any], batch_size: int) -> list[list[int]]:

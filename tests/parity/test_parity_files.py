@@ -438,7 +438,6 @@ def test_options_without_meaning_are_refused(folder, options, said):
         ({"output_value": "nope"}, "sentence_embedding"),
         ({"output_value": None, "precision": "int8"}, "output_value"),
         ({"bogus": 1}, "bogus"),
-        ({"device": ["cpu", "cpu"]}, "several devices"),
     ],
 )
 def test_encode_options_without_meaning_are_refused(folder, options, said):
