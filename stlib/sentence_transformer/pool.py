@@ -119,8 +119,8 @@ def _check_workers(pool: Pool) -> None:
     ended = [process for process in pool["processes"] if not process.is_alive()]
     if ended:
         raise WorkerFailed(
-            f"{len(ended)} of {len(pool['processes'])} workers ended (exit code {ended[0].exitcode}), for lack "
-            "of memory perhaps; stop the pool and start one with fewer workers"
+            f"{len(ended)} of {len(pool['processes'])} workers ended (exit code {ended[0].exitcode}), for "
+            "lack of memory perhaps; stop the pool and start one with fewer workers"
         )
 
 
