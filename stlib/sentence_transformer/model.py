@@ -309,9 +309,8 @@ class SentenceTransformer(BaseModel):
         """
         if kwargs.get("precision") in ("int8", "uint8"):
             raise InvalidOption(
-                "int8 and uint8 take their ranges from the inputs of a call, so windows would not be
-                comparable; "
-                "stream float32 and use quantize_embeddings(…, ranges=…)"
+                "int8 and uint8 take their ranges from the inputs of a call, so windows would not be "
+                "comparable; stream float32 and use quantize_embeddings(…, ranges=…)"
             )
         if window < 1:
             raise InvalidOption(f"window is {window}; use 1 or more")
@@ -379,8 +378,7 @@ class SentenceTransformer(BaseModel):
         return SimilarityFunction.to_similarity_fn(self.similarity_fn_name)(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Tensor:
-        """Similarity of vector i of ``embeddings1 [n, d]`` with vector i of ``embeddings2 [n, d]``: ``[n]``.
-        """
+        """Similarity of vector i of ``embeddings1 [n, d]`` with vector i of ``embeddings2 [n, d]``: ``[n]``."""
         return SimilarityFunction.to_similarity_pairwise_fn(self.similarity_fn_name)(embeddings1, embeddings2)
 
     @property
