@@ -30,7 +30,7 @@ from indexing.catalog.collections import (
 )
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.log import mark_deleted
-from indexing.catalog.migrate import ensure_schema
+from indexing.catalog.migrate import ensure_schema, schema_revision
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.encoders import load_encoder
@@ -120,8 +120,6 @@ class Collection:
         if precision not in PRECISIONS:
             raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
         engine_class(engine)
-        if not place.shared_catalog and place.catalog.exists():
-            raise CollectionExists(f"collection {name!r} exists already in {place.folder}; open or delete it")
         encoder = load_encoder(model)
         database = open_database(place.catalog, create=True)
         ensure_schema(database)
@@ -168,18 +166,8 @@ class Collection:
     @classmethod
     def list(cls, *, home: Home = None, db: str | None = None) -> Names:
         """The names of the collections in `home`, or in the database `db`."""
-        if db is None:
-            folder = collections_folder(home)
-            return sorted(path.parent.name for path in folder.glob(f"*/{CATALOG_FILE}"))
-        path = database_path(db)
-        if not path.is_file():
-            return []
-        database = open_database(path)
-        ensure_schema(database)
-        with reading(database) as connection:
-            names = collection_names(connection)
-        database.dispose()
-        return names
+        catalogs = [database_path(db)] if db else sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}"))
+        return sorted(name for path in catalogs if path.is_file() for name in _names_in(path))
 
     def close(self) -> None:
         """Closes the database connections. Nothing is lost without it."""
@@ -450,6 +438,18 @@ class Collection:
     def _writing_documents(self) -> Iterator[None]:
         with self._lock, FolderLock(self._place.locks, "documents.lock"):
             yield
+
+
+def _names_in(catalog: Path) -> list[str]:
+    """The collections of a catalog; none if a run was killed before it had made one."""
+    database = open_database(catalog)
+    try:
+        if schema_revision(database) is None:
+            return []
+        with reading(database) as connection:
+            return collection_names(connection)
+    finally:
+        database.dispose()
 
 
 def _table(keys: np.ndarray) -> np.ndarray:

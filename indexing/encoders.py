@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexing.errors import BadInput, IndexingError
-from stlib.runtime import Encoder, EncoderProtocol, ModelError, ModelNotFoundError, UnsupportedModelError
+from stlib.runtime import (
+    BUNDLED_MODEL_NAME,
+    Encoder,
+    EncoderProtocol,
+    ModelError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
 
 if TYPE_CHECKING:
     from stlib import SentenceTransformer
@@ -41,10 +48,10 @@ def load_encoder(
 def _load_named(model: str | os.PathLike[str] | None) -> EncoderProtocol:
     try:
         return Encoder.load(model)
-    except (UnsupportedModelError, ModelNotFoundError):
-        return _load_full(str(model))
     except ModelError as error:
-        raise BadInput(f"model {str(model)!r} cannot be loaded: {error}") from error
+        if model is not None and isinstance(error, (UnsupportedModelError, ModelNotFoundError)):
+            return _load_full(str(model))
+        raise BadInput(f"model {str(model or BUNDLED_MODEL_NAME)!r} cannot be loaded: {error}") from error
 
 
 def _load_full(model: str) -> FullModelEncoder:

@@ -257,6 +257,24 @@ def test_open_lists_the_known_collections(animals, home):
         Collection.create("animals", home=home)
 
 
+def test_a_collection_whose_making_was_killed_can_be_made_again(animals, home):
+    for name, content in (("empty", b""), ("no-row", None)):
+        folder = home / "collections" / name
+        folder.mkdir()
+        if content is None:
+            with sqlite3.connect(folder / "catalog.sqlite") as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+        else:
+            (folder / "catalog.sqlite").write_bytes(content)
+        assert Collection.list(home=home) == ["animals"]
+        with pytest.raises(UnknownCollection, match="there are: animals"):
+            Collection.open(name, home=home)
+        with Collection.create(name, home=home) as collection:
+            collection.add(ANIMALS[:1])
+            assert ids(collection.search("air")) == ["whale"]
+        Collection.open(name, home=home).drop()
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "naïve", None])
 def test_names_that_cannot_be_folders_are_refused(home, name):
     with pytest.raises(BadInput, match="collection name"):
