@@ -41,7 +41,9 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """One entry of ``modules.json``: a class, its folder inside the model, and ``encode`` keywords it takes."""
+    """One entry of ``modules.json``: a class, its folder inside the model, and ``encode`` keywords it
+    takes.
+    """
 
     name: str
     path: str

@@ -378,7 +378,9 @@ class SentenceTransformer(BaseModel):
         return SimilarityFunction.to_similarity_fn(self.similarity_fn_name)(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Tensor:
-        """Similarity of vector i of ``embeddings1 [n, d]`` with vector i of ``embeddings2 [n, d]``: ``[n]``."""
+        """Similarity of vector i of ``embeddings1 [n, d]`` with vector i of ``embeddings2 [n, d]``:
+        ``[n]``.
+        """
         return SimilarityFunction.to_similarity_pairwise_fn(self.similarity_fn_name)(embeddings1, embeddings2)
 
     @property

@@ -1,4 +1,6 @@
-"""Files of models, local first: a folder on disk, then the Hugging Face cache, then (only then) the network."""
+"""Files of models, local first: a folder on disk, then the Hugging Face cache, then (only then) the
+network.
+"""
 
 from __future__ import annotations
 
@@ -171,7 +173,9 @@ def _is_model_id(name: str) -> bool:
 
 
 def _cached_snapshot(model_id: str, cache_folder: str | None, revision: str | None) -> Path | None:
-    """Folder of a cached snapshot that has at least one file to start from; a half-filled one is no snapshot."""
+    """Folder of a cached snapshot that has at least one file to start from; a half-filled one is no
+    snapshot.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     for entry in ("modules.json", "config.json", "adapter_config.json"):

@@ -63,7 +63,9 @@ def batch_to_device(batch: dict[str, Any], target_device: torch.device | str) ->
 
 
 def to_tensor(values: Any) -> Tensor:
-    """A tensor from a tensor, array, list of either, or nested list of numbers; sparse ones become float32."""
+    """A tensor from a tensor, array, list of either, or nested list of numbers; sparse ones become
+    float32.
+    """
     if isinstance(values, np.ndarray):
         values = _from_array(values)
     elif isinstance(values, list) and values and all(isinstance(v, Tensor) for v in values):
@@ -106,7 +108,9 @@ def to_scipy_coo(x: Tensor) -> Any:
 
 
 def compute_count_vector(embeddings: Tensor) -> Tensor:
-    """For each dimension, how many rows of a sparse ``[n, d]`` (or ``[d]``) are non-zero there; ``[d]`` ints."""
+    """For each dimension, how many rows of a sparse ``[n, d]`` (or ``[d]``) are non-zero there; ``[d]``
+    ints.
+    """
     x = embeddings.coalesce() if embeddings.is_sparse else embeddings.to_sparse().coalesce()
     columns = x.indices()[-1][x.values() != 0]
     return torch.bincount(columns, minlength=x.shape[-1]).to(torch.int32)

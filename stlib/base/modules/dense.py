@@ -108,7 +108,9 @@ class Dense(DimensionNames, Module):
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """See :meth:`Module.load`; the activation is resolved by an allow-list unless ``trust_remote_code``."""
+        """See :meth:`Module.load`; the activation is resolved by an allow-list unless
+        ``trust_remote_code``.
+        """
         hub = (token, cache_folder, revision, local_files_only)
         config = {**(init_defaults or {}), **cls.load_config(model_name_or_path, subfolder, None, *hub)}
         if not config:

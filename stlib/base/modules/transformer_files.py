@@ -74,7 +74,9 @@ def load_tokenizer(folder: Path, processor_kwargs: dict[str, Any]) -> Any:
 
 
 def check_weights(folder: Path) -> None:
-    """Raise :class:`MissingModelFile` unless the folder has whole weights or an index with all of its shards."""
+    """Raise :class:`MissingModelFile` unless the folder has whole weights or an index with all of its
+    shards.
+    """
     if any((folder / name).is_file() for name in _WHOLE_WEIGHTS):
         return
     for name in _WHOLE_WEIGHTS:
@@ -101,7 +103,9 @@ def _read(loader: Any, folder: Path, options: dict[str, Any]) -> Any:
 
 
 def _with_dtype(model_kwargs: dict[str, Any]) -> dict[str, Any]:
-    """``dtype`` or its older name ``torch_dtype``, also as a string, under the name that transformers knows."""
+    """``dtype`` or its older name ``torch_dtype``, also as a string, under the name that transformers
+    knows.
+    """
     import torch
     import transformers
 

@@ -211,7 +211,9 @@ class StaticEmbedding(DimensionNames, InputModule):
         return module
 
     def quantize_rows(self) -> None:
-        """Round each row to int8 times one scale, as :meth:`save` will then store it (a quarter of the size)."""
+        """Round each row to int8 times one scale, as :meth:`save` will then store it (a quarter of the
+        size).
+        """
         weight = self.embedding.weight.detach().float()
         scale = weight.abs().amax(dim=1, keepdim=True) / 127
         scale[scale == 0] = 1.0
