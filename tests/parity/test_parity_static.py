@@ -160,8 +160,8 @@ def test_model2vec_folder_equals(tokenizer, their_static, reference, tmp_path, f
     assert ours.base_model == str(tmp_path)
 
 
-def test_int8_with_scale_is_read_and_written(tokenizer, tmp_path):
-    from safetensors.numpy import load_file, save_file
+def test_int8_with_scale_is_read_and_saved_for_both_libraries(tokenizer, tmp_path, reference):
+    from safetensors.numpy import save_file
 
     rng = np.random.default_rng(5)
     codes = rng.integers(-127, 128, size=(tokenizer.get_vocab_size(), 8)).astype(np.int8)
@@ -180,16 +180,28 @@ def test_int8_with_scale_is_read_and_written(tokenizer, tmp_path):
         tokenizer.save(str(folder / "tokenizer.json"))
         module = StaticEmbedding.load(str(folder))
         shaped = scale[:, None] if name == "flat row" else scale
-        expected = codes * shaped
-        np.testing.assert_array_equal(module.embedding.weight.detach().numpy(), expected)
+        np.testing.assert_array_equal(module.embedding.weight.detach().numpy(), codes * shaped)
         model = SentenceTransformer(modules=[module], device="cpu")
         model.save(tmp_path / f"{name} saved")
-        entry = json.loads((tmp_path / f"{name} saved" / "modules.json").read_text())[0]
-        assert entry["type"] == "stlib.sentence_transformer.modules.StaticEmbedding"
-        stored = load_file(tmp_path / f"{name} saved" / entry["path"] / "model.safetensors")
-        np.testing.assert_array_equal(stored["embedding.weight"], codes)
-        again = SentenceTransformer(tmp_path / f"{name} saved", device="cpu")
-        np.testing.assert_array_equal(again.encode(TEXTS), model.encode(TEXTS))
+        theirs = reference.SentenceTransformer(str(tmp_path / f"{name} saved"), device="cpu")
+        np.testing.assert_allclose(theirs.encode(TEXTS), model.encode(TEXTS), rtol=0, atol=1e-5)
+
+
+def test_quantised_rows_are_saved_as_int8(tokenizer, tmp_path):
+    from safetensors.numpy import load_file
+
+    table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)
+    module = StaticEmbedding(tokenizer, table)
+    module.quantize_rows()
+    model = SentenceTransformer(modules=[module], device="cpu")
+    model.save(tmp_path / "m")
+    entry = json.loads((tmp_path / "m" / "modules.json").read_text())[0]
+    assert entry["type"] == "stlib.sentence_transformer.modules.StaticEmbedding"
+    stored = load_file(tmp_path / "m" / entry["path"] / "model.safetensors")
+    scale = np.abs(table).max(axis=1, keepdims=True) / 127
+    np.testing.assert_array_equal(stored["embedding.weight"], np.round(table / scale))
+    again = SentenceTransformer(tmp_path / "m", device="cpu")
+    np.testing.assert_array_equal(again.encode(TEXTS), model.encode(TEXTS))
 
 
 def test_trained_table_is_saved_as_floats(tokenizer, tmp_path, reference):

@@ -237,10 +237,10 @@ class StaticEmbedding(DimensionNames, InputModule):
                 return cls(tokenizer, embedding_weights=weight)
             if scale is None:
                 raise ModelConfigError(f"{source}: int8 'embedding.weight' lacks its 'embedding.scale'")
-            scale = _column_shape(scale.float(), weight, source)
-            module = cls(tokenizer, embedding_weights=weight.float() * scale)
-            module._scale = scale
-            return module
+            # The scale is not kept: what is saved again is in the form that other libraries read too.
+            return cls(
+                tokenizer, embedding_weights=weight.float() * _column_shape(scale.float(), weight, source)
+            )
         if "embeddings" in tensors:
             return cls(tokenizer, embedding_weights=_model2vec_rows(tensors))
         raise ModelConfigError(
