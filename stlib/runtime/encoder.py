@@ -26,6 +26,9 @@ from stlib.runtime.words import TokenReader
 # cache and bounds the memory whatever the length of the texts.
 _TOKENS_PER_BLOCK = 2048
 
+# From so many texts at a time it pays to hold the token vectors as float32.
+_BULK_TEXTS = 512
+
 # Prompt names tried by encode_query and encode_document, first match wins.
 _QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -34,12 +37,13 @@ _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 class Encoder:
     """Turns texts into vectors with numpy and a tokenizer; loads in a fraction of a second.
 
-    Create it with :meth:`load`. Instances are immutable and may be shared between threads.
+    Create it with :meth:`load`. Instances may be shared between threads.
     """
 
     def __init__(self, model: StaticModel, name: str) -> None:
         self._model = model
         self._tokens = TokenReader(model.tokenizer)
+        self._bulk = False  # set once many texts come at a time; changes speed and memory, not vectors
         self.name = name
 
     @classmethod
@@ -113,6 +117,7 @@ class Encoder:
             ValueError: ``truncate_dim`` or ``batch_size`` is out of range.
         """
         texts = self._checked(texts, truncate_dim, batch_size)
+        self._bulk = self._bulk or len(texts) >= _BULK_TEXTS
         prefix = self._prefix(prompt_name, prompt)
         width = truncate_dim or self.dimension
         vectors = np.empty((len(texts), width), dtype=np.float32)
@@ -201,7 +206,16 @@ class Encoder:
             first = after
         return sums
 
+    @cached_property
+    def _float_rows(self) -> NDArray[np.float32]:
+        """The whole table as float32: four times the memory of int8, a third of the time per token."""
+        table = self._model.weight.astype(np.float32)
+        scale = self._model.scale
+        return table if scale is None else table * scale
+
     def _rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self._bulk:
+            return np.take(self._float_rows, tokens, axis=0)
         rows = self._model.weight[tokens].astype(np.float32, copy=False)
         scale = self._model.scale
         if scale is not None:

@@ -56,6 +56,16 @@ def save_model(
     return folder
 
 
+def test_many_texts_at_a_time_give_the_same_vectors(tmp_path: Path) -> None:
+    codes = np.array(ROWS * 9, np.int8)
+    scale = np.linspace(0.1, 0.7, len(WORDS), dtype=np.float32)[:, None]
+    folder = save_model(tmp_path / "int8", {"embedding.weight": codes, "embedding.scale": scale})
+    few, many = Encoder.load(folder), Encoder.load(folder)
+    expected = np.concatenate([few.encode([text]) for text in TEXTS * 100])
+    np.testing.assert_array_equal(many.encode(TEXTS * 100), expected)
+    np.testing.assert_array_equal(many.encode(TEXTS), few.encode(TEXTS))
+
+
 @pytest.fixture
 def encoder(tmp_path: Path) -> Encoder:
     return Encoder.load(save_model(tmp_path / "colours"))
