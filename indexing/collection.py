@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -43,7 +42,7 @@ from indexing.errors import (
 )
 from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
 from indexing.facets import FacetCounts, count_facets
-from indexing.files import FolderLock
+from indexing.files import FolderLock, remove
 from indexing.paths import CATALOG_FILE, Place, collection_place, collections_folder, database_path
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
@@ -82,6 +81,7 @@ class Collection:
         self._engine = engine
         self._place = place
         self._id = state.id
+        self._uuid = state.uuid
         self.name = state.name
         with reading(engine) as connection:
             self._generation = read_generation(connection, state.live_generation)
@@ -121,26 +121,27 @@ class Collection:
             raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
         engine_class(engine)
         encoder = load_encoder(model)
-        database = open_database(place.catalog, create=True)
-        ensure_schema(database)
-        with writing(database) as connection:
-            if find_collection(connection, name) is not None:
-                raise CollectionExists(
-                    f"collection {name!r} exists already in {place.catalog}; open or delete it"
+        # Another process may be deleting a collection of this name, and its folder with it.
+        with _documents_lock(place), _opened(place.catalog, create=True) as database:
+            ensure_schema(database)
+            with writing(database) as connection:
+                if find_collection(connection, name) is not None:
+                    raise CollectionExists(
+                        f"collection {name!r} exists already in {place.catalog}; open or delete it"
+                    )
+                create_generation(
+                    connection,
+                    create_collection(connection, name),
+                    model=_recorded_name(model, encoder),
+                    fingerprint=encoder.fingerprint,
+                    dimension=encoder.dimension,
+                    precision=precision,
+                    engine=engine,
+                    chunking=asdict(chunk or ChunkSettings()),
                 )
-            create_generation(
-                connection,
-                create_collection(connection, name),
-                model=_recorded_name(model, encoder),
-                fingerprint=encoder.fingerprint,
-                dimension=encoder.dimension,
-                precision=precision,
-                engine=engine,
-                chunking=asdict(chunk or ChunkSettings()),
-            )
-            state = find_collection(connection, name)
-        assert state is not None
-        return cls(database, place, state, encoder)
+                state = find_collection(connection, name)
+            assert state is not None
+            return cls(database, place, state, encoder)
 
     @classmethod
     def open(cls, name: str, *, home: Home = None, db: str | None = None, model: Any = None) -> Collection:
@@ -152,16 +153,16 @@ class Collection:
             ModelMismatch: `model` is not the one the collection was made with.
         """
         place = collection_place(name, home, db)
-        database, state = None, None
         if place.catalog.is_file():
-            database = open_database(place.catalog)
-            ensure_schema(database)
-            with reading(database) as connection:
-                state = find_collection(connection, name)
-        if database is None or state is None:
-            known = ", ".join(cls.list(home=home, db=db)) or "none yet"
-            raise UnknownCollection(f"no collection {name!r}; there are: {known}")
-        return cls(database, place, state, None if model is None else load_encoder(model))
+            with _opened(place.catalog) as database:
+                ensure_schema(database)
+                with reading(database) as connection:
+                    state = find_collection(connection, name)
+                if state is not None:
+                    return cls(database, place, state, None if model is None else load_encoder(model))
+                database.dispose()
+        known = ", ".join(cls.list(home=home, db=db)) or "none yet"
+        raise UnknownCollection(f"no collection {name!r}; there are: {known}")
 
     @classmethod
     def list(cls, *, home: Home = None, db: str | None = None) -> Names:
@@ -372,18 +373,20 @@ class Collection:
     def verify(self) -> VerifyReport:
         """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
         with self._lock:
+            state = self._state()
             self._reload_generation()
-            return verify(self._engine, self._state(), self._generation, self._views)
+            return verify(self._engine, state, self._generation, self._views)
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters."""
+        self._state()
         with reading(self._engine) as connection:
             return count_facets(connection, self._id, max_values)
 
     def info(self) -> dict[str, Any]:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
-        self._reload_generation()
         state = self._state()
+        self._reload_generation()
         generation = self._generation
         with reading(self._engine) as connection:
             documents = count_documents(connection, self._id)
@@ -414,15 +417,18 @@ class Collection:
 
     def drop(self) -> None:
         """Deletes the collection with everything in it. There is no way back."""
-        with self._writing_documents(), writing(self._engine) as connection:
-            drop_collection(connection, self._id)
-        self.close()
-        shutil.rmtree(self._place.folder)
+        with self._writing_documents():
+            with writing(self._engine) as connection:
+                drop_collection(connection, self._id)
+            self.close()
+            remove(self._place.folder)
 
     def _state(self) -> CollectionState:
-        with reading(self._engine) as connection:
-            state = read_state(connection, self._id)
-        if state is None:
+        state = None
+        if self._place.catalog.is_file():  # SQLite would make an empty one
+            with reading(self._engine) as connection:
+                state = read_state(connection, self._id)
+        if state is None or state.uuid != self._uuid:  # the database uses the numbers of deleted rows again
             raise UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
         return state
 
@@ -436,8 +442,25 @@ class Collection:
 
     @contextmanager
     def _writing_documents(self) -> Iterator[None]:
-        with self._lock, FolderLock(self._place.locks, "documents.lock"):
+        self._state()
+        with self._lock, _documents_lock(self._place):
+            self._state()  # deleting takes the lock too: from here on it stays
             yield
+
+
+def _documents_lock(place: Place) -> FolderLock:
+    return FolderLock(place.locks, "documents.lock")
+
+
+@contextmanager
+def _opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
+    """The catalog's database, which is closed again after an error."""
+    database = open_database(catalog, create=create)
+    try:
+        yield database
+    except BaseException:
+        database.dispose()
+        raise
 
 
 def _names_in(catalog: Path) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from indexing.errors import DiskFull, LockedError, StorageError
@@ -38,7 +38,8 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.is_file():
         raise StorageError(f"no catalog at {path}")
-    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=8, max_overflow=24)
+    url = URL.create("sqlite", database=str(path))  # a URL as text would end at a "?" in the path
+    engine = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine

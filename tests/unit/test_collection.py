@@ -415,3 +415,55 @@ def test_search_imports_neither_torch_nor_alembic(animals, home):
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert out.stdout == "[]\n"
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    home = tmp_path / "what? 100% #1 [notes]"
+    with Collection.create("animals", home=home) as collection:
+        collection.add(ANIMALS)
+        assert ids(collection.search("honey"))[0] == "bee"
+    assert [path.name for path in tmp_path.iterdir()] == [home.name]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda collection: collection.search("honey"),
+        lambda collection: collection.add(ANIMALS),
+        lambda collection: collection.delete(["bee"]),
+        lambda collection: collection.info(),
+        lambda collection: collection.verify(),
+        lambda collection: collection.evaluate({"q": "honey"}, {"q": {"bee": 1}}),
+        lambda collection: collection.facets(),
+        lambda collection: collection.drop(),
+    ],
+)
+def test_a_deleted_collection_does_not_become_the_next_one(tmp_path, use):
+    db = f"sqlite:///{tmp_path}/all.db"
+    with Collection.create("old", db=db) as old, Collection.open("old", db=db) as other:
+        old.add(ANIMALS)
+        old.drop()
+        with Collection.create("new", db=db, precision="float32") as new:
+            new.add(ANIMALS)
+            with pytest.raises(UnknownCollection, match="'old' was deleted meanwhile"):
+                use(other)
+            assert new.info()["documents"] == len(ANIMALS)
+            assert new.verify().clean
+
+
+def test_a_collection_deleted_by_another_process_leaves_nothing_behind(home):
+    with Collection.create("c", home=home) as collection, Collection.open("c", home=home) as other:
+        other.drop()
+        for use in (lambda: collection.add(ANIMALS), lambda: collection.search("honey"), collection.info):
+            with pytest.raises(UnknownCollection, match="'c' was deleted meanwhile"):
+                use()
+    assert list((home / "collections").iterdir()) == []
+
+
+def test_a_collection_is_not_made_while_one_of_its_name_is_deleted(home):
+    Collection.create("c", home=home).close()
+    with (
+        FolderLock(home / "collections" / "c" / "locks", "documents.lock"),
+        pytest.raises(LockedError, match=r"c/locks is being written by process"),
+    ):
+        Collection.create("c", home=home)
