@@ -19,13 +19,17 @@ from tokenizers import Tokenizer
 
 from data.recipe import corpus, export, measure, start, teacher, vocabulary
 from data.recipe.text import Pair
-from data.recipe.train import Data, Settings, Tokens, train
+from data.recipe.train import Data, Frame, Settings, Tokens, train
 
 logger = logging.getLogger(__name__)
 
 VOCABULARY = 41_000  # with 256 int8 dimensions and the tokenizer this keeps the folder below 12 MB
-CONTRASTIVE = Settings(batch=1024, epochs=1.5, rate=6e-3, dropout=0.1, question=0.15)
-DISTILLATION = Settings(batch=1024, epochs=4, rate=4e-3, dropout=0.0, question=0.1, contrastive=0.1)
+# The model is the average of two: one learns from all pairs which text answers which query and then the
+# teacher's view; the other stays in the teacher's coordinates, for words that training seldom meets.
+CONTRASTIVE = Settings(epochs=1.5, rate=6e-3, dropout=0.1, question=0.15)
+DISTILLATION = Settings(epochs=2, rate=4e-3)
+POLISH = Settings(epochs=2, rate=3e-3, contrastive=0.4, relate_queries=False)
+ANCHORED = Settings(epochs=2, rate=6e-3, contrastive=0.4, relate_queries=False)
 HELD_OUT = 4_000  # pairs kept from training to choose among runs
 QUESTIONS = (
     "what is", "what is a", "what is the", "what are", "how to", "how do i", "how does", "how can i",
@@ -44,15 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokenizer = load_tokenizer(options.work, pairs)
     held_out, training = pairs[:HELD_OUT], pairs[HELD_OUT:]
     taught = load_taught(options.work, training, tokenizer)
-    weight = load_start(options.work, tokenizer, taught)
+    start_rows, frame = load_start(options.work, tokenizer, taught)
     encode, openings = encoder(tokenizer), questions(tokenizer)
+    sets = [held_out] + ([load_handbooks(options.work)] if (options.work / "handbooks").is_dir() else [])
 
     def report(_: int, rows: NDArray[np.float32]) -> None:
-        score = measure.pair_mrr(encode(rows), [pair.query for pair in held_out], [p.text for p in held_out])
-        logger.info("held-out pairs: MRR %.4f", score)
+        scores = [measure.pair_mrr(encode(rows), [p.query for p in s], [p.text for p in s]) for s in sets]
+        logger.info("MRR of held-out pairs and handbooks: %s", np.round(scores, 4))
 
-    weight = train(weight, tokenize(tokenizer, training), openings, CONTRASTIVE, report)
-    weight = train(weight, taught, openings, DISTILLATION, report)
+    first = train(start_rows, tokenize(tokenizer, training), openings, CONTRASTIVE, report=report)
+    first = train(first, taught, openings, DISTILLATION, report=report)
+    second = train(start_rows, taught, openings, ANCHORED, frame, report)
+    weight = average([first, second], encode, [pair.text for pair in held_out[:1000]])
+    weight = train(weight, load_polish(options, training, tokenizer), openings, POLISH, frame, report)
     export.write_model(options.output, tokenizer, weight)
     logger.info("wrote %s", options.output)
 
@@ -81,22 +89,58 @@ def tokenize(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Data:
 
 def load_taught(work: Path, training: Sequence[Pair], tokenizer: Tokenizer) -> Data:
     """Training data of the pairs that the teacher has read: the first ones, by whole shards."""
-    shards = [np.load(path) for path in sorted((work / "teacher").glob("[0-9][0-9][0-9].npy"))]
-    vectors = np.concatenate(shards, axis=1)[:, HELD_OUT:]
+    vectors = read_vectors(work / "teacher")[:, HELD_OUT:]
     data = tokenize(tokenizer, training[: vectors.shape[1]])
     return replace(data, query_vectors=vectors[0], text_vectors=vectors[1])
 
 
-def load_start(work: Path, tokenizer: Tokenizer, data: Data) -> NDArray[np.float32]:
-    """Initial token vectors, from ``start.npy`` if an earlier run wrote it."""
-    path = work / "start.npy"
+def load_handbooks(work: Path) -> list[Pair]:
+    """Pairs of manuals that training never sees, of queries of three words or more."""
+    path = work / "pairs-handbooks.jsonl"
     if not path.exists():
-        flat = np.concatenate([data.queries.flat, data.texts.flat])
-        counts = np.bincount(flat, minlength=tokenizer.get_vocab_size())
-        axes = start.principal_axes(data.text_vectors, 256)
+        corpus.write_pairs(corpus.build_handbook_pairs(work / "handbooks"), path)
+    return [pair for pair in corpus.read_pairs(path) if len(pair.query.split()) >= 3][:HELD_OUT]
+
+
+def load_polish(options: argparse.Namespace, training: Sequence[Pair], tokenizer: Tokenizer) -> Data:
+    """Signatures with docstrings among three times as many of the other pairs."""
+    path, folder = options.work / "pairs-interfaces.jsonl", options.work / "teacher-interfaces"
+    if not path.exists():
+        corpus.write_pairs(corpus.build_interface_pairs(), path)
+    pairs = corpus.read_pairs(path)
+    teacher.embed_shards(pairs, folder, None, options.threads)
+    others = training[: 3 * len(pairs)]
+    known = read_vectors(options.work / "teacher")[:, HELD_OUT : HELD_OUT + len(others)]
+    vectors = np.concatenate([known, read_vectors(folder)], axis=1)
+    data = tokenize(tokenizer, [*others[: known.shape[1]], *pairs])
+    return replace(data, query_vectors=vectors[0], text_vectors=vectors[1])
+
+
+def read_vectors(folder: Path) -> NDArray[np.float16]:
+    """The teacher's vectors of all shards, ``[2, n, 384]``: queries, texts."""
+    return np.concatenate([np.load(path) for path in sorted(folder.glob("[0-9][0-9][0-9].npy"))], axis=1)
+
+
+def load_start(work: Path, tokenizer: Tokenizer, data: Data) -> tuple[NDArray[np.float32], Frame]:
+    """Initial token vectors and the frame they lie in; the teacher's part is kept in ``words.npy``."""
+    path = work / "words.npy"
+    if not path.exists():
         reader = teacher.Teacher(teacher.minilm_path())
-        np.save(path, start.start_vectors(tokenizer, reader, axes, counts))
-    return np.load(path)
+        np.save(path, start.read_alone(reader, vocabulary.pieces(tokenizer)))
+    flat = np.concatenate([data.queries.flat, data.texts.flat])
+    counts = np.bincount(flat, minlength=tokenizer.get_vocab_size())
+    return start.start_vectors(np.load(path), data.text_vectors, counts, vocabulary.pieces(tokenizer))
+
+
+def average(
+    runs: Sequence[NDArray[np.float32]],
+    encode: Callable[[NDArray[np.float32]], measure.Encode],
+    texts: Sequence[str],
+) -> NDArray[np.float32]:
+    """Mean of the runs' token vectors, scaled first so that ``texts`` come out equally long."""
+    lengths = [np.linalg.norm(encode(run)(texts), axis=1).mean() for run in runs]
+    scaled = [run / length for run, length in zip(runs, lengths, strict=True)]
+    return np.mean(scaled, axis=0) * np.float32(np.mean(lengths))
 
 
 def questions(tokenizer: Tokenizer) -> list[NDArray[np.int32]]:

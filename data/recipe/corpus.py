@@ -7,6 +7,7 @@ import logging
 import random
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from data.recipe import sources
@@ -31,6 +32,9 @@ LIMITS = {
     "docstring": 45_000,
 }
 
+_FILES = 600  # of a manual that are read
+_PAIRS_PER_MANUAL = 2_500
+_INTERFACES = {"stdlib": 12_000, "purelib": 18_000}
 _SEED = 20_240_607
 
 
@@ -50,6 +54,37 @@ def build_pairs(work: Path, package_lists: Iterable[Path]) -> list[Pair]:
         pairs = list(by_source[source].values())
         chooser.shuffle(pairs)
         chosen += pairs[: LIMITS.get(source, 2_000)]
+    chooser.shuffle(chosen)
+    return chosen
+
+
+def build_handbook_pairs(folder: Path) -> list[Pair]:
+    """Pairs of prose about science, statistics, graphics, music and offices: manuals of applications.
+
+    Every manual below ``folder`` gives the same number of pairs at most, so that none dominates.
+    """
+    chooser = random.Random(_SEED)  # noqa: S311 - sampling, not security
+    chosen: list[Pair] = []
+    for manual in sorted(path for path in folder.iterdir() if path.is_dir()):
+        found = {pair.text.lower()[:120]: pair for pair in sources.documentation(manual, _FILES) if pair}
+        pairs = [replace(pair, source="handbook") for pair in found.values()]
+        chooser.shuffle(pairs)
+        logger.info("%s: %d pairs", manual.name, min(len(pairs), _PAIRS_PER_MANUAL))
+        chosen += pairs[:_PAIRS_PER_MANUAL]
+    chooser.shuffle(chosen)
+    return chosen
+
+
+def build_interface_pairs() -> list[Pair]:
+    """Signatures with their docstrings, from the standard library and the installed packages."""
+    chooser = random.Random(_SEED)  # noqa: S311 - sampling, not security
+    chosen: list[Pair] = []
+    for key, limit in _INTERFACES.items():
+        found = sources.interfaces(Path(sysconfig.get_path(key)))
+        pairs = list({pair.text.lower()[:160]: pair for pair in found if pair}.values())
+        chooser.shuffle(pairs)
+        logger.info("interfaces %s: %d pairs", key, min(len(pairs), limit))
+        chosen += pairs[:limit]
     chooser.shuffle(chosen)
     return chosen
 

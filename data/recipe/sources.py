@@ -71,9 +71,13 @@ def dictd(index: Path) -> Iterator[Pair | None]:
         yield make_pair(index.stem, headword, _dictionary_text(entry), min_words=5)
 
 
-def documentation(folder: Path) -> Iterator[Pair | None]:
-    """HTML, reStructuredText and perl POD trees: each heading with the text that follows it."""
-    for path in sorted(folder.rglob("*")):
+def documentation(folder: Path, files: int | None = None) -> Iterator[Pair | None]:
+    """HTML, reStructuredText and perl POD trees: each heading with the text that follows it.
+
+    ``files`` reads about that many files, evenly spread over the tree, instead of all.
+    """
+    paths = sorted(folder.rglob("*"))
+    for path in paths[:: max(1, len(paths) // files)] if files else paths:
         name = path.name.removesuffix(".gz")
         if not path.is_file() or path.stat().st_size > 3_000_000:
             continue
@@ -129,18 +133,32 @@ def factbook(folder: Path) -> Iterator[Pair | None]:
 
 def docstrings(folder: Path) -> Iterator[Pair | None]:
     """Python sources: first line of a docstring as query, the rest as text; read, never imported."""
-    for path in sorted(folder.rglob("*.py")):
-        if path.stat().st_size > 1_000_000 or "/tests/" in path.as_posix():
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-                tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError):
-            continue
+    for path, tree in _parsed(folder):
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from _docstring_pairs(node, path)
+
+
+def interfaces(folder: Path) -> Iterator[Pair | None]:
+    """Python sources as a reference lists them: a name's words, signature and docstring."""
+    for path, tree in _parsed(folder):
+        module = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
+        for node in tree.body:
+            yield from _interface(node, module.removesuffix(".__init__"))
+
+
+def _interface(node: ast.stmt, prefix: str) -> Iterator[Pair | None]:
+    if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name[0] == "_":
+        return
+    name, text = f"{prefix}.{node.name}", ast.get_docstring(node)
+    arguments = "" if isinstance(node, ast.ClassDef) else f"({ast.unparse(node.args)})"
+    if text:
+        words = _words_of(name.split(".", 1)[-1])
+        query = words if len(words.split()) > 2 else text.partition("\n\n")[0]
+        yield make_pair("interface", query, f"{name}{arguments[:120]} {text}", min_words=6)
+    if isinstance(node, ast.ClassDef):
+        for member in node.body:
+            yield from _interface(member, name)
 
 
 def _docstring_pairs(node: Any, path: Path) -> Iterator[Pair | None]:
@@ -148,9 +166,31 @@ def _docstring_pairs(node: Any, path: Path) -> Iterator[Pair | None]:
     if not text:
         return
     first, _, rest = text.partition("\n\n")
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])|_+", " ", getattr(node, "name", path.stem)).strip()
+    name = _words_of(getattr(node, "name", path.stem))
     yield make_pair("docstring", first, f"{name} {rest}", min_words=12)
     yield make_pair("docstring", name, first, min_words=6)
+
+
+def _parsed(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder).as_posix()
+        if (
+            path.stat().st_size > 1_000_000
+            or "test/" in inside
+            or "tests/" in inside
+            or "site-packages/" in inside
+        ):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+                yield path, ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            continue
+
+
+def _words_of(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[_.]+", " ", name).strip()
 
 
 def _html_sections(path: Path) -> Iterator[Pair | None]:

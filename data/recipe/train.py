@@ -30,13 +30,15 @@ class Settings:
 
     widths: tuple[int, ...] = (256, 128, 64)
     batch: int = 1024
-    epochs: float = 3.0
-    rate: float = 2e-3
+    epochs: float = 2.0
+    rate: float = 4e-3
     temperature: float = 0.05
-    contrastive: float = 0.3
-    dropout: float = 0.1  # share of tokens a text loses in a batch
-    question: float = 0.25  # share of queries that are put as a question
-    topical: float = 0.5  # share of batches drawn from neighbouring pairs instead of all
+    contrastive: float = 0.7
+    anchor: float = 2.0  # weight of staying in the teacher's frame of coordinates
+    words: int = 256  # vocabulary entries that join each batch as texts of one word
+    dropout: float = 0.05  # share of tokens a text loses in a batch
+    question: float = 0.1  # share of queries that are put as a question
+    relate_queries: bool = True  # whether the short sides take part in the relations
     seed: int = 1
 
 
@@ -72,11 +74,37 @@ class Data:
         return len(self.texts.lengths)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What keeps words that training seldom meets in line with those it meets often.
+
+    Relational losses do not mind if all trained words turn together, away from the untrained ones. So each
+    text is also drawn towards the teacher's vector in the student's coordinates, and single words take part
+    in the relations.
+
+    Attributes:
+        mean: ``[384]`` mean of the teacher's vectors.
+        axes: ``[384, d]`` projection to the student's coordinates.
+        words: ids of the vocabulary entries that are whole words.
+        word_vectors: the teacher's unit vectors of all entries, ``[V, 384]``.
+    """
+
+    mean: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    words: NDArray[np.int32]
+    word_vectors: NDArray[np.float16]
+
+    def project(self, vectors: NDArray[np.float32]) -> torch.Tensor:
+        """Teacher vectors in the student's coordinates, unit length."""
+        return functional.normalize(torch.from_numpy((vectors - self.mean) @ self.axes), dim=1)
+
+
 def train(
     weight: NDArray[np.float32],
     data: Data,
     questions: Sequence[NDArray[np.int32]],
     settings: Settings,
+    frame: Frame | None = None,
     report: Callable[[int, NDArray[np.float32]], None] | None = None,
     report_every: int = 200,
 ) -> NDArray[np.float32]:
@@ -91,14 +119,14 @@ def train(
     chooser = np.random.default_rng(settings.seed)
     table = torch.nn.Parameter(torch.from_numpy(weight.copy()))
     optimizer = torch.optim.Adam([table], lr=settings.rate, betas=(0.9, 0.99))
-    batches = _Batches(data, settings, chooser)
-    steps = int(settings.epochs * batches.per_epoch)
+    batches = _Batches(len(data), settings.batch, chooser)
+    steps = int(settings.epochs * (len(data) // settings.batch))
     began = time.perf_counter()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.rate * _schedule(step / steps)
         rows = batches.next()
-        loss = _batch_loss(table, data, rows, questions, settings, chooser)
+        loss = _batch_loss(table, data, rows, questions, settings, frame, chooser)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -111,36 +139,18 @@ def train(
 
 
 class _Batches:
-    """Endless batches of row numbers: some of all pairs mixed, some of pairs about related things.
+    """Endless batches of row numbers; every pair comes once before any comes again."""
 
-    Pairs that lie near each other in the teacher's space make the harder, finer distinctions. They are
-    found by sorting along random directions, anew for each batch, within a random tenth of the pairs.
-    """
-
-    def __init__(self, data: Data, settings: Settings, chooser: np.random.Generator) -> None:
-        self._vectors = data.text_vectors
-        self._settings = settings
-        self._chooser = chooser
-        self._count = len(data)
-        self.per_epoch = self._count // settings.batch
+    def __init__(self, count: int, size: int, chooser: np.random.Generator) -> None:
+        self._count, self._size, self._chooser = count, size, chooser
         self._queue: list[NDArray[np.int64]] = []
 
     def next(self) -> NDArray[np.int64]:
         if not self._queue:
             order = self._chooser.permutation(self._count)
-            size = self._settings.batch
-            blocks = [order[i : i + size * 16] for i in range(0, self._count - size + 1, size * 16)]
-            for block in blocks:
-                if self._vectors is not None and self._chooser.random() < self._settings.topical:
-                    block = self._sorted_by_topic(block)
-                self._queue += [block[i : i + size] for i in range(0, len(block) - size + 1, size)]
-            self._chooser.shuffle(self._queue)  # type: ignore[arg-type]
+            size = self._size
+            self._queue = [order[i : i + size] for i in range(0, self._count - size + 1, size)]
         return self._queue.pop()
-
-    def _sorted_by_topic(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        anchors = self._vectors[self._chooser.choice(rows, 16, replace=False)].astype(np.float32)
-        nearest = np.argmax(self._vectors[rows].astype(np.float32) @ anchors.T, axis=1)
-        return rows[np.argsort(nearest, kind="stable")]
 
 
 def _batch_loss(
@@ -149,29 +159,45 @@ def _batch_loss(
     rows: NDArray[np.int64],
     questions: Sequence[NDArray[np.int32]],
     settings: Settings,
+    frame: Frame | None,
     chooser: np.random.Generator,
 ) -> torch.Tensor:
-    queries = _as_questions(data.queries.rows(rows), questions, settings.question, chooser)
-    vectors = _embed(table, [*queries, *data.texts.rows(rows)], settings.dropout, chooser)
-    teacher = _teacher_distribution(data, rows, settings.temperature)
-    total = torch.zeros(())
-    for width in settings.widths:
-        part = functional.normalize(vectors[:, :width], dim=1)
-        if teacher is None:
-            total = total + _contrastive(part[: len(rows)] @ part[len(rows) :].T / settings.temperature)
-            continue
-        student = _similarities(part, settings.temperature)
-        total = total + functional.kl_div(student.log_softmax(1), teacher, reduction="batchmean")
-        if settings.contrastive:
-            total = total + settings.contrastive * _contrastive(student[: len(rows), len(rows) :])
-    return total / len(settings.widths)
+    texts = _as_questions(data.queries.rows(rows), questions, settings.question, chooser)
+    texts += data.texts.rows(rows)
+    words = chooser.choice(frame.words, settings.words, replace=False) if frame else np.empty(0, np.int32)
+    texts += list(words[:, None])
+    vectors = _embed(table, texts, settings.dropout, chooser)
+    target = _teacher_vectors(data, rows, frame, words)
+    losses = [_width_loss(vectors[:, :width], target, len(rows), settings) for width in settings.widths]
+    loss = torch.stack(losses).mean()
+    if frame is not None and target is not None:
+        nearness = (functional.normalize(vectors, dim=1) * frame.project(target)).sum(1)
+        loss = loss + settings.anchor * (1 - nearness.mean())
+    return loss
 
 
-def _teacher_distribution(data: Data, rows: NDArray[np.int64], temperature: float) -> torch.Tensor | None:
+def _width_loss(
+    vectors: torch.Tensor, target: NDArray[np.float32] | None, count: int, settings: Settings
+) -> torch.Tensor:
+    """Loss of the texts (``count`` queries, then their texts, then words) at one width."""
+    vectors = functional.normalize(vectors, dim=1)
+    across = vectors[:count] @ vectors[count : 2 * count].T / settings.temperature
+    if target is None:
+        return _contrastive(across)
+    first = 0 if settings.relate_queries else count
+    teacher = _similarities(torch.from_numpy(target[first:]), settings.temperature)
+    student = _similarities(vectors[first:], settings.temperature)
+    relational = functional.kl_div(student.log_softmax(1), teacher.softmax(1), reduction="batchmean")
+    return relational + settings.contrastive * _contrastive(across)
+
+
+def _teacher_vectors(
+    data: Data, rows: NDArray[np.int64], frame: Frame | None, words: NDArray[np.int32]
+) -> NDArray[np.float32] | None:
     if data.query_vectors is None or data.text_vectors is None:
         return None
-    vectors = np.concatenate([data.query_vectors[rows], data.text_vectors[rows]]).astype(np.float32)
-    return _similarities(torch.from_numpy(vectors), temperature).softmax(1)
+    parts = [data.query_vectors[rows], data.text_vectors[rows]]
+    return np.concatenate([*parts, frame.word_vectors[words]] if frame else parts).astype(np.float32)
 
 
 def _similarities(vectors: torch.Tensor, temperature: float) -> torch.Tensor:

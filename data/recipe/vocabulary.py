@@ -53,13 +53,18 @@ def build_tokenizer(teacher_folder: Path, counts: dict[str, Counter[str]], size:
     """A plain WordPiece tokenizer of at most ``size`` entries; adds no special tokens and never pads."""
     teacher = Tokenizer.from_file(str(teacher_folder / "tokenizer.json"))
     by_id = sorted(teacher.get_vocab().items(), key=lambda item: item[1])
-    pieces = [piece for piece, _ in by_id if _KEEP_PIECE.fullmatch(piece) and not _is_special(piece)]
-    words = choose_words(counts, set(pieces), size - 1 - len(pieces))
-    vocabulary = {piece: index for index, piece in enumerate([UNKNOWN, *pieces, *words])}
+    kept = [piece for piece, _ in by_id if _KEEP_PIECE.fullmatch(piece) and not _is_special(piece)]
+    words = choose_words(counts, set(kept), size - 1 - len(kept))
+    vocabulary = {piece: index for index, piece in enumerate([UNKNOWN, *kept, *words])}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=100))
     tokenizer.normalizer = _normalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
+
+
+def pieces(tokenizer: Tokenizer) -> list[str]:
+    """The entries of the vocabulary in the order of their ids."""
+    return [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
 
 
 def _is_special(piece: str) -> bool:
