@@ -7,11 +7,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -59,6 +59,7 @@ from stlib.runtime import EncoderProtocol
 __all__ = ["AddReport", "Collection"]
 
 Home = str | os.PathLike[str] | None
+T = TypeVar("T")
 Names = list[str]  # inside the class, `list` is the method
 
 # A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
@@ -66,6 +67,8 @@ PUBLISH_SECONDS = 60.0
 # After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
 PUBLISH_CHANGES = 512
 CACHED_FILTERS = 64
+# How often a search looks again when the collection changes under it.
+ATTEMPTS = 3
 
 
 class Collection:
@@ -86,8 +89,10 @@ class Collection:
         with reading(engine) as connection:
             self._generation = read_generation(connection, state.live_generation)
         self._given_encoder = encoder
-        self._lock = threading.RLock()
+        self._writing = threading.RLock()  # held for as long as documents are added or deleted
+        self._lock = threading.RLock()  # held while the views are opened or published; taken second
         self._views = Views(engine, place, state, self._generation)
+        self._filters_lock = threading.Lock()
         self._filters: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
         if encoder is not None:
             _check_model(encoder, self._generation, self.name)
@@ -243,7 +248,7 @@ class Collection:
             nonlocal published
             if time.monotonic() - published > PUBLISH_SECONDS:
                 self._reload_generation()
-                self._views.publish(self._state(), self._codec)
+                self.refresh()
                 published = time.monotonic()
 
         return after_batch
@@ -255,17 +260,19 @@ class Collection:
         report.view_seconds += time.perf_counter() - started
         report.seconds += time.perf_counter() - started
         state = self._state()
-        report.keyword_lag = max(0, state.last_seq - self._views.words.newest()[0])
+        report.keyword_lag = max(0, state.last_seq - self._views.words.seq())
         return report
 
     def refresh(self) -> bool:
         """Brings the vector and keyword views up to the last commit; False if another process is doing so."""
-        return self._views.publish(self._state(), self._codec)
+        with self._lock:
+            return self._views.publish(self._state(), self._codec)
 
     def rebuild_views(self) -> bool:
         """Throws both views away and builds them anew; False if another process is writing them."""
-        self._views.discard()
-        return self.refresh()
+        with self._lock:
+            self._views.discard()
+            return self.refresh()
 
     def delete(self, ids: Iterable[str]) -> Names:
         """Deletes documents; returns the ids that existed."""
@@ -293,16 +300,29 @@ class Collection:
         steps = Steps()
         check_request(query, k, mode)
         allowed = self._allowed(filter)
-        for _ in range(3):
-            readers = self._readers(steps)
-            try:
-                found = self._plan(readers).search(query, k, mode, allowed, steps)
-            except CorruptView as error:
-                self._views.set_aside(error)
-                continue
-            if len(found.results) >= k or self._state().last_seq == readers.state.last_seq:
+        for _ in range(ATTEMPTS):
+            found, seq = self._with_readers(
+                lambda readers: (
+                    self._plan(readers).search(query, k, mode, allowed, steps),
+                    readers.state.last_seq,
+                ),
+                steps,
+            )
+            if len(found.results) >= k or self._state().last_seq == seq:
                 break  # otherwise a document may have vanished in between: look again
         return found
+
+    def _with_readers(self, use: Callable[[Readers], T], steps: Steps) -> T:
+        """`use` of the views as they are now; of new ones if a snapshot is damaged, or gone because another
+        process has just replaced it.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return use(self._readers(steps))
+            except CorruptView:
+                with self._lock:
+                    self._views.examine(self._codec)
+        return use(self._readers(steps))
 
     def _plan(self, readers: Readers) -> Plan:
         return Plan(self._engine, lambda: self.encoder, readers, self._highlighter)
@@ -329,7 +349,7 @@ class Collection:
         def table(connection: Connection) -> np.ndarray:
             state = read_state(connection, self._id)
             place = (filter, state.last_seq if state else -1)
-            with self._lock:
+            with self._filters_lock:
                 if place not in self._filters:
                     self._filters[place] = _table(matching_keys(connection, self._id, node))
                     while len(self._filters) > CACHED_FILTERS:
@@ -351,18 +371,22 @@ class Collection:
         `queries` id → text, `qrels` query id → document id → grade. `corpus_ids` restricts the search to
         these documents, for judgments that were made over a part of the collection.
         """
+        check_request("", 1, mode)
         started = time.perf_counter()
-        readers = self._readers(Steps())
-        plan = self._plan(readers)
         with reading(self._engine) as connection:
             table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
             judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
             missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
 
-        def ranked(query: str) -> Sequence[str]:
-            return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table)]
+        def evaluated(readers: Readers) -> EvaluationReport:
+            plan = self._plan(readers)
 
-        report = evaluate_rankings(ranked, queries, qrels, mode)
+            def ranked(query: str) -> Sequence[str]:
+                return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table)]
+
+            return evaluate_rankings(ranked, queries, qrels, mode)
+
+        report = self._with_readers(evaluated, Steps())
         return EvaluationReport(
             mode, report.queries, report.metrics, report.per_query, missing, time.perf_counter() - started
         )
@@ -388,6 +412,7 @@ class Collection:
         state = self._state()
         self._reload_generation()
         generation = self._generation
+        memory, mapped = self._views.vectors.file_bytes()
         with reading(self._engine) as connection:
             documents = count_documents(connection, self._id)
             chunks = count_chunks(connection, generation.id)
@@ -402,18 +427,13 @@ class Collection:
             "chunking": generation.chunking,
             "clipped_values": generation.clipped,
             "last_seq": state.last_seq,
-            "keyword_lag": max(0, state.last_seq - self._views.words.newest()[0]),
-            "catalog_bytes": _size(self._place.catalog.parent, self._place.catalog.name),
-            "view_bytes": _size(self._place.views, ""),
-            "memory_bytes": self._memory_bytes(state)[0],
-            "mapped_bytes": self._memory_bytes(state)[1],
+            "keyword_lag": max(0, state.last_seq - self._views.words.seq()),
+            "catalog_bytes": _bytes_of(Path(f"{self._place.catalog}{end}") for end in ("", "-wal", "-shm")),
+            "view_bytes": _bytes_of(self._place.views.rglob("*")),
+            "memory_bytes": memory,
+            "mapped_bytes": mapped,
             "path": str(self._place.catalog),
         }
-
-    def _memory_bytes(self, state: CollectionState) -> tuple[int, int]:
-        """Bytes that the vector engine holds, and bytes that are memory-mapped for rescoring."""
-        self._views.readers(state, self._codec)
-        return self._views.vectors.file_bytes()
 
     def drop(self) -> None:
         """Deletes the collection with everything in it. There is no way back."""
@@ -443,7 +463,7 @@ class Collection:
     @contextmanager
     def _writing_documents(self) -> Iterator[None]:
         self._state()
-        with self._lock, _documents_lock(self._place):
+        with self._writing, _documents_lock(self._place):
             self._state()  # deleting takes the lock too: from here on it stays
             yield
 
@@ -498,13 +518,11 @@ def _check_model(encoder: EncoderProtocol, generation: GenerationInfo, collectio
         )
 
 
-def _size(folder: Path, prefix: str) -> int:
-    """Bytes of the files below `folder` whose name starts with `prefix`."""
+def _bytes_of(paths: Iterable[Path]) -> int:
+    """The sizes of those that are files, added up."""
     total = 0
-    for path in folder.rglob(f"{prefix}*"):
-        try:
+    for path in paths:
+        with suppress(FileNotFoundError):  # a view may be replaced at this moment
             if path.is_file():
                 total += path.stat().st_size
-        except FileNotFoundError:
-            continue  # a view was replaced at this moment
     return total

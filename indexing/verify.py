@@ -46,8 +46,8 @@ def verify(engine: Engine, state: CollectionState, generation: GenerationInfo, v
     with reading(engine) as connection:
         report.errors += _database_problems(connection)
         report.errors += _row_problems(connection, state, generation, codec, report)
-        if not report.errors:
-            report.repaired += views.words.check(connection)
+    if not report.errors:
+        report.repaired += views.words.check()
     if not report.errors and codec is not None:
         report.repaired += views.vectors.check(codec)
     if report.repaired:

@@ -1,4 +1,4 @@
-"""The folder of one kind of view: immutable snapshots named `<prefix>-<seq>`, the newest one counts.
+"""The folder of one kind of view: immutable snapshots named `<prefix>-<seq>.<try>`, the newest one counts.
 
 A damaged snapshot is set aside under another name, so that it is never read again, and removed when a new one
 is published. On POSIX an unlinked file lives on for a process that has it open, so a reader is never cut off.
@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from indexing.errors import CorruptView
 from indexing.files import remove, remove_temporary
 
 __all__ = ["ViewFolder"]
 
 logger = logging.getLogger(__name__)
 
+Snapshot = TypeVar("Snapshot")
+
 _SET_ASIDE = "damaged-"
 _SNAPSHOT = re.compile(r"(?P<prefix>.+)-(?P<seq>\d+)\.(?P<try>\d+)")
 
 
-class ViewFolder:
-    """Names and lifetimes of the snapshots in `path` whose name begins with `prefix`."""
+class ViewFolder(Generic[Snapshot]):
+    """Names and lifetimes of the snapshots in `path` whose name begins with `prefix`. One is kept open."""
 
     def __init__(self, path: Path, prefix: str) -> None:
         self.path = path
         self.prefix = prefix
+        self._opened: tuple[Path, Snapshot] | None = None
 
     def snapshots(self) -> list[tuple[int, Path]]:
         """(seq, folder) of each published snapshot, the newest first."""
@@ -38,6 +43,41 @@ class ViewFolder:
                     found.append((int(match["seq"]), int(match["try"]), folder))
         return [(seq, folder) for seq, _, folder in sorted(found, reverse=True)]
 
+    def seq(self) -> int:
+        """The watermark of the newest snapshot, sound or not; 0 if there is none."""
+        return max((seq for seq, _ in self.snapshots()), default=0)
+
+    def newest(self, open_snapshot: Callable[[Path], Snapshot]) -> tuple[int, Path, Snapshot] | None:
+        """Watermark, folder and content of the newest sound snapshot. Damaged ones are set aside.
+
+        Looks again after one that cannot be opened: it may be gone because a newer one has been published.
+        """
+        while found := self.snapshots():
+            seq, path = found[0]
+            held = self._opened
+            if held is None or held[0] != path:
+                try:
+                    held = path, open_snapshot(path)
+                except CorruptView as error:
+                    self.set_aside(path, error)
+                    continue
+                self._opened = held
+            return seq, path, held[1]
+        return None
+
+    def examine(self, open_snapshot: Callable[[Path], object]) -> list[str]:
+        """Opens the newest snapshot afresh; one that is damaged is set aside, and the reason returned."""
+        self._opened = None
+        while found := self.snapshots():
+            try:
+                open_snapshot(found[0][1])
+            except CorruptView as error:
+                if self.set_aside(found[0][1], error):
+                    return [str(error)]
+                continue
+            break
+        return []
+
     def target(self, seq: int) -> Path:
         """A free name for a snapshot at `seq`: a rebuilt one never takes the name of the one it replaces."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -46,23 +86,29 @@ class ViewFolder:
             number += 1
         return candidate
 
-    def set_aside(self, folder: Path, reason: object) -> None:
-        """Takes a damaged snapshot out of use."""
-        logger.warning("set aside and rebuilding: %s", reason)
+    def set_aside(self, folder: Path, reason: object) -> bool:
+        """Takes a damaged snapshot out of use; False if it is gone, replaced or set aside by another."""
         number = 0
         while (target := self.path / f"{_SET_ASIDE}{number}-{folder.name}").exists():
             number += 1
-        with suppress(FileNotFoundError):  # another process did it first
+        try:
             folder.rename(target)
+        except FileNotFoundError:
+            return False
+        logger.warning("set aside and rebuilding: %s", reason)
+        return True
 
     def clear(self) -> None:
         """Removes every snapshot of this kind."""
+        self._opened = None
         for _, folder in self.snapshots():
             remove(folder)
 
     def keep_only(self, folder: Path) -> None:
-        """Removes every other snapshot of this kind, set aside ones included."""
-        for other in self.path.iterdir():
-            if other != folder and (other.name.startswith(_SET_ASIDE) or _SNAPSHOT.fullmatch(other.name)):
+        """Removes every other snapshot of this kind, and whatever was set aside or left unfinished."""
+        for _, other in self.snapshots():
+            if other != folder:
                 remove(other)
+        for other in self.path.glob(f"{_SET_ASIDE}*"):
+            remove(other)
         remove_temporary(self.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import count_documents, documents_after
@@ -26,22 +26,16 @@ class LexicalView:
         self._engine = engine
         self._collection_id = collection_id
         self._uuid = collection_uuid
-        self._folder = ViewFolder(folder, "words")
-        self._opened: tuple[Path, int, LexicalSnapshot] | None = None
+        self._folder: ViewFolder[LexicalSnapshot] = ViewFolder(folder, "words")
 
     def newest(self) -> tuple[int, LexicalSnapshot | None]:
         """(watermark, snapshot) of the newest sound snapshot; (0, None) if there is none."""
-        for seq, path in self._folder.snapshots():
-            if self._opened is not None and self._opened[0] == path:
-                return seq, self._opened[2]
-            try:
-                snapshot = self._open(path)
-            except CorruptView as error:
-                self._folder.set_aside(path, error)
-                continue
-            self._opened = (path, seq, snapshot)
-            return seq, snapshot
-        return 0, None
+        newest = self._folder.newest(self._open)
+        return (0, None) if newest is None else (newest[0], newest[2])
+
+    def seq(self) -> int:
+        """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
+        return self._folder.seq()
 
     def _open(self, path: Path) -> LexicalSnapshot:
         snapshot = LexicalSnapshot.open(path)
@@ -51,10 +45,10 @@ class LexicalView:
 
     def publish(self, last_seq: int) -> None:
         """Follows the log up to `last_seq` and publishes a snapshot. The caller holds the views' lock."""
-        seq, snapshot = self.newest()
-        if snapshot is not None and snapshot.deleted_fraction > MAX_DELETED:
-            seq, snapshot = 0, None
-        path = self._opened[0] if snapshot is not None and self._opened is not None else None
+        newest = self._folder.newest(self._open)
+        if newest is not None and newest[2].deleted_fraction > MAX_DELETED:
+            newest = None
+        seq, path = (0, None) if newest is None else newest[:2]
         target = self._folder.target(last_seq)
         with LexicalWriter(self._folder.path, base=path) as writer:
             self._replay(writer, seq, last_seq)
@@ -73,35 +67,26 @@ class LexicalView:
             writer.apply(upserts, deletes)
             seq = rows[-1][0]
 
-    def check(self, connection: Connection) -> list[str]:
-        """What is wrong with the view, compared with the catalog; empty if nothing."""
-        problems = []
-        for _, path in self._folder.snapshots()[:1]:
-            try:
-                self._open(path)
-            except CorruptView as error:
-                problems.append(str(error))
-                self._folder.set_aside(path, error)
-                self._opened = None
-        seq, snapshot = self.newest()
-        if snapshot is None:
+    def check(self) -> list[str]:
+        """What is wrong with the view, compared with the catalog; empty if nothing. Damage is set aside."""
+        problems = self.examine()
+        newest = self._folder.newest(self._open)
+        if newest is None:
             return problems
-        behind = documents_after(connection, self._collection_id, seq, 1)
-        if not behind and snapshot.document_count != count_documents(connection, self._collection_id):
-            problems.append(
-                f"keyword view holds {snapshot.document_count} documents,"
-                f" the catalog {count_documents(connection, self._collection_id)}"
-            )
-            self.set_aside_current(problems[-1])
+        seq, path, snapshot = newest
+        with reading(self._engine) as connection:  # begun after the view was opened: the view is not newer
+            behind = documents_after(connection, self._collection_id, seq, 1)
+            documents = count_documents(connection, self._collection_id)
+        if not behind and snapshot.document_count != documents:
+            problem = f"keyword view holds {snapshot.document_count} documents, the catalog {documents}"
+            self._folder.set_aside(path, problem)
+            problems.append(problem)
         return problems
+
+    def examine(self) -> list[str]:
+        """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
+        return self._folder.examine(self._open)
 
     def discard(self) -> None:
         """Takes every snapshot out of use."""
         self._folder.clear()
-        self._opened = None
-
-    def set_aside_current(self, reason: object) -> None:
-        """After the open snapshot turned out damaged."""
-        if self._opened is not None:
-            self._folder.set_aside(self._opened[0], reason)
-            self._opened = None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from indexing.catalog.collections import CollectionState, GenerationInfo
+from indexing.catalog.collections import CollectionState, GenerationInfo, read_state
 from indexing.catalog.database import reading
-from indexing.errors import DiskFull, LockedError
+from indexing.errors import CorruptView, DiskFull, LockedError
 from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
 from indexing.paths import Place
@@ -45,10 +45,20 @@ class Views:
         self._engine = engine
         self._generation = generation
         self._lock = FolderLock(place.locks, "views.lock")
-        self.vectors = VectorView(engine, place.views / "vectors", generation)
+        self.vectors = VectorView(engine, place.views / "vectors", generation, state.id, state.uuid)
         self.words = LexicalView(engine, place.views / "lexical", state.id, state.uuid)
         self._readers: Readers | None = None
         self._follow_again = 0.0
+        self._discard_the_future(state.id)
+
+    def _discard_the_future(self, collection_id: int) -> None:
+        """Takes views out of use that are ahead of the log: the catalog was replaced by an older copy."""
+        followed = max(self.vectors.seq(), self.words.seq())  # looked up first, as the log only grows
+        with reading(self._engine) as connection:
+            state = read_state(connection, collection_id)
+        if state is not None and followed > state.last_seq:
+            logger.warning("the views are ahead of the catalog, which must be an older copy: rebuilding them")
+            self.discard()
 
     def readers(self, state: CollectionState, codec: Codec | None) -> Readers:
         """Readers for `state`; follows the log first where that is due and no other process does."""
@@ -68,11 +78,7 @@ class Views:
             return
         started = time.monotonic()
         try:
-            with self._lock:
-                if self.words.newest()[0] < state.last_seq:
-                    self.words.publish(state.last_seq)
-                if codec is not None and self._tail_is_long(state):
-                    self.vectors.publish(codec, state.last_seq)
+            self._advance(state, codec, max(TAIL_ROWS, self.vectors.seq() // 10))
         except LockedError:
             logger.debug("another process is writing the views")
         except DiskFull as error:
@@ -80,22 +86,29 @@ class Views:
             logger.warning("the views could not follow the log: %s", error)
         self._follow_again = time.monotonic() + (time.monotonic() - started) / FOLLOW_SHARE
 
-    def _tail_is_long(self, state: CollectionState) -> bool:
-        followed = self.vectors.seq()
-        return state.last_seq - followed > max(TAIL_ROWS, followed // 10)
-
     def publish(self, state: CollectionState, codec: Codec | None) -> bool:
         """Brings both views to `state` now; False if another process holds their lock."""
         try:
-            with self._lock:
-                if self.words.newest()[0] < state.last_seq:
-                    self.words.publish(state.last_seq)
-                if codec is not None and self.vectors.seq() < state.last_seq:
-                    self.vectors.publish(codec, state.last_seq)
+            self._advance(state, codec, 0)
         except LockedError:
             return False
         self._readers = None
         return True
+
+    def _advance(self, state: CollectionState, codec: Codec | None, longest_tail: int) -> None:
+        """Publishes what is behind; from the log alone if the snapshot to start from turns out damaged."""
+        with self._lock:
+            try:
+                self._publish(state, codec, longest_tail)
+            except CorruptView:
+                self.examine(codec)
+                self._publish(state, codec, longest_tail)
+
+    def _publish(self, state: CollectionState, codec: Codec | None, longest_tail: int) -> None:
+        if self.words.newest()[0] < state.last_seq:
+            self.words.publish(state.last_seq)
+        if codec is not None and state.last_seq - self.vectors.seq() > longest_tail:
+            self.vectors.publish(codec)
 
     def forget(self) -> None:
         """Drops the readers, so that the next query opens what is on the disk; follows the log at once."""
@@ -108,8 +121,9 @@ class Views:
         self.words.discard()
         self.forget()
 
-    def set_aside(self, reason: object) -> None:
-        """Takes both open snapshots out of use, after one of them turned out damaged while it was read."""
-        self.vectors.set_aside_current(reason)
-        self.words.set_aside_current(reason)
+    def examine(self, codec: Codec | None) -> None:
+        """After a snapshot turned out damaged, or gone, while it was read: sets damaged ones aside."""
+        if codec is not None:
+            self.vectors.examine(codec)
+        self.words.examine()
         self.forget()

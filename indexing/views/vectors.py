@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from indexing.catalog.collections import GenerationInfo
+from indexing.catalog.collections import GenerationInfo, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.reads import ChunkRows, chunk_keys, chunk_rows_after, removed_after
 from indexing.errors import CorruptView
@@ -206,98 +207,89 @@ def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
 class VectorView:
     """Finds, builds and follows the snapshots of one generation."""
 
-    def __init__(self, engine: Engine, folder: Path, generation: GenerationInfo) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        generation: GenerationInfo,
+        collection_id: int,
+        collection_uuid: str,
+    ) -> None:
         self._engine = engine
         self._generation = generation
-        self._folder = ViewFolder(folder, f"{generation.id}")
-        self._opened: tuple[Path, int, VectorSnapshot] | None = None
+        self._collection_id = collection_id
+        self._uuid = collection_uuid
+        self._folder: ViewFolder[VectorSnapshot] = ViewFolder(folder, f"{generation.id}")
 
     def reader(self, connection: Connection, codec: Codec) -> VectorReader:
         """The newest snapshot with everything that was committed after it."""
-        seq, snapshot = self._newest(codec)
+        newest = self._folder.newest(lambda path: self._open(path, codec))
+        seq, snapshot = (0, None) if newest is None else (newest[0], newest[2])
         tail = chunk_rows_after(connection, self._generation.id, seq)
         removed = removed_after(connection, self._generation.id, seq)
         return VectorReader(codec, snapshot, tail, removed)
 
-    def _newest(self, codec: Codec) -> tuple[int, VectorSnapshot | None]:
-        for seq, path in self._folder.snapshots():
-            if self._opened is not None and self._opened[0] == path:
-                return seq, self._opened[2]
-            try:
-                snapshot = VectorSnapshot.open(path)
-                _check(snapshot, codec, self._generation, path)
-            except CorruptView as error:
-                self._folder.set_aside(path, error)
-                continue
-            self._opened = (path, seq, snapshot)
-            return seq, snapshot
-        return 0, None
+    def _open(self, path: Path, codec: Codec) -> VectorSnapshot:
+        """A snapshot that belongs to other codes is as bad as a damaged one."""
+        snapshot = VectorSnapshot.open(path)
+        if snapshot.meta.get("collection") != self._uuid:
+            raise CorruptView(f"{path} belongs to another collection")
+        if snapshot.meta.get("fingerprint") != self._generation.fingerprint or snapshot.codec != codec:
+            raise CorruptView(f"{path} was made with another model or other ranges")
+        return snapshot
+
+    def seq(self) -> int:
+        """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
+        return self._folder.seq()
+
+    def examine(self, codec: Codec) -> list[str]:
+        """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
+
+        def read_whole(path: Path) -> VectorIndex:
+            snapshot = self._open(path, codec)
+            snapshot.verify()
+            return snapshot.index
+
+        return self._folder.examine(read_whole)
 
     def discard(self) -> None:
         """Takes every snapshot out of use."""
         self._folder.clear()
-        self._opened = None
 
-    def set_aside_current(self, reason: object) -> None:
-        """After a block or an engine file of the open snapshot turned out damaged."""
-        if self._opened is not None:
-            self._folder.set_aside(self._opened[0], reason)
-            self._opened = None
-
-    def seq(self) -> int:
-        """The watermark of the newest snapshot; 0 if there is none."""
-        snapshots = self._folder.snapshots()
-        return snapshots[0][0] if snapshots else 0
-
-    def publish(self, codec: Codec, last_seq: int) -> None:
+    def publish(self, codec: Codec) -> None:
         """Writes a snapshot of everything live. The caller holds the views' lock."""
-        keys, document_keys, codes = self._read_all(codec)
-        target = self._folder.target(last_seq)
-        meta = {
-            "seq": last_seq,
-            "generation": self._generation.id,
-            "fingerprint": self._generation.fingerprint,
-        }
-        write(target, codec, keys, document_keys, codes, self._generation.engine, meta)
-        self._folder.keep_only(target)
-
-    def _read_all(self, codec: Codec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Live rows in key order: what the newest snapshot has, less what was removed, plus what came after
-        it.
-        """
         with reading(self._engine) as connection:
             reader = self.reader(connection, codec)
-        keys = reader.live_keys
-        return keys, reader.live_document_keys, reader.codes()
+            # Of this very moment: rows after the watermark are read from the log as well.
+            state = read_state(connection, self._collection_id)
+        if state is None:
+            return  # the collection was deleted
+        meta = {
+            "seq": state.last_seq,
+            "generation": self._generation.id,
+            "collection": self._uuid,
+            "fingerprint": self._generation.fingerprint,
+        }
+        target = self._folder.target(state.last_seq)
+        engine = self._generation.engine
+        write(target, codec, reader.live_keys, reader.live_document_keys, reader.codes(), engine, meta)
+        self._folder.keep_only(target)
 
     def check(self, codec: Codec) -> list[str]:
-        """What is wrong with the view, compared with the catalog; empty if nothing."""
-        problems = []
-        for _, path in self._folder.snapshots()[:1]:
-            try:
-                VectorSnapshot.open(path).verify()
-            except CorruptView as error:
-                problems.append(str(error))
-                self._folder.set_aside(path, error)
-                self._opened = None
+        """What is wrong with the view, compared with the catalog; empty if nothing. Damage is set aside."""
+        problems = self.examine(codec)
         with reading(self._engine) as connection:
             reader = self.reader(connection, codec)
             expected = chunk_keys(connection, self._generation.id)
         if not np.array_equal(np.sort(reader.live_keys), expected):
-            problems.append(
-                f"vector view of generation {self._generation.id}: its chunks differ from the catalog's"
-            )
+            generation = self._generation.id
+            problems.append(f"vector view of generation {generation}: its chunks differ from the catalog's")
+            self.discard()
         return problems
 
     def file_bytes(self) -> tuple[int, int]:
-        """Sizes of the open snapshot: what the engine holds in memory, and what is memory-mapped."""
-        if self._opened is None:
-            return 0, 0
-        folder = self._opened[0]
-        return (folder / ENGINE).stat().st_size, (folder / ROWS).stat().st_size
-
-
-def _check(snapshot: VectorSnapshot, codec: Codec, generation: GenerationInfo, path: Path) -> None:
-    """A snapshot that belongs to other codes is as bad as a damaged one."""
-    if snapshot.meta.get("fingerprint") != generation.fingerprint or snapshot.codec != codec:
-        raise CorruptView(f"{path} was made with another model or other ranges")
+        """Sizes of the newest snapshot: what the engine holds in memory, and what is memory-mapped."""
+        for _, folder in self._folder.snapshots()[:1]:
+            with suppress(FileNotFoundError):  # replaced at this moment
+                return (folder / ENGINE).stat().st_size, (folder / ROWS).stat().st_size
+        return 0, 0

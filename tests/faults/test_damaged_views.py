@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,87 @@ def test_all_views_gone(sound, tmp_path):
     with Collection.open("c", home=tmp_path / "copy") as collection:
         assert answers(collection) == expected
         assert collection.verify().clean
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, remove])
+def test_damage_behind_an_open_collection(sound, damage, tmp_path):
+    """Following the log starts from the snapshot that is open; the answers come from the log instead."""
+    home, _ = sound
+    more = [{"id": f"z{i}", "text": f"zebras have stripes, note {i}"} for i in range(600)]
+    for number, file in enumerate(view_files(home)):
+        copy = tmp_path / str(number)
+        shutil.copytree(home, copy)
+        with Collection.open("c", home=copy) as collection:
+            answers(collection)
+            damage(copy / file)
+            assert collection.add(more).added == len(more), (damage.__name__, file)
+            assert collection.search("zebras with stripes", 1, mode="keyword").results[0].id == "z0"
+            assert collection.verify().clean
+        shutil.rmtree(copy)
+
+
+def test_only_what_is_damaged_is_rebuilt(sound, tmp_path):
+    home, expected = sound
+    shutil.copytree(home, tmp_path / "copy")
+    views = tmp_path / "copy/collections/c/views"
+    (engine,) = views.glob("vectors/*/engine.bin")
+    flip_a_bit(engine)
+    words = list(views.glob("lexical/*"))
+    with Collection.open("c", home=tmp_path / "copy") as collection:
+        assert answers(collection) == expected
+    assert list(views.glob("lexical/*")) == words
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_views_that_are_ahead_of_a_restored_catalog_are_rebuilt(tmp_path, precision, caplog):
+    with Collection.create("c", home=tmp_path, precision=precision) as collection:
+        collection.add(DOCUMENTS)
+        collection.refresh()
+        expected = answers(collection)
+    catalog, backup = tmp_path / "collections/c/catalog.sqlite", tmp_path / "backup.sqlite"
+    copy_database(catalog, backup)
+    with Collection.open("c", home=tmp_path) as collection:
+        collection.delete(document["id"] for document in DOCUMENTS[::2])
+        collection.add({"id": f"n{i}", "text": f"whales breathe, note {i}"} for i in range(600))
+        collection.refresh()
+    backup.replace(catalog)
+    with caplog.at_level(logging.WARNING), Collection.open("c", home=tmp_path) as collection:
+        assert "ahead of the catalog" in caplog.text
+        assert answers(collection) == expected
+        assert collection.verify().clean
+
+
+def test_views_of_another_catalog_are_not_used(tmp_path):
+    """float32 has no ranges that would tell two collections apart."""
+    with Collection.create("c", home=tmp_path, precision="float32") as collection:
+        collection.add(DOCUMENTS)
+        collection.refresh()
+    for file in (tmp_path / "collections/c").glob("catalog.sqlite*"):
+        file.unlink()
+    with Collection.create("c", home=tmp_path, precision="float32") as collection:
+        collection.add({"id": f"n{i}", "text": f"iron rusts, note {i}"} for i in range(len(DOCUMENTS)))
+        best = collection.search("how do whales breathe", 700, mode="semantic").results
+        assert len(best) == len(DOCUMENTS)
+        assert collection.verify().clean
+
+
+def test_verify_sets_a_view_aside_that_differs_from_the_catalog(sound, tmp_path):
+    home, _ = sound
+    shutil.copytree(home, tmp_path / "copy")
+    catalog = tmp_path / "copy/collections/c/catalog.sqlite"
+    with sqlite3.connect(catalog) as database:
+        database.execute("UPDATE code SET key = key + 1000000 WHERE key = 5")
+        database.execute("UPDATE chunk SET key = key + 1000000 WHERE key = 5")
+    database.close()
+    with Collection.open("c", home=tmp_path / "copy") as collection:
+        assert collection.verify().repaired == [
+            "vector view of generation 1: its chunks differ from the catalog's"
+        ]
+        assert collection.verify().clean
+
+
+def copy_database(source: Path, target: Path) -> None:
+    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
+        old.backup(new)
+    old.close()
+    new.close()
