@@ -128,10 +128,10 @@ def test_only_what_is_damaged_is_rebuilt(sound, tmp_path):
     views = tmp_path / "copy/collections/c/views"
     (engine,) = views.glob("vectors/*/engine.bin")
     flip_a_bit(engine)
-    words = list(views.glob("lexical/*"))
+    words = [path.stat().st_ino for path in views.glob("lexical/*")]
     with Collection.open("c", home=tmp_path / "copy") as collection:
         assert answers(collection) == expected
-    assert list(views.glob("lexical/*")) == words
+    assert [path.stat().st_ino for path in views.glob("lexical/*")] == words
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32"])
@@ -161,9 +161,9 @@ def test_views_of_another_catalog_are_not_used(tmp_path):
     for file in (tmp_path / "collections/c").glob("catalog.sqlite*"):
         file.unlink()
     with Collection.create("c", home=tmp_path, precision="float32") as collection:
-        collection.add({"id": f"n{i}", "text": f"iron rusts, note {i}"} for i in range(len(DOCUMENTS)))
-        best = collection.search("how do whales breathe", 700, mode="semantic").results
-        assert len(best) == len(DOCUMENTS)
+        collection.add({"id": f"n{i}", "text": f"iron rusts, note {i}"} for i in range(len(DOCUMENTS) - 1))
+        collection.add([{"id": "whale", "text": "whales breathe air"}])
+        assert collection.search("how do whales breathe", 1, mode="semantic").results[0].id == "whale"
         assert collection.verify().clean
 
 
