@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ from app.cli.index import index_with_progress, print_problems, print_summary
 from app.cli.search import print_result
 from app.cli.terminal import echo, style
 from app.cli.ui import serve
-from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location
+from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, HOME_VARIABLE, Location
 
 __all__ = ["command", "main"]
 
@@ -43,7 +45,12 @@ def command(corpus: Path, no_ui: bool) -> None:
     index_corpus(location, corpus)
     answer_questions(location)
     if no_ui:
-        echo(f'Ask on:  .venv/bin/stlib search {DEMO_COLLECTION} "…"')
+        home = (
+            f"{HOME_VARIABLE}={shlex.quote(os.environ[HOME_VARIABLE])} "
+            if HOME_VARIABLE in os.environ
+            else ""
+        )
+        echo(f'Ask on:  {home}.venv/bin/stlib search {DEMO_COLLECTION} "…"')
         return
     serve(location)
 

@@ -79,7 +79,7 @@ class SearchRequest:
             collection=last("collection"),
             mode=mode if mode in MODES else "hybrid",
             k=min(RESULT_COUNTS, key=lambda count: abs(count - int(k)))
-            if k.isascii() and k.isdigit()
+            if k.isascii() and k.isdigit() and len(k) < 10
             else 10,
             filter=last("filter"),
             picks=dict(sorted(picks.items())),

@@ -60,8 +60,8 @@ def _load_full(model: str) -> FullModelEncoder:
 
     try:
         return FullModelEncoder(SentenceTransformer(model), name=model)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"model {model!r} cannot be loaded: {error}") from error
+    except Exception as error:  # noqa: BLE001 - the hub's client lets its HTTP library's own errors through
+        raise BadInput(f"model {model!r} cannot be loaded: {' '.join(str(error).split())}") from error
 
 
 class FullModelEncoder:

@@ -41,7 +41,9 @@ def colour() -> bool:
 
 
 def echo(text: str = "") -> None:
-    click.echo(text, color=colour())
+    """One line or more on stdout; characters that its encoding lacks become question marks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), color=colour())
 
 
 def echo_json(value: Any) -> None:

@@ -538,3 +538,11 @@ def test_the_size_of_a_catalog_is_that_of_its_own_files(tmp_path):
         (tmp_path / "old").mkdir()
         (tmp_path / "old" / "notes.db-backup").write_bytes(bytes(1_000_000))
         assert collection.info()["catalog_bytes"] == before
+
+
+def test_a_model_that_cannot_be_had_is_one_line(home, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BadInput, match="model 'no-such-model' cannot be loaded") as caught:
+        Collection.create("c", "no-such-model", home=home)
+    assert "\n" not in str(caught.value)
+    assert Collection.list(home=home) == []
