@@ -60,7 +60,7 @@ def _load_full(model: str) -> FullModelEncoder:
 
     try:
         return FullModelEncoder(SentenceTransformer(model), name=model)
-    except Exception as error:  # noqa: BLE001 - the hub's client lets its HTTP library's own errors through
+    except Exception as error:  # the hub's client lets the errors of its HTTP library through
         raise BadInput(f"model {model!r} cannot be loaded: {' '.join(str(error).split())}") from error
 
 
