@@ -32,6 +32,7 @@ from indexing.catalog.log import mark_deleted
 from indexing.catalog.migrate import ensure_schema, schema_revision
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
+from indexing.documents.model import storable_text
 from indexing.encoders import load_encoder
 from indexing.errors import (
     BadInput,
@@ -276,8 +277,8 @@ class Collection:
 
     def delete(self, ids: Iterable[str]) -> Names:
         """Deletes documents; returns the ids that existed."""
-        if isinstance(ids, str):
-            ids = [ids]
+        ids = [ids] if isinstance(ids, str) else map(str, ids)
+        ids = [id_ for id_ in ids if storable_text(id_) == id_]  # no document has another one
         with self._writing_documents():
             with writing(self._engine) as connection:
                 gone = mark_deleted(connection, self._id, ids)

@@ -120,8 +120,12 @@ def read_beir(folder: Path, split: str = "test") -> BeirQueries:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines, ended by a line feed only: JSON strings may hold other separators."""
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        yield from ((number, line.rstrip("\r\n")) for number, line in enumerate(file, 1))
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise BadLine(str(path), number, f"not UTF-8 ({error.reason}); convert the file") from error
 
 
 def _read_queries(path: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from indexing.documents.model import storable_text
 from indexing.errors import FilterError
 
 __all__ = ["And", "Compare", "Node", "Not", "Or", "Value", "parse_filter"]
@@ -29,6 +30,8 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 # Far beyond what a person writes, and far below Python's recursion limit.
 MAX_DEPTH = 50
 MAX_LENGTH = 10_000
+# SQLite takes expressions of 1000 levels; a chain of "or" is as many levels as it has links.
+MAX_COMPARISONS = 500
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def parse_filter(text: str) -> Node | None:
     """
     if len(text) > MAX_LENGTH:
         raise FilterError(f"filter of {len(text)} characters: at most {MAX_LENGTH} are allowed", MAX_LENGTH)
-    tokens = _tokenise(text)
+    tokens = _tokenise(storable_text(text))
     if tokens[0].kind == "end":
         return None
     return _Parser(tokens).parse()
@@ -120,6 +123,7 @@ class _Parser:
         self._tokens = tokens
         self._at = 0
         self._depth = 0
+        self._comparisons = 0
 
     def parse(self) -> Node:
         node = self._any()
@@ -216,6 +220,9 @@ class _Parser:
         self._next()
 
     def _value(self) -> Value:
+        self._comparisons += 1
+        if self._comparisons > MAX_COMPARISONS:
+            raise self._expected(f"at most {MAX_COMPARISONS} comparisons in a filter")
         token = self._peek()
         if token.kind == "text":
             self._next()

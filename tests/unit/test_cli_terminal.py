@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import click
 import pytest
 
-from app.cli.terminal import caret, highlight, table, wrap
+from app.cli.terminal import caret, echo, highlight, table, wrap
 from app.settings import Location
 from app.wording import counted, format_bytes, format_duration, format_milliseconds
 
@@ -34,6 +35,13 @@ def test_wrap_marks_spans_across_lines():
 
 def test_wrap_counts_wide_characters_as_two_columns():
     assert wrap("日本語 日本語", width=7) == ["日本語", "日本語"]
+
+
+def test_a_terminal_without_unicode_shows_question_marks(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", out)
+    echo("café … 日本 \udcff")
+    assert out.buffer.getvalue() == "café ? ?? ?\n".encode("latin-1")
 
 
 def test_a_document_cannot_steer_the_terminal():

@@ -198,6 +198,19 @@ def test_facets_count_values(animals):
     assert (facets["tame"].values, facets["tame"].documents) == ([(True, 2)], 2)
 
 
+@pytest.mark.parametrize(
+    "filter", ["tags = '\udcff\x00'", '"\ud800" = 1', f"legs in ({','.join('6' * 500)})"]
+)
+def test_odd_filters_are_answered(animals, filter):
+    assert set(ids(animals.search("honey", filter=filter))) <= {"bee"}
+
+
+def test_odd_ids_are_no_documents(animals):
+    assert animals.delete(["\udcff", "\x00", 7]) == []
+    animals.add([{"id": 7, "text": "seven"}])
+    assert animals.delete([7]) == ["7"]
+
+
 def test_wrong_filter_names_the_position(animals):
     with pytest.raises(FilterError, match="position 6") as caught:
         animals.search("x", filter="legs 4")

@@ -59,6 +59,12 @@ def test_beir_folder(tmp_path):
     assert (beir.queries, beir.qrels) == ({"1": "line\u2028separator"}, {"1": {"d": 2}})
     with pytest.raises(BadInput, match="no judgments for split 'test'; there are: dev"):
         read_beir(tmp_path)
+    (tmp_path / "queries.jsonl").write_bytes(
+        b'\xef\xbb\xbf{"_id": "1", "text": "x"}\n{"_id": "2", "text": "caf\xe9"}\n'
+    )
+    with pytest.raises(BadLine, match=r"queries\.jsonl, line 2: not UTF-8"):
+        read_beir(tmp_path, "dev")
+    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "x"}\n')
     (tmp_path / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n1 d 2\n")
     with pytest.raises(BadLine, match=r"dev\.tsv, line 2: expected query-id, corpus-id"):
         read_beir(tmp_path, "dev")

@@ -78,6 +78,12 @@ def test_deep_nesting_is_refused_before_it_hurts(text):
         parse_filter(text)
 
 
+def test_more_comparisons_than_the_database_takes_are_refused():
+    assert parse_filter(f"a in ({','.join('1' * 500)})") is not None
+    with pytest.raises(FilterError, match="position 1007: found '1'; expected at most 500 comparisons"):
+        parse_filter(f"a in ({','.join('1' * 501)})")
+
+
 def test_long_filter_is_refused():
     with pytest.raises(FilterError, match="filter of 10001 characters: at most 10000"):
         parse_filter("a" * 10_001)
