@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -28,7 +31,7 @@ def command(location: Location, port: int | None, no_browser: bool) -> None:
 
 
 def serve(location: Location, *, port: int | None = None, browser: bool = True) -> None:
-    """Serve the search page until Ctrl-C.
+    """Serve the search page until Ctrl-C or SIGTERM.
 
     Raises:
         ClickException: Streamlit is missing, the port is taken, or the server ended.
@@ -41,7 +44,7 @@ def serve(location: Location, *, port: int | None = None, browser: bool = True) 
     if port is not None and chosen != port:
         raise click.ClickException(f"port {port} of {HOST} is taken; leave --port away for a free one")
     try:
-        with running_server(location, chosen) as (address, process):
+        with _terminated_like_ctrl_c(), running_server(location, chosen) as (address, process):
             click.echo(f"Search page: {address}  (Ctrl-C stops it)")
             if browser and _has_display():
                 click.launch(address)
@@ -52,6 +55,16 @@ def serve(location: Location, *, port: int | None = None, browser: bool = True) 
         click.echo(err=True)
         return
     raise click.ClickException(f"the search page's server ended with code {code}; why stands above")
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM would end this process at once and leave the server behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _has_display() -> bool:
