@@ -28,7 +28,6 @@ VOCABULARY = 41_000  # with 256 int8 dimensions and the tokenizer this keeps the
 # teacher's view; the other stays in the teacher's coordinates, for words that training seldom meets.
 CONTRASTIVE = Settings(epochs=1.5, rate=6e-3, dropout=0.1, question=0.15)
 DISTILLATION = Settings(epochs=2, rate=4e-3)
-POLISH = Settings(epochs=2, rate=3e-3, contrastive=0.4, relate_queries=False)
 ANCHORED = Settings(epochs=2, rate=6e-3, contrastive=0.4, relate_queries=False)
 HELD_OUT = 4_000  # pairs kept from training to choose among runs
 QUESTIONS = (
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first = train(first, taught, openings, DISTILLATION, report=report)
     second = train(start_rows, taught, openings, ANCHORED, frame, report)
     weight = average([first, second], encode, [pair.text for pair in held_out[:1000]])
-    weight = train(weight, load_polish(options, training, tokenizer), openings, POLISH, frame, report)
+    report(0, weight)
     export.write_model(options.output, tokenizer, weight)
     logger.info("wrote %s", options.output)
 
@@ -100,20 +99,6 @@ def load_handbooks(work: Path) -> list[Pair]:
     if not path.exists():
         corpus.write_pairs(corpus.build_handbook_pairs(work / "handbooks"), path)
     return [pair for pair in corpus.read_pairs(path) if len(pair.query.split()) >= 3][:HELD_OUT]
-
-
-def load_polish(options: argparse.Namespace, training: Sequence[Pair], tokenizer: Tokenizer) -> Data:
-    """Signatures with docstrings among three times as many of the other pairs."""
-    path, folder = options.work / "pairs-interfaces.jsonl", options.work / "teacher-interfaces"
-    if not path.exists():
-        corpus.write_pairs(corpus.build_interface_pairs(), path)
-    pairs = corpus.read_pairs(path)
-    teacher.embed_shards(pairs, folder, None, options.threads)
-    others = training[: 3 * len(pairs)]
-    known = read_vectors(options.work / "teacher")[:, HELD_OUT : HELD_OUT + len(others)]
-    vectors = np.concatenate([known, read_vectors(folder)], axis=1)
-    data = tokenize(tokenizer, [*others[: known.shape[1]], *pairs])
-    return replace(data, query_vectors=vectors[0], text_vectors=vectors[1])
 
 
 def read_vectors(folder: Path) -> NDArray[np.float16]:

@@ -34,7 +34,6 @@ LIMITS = {
 
 _FILES = 600  # of a manual that are read
 _PAIRS_PER_MANUAL = 2_500
-_INTERFACES = {"stdlib": 12_000, "purelib": 18_000}
 _SEED = 20_240_607
 
 
@@ -71,20 +70,6 @@ def build_handbook_pairs(folder: Path) -> list[Pair]:
         chooser.shuffle(pairs)
         logger.info("%s: %d pairs", manual.name, min(len(pairs), _PAIRS_PER_MANUAL))
         chosen += pairs[:_PAIRS_PER_MANUAL]
-    chooser.shuffle(chosen)
-    return chosen
-
-
-def build_interface_pairs() -> list[Pair]:
-    """Signatures with their docstrings, from the standard library and the installed packages."""
-    chooser = random.Random(_SEED)  # noqa: S311 - sampling, not security
-    chosen: list[Pair] = []
-    for key, limit in _INTERFACES.items():
-        found = sources.interfaces(Path(sysconfig.get_path(key)))
-        pairs = list({pair.text.lower()[:160]: pair for pair in found if pair}.values())
-        chooser.shuffle(pairs)
-        logger.info("interfaces %s: %d pairs", key, min(len(pairs), limit))
-        chosen += pairs[:limit]
     chooser.shuffle(chosen)
     return chosen
 

@@ -139,28 +139,6 @@ def docstrings(folder: Path) -> Iterator[Pair | None]:
                 yield from _docstring_pairs(node, path)
 
 
-def interfaces(folder: Path) -> Iterator[Pair | None]:
-    """Python sources as a reference lists them: a name's words, signature and docstring."""
-    for path, tree in _parsed(folder):
-        module = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
-        for node in tree.body:
-            yield from _interface(node, module.removesuffix(".__init__"))
-
-
-def _interface(node: ast.stmt, prefix: str) -> Iterator[Pair | None]:
-    if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name[0] == "_":
-        return
-    name, text = f"{prefix}.{node.name}", ast.get_docstring(node)
-    arguments = "" if isinstance(node, ast.ClassDef) else f"({ast.unparse(node.args)})"
-    if text:
-        words = _words_of(name.split(".", 1)[-1])
-        query = words if len(words.split()) > 2 else text.partition("\n\n")[0]
-        yield make_pair("interface", query, f"{name}{arguments[:120]} {text}", min_words=6)
-    if isinstance(node, ast.ClassDef):
-        for member in node.body:
-            yield from _interface(member, name)
-
-
 def _docstring_pairs(node: Any, path: Path) -> Iterator[Pair | None]:
     text = ast.get_docstring(node)
     if not text:
