@@ -6,6 +6,7 @@ it had read of it is kept, the file is reported as `Skipped`, and a new child go
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -168,6 +169,8 @@ class _Child:
         self._frames: queue.Queue[bytes | None] = queue.Queue(_FRAMES_AHEAD)
         self._thread = threading.Thread(target=self._receive, name="parser-output", daemon=True)
         self._thread.start()
+        # While the interpreter is torn down the thread keeps the lock of the pipe: closing that would abort.
+        atexit.register(self.kill)
         if self._next_payload(_START_LIMIT) != b"ready":
             self.kill()
             raise IndexingError(
@@ -198,6 +201,7 @@ class _Child:
             raise _ChildLost(f"the parser sent something unintelligible ({error})") from error
 
     def kill(self) -> None:
+        atexit.unregister(self.kill)
         self.process.kill()
         while self._thread.is_alive():  # it may be waiting to hand over a frame nobody wants any more
             try:

@@ -204,3 +204,13 @@ def test_the_child_needs_neither_torch_nor_numpy():
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_process_may_end_in_the_middle_of_reading(folder):
+    """An interpreter that is being torn down aborts, or hangs, if a pipe is closed that a thread reads."""
+    program = (
+        "import sys; from indexing.documents import read_paths;"
+        f"items = read_paths([{str(folder)!r}]); print(next(items).id); sys.exit(3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "a.txt\n", "")
