@@ -21,7 +21,7 @@ def default_highlighter(encoder: EncoderProtocol | None) -> Highlighter:
     """Marks stems as the keyword index sees them, and words that the bundled static model finds close in
     meaning.
 
-    `encoder` is used if it is the bundled model already, so that it is not loaded twice.
+    `encoder` is used if it is a static model itself, so that no second one is loaded.
     """
     return Highlighter(analyze, _word_vectors(encoder), STOPWORDS)
 
