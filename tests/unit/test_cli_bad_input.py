@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -264,13 +265,12 @@ def _wait_for_documents(home, process):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if catalog.exists():
-            with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
+            with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
                 try:
                     if connection.execute("SELECT count(*) FROM document").fetchone()[0]:
                         return
                 except sqlite3.OperationalError:
                     pass  # the tables are not made yet
-            connection.close()
         time.sleep(0.02)
     pytest.fail(f"nothing was committed: {process.communicate()}")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -156,7 +157,7 @@ def test_deleted_documents_are_gone_from_every_mode_and_can_return(animals):
 def test_deleted_text_is_not_left_in_the_catalog(animals, home):
     animals.delete(["whale"])
     animals.close()
-    with sqlite3.connect(home / "collections/animals/catalog.sqlite") as connection:
+    with closing(sqlite3.connect(home / "collections/animals/catalog.sqlite")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert b"blowhole" not in (home / "collections/animals/catalog.sqlite").read_bytes()
 
@@ -278,7 +279,7 @@ def test_a_collection_whose_making_was_killed_can_be_made_again(animals, home):
         folder = home / "collections" / name
         folder.mkdir()
         if content is None:
-            with sqlite3.connect(folder / "catalog.sqlite") as connection:
+            with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
         else:
             (folder / "catalog.sqlite").write_bytes(content)
