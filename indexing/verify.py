@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, func, select, text
 
-from indexing.catalog.collections import CollectionState, GenerationInfo
+from indexing.catalog.collections import CollectionState, GenerationInfo, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.quantization import Codec
@@ -45,6 +45,8 @@ def verify(engine: Engine, state: CollectionState, generation: GenerationInfo, v
     codec = Codec.from_json(generation.codec) if generation.codec else None
     with reading(engine) as connection:
         report.errors += _database_problems(connection)
+        # Of this very moment: a batch may have been committed since the caller looked.
+        state = read_state(connection, state.id) or state
         report.errors += _row_problems(connection, state, generation, codec, report)
     if not report.errors:
         report.repaired += views.words.check()

@@ -30,7 +30,8 @@ while not done.exists():
 """,
     "verifies": """
 while not done.exists():
-    assert collection.verify().clean
+    report = collection.verify()
+    assert report.clean, report
 """,
 }
 BEGIN = """

@@ -26,6 +26,7 @@ from indexing.errors import (
 )
 from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
+from indexing.verify import verify
 
 ANIMALS = [
     {
@@ -499,6 +500,15 @@ def test_a_commit_while_the_views_are_published_is_in_them_once(animals, home):
         assert other.refresh()
         assert other.verify().clean
         assert sorted(ids(other.search("animal", mode="semantic"))) == ["bee", "cat", "owl", "whale"]
+
+
+def test_a_commit_while_the_collection_is_verified_is_no_error(animals, home):
+    with Collection.open("animals", home=home) as other:
+        state = other._state()
+        animals.add([{"id": "owl", "text": "Owls hunt at night."}])  # after the other one looked at the log
+        report = verify(other._engine, state, other._generation, other._views)
+        assert report.clean, report
+        assert report.documents == 5
 
 
 def test_a_snapshot_replaced_while_it_is_opened_is_no_damage(animals, home, monkeypatch, caplog):
