@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
 from stlib.base.modules.module import DimensionNames
-from stlib.base.modules.transformer_files import CONFIG_NAMES, load_tokenizer, load_transformer
-from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UnsupportedOption
-from stlib.util.file_io import checked_relative_path, resolve_model_folder
+from stlib.base.modules.transformer_config import (
+    OLDER_KEYWORDS,
+    TEXT_MODALITY,
+    refuse_unserved,
+    resolve_folder,
+    take_hub_options,
+)
+from stlib.base.modules.transformer_files import (
+    CONFIG_NAMES,
+    load_tokenizer,
+    load_transformer,
+    save_torch_format,
+)
+from stlib.base.modules.transformer_inputs import limit_to_positions, lowercase_first
+from stlib.errors import ModelConfigError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_TEXT_MODALITY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
-
-# Keywords of earlier generations and what they are called now.
-_OLDER_KEYWORDS = {
-    "model_args": "model_kwargs",
-    "tokenizer_args": "processor_kwargs",
-    "tokenizer_kwargs": "processor_kwargs",
-    "config_args": "config_kwargs",
-}
-
-# Where to find the files; understood once, when the folder is resolved.
-_HUB_KEYS = ("token", "revision", "cache_dir", "local_files_only", "subfolder")
 
 
 class Transformer(DimensionNames, InputModule):
@@ -95,12 +94,12 @@ class Transformer(DimensionNames, InputModule):
             "processor_kwargs": dict(processor_kwargs or {}),
             "config_kwargs": dict(config_kwargs or {}),
         }
-        hub = _take_hub_options(options, older)
-        _refuse_unserved(transformer_task, backend, modality_config, unpad_inputs, query_expansion)
+        hub = take_hub_options(options, older)
+        refuse_unserved(transformer_task, backend, modality_config, unpad_inputs, query_expansion)
         self.transformer_task = transformer_task
         self.backend = backend
         self.processing_kwargs = processing_kwargs or {}
-        self.modality_config = modality_config or _TEXT_MODALITY
+        self.modality_config = modality_config or TEXT_MODALITY
         self.module_output_name = module_output_name or "token_embeddings"
         self.query_length = query_length
         self.document_length = document_length
@@ -110,16 +109,16 @@ class Transformer(DimensionNames, InputModule):
         self.truncated_inputs = 0
         """Inputs that were cut at ``max_seq_length`` since the module was built."""
 
-        folder = _resolve(model_name_or_path, hub)
+        folder = resolve_folder(model_name_or_path, hub)
         self.model = load_transformer(folder, options["model_kwargs"], options["config_kwargs"])
         if max_seq_length is not None:
             options["processor_kwargs"].setdefault("model_max_length", max_seq_length)
-        tokenizer_folder = _resolve(tokenizer_name_or_path, hub) if tokenizer_name_or_path else folder
+        tokenizer_folder = resolve_folder(tokenizer_name_or_path, hub) if tokenizer_name_or_path else folder
         self.processor = load_tokenizer(tokenizer_folder, options["processor_kwargs"])
         if "model_max_length" not in options["processor_kwargs"]:
-            _limit_to_positions(self.processor, self.model.config)
+            limit_to_positions(self.processor, self.model.config)
         if do_lower_case:
-            _lowercase_first(self.processor)
+            lowercase_first(self.processor)
         self._forward_names = set(inspect.signature(self.model.forward).parameters)
         self._prompt_lengths: dict[str, int] = {}
 
@@ -208,7 +207,7 @@ class Transformer(DimensionNames, InputModule):
         if safe_serialization:
             self.model.save_pretrained(output_path)
         else:
-            _save_torch_format(self.model, Path(output_path))
+            save_torch_format(self.model, Path(output_path))
         self.save_tokenizer(output_path)
         self.save_config(output_path)
 
@@ -241,7 +240,7 @@ class Transformer(DimensionNames, InputModule):
             super(Transformer, cls).load_config(model_name_or_path, subfolder, n, *args, **kwargs)
             for n in names
         )
-        config = {_OLDER_KEYWORDS.get(k, k): v for k, v in next((c for c in found if c), {}).items()}
+        config = {OLDER_KEYWORDS.get(k, k): v for k, v in next((c for c in found if c), {}).items()}
         for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
             if key in config:
                 config[key] = {k: v for k, v in (config[key] or {}).items() if k != "trust_remote_code"}
@@ -322,81 +321,3 @@ class Transformer(DimensionNames, InputModule):
 
     def __repr__(self) -> str:
         return f"Transformer({dict(self.get_config_dict(), architecture=type(self.model).__name__)})"
-
-
-def _take_hub_options(options: dict[str, dict[str, Any]], older: dict[str, Any]) -> dict[str, Any]:
-    """Move older keywords to their place and hub options out of the three dicts; returns the hub options.
-
-    Raises:
-        UnknownKeyword: a keyword of no generation.
-    """
-    hub: dict[str, Any] = {}
-    for old, value in older.items():
-        if old == "cache_dir":
-            hub["cache_dir"] = value
-        elif old in _OLDER_KEYWORDS:
-            options[_OLDER_KEYWORDS[old]].update(value or {})
-        else:
-            known = ", ".join([*_OLDER_KEYWORDS, "cache_dir"])
-            raise UnknownKeyword(f"Transformer has no keyword {old!r}; of the older ones it takes: {known}")
-    for key in _HUB_KEYS:
-        for group in options.values():
-            if key in group:
-                value = group.pop(key)
-                hub.setdefault(key, value)
-    return hub
-
-
-def _resolve(name_or_path: str, hub: dict[str, Any]) -> Path:
-    folder = resolve_model_folder(
-        name_or_path,
-        token=hub.get("token"),
-        cache_folder=hub.get("cache_dir"),
-        revision=hub.get("revision"),
-        local_files_only=bool(hub.get("local_files_only")),
-    )
-    return folder / checked_relative_path(hub.get("subfolder") or "")
-
-
-def _refuse_unserved(
-    task: str, backend: str, modality_config: Any, unpad_inputs: bool | None, query_expansion: Any
-) -> None:
-    if task != "feature-extraction":
-        raise UnsupportedOption(f"transformer_task={task!r} is not served; use 'feature-extraction'")
-    if backend not in ("torch", "onnx", "openvino"):
-        raise InvalidOption(f"backend {backend!r} is unknown; use 'torch'")
-    if backend != "torch":
-        raise UnsupportedOption(f"backend={backend!r} is not served; use backend='torch'")
-    if modality_config is not None and dict(modality_config) != _TEXT_MODALITY:
-        raise UnsupportedOption(
-            f"modality_config={modality_config!r} is not served; only {_TEXT_MODALITY!r} is"
-        )
-    if unpad_inputs:
-        raise UnsupportedOption("unpad_inputs=True is not served; leave it out: batches are padded")
-    if query_expansion is not None:
-        raise UnsupportedOption("query_expansion is not served by dense models; leave it out")
-
-
-def _limit_to_positions(tokenizer: Any, config: Any) -> None:
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
-        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
-
-
-def _lowercase_first(tokenizer: Any) -> None:
-    """Put a lowercasing step in front of a fast tokenizer's normalisation, unless it has one."""
-    from tokenizers import normalizers
-
-    backend = tokenizer.backend_tokenizer
-    present: Any = backend.normalizer
-    is_sequence = isinstance(present, normalizers.Sequence)
-    steps: list[Any] = [*present] if is_sequence else [present] if present else []
-    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
-        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
-
-
-def _save_torch_format(model: Any, folder: Path) -> None:
-    import torch
-
-    model.config.save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")

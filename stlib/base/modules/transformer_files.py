@@ -93,6 +93,14 @@ def check_weights(folder: Path) -> None:
     raise missing_file(str(folder), "", _WHOLE_WEIGHTS[0])
 
 
+def save_torch_format(model: Any, folder: Path) -> None:
+    """Write a model as ``pytorch_model.bin``, the format before safetensors."""
+    import torch
+
+    model.config.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+
+
 def _read(loader: Any, folder: Path, options: dict[str, Any]) -> Any:
     # The folder is local already: transformers must not look anywhere else.
     options = {"trust_remote_code": False, **options, "local_files_only": True}
