@@ -19,7 +19,7 @@ from stlib.util.quantization import PRECISIONS, quantize_embeddings
 from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
 if TYPE_CHECKING:
-    from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.sentence_transformer.encode_methods import EncodingModel
 
 SENTENCE_EMBEDDING = "sentence_embedding"
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no secret
@@ -76,7 +76,7 @@ def check_options(
         )
 
 
-def plan_batches(model: SentenceTransformer, inputs: Sequence[Any], batch_size: int) -> list[list[int]]:
+def plan_batches(model: EncodingModel, inputs: Sequence[Any], batch_size: int) -> list[list[int]]:
     """Positions of the inputs, cut into batches.
 
     Texts are sorted by length, longest first, and batched by a budget of padded tokens, so that little of a
@@ -111,7 +111,7 @@ def _cut(order: list[int], tokens: list[float], budget: float, max_rows: int) ->
 
 
 @torch.inference_mode()
-def run_batch(model: SentenceTransformer, batch: list[Any], options: EncodeOptions) -> Any:
+def run_batch(model: EncodingModel, batch: list[Any], options: EncodeOptions) -> Any:
     """One forward pass: a tensor ``[n, d]`` of sentence embeddings, or a list with what was asked for per
     input.
     """
@@ -132,7 +132,7 @@ def run_batch(model: SentenceTransformer, batch: list[Any], options: EncodeOptio
 
 
 def run_all(
-    model: SentenceTransformer, inputs: list[Any], batch_size: int, options: EncodeOptions, progress: bool
+    model: EncodingModel, inputs: list[Any], batch_size: int, options: EncodeOptions, progress: bool
 ) -> Tensor | list[Any]:
     """All batches, with results in the order of the inputs: a tensor ``[n, d]`` or a list."""
     model.eval()

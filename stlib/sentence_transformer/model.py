@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stlib.base.inputs import as_list
 from stlib.base.loading import LoadOptions
-from stlib.base.model import BaseModel
 from stlib.base.modules.module import embedding_dimension_of
 from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption
-from stlib.sentence_transformer.encoding import (
-    SENTENCE_EMBEDDING,
-    EncodeOptions,
-    check_options,
-    collect,
-    run_all,
-)
+from stlib.sentence_transformer.encode_methods import EncodingModel
 from stlib.sentence_transformer.modules.pooling import Pooling
-from stlib.sentence_transformer.pool import Pool, run_in_pool, start_pool, stop_pool
 from stlib.util.similarity_function import SimilarityFunction
 
-logger = logging.getLogger(__name__)
 
-# Prompts that encode_query and encode_document look for, first non-empty one first.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-
-
-class SentenceTransformer(BaseModel):
+class SentenceTransformer(EncodingModel):
     """A dense bi-encoder: one vector per text.
 
     Args:
@@ -124,252 +106,6 @@ class SentenceTransformer(BaseModel):
         )
         if similarity_fn_name is not None:
             self.similarity_fn_name = similarity_fn_name
-
-    def encode(
-        self,
-        inputs: Any = None,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        show_progress_bar: bool | None = None,
-        output_value: str | None = SENTENCE_EMBEDDING,
-        precision: str | None = "float32",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: Any = None,
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-        pool: Any = None,
-        chunk_size: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Embed one input or many.
-
-        Args:
-            inputs: a text, a pair of texts, or a collection of them; ``sentences`` is its older name.
-            prompt_name: name of one of ``prompts`` to put in front of each text.
-            prompt: the text itself to put in front; wins over ``prompt_name``.
-            batch_size: scale of one forward pass: about 64 tokens for each unit, so that short texts share a
-                pass (on a CPU; eight times as many elsewhere). 1 means one input at a time.
-            show_progress_bar: None shows one if this module's logger is at level INFO or below.
-            output_value: ``"sentence_embedding"``; ``"token_embeddings"`` for one ``[tokens, d]`` tensor per
-                input; the name of another result of the modules; or None for all of them, a dict per input.
-            precision: ``"float32"``, ``"int8"``, ``"uint8"``, ``"binary"`` or ``"ubinary"``; see
-                :func:`stlib.quantize_embeddings`. int8 and uint8 take their ranges from the inputs of the
-                call.
-            convert_to_numpy: sentence embeddings as one array ``[n, d]`` (``[d]`` for a single input).
-            convert_to_tensor: as one tensor on the model's device instead. If both are False: a list of
-                tensors.
-            device: move the model there first. A list of devices starts a process on each, for this call.
-            normalize_embeddings: scale vectors to unit length, after truncation.
-            truncate_dim: keep the first so many dimensions; default: the model's ``truncate_dim``.
-            pool: encode by the processes of :meth:`start_multi_process_pool`.
-            chunk_size: inputs per task of a process; default: a tenth of its share, 5,000 at most.
-            kwargs: keywords for modules that declare them (:meth:`get_model_kwargs`); ``task`` is always
-                allowed.
-
-        Returns:
-            As the arguments say; row i belongs to input i.
-
-        Raises:
-            InvalidInput: an input is not what the model takes.
-            WorkerFailed: a process of the pool ended or failed.
-            InvalidOption: an argument has no meaning; UnknownKeyword and UnknownPrompt are special cases.
-        """
-        inputs = self._inputs(inputs, kwargs)
-        self._first_module()  # refuses a model without modules
-        check_options(batch_size, precision, output_value, kwargs, self.get_model_kwargs())
-        items, single = as_list(inputs)
-        devices = list(device) if isinstance(device, (list, tuple)) else []
-        if device is not None and not devices:
-            self.to(device)
-        as_tensor = convert_to_tensor and output_value == SENTENCE_EMBEDDING
-        as_numpy = convert_to_numpy and not as_tensor and output_value == SENTENCE_EMBEDDING
-        options = EncodeOptions(
-            prompt=self.resolve_prompt(prompt, prompt_name),
-            output_value=output_value,
-            normalize=normalize_embeddings,
-            truncate_dim=self.truncate_dim if truncate_dim is None else truncate_dim,
-            to_cpu=as_numpy or pool is not None or bool(devices),
-            keywords=kwargs,
-        )
-        if show_progress_bar is None:
-            show_progress_bar = logger.isEnabledFor(logging.INFO)
-        if pool is not None:
-            values = run_in_pool(pool, items, batch_size, chunk_size, options, show_progress_bar)
-        elif devices:
-            with self._temporary_pool(devices) as own:
-                values = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
-        else:
-            cut_before = self._truncated_inputs()
-            values = run_all(self, items, batch_size, options, show_progress_bar)
-            self._report_truncation(self._truncated_inputs() - cut_before, len(items))
-        result = collect(values, precision, as_numpy, as_tensor)
-        return result[0] if single else result
-
-    def encode_query(
-        self,
-        inputs: Any = None,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        show_progress_bar: bool | None = None,
-        output_value: str | None = SENTENCE_EMBEDDING,
-        precision: str | None = "float32",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: Any = None,
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-        pool: Any = None,
-        chunk_size: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Embed queries: :meth:`encode` with ``task="query"`` and, unless one is given, the prompt
-        ``"query"``.
-        """
-        if prompt_name is None and prompt is None:
-            prompt_name = self._task_prompt(_QUERY_PROMPTS)
-        return self.encode(
-            inputs,
-            prompt_name,
-            prompt,
-            batch_size,
-            show_progress_bar,
-            output_value,
-            precision,
-            convert_to_numpy,
-            convert_to_tensor,
-            device,
-            normalize_embeddings,
-            truncate_dim,
-            pool,
-            chunk_size,
-            task="query",
-            **kwargs,
-        )
-
-    def encode_document(
-        self,
-        inputs: Any = None,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        show_progress_bar: bool | None = None,
-        output_value: str | None = SENTENCE_EMBEDDING,
-        precision: str | None = "float32",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: Any = None,
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-        pool: Any = None,
-        chunk_size: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Embed documents: :meth:`encode` with ``task="document"``.
-
-        Unless a prompt is given, it is the first there is of ``"document"``, ``"passage"`` and ``"corpus"``.
-        """
-        if prompt_name is None and prompt is None:
-            prompt_name = self._task_prompt(_DOCUMENT_PROMPTS)
-        return self.encode(
-            inputs,
-            prompt_name,
-            prompt,
-            batch_size,
-            show_progress_bar,
-            output_value,
-            precision,
-            convert_to_numpy,
-            convert_to_tensor,
-            device,
-            normalize_embeddings,
-            truncate_dim,
-            pool,
-            chunk_size,
-            task="document",
-            **kwargs,
-        )
-
-    def encode_stream(self, inputs: Iterable[Any], window: int = 4096, **kwargs: Any) -> Iterator[np.ndarray]:
-        """Embed any number of inputs in bounded memory.
-
-        Args:
-            inputs: any iterable, a generator included; read one window at a time.
-            window: inputs held at a time.
-            kwargs: as for :meth:`encode`.
-
-        Yields:
-            What :meth:`encode` returns for each window, in the order of the inputs.
-
-        Raises:
-            InvalidOption: the precision is int8 or uint8, whose codes of different windows could not be
-                compared.
-        """
-        if kwargs.get("precision") in ("int8", "uint8"):
-            raise InvalidOption(
-                "int8 and uint8 take their ranges from the inputs of a call, so windows would not be "
-                "comparable; stream float32 and use quantize_embeddings(…, ranges=…)"
-            )
-        if window < 1:
-            raise InvalidOption(f"window is {window}; use 1 or more")
-        remaining = iter(inputs)
-        while batch := list(itertools.islice(remaining, window)):
-            yield self.encode(batch, **kwargs)
-
-    def encode_multi_process(
-        self,
-        sentences: list[Any],
-        pool: Pool,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        chunk_size: int | None = None,
-        show_progress_bar: bool | None = None,
-        precision: str | None = "float32",
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-    ) -> np.ndarray:
-        """Older way to write ``encode(sentences, pool=pool, …)``."""
-        return self.encode(
-            sentences,
-            prompt_name=prompt_name,
-            prompt=prompt,
-            batch_size=batch_size,
-            show_progress_bar=show_progress_bar,
-            precision=precision,
-            normalize_embeddings=normalize_embeddings,
-            truncate_dim=truncate_dim,
-            pool=pool,
-            chunk_size=chunk_size,
-        )
-
-    def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
-        """Start processes for ``encode(pool=…)``, one per device; stop them with
-        :meth:`stop_multi_process_pool`.
-
-        The processes import the calling script, so its own work must stand under ``if __name__ ==
-        "__main__":``.
-
-        Args:
-            target_devices: e.g. ``["cuda:0", "cuda:1"]`` or ``["cpu"] * 4``; default: all CUDA devices, or 4
-                on CPU.
-        """
-        return start_pool(self, target_devices)
-
-    @staticmethod
-    def stop_multi_process_pool(pool: Pool) -> None:
-        """End the processes of a pool."""
-        stop_pool(pool)
-
-    @contextmanager
-    def _temporary_pool(self, devices: list[Any]) -> Iterator[Pool]:
-        pool = start_pool(self, devices)
-        try:
-            yield pool
-        finally:
-            stop_pool(pool)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Tensor:
         """Similarity of every vector of ``embeddings1 [n, d]`` with every one of ``embeddings2 [m, d]``:
@@ -462,26 +198,3 @@ class SentenceTransformer(BaseModel):
             transformer,
             Pooling(transformer.get_embedding_dimension(), "lasttoken" if causal else "mean"),
         ]
-
-    def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
-        """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
-        there = [name for name in candidates if name in self.prompts]
-        return next((name for name in there if self.prompts[name]), there[0] if there else None)
-
-    def _inputs(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
-        if "sentences" in kwargs:
-            if inputs is not None:
-                raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
-            inputs = kwargs.pop("sentences")
-        if inputs is None:
-            raise InvalidOption("there are no inputs; pass a text or a list of texts")
-        return inputs
-
-    def _truncated_inputs(self) -> int:
-        return sum(getattr(module, "truncated_inputs", 0) for module in self.modules())
-
-    def _report_truncation(self, cut: int, total: int) -> None:
-        if cut:
-            logger.warning(
-                "%d of %d inputs are longer than %s tokens and were cut", cut, total, self.max_seq_length
-            )

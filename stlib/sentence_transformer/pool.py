@@ -24,7 +24,7 @@ from stlib.errors import InvalidOption, WorkerFailed
 from stlib.sentence_transformer.encoding import EncodeOptions, run_all
 
 if TYPE_CHECKING:
-    from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.sentence_transformer.encode_methods import EncodingModel
 
 # {"input": queue of chunks, "output": queue of results, "processes": list}: the documented form of a pool.
 Pool = dict[str, Any]
@@ -39,9 +39,7 @@ _STOP_SECONDS = 5
 _jobs = itertools.count()
 
 
-def start_pool(
-    model: SentenceTransformer, target_devices: Sequence[str | torch.device] | None = None
-) -> Pool:
+def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device] | None = None) -> Pool:
     """Start one process per device; default: all CUDA devices, or four processes on the CPU."""
     if target_devices is None:
         cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -136,7 +134,7 @@ def _next_result(pool: Pool, job: int) -> tuple[int, Any, str | None]:
             return number, values, error
 
 
-def _work(device: str, threads: int, model: SentenceTransformer, tasks: Any, results: Any) -> None:
+def _work(device: str, threads: int, model: EncodingModel, tasks: Any, results: Any) -> None:
     """Body of a worker: encode chunks until told to stop."""
     torch.set_num_threads(threads)
     model.to(device)
