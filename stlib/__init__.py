@@ -9,17 +9,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.older_paths import add_older_path
+
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.util.logging import LoggingHandler
     from stlib.util.quantization import quantize_embeddings
     from stlib.util.similarity_function import SimilarityFunction
 
 __version__ = "0.1.0"
 
-__all__ = ["SentenceTransformer", "SimilarityFunction", "__version__", "quantize_embeddings"]
+__all__ = [
+    "LoggingHandler",
+    "SentenceTransformer",
+    "SimilarityFunction",
+    "__version__",
+    "quantize_embeddings",
+]
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "LoggingHandler": "stlib.util.logging",
     "SentenceTransformer": "stlib.sentence_transformer.model",
     "SimilarityFunction": "stlib.util.similarity_function",
     "quantize_embeddings": "stlib.util.quantization",
@@ -30,6 +40,7 @@ _SUBMODULES = frozenset(
     {
         "base",
         "errors",
+        "evaluation",
         "models",
         "quantization",
         "runtime",
@@ -38,6 +49,9 @@ _SUBMODULES = frozenset(
         "util",
     }
 )
+
+add_older_path("stlib.SentenceTransformer", "stlib.sentence_transformer.model")
+add_older_path("stlib.LoggingHandler", "stlib.util.logging")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,18 @@
 
 from typing import Any
 
+from stlib.base.registry import ENTRIES
+from stlib.older_paths import add_older_path
 from stlib.sentence_transformer import modules
 
 __all__ = modules.__all__
+
+add_older_path("stlib.models.Module", "stlib.base.modules.module")
+add_older_path("stlib.models.InputModule", "stlib.base.modules.input_module")
+add_older_path("stlib.models.tokenizer", "stlib.sentence_transformer.modules.tokenizer")
+add_older_path("stlib.models.tokenizer.WordTokenizer", "stlib.sentence_transformer.modules.tokenizer.word")
+for _entry in ENTRIES:
+    add_older_path(f"stlib.models.{_entry.short_path}", f"stlib.{_entry.home}")
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,11 @@ class Entry:
     home: str
     saved_as: str
 
+    @property
+    def short_path(self) -> str:
+        """Its path below ``models``."""
+        return self.saved_as.partition(".models.")[2]
+
     def load(self) -> type:
         return getattr(importlib.import_module(f"stlib.{self.home}"), self.name)
 
