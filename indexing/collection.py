@@ -80,15 +80,19 @@ class Collection:
     """
 
     def __init__(
-        self, engine: Engine, place: Place, state: CollectionState, encoder: EncoderProtocol | None
+        self,
+        engine: Engine,
+        place: Place,
+        state: CollectionState,
+        generation: GenerationInfo,
+        encoder: EncoderProtocol | None,
     ) -> None:
         self._engine = engine
         self._place = place
         self._id = state.id
         self._uuid = state.uuid
         self.name = state.name
-        with reading(engine) as connection:
-            self._generation = read_generation(connection, state.live_generation)
+        self._generation = generation
         self._given_encoder = encoder
         self._writing = threading.RLock()  # held for as long as documents are added or deleted
         self._lock = threading.RLock()  # held while the views are opened or published; taken second
@@ -145,9 +149,10 @@ class Collection:
                     engine=engine,
                     chunking=asdict(chunk or ChunkSettings()),
                 )
-                state = find_collection(connection, name)
+                state, generation = _found(connection, name)
             assert state is not None
-            return cls(database, place, state, encoder)
+            assert generation is not None
+            return cls(database, place, state, generation, encoder)
 
     @classmethod
     def open(cls, name: str, *, home: Home = None, db: str | None = None, model: Any = None) -> Collection:
@@ -163,9 +168,10 @@ class Collection:
             with _opened(place.catalog) as database:
                 ensure_schema(database)
                 with reading(database) as connection:
-                    state = find_collection(connection, name)
-                if state is not None:
-                    return cls(database, place, state, None if model is None else load_encoder(model))
+                    state, generation = _found(connection, name)
+                if state is not None and generation is not None:
+                    encoder = None if model is None else load_encoder(model)
+                    return cls(database, place, state, generation, encoder)
                 database.dispose()
         known = ", ".join(cls.list(home=home, db=db)) or "none yet"
         raise UnknownCollection(f"no collection {name!r}; there are: {known}")
@@ -226,7 +232,6 @@ class Collection:
         if on_error not in ("raise", "skip"):
             raise BadInput(f"on_error {on_error!r}: use 'raise' or 'skip'")
         with self._writing_documents():
-            self._reload_generation()
             pipeline = Pipeline(
                 self._engine,
                 self._id,
@@ -238,7 +243,6 @@ class Collection:
             try:
                 report = pipeline.run(documents, on_error)
             finally:
-                self._reload_generation()
                 self._views.forget()
             return self._finish(report)
 
@@ -248,7 +252,6 @@ class Collection:
         def after_batch() -> None:
             nonlocal published
             if time.monotonic() - published > PUBLISH_SECONDS:
-                self._reload_generation()
                 self.refresh()
                 published = time.monotonic()
 
@@ -330,10 +333,7 @@ class Collection:
 
     def _readers(self, steps: Steps) -> Readers:
         with steps.step("open"), self._lock:
-            state = self._state()
-            if self._codec is None and state.last_seq:
-                self._reload_generation()
-            return self._views.readers(state, self._codec)
+            return self._views.readers(self._state(), self._codec)
 
     @cached_property
     def _highlighter(self) -> Any:
@@ -398,23 +398,19 @@ class Collection:
     def verify(self) -> VerifyReport:
         """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
         with self._lock:
-            state = self._state()
-            self._reload_generation()
-            return verify(self._engine, state, self._generation, self._views)
+            return verify(self._engine, self._state(), self._views)
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters."""
-        self._state()
-        with reading(self._engine) as connection:
+        with self._looking() as (connection, _):
             return count_facets(connection, self._id, max_values)
 
     def info(self) -> dict[str, Any]:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
-        state = self._state()
-        self._reload_generation()
-        generation = self._generation
         memory, mapped = self._views.vectors.file_bytes()
-        with reading(self._engine) as connection:
+        followed = self._views.words.seq()  # looked up first, as the log only grows
+        with self._looking() as (connection, state):
+            generation = self._generation = read_generation(connection, state.live_generation)
             documents = count_documents(connection, self._id)
             chunks = count_chunks(connection, generation.id)
         return {
@@ -428,7 +424,7 @@ class Collection:
             "chunking": generation.chunking,
             "clipped_values": generation.clipped,
             "last_seq": state.last_seq,
-            "keyword_lag": max(0, state.last_seq - self._views.words.seq()),
+            "keyword_lag": state.last_seq - followed,
             "catalog_bytes": _bytes_of(Path(f"{self._place.catalog}{end}") for end in ("", "-wal", "-shm")),
             "view_bytes": _bytes_of(self._place.views.rglob("*")),
             "memory_bytes": memory,
@@ -445,21 +441,31 @@ class Collection:
             remove(self._place.folder)
 
     def _state(self) -> CollectionState:
-        state = None
-        if self._place.catalog.is_file():  # SQLite would make an empty one
-            with reading(self._engine) as connection:
-                state = read_state(connection, self._id)
-        if state is None or state.uuid != self._uuid:  # the database uses the numbers of deleted rows again
-            raise UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
-        return state
+        """The collection's row now; its generation is read with it until that is calibrated."""
+        with self._looking() as (connection, state):
+            if self._generation.codec is None:
+                self._generation = read_generation(connection, state.live_generation)
+            return state
+
+    @contextmanager
+    def _looking(self) -> Iterator[tuple[Connection, CollectionState]]:
+        """One transaction, and the collection's row in it. Whatever is compared is read in the same one:
+        between two, another process may commit a batch or delete the collection.
+        """
+        if not self._place.catalog.is_file():  # SQLite would make an empty one
+            raise self._deleted()
+        with reading(self._engine) as connection:
+            state = read_state(connection, self._id)
+            if state is None or state.uuid != self._uuid:  # the database uses numbers of deleted rows again
+                raise self._deleted()
+            yield connection, state
+
+    def _deleted(self) -> UnknownCollection:
+        return UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
 
     @property
     def _codec(self) -> Codec | None:
         return Codec.from_json(self._generation.codec) if self._generation.codec else None
-
-    def _reload_generation(self) -> None:
-        with reading(self._engine) as connection:
-            self._generation = read_generation(connection, self._generation.id)
 
     @contextmanager
     def _writing_documents(self) -> Iterator[None]:
@@ -482,6 +488,11 @@ def _opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
     except BaseException:
         database.dispose()
         raise
+
+
+def _found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:
+    state = find_collection(connection, name)
+    return state, None if state is None else read_generation(connection, state.live_generation)
 
 
 def _names_in(catalog: Path) -> list[str]:

@@ -301,6 +301,15 @@ class FolderLock:
         """Take the lock now or raise `LockedError`. The folder is made if it is missing."""
         if self._handle is not None:
             raise LockedError(f"{self.path} is held by this very object already")
+        handle = self._open_and_lock()
+        while not self._is_at_its_path(handle):  # its folder was removed before the lock was ours
+            os.close(handle)
+            handle = self._open_and_lock()
+        self._handle = handle
+        _write_holder(handle)
+        return self
+
+    def _open_and_lock(self) -> int:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -312,9 +321,13 @@ class FolderLock:
             raise LockedError(
                 f"{self.path.parent} is being written by {holder}; wait until it is done"
             ) from error
-        self._handle = handle
-        _write_holder(handle)
-        return self
+        return handle
+
+    def _is_at_its_path(self, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, func, select, text
 
-from indexing.catalog.collections import CollectionState, GenerationInfo, read_state
+from indexing.catalog.collections import CollectionState, GenerationInfo, read_generation, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.quantization import Codec
@@ -39,14 +39,15 @@ class VerifyReport:
         }
 
 
-def verify(engine: Engine, state: CollectionState, generation: GenerationInfo, views: Views) -> VerifyReport:
+def verify(engine: Engine, state: CollectionState, views: Views) -> VerifyReport:
     """Reads everything once. Damaged views are set aside and rebuilt; the catalog is only reported on."""
     report = VerifyReport()
-    codec = Codec.from_json(generation.codec) if generation.codec else None
     with reading(engine) as connection:
         report.errors += _database_problems(connection)
-        # Of this very moment: a batch may have been committed since the caller looked.
+        # Of this very moment: the first batch, or another, may have been committed since the caller looked.
         state = read_state(connection, state.id) or state
+        generation = read_generation(connection, state.live_generation)
+        codec = Codec.from_json(generation.codec) if generation.codec else None
         report.errors += _row_problems(connection, state, generation, codec, report)
     if not report.errors:
         report.repaired += views.words.check()

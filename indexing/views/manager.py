@@ -69,8 +69,9 @@ class Views:
         with reading(self._engine) as connection:
             vectors = None if codec is None else self.vectors.reader(connection, codec)
         seq, words = self.words.newest()
-        self._readers = Readers(state, vectors, words, max(0, state.last_seq - seq))
-        return self._readers
+        made = Readers(state, vectors, words, max(0, state.last_seq - seq))
+        self._readers = made  # another thread may forget it again at once
+        return made
 
     def _follow(self, state: CollectionState, codec: Codec | None) -> None:
         """Brings the views near the log unless another process holds their lock or it was done just now."""

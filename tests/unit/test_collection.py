@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from indexing import ChunkSettings, Collection
+from indexing.catalog.collections import read_state
 from indexing.encoders import load_encoder, normalised
 from indexing.errors import (
     BadInput,
@@ -506,9 +507,52 @@ def test_a_commit_while_the_collection_is_verified_is_no_error(animals, home):
     with Collection.open("animals", home=home) as other:
         state = other._state()
         animals.add([{"id": "owl", "text": "Owls hunt at night."}])  # after the other one looked at the log
-        report = verify(other._engine, state, other._generation, other._views)
+        report = verify(other._engine, state, other._views)
         assert report.clean, report
         assert report.documents == 5
+
+
+def test_the_first_commit_while_the_collection_is_verified_is_no_error(home):
+    with (
+        Collection.create("animals", home=home) as collection,
+        Collection.open("animals", home=home) as other,
+    ):
+        state = other._state()
+        collection.add(ANIMALS)  # calibrates the codes
+        report = verify(other._engine, state, other._views)
+        assert report.clean, report
+        assert (report.documents, report.chunks) == (4, 4)
+        assert ids(other.search("honey", 1)) == ["bee"]
+
+
+def test_readers_may_be_forgotten_while_they_are_made(animals, monkeypatch):
+    """As a thread that adds documents does beside one that searches."""
+    words = animals._views.words
+    newest = words.newest
+
+    def forgotten():
+        animals._views.forget()
+        return newest()
+
+    monkeypatch.setattr(words, "newest", forgotten)
+    assert ids(animals.search("honey", 1)) == ["bee"]
+
+
+def test_info_is_of_one_moment(animals, home, monkeypatch):
+    """A collection that is deleted while it is described is described as it was."""
+
+    def then_deleted(connection, collection_id):
+        state = read_state(connection, collection_id)
+        monkeypatch.undo()
+        with Collection.open("animals", home=home) as other:
+            other.drop()
+        return state
+
+    monkeypatch.setattr("indexing.collection.read_state", then_deleted)
+    info = animals.info()
+    assert (info["documents"], info["chunks"], info["last_seq"]) == (4, 4, 4)
+    with pytest.raises(UnknownCollection):
+        animals.info()
 
 
 def test_a_snapshot_replaced_while_it_is_opened_is_no_damage(animals, home, monkeypatch, caplog):

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from indexing import files
 from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
 from indexing.files import (
     FolderLock,
@@ -196,3 +198,21 @@ def test_a_killed_holder_frees_the_lock(tmp_path):
 def test_manifest_is_plain_json(tmp_path):
     body = json.loads((published(tmp_path) / "manifest.json").read_text())["body"]
     assert body["files"]["b.bin"] == {"size": 0, "crc32": 0}
+
+
+def test_a_lock_whose_folder_is_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    """A collection may be deleted between opening its lock file and locking it."""
+    lock_now = files._lock_without_waiting
+
+    def after_removal(handle):
+        monkeypatch.undo()
+        shutil.rmtree(tmp_path / "locks")
+        lock_now(handle)
+
+    monkeypatch.setattr(files, "_lock_without_waiting", after_removal)
+    with (
+        FolderLock(tmp_path / "locks", "x.lock"),
+        pytest.raises(LockedError),
+        FolderLock(tmp_path / "locks", "x.lock"),
+    ):
+        pass
