@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,7 +85,24 @@ def test_table_is_bounded(monkeypatch):
         np.testing.assert_array_equal(
             flat, [i for t in batch for i in make().encode(t, add_special_tokens=False).ids]
         )
-        assert len(reader._words) <= 10
+        assert len(reader._table.numbers) <= 10
+
+
+def test_threads_share_a_reader(monkeypatch):
+    monkeypatch.setattr(words, "MAX_WORDS", 40)  # small, so that tables are also replaced while in use
+    reader, tokenizer = TokenReader(make()), make()
+    batches = [[f"a{i}b {i * j}.c é{i} {'x' * 70}{i}" for j in range(9)] for i in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(reader.ids, batches * 3))
+    for batch, (flat, _) in zip(batches * 3, found, strict=True):
+        assert flat.tolist() == [i for t in batch for i in tokenizer.encode(t, add_special_tokens=False).ids]
+
+
+def test_reader_is_copied_without_its_table():
+    reader = TokenReader(make())
+    reader.ids(["ab, the cafe"])
+    for copy in (pickle.loads(pickle.dumps(reader)), deepcopy(reader)):
+        np.testing.assert_array_equal(copy.ids(["the ab"])[0], reader.ids(["the ab"])[0])
 
 
 def test_other_tokenizers_take_their_own_path():
