@@ -19,7 +19,6 @@ from sqlalchemy import Connection, Engine
 from indexing.catalog.collections import (
     CollectionState,
     GenerationInfo,
-    collection_names,
     create_collection,
     create_generation,
     drop_collection,
@@ -29,7 +28,7 @@ from indexing.catalog.collections import (
 )
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.log import mark_deleted
-from indexing.catalog.migrate import ensure_schema, schema_revision
+from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.documents.model import storable_text
@@ -44,7 +43,8 @@ from indexing.errors import (
 from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
 from indexing.facets import FacetCounts, count_facets
 from indexing.files import FolderLock, remove
-from indexing.paths import CATALOG_FILE, Place, collection_place, collections_folder, database_path
+from indexing.listing import list_collections
+from indexing.paths import Home, Place, collection_place
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
 from indexing.search.filter_sql import matching_keys
@@ -59,7 +59,6 @@ from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]
 
-Home = str | os.PathLike[str] | None
 T = TypeVar("T")
 Names = list[str]  # inside the class, `list` is the method
 
@@ -173,14 +172,17 @@ class Collection:
                     encoder = None if model is None else load_encoder(model)
                     return cls(database, place, state, generation, encoder)
                 database.dispose()
-        known = ", ".join(cls.list(home=home, db=db)) or "none yet"
-        raise UnknownCollection(f"no collection {name!r}; there are: {known}")
+        listing = list_collections(home, db)
+        known = ", ".join(listing.names) or "none yet"
+        damaged = f"; damaged: {', '.join(listing.damaged)}" if listing.damaged else ""
+        raise UnknownCollection(f"no collection {name!r}; there are: {known}{damaged}")
 
     @classmethod
     def list(cls, *, home: Home = None, db: str | None = None) -> Names:
-        """The names of the collections in `home`, or in the database `db`."""
-        catalogs = [database_path(db)] if db else sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}"))
-        return sorted(name for path in catalogs if path.is_file() for name in _names_in(path))
+        """The names of the collections in `home`, or in the database `db`; `indexing.listing` also says which
+        cannot be read.
+        """
+        return list_collections(home, db).names
 
     def close(self) -> None:
         """Closes the database connections. Nothing is lost without it."""
@@ -493,18 +495,6 @@ def _opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
 def _found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:
     state = find_collection(connection, name)
     return state, None if state is None else read_generation(connection, state.live_generation)
-
-
-def _names_in(catalog: Path) -> list[str]:
-    """The collections of a catalog; none if a run was killed before it had made one."""
-    database = open_database(catalog)
-    try:
-        if schema_revision(database) is None:
-            return []
-        with reading(database) as connection:
-            return collection_names(connection)
-    finally:
-        database.dispose()
 
 
 def _table(keys: np.ndarray) -> np.ndarray:

@@ -13,10 +13,22 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from indexing.errors import BadInput, StorageError
 
-__all__ = ["CATALOG_FILE", "Place", "check_name", "collection_place", "collections_folder", "home_folder"]
+__all__ = [
+    "CATALOG_FILE",
+    "Home",
+    "Place",
+    "check_name",
+    "collection_place",
+    "collections_folder",
+    "database_path",
+    "home_folder",
+]
+
+Home: TypeAlias = "str | os.PathLike[str] | None"
 
 CATALOG_FILE = "catalog.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -35,7 +47,7 @@ class Place:
     shared_catalog: bool  # True when the database may hold other collections too
 
 
-def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
+def home_folder(home: Home = None) -> Path:
     """`home`, else the environment's STLIB_HOME, else the platform's folder for application data."""
     if home is not None:
         return Path(home).expanduser()
@@ -46,7 +58,7 @@ def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
     return user_data_path("stlib", appauthor=False)
 
 
-def collections_folder(home: str | os.PathLike[str] | None = None) -> Path:
+def collections_folder(home: Home = None) -> Path:
     return home_folder(home) / "collections"
 
 
@@ -64,7 +76,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def collection_place(name: str, home: str | os.PathLike[str] | None = None, db: str | None = None) -> Place:
+def collection_place(name: str, home: Home = None, db: str | None = None) -> Place:
     """The files of collection `name`, which need not exist yet."""
     check_name(name)
     if db is None:

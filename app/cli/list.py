@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
+from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
@@ -15,20 +19,43 @@ __all__ = ["command"]
 @click.command("list")
 @location_options
 @json_option
-def command(location: Location, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, location: Location, as_json: bool) -> None:
     """Show every collection with its size."""
-    from indexing import Collection
-
-    infos = []
-    for name in Collection.list(**location.arguments()):
-        with Collection.open(name, **location.arguments()) as collection:
-            infos.append(collection.info())
+    infos, damaged = _described(location)
     if as_json:
-        echo_json({"collections": infos})
-        return
-    if not infos:
+        problems = [{"name": name, "reason": reason} for name, reason in damaged.items()]
+        echo_json({"collections": infos, **({"damaged": problems} if problems else {})})
+    elif infos:
+        _print_table(infos)
+    elif not damaged:
         echo("no collections yet: make one with `stlib index NAME PATH`")
-        return
+    for name, reason in damaged.items():
+        click.echo(f"stlib: collection {name!r} left out: {reason}", err=True)
+    if damaged:
+        context.exit(FAILED)
+
+
+def _described(location: Location) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """What each collection holds, and why of those that cannot be opened."""
+    from indexing import Collection
+    from indexing.errors import IndexingError, UnknownCollection
+    from indexing.listing import list_collections
+
+    listing = list_collections(**location.arguments())
+    infos = []
+    for name in listing.names:
+        try:
+            with Collection.open(name, **location.arguments()) as collection:
+                infos.append(collection.info())
+        except UnknownCollection:
+            continue  # deleted at this moment
+        except IndexingError as error:
+            listing.damaged[name] = str(error)
+    return infos, listing.damaged
+
+
+def _print_table(infos: Sequence[dict[str, Any]]) -> None:
     rows = [
         [
             info["name"],

@@ -22,13 +22,16 @@ def page() -> None:
     st.html(markup.style())
     location = Location.from_environment()
     try:
-        names = service.collection_names(location)
-        if names:
+        listing = service.collections(location)
+        if listing.names:
             address.load()
-            draw(location, names)
+            draw(location, listing.names)
         else:
             st.html(markup.masthead())
-            st.html(markup.no_collections())
+            if not listing.damaged:
+                st.html(markup.no_collections())
+        for name, reason in listing.damaged.items():
+            st.html(markup.failure(f"Collection {name!r} is left out: {reason}"))
     except IndexingError as error:
         st.html(markup.failure(str(error)))
 

@@ -7,17 +7,19 @@ import streamlit as st
 from app.search_view import MOST_VALUES, Facet, facet_choices
 from app.settings import Location
 from indexing import Collection
+from indexing.listing import Listing, list_collections
 from indexing.paths import collection_place
 
-__all__ = ["collection_names", "facets", "open_collection", "size"]
+__all__ = ["collections", "facets", "open_collection", "size"]
 
 # Counting facets reads the metadata of every document: too slow for every key press, and numbers that are
 # half a minute old do no harm in a list of choices.
 _FACET_SECONDS = 30
 
 
-def collection_names(location: Location) -> list[str]:
-    return Collection.list(**location.arguments())
+def collections(location: Location) -> Listing:
+    """Those there are, and those that cannot be read."""
+    return list_collections(**location.arguments())
 
 
 def open_collection(location: Location, name: str) -> Collection:

@@ -112,6 +112,19 @@ def test_an_unknown_collection_lists_the_known_ones(stlib, notes):
         assert stlib(*command) == expected
 
 
+def test_a_damaged_collection_is_named_and_the_others_are_listed(stlib, notes, home):
+    torn = home / "collections" / "torn" / "catalog.sqlite"
+    torn.parent.mkdir()
+    torn.write_bytes(b"no database " * 100)
+    code, out, err = stlib("list")
+    assert code == 1 and [line.split()[0] for line in out.splitlines()] == ["name", "notes"]
+    reason = f"{torn} is damaged or not a database (file is not a database); restore it from a backup"
+    assert err == f"stlib: collection 'torn' left out: {reason}\n"
+    listed = json.loads(stlib("list", "--json")[1])
+    assert [info["name"] for info in listed["collections"]] == ["notes"]
+    assert listed["damaged"] == [{"name": "torn", "reason": reason}]
+
+
 def test_a_wrong_filter_shows_where(stlib, notes):
     assert stlib("search", "notes", "food", "--filter", "kind = 'x' and size ~ 3") == (
         2,

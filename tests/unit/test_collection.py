@@ -27,6 +27,7 @@ from indexing.errors import (
 )
 from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
+from indexing.listing import list_collections
 from indexing.verify import verify
 
 ANIMALS = [
@@ -389,6 +390,23 @@ def test_a_file_that_is_no_database_is_reported(home):
     (home / "collections/x/catalog.sqlite").write_bytes(b"no database at all, " * 100)
     with pytest.raises(StorageError, match="is damaged or not a database"):
         Collection.open("x", home=home)
+
+
+@pytest.mark.parametrize("end", [100, 5000])
+def test_a_damaged_catalog_does_not_hide_the_others(animals, home, end):
+    """Torn in its header, or behind it."""
+    Collection.create("torn", home=home).close()
+    catalog = home / "collections/torn/catalog.sqlite"
+    catalog.write_bytes(b"\xff" * end + catalog.read_bytes()[end:])
+    assert Collection.list(home=home) == ["animals"]
+    assert [(name, "is damaged" in why) for name, why in list_collections(home).damaged.items()] == [
+        ("torn", True)
+    ]
+    with pytest.raises(UnknownCollection, match=r"no collection 'x'; there are: animals; damaged: torn"):
+        Collection.open("x", home=home)
+    assert Collection.list(home=home) == ["animals"]
+    with pytest.raises(StorageError, match="is damaged"):
+        Collection.open("torn", home=home)
 
 
 def test_long_document_is_found_by_its_passage(home):

@@ -59,6 +59,15 @@ def test_without_collections_it_says_how_to_begin(page):
     assert "stlib index notes ~/Documents/notes" in html(page())
 
 
+def test_a_damaged_collection_is_named_and_the_others_are_searched(page, animals, home):
+    torn = home / "collections" / "torn" / "catalog.sqlite"
+    torn.parent.mkdir()
+    torn.write_bytes(b"no database " * 100)
+    app = page(q="bee")
+    assert titles(app)[0] == "Bee"
+    assert "Collection &#x27;torn&#x27; is left out: " in html(app)
+
+
 def test_an_empty_question_shows_the_size(page, animals):
     assert "12 documents." in html(page())
 

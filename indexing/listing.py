@@ -1,0 +1,55 @@
+"""Which collections there are. One that cannot be read does not hide the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexing.catalog.collections import collection_names
+from indexing.catalog.database import open_database, reading
+from indexing.catalog.migrate import schema_revision
+from indexing.errors import IndexingError
+from indexing.paths import CATALOG_FILE, Home, collections_folder, database_path
+
+__all__ = ["Listing", "list_collections"]
+
+
+@dataclass
+class Listing:
+    """`names` of the collections in order; `damaged` name → why its catalog cannot be read."""
+
+    names: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+def list_collections(home: Home = None, db: str | None = None) -> Listing:
+    """The collections in `home`, or in the database `db`.
+
+    Raises:
+        StorageError: `db` cannot be read. In a home every collection has its own catalog, and those that
+            cannot be read are named.
+    """
+    if db is not None:
+        path = database_path(db)
+        return Listing(sorted(_names_in(path)) if path.is_file() else [])
+    listing = Listing()
+    for path in sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}")):
+        try:
+            listing.names += _names_in(path)
+        except IndexingError as error:
+            if path.is_file():  # otherwise it was deleted at this moment
+                listing.damaged[path.parent.name] = str(error)
+    listing.names.sort()
+    return listing
+
+
+def _names_in(catalog: Path) -> list[str]:
+    """The collections of a catalog; none if a run was killed before it had made one."""
+    database = open_database(catalog)
+    try:
+        if schema_revision(database) is None:
+            return []
+        with reading(database) as connection:
+            return collection_names(connection)
+    finally:
+        database.dispose()
