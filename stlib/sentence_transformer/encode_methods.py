@@ -105,14 +105,15 @@ class EncodingModel(BaseModel):
         if show_progress_bar is None:
             show_progress_bar = logger.isEnabledFor(logging.INFO)
         if pool is not None:
-            values = run_in_pool(pool, items, batch_size, chunk_size, options, show_progress_bar)
+            values, cut = run_in_pool(pool, items, batch_size, chunk_size, options, show_progress_bar)
         elif devices:
             with self._temporary_pool(devices) as own:
-                values = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
+                values, cut = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
         else:
-            cut_before = self._truncated_inputs()
+            before = self._truncated_inputs()
             values = run_all(self, items, batch_size, options, show_progress_bar)
-            self._report_truncation(self._truncated_inputs() - cut_before, len(items))
+            cut = self._truncated_inputs() - before
+        self._report_truncation(cut, len(items))
         result = collect(values, precision, as_numpy, as_tensor)
         return result[0] if single else result
 

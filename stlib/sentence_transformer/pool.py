@@ -1,8 +1,9 @@
 """Encoding by several processes, on several devices or on the cores of a CPU.
 
-Each worker holds the model (its weights are shared memory on a CPU) and takes chunks of inputs from one
-queue. The caller puts the results in order. A worker that dies or fails is an error for the caller, never a
-wait without end.
+Each worker holds the model (its weights are shared memory on a CPU) and one pipe to the caller, who hands it
+a chunk of the inputs whenever it is idle and puts the results in order. A pipe of its own, rather than a
+queue for all, is why a worker that dies is noticed at once, in the middle of a message even: nobody else
+holds its end of the pipe, and it takes no lock with it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import queue
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -26,17 +29,37 @@ from stlib.sentence_transformer.encoding import EncodeOptions, run_all
 if TYPE_CHECKING:
     from stlib.sentence_transformer.encode_methods import EncodingModel
 
-# {"input": queue of chunks, "output": queue of results, "processes": list}: the documented form of a pool.
+# {"input": pipes to the workers, "output": the same, which are read as well, "processes": list, "workers":
+# list}: the documented form of a pool.
 Pool = dict[str, Any]
 
 _DEFAULT_CPU_WORKERS = 4
 _MAX_CHUNK = 5000
 # Chunks per worker by default: enough that a slow worker does not keep all others waiting at the end.
 _CHUNKS_PER_WORKER = 10
-_POLL_SECONDS = 0.5
 _STOP_SECONDS = 5
 
 _jobs = itertools.count()
+
+
+@dataclass
+class Worker:
+    """A process, the caller's end of its pipe, and whether it owes a reply."""
+
+    process: Any
+    pipe: Connection
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a worker made of one chunk: values, or an error, and how many inputs were cut."""
+
+    job: int
+    number: int
+    values: Any = None
+    cut: int = 0
+    error: str | None = None
 
 
 def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device] | None = None) -> Pool:
@@ -48,31 +71,42 @@ def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device
         raise InvalidOption("a pool needs at least one device; target_devices is empty")
     model.to("cpu")
     model.share_memory()
-    context = mp.get_context("spawn")
-    tasks, results = context.Queue(), context.Queue()
     threads = max(1, (os.cpu_count() or 1) // len(target_devices))
-    processes = [
-        context.Process(target=_work, args=(str(device), threads, model, tasks, results), daemon=True)
-        for device in target_devices
-    ]
-    for process in processes:
-        process.start()
-    return {"input": tasks, "output": results, "processes": processes}
+    pool: Pool = {"input": [], "output": [], "processes": [], "workers": []}
+    try:
+        for device in target_devices:
+            worker = _start_worker(model, str(device), threads)
+            pool["workers"].append(worker)
+            pool["processes"].append(worker.process)
+            pool["input"].append(worker.pipe)
+            pool["output"].append(worker.pipe)
+    except BaseException:
+        stop_pool(pool)
+        raise
+    return pool
+
+
+def _start_worker(model: EncodingModel, device: str, threads: int) -> Worker:
+    context = mp.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(device, threads, model, theirs), daemon=True)
+    process.start()
+    theirs.close()  # the worker's end is its own, so that the pipe ends with it
+    return Worker(process, ours)
 
 
 def stop_pool(pool: Pool) -> None:
     """End all processes of a pool; those that do not end by themselves are terminated."""
-    for _ in pool["processes"]:
-        pool["input"].put(None)
-    for process in pool["processes"]:
-        process.join(timeout=_STOP_SECONDS if process.is_alive() else 0)
-        if process.is_alive():
-            process.terminate()
-            process.join()
-        process.close()
-    for name in ("input", "output"):
-        pool[name].close()
-        pool[name].cancel_join_thread()
+    for worker in pool["workers"]:
+        worker.pipe.close()
+    for worker in pool["workers"]:
+        worker.process.join(timeout=_STOP_SECONDS)
+        if worker.process.is_alive():
+            worker.process.terminate()
+            worker.process.join()
+        worker.process.close()
+    for part in pool.values():
+        part.clear()
 
 
 def run_in_pool(
@@ -82,70 +116,121 @@ def run_in_pool(
     chunk_size: int | None,
     options: EncodeOptions,
     progress: bool,
-) -> Tensor | list[Any]:
-    """Encode all inputs by the workers of a pool; results in the order of the inputs.
+) -> tuple[Tensor | list[Any], int]:
+    """Encode all inputs by the workers of a pool.
+
+    Returns:
+        The results in the order of the inputs, and how many inputs were longer than the model takes.
 
     Raises:
-        WorkerFailed: a worker ended, or raised an error.
+        WorkerFailed: a worker ended, or raised an error, or the pool was stopped.
     """
+    workers: list[Worker] = pool["workers"]
+    if not workers:
+        raise WorkerFailed("the pool was stopped; start one with model.start_multi_process_pool()")
     if chunk_size is None:
-        chunk_size = (
-            min(math.ceil(len(inputs) / len(pool["processes"]) / _CHUNKS_PER_WORKER), _MAX_CHUNK) or 1
-        )
+        chunk_size = min(math.ceil(len(inputs) / len(workers) / _CHUNKS_PER_WORKER), _MAX_CHUNK) or 1
     if chunk_size < 1:
         raise InvalidOption(f"chunk_size is {chunk_size}; use 1 or more")
-    _check_workers(pool)
-    job = next(_jobs)
     chunks = [inputs[i : i + chunk_size] for i in range(0, len(inputs), chunk_size)]
-    for number, chunk in enumerate(chunks):
-        pool["input"].put((job, number, chunk, batch_size, options))
-    done: dict[int, Any] = {}
+    parts: list[Any] = [None] * len(chunks)
+    cut = 0
     with tqdm(total=len(chunks), desc="Chunks", disable=not progress) as bar:
-        while len(done) < len(chunks):
-            number, values, error = _next_result(pool, job)
-            if error is not None:
-                raise WorkerFailed(f"a worker failed on inputs {number * chunk_size} and following: {error}")
-            done[number] = values
+        for reply in _replies(workers, chunks, batch_size, options):
+            if reply.error is not None:
+                first = reply.number * chunk_size
+                raise WorkerFailed(f"a worker failed on inputs {first} and following: {reply.error}")
+            parts[reply.number] = reply.values
+            cut += reply.cut
             bar.update()
-    parts = [done[number] for number in range(len(chunks))]
     if parts and isinstance(parts[0], np.ndarray):
-        return torch.from_numpy(np.concatenate(parts))
-    return [_as_tensors(row) for part in parts for row in part]
+        return torch.from_numpy(np.concatenate(parts)), cut
+    return [_as_tensors(row) for part in parts for row in part], cut
 
 
-def _check_workers(pool: Pool) -> None:
-    ended = [process for process in pool["processes"] if not process.is_alive()]
-    if ended:
-        raise WorkerFailed(
-            f"{len(ended)} of {len(pool['processes'])} workers ended (exit code {ended[0].exitcode}), for "
-            "lack of memory perhaps; stop the pool and start one with fewer workers"
-        )
+def _replies(
+    workers: list[Worker], chunks: list[list[Any]], batch_size: int, options: EncodeOptions
+) -> Iterator[Reply]:
+    """One reply per chunk, as they come."""
+    job = next(_jobs)
+    waiting = deque(enumerate(chunks))
+    missing = len(chunks)
+    while missing:
+        for worker in workers:
+            if waiting and not worker.busy:
+                _send(worker, (job, *waiting.popleft(), batch_size, options), workers)
+        for worker in _ready(workers):
+            reply = _receive(worker, workers)
+            # What is left of a job that failed or was interrupted earlier is thrown away.
+            if reply.job == job:
+                missing -= 1
+                yield reply
 
 
-def _next_result(pool: Pool, job: int) -> tuple[int, Any, str | None]:
-    """The next result of this job; what is left of a job that failed earlier is thrown away."""
-    while True:
-        try:
-            of_job, number, values, error = pool["output"].get(timeout=_POLL_SECONDS)
-        except queue.Empty:
-            _check_workers(pool)
-            continue
-        if of_job == job:
-            return number, values, error
+def _ready(workers: list[Worker]) -> list[Worker]:
+    """Workers that have something to read, be it the end of their pipe; waits until there are some."""
+    pipes = {worker.pipe: worker for worker in workers if worker.busy}
+    sentinels = {worker.process.sentinel: worker for worker in workers}
+    found = wait([*pipes, *sentinels])
+    ready = [pipes[item] for item in found if item in pipes]
+    if not ready:
+        _raise_dead(workers)
+    return ready
 
 
-def _work(device: str, threads: int, model: EncodingModel, tasks: Any, results: Any) -> None:
-    """Body of a worker: encode chunks until told to stop."""
+def _send(worker: Worker, task: Any, workers: list[Worker]) -> None:
+    try:
+        worker.pipe.send(task)
+    except OSError:
+        _raise_dead(workers)
+    worker.busy = True
+
+
+def _receive(worker: Worker, workers: list[Worker]) -> Reply:
+    try:
+        reply = worker.pipe.recv()
+    except (EOFError, OSError):
+        _raise_dead(workers)
+    worker.busy = False
+    return reply
+
+
+def _raise_dead(workers: list[Worker]) -> NoReturn:
+    for worker in workers:
+        worker.process.join(timeout=0.1)
+    ended = [worker.process for worker in workers if not worker.process.is_alive()]
+    code = ended[0].exitcode if ended else "unknown"
+    raise WorkerFailed(
+        f"{len(ended)} of {len(workers)} workers ended (exit code {code}), for lack of memory perhaps; stop "
+        "the pool and start one with fewer workers"
+    )
+
+
+def _work(device: str, threads: int, model: EncodingModel, pipe: Connection) -> None:
+    """Body of a worker: encode chunks until the caller closes the pipe."""
     torch.set_num_threads(threads)
     model.to(device)
-    while (task := tasks.get()) is not None:
-        job, number, chunk, batch_size, options = task
+    while True:
         try:
-            values = run_all(model, chunk, batch_size, options, progress=False)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
-            results.put((job, number, None, f"{type(error).__name__}: {error}"))
-        else:
-            results.put((job, number, _as_arrays(values), None))
+            task = pipe.recv()
+        except (EOFError, OSError):
+            return
+        reply = _encoded(model, *task)
+        try:
+            pipe.send(reply)
+        except OSError:
+            return
+
+
+def _encoded(
+    model: EncodingModel, job: int, number: int, chunk: list[Any], batch_size: int, options: EncodeOptions
+) -> Reply:
+    before = model._truncated_inputs()
+    try:
+        values = run_all(model, chunk, batch_size, options, progress=False)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
+        return Reply(job, number, error=f"{type(error).__name__}: {error}")
+    return Reply(job, number, _as_arrays(values), model._truncated_inputs() - before)
 
 
 def _as_arrays(values: Any) -> Any:

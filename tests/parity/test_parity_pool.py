@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from stlib import SentenceTransformer, errors
+from stlib.models import Pooling, Transformer
 
 pytestmark = pytest.mark.parity
 
@@ -65,6 +67,51 @@ def test_a_dead_worker_is_an_error(model):
     with pytest.raises(errors.WorkerFailed, match="1 of 2 workers ended"):
         model.encode(TEXTS, pool=pool)
     model.stop_multi_process_pool(pool)
+    with pytest.raises(errors.WorkerFailed, match="the pool was stopped"):
+        model.encode(TEXTS, pool=pool)
+    model.stop_multi_process_pool(pool)  # a second time does no harm
+
+
+KILLS_ITSELF = """
+import os, signal, threading
+import torch
+from stlib.models import Module
+
+class KillsItself(Module):
+    forward_kwargs = {"moment"}
+
+    def forward(self, features, moment=None, **kwargs):
+        if moment == "before it answers":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if moment == "while it answers":
+            # Larger than what a pipe holds, so that the answer is being written when the kill comes
+            features["large"] = torch.zeros(len(features["sentence_embedding"]), 4_000_000)
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return features
+
+    def save(self, output_path, *args, **kwargs):
+        self.save_config(output_path)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before it answers", "while it answers"])
+def test_a_worker_killed_while_it_encodes_is_an_error_and_no_hang(tiny_bert, tmp_path, monkeypatch, moment):
+    (tmp_path / "kills_itself.py").write_text(KILLS_ITSELF)
+    monkeypatch.syspath_prepend(tmp_path)
+    own_module = importlib.import_module("kills_itself").KillsItself()
+    own = SentenceTransformer(modules=[Transformer(tiny_bert), Pooling(32), own_module], device="cpu")
+    pool = own.start_multi_process_pool(["cpu", "cpu"])
+    try:
+        own.encode(TEXTS, pool=pool)
+        with pytest.raises(errors.WorkerFailed, match="workers ended"):
+            own.encode(TEXTS, pool=pool, moment=moment, output_value=None)
+    finally:
+        own.stop_multi_process_pool(pool)
+
+
+def test_cut_inputs_are_counted_in_all_workers(model, pool, caplog):
+    model.encode([*TEXTS, *["sort a list " * 50] * 3], pool=pool, chunk_size=2)
+    assert "3 of 56 inputs are longer than 64 tokens and were cut" in caplog.text
 
 
 def test_devices_as_a_list(model):
