@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from torch import nn
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.base.registry import resolve_module_class
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound
-from stlib.util.file_io import checked_relative_path, resolve_model_folder
+from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
 
 logger = logging.getLogger(__name__)
 
 MODULES_NAME = "modules.json"
 CONFIG_NAME = "config_sentence_transformers.json"
 CARD_NAME = "README.md"
+
+# By either of these a folder is recognised as a transformers model or an adapter for one.
+PLAIN_MODEL_FILES = ("config.json", "adapter_config.json")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,15 @@ class Pipeline:
     card: str | None
 
 
-def find_model(name: str, organization: str | None, options: LoadOptions) -> Path:
+@dataclass(frozen=True)
+class FoundModel:
+    """A model's local folder, and the id under which the hub knows it (None for a folder of the user)."""
+
+    folder: Path
+    model_id: str | None
+
+
+def find_model(name: str, organization: str | None, options: LoadOptions) -> FoundModel:
     """The local folder of a model by path, id, bare name in ``organization``, or name of the bundled model.
 
     Raises:
@@ -69,26 +81,56 @@ def find_model(name: str, organization: str | None, options: LoadOptions) -> Pat
     """
     from stlib.runtime import BUNDLED_MODEL_NAME, default_model_path
 
-    if name == BUNDLED_MODEL_NAME and not Path(name).exists():
-        return default_model_path()
+    if Path(name).exists():
+        return FoundModel(resolve_model_folder(name), None)
+    if name == BUNDLED_MODEL_NAME:
+        return FoundModel(default_model_path(), None)
     places = (options.token, options.cache_folder, options.revision)
-    names = [name]
-    if organization and "/" not in name and "\\" not in name and not Path(name).exists():
-        # A bare name is that of a model of the organization, or of an original transformers model.
-        names = [f"{organization}/{name}", name]
+    # A bare name is that of a model of the organization, or of an original transformers model.
+    names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
+    failure: ModelNotFound | None = None
+    # The cache may know any of the names; the network is asked when it knows none.
+    for local_only in (True,) if options.local_files_only else (True, False):
+        failure = None
         for candidate in names:
             try:
-                return resolve_model_folder(candidate, *places, local_files_only=True)
+                folder = resolve_model_folder(candidate, *places, local_files_only=local_only)
+                return FoundModel(folder, candidate)
             except ModelNotFound as error:
-                logger.debug("%s", error)
-    failure: ModelNotFound | None = None
-    for candidate in names:
-        try:
-            return resolve_model_folder(candidate, *places, local_files_only=options.local_files_only)
-        except ModelNotFound as error:
-            failure = failure or error
+                failure = failure or error
     assert failure is not None
     raise failure
+
+
+def complete_model(found: FoundModel, options: LoadOptions) -> Path | None:
+    """Download what a half-filled cache lacks; None if that is impossible or forbidden."""
+    if found.model_id is None or options.local_files_only:
+        return None
+    try:
+        return download_model(found.model_id, options.token, options.cache_folder, options.revision)
+    except ModelNotFound as error:
+        logger.warning("the cached model is incomplete and was not completed: %s", error)
+        return None
+
+
+def name_inner_model(modules: Mapping[str, nn.Module], found: FoundModel) -> None:
+    """Let the transformers model carry the id it has on the hub rather than a path in the cache.
+
+    Adapters and model cards that are saved later refer to their base by this name.
+    """
+    if found.model_id is None:
+        return
+    for module in modules.values():
+        inner = getattr(module, "auto_model", None)
+        if inner is not None and getattr(inner, "name_or_path", None) == str(found.folder):
+            inner.name_or_path = inner.config.name_or_path = found.model_id
+
+
+def named_modules(modules: Sequence[nn.Module] | Mapping[str, nn.Module]) -> OrderedDict[str, nn.Module]:
+    """Modules under their names; those of a list are named by position."""
+    if isinstance(modules, Mapping):
+        return OrderedDict(modules)
+    return OrderedDict((str(i), module) for i, module in enumerate(modules))
 
 
 def load_pipeline(folder: Path, options: LoadOptions) -> Pipeline:
@@ -169,8 +211,8 @@ def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: L
         return cls.load(str(inner))
     keywords = {
         "subfolder": spec.path,
-        # Everything is local by now.
-        "local_files_only": True,
+        # The model's own files are local by now; this concerns what they refer to, as the base of an adapter.
+        "local_files_only": options.local_files_only,
         "trust_remote_code": options.trust_remote_code,
         "model_kwargs": dict(options.model_kwargs),
         "processor_kwargs": dict(options.processor_kwargs),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,28 +13,31 @@ import torch
 from torch import nn
 
 import stlib
-from stlib.base import saving
+from stlib.base.hub import HubMixin
 from stlib.base.loading import (
-    CARD_NAME,
-    CONFIG_NAME,
     MODULES_NAME,
+    PLAIN_MODEL_FILES,
     LoadOptions,
     Pipeline,
+    complete_model,
     find_model,
     load_pipeline,
+    name_inner_model,
+    named_modules,
     read_model_config,
 )
-from stlib.base.model_card import generate_model_card
+from stlib.base.model_card import BaseModelCardData
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
-from stlib.errors import InvalidOption, MissingModelFile, UnknownPrompt, UnsupportedOption
+from stlib.base.peft_mixin import PeftAdapterMixin
+from stlib.errors import InvalidOption, MissingModelFile, UnknownPrompt
 from stlib.util.environment import get_device_name
 
 logger = logging.getLogger(__name__)
 
 
-class BaseModel(nn.Sequential):
+class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
     """Modules in a row, with prompts, files and devices. Families add what they do with the result.
 
     The arguments are explained at :class:`stlib.SentenceTransformer`.
@@ -44,6 +46,7 @@ class BaseModel(nn.Sequential):
     model_type: ClassVar[str]
     default_huggingface_organization: ClassVar[str | None] = None
     default_prompts: ClassVar[dict[str, str]] = {}
+    model_card_data_class: ClassVar[type[BaseModelCardData]] = BaseModelCardData
 
     def __init__(
         self,
@@ -64,10 +67,6 @@ class BaseModel(nn.Sequential):
         model_card_data: Any = None,
         backend: str = "torch",
     ) -> None:
-        if model_card_data is not None:
-            raise UnsupportedOption(
-                "model_card_data is not served; leave it out and edit README.md after saving"
-            )
         options = LoadOptions(
             trust_remote_code=trust_remote_code,
             revision=revision,
@@ -84,7 +83,7 @@ class BaseModel(nn.Sequential):
                 logger.warning("modules is ignored, as they are loaded from %s", model_name_or_path)
             pipeline = self._load(os.fspath(model_name_or_path), options)
         else:
-            pipeline = Pipeline(_named(modules or []), {}, {}, None)
+            pipeline = Pipeline(named_modules(modules or []), {}, {}, None)
         super().__init__(pipeline.modules)
         self.backend = backend
         self.trust_remote_code = trust_remote_code
@@ -93,6 +92,10 @@ class BaseModel(nn.Sequential):
         self._set_prompts(prompts, default_prompt_name, pipeline.config)
         self._read_config(pipeline.config)
         self._place(device, options.model_kwargs.get("device_map"))
+        self.model_card_data = (
+            model_card_data if model_card_data is not None else self.model_card_data_class()
+        )
+        self.model_card_data.register_model(self)
         for module in self:
             if isinstance(module, Module):
                 module.on_model_ready(self)
@@ -158,39 +161,6 @@ class BaseModel(nn.Sequential):
     # -- files
     # ---------------------------------------------------------------------------------------------------
 
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        model_name: str | None = None,
-        create_model_card: bool = True,
-        train_datasets: list[str] | None = None,
-        safe_serialization: bool = True,
-    ) -> None:
-        """Write the model to a folder, from which this library and Sentence Transformers load it.
-
-        The files are written beside the folder first and then moved, so that an error leaves what was there.
-
-        Args:
-            path: the folder; it is created if need be.
-            model_name: name in the model card.
-            create_model_card: write ``README.md``; a card the model was loaded with is kept.
-            train_datasets: accepted for compatibility; the card names no data sets.
-            safe_serialization: write safetensors; False writes torch files.
-        """
-        import json
-
-        with saving.transaction(Path(path)) as folder:
-            saving.save_modules(self._modules, self.module_kwargs, folder, safe_serialization)
-            config = json.dumps(self.config_dict(), indent=2, sort_keys=True)
-            (folder / CONFIG_NAME).write_text(config, encoding="utf-8")
-            if create_model_card:
-                card = generate_model_card(self, model_name)
-                (folder / CARD_NAME).write_text(card, encoding="utf-8")
-
-    def save_pretrained(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """The same as :meth:`save`."""
-        self.save(path, *args, **kwargs)
-
     def config_dict(self) -> dict[str, Any]:
         """The model's own settings as they are saved."""
         import transformers
@@ -207,18 +177,29 @@ class BaseModel(nn.Sequential):
         }
 
     def _load(self, name_or_path: str, options: LoadOptions) -> Pipeline:
-        folder = find_model(name_or_path, self.default_huggingface_organization, options)
+        found = find_model(name_or_path, self.default_huggingface_organization, options)
+        try:
+            pipeline = self._load_folder(found.folder, options)
+        except MissingModelFile:
+            completed = complete_model(found, options)
+            if completed is None:
+                raise
+            pipeline = self._load_folder(completed, options)
+        name_inner_model(pipeline.modules, found)
+        return pipeline
+
+    def _load_folder(self, folder: Path, options: LoadOptions) -> Pipeline:
         if (folder / MODULES_NAME).is_file():
             saved_as = read_model_config(folder).get("model_type", self.model_type)
             if saved_as == self.model_type:
                 return load_pipeline(folder, options)
             logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)
-        elif not (folder / "config.json").is_file():
+        elif not any((folder / name).is_file() for name in PLAIN_MODEL_FILES):
             raise MissingModelFile(
                 f"{str(folder)!r} holds neither modules.json nor config.json, so it is no model; "
                 "pass the folder that model.save(path) wrote, or that of a transformers model"
             )
-        return Pipeline(_named(self._default_modules(folder, options)), {}, {}, None)
+        return Pipeline(named_modules(self._default_modules(folder, options)), {}, {}, None)
 
     def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
         """Modules around a plain transformers model."""
@@ -296,13 +277,29 @@ class BaseModel(nn.Sequential):
 
     @property
     def transformers_model(self) -> Any:
-        """The transformers model inside, or None."""
-        return next((m.auto_model for m in self if hasattr(m, "auto_model")), None)
+        """The first transformers model inside, wherever it is, or None."""
+        return next((m.auto_model for m in self.modules() if hasattr(m, "auto_model")), None)
 
     @property
     def config(self) -> Any:
-        """The configuration of the transformers model inside, or None."""
+        """The configuration of the transformers model inside, or None; settable."""
         return getattr(self.transformers_model, "config", None)
+
+    @config.setter
+    def config(self, value: Any) -> None:
+        if self.transformers_model is not None:
+            self.transformers_model.config = value
+
+    def gradient_checkpointing_enable(
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Recompute activations in the backward pass, in every inner model that can: less memory, more
+        time.
+        """
+        for module in self.modules():
+            enable: Any = getattr(module, "gradient_checkpointing_enable", None)
+            if module is not self and enable and getattr(module, "supports_gradient_checkpointing", True):
+                enable(gradient_checkpointing_kwargs, **kwargs)
 
     # -- devices
     # -------------------------------------------------------------------------------------------------
@@ -333,9 +330,19 @@ class BaseModel(nn.Sequential):
                 module.to(dtype)
         if device_map is None:
             self.to(device or get_device_name())
+        else:
+            self.clear_placement_cache()
 
-
-def _named(modules: Sequence[nn.Module] | Mapping[str, nn.Module]) -> OrderedDict[str, nn.Module]:
-    if isinstance(modules, Mapping):
-        return OrderedDict(modules)
-    return OrderedDict((str(i), module) for i, module in enumerate(modules))
+    def clear_placement_cache(self) -> None:
+        """Bring the modules around transformers models that a device map or hooks of ``accelerate`` placed to
+        where the first of those starts; call it after adding modules to such a model.
+        """
+        placed: set[nn.Module] = set()
+        for module in self.modules():
+            inner = getattr(module, "auto_model", None)
+            if isinstance(inner, nn.Module):
+                placed.update(inner.modules())
+        start = self.device
+        for module in self.modules():
+            if module not in placed:
+                module._apply(lambda tensor: tensor.to(start), recurse=False)

@@ -19,7 +19,14 @@ from stlib.base.loading import MODULES_NAME
 from stlib.base.registry import saved_type
 
 # Weights that would be read instead of, or beside, those just written.
-_WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin", "*.index.json")
+_WEIGHT_PATTERNS = (
+    "model*.safetensors",
+    "pytorch_model*.bin",
+    "*.index.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from stlib.base.modules.module import embedding_dimension_of
 from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.encode_methods import EncodingModel
+from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 from stlib.sentence_transformer.modules.pooling import Pooling
 from stlib.util.similarity_function import SimilarityFunction
 
@@ -40,7 +41,8 @@ class SentenceTransformer(EncodingModel):
         model_kwargs: for ``AutoModel.from_pretrained``, e.g. ``{"dtype": "bfloat16"}``.
         processor_kwargs: for ``AutoTokenizer.from_pretrained``; ``tokenizer_kwargs`` is its older name.
         config_kwargs: for ``AutoConfig.from_pretrained``.
-        model_card_data: must be None.
+        model_card_data: facts for the model card; see
+            :class:`~stlib.sentence_transformer.model_card.SentenceTransformerModelCardData`.
         backend: ``"torch"``.
         similarity_fn_name: ``"cosine"``, ``"dot"``, ``"euclidean"`` or ``"manhattan"``; default: as saved, or
             cosine.
@@ -60,6 +62,7 @@ class SentenceTransformer(EncodingModel):
     model_type: ClassVar[str] = "SentenceTransformer"
     default_huggingface_organization: ClassVar[str | None] = "sentence-transformers"
     default_prompts: ClassVar[dict[str, str]] = {"query": "", "document": ""}
+    model_card_data_class = SentenceTransformerModelCardData
 
     def __init__(
         self,

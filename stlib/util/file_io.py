@@ -142,7 +142,7 @@ def resolve_model_folder(
             f"{model_name_or_path!r} is neither a folder nor (completely) in the cache, and "
             "local_files_only=True forbids the download; pass local_files_only=False once, or a folder's path"
         )
-    return _download(str(model_name_or_path), token, cache_folder, revision)
+    return download_model(str(model_name_or_path), token, cache_folder, revision)
 
 
 def checked_relative_path(path: str | Path) -> Path:
@@ -189,26 +189,41 @@ def _has_weights(folder: Path) -> bool:
     return any(folder.rglob("*.safetensors")) or any(folder.rglob("*.bin")) or any(folder.rglob("*.onnx"))
 
 
-def _download(
+def download_model(
     model_id: str, token: bool | str | None, cache_folder: str | None, revision: str | None
 ) -> Path:
+    """Fetch those files of a model that the cache lacks; returns the folder in the cache.
+
+    Raises:
+        ModelNotFound: the hub does not have it, does not show it, or does not answer.
+    """
     from huggingface_hub import HfApi, snapshot_download
 
     try:
         names = HfApi(token=token).list_repo_files(model_id, revision=revision)
         skip = list(_NEVER_READ)
-        if any(name.endswith(".safetensors") for name in names):
+        if any(name.endswith(".safetensors") and "/" not in name for name in names):
             skip += ["pytorch_model*.bin"]
         folder = snapshot_download(
             model_id, revision=revision, token=token, cache_dir=cache_folder, ignore_patterns=skip
         )
-    except (OSError, ValueError) as error:
-        # huggingface_hub's own errors and those of its HTTP client all derive from these two.
+    except _download_errors() as error:
         raise ModelNotFound(
             f"{model_id!r} is neither a folder nor in the cache, and could not be downloaded "
             f"({type(error).__name__}: {_first_line(error)}); check the name, your connection or token"
         ) from error
     return Path(folder)
+
+
+def _download_errors() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises: its own errors and those of requests derive from these two; those of
+    httpx, its client since version 1, do not.
+    """
+    try:
+        import httpx
+    except ImportError:
+        return OSError, ValueError
+    return OSError, ValueError, httpx.HTTPError
 
 
 def _first_line(error: Exception) -> str:
