@@ -42,6 +42,11 @@ class IndexSummary:
     info: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def notes(self) -> list[str]:
+        """What a person should know of the input and lost nothing by."""
+        return [*self.added.notes, *self.read.notes]
+
+    @property
     def complete(self) -> bool:
         """True when every document of the input is in the collection."""
         return not self.added.skipped and not self.added.duplicates
@@ -57,9 +62,11 @@ class IndexSummary:
             "updated": added.updated,
             "unchanged": added.unchanged,
             "duplicates": added.duplicates,
+            "renamed": added.renamed,
+            "moved": added.moved,
             "skipped": added.skipped,
             "skips": [{"source": s.source, "line": s.line, "reason": s.reason} for s in added.skips],
-            "notes": self.read.notes,
+            "notes": self.notes,
             "unsupported_files": dict(self.read.unsupported),
             "seconds": added.seconds,
             "documents_per_second": added.committed / added.seconds if added.seconds else 0.0,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,13 @@ from sqlalchemy import Engine
 
 from indexing.catalog.collections import GenerationInfo, set_codec
 from indexing.catalog.database import reading, writing
-from indexing.catalog.log import Change, append_changes, known_documents
+from indexing.catalog.log import Change, Known, append_changes, known_documents, set_origins
 from indexing.documents import ChunkSettings, Document, Skipped, chunk_documents
 from indexing.encoders import normalised
 from indexing.errors import BadInput
+from indexing.identity import Resolved, resolve_ids
 from indexing.quantization import Codec
+from indexing.seen import SeenIds
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Pipeline", "Progress", "chunk_text"]
@@ -31,6 +33,7 @@ BATCH_DOCUMENTS = 1024  # one fsync per batch; more gains under 2 % and makes Ct
 BATCH_CHARACTERS = 4_000_000  # a batch of long documents stays a few tens of MiB
 ENCODE_CHUNKS = 4096
 KEPT_SKIPS = 1000  # skipped lines are counted without end but listed up to here
+KEPT_NOTES = 20
 SMALL_SAMPLE = 1000
 
 
@@ -38,7 +41,9 @@ SMALL_SAMPLE = 1000
 class AddReport:
     """What became of the documents of one `add`.
 
-    `duplicates` counts documents whose id had come before in the same run: the last one wins. `clipped`
+    `duplicates` counts documents whose id had come before in the same run: the last one wins. `renamed`
+    counts new documents whose id is longer than their path, because another file has the short one; `moved`
+    changed ones whose file lay elsewhere before and is gone from there; `notes` name some of both. `clipped`
     counts code values outside the calibrated ranges. `keyword_lag` is how many changes the keyword index
     still has to follow.
     """
@@ -48,8 +53,11 @@ class AddReport:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    renamed: int = 0
+    moved: int = 0
     skipped: int = 0
     skips: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     chunks: int = 0
     clipped: int = 0
     seconds: float = 0.0
@@ -68,6 +76,10 @@ class AddReport:
         if len(self.skips) < KEPT_SKIPS:
             self.skips.append(skipped)
 
+    def note(self, note: str) -> None:
+        if len(self.notes) < KEPT_NOTES:
+            self.notes.append(note)
+
 
 Progress = Callable[[AddReport], None]
 
@@ -77,12 +89,13 @@ class _Pending:
     document: Document
     hash: bytes
     metadata: str
+    id: str
 
 
-def content_hash(document: Document, metadata: str) -> bytes:
-    """16 bytes that change with the title, the text or the metadata."""
+def content_hash(title: str, text: str, metadata: str) -> bytes:
+    """16 bytes that change with the title, the text or the metadata (JSON)."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (document.title, document.text, metadata):
+    for part in (title, text, metadata):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
@@ -117,7 +130,7 @@ class Pipeline:
         self._encoder = encoder
         self._progress = progress
         self._after_batch = after_batch
-        self._seen: set[int] = set()
+        self._seen = SeenIds()
         self._clipped_stored = 0
         self.report = AddReport()
 
@@ -138,7 +151,7 @@ class Pipeline:
         return self.report
 
     def _batches(self, documents: Iterable[Any], on_error: str) -> Iterator[list[_Pending]]:
-        batch: dict[str, _Pending] = {}
+        batch: list[_Pending] = []
         characters = 0
         failure: BadInput | None = None
         for number, item in enumerate(documents):
@@ -154,47 +167,60 @@ class Pipeline:
                     continue
                 failure = BadInput(f"document {number}: {error}")
                 break
-            id_ = pending.document.id
-            self.report.duplicates += self._seen_before(id_)
             characters += len(pending.document.text)
-            batch.pop(id_, None)  # the last one wins, and takes its place in the order
-            batch[id_] = pending
+            batch.append(pending)
             if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-                yield list(batch.values())
-                batch, characters = {}, 0
+                yield batch
+                batch, characters = [], 0
         if batch:
-            yield list(batch.values())
+            yield batch
         if failure is not None:
             raise failure
 
-    def _seen_before(self, id_: str) -> bool:
-        mark = int.from_bytes(
-            hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
-        )
-        if mark in self._seen:
-            return True
-        self._seen.add(mark)
-        return False
-
-    def _store(self, batch: list[_Pending]) -> None:
+    def _store(self, received: list[_Pending]) -> None:
         with reading(self._engine) as connection:
-            known = known_documents(connection, self._collection_id, [p.document.id for p in batch])
-        changed = []
-        for pending in batch:
-            before = known.get(pending.document.id)
-            if before is not None and not before.deleted and before.hash == pending.hash:
-                self.report.unchanged += 1
-            else:
-                changed.append(pending)
+            resolved = resolve_ids(connection, self._collection_id, [p.document for p in received])
+            batch: dict[str, _Pending] = {}
+            for pending, id_ in zip(received, resolved.ids, strict=True):
+                self.report.duplicates += batch.pop(id_, None) is not None
+                batch[id_] = replace(pending, id=id_)  # the last one wins, and takes its place in the order
+            known = known_documents(connection, self._collection_id, batch)
+        self.report.duplicates += self._seen.add(batch)
+        live = {id_: row for id_, row in known.items() if not row.deleted}
+        unchanged = [p for p in batch.values() if p.id in live and live[p.id].hash == p.hash]
+        changed = [p for p in batch.values() if p.id not in live or live[p.id].hash != p.hash]
+        self._note_origins(unchanged, live)
+        self.report.unchanged += len(unchanged)
         if changed:
             self._commit(self._changes(changed))
-            updated = sum(1 for p in changed if p.document.id in known and not known[p.document.id].deleted)
+            updated = sum(p.id in live for p in changed)
             self.report.updated += updated
             self.report.added += len(changed) - updated
+            self._say_what_happened_to_ids(resolved, changed)
         if self._progress is not None:
             self._progress(self.report)
         if changed and self._after_batch is not None:
             self._after_batch()
+
+    def _note_origins(self, unchanged: list[_Pending], known: dict[str, Known]) -> None:
+        """A folder that was moved leaves its documents as they were, but for the place of their files."""
+        moved = {
+            known[p.id].key: p.document.origin
+            for p in unchanged
+            if p.document.origin and p.document.origin != known[p.id].origin
+        }
+        if moved:
+            with writing(self._engine) as connection:
+                set_origins(connection, moved)
+
+    def _say_what_happened_to_ids(self, resolved: Resolved, changed: list[_Pending]) -> None:
+        for id_ in resolved.renamed:
+            self.report.note(f"{id_} has the name of a folder before it: another file has the shorter id")
+        moved = [p for p in changed if p.id in resolved.moved]
+        for pending in moved:
+            self.report.note(f"{pending.id} was replaced by {pending.document.origin}: its file was gone")
+        self.report.renamed += len(resolved.renamed)
+        self.report.moved += len(moved)
 
     def _changes(self, pending: list[_Pending]) -> list[Change]:
         started = time.perf_counter()
@@ -212,13 +238,14 @@ class Pipeline:
         codes = iter(self._codes(texts))
         changes = [
             Change(
-                p.document.id,
+                p.id,
                 p.hash,
                 p.document.title,
                 p.document.text,
                 p.metadata,
                 of_document,
                 [next(codes) for _ in of_document],
+                p.document.origin or None,
             )
             for p, of_document in zip(pending, spans, strict=True)
         ]
@@ -253,7 +280,7 @@ class Pipeline:
 def _prepare(item: Document | Mapping[str, Any]) -> _Pending:
     document = Document.from_any(item)
     metadata = json.dumps(document.metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return _Pending(document, content_hash(document, metadata), metadata)
+    return _Pending(document, content_hash(document.title, document.text, metadata), metadata, document.id)
 
 
 def _calibration_sample(vectors: np.ndarray) -> np.ndarray:

@@ -139,7 +139,19 @@ def print_problems(summary: IndexSummary) -> None:
             " the last one wins",
             err=True,
         )
-    for note in summary.read.notes[:_SHOWN_SKIPS]:
+    if added.renamed:
+        click.echo(
+            f"stlib: note: {counted(added.renamed, 'document')} got the name of a folder before the id,"
+            " because another file has the short one",
+            err=True,
+        )
+    if added.moved:
+        click.echo(
+            f"stlib: note: {counted(added.moved, 'document')} replaced, as if the folder had been moved:"
+            " the file it came from is gone",
+            err=True,
+        )
+    for note in summary.notes[:_SHOWN_SKIPS]:
         click.echo(f"stlib: note: {note}", err=True)
     if summary.created and not summary.info["documents"]:
         click.echo(

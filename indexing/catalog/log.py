@@ -26,7 +26,16 @@ from indexing.catalog.schema import (
     Removal,
 )
 
-__all__ = ["Change", "Known", "append_changes", "known_documents", "mark_deleted", "slices"]
+__all__ = [
+    "Change",
+    "Known",
+    "append_changes",
+    "ids_of_origins",
+    "known_documents",
+    "mark_deleted",
+    "set_origins",
+    "slices",
+]
 
 # SQLite allows 32,766 bound values in a statement since 3.32; older builds 999.
 MAX_BOUND = 900
@@ -41,6 +50,7 @@ class Known:
     key: int
     hash: bytes
     deleted: bool
+    origin: str | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Change:
     metadata: str
     spans: Sequence[tuple[int, int]]
     codes: Sequence[bytes]
+    origin: str | None = None
 
 
 def slices(values: Iterable[T], size: int = MAX_BOUND) -> Iterable[list[T]]:
@@ -71,12 +82,34 @@ def known_documents(connection: Connection, collection_id: int, ids: Iterable[st
     found: dict[str, Known] = {}
     for part in slices(ids):
         rows = connection.execute(
-            select(DocumentRow.id, DocumentRow.key, DocumentRow.hash, DocumentRow.deleted).where(
-                DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part)
+            select(
+                DocumentRow.id, DocumentRow.key, DocumentRow.hash, DocumentRow.deleted, DocumentRow.origin
+            ).where(DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part))
+        )
+        found.update((row.id, Known(row.key, row.hash, row.deleted, row.origin)) for row in rows)
+    return found
+
+
+def ids_of_origins(connection: Connection, collection_id: int, origins: Iterable[str]) -> dict[str, str]:
+    """origin → id of the documents that came from these files."""
+    found: dict[str, str] = {}
+    for part in slices(origins):
+        rows = connection.execute(
+            select(DocumentRow.origin, DocumentRow.id).where(
+                DocumentRow.collection_id == collection_id,
+                DocumentRow.origin.is_not(None),  # or the partial index is not used
+                DocumentRow.origin.in_(part),
             )
         )
-        found.update((row.id, Known(row.key, row.hash, row.deleted)) for row in rows)
+        found.update((str(origin), id_) for origin, id_ in rows)
     return found
+
+
+def set_origins(connection: Connection, origin_of_key: dict[int, str]) -> None:
+    """Notes where documents lie now that did not change otherwise. No view depends on it, so no `seq`."""
+    statement = update(DOCUMENTS).where(DOCUMENTS.c.key == bindparam("the_key"))
+    rows = [{"the_key": key, "the_origin": origin} for key, origin in origin_of_key.items()]
+    connection.execute(statement.values(origin=bindparam("the_origin")), rows)
 
 
 def append_changes(
@@ -115,6 +148,7 @@ def append_changes(
             "title": change.title,
             "text": change.text,
             "metadata": change.metadata,
+            "origin": change.origin,
         }
         (updates if before else inserts).append(row)
     _write_documents(connection, inserts, updates)
@@ -138,7 +172,7 @@ def mark_deleted(connection: Connection, collection_id: int, ids: Iterable[str])
     seqs = dict(zip(doomed.values(), range(last_seq - len(doomed) + 1, last_seq + 1), strict=True))
     _remove_chunks(connection, seqs)
     statement = update(DocumentRow).where(DocumentRow.key == bindparam("the_key"))
-    empty = {"deleted": True, "title": "", "text": "", "meta": "{}", "hash": b""}
+    empty = {"deleted": True, "title": "", "text": "", "meta": "{}", "hash": b"", "origin": None}
     connection.execute(
         statement.values(seq=bindparam("the_seq"), **empty),
         [{"the_key": key, "the_seq": seq} for key, seq in seqs.items()],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, Table, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 __all__ = [
@@ -78,13 +78,26 @@ class Generation(Base):
     created_at: Mapped[str]
 
 
+_HAS_ORIGIN = text("origin IS NOT NULL")
+
+
 class DocumentRow(Base):
     """The current version of a document, or the mark that it was deleted (then text, title and metadata are
     empty).
     """
 
     __tablename__ = "document"
-    __table_args__ = (UniqueConstraint("collection_id", "id"), Index(None, "collection_id", "seq"))
+    __table_args__ = (
+        UniqueConstraint("collection_id", "id"),
+        Index(None, "collection_id", "seq"),
+        Index(
+            None,
+            "collection_id",
+            "origin",
+            sqlite_where=_HAS_ORIGIN,
+            postgresql_where=_HAS_ORIGIN,
+        ),
+    )
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
     id: Mapped[str]
@@ -94,6 +107,7 @@ class DocumentRow(Base):
     title: Mapped[str]
     text: Mapped[str]
     meta: Mapped[str] = mapped_column("metadata")
+    origin: Mapped[str | None]  # absolute path of the file that gave the id, with its line for a row
 
 
 class Chunk(Base):

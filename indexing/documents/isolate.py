@@ -17,15 +17,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from indexing.documents.frames import Frame, decode_frame, line_from_file, read_payload
-from indexing.documents.model import Item, Skipped
+from indexing.documents.model import Document, Item, Skipped
 from indexing.documents.source import SourceFile
 from indexing.errors import IndexingError
 
-__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "IsolatedReader"]
+__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "IsolatedReader", "with_origin"]
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class IsolatedReader:
                 self._on_frame(file, frame)
             for item in frame.items:
                 count += not isinstance(item, Skipped)
-                yield item
+                yield with_origin(item, file)
             if frame.end:
                 return True
 
@@ -123,6 +124,13 @@ class IsolatedReader:
         if self._child is None:
             self._child = _Child(self._memory_limit, self._time_limit)
         return self._child
+
+
+def with_origin(item: Item, file: SourceFile) -> Item:
+    """`item` with the path of `file`, where its id was made of it."""
+    if isinstance(item, Document) and file.gives_id(item.id):
+        return replace(item, origin=f"{file.root}/{item.id}")
+    return item
 
 
 class _Jobs:

@@ -19,13 +19,16 @@ _FIELDS = ("id", "text", "title", "metadata")
 class Document:
     """One searchable thing. `id` is unique in its collection; `text` is never blank.
 
-    Metadata values are str, int, float, bool, None or a list of str: what a filter can compare.
+    Metadata values are str, int, float, bool, None or a list of str: what a filter can compare. `origin` is
+    the absolute path of the file where the id is the path below a root (`/docs/guide.md`, `/docs/a.csv#12`);
+    empty where the id is somebody's own.
     """
 
     id: str
     text: str
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    origin: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def from_any(cls, obj: Document | Mapping[str, Any]) -> Document:
@@ -34,7 +37,10 @@ class Document:
         A document with a title and no text is searched by its title. Raises `BadInput` with the reason.
         """
         if isinstance(obj, Document):
+            origin = obj.origin
             obj = {"id": obj.id, "text": obj.text, "title": obj.title, "metadata": obj.metadata}
+        else:
+            origin = ""
         if not isinstance(obj, Mapping):
             raise BadInput(f"a document is a dict with 'id' and 'text', got {type(obj).__name__}")
         key = _checked_id(obj)
@@ -49,7 +55,7 @@ class Document:
             text, title = title, ""
         if not text.strip():
             raise BadInput(f"document {key!r} is empty: it needs a 'text' (or a 'title') that is not blank")
-        return cls(key, text, title, _checked_metadata(obj.get("metadata"), key))
+        return cls(key, text, title, _checked_metadata(obj.get("metadata"), key), origin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from indexing.documents.formats import read_file
 from indexing.documents.frames import Frame
-from indexing.documents.isolate import IsolatedReader
+from indexing.documents.isolate import IsolatedReader, with_origin
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile
 from indexing.documents.walk import Plan, plan_files
@@ -75,7 +75,7 @@ def _here(plan: Plan, progress: _Progress) -> Iterator[Item]:
             yield entry
             continue
         for item in read_file(entry):
-            yield item
+            yield with_origin(item, entry)
             progress.read(entry, entry.bytes_read)
         progress.notes(entry, entry.notes)
     progress.finish()

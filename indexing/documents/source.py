@@ -49,8 +49,8 @@ class SourceFile:
     """A file that the walk found.
 
     `source` is how messages call it (the path as given), `name` what ids are made of (the path relative
-    to the root that was given, posix style), `format` the reader. Readers count `bytes_read` up as they
-    go and put what a person should know, but lost nothing by, into `notes`.
+    to the root that was given, posix style), `root` that root's real path, `format` the reader. Readers
+    count `bytes_read` up as they go and put what a person should know, but lost nothing by, into `notes`.
     """
 
     path: str
@@ -58,8 +58,13 @@ class SourceFile:
     name: str
     format: str
     size: int = 0
+    root: str = ""
     bytes_read: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def gives_id(self, id_: str) -> bool:
+        """Whether a document's id was made of this file's name."""
+        return id_.startswith(self.name) and id_[len(self.name) : len(self.name) + 1] in ("", "#")
 
     def note(self, text: str) -> None:
         """Say something once; a file that gives cause for many different notes gets the first few."""

@@ -57,6 +57,7 @@ class _Walk:
     def __init__(self) -> None:
         self.plan = Plan()
         self._seen: set[str] = set()  # real paths of files and folders
+        self._real: dict[Path, str] = {}
 
     def named_file(self, path: Path) -> None:
         kind = format_of(path.name)
@@ -68,7 +69,7 @@ class _Walk:
         elif not path.is_file():
             self.plan.entries.append(Skipped(str(path), None, "is not a regular file"))
         elif self._first_visit(path):
-            self.plan.entries.append(_source(path, path.name, kind, path.stat().st_size))
+            self.plan.entries.append(self._source(path.parent, path, path.name, kind, path.stat().st_size))
 
     def folder(self, root: Path) -> None:
         if not self._first_visit(root):
@@ -131,7 +132,15 @@ class _Walk:
         # A pipe or a device would keep the reader waiting for ever.
         if stat.S_ISREG(status.st_mode) and self._first_visit(path):
             name = _name(root, path)
-            found.append((name, _source(path, name, kind, status.st_size)))
+            found.append((name, self._source(root, path, name, kind, status.st_size)))
+
+    def _source(self, root: Path, path: Path, name: str, kind: str, size: int) -> SourceFile:
+        if root not in self._real:
+            # Its one name, however it was spelt; only the top ends with "/".
+            self._real[root] = _readable(Path(os.path.realpath(root)).as_posix()).rstrip("/")
+        # Absolute, because the process that parses may have another working directory.
+        absolute = str(path.absolute())
+        return SourceFile(absolute, _readable(str(path)), _readable(name), kind, size, self._real[root])
 
     def _first_visit(self, path: Path) -> bool:
         real = os.path.realpath(path)
@@ -147,11 +156,6 @@ def _is_beir(names: set[str]) -> bool:
 
 def _name(root: Path, path: Path) -> str:
     return _readable(path.relative_to(root).as_posix())
-
-
-def _source(path: Path, name: str, kind: str, size: int) -> SourceFile:
-    # Absolute, because the process that parses may have another working directory.
-    return SourceFile(str(path.absolute()), _readable(str(path)), _readable(name), kind, size)
 
 
 def _readable(name: str) -> str:

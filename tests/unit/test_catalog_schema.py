@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from indexing import Collection
+from indexing.catalog import migrate
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.migrate import HEAD, ensure_schema, schema_revision
 from indexing.catalog.schema import Base
+from indexing.documents import Document
 from indexing.errors import StorageError
 
 
@@ -40,9 +48,62 @@ def test_a_newer_database_is_refused_with_the_remedy(database):
     with writing(database) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(
-        StorageError, match=r"has schema 9999, newer than this release knows \(0001\): upgrade stlib"
+        StorageError, match=r"has schema 9999, newer than this release knows \(0002\): upgrade stlib"
     ):
         ensure_schema(database)
+
+
+def test_a_catalog_of_the_first_release_is_upgraded_when_it_is_opened(home):
+    """Its documents, ids and answers stay; the next run notes their files."""
+    documents = [Document(f"{word}.txt", f"a text about {word}") for word in ("whales", "iron", "bread")]
+    with Collection.create("c", home=home) as collection:
+        collection.add(documents)
+        expected = [(r.id, r.score) for r in collection.search("whales").results]
+    make_older(home / "collections/c/catalog.sqlite", "0001")
+    with Collection.open("c", home=home) as collection:
+        assert schema_revision(collection._engine) == HEAD
+        assert collection.verify().clean
+        assert [(r.id, r.score) for r in collection.search("whales").results] == expected
+        files = [replace(document, origin=f"/docs/{document.id}") for document in documents]
+        assert collection.add(files).unchanged == 3
+        with reading(collection._engine) as connection:
+            assert set(connection.execute(text("SELECT id, origin FROM document")).all()) == {
+                (document.id, document.origin) for document in files
+            }
+
+
+def make_older(catalog: Path, revision: str) -> None:
+    """Copies the rows into tables as the migrations up to `revision` make them."""
+    newer = catalog.rename(catalog.with_name("newer.sqlite"))
+    engine = open_database(catalog, create=True)
+    with writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ATTACH ? AS newer", (str(newer),))
+        for table in ("counter", "collection", "generation", "document", "chunk", "code", "removal"):
+            names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
+            columns = ", ".join(f'"{name}"' for name in names)
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+            connection.exec_driver_sql(f"INSERT INTO {table} SELECT {columns} FROM newer.{table}")
+        connection.commit()
+    engine.dispose()
+    newer.unlink()
+
+
+def test_an_upgrade_can_be_taken_back(database):
+    with writing(database) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    assert schema_revision(database) == "0001"
+    ensure_schema(database)
+    with reading(database) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
 
 
 def test_durability_settings(database):

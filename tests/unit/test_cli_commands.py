@@ -198,3 +198,27 @@ def test_help_names_every_command_and_each_has_help(stlib):
     for name in names:
         code, out, _ = stlib(name, "--help")
         assert code == 0 and out.startswith(f"Usage: stlib {name} ")
+
+
+def test_a_file_of_another_folder_with_a_known_path_is_indexed_and_named(stlib, tmp_path):
+    for owner in ("ann", "bob"):
+        (tmp_path / owner).mkdir()
+        (tmp_path / owner / "guide.txt").write_text(f"a guide by {owner}")
+    assert stlib("index", "guides", tmp_path / "ann")[0] == 0
+    code, out, err = stlib("index", "guides", tmp_path / "bob")
+    assert code == 0 and "1 added, 0 updated" in out
+    assert err.splitlines() == [
+        "stlib: note: 1 document got the name of a folder before the id,"
+        " because another file has the short one",
+        "stlib: note: bob/guide.txt has the name of a folder before it: another file has the shorter id",
+    ]
+    assert stlib("index", "guides", tmp_path)[2] == ""
+    (tmp_path / "moved").mkdir()
+    moved = (tmp_path / "bob").rename(tmp_path / "moved" / "bob")
+    (moved / "guide.txt").write_text("a guide by bob, moved")
+    code, out, err = stlib("index", "guides", moved)
+    assert code == 0 and "0 added, 1 updated" in out
+    assert err.splitlines() == [
+        "stlib: note: 1 document replaced, as if the folder had been moved: the file it came from is gone",
+        f"stlib: note: bob/guide.txt was replaced by {moved}/guide.txt: its file was gone",
+    ]

@@ -1,0 +1,89 @@
+"""Which id a document has that was read from a file: its path below the root that was given.
+
+Two roots may hold files of the same relative path. They are two documents, in one run or in two, so the later
+one's id gets the names of the folders above it until it is nobody else's: `guide.md`, `docs/guide.md`,
+`alice/docs/guide.md`, at last the whole path. What decides is the file that a document came from (its
+`origin`, kept in the catalog):
+
+* a document that came from this very file keeps its id, however the path was spelt this time;
+* an id whose file is gone is taken over: the folder was moved. So is one without a file, which a caller gave;
+* an id whose file is still there, and is another one, is taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from indexing.catalog.log import ids_of_origins, known_documents
+from indexing.documents import Document
+
+__all__ = ["Resolved", "longer_ids", "resolve_ids"]
+
+
+@dataclass
+class Resolved:
+    """`ids` of a batch, in its order; `renamed` are those of them that are new and longer than the path,
+    `moved` those taken over from a file that is gone.
+    """
+
+    ids: list[str]
+    renamed: list[str] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
+
+
+def resolve_ids(connection: Connection, collection_id: int, documents: Sequence[Document]) -> Resolved:
+    """The ids of a batch of documents. Those without an origin keep theirs: it is the caller's."""
+    own = ids_of_origins(connection, collection_id, [d.origin for d in documents if d.origin])
+    resolved = Resolved([own.get(document.origin, document.id) for document in documents])
+    names = {i: longer_ids(d) for i, d in enumerate(documents) if d.origin and d.origin not in own}
+    taken_now: set[str] = set()  # by documents of this batch, which are not in the catalog yet
+    while names:
+        wanted = {i: next(longer) for i, longer in names.items()}
+        rows = known_documents(connection, collection_id, wanted.values())
+        for i, id_ in wanted.items():
+            row = rows.get(id_)
+            before = row.origin if row is not None else None
+            left = "gone" if before is None else _what_became_of(before, documents[i].origin)
+            if id_ in taken_now or left == "there":
+                continue
+            del names[i]
+            taken_now.add(id_)
+            resolved.ids[i] = id_
+            if id_ != documents[i].id:
+                resolved.renamed.append(id_)
+            if before is not None and left == "gone":
+                resolved.moved.add(id_)
+    return resolved
+
+
+def longer_ids(document: Document) -> Iterator[str]:
+    """The document's own id, then longer and longer ones; the last is its whole path, and nobody else's."""
+    yield document.id
+    folders = document.origin[: -len(document.id) - 1].split("/")
+    for count in range(1, len(folders) + 1):
+        yield "/".join([*folders[-count:], document.id])
+
+
+def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
+    """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`."""
+    try:
+        if Path(_file(before)).samefile(_file(now)):
+            return "same"
+    except (FileNotFoundError, NotADirectoryError):
+        # A name that is no valid Unicode is stored altered, and cannot be looked up.
+        return "there" if "\ufffd" in before + now else "gone"
+    except OSError:
+        return "there"
+    return "there"
+
+
+def _file(origin: str) -> str:
+    """The file of an origin, which for a row of a table ends with its line: `/data/a.csv#12`."""
+    file, mark, line = origin.rpartition("#")
+    return file if mark and line.isdigit() and not os.path.lexists(origin) else origin
