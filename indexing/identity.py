@@ -55,10 +55,10 @@ def resolve_ids(connection: Connection, collection_id: int, documents: Sequence[
             del names[i]
             taken_now.add(id_)
             resolved.ids[i] = id_
-            if id_ != documents[i].id:
-                resolved.renamed.append(id_)
             if before is not None and left == "gone":
                 resolved.moved.add(id_)
+            elif id_ != documents[i].id and (row is None or row.deleted):
+                resolved.renamed.append(id_)
     return resolved
 
 
