@@ -1,4 +1,6 @@
-"""Static embedding models without torch: what search needs, loaded in a fraction of a second."""
+"""Embedding models without torch, static or exported to ONNX: what search needs, loaded in a fraction of a
+second.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
 from stlib.runtime.encoder import Encoder
 from stlib.runtime.errors import (
     InvalidModelError,
+    MissingDependencyError,
     MissingModelFileError,
     ModelError,
     ModelNotFoundError,
     UnknownPromptError,
+    UnknownTaskError,
     UnsupportedModelError,
 )
 from stlib.runtime.protocol import EncoderProtocol
@@ -19,10 +23,12 @@ __all__ = [
     "Encoder",
     "EncoderProtocol",
     "InvalidModelError",
+    "MissingDependencyError",
     "MissingModelFileError",
     "ModelError",
     "ModelNotFoundError",
     "UnknownPromptError",
+    "UnknownTaskError",
     "UnsupportedModelError",
     "default_model_path",
 ]

@@ -1,8 +1,4 @@
-"""A static embedding model without torch: token vectors, their mean, and nothing else.
-
-The vector of a text is the mean of the vectors of its tokens (no special tokens), as in Sentence
-Transformers' ``StaticEmbedding``; a text without tokens gets the zero vector.
-"""
+"""An embedding model without torch: a facade over the modules of its pipeline."""
 
 from __future__ import annotations
 
@@ -19,56 +15,74 @@ from numpy.typing import NDArray
 
 from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
 from stlib.runtime.errors import UnknownPromptError
-from stlib.runtime.folder import StaticModel, read_static_model
-from stlib.runtime.words import TokenReader
+from stlib.runtime.folder import Pipeline, read_pipeline
+from stlib.runtime.modules.base import SENTENCE_EMBEDDING, unit_length
+from stlib.runtime.modules.normalize import Normalize
+from stlib.runtime.modules.static import StaticEmbedding
 
-# Tokens whose rows are gathered at a time: 2048 rows of 256 float32 are 2 MiB, which stays in a core's
-# cache and bounds the memory whatever the length of the texts.
-_TOKENS_PER_BLOCK = 2048
-
-# From so many texts at a time it pays to hold the token vectors as float32.
-_BULK_TEXTS = 512
-
-# Prompt names tried by encode_query and encode_document, first match wins.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+# Tasks of encode_query and encode_document, and the prompts they try, the first with a text wins.
+_TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
 class Encoder:
-    """Turns texts into vectors with numpy and a tokenizer; loads in a fraction of a second.
+    """Turns texts into vectors with numpy, a tokenizer and, for transformers, ONNX Runtime.
 
-    Create it with :meth:`load`. Instances may be shared between threads.
+    Loads in a fraction of a second. Create it with :meth:`load`. Instances may be shared between threads.
     """
 
-    def __init__(self, model: StaticModel, name: str) -> None:
-        self._model = model
-        self._tokens = TokenReader(model.tokenizer)
-        self._bulk = False  # set once many texts come at a time; changes speed and memory, not vectors
+    def __init__(self, pipeline: Pipeline, name: str, source: str) -> None:
+        self._pipeline = pipeline
         self.name = name
+        self.source = source
+        """What :meth:`load` takes to load this model again: a folder, an ONNX file, or the bundled name."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None) -> Encoder:
+    def load(cls, path: str | os.PathLike[str] | None = None, *, file_name: str | None = None) -> Encoder:
         """Load the model in the folder ``path``.
 
-        ``None`` and ``"stlib-static-en"`` mean the bundled model, unless a folder of that name exists in
-        the working directory.
+        Args:
+            path: a folder saved by Sentence Transformers or this library, static or with ONNX files; or one
+                of these ONNX files itself. ``None`` and ``"stlib-static-en"`` mean the bundled model, unless
+                a folder of that name exists in the working directory.
+            file_name: the ONNX file to run, in the folder or its ``onnx`` subfolder. By default it is
+                ``model.onnx``, or the only one there is.
 
         Raises:
-            ModelError: see :func:`stlib.runtime.folder.read_static_model`.
+            ModelError: see :func:`stlib.runtime.folder.read_pipeline`.
         """
-        bundled = path is None or (os.fspath(path) == BUNDLED_MODEL_NAME and not Path(path).is_dir())
-        folder = default_model_path() if bundled else Path(path)  # type: ignore[arg-type]
-        return cls(read_static_model(folder), folder.resolve().name)
+        if path is None or (os.fspath(path) == BUNDLED_MODEL_NAME and not Path(path).is_dir()):
+            return cls(read_pipeline(default_model_path()), BUNDLED_MODEL_NAME, BUNDLED_MODEL_NAME)
+        folder = Path(path)
+        if file_name is None and folder.suffix == ".onnx" and folder.is_file():
+            file_name, folder = folder.name, folder.parent
+            if folder.name == "onnx" and not (folder / "config.json").is_file():
+                file_name, folder = f"onnx/{file_name}", folder.parent
+        pipeline = read_pipeline(folder, file_name)
+        source = folder.resolve()
+        if file_name is not None:
+            runs = getattr(pipeline.first, "path", source)
+            return cls(pipeline, source.name, str(Path(runs).absolute()))
+        return cls(pipeline, source.name, str(source))
 
     @property
     def dimension(self) -> int:
-        """Width of the vectors before any truncation."""
-        return int(self._model.weight.shape[1])
+        """Width of the vectors unless a call asks for another one."""
+        return self._pipeline.truncate_dim or self._pipeline.dimension
+
+    @property
+    def is_static(self) -> bool:
+        """Whether vectors are means of fixed token vectors, so that encoding a word costs microseconds."""
+        return isinstance(self._pipeline.first, StaticEmbedding)
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Tokens kept per text, special ones included; None without a limit."""
+        return self._pipeline.first.max_seq_length
 
     @property
     def prompts(self) -> dict[str, str]:
         """Prompt name to prompt text; a copy."""
-        return dict(self._model.prompts)
+        return dict(self._pipeline.prompts)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -76,19 +90,18 @@ class Encoder:
 
         Depends on contents only (no paths, names or library versions), so it is the same on every machine.
         """
-        model = self._model
-        header = {
-            "normalize": model.normalize,
-            "prompts": model.prompts,
-            "default_prompt_name": model.default_prompt_name,
-            "tokenizer": model.tokenizer_digest,
+        pipeline = self._pipeline
+        shared: dict[str, Any] = {
+            "prompts": pipeline.prompts,
+            "default_prompt_name": pipeline.default_prompt_name,
         }
-        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-        for tensor in (model.weight, model.scale):
-            if tensor is not None:
-                digest.update(f"{tensor.dtype.str}{list(tensor.shape)}".encode())
-                digest.update(np.ascontiguousarray(tensor).data)
-        return digest.hexdigest()
+        if pipeline.truncate_dim is not None:
+            shared["truncate_dim"] = pipeline.truncate_dim
+        static = _static_only(pipeline)
+        if static is not None:
+            return _static_fingerprint(static, len(pipeline.modules) == 2, shared)
+        header = {**shared, "modules": [module.signature() for module in pipeline.modules]}
+        return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def encode(
         self,
@@ -96,6 +109,7 @@ class Encoder:
         *,
         prompt_name: str | None = None,
         prompt: str | None = None,
+        task: str | None = None,
         truncate_dim: int | None = None,
         normalize_embeddings: bool = False,
         batch_size: int = 1024,
@@ -106,123 +120,99 @@ class Encoder:
             texts: list of strings; a single string is refused, since it is a sequence of letters.
             prompt_name: name of one of the model's prompts, put before every text.
             prompt: text put before every text; wins over ``prompt_name``.
+            task: route of a model with several, such as ``"query"`` or ``"document"``.
             truncate_dim: keep the first ``truncate_dim`` dimensions (Matryoshka); the bundled model is
-                trained for the sizes in its model card.
+                trained for the sizes in its model card. Default: what the model asks for, or all.
             normalize_embeddings: scale vectors to unit length, after truncation. Zero vectors stay zero.
-            batch_size: texts tokenised at a time; bounds memory, does not change the vectors.
+            batch_size: texts tokenised at a time; bounds memory, does not change the vectors. A transformer
+                runs them in smaller batches of similar length.
 
         Raises:
             UnknownPromptError: the model has no prompt of this name.
+            UnknownTaskError: the model has no route for this task.
             TypeError: ``texts`` is a single string.
             ValueError: ``truncate_dim`` or ``batch_size`` is out of range.
         """
         texts = self._checked(texts, truncate_dim, batch_size)
-        self._bulk = self._bulk or len(texts) >= _BULK_TEXTS
         prefix = self._prefix(prompt_name, prompt)
         width = truncate_dim or self.dimension
         vectors = np.empty((len(texts), width), dtype=np.float32)
         for start in range(0, len(texts), batch_size):
-            batch = (
-                [prefix + text for text in texts[start : start + batch_size]]
-                if prefix
-                else (texts[start : start + batch_size])
+            self._encode_into(
+                vectors[start : start + batch_size], texts[start : start + batch_size], prefix, task
             )
-            vectors[start : start + batch_size] = self._encode_batch(batch)[:, :width]
-        return _unit_length(vectors) if normalize_embeddings else vectors
+        return unit_length(vectors) if normalize_embeddings else vectors
 
     def encode_query(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
-        """:meth:`encode` with the prompt named ``query`` if the model has one."""
-        return self.encode(texts, **self._with_prompt(_QUERY_PROMPTS, options))
+        """:meth:`encode` with the task and, if the model has one, the prompt named ``query``."""
+        return self.encode(texts, **self._with_task("query", options))
 
     def encode_document(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
-        """:meth:`encode` with the prompt named ``document``, ``passage`` or ``corpus`` if there is one."""
-        return self.encode(texts, **self._with_prompt(_DOCUMENT_PROMPTS, options))
+        """:meth:`encode` with the task ``document`` and the model's prompt named ``document``, ``passage`` or
+        ``corpus`` if it has one.
+        """
+        return self.encode(texts, **self._with_task("document", options))
 
     def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Where each token lies: one int32 array ``[n_tokens, 2]`` of (start, end) characters per text."""
-        return self._tokens.spans(texts)
+        """Where each token of a document lies: int32 ``[n_tokens, 2]`` of (start, end) characters."""
+        return self._pipeline.first.token_reader("document").spans(texts)
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """How many tokens each text has; much cheaper than :meth:`token_spans`."""
-        return self._tokens.counts(texts)
+        """How many tokens each document has; much cheaper than :meth:`token_spans`."""
+        return self._pipeline.first.token_reader("document").counts(texts)
 
     def __repr__(self) -> str:
-        rows = len(self._model.weight)
-        return f"Encoder(name={self.name!r}, dimension={self.dimension}, tokens={rows})"
+        kinds = " + ".join(type(module).__name__ for module in self._pipeline.modules)
+        return f"Encoder(name={self.name!r}, dimension={self.dimension}, modules={kinds})"
 
     def _checked(self, texts: Sequence[str], truncate_dim: int | None, batch_size: int) -> list[str]:
         if isinstance(texts, str):
             raise TypeError("texts is a single string; pass a list of strings, for example encode([text])")
-        if truncate_dim is not None and not 1 <= truncate_dim <= self.dimension:
-            raise ValueError(f"truncate_dim is {truncate_dim}; allowed are 1 to {self.dimension}")
+        if truncate_dim is not None and not 1 <= truncate_dim <= self._pipeline.dimension:
+            raise ValueError(f"truncate_dim is {truncate_dim}; allowed are 1 to {self._pipeline.dimension}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         return list(texts)
 
+    def _encode_into(self, out: NDArray[np.float32], texts: list[str], prompt: str, task: str | None) -> None:
+        for rows, features in self._pipeline.first.batches(texts, prompt, task):
+            features["task"] = task
+            for module in self._pipeline.modules:
+                features = module.forward(features)
+            out[rows] = features[SENTENCE_EMBEDDING][:, : out.shape[1]]
+
     def _prefix(self, prompt_name: str | None, prompt: str | None) -> str:
         if prompt is not None:
             return prompt
-        name = prompt_name or self._model.default_prompt_name
+        name = prompt_name or self._pipeline.default_prompt_name
         if name is None:
             return ""
-        if name not in self._model.prompts:
-            known = ", ".join(sorted(self._model.prompts)) or "none"
+        prompts = {"query": "", "document": "", **self._pipeline.prompts}  # every model has these two
+        if name not in prompts:
+            known = ", ".join(sorted(self._pipeline.prompts)) or "none"
             raise UnknownPromptError(f"no prompt named {name!r}; the prompts of {self.name} are: {known}")
-        return self._model.prompts[name]
+        return prompts[name]
 
-    def _with_prompt(self, names: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
-        if options.get("prompt_name") or options.get("prompt") is not None:
-            return options
-        name = next((name for name in names if name in self._model.prompts), None)
-        return {**options, "prompt_name": name}
-
-    def _encode_batch(self, texts: list[str]) -> NDArray[np.float32]:
-        flat, lengths = self._tokens.ids(texts)
-        means = self._segment_sums(flat, lengths) / np.maximum(lengths, 1).astype(np.float32)[:, None]
-        return _unit_length(means) if self._model.normalize else means
-
-    def _segment_sums(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Sum of the token vectors of each text, ``[len(lengths), d]``; ``tokens`` are laid end to end.
-
-        Blocks begin where texts do, so that a text's neighbours do not change how its sum is rounded.
-        """
-        sums = np.zeros((len(lengths), self.dimension), dtype=np.float32)
-        ends = np.cumsum(lengths)
-        first = 0
-        while first < len(lengths):
-            begin = ends[first] - lengths[first]
-            after = int(np.searchsorted(ends, begin + _TOKENS_PER_BLOCK, "right"))
-            if after == first:  # a long text on its own
-                for start in range(begin, ends[first], _TOKENS_PER_BLOCK):
-                    sums[first] += self._rows(
-                        tokens[start : min(start + _TOKENS_PER_BLOCK, ends[first])]
-                    ).sum(axis=0)
-                first += 1
-                continue
-            filled = np.arange(first, after)[lengths[first:after] > 0]
-            if len(filled):
-                rows = self._rows(tokens[begin : ends[after - 1]])
-                sums[filled] = np.add.reduceat(rows, ends[filled] - lengths[filled] - begin, axis=0)
-            first = after
-        return sums
-
-    @cached_property
-    def _float_rows(self) -> NDArray[np.float32]:
-        """The whole table as float32: four times the memory of int8, a third of the time per token."""
-        table = self._model.weight.astype(np.float32)
-        scale = self._model.scale
-        return table if scale is None else table * scale
-
-    def _rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self._bulk:
-            return np.take(self._float_rows, tokens, axis=0)
-        rows = self._model.weight[tokens].astype(np.float32, copy=False)
-        scale = self._model.scale
-        if scale is not None:
-            rows *= scale[tokens] if len(scale) > 1 else scale
-        return rows
+    def _with_task(self, task: str, options: dict[str, Any]) -> dict[str, Any]:
+        options = {"task": task, **options}
+        if options.get("prompt_name") is None and options.get("prompt") is None:
+            prompts = self._pipeline.prompts
+            options["prompt_name"] = next((n for n in _TASK_PROMPTS[task] if prompts.get(n)), task)
+        return options
 
 
-def _unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, np.float32(1e-12))
+def _static_only(pipeline: Pipeline) -> StaticEmbedding | None:
+    """The token table of a pipeline that consists of it, perhaps followed by a plain normalisation."""
+    first, *rest = pipeline.modules
+    return first if isinstance(first, StaticEmbedding) and rest in ([], [Normalize()]) else None
+
+
+def _static_fingerprint(static: StaticEmbedding, normalize: bool, shared: dict[str, Any]) -> str:
+    """The form that collections of static models have recorded from the beginning."""
+    header = {**shared, "normalize": normalize, "tokenizer": static.tokenizer_digest}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for tensor in (static.weight, static.scale):
+        if tensor is not None:
+            digest.update(f"{tensor.dtype.str}{list(tensor.shape)}".encode())
+            digest.update(np.ascontiguousarray(tensor).data)
+    return digest.hexdigest()

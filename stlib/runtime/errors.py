@@ -7,7 +7,9 @@
     ├── MissingModelFileError   (also FileNotFoundError)  the folder lacks a file it needs
     ├── InvalidModelError       (also ValueError)         a file is there but its content is wrong
     ├── UnsupportedModelError   (also ValueError)         a sound model of a kind the runtime cannot run
-    └── UnknownPromptError      (also ValueError)         ``prompt_name`` is not one of the model's prompts
+    ├── MissingDependencyError  (also ImportError)        a package that this model needs is not installed
+    ├── UnknownPromptError      (also ValueError)         ``prompt_name`` is not one of the model's prompts
+    └── UnknownTaskError        (also ValueError)         no route of the model fits ``task``
 
 Each also derives from the built-in error a caller would expect, so code that knows nothing of this
 package can still catch it.
@@ -33,8 +35,16 @@ class InvalidModelError(ModelError, ValueError):
 
 
 class UnsupportedModelError(ModelError, ValueError):
-    """The model is of a kind that needs more than token vectors (for example a transformer)."""
+    """The model is of a kind that needs more than the runtime has (for example torch weights)."""
+
+
+class MissingDependencyError(ModelError, ImportError):
+    """A package that runs this kind of model is not installed; the message names the extra."""
 
 
 class UnknownPromptError(ModelError, ValueError):
     """The requested prompt name is not defined by the model."""
+
+
+class UnknownTaskError(ModelError, ValueError):
+    """The model has a route per task, and none for the requested one."""

@@ -1,172 +1,189 @@
-"""Reading the folder of a static embedding model: which files there are and what they say.
+"""From a model's folder to its pipeline of modules.
 
-The layout is that of a Sentence Transformers pipeline (``modules.json`` naming a ``StaticEmbedding`` and
-optionally a ``Normalize``). A weight may be stored as float32 or float16 ``embedding.weight``, or as int8
-``embedding.weight`` with a float32 ``embedding.scale`` that broadcasts against it.
+The layout is that of Sentence Transformers: ``modules.json`` names the modules and their folders, and
+``config_sentence_transformers.json`` holds the prompts. A folder without ``modules.json`` is a bare
+transformer, to which a pooling is added.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_safetensors
-from tokenizers import Tokenizer
+from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
+from stlib.runtime.files import inside, read_json, read_object
+from stlib.runtime.modules.base import InputModule, Module
+from stlib.runtime.modules.dense import Dense
+from stlib.runtime.modules.normalize import Normalize
+from stlib.runtime.modules.onnx_files import find_onnx_file
+from stlib.runtime.modules.pooling import Pooling
+from stlib.runtime.modules.router import Router, dimension_of
+from stlib.runtime.modules.small import Dropout, LayerNorm
+from stlib.runtime.modules.static import StaticEmbedding
+from stlib.runtime.modules.transformer import OnnxTransformer
 
-from stlib.runtime.errors import (
-    InvalidModelError,
-    MissingModelFileError,
-    ModelNotFoundError,
-    UnsupportedModelError,
-)
+MODULES_NAME = "modules.json"
+CONFIG_NAME = "config_sentence_transformers.json"
+
+# Packages whose classes of these names are known; a class of another package may do anything.
+_PACKAGES = ("sentence_transformers", "stlib")
+
+_PLAIN_MODULES: dict[str, Callable[[Path], Module]] = {
+    "Dense": Dense.load,
+    "Dropout": Dropout.load,
+    "LayerNorm": LayerNorm.load,
+    "Normalize": Normalize.load,
+    "Pooling": Pooling.load,
+    "StaticEmbedding": StaticEmbedding.load,
+}
+_ROUTERS = ("Router", "Asym")
 
 
 @dataclass(frozen=True)
-class StaticModel:
-    """The content of a static embedding model's folder.
+class Pipeline:
+    """The content of a model's folder.
 
     Attributes:
-        tokenizer: ready to use; never pads.
-        weight: ``[V, d]``, float32, float16 or int8 codes.
-        scale: ``None``, or float32 of shape ``[V, 1]``, ``[1, d]`` or ``[1, 1]``: a row is
-            ``weight[i] * scale`` after broadcasting.
-        normalize: whether the pipeline ends by scaling vectors to unit length.
+        modules: in the order in which they run; the first takes texts.
+        dimension: width of the vectors.
         prompts: prompt name to the text that is put before the input.
         default_prompt_name: prompt used when none is asked for.
-        tokenizer_digest: SHA-256 of ``tokenizer.json``.
+        truncate_dim: width that the model itself asks for; None for all of it.
     """
 
-    tokenizer: Tokenizer
-    weight: NDArray[Any]
-    scale: NDArray[np.float32] | None
-    normalize: bool
+    modules: tuple[Module, ...]
+    dimension: int
     prompts: dict[str, str]
     default_prompt_name: str | None
-    tokenizer_digest: str
+    truncate_dim: int | None
+
+    @property
+    def first(self) -> InputModule:
+        """The module that takes texts."""
+        first = self.modules[0]
+        assert isinstance(first, InputModule)
+        return first
 
 
-def read_static_model(folder: Path) -> StaticModel:
+def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
     """Read and check the model in ``folder``.
+
+    Args:
+        folder: a saved pipeline, or a transformer with its tokenizer.
+        file_name: which ONNX file its transformers run, see :func:`find_onnx_file`.
 
     Raises:
         ModelNotFoundError: there is no such folder.
         MissingModelFileError: a file is missing (its path is in the message).
-        InvalidModelError: a file is unreadable, or tokenizer and weight do not belong together.
-        UnsupportedModelError: the pipeline holds a module other than StaticEmbedding and Normalize.
+        InvalidModelError: a file is unreadable, or files do not belong together.
+        UnsupportedModelError: a module needs the full library.
+        MissingDependencyError: the transformer needs ONNX Runtime, which is not installed.
     """
     if not folder.is_dir():
-        raise ModelNotFoundError(f"no model folder at {folder}; pass the folder that holds modules.json")
-    embedding_folder, normalize = _read_pipeline(folder)
-    config = _read_config(folder / "config_sentence_transformers.json")
-    tokenizer, digest = _read_tokenizer(embedding_folder / "tokenizer.json")
-    weight, scale = _read_weight(embedding_folder / "model.safetensors")
-    if tokenizer.get_vocab_size() > len(weight):
-        raise InvalidModelError(
-            f"{embedding_folder}: tokenizer.json has {tokenizer.get_vocab_size()} tokens but "
-            f"model.safetensors only {len(weight)} rows; the two files are not from the same model"
-        )
-    return StaticModel(tokenizer, weight, scale, normalize, *_prompts(config, folder), digest)
-
-
-def _read_pipeline(folder: Path) -> tuple[Path, bool]:
-    path = folder / "modules.json"
-    modules = _read_json(path)
-    try:
-        kinds = [entry["type"].rsplit(".", 1)[-1] for entry in modules]
-        first = folder / modules[0]["path"]
-    except (TypeError, KeyError, IndexError, AttributeError) as error:
-        raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'") from error
-    if not first.resolve().is_relative_to(folder.resolve()):
-        raise InvalidModelError(f"{path}: module path {modules[0]['path']!r} lies outside the folder")
-    if kinds not in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+        raise ModelNotFoundError(f"no model folder at {folder}; pass the folder that holds {MODULES_NAME}")
+    config = read_object(folder / CONFIG_NAME)  # optional in models saved by old versions
+    kind = config.get("model_type", "SentenceTransformer")
+    if kind != "SentenceTransformer":
         raise UnsupportedModelError(
-            f"{folder}: a model of {' + '.join(kinds)} needs stlib.SentenceTransformer; "
-            "the torch-free Encoder runs StaticEmbedding, alone or followed by Normalize"
+            f"{folder} holds a {kind}; the torch-free Encoder runs SentenceTransformers"
         )
-    return first, kinds[-1] == "Normalize"
+    prompts, default = _prompts(config, folder)
+    bare = not (folder / MODULES_NAME).is_file() and (folder / "config.json").is_file()
+    modules = _bare_transformer(folder, file_name) if bare else _read_modules(folder, file_name)
+    if not isinstance(modules[0], InputModule):
+        raise UnsupportedModelError(f"{folder} begins with {type(modules[0]).__name__}, which takes no texts")
+    dimension = dimension_of(modules)
+    if dimension is None:
+        raise InvalidModelError(f"{folder}: no module tells the width of the vectors; save the model again")
+    return Pipeline(tuple(modules), dimension, prompts, default, _truncate_dim(config, dimension, folder))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    config = _read_json(path) if path.is_file() else {}  # optional in models saved by old versions
-    if not isinstance(config, dict):
-        raise InvalidModelError(f"{path}: expected a JSON object, found {type(config).__name__}")
-    return config
+def _read_modules(folder: Path, file_name: str | None) -> list[Module]:
+    path = folder / MODULES_NAME
+    entries = read_json(path)
+    try:
+        entries = sorted(entries, key=lambda entry: entry.get("idx", 0))
+        types = [str(entry["type"]) for entry in entries]
+        paths = [entry["path"] for entry in entries]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'") from error
+    folders = [inside(folder, relative, path) for relative in paths]
+    if not types:
+        raise InvalidModelError(f"{path}: the list of modules is empty")
+    known = (*_PLAIN_MODULES, *_ROUTERS, "Transformer")
+    if any(_class_name(type_) not in known for type_ in types) or _lacks_onnx(types, folders, file_name):
+        kinds = " + ".join(type_.rsplit(".", 1)[-1] for type_ in types)
+        raise UnsupportedModelError(
+            f"{folder}: a model of {kinds} needs stlib.SentenceTransformer; the torch-free Encoder runs "
+            f"{', '.join(sorted(known))}, a Transformer from its ONNX file (onnx/model.onnx)"
+        )
+    return [_load_module(type_, inner, file_name) for type_, inner in zip(types, folders, strict=True)]
+
+
+def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) -> bool:
+    """Whether a transformer has no ONNX file, so that nothing else need be read to refuse the model."""
+    return file_name is None and any(
+        _class_name(type_) == "Transformer" and find_onnx_file(inner) is None
+        for type_, inner in zip(types, folders, strict=True)
+    )
+
+
+def _load_module(type_: str, folder: Path, file_name: str | None) -> Module:
+    name = _class_name(type_)
+    if name in _PLAIN_MODULES:
+        return _PLAIN_MODULES[name](folder)
+    if name in _ROUTERS:
+        return Router.load(folder, partial(_load_module, file_name=file_name))
+    if name == "Transformer":
+        return OnnxTransformer.load(folder, file_name)
+    raise UnsupportedModelError(
+        f"{folder}: a module of the type {type_!r} needs stlib.SentenceTransformer; the torch-free Encoder "
+        f"runs {', '.join(sorted([*_PLAIN_MODULES, 'Router', 'Transformer']))}"
+    )
+
+
+def _class_name(type_: object) -> str | None:
+    """The class that a type in ``modules.json`` ends in, if it is one of the library's."""
+    package, _, name = str(type_).rpartition(".")
+    return name if package.split(".")[0] in _PACKAGES else None
+
+
+def _bare_transformer(folder: Path, file_name: str | None) -> list[Module]:
+    """A transformer without ``modules.json``, and its pooling: as ``1_Pooling`` says, or the usual one."""
+    transformer = OnnxTransformer.load(folder, file_name)
+    if not transformer.gives_tokens:
+        return [transformer]
+    if (folder / "1_Pooling" / "config.json").is_file():
+        return [transformer, Pooling.load(folder / "1_Pooling")]
+    if transformer.dimension is None:
+        raise InvalidModelError(f"{folder}: neither config.json nor {transformer.path.name} tells the width")
+    architectures = read_object(folder / "config.json").get("architectures") or [""]
+    # A causal model has read the whole text at its last token only.
+    mode = "lasttoken" if str(architectures[0]).endswith("ForCausalLM") else "mean"
+    return [transformer, Pooling(transformer.dimension, (mode,))]
 
 
 def _prompts(config: dict[str, Any], folder: Path) -> tuple[dict[str, str], str | None]:
     prompts = config.get("prompts") or {}
     default = config.get("default_prompt_name")
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+    if not isinstance(prompts, dict) or not all(
+        isinstance(text, (str, type(None))) for text in prompts.values()
+    ):
         raise InvalidModelError(f"{folder}: 'prompts' must map prompt names to strings, found {prompts!r}")
-    if default is not None and default not in prompts:
+    if default is not None and default not in {"query", "document", *prompts}:
         raise InvalidModelError(
             f"{folder}: default_prompt_name {default!r} is not one of the prompts {sorted(prompts)}"
         )
-    return dict(prompts), default
+    return {name: text or "" for name, text in prompts.items()}, default
 
 
-def _read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
-    content = _read_bytes(path)
-    try:
-        tokenizer = Tokenizer.from_buffer(content)
-    except ValueError as error:
-        raise InvalidModelError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
-    tokenizer.no_padding()  # padding tokens would enter the mean
-    return tokenizer, hashlib.sha256(content).hexdigest()
-
-
-def _read_weight(path: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
-    try:
-        tensors = parse_safetensors(_read_bytes(path))
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise InvalidModelError(f"{path}: not a readable safetensors file ({error})") from error
-    weight = tensors.get("embedding.weight")
-    if weight is None or weight.ndim != 2:
-        raise InvalidModelError(
-            f"{path}: expected a matrix 'embedding.weight', found the tensors {sorted(tensors)}"
-        )
-    scale = tensors.get("embedding.scale")
-    if weight.dtype == np.int8 and scale is not None:
-        return weight, _broadcastable_scale(scale, weight, path)
-    if weight.dtype in (np.float32, np.float16) and scale is None:
-        return weight, None
-    raise InvalidModelError(
-        f"{path}: 'embedding.weight' is {weight.dtype} {'with' if scale is not None else 'without'} "
-        "'embedding.scale'; allowed are float32 or float16 without it, or int8 with it"
-    )
-
-
-def _broadcastable_scale(scale: NDArray[Any], weight: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    rows, columns = weight.shape
-    if scale.ndim == 1 and scale.size in (rows, columns) and rows != columns:
-        scale = scale[:, None] if scale.size == rows else scale[None, :]
-    elif scale.size == 1:
-        scale = scale.reshape(1, 1)
-    if scale.ndim != 2 or scale.shape not in ((rows, 1), (1, columns), (1, 1)):
-        raise InvalidModelError(
-            f"{path}: 'embedding.scale' has the shape {list(scale.shape)}; allowed for a weight of "
-            f"{[rows, columns]} are [{rows}, 1], [1, {columns}] and [1, 1]"
-        )
-    return np.ascontiguousarray(scale, dtype=np.float32)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(_read_bytes(path).decode("utf-8"))
-    except ValueError as error:  # covers malformed JSON and malformed UTF-8
-        raise InvalidModelError(f"{path}: not valid JSON ({error})") from error
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingModelFileError(
-            f"the model folder lacks {path}; copy the whole folder or save the model again"
-        ) from error
+def _truncate_dim(config: dict[str, Any], dimension: int, folder: Path) -> int | None:
+    width = config.get("truncate_dim")
+    if width is None:
+        return None
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise InvalidModelError(f"{folder}: truncate_dim is {width!r}; it must be a number from 1 on")
+    return min(width, dimension)

@@ -284,8 +284,8 @@ def test_module_path_may_not_leave_the_folder(tmp_path: Path) -> None:
 
 
 def test_default_prompt_must_exist(tmp_path: Path) -> None:
-    folder = save_model(tmp_path / "model", config={"default_prompt_name": "query"})
-    with pytest.raises(InvalidModelError, match="default_prompt_name 'query'"):
+    folder = save_model(tmp_path / "model", config={"default_prompt_name": "title"})
+    with pytest.raises(InvalidModelError, match="default_prompt_name 'title'"):
         Encoder.load(folder)
 
 

@@ -1,0 +1,132 @@
+"""Reading the files of a model's folder, with errors that name the file and what to do about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
+
+from stlib.runtime.errors import InvalidModelError, MissingModelFileError, UnsupportedModelError
+
+# Names of number types in a safetensors file that numpy has too.
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        MissingModelFileError: there is no such file.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise missing(path) from error
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        MissingModelFileError, InvalidModelError: there is no such file, or it holds no JSON.
+    """
+    try:
+        return json.loads(read_bytes(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # malformed JSON or UTF-8, or nesting without end
+        raise InvalidModelError(f"{path}: not valid JSON ({error})") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; ``{}`` if there is no such file.
+
+    Raises:
+        InvalidModelError: the file holds something else.
+    """
+    value = read_json(path) if path.is_file() else {}
+    if not isinstance(value, dict):
+        raise InvalidModelError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def read_tensors(folder: Path) -> dict[str, NDArray[Any]]:
+    """The tensors in a folder's ``model.safetensors``; bfloat16 comes as float32.
+
+    Raises:
+        MissingModelFileError, InvalidModelError: the file is missing or damaged.
+        UnsupportedModelError: the weights are in torch's format, which only torch reads.
+    """
+    path = folder / "model.safetensors"
+    if not path.is_file() and (folder / "pytorch_model.bin").is_file():
+        raise UnsupportedModelError(
+            f"{folder / 'pytorch_model.bin'} is in torch's own format; save the model again with "
+            "stlib.SentenceTransformer(folder).save(new_folder), which writes safetensors"
+        )
+    try:
+        return {name: _tensor(entry) for name, entry in deserialize(read_bytes(path))}
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InvalidModelError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _tensor(entry: dict[str, Any]) -> NDArray[Any]:
+    if entry["dtype"] == "BF16":  # the upper half of a float32
+        values = (np.frombuffer(entry["data"], dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]])
+    return values.reshape(entry["shape"])
+
+
+def inside(folder: Path, relative: Any, source: Path) -> Path:
+    """``folder / relative``, which may not be absolute or climb out of the folder.
+
+    Only the text of the path counts: in a download cache the files are links to elsewhere.
+
+    Args:
+        source: the file that holds ``relative``, for the message.
+
+    Raises:
+        InvalidModelError: the path is no string or leaves the folder.
+    """
+    if not isinstance(relative, str) or "\0" in relative:
+        raise InvalidModelError(f"{source}: expected a path inside the model's folder, found {relative!r}")
+    forms = PurePosixPath(relative), PureWindowsPath(relative)
+    if any(form.anchor or ".." in form.parts for form in forms):
+        raise InvalidModelError(f"{source}: the path {relative!r} lies outside the model's folder")
+    return folder / relative
+
+
+def missing(path: Path) -> MissingModelFileError:
+    """The error for a file that is not there."""
+    return MissingModelFileError(
+        f"the model folder lacks {path}; copy the whole folder or save the model again"
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, read in pieces.
+
+    Raises:
+        MissingModelFileError: there is no such file.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    return digest.hexdigest()

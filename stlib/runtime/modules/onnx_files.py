@@ -1,0 +1,135 @@
+"""Which ONNX file of a folder to run, and which files beside it hold its weights.
+
+Weights may lie outside an ONNX file, at places that the file itself names. They are read here from the file's
+protobuf fields (onnx.proto of https://github.com/onnx/onnx), so that a place outside the model's folder is
+refused before anything opens it, and so that a fingerprint covers those files too.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from stlib.runtime.errors import InvalidModelError, MissingModelFileError
+from stlib.runtime.files import inside, missing
+
+_DEFAULT_NAME = "model.onnx"
+_FOLDERS = ("onnx", "")
+
+# Message -> field number -> message of the fields in which tensors can be.
+_FIELDS: dict[str, dict[int, str]] = {
+    "Model": {7: "Graph", 20: "Training", 25: "Function"},
+    "Training": {1: "Graph", 2: "Graph"},
+    "Function": {7: "Node", 11: "Attribute"},
+    "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
+    "Node": {5: "Attribute"},
+    "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "SparseTensor", 23: "SparseTensor"},
+    "SparseTensor": {1: "Tensor", 2: "Tensor"},
+    "Tensor": {13: "Entry"},
+}
+_DEEPEST = 60  # nested graphs and messages; real models have less than ten
+
+
+def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
+    """The ONNX file of a transformer's folder: ``file_name``, ``onnx/model.onnx``, ``model.onnx``, or the
+    only one there is; None if there is none.
+
+    Args:
+        folder: the transformer's folder.
+        file_name: a name relative to the folder or to its ``onnx`` subfolder.
+
+    Raises:
+        MissingModelFileError: there is no ``file_name``, or there are several and none has the usual name.
+        InvalidModelError: ``file_name`` leaves the folder.
+    """
+    name = file_name or _DEFAULT_NAME
+    for place in _FOLDERS:
+        path = inside(folder / place, name, folder)
+        if path.is_file():
+            return path
+    there = sorted(
+        path.relative_to(folder).as_posix() for p in _FOLDERS for path in (folder / p).glob("*.onnx")
+    )
+    if file_name is None and len(there) == 1:
+        return folder / there[0]
+    if file_name is None and not there:
+        return None
+    raise MissingModelFileError(
+        f"{folder} holds no {name}; pass one of its ONNX files as file_name=: "
+        f"{', '.join(there) or 'there is none'}"
+    )
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold weights of it, sorted.
+
+    Raises:
+        InvalidModelError: the file is damaged or empty, or names a place outside its folder.
+        MissingModelFileError: a file that it names is not there.
+    """
+    if path.stat().st_size == 0:
+        raise InvalidModelError(f"{path} is empty; copy or export the model again")
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            names = set(_locations(content, 0, len(content), "Model", 0))
+    except (IndexError, ValueError, RecursionError) as error:
+        raise InvalidModelError(
+            f"{path}: not an ONNX file ({error}); copy or export the model again"
+        ) from error
+    files = [inside(path.parent, name, path) for name in sorted(names)]
+    for file_ in files:
+        if not file_.is_file():
+            raise missing(file_)
+    return files
+
+
+def _locations(content: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
+    """Values of all external-data entries named ``location`` in a message."""
+    if depth > _DEEPEST:
+        raise ValueError(f"messages are nested more than {_DEEPEST} deep")
+    inner = _FIELDS[message]
+    for field, begin, stop in _fields(content, start, end):
+        kind = inner.get(field)
+        if kind == "Entry":
+            entry = {f: content[b:s] for f, b, s in _fields(content, begin, stop) if f in (1, 2)}
+            if entry.get(1) == b"location":
+                yield entry.get(2, b"").decode("utf-8")
+        elif kind is not None:
+            yield from _locations(content, begin, stop, kind, depth + 1)
+
+
+def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of each length-delimited field of a message; other fields are skipped."""
+    at = start
+    while at < end:
+        key, at = _varint(content, at)
+        kind = key & 7
+        if kind == 0:
+            _, at = _varint(content, at)
+        elif kind == 1:
+            at += 8
+        elif kind == 5:
+            at += 4
+        elif kind == 2:
+            length, at = _varint(content, at)
+            if at + length > end:
+                raise ValueError("a field is longer than its message")
+            yield key >> 3, at, at + length
+            at += length
+        else:
+            raise ValueError(f"byte {at} holds a field of unknown kind {kind}")
+    if at != end:
+        raise ValueError("a message ends in the middle of a field")
+
+
+def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = content[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise ValueError(f"byte {at} holds a number of more than ten bytes")

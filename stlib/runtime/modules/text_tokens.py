@@ -1,0 +1,272 @@
+"""Texts to padded token ids, as a transformer wants them, with the settings that lie beside a model.
+
+Special tokens, truncation and padding are added here rather than by the tokenizer: its own settings would be
+shared by all threads, and its plain ids come from the faster :class:`~stlib.runtime.words.TokenReader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, normalizers
+
+from stlib.runtime.errors import InvalidModelError
+from stlib.runtime.files import read_object
+from stlib.runtime.modules.base import Features
+from stlib.runtime.modules.static import read_tokenizer
+from stlib.runtime.words import TokenReader
+
+# Padded tokens of one forward pass: enough to keep two cores busy, few enough to stay in their caches.
+TOKENS_PER_BATCH = 2048
+
+_SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """How token ids of single texts become rows of a batch.
+
+    Attributes:
+        max_length: tokens kept per text, special ones included; None without a limit.
+        padding_side: ``"left"`` or ``"right"``.
+        truncation_side: the end at which long texts are cut.
+        pad_id: what fills up shorter rows.
+        add_special_tokens: put the model's own tokens around each text.
+    """
+
+    max_length: int | None = None
+    padding_side: str = "right"
+    truncation_side: str = "right"
+    pad_id: int = 0
+    add_special_tokens: bool = True
+
+
+class TextTokens:
+    """Makes batches of token ids from texts.
+
+    Args:
+        tokenizer: neither pads nor truncates.
+        settings: see there.
+        digest: what the tokenizer is known by in a fingerprint.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, settings: TokenSettings, digest: str) -> None:
+        self.settings = settings
+        self.digest = digest
+        self.reader = TokenReader(tokenizer)
+        self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        self._before, self._after = _surroundings(tokenizer) if settings.add_special_tokens else ([], [])
+
+    def batches(
+        self, texts: list[str], prompt: str = "", max_length: int | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], Features]]:
+        """Which of the texts, longest first, and their ``input_ids`` and ``attention_mask [n, tokens]``.
+
+        Args:
+            texts: any number; each is in exactly one batch.
+            prompt: put in front of each text; its length in tokens becomes ``prompt_length``.
+            max_length: wins over that of the settings.
+        """
+        room = self._room(max_length)
+        flat, lengths = self.reader.ids([prompt + text for text in texts] if prompt else texts)
+        begins = np.cumsum(lengths) - lengths
+        kept = lengths if room is None else np.minimum(lengths, room)
+        if self.settings.truncation_side == "left":
+            begins = begins + lengths - kept
+        extra = {"prompt_length": self._prompt_length(prompt, room)} if prompt else {}
+        order = np.argsort(-kept, kind="stable")
+        around = len(self._before) + len(self._after)
+        for rows in _cut(order, kept + around):
+            pieces = [flat[begins[row] : begins[row] + kept[row]] for row in rows]
+            yield rows, {**self._padded(pieces), **extra}
+
+    def _room(self, max_length: int | None) -> int | None:
+        limit = self.settings.max_length if max_length is None else max_length
+        return None if limit is None else max(limit - len(self._before) - len(self._after), 0)
+
+    def _padded(self, pieces: list[NDArray[np.int64]]) -> Features:
+        before, after = len(self._before), len(self._after)
+        # A row needs one slot at least, since a model cannot run on none.
+        width = max(before + len(pieces[0]) + after, 1)
+        ids = np.full((len(pieces), width), self.settings.pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, piece in enumerate(pieces):
+            length = before + len(piece) + after
+            at = width - length if self.settings.padding_side == "left" else 0
+            ids[row, at : at + before] = self._before
+            ids[row, at + before : at + length - after] = piece
+            ids[row, at + length - after : at + length] = self._after
+            mask[row, at : at + length] = 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def _prompt_length(self, prompt: str, room: int | None) -> int:
+        """Tokens of the prompt on its own, without a special token at its end (the text follows there)."""
+        flat, _ = self.reader.ids([prompt])
+        ids = [*self._before, *flat[:room].tolist(), *self._after]
+        return len(ids) - bool(ids and ids[-1] in self._special)
+
+
+def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) -> TextTokens:
+    """The tokenizer of a transformer's folder with the settings beside it.
+
+    Args:
+        folder: holds ``tokenizer.json``, and perhaps ``tokenizer_config.json``, ``special_tokens_map.json``
+            and ``config.json``.
+        limit: tokens kept per text; None leaves it to tokenizer and model.
+        settings: ``do_lower_case``, ``processor_kwargs`` and ``processing_kwargs`` of the module.
+
+    Raises:
+        MissingModelFileError, InvalidModelError: a file is missing or wrong.
+    """
+    tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
+    saved = _saved_sides(folder / "tokenizer.json", tokenizer)
+    tokenizer.no_truncation()
+    path = folder / "tokenizer_config.json"
+    given = {**read_object(path), **settings.get("processor_kwargs", {})}
+    lower = bool(settings.get("do_lower_case"))
+    switches = _switch_normalizer(tokenizer, given)
+    if lower:
+        _lowercase_first(tokenizer)
+    per_call = _per_call(settings.get("processing_kwargs") or {}, folder)
+    if "max_length" in per_call:
+        limit = per_call["max_length"]
+    elif limit is None:
+        limit = _usual_limit(given, settings.get("processor_kwargs", {}), read_object(folder / "config.json"))
+    if per_call.get("truncation") is False:
+        limit = None
+    token_settings = TokenSettings(
+        max_length=_checked_limit(limit, path),
+        padding_side=_side(given, saved, "padding_side", path),
+        truncation_side=_side(given, saved, "truncation_side", path),
+        pad_id=_pad_id(tokenizer, given, folder, saved),
+        add_special_tokens=bool(per_call.get("add_special_tokens", True)),
+    )
+    return TextTokens(tokenizer, token_settings, f"{digest} {switches} {lower}")
+
+
+def _saved_sides(path: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Padding and truncation as the tokenizer's own file has them."""
+    padding = read_object(path).get("padding") or {}
+    truncation = tokenizer.truncation or {}
+    return {
+        "padding_side": str(padding.get("direction", "right")).lower(),
+        "truncation_side": truncation.get("direction", "right"),
+        "pad_id": padding.get("pad_id"),
+    }
+
+
+def _side(given: dict[str, Any], saved: dict[str, Any], key: str, path: Path) -> str:
+    side = given.get(key) or saved[key]
+    if side not in _SIDES:
+        raise InvalidModelError(f"{path}: {key} is {side!r}; allowed are: {', '.join(_SIDES)}")
+    return side
+
+
+def _pad_id(tokenizer: Tokenizer, given: dict[str, Any], folder: Path, saved: dict[str, Any]) -> int:
+    special = read_object(folder / "special_tokens_map.json")
+    for token in (given.get("pad_token"), special.get("pad_token")):
+        text = token.get("content") if isinstance(token, dict) else token
+        found = tokenizer.token_to_id(text) if isinstance(text, str) else None
+        if found is not None:
+            return found
+    for value in (saved["pad_id"], read_object(folder / "config.json").get("pad_token_id")):
+        if isinstance(value, int) and value >= 0:
+            return value
+    return 0
+
+
+def _switch_normalizer(tokenizer: Tokenizer, given: dict[str, Any]) -> dict[str, Any]:
+    """Set the switches of BERT's normaliser as configured; returns those that differed from the file."""
+    normalizer: Any = tokenizer.normalizer
+    if not isinstance(normalizer, normalizers.BertNormalizer):
+        return {}
+    keys = {
+        "lowercase": "do_lower_case",
+        "strip_accents": "strip_accents",
+        "handle_chinese_chars": "tokenize_chinese_chars",
+    }
+    changed = {
+        name: given[key]
+        for name, key in keys.items()
+        if key in given and getattr(normalizer, name) != given[key]
+    }
+    for name, value in changed.items():
+        setattr(normalizer, name, value)
+    tokenizer.normalizer = normalizer
+    return changed
+
+
+def _lowercase_first(tokenizer: Tokenizer) -> None:
+    """Put a lowercasing step in front of the normalisation, unless it has one."""
+    present: Any = tokenizer.normalizer
+    is_sequence = isinstance(present, normalizers.Sequence)
+    steps: list[Any] = [*present] if is_sequence else [present] if present else []
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+
+
+def _per_call(processing: Any, folder: Path) -> dict[str, Any]:
+    """Options of every call of the tokenizer, of which the runtime knows those that change single texts."""
+    if not isinstance(processing, dict):
+        raise InvalidModelError(f"{folder}: processing_kwargs is {processing!r}; it must be an object")
+    merged = {**(processing.get("common") or {}), **(processing.get("text") or {})}
+    known = {
+        "max_length",
+        "truncation",
+        "add_special_tokens",
+        "padding",
+        "pad_to_multiple_of",
+        "return_tensors",
+    }
+    unknown = sorted(set(merged) - known)
+    if unknown:
+        raise InvalidModelError(
+            f"{folder}: processing_kwargs holds {', '.join(unknown)}; known are: {', '.join(known)}"
+        )
+    return merged
+
+
+def _usual_limit(given: dict[str, Any], own: dict[str, Any], config: dict[str, Any]) -> Any:
+    """What tokenizer and model allow when the module's settings do not tell."""
+    limit = given.get("model_max_length")
+    positions = config.get("max_position_embeddings")
+    if "model_max_length" in own or not isinstance(positions, int) or positions <= 0:
+        return limit
+    return positions if limit is None else min(limit, positions)
+
+
+def _checked_limit(limit: Any, path: Path) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 1:
+        raise InvalidModelError(
+            f"{path.parent}: the greatest number of tokens is {limit!r}; it must be 1 or more"
+        )
+    return None if limit > 10**9 else int(limit)  # transformers writes 10**30 for "none"
+
+
+def _surroundings(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """Special tokens that the tokenizer puts in front of and behind a single text."""
+    if tokenizer.num_special_tokens_to_add(False) == 0:
+        return [], []
+    for probe in ("a", "the", "1", "."):
+        plain = tokenizer.encode(probe, add_special_tokens=False).ids
+        whole = tokenizer.encode(probe).ids
+        for before in range(len(whole) - len(plain) + 1):
+            if plain and whole[before : before + len(plain)] == plain:
+                return whole[:before], whole[before + len(plain) :]
+    return tokenizer.encode("").ids, []
+
+
+def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Portions of ``order`` whose first and longest text, times the rows, stays within the budget."""
+    start = 0
+    while start < len(order):
+        rows = max(TOKENS_PER_BATCH // max(int(lengths[order[start]]), 1), 1)
+        yield order[start : start + rows]
+        start += rows

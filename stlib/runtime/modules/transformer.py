@@ -1,0 +1,255 @@
+"""A transformer exported to ONNX: texts in, token embeddings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stlib.runtime.errors import (
+    InvalidModelError,
+    MissingDependencyError,
+    UnsupportedModelError,
+)
+from stlib.runtime.files import file_digest, read_object
+from stlib.runtime.modules.base import SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS, Features, Rows
+from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
+from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
+from stlib.runtime.words import TokenReader
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# Names under which generations of the library saved the settings of this module, newest first.
+CONFIG_NAMES = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+
+_OLDER_KEYS = {"tokenizer_args": "processor_kwargs", "tokenizer_kwargs": "processor_kwargs"}
+
+_INPUT_TYPES = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(bool)": np.bool_,
+}
+_LOAD_ERRORS = (
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "NoSuchFile",
+    "NotImplemented",
+    "RuntimeException",
+)
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+
+
+class OnnxTransformer:
+    """Runs an ONNX file on the CPU.
+
+    Args:
+        path: the ONNX file.
+        tokens: makes its inputs.
+        lengths: tokens kept per text by task, where a task has its own limit.
+        output_name: key under which the token embeddings go into the features.
+        width: size of a token embedding, for files that do not tell.
+
+    Raises:
+        MissingDependencyError: ONNX Runtime is not installed.
+        InvalidModelError: the file is damaged or holds weights outside its folder.
+        UnsupportedModelError: it takes or gives something else than token ids and embeddings.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tokens: TextTokens,
+        lengths: dict[str, int] | None = None,
+        output_name: str = TOKEN_EMBEDDINGS,
+        width: int | None = None,
+    ) -> None:
+        self.path = path
+        self._tokens = tokens
+        self._lengths = lengths or {}
+        self._output_name = output_name
+        self._external = external_files(path)
+        self._stamps = self._file_stamps()
+        self._session = _open_session(path)
+        self._inputs = {node.name: _input_type(node, path) for node in self._session.get_inputs()}
+        self._output, self._gives_tokens, shape = _find_output(self._session, path)
+        self.dimension = shape[-1] if isinstance(shape[-1], int) else width
+
+    @classmethod
+    def load(cls, folder: Path, file_name: str | None = None) -> OnnxTransformer:
+        """Read the settings of any generation beside the ONNX file.
+
+        Raises:
+            UnsupportedModelError: there is no ONNX file, or a setting needs the full library.
+        """
+        path = find_onnx_file(folder, file_name)
+        if path is None:
+            raise UnsupportedModelError(
+                f"{folder} holds no ONNX file, so its transformer needs stlib.SentenceTransformer; "
+                "stlib.SentenceTransformer(folder, backend='onnx') exports one"
+            )
+        settings = read_settings(folder)
+        tokens = load_text_tokens(folder, settings.get("max_seq_length"), settings)
+        names = {"query": "query_length", "document": "document_length"}
+        lengths = {task: settings[key] for task, key in names.items() if settings.get(key) is not None}
+        config = read_object(folder / "config.json")
+        sizes = (config.get(key) for key in ("hidden_size", "d_model", "dim", "hidden_dim"))
+        width = next((size for size in sizes if isinstance(size, int)), None)
+        return cls(path, tokens, lengths, settings.get("module_output_name") or TOKEN_EMBEDDINGS, width)
+
+    @property
+    def max_seq_length(self) -> int | None:
+        return self._tokens.settings.max_length
+
+    @property
+    def gives_tokens(self) -> bool:
+        """False if the file pools by itself and gives one vector per text."""
+        return self._gives_tokens
+
+    def token_reader(self, task: str | None) -> TokenReader:
+        return self._tokens.reader
+
+    def batches(self, texts: list[str], prompt: str, task: str | None) -> Iterator[tuple[Rows, Features]]:
+        yield from self._tokens.batches(texts, prompt, self._lengths.get(task or ""))
+
+    def forward(self, features: Features) -> Features:
+        feed = {name: _input(name, features).astype(kind) for name, kind in self._inputs.items()}
+        (result,) = self._session.run([self._output], feed)
+        key = self._output_name if self._gives_tokens else SENTENCE_EMBEDDING
+        features[key] = result.astype(np.float32, copy=False)
+        return features
+
+    def signature(self) -> dict[str, Any]:
+        return {
+            "kind": "OnnxTransformer",
+            "files": self._digests,
+            "tokenizer": self._tokens.digest,
+            "tokens": asdict(self._tokens.settings),
+            "lengths": self._lengths,
+            "output": [self._output, self._output_name],
+        }
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        """Digests of the ONNX file and of the weights outside it, unchanged since loading."""
+        if self._file_stamps() != self._stamps:
+            raise InvalidModelError(f"{self.path} has changed since it was loaded; load the model again")
+        return [file_digest(path) for path in (self.path, *self._external)]
+
+    def _file_stamps(self) -> list[tuple[int, int]]:
+        states = [path.stat() for path in (self.path, *self._external)]
+        return [(state.st_size, state.st_mtime_ns) for state in states]
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The module's settings under the first of the names that generations used, current keys only.
+
+    Raises:
+        UnsupportedModelError: a setting needs the full library.
+    """
+    path = next((folder / name for name in CONFIG_NAMES if (folder / name).is_file()), None)
+    if path is None:
+        return {}
+    settings = {_OLDER_KEYS.get(key, key): value for key, value in read_object(path).items()}
+    settings["processor_kwargs"] = settings.get("processor_kwargs") or {}
+    if not isinstance(settings["processor_kwargs"], dict):
+        raise InvalidModelError(f"{path}: processor_kwargs is no object")
+    unserved = {
+        "transformer_task": settings.get("transformer_task", "feature-extraction") != "feature-extraction",
+        "query_expansion": bool(settings.get("query_expansion")),
+        "tokenizer_name_or_path": bool(settings.get("tokenizer_name_or_path")),
+        "modality_config": not _serves_text(settings.get("modality_config")),
+    }
+    for key, needs_more in unserved.items():
+        if needs_more:
+            raise UnsupportedModelError(
+                f"{path}: {key}={settings[key]!r} needs stlib.SentenceTransformer; the torch-free Encoder "
+                "runs plain text encoders"
+            )
+    if "model_max_length" in settings["processor_kwargs"]:
+        settings["max_seq_length"] = settings["processor_kwargs"]["model_max_length"]
+    return settings
+
+
+def _serves_text(modality_config: Any) -> bool:
+    if modality_config is None:
+        return True
+    text = modality_config.get("text") if isinstance(modality_config, dict) else None
+    return isinstance(text, dict) and text.get("method", "forward") == "forward"
+
+
+def _open_session(path: Path) -> InferenceSession:
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Threads that wait for work should not keep a core busy.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    failures = tuple(
+        getattr(native, name)
+        for name in (
+            "Fail",
+            "InvalidArgument",
+            "InvalidGraph",
+            "InvalidProtobuf",
+            "NoSuchFile",
+            "NotImplemented",
+        )
+    )
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except failures as error:
+        reason = " ".join(str(error).split())
+        raise InvalidModelError(
+            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}); "
+            "copy or export the model again"
+        ) from error
+
+
+def _input_type(node: Any, path: Path) -> type:
+    if node.name not in _INPUTS or node.type not in _INPUT_TYPES:
+        raise UnsupportedModelError(
+            f"{path} wants the input {node.name!r} of type {node.type}; the torch-free Encoder gives "
+            f"{', '.join(_INPUTS)}"
+        )
+    return _INPUT_TYPES[node.type]
+
+
+def _find_output(session: InferenceSession, path: Path) -> tuple[str, bool, list[Any]]:
+    """Name of the output to read, whether it has a vector per token, and its shape."""
+    outputs = {node.name: list(node.shape or []) for node in session.get_outputs()}
+    for name in ("token_embeddings", "last_hidden_state", *outputs):
+        if len(outputs.get(name, ())) == 3:
+            return name, True, outputs[name]
+    for name in ("sentence_embedding", *outputs):
+        if len(outputs.get(name, ())) == 2:
+            return name, False, outputs[name]
+    raise UnsupportedModelError(f"{path} gives {outputs}; expected vectors per token or per text")
+
+
+def _input(name: str, features: Features) -> Any:
+    if name == "token_type_ids":
+        return np.zeros_like(features["input_ids"])
+    if name == "position_ids":
+        return np.maximum(np.cumsum(features["attention_mask"], axis=1) - 1, 0)
+    return features[name]
