@@ -1,0 +1,447 @@
+"""Models come from a hub and go to it: a small HTTP server on 127.0.0.1 speaks the hub's few endpoints, and
+huggingface_hub, unchanged, talks to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stlib import SentenceTransformer, errors
+from stlib.models import Dense, Pooling, Transformer
+
+pytestmark = pytest.mark.parity
+
+SOME = ["How do I sort a list?", "short", "the quick brown fox"]
+TOKEN = "hf_secret"
+
+
+class Hub:
+    """Repositories in memory: id to ``{"branches": {name: commit}, "commits": {commit: {path: bytes}}}``."""
+
+    def __init__(self):
+        self.repos: dict[str, dict] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.commit_messages: list[dict] = []
+        self.private: set[str] = set()
+
+    def create(self, repo: str) -> None:
+        self.repos[repo] = {"branches": {"main": "0" * 40}, "commits": {"0" * 40: {}}}
+
+    def commit(self, repo: str, branch: str, files: dict[str, bytes]) -> str:
+        state = self.repos[repo]
+        tree = {**state["commits"][state["branches"][branch]], **files}
+        parts = (path.encode() + content for path, content in sorted(tree.items()))
+        sha = hashlib.sha1(b"".join(parts), usedforsecurity=False).hexdigest()
+        state["commits"][sha] = tree
+        state["branches"][branch] = sha
+        return sha
+
+    def put_folder(self, repo: str, folder: Path, branch: str = "main") -> str:
+        if repo not in self.repos:
+            self.create(repo)
+        files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        return self.commit(repo, branch, files)
+
+    def files(self, repo: str, branch: str = "main") -> dict[str, bytes]:
+        state = self.repos[repo]
+        return state["commits"][state["branches"].get(branch, branch)]
+
+    def fetched(self) -> list[str]:
+        """Files whose content was sent, in order."""
+        return [
+            path.split("/resolve/")[1].split("/", 1)[1]
+            for kind, path in self.requests
+            if kind == "GET" and "/resolve/" in path
+        ]
+
+
+class Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        """Keep the output of tests quiet."""
+
+    def reply(self, status: int, body: bytes | dict | list = b"", **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def do_HEAD(self):
+        self.answer()
+
+    do_GET = do_POST = do_HEAD
+
+    def answer(self):
+        url = urllib.parse.urlsplit(self.path)
+        path = urllib.parse.unquote(url.path)
+        self.hub.requests.append((self.command, path))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        for pattern, method in (
+            (r"/api/repos/create", self.create),
+            (r"/api/validate-yaml", lambda body: self.reply(200, {"errors": [], "warnings": []})),
+            (r"/api/models/(.+)/branch/(.+)", self.branch),
+            (r"/api/models/(.+)/preupload/(.+)", self.preupload),
+            (r"/api/models/(.+)/commit/(.+)", self.take_commit),
+            (r"/api/models/(.+)/tree/(.+)", self.tree),
+            (r"/api/models/(.+?)(?:/revision/(.+))?", self.info),
+            (r"/(.+)/resolve/([^/]+)/(.+)", self.resolve),
+        ):
+            if match := re.fullmatch(pattern, path):
+                self.query = dict(urllib.parse.parse_qsl(url.query))
+                method(body, *match.groups()) if body or match.groups() else method(body)
+                return
+        self.reply(404)
+
+    def found(self, repo: str, revision: str | None) -> str | None:
+        """The commit of a revision; answers with the hub's errors if there is none."""
+        authorized = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if repo not in self.hub.repos or (repo in self.hub.private and not authorized):
+            self.reply(401, {"error": "Repository not found"}, X_Error_Code="RepoNotFound")
+            return None
+        state = self.hub.repos[repo]
+        sha = state["branches"].get(revision or "main", revision)
+        if sha not in state["commits"]:
+            self.reply(404, {"error": "Invalid rev id"}, X_Error_Code="RevisionNotFound")
+            return None
+        return sha
+
+    def info(self, _body, repo, revision):
+        if sha := self.found(repo, revision):
+            names = [{"rfilename": name} for name in self.hub.repos[repo]["commits"][sha]]
+            self.reply(
+                200,
+                {"id": repo, "modelId": repo, "sha": sha, "siblings": names, "private": False, "tags": []},
+            )
+
+    def tree(self, _body, repo, revision):
+        if sha := self.found(repo, revision):
+            files = self.hub.repos[repo]["commits"][sha]
+            entry = {"type": "file", "oid": "0" * 40}
+            self.reply(200, [{**entry, "path": name, "size": len(files[name])} for name in files])
+
+    def resolve(self, _body, repo, revision, name):
+        if sha := self.found(repo, revision):
+            content = self.hub.repos[repo]["commits"][sha].get(name)
+            if content is None:
+                self.reply(404, X_Error_Code="EntryNotFound", X_Repo_Commit=sha)
+            else:
+                etag = hashlib.sha256(content).hexdigest()
+                self.reply(200, content, ETag=f'"{etag}"', X_Repo_Commit=sha)
+
+    def create(self, body):
+        wanted = json.loads(body)
+        repo = f"{wanted.get('organization') or 'me'}/{wanted['name']}"
+        address = {"url": f"http://{self.headers['Host']}/{repo}", "name": repo, "id": repo}
+        if repo in self.hub.repos:
+            self.reply(409, {"error": "You already created this model repo", **address})
+            return
+        self.hub.create(repo)
+        if wanted.get("private") or wanted.get("visibility") == "private":
+            self.hub.private.add(repo)
+        self.reply(200, address)
+
+    def branch(self, _body, repo, name):
+        branches = self.hub.repos[repo]["branches"]
+        exists = name in branches
+        branches.setdefault(name, branches["main"])
+        self.reply(409 if exists else 201, {"error": "Reference already exists"} if exists else {})
+
+    def preupload(self, body, _repo, _revision):
+        files = [
+            {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+            for f in json.loads(body)["files"]
+        ]
+        self.reply(200, {"files": files})
+
+    def take_commit(self, body, repo, revision):
+        lines = [json.loads(line) for line in body.decode().splitlines()]
+        header = next(line["value"] for line in lines if line["key"] == "header")
+        files = {
+            line["value"]["path"]: base64.b64decode(line["value"]["content"])
+            for line in lines
+            if line["key"] == "file"
+        }
+        branch = revision
+        if self.query.get("create_pr"):
+            branch = "refs/pr/1"
+            self.hub.repos[repo]["branches"][branch] = self.hub.repos[repo]["branches"][revision]
+        sha = self.hub.commit(repo, branch, files)
+        self.hub.commit_messages.append({**header, "branch": branch})
+        here = f"http://{self.headers['Host']}/{repo}"
+        answer = {"success": True, "commitUrl": f"{here}/commit/{sha}", "commitOid": sha}
+        self.reply(200, {**answer, "pullRequestUrl": f"{here}/discussions/1"})
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A running hub which huggingface_hub believes to be the hub, and an empty cache."""
+    import huggingface_hub.constants as constants
+
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"hub": hub}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "cache"))
+    yield hub
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def saved(tiny_bert, tmp_path_factory):
+    """A saved pipeline and its vectors."""
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    model = SentenceTransformer(modules=[Transformer(tiny_bert), Pooling(32), Dense(32, 6)], device="cpu")
+    model.save(folder)
+    return folder, model.encode(SOME)
+
+
+def encode(name, **options):
+    return SentenceTransformer(name, device="cpu", **options).encode(SOME)
+
+
+# -- from the hub
+
+
+def test_a_model_id_is_downloaded_once(hub, saved):
+    folder, vectors = saved
+    hub.put_folder("org/model", folder)
+    hub.commit("org/model", "main", {"pytorch_model.bin": b"x", "onnx/model.onnx": b"x", "tf_model.h5": b"x"})
+    np.testing.assert_array_equal(encode("org/model"), vectors)
+    fetched = hub.fetched()
+    assert len(fetched) == len(set(fetched))
+    assert {"modules.json", "model.safetensors", "1_Pooling/config.json", "2_Dense/model.safetensors"} <= set(
+        fetched
+    )
+    # formats that are never read are never fetched
+    assert not {"pytorch_model.bin", "onnx/model.onnx", "tf_model.h5"} & set(fetched)
+    hub.requests.clear()
+    np.testing.assert_array_equal(encode("org/model"), vectors)
+    assert hub.requests == []
+
+
+def test_a_bare_name_is_looked_for_in_the_organization_and_then_alone(hub, saved, tiny_bert):
+    folder, vectors = saved
+    hub.put_folder("sentence-transformers/tiny", folder)
+    np.testing.assert_array_equal(encode("tiny"), vectors)
+    hub.put_folder("plain", Path(tiny_bert))
+    model = SentenceTransformer("plain", device="cpu")
+    assert [type(m).__name__ for m in model] == ["Transformer", "Pooling"]
+    assert model[1].pooling_mode == "mean"
+    np.testing.assert_array_equal(model.encode(SOME), encode(tiny_bert))
+    # cards and adapters refer to it by this name, not by a path in somebody's cache
+    assert model.transformers_model.name_or_path == "plain"
+    assert model.model_card_data.base_model == "plain"
+
+
+def test_a_revision_is_a_branch_or_a_commit(hub, saved, tmp_path):
+    folder, vectors = saved
+    first = hub.put_folder("org/model", folder)
+    model = SentenceTransformer(folder, device="cpu")
+    with torch.no_grad():
+        model[2].linear.weight.mul_(-2)
+    model.save(tmp_path / "changed")
+    hub.repos["org/model"]["branches"]["dev"] = first
+    second = hub.put_folder("org/model", tmp_path / "changed", "dev")
+    changed = model.encode(SOME)
+    np.testing.assert_array_equal(encode("org/model"), vectors)
+    np.testing.assert_array_equal(encode("org/model", revision="dev"), changed)
+    np.testing.assert_array_equal(encode("org/model", revision=first), vectors)
+    np.testing.assert_array_equal(encode("org/model", revision=second), changed)
+    with pytest.raises(errors.ModelNotFound, match=r"org/model.*RevisionNotFoundError"):
+        encode("org/model", revision="nope")
+
+
+@pytest.mark.parametrize("name", ["token", "use_auth_token"])
+def test_a_private_model_needs_the_token(hub, saved, name):
+    folder, vectors = saved
+    hub.put_folder("org/secret", folder)
+    hub.private.add("org/secret")
+    with pytest.raises(
+        errors.ModelNotFound, match=r"'org/secret'.*could not be downloaded.*check the name.*token"
+    ):
+        encode("org/secret", token=False)
+    np.testing.assert_array_equal(encode("org/secret", **{name: TOKEN}), vectors)
+
+
+def test_downloads_land_in_the_folder_that_is_named(hub, saved, tmp_path, monkeypatch):
+    folder, vectors = saved
+    hub.put_folder("org/model", folder)
+    with pytest.raises(errors.ModelNotFound, match="local_files_only=True forbids the download"):
+        encode("org/model", local_files_only=True)
+    assert hub.requests == []
+    encode("org/model", cache_folder=str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "models--org--model" / "refs" / "main").is_file()
+    assert not (tmp_path / "cache").exists()
+    encode("org/model")
+    assert (tmp_path / "cache" / "models--org--model" / "refs" / "main").is_file()
+    np.testing.assert_array_equal(encode("org/model", local_files_only=True), vectors)
+
+
+def test_a_half_filled_cache_is_completed(hub, saved, tmp_path, caplog):
+    folder, vectors = saved
+    hub.put_folder("org/model", folder)
+    encode("org/model")
+    (pooling,) = (tmp_path / "cache").glob("models--org--model/snapshots/*/1_Pooling/config.json")
+    for missing in (pooling, pooling.parents[1] / "tokenizer.json"):
+        blob = missing.resolve()
+        missing.unlink()
+        blob.unlink()
+    with pytest.raises(errors.MissingModelFile, match=r"(tokenizer|1_Pooling/config).json"):
+        encode("org/model", local_files_only=True)
+    np.testing.assert_array_equal(encode("org/model"), vectors)
+    pooling.unlink()
+    hub.repos.clear()
+    with pytest.raises(errors.MissingModelFile, match=r"1_Pooling/config.json.*again"):
+        encode("org/model")
+    assert "was not completed" in caplog.text
+
+
+def test_a_hub_that_is_not_there_is_one_error(hub, monkeypatch):
+    import huggingface_hub.constants as constants
+
+    with pytest.raises(errors.ModelNotFound, match=r"'org/none' is neither a folder nor in the cache"):
+        encode("org/none")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(errors.ModelNotFound, match=r"ConnectError.*check the name, your connection"):
+        encode("org/none")
+
+
+def test_a_pipeline_with_old_weights_in_one_module_is_fetched_whole(hub, saved, tmp_path):
+    """Root weights are safetensors, those of the Dense module a torch file, as in many published models."""
+    folder, vectors = saved
+    hub.put_folder("org/mixed", folder)
+    state = hub.files("org/mixed")
+    del state["2_Dense/model.safetensors"]
+    torch.save(SentenceTransformer(folder, device="cpu")[2].state_dict(), tmp_path / "dense.bin")
+    state["2_Dense/pytorch_model.bin"] = (tmp_path / "dense.bin").read_bytes()
+    np.testing.assert_array_equal(encode("org/mixed"), vectors)
+
+
+def test_the_environment_names_hub_and_cache(hub, saved, tmp_path):
+    folder, vectors = saved
+    hub.put_folder("org/model", folder)
+    code = (
+        "from stlib import SentenceTransformer\n"
+        f"print(SentenceTransformer('org/model', device='cpu').encode({SOME!r}).tolist())"
+    )
+    environment = {"HF_ENDPOINT": hub.url, "SENTENCE_TRANSFORMERS_HOME": str(tmp_path / "home"), "PATH": ""}
+    command = [sys.executable, "-c", code]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=root)
+    np.testing.assert_array_equal(np.array(json.loads(done.stdout), dtype=np.float32), vectors)
+    assert (tmp_path / "home" / "models--org--model").is_dir()
+
+
+# -- to the hub
+
+
+@pytest.fixture
+def model(saved):
+    return SentenceTransformer(saved[0], device="cpu")
+
+
+def test_push_creates_a_repository_that_loads(hub, model, saved):
+    model.model_card_text = None
+    url = model.push_to_hub("org/new", token=TOKEN)
+    (sha,) = {sha for sha in hub.repos["org/new"]["commits"] if set(sha) != {"0"}}
+    assert url == f"{hub.url}/org/new/commit/{sha}"
+    assert hub.commit_messages[0]["summary"] == "Add new SentenceTransformer model"
+    assert "org/new" not in hub.private
+    assert set(hub.files("org/new")) - {".gitattributes"} == {
+        path.relative_to(saved[0]).as_posix() for path in saved[0].rglob("*") if path.is_file()
+    }
+    assert 'SentenceTransformer("org/new")' in hub.files("org/new")["README.md"].decode()
+    np.testing.assert_array_equal(encode("org/new"), saved[1])
+    with pytest.raises(OSError, match="409"):
+        model.push_to_hub("org/new", token=TOKEN)
+
+
+def test_push_options(hub, model, saved):
+    model.push_to_hub("org/new", token=TOKEN, private=True, commit_message="Mine", safe_serialization=False)
+    assert "org/new" in hub.private
+    assert hub.commit_messages[0]["summary"] == "Mine"
+    assert "pytorch_model.bin" in hub.files("org/new")
+    assert "model.safetensors" not in hub.files("org/new")
+    model.push_to_hub("org/new", token=TOKEN, exist_ok=True, revision="dev")
+    assert "model.safetensors" in hub.files("org/new", "dev")
+    assert "model.safetensors" not in hub.files("org/new")
+    np.testing.assert_array_equal(encode("org/new", revision="dev", token=TOKEN), saved[1])
+
+
+def test_push_as_pull_request(hub, model, saved):
+    hub.put_folder("org/theirs", saved[0])
+    before = hub.files("org/theirs")
+    url = model.push_to_hub("org/theirs", token=TOKEN, create_pr=True)
+    assert url == f"{hub.url}/org/theirs/discussions/1"
+    assert hub.files("org/theirs") == before
+    assert "Pooling(" in hub.commit_messages[0]["description"]
+    assert "refs/pr/" in hub.commit_messages[0]["description"]
+    np.testing.assert_array_equal(encode("org/theirs", revision="refs/pr/1"), saved[1])
+
+
+def test_push_keeps_the_card_of_the_repository_unless_told(hub, model):
+    hub.create("org/carded")
+    hub.commit("org/carded", "main", {"README.md": b"# Theirs\n"})
+    model.push_to_hub("org/carded", token=TOKEN, exist_ok=True)
+    assert hub.files("org/carded")["README.md"] == b"# Theirs\n"
+    model.push_to_hub("org/carded", token=TOKEN, exist_ok=True, replace_model_card=True)
+    assert b"org/carded" in hub.files("org/carded")["README.md"]
+
+
+def test_push_of_a_folder_as_it_is(hub, model, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "anything.txt").write_text("as it is")
+    model.push_to_hub("org/folder", token=TOKEN, local_model_path=str(tmp_path / "folder"))
+    assert {name for name in hub.files("org/folder") if name != ".gitattributes"} == {"anything.txt"}
+    with pytest.raises(errors.ModelNotFound, match="local_model_path"):
+        model.push_to_hub("org/folder2", token=TOKEN, local_model_path=str(tmp_path / "none"))
+    assert "org/folder2" not in hub.repos
+
+
+def test_save_to_hub_is_the_older_name(hub, model, saved):
+    model.model_card_text = None
+    model.save_to_hub("name", "org", token=TOKEN, train_datasets=["sentence-transformers/all-nli", "mine"])
+    assert hub.commit_messages[0]["summary"] == "Add new model."
+    card = hub.files("org/name")["README.md"].decode()
+    assert "datasets:\n- sentence-transformers/all-nli\n" in card
+    assert "mine" in card
+    model.save_to_hub("org/other", organization="org", token=TOKEN)
+    assert {"org/name", "org/other"} <= set(hub.repos)
+    with pytest.raises(errors.InvalidOption, match="two owners"):
+        model.save_to_hub("me/other", organization="org", token=TOKEN)
+
+
+def test_pushed_models_load_in_the_reference(hub, model, saved, reference):
+    model.push_to_hub("org/both", token=TOKEN)
+    other = reference.SentenceTransformer("org/both", device="cpu")
+    np.testing.assert_allclose(other.encode(SOME), saved[1], atol=1e-6)
+    other.push_to_hub("org/theirs", token=TOKEN)
+    np.testing.assert_allclose(encode("org/theirs"), saved[1], atol=1e-6)
