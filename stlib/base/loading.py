@@ -207,7 +207,7 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
 def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: LoadOptions) -> nn.Module:
     """Call ``cls.load`` in the form of its generation: with keywords, or with the module's folder alone."""
     parameters = inspect.signature(cls.load).parameters
-    if len(parameters) == 1:
+    if not _takes_model_folder(parameters):
         return cls.load(str(inner))
     keywords = {
         "subfolder": spec.path,
@@ -225,3 +225,15 @@ def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: L
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         keywords = {name: value for name, value in keywords.items() if name in parameters}
     return cls.load(str(folder), **keywords)
+
+
+def _takes_model_folder(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a ``load`` wants the model's folder and a subfolder, by what its first parameter is called.
+
+    Earlier generations gave it the module's own folder, under a name of the author's choice.
+    """
+    first = next(iter(parameters.values()), None)
+    return "subfolder" in parameters or (
+        first is not None
+        and (first.name == "model_name_or_path" or first.kind is inspect.Parameter.VAR_POSITIONAL)
+    )
