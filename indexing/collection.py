@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -32,7 +31,7 @@ from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.documents.model import storable_text
-from indexing.encoders import load_encoder
+from indexing.encoders import load_encoder, recorded_name
 from indexing.errors import (
     BadInput,
     CollectionExists,
@@ -141,7 +140,7 @@ class Collection:
                 create_generation(
                     connection,
                     create_collection(connection, name),
-                    model=_recorded_name(model, encoder),
+                    model=recorded_name(model, encoder),
                     fingerprint=encoder.fingerprint,
                     dimension=encoder.dimension,
                     precision=precision,
@@ -207,7 +206,7 @@ class Collection:
         """
         if self._given_encoder is not None:
             return self._given_encoder
-        encoder = load_encoder(self._generation.model)
+        encoder = load_encoder(self._generation.model, fingerprint=self._generation.fingerprint)
         _check_model(encoder, self._generation, self.name)
         return encoder
 
@@ -502,13 +501,6 @@ def _table(keys: np.ndarray) -> np.ndarray:
     table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
     table[keys] = True
     return table
-
-
-def _recorded_name(model: Any, encoder: EncoderProtocol) -> str:
-    """What is stored to find the model again: a folder by its absolute path, anything else by its name."""
-    if isinstance(model, (str, os.PathLike)) and Path(model).is_dir():
-        return str(Path(model).resolve())
-    return str(model) if isinstance(model, str) else encoder.name
 
 
 def _check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:

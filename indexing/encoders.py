@@ -1,6 +1,7 @@
 """The models a collection can embed with, behind the one protocol that indexing knows.
 
-A static model runs on `stlib.runtime` without torch; anything else is loaded by `stlib.SentenceTransformer`.
+A static model, or one whose transformer has an ONNX file, runs on `stlib.runtime` without torch; anything
+else is loaded by `stlib.SentenceTransformer`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from stlib.runtime import (
     BUNDLED_MODEL_NAME,
     Encoder,
     EncoderProtocol,
+    MissingDependencyError,
     ModelError,
     ModelNotFoundError,
     UnsupportedModelError,
@@ -25,19 +28,27 @@ from stlib.runtime import (
 if TYPE_CHECKING:
     from stlib import SentenceTransformer
 
-__all__ = ["FullModelEncoder", "load_encoder", "normalised"]
+__all__ = ["FullModelEncoder", "load_encoder", "normalised", "recorded_name"]
+
+# Around the name of a model that was given as an object and can not be found again by it.
+_OBJECT = "object of {}; pass model="
 
 
 def load_encoder(
     model: str | os.PathLike[str] | EncoderProtocol | SentenceTransformer | None,
+    *,
+    fingerprint: str | None = None,
 ) -> EncoderProtocol:
-    """The encoder for `model`: None is the bundled one, a string a folder or a model name.
+    """The encoder for `model`: None is the bundled one, a string a folder, an ONNX file or a model name.
+
+    `fingerprint` is that of the encoder a collection was made with. If a folder holds a model both for torch
+    and for ONNX Runtime, it tells which of the two is meant; otherwise ONNX Runtime serves.
 
     Raises:
         BadInput: there is no such model, or the object cannot encode.
     """
     if model is None or isinstance(model, (str, os.PathLike)):
-        return _load_named(model)
+        return _load_named(model, fingerprint)
     if isinstance(model, EncoderProtocol):
         return model
     if hasattr(model, "encode_document") and hasattr(model, "tokenizer"):
@@ -45,17 +56,57 @@ def load_encoder(
     raise BadInput(f"model {model!r}: give a folder, a model name, an stlib Encoder or a SentenceTransformer")
 
 
-def _load_named(model: str | os.PathLike[str] | None) -> EncoderProtocol:
+def recorded_name(model: Any, encoder: EncoderProtocol) -> str:
+    """What a collection stores to find its model again, from what was given as `model`.
+
+    A folder or file by its absolute path, a model name as it is. An object by where it was loaded from; one
+    that was made in memory has a mark instead, which `load_encoder` refuses with a way out.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        return str(Path(model).resolve()) if Path(model).exists() else str(model)
+    source = getattr(encoder, "source", None)
+    if not isinstance(source, str):
+        return _OBJECT.format(encoder.name)
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -> EncoderProtocol:
+    if isinstance(model, str) and _is_object_mark(model):
+        raise BadInput(
+            f"the model of this collection was an {model.partition(';')[0]} in memory, which no folder "
+            "holds: open the collection with model= and that model, or save it and index with its folder"
+        )
     try:
-        return Encoder.load(model)
+        encoder = Encoder.load(model)
     except ModelError as error:
         if model is not None and isinstance(error, (UnsupportedModelError, ModelNotFoundError)):
             return _load_full(str(model))
+        if fingerprint is not None and isinstance(error, MissingDependencyError):
+            other = _other_form(str(model), fingerprint)
+            if other is not None:
+                return other
         raise BadInput(f"model {str(model or BUNDLED_MODEL_NAME)!r} cannot be loaded: {error}") from error
+    if fingerprint is None or encoder.fingerprint == fingerprint:
+        return encoder
+    return _other_form(str(model or BUNDLED_MODEL_NAME), fingerprint) or encoder
+
+
+def _other_form(model: str, fingerprint: str) -> EncoderProtocol | None:
+    """The model by torch, if that is what the fingerprint belongs to."""
+    try:
+        full = _load_full(model)
+    except BadInput:
+        return None  # there is no other form; the caller reports the mismatch
+    return full if full.fingerprint == fingerprint else None
+
+
+def _is_object_mark(model: str) -> bool:
+    before, after = _OBJECT.split("{}")
+    return model.startswith(before) and model.endswith(after)
 
 
 def _load_full(model: str) -> FullModelEncoder:
-    """A model that the torch-free runtime does not know: a transformer, or one that is still on a hub."""
+    """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub."""
     from stlib import SentenceTransformer
 
     try:
@@ -75,7 +126,9 @@ class FullModelEncoder:
                 "the model does not say its embedding dimension; use one with a pooling or dense module"
             )
         self.dimension = int(dimension)
-        self.name = name or "SentenceTransformer"
+        self.source: str | None = name or getattr(model, "loaded_from", None)
+        """What loads the model again: a folder or a model name; None for one made in memory."""
+        self.name = name or (Path(self.source).name if self.source else "SentenceTransformer")
         self.prompts: dict[str, str] = dict(model.prompts)
         self._fingerprint: str | None = None
 

@@ -27,7 +27,7 @@ def default_highlighter(encoder: EncoderProtocol | None) -> Highlighter:
 
 
 def _word_vectors(encoder: EncoderProtocol | None) -> Callable[[Sequence[str]], np.ndarray] | None:
-    if isinstance(encoder, Encoder):
+    if isinstance(encoder, Encoder) and encoder.is_static:
         return encoder.encode
     try:
         return _bundled().encode

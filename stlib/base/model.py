@@ -86,6 +86,8 @@ class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
             pipeline = Pipeline(named_modules(modules or []), {}, {}, None)
         super().__init__(pipeline.modules)
         self.backend = backend
+        self.loaded_from: str | None = os.fspath(model_name_or_path) if model_name_or_path else None
+        """Folder or model id that the model was loaded from; None if it was built from modules."""
         self.trust_remote_code = trust_remote_code
         self.module_kwargs = pipeline.module_kwargs
         self.model_card_text = pipeline.card
