@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from indexing.documents.model import Document, storable_text, storable_value
 
 __all__ = [
     "TEXT_FIELDS",
     "Fields",
+    "Kind",
     "NoText",
     "choose_fields",
     "flat_metadata",
-    "is_number",
+    "kind_of",
     "make_document",
-    "number",
+    "typed",
 ]
 
 ID_FIELDS = ("id", "_id")
@@ -27,6 +28,10 @@ TEXT_FIELDS = ("text", "contents", "content", "body", "abstract", "description")
 # Numbers as a program writes them. "007", "1,5" or "1e5" stay text: they may be codes, and a code that
 # turned into a number cannot be turned back.
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d+)?")
+# What programs write where a column of numbers has none; a filter cannot compare with them.
+_NO_NUMBERS = ("nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
+
+Kind: TypeAlias = Literal["text", "number", "boolean"]
 
 
 class NoText(Exception):
@@ -63,7 +68,7 @@ def make_document(key: Any, fallback_id: str, title: Any, text: str, metadata: d
     if key is None or key == "" or isinstance(key, (bool, float, list, dict)):
         key = fallback_id
     key = key if type(key) is str else str(key)
-    title = title if isinstance(title, str) else "" if title is None else str(title)
+    title = title if isinstance(title, str) else "" if title is None or title != title else str(title)  # NaN
     if not text or text.isspace():
         text, title = title, ""
         if not text or text.isspace():
@@ -72,31 +77,49 @@ def make_document(key: Any, fallback_id: str, title: Any, text: str, metadata: d
 
 
 def flat_metadata(row: Mapping[str, Any], names: Sequence[str], into: dict[str, Any]) -> list[str]:
-    """Copy the values that metadata can hold into `into`; returns the names of those it cannot."""
+    """Copy the values that metadata can hold into `into`; says of each other that it was left out."""
     refused = []
     for name in names:
         value = row[name]
         kind = type(value)
-        if kind is str or kind is int or kind is bool:
+        if kind is str or kind is bool:
             into[name] = value
         elif value is not None:
             ok, stored = storable_value(value)
             if ok:
                 into[name] = stored
             else:
-                refused.append(name)
+                numbers = "NaN, Infinity or numbers of more than 308 digits"
+                what = numbers if kind in (int, float) else "objects, bytes or mixed lists"
+                refused.append(f"{name!r} was left out of the metadata where it holds {what}")
     return refused
 
 
-def is_number(cell: str) -> bool:
-    return _NUMBER.fullmatch(cell) is not None
+def kind_of(cells: Iterable[str]) -> Kind:
+    """What a column holds: numbers or booleans only if every cell that is not empty is one."""
+    kinds = {_kind_of_cell(cell) for cell in cells if cell}
+    if kinds <= {"number", "no number"} and "number" in kinds:
+        return "number"
+    return "boolean" if kinds == {"boolean"} else "text"
 
 
-def number(cell: str) -> int | float | str:
-    """The number a cell holds, or the cell itself."""
-    if not is_number(cell):
-        return cell
-    return float(cell) if "." in cell else int(cell)
+def typed(cell: str, kind: Kind) -> int | float | bool | str | None:
+    """The value of a cell in a column of this kind; None for NaN and the like, stray text as it is."""
+    found = _kind_of_cell(cell)
+    if kind == "number" and found == "number":
+        return float(cell) if "." in cell else int(cell)
+    if kind == "number" and found == "no number":
+        return None
+    if kind == "boolean" and found == "boolean":
+        return cell.lower() == "true"
+    return cell
+
+
+def _kind_of_cell(cell: str) -> str:
+    if _NUMBER.fullmatch(cell):
+        return "number"
+    lower = cell.lower()
+    return "boolean" if lower in ("true", "false") else "no number" if lower in _NO_NUMBERS else "text"
 
 
 def storable_document(document: Document) -> Document:

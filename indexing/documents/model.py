@@ -12,6 +12,8 @@ from indexing.errors import BadInput
 __all__ = ["Document", "Item", "MetadataValue", "Skipped", "storable_text"]
 
 MetadataValue: TypeAlias = "str | int | float | bool | list[str] | None"
+# Larger ones are beyond every floating point number, which is how a database compares them.
+MAX_BITS = 1023
 _FIELDS = ("id", "text", "title", "metadata")
 
 
@@ -91,6 +93,8 @@ def storable_text(text: str) -> str:
 def _checked_id(obj: Mapping[str, Any]) -> str:
     key = obj.get("id")
     if isinstance(key, int) and not isinstance(key, bool):
+        if key.bit_length() > MAX_BITS:
+            raise BadInput(f"a document needs an 'id', got {_describe(key)}")
         key = str(key)
     if not isinstance(key, str) or not key.strip():
         raise BadInput(f"a document needs an 'id', a string that is not blank (or an integer), got {key!r}")
@@ -129,8 +133,10 @@ def _checked_metadata(metadata: Any, key: str) -> dict[str, Any]:
 
 def storable_value(value: Any) -> tuple[bool, MetadataValue]:
     """(True, the value as it is stored) or (False, None) when metadata cannot hold it."""
-    if value is None or isinstance(value, (bool, int)):
-        return True, value
+    if value is None:
+        return True, None
+    if isinstance(value, int):
+        return (True, value) if value.bit_length() <= MAX_BITS else (False, None)
     if isinstance(value, str):
         return True, storable_text(value)
     if isinstance(value, float):
@@ -143,6 +149,8 @@ def storable_value(value: Any) -> tuple[bool, MetadataValue]:
 def _describe(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, int):
+        return "an integer of more than 308 digits"
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return f"{type(value).__name__} of something else than str"
     return type(value).__name__

@@ -94,7 +94,8 @@ class TestMarkdown:
         metadata = {"tags": ["oven", "yeast"], "year": 2020, "date": "2021-02-03"}
         assert read("a.md", source) == [Document("a.md", "Head\n\nText.", "Bread", metadata)]
         assert notes(read) == [
-            "a.md front matter 'more' was left out of the metadata: it holds objects or mixed lists"
+            "a.md front matter 'more' was left out of the metadata where it holds"
+            " objects, bytes or mixed lists"
         ]
 
     def test_broken_front_matter_is_text(self, read):
@@ -199,6 +200,28 @@ class TestDelimited:
             Skipped("a.csv", 7, "a quote that opens here is never closed; lines 7 to 8 were not read"),
         ]
 
+    def test_a_column_of_true_and_false_is_boolean(self, read):
+        table = "text,a,b,c\n" + "x,true,TRUE,True\n" + "y,False,,maybe\n"
+        assert read("a.csv", table) == [
+            Document("a.csv#2", "x", "", {"a": True, "b": True, "c": "True"}),
+            Document("a.csv#3", "y", "", {"a": False, "c": "maybe"}),
+        ]
+        assert read("b.csv", "question,open\nWhy?,false\n") == [
+            Document("b.csv#2", "Why?", "", {"open": False})
+        ]
+
+    def test_nan_and_infinity_among_numbers_are_no_value(self, read):
+        table = "text,n,m\nx,1.5,nan\ny,NaN,NaN\nz,-inf,9\n"
+        assert read("a.csv", table) == [
+            Document("a.csv#2", "x", "", {"n": 1.5}),
+            Document("a.csv#3", "y"),
+            Document("a.csv#4", "z", "", {"m": 9}),
+        ]
+        assert sorted(notes(read)) == [
+            f"a.csv column '{name}' was left out of the metadata where it holds NaN or Infinity"
+            for name in "mn"
+        ]
+
     def test_tab_separated_values_have_no_quotes(self, read):
         table = 'id\ttext\tn\n1\t"Bread" he said\t5\n2\t"all ""quoted"""\t6\n3\ta "stray quote\t7\n'
         assert read("a.tsv", table) == [
@@ -271,7 +294,11 @@ class TestJsonl:
                 "no text field: expected one of text, contents, content, body, abstract, description; "
                 "found id, q",
             ),
-            ('{"text": "y", "n": NaN}', "not valid JSON: NaN is not a JSON number"),
+            ('{"text": NaN}', '"text" is a number, expected a string'),
+            (
+                '{"text": "y", "n": %s}' % ("9" * 5000),
+                "not usable JSON: a number of more than 4,300 digits",
+            ),
             ("[" * 200_000, "not usable JSON: nested too deeply"),
         ],
     )
@@ -287,8 +314,22 @@ class TestJsonl:
         line = '{"text": "x", "deep": {"a": 1}, "mixed": [1], "metadata": {"inner": {}}}'
         assert read("a.ndjson", line) == [Document("a.ndjson#1", "x")]
         assert notes(read) == [
-            f"a.ndjson field '{name}' was left out of the metadata: it holds objects or mixed lists"
+            f"a.ndjson field '{name}' was left out of the metadata where it holds"
+            " objects, bytes or mixed lists"
             for name in ("deep", "mixed", "inner")
+        ]
+
+    def test_numbers_that_cannot_be_compared_are_left_out_and_said(self, read):
+        line = (
+            '{"id": NaN, "title": NaN, "text": "x", "nan": NaN, "inf": -Infinity, "far": 1e999, "n": 1e99, '
+        )
+        assert read("a.jsonl", line + f'"big": {10**400}, "metadata": {{"m": {10**308}}}}}') == [
+            Document("a.jsonl#1", "x", "", {"n": 1e99})
+        ]
+        assert notes(read) == [
+            f"a.jsonl field '{name}' was left out of the metadata where it holds"
+            " NaN, Infinity or numbers of more than 308 digits"
+            for name in ("nan", "inf", "far", "big", "m")
         ]
 
     def test_encodings(self, read):
@@ -342,7 +383,8 @@ class TestParquet:
             Skipped("a.parquet", 3, "no text in it"),
         ]
         assert notes(read) == [
-            "a.parquet column 'vector' was left out of the metadata: it holds objects, bytes or mixed lists"
+            "a.parquet column 'vector' was left out of the metadata where it holds"
+            " objects, bytes or mixed lists"
         ]
 
     def test_all_string_columns_where_none_is_called_text(self, read, table):

@@ -53,6 +53,15 @@ def test_a_document_is_checked_too():
             "document 'a': metadata 'n' is nan; allowed are str, finite numbers, bool, None and lists of str",
         ),
         (
+            {"id": "a", "text": "x", "metadata": {"n": -(10**5000)}},
+            "document 'a': metadata 'n' is an integer of more than 308 digits; "
+            "allowed are str, finite numbers, bool, None and lists of str",
+        ),
+        (
+            {"id": 10**5000, "text": "x"},
+            "a document needs an 'id', got an integer of more than 308 digits",
+        ),
+        (
             {"id": "a", "text": "x", "metadata": {"n": [1]}},
             "document 'a': metadata 'n' is list of something else than str; "
             "allowed are str, finite numbers, bool, None and lists of str",

@@ -1,8 +1,9 @@
 """Tables as text: CSV (RFC 4180, with `,` `;` or `|`) and TSV (no quoting, as IANA defines it).
 
 The first row names the columns. Text is the column called text, content, body, abstract or description,
-else all columns that are not numbers, joined by line breaks. A column is a number only if every cell
-among the first rows is one: a column of postal codes with one "01067" stays text.
+else all columns of text, joined by line breaks. A column holds numbers, or booleans (`true` and `false` in
+any case), only if every cell among the first rows does: postal codes with one "01067" stay text. NaN and
+Infinity among numbers are no value.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from indexing.documents.fields import Fields, NoText, choose_fields, is_number, make_document, number
+from indexing.documents.fields import Fields, Kind, NoText, choose_fields, kind_of, make_document, typed
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
 
@@ -40,14 +41,14 @@ def read(file: SourceFile) -> Iterator[Item]:
             raise Unreadable(f"the header cannot be read: {header.reason}")
         names = _column_names(header.cells)
         sample = _sample(rows)
-        numeric = _numeric_columns(len(names), [row.cells for row in sample if isinstance(row, _Row)])
-        yield from _documents(file, names, numeric, chain(sample, rows))
+        kinds = _kinds(len(names), [row.cells for row in sample if isinstance(row, _Row)])
+        yield from _documents(file, names, kinds, chain(sample, rows))
 
 
 def _documents(
-    file: SourceFile, names: list[str], numeric: list[bool], rows: Iterator[_Row | Skipped]
+    file: SourceFile, names: list[str], kinds: list[Kind], rows: Iterator[_Row | Skipped]
 ) -> Iterator[Item]:
-    fields = _with_text(choose_fields(names), names, numeric)
+    fields = _with_text(choose_fields(names), names, kinds)
     columns = {name: column for column, name in enumerate(names)}
     for row in rows:
         if isinstance(row, Skipped):
@@ -61,23 +62,26 @@ def _documents(
         text = "\n".join(cell for name in fields.text if (cell := cells[columns[name]].strip()))
         key = cells[columns[fields.id]].strip() if fields.id else None
         title = cells[columns[fields.title]].strip() if fields.title else ""
-        metadata = {
-            name: number(cell) if numeric[columns[name]] else cell
+        values = {
+            name: typed(cell, kinds[columns[name]])
             for name in fields.rest
             if (cell := cells[columns[name]].strip())
         }
+        metadata = {name: value for name, value in values.items() if value is not None}
+        for name in values.keys() - metadata.keys():
+            file.note(f"column {name!r} was left out of the metadata where it holds NaN or Infinity")
         try:
             yield make_document(key, f"{file.name}#{row.line}", title, text, metadata)
         except NoText as error:
             yield Skipped(file.source, row.line, str(error))
 
 
-def _with_text(fields: Fields, names: list[str], numeric: list[bool]) -> Fields:
-    """Where no column is called like text: every column that is not a number, in order."""
+def _with_text(fields: Fields, names: list[str], kinds: list[Kind]) -> Fields:
+    """Where no column is called like text: every column of text, in order."""
     if fields.text:
         return fields
     taken = (fields.id, fields.title)
-    text = tuple(n for n, is_num in zip(names, numeric, strict=True) if not is_num and n not in taken)
+    text = tuple(n for n, kind in zip(names, kinds, strict=True) if kind == "text" and n not in taken)
     if not text and fields.title is None:
         raise Unreadable(f"no column holds text; the columns are {', '.join(names)}")
     return replace(fields, text=text, rest=tuple(name for name in fields.rest if name not in text))
@@ -107,15 +111,10 @@ def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:
     return sample
 
 
-def _numeric_columns(width: int, rows: list[list[str]]) -> list[bool]:
-    filled = [False] * width
-    numeric = [True] * width
-    for cells in rows:
-        for column, cell in enumerate(cells[:width]):
-            if numeric[column] and (cell := cell.strip()):
-                filled[column] = True
-                numeric[column] = is_number(cell)
-    return [is_num and has for is_num, has in zip(numeric, filled, strict=True)]
+def _kinds(width: int, rows: list[list[str]]) -> list[Kind]:
+    return [
+        kind_of(cells[column].strip() for cells in rows if column < len(cells)) for column in range(width)
+    ]
 
 
 def _tsv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:

@@ -1,14 +1,15 @@
 """One JSON object per line: `id`/`_id`, a text field, `title`, and metadata. BEIR's corpus.jsonl is this.
 
 Metadata is what the object holds besides, and the entries of its own `metadata` object. A broken line is
-skipped with its number; the lines after it are read.
+skipped with its number; the lines after it are read. NaN and Infinity, which many programs write although
+JSON has no such numbers, are left out of the metadata and said.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from indexing.documents.fields import TEXT_FIELDS, Fields, NoText, choose_fields, flat_metadata, make_document
 from indexing.documents.model import Document, Item, Skipped
@@ -32,7 +33,7 @@ class _Rows:
     def __init__(self, file: SourceFile) -> None:
         self._file = file
         self._shapes: dict[tuple[str, ...], Fields] = {}
-        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+        self._decode = json.JSONDecoder().decode
 
     def item(self, line: int, text: str) -> Item:
         try:
@@ -41,7 +42,9 @@ class _Rows:
             reason = f"not valid JSON: {error.msg} at column {error.colno}"
         except RecursionError:
             reason = "not usable JSON: nested too deeply"
-        except (NoText, ValueError) as error:
+        except ValueError:  # Python reads no longer ones, because that takes time to the square
+            reason = "not usable JSON: a number of more than 4,300 digits"
+        except NoText as error:
             reason = str(error)
         return Skipped(self._file.source, line, reason)
 
@@ -55,12 +58,14 @@ class _Rows:
         if not fields.text and not fields.title:
             raise NoText(f"no text field: expected one of {', '.join(TEXT_FIELDS)}; found {_listed(row)}")
         metadata: dict[str, Any] = {}
-        refused = flat_metadata(row, fields.rest, metadata)
-        if "metadata" in refused and type(row["metadata"]) is dict:
-            refused.remove("metadata")
-            refused += flat_metadata(row["metadata"], tuple(row["metadata"]), metadata)
-        for name in refused:
-            self._file.note(f"field {name!r} was left out of the metadata: it holds objects or mixed lists")
+        inner = row.get("metadata")
+        if type(inner) is dict and "metadata" in fields.rest:
+            refused = flat_metadata(row, tuple(name for name in fields.rest if name != "metadata"), metadata)
+            refused += flat_metadata(inner, tuple(inner), metadata)
+        else:
+            refused = flat_metadata(row, fields.rest, metadata)
+        for what in refused:
+            self._file.note(f"field {what}")
         key = row[fields.id] if fields.id else None
         title = row[fields.title] if fields.title else ""
         return make_document(key, f"{self._file.name}#{line}", title, text or "", metadata)
@@ -73,10 +78,6 @@ class _Rows:
             if len(self._shapes) < 1000:  # rows of ever new names must not fill the memory
                 self._shapes[names] = fields
         return fields
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"not valid JSON: {name} is not a JSON number")
 
 
 def _listed(row: dict[str, Any]) -> str:

@@ -32,8 +32,8 @@ def read(file: SourceFile) -> Iterator[Item]:
     title = front.pop("title", None)
     title = str(title) if title not in (None, "") else heading
     metadata: dict[str, Any] = {}
-    for name in flat_metadata(front, tuple(front), metadata):
-        file.note(f"front matter {name!r} was left out of the metadata: it holds objects or mixed lists")
+    for refused in flat_metadata(front, tuple(front), metadata):
+        file.note(f"front matter {refused}")
     if text or title:
         yield Document(file.name, text or title, title if text else "", metadata)
     else:

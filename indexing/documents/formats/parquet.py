@@ -35,8 +35,8 @@ def read(file: SourceFile) -> Iterator[Item]:
 def _item(file: SourceFile, fields: Fields, row: dict[str, Any], number: int) -> Item:
     plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
     metadata: dict[str, Any] = {}
-    for name in flat_metadata(plain, fields.rest, metadata):
-        file.note(f"column {name!r} was left out of the metadata: it holds objects, bytes or mixed lists")
+    for refused in flat_metadata(plain, fields.rest, metadata):
+        file.note(f"column {refused}")
     text = "\n".join(value for name in fields.text if (value := plain[name]))
     key = plain[fields.id] if fields.id else None
     title = plain[fields.title] if fields.title else ""
