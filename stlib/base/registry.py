@@ -70,6 +70,7 @@ ENTRIES = (
     _entry("Asym", "base.modules.router"),
     _entry("Pooling", "sentence_transformer.modules.pooling"),
     _entry("StaticEmbedding", "sentence_transformer.modules.static_embedding"),
+    _entry("CLIPModel", "sentence_transformer.modules.clip_model"),
     _entry("WeightedLayerPooling", "sentence_transformer.modules.weighted_layer_pooling"),
     _entry("WordEmbeddings", "sentence_transformer.modules.word_embeddings"),
     _entry("WordWeights", "sentence_transformer.modules.word_weights"),

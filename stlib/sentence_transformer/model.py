@@ -186,14 +186,16 @@ class SentenceTransformer(EncodingModel):
             self.truncate_dim = config.get("truncate_dim")
 
     def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
-        transformer = Transformer.load(
+        shared = {"trust_remote_code": options.trust_remote_code}
+        transformer = Transformer(
             str(folder),
-            trust_remote_code=options.trust_remote_code,
-            model_kwargs=options.model_kwargs,
-            processor_kwargs=options.processor_kwargs,
-            config_kwargs=options.config_kwargs,
+            model_kwargs={**shared, **options.model_kwargs},
+            processor_kwargs={**shared, **options.processor_kwargs},
+            config_kwargs={**shared, **options.config_kwargs},
             backend=options.backend,  # type: ignore[arg-type]
         )
+        if transformer.module_output_name != "token_embeddings":
+            return [transformer]  # a model of several towers, whose embeddings need no pooling
         # A causal model has read the whole text at its last token only.
         architectures = getattr(transformer.config, "architectures", None) or [""]
         causal = architectures[0].endswith("ForCausalLM") and getattr(transformer.config, "is_causal", True)

@@ -210,7 +210,8 @@ def test_modalities_are_inferred():
         == infer_modality({"text": "a"})
         == "text"
     )
-    assert infer_modality("https://a.b/c.PNG?x=1") == "text"
+    assert infer_modality("https://a.b/c.PNG?x=1", ["text"]) == "text"
+    assert infer_modality("https://a.b/c.PNG?x=1") == "image"
     assert infer_modality("https://a.b/c.PNG?x=1", ["text", "image"]) == "image"
     assert infer_modality({"text": "a", "image": np.zeros((2, 2, 3))}) == ("image", "text")
     assert infer_modality(np.zeros(16000)) == infer_modality({"array": [], "sampling_rate": 1}) == "audio"
@@ -222,7 +223,7 @@ def test_modalities_are_inferred():
         == "message"
     )
     assert infer_batch_modality(["a", "b"]) == "text"
-    with pytest.raises(errors.InvalidInput, match=r"holds image, text"):
-        infer_batch_modality(["a", np.zeros((2, 2, 3))])
+    # only a conversation can join several kinds
+    assert infer_batch_modality(["a", np.zeros((2, 2, 3))]) == "message"
     with pytest.raises(errors.InvalidInput, match="int is no input"):
         infer_modality(3)

@@ -1,52 +1,68 @@
-"""A transformers model as the first module of a pipeline: texts in, token embeddings out."""
+"""A transformers model as the first module of a pipeline: inputs in, embeddings out.""" ""
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
+from stlib.base import adapters
+from stlib.base.input_formatter import InputFormatter
+from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.transformer_config import (
-    OLDER_KEYWORDS,
-    TEXT_MODALITY,
-    refuse_unserved,
+    check_choices,
+    embedding_dimension,
+    load_settings,
     resolve_folder,
     take_hub_options,
 )
 from stlib.base.modules.transformer_files import (
     CONFIG_NAMES,
-    load_tokenizer,
+    has_processor,
+    load_processor,
     load_transformer,
     save_torch_format,
 )
-from stlib.base.modules.transformer_inputs import limit_to_positions, lowercase_first
-from stlib.errors import ModelConfigError
+from stlib.base.modules.transformer_messages import ChatTemplate
+from stlib.base.modules.transformer_outputs import arguments_of, read_output
+from stlib.base.modules.transformer_preprocess import PreparesInputs
+from stlib.errors import InvalidOption
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Transformer(DimensionNames, InputModule):
-    """Tokenise texts and run a transformers model: ``features["token_embeddings"]`` becomes ``[n, tokens,
-    d]``.
+class Transformer(DimensionNames, PreparesInputs):
+    """Prepare inputs and run a transformers model: ``features["token_embeddings"]`` becomes ``[n, tokens,
+    d]``, or ``features["sentence_embedding"]`` ``[n, d]`` for models of several towers like CLIP.
 
     With ``output_hidden_states=True`` in ``config_kwargs``, ``features["all_layer_embeddings"]`` holds the
     output of the embedding layer and of every layer, each ``[n, tokens, d]``.
 
     Args:
         model_name_or_path: folder or model id.
-        transformer_task: ``"feature-extraction"``, the model without a head.
-        model_kwargs: passed to ``AutoModel.from_pretrained`` (``dtype``, ``attn_implementation``, …).
-        processor_kwargs: passed to ``AutoTokenizer.from_pretrained``.
+        transformer_task: which head the model has, and what it writes: ``"feature-extraction"`` (none; token
+            embeddings), ``"fill-mask"`` (token embeddings of the size of the vocabulary),
+            ``"sequence-classification"`` (``"scores"``), ``"text-generation"`` and ``"any-to-any"``
+            (``"causal_logits"``; inputs are padded on the left).
+        model_kwargs: passed to ``from_pretrained`` of the model (``dtype``, ``attn_implementation``, …).
+        processor_kwargs: passed to ``from_pretrained`` of the tokenizer or processor.
         config_kwargs: passed to ``AutoConfig.from_pretrained``.
-        processing_kwargs: per call of the tokenizer: ``{"text": {…}, "common": {…}}`` override the defaults
-            (padding to the longest, truncation at ``max_seq_length``).
+        processing_kwargs: keywords per call of the processor by group: ``"text"``, ``"image"``, ``"audio"``,
+            ``"video"``, ``"common"`` for all of these, ``"chat_template"``; they override the defaults
+            (padding to the longest, truncation at ``max_seq_length``). ``{"text": {"logits_to_keep": 0}}``
+            lets a causal model compute the logits of all positions rather than of the last.
         backend: ``"torch"``.
-        modality_config: which method serves which kind of input; text by ``forward`` only.
-        module_output_name: key to write, ``"token_embeddings"``.
-        unpad_inputs: None or False; batches are padded.
+        modality_config: kind of input to ``{"method": …, "method_output_name": …}``: the model's method that
+            serves it and the output read, which may be a list that leads into nested outputs. Default: found
+            out from the model and its processor.
+        module_output_name: feature to write; to be given with ``modality_config``.
+        unpad_inputs: False forbids to run texts without padding, True demands it, None does so where results
+            are the same.
+        query_length: tokens kept per query (``task="query"``).
+        document_length: tokens kept per document (``task="document"``).
+        query_expansion: fill up queries, see
+            :func:`~stlib.base.modules.transformer_queries.checked_expansion`; for late interaction only.
         max_seq_length: tokens kept per input, special ones included; default: what tokenizer and model allow.
         do_lower_case: lowercase inputs in front of the tokenizer's own normalisation.
         tokenizer_name_or_path: another folder for the tokenizer.
@@ -54,8 +70,9 @@ class Transformer(DimensionNames, InputModule):
     The older names ``model_args``, ``tokenizer_args``, ``config_args`` and ``cache_dir`` are understood.
 
     Raises:
-        UnsupportedOption: an option is valid but not served.
+        InvalidOption: a value is not allowed; UnsupportedOption: it is allowed but not served.
         ModelNotFound, MissingModelFile, ModelConfigError: the files are missing or cannot be built.
+        UntrustedCode: the folder brings code and ``trust_remote_code`` is not given.
     """
 
     config_file_name: ClassVar[str] = CONFIG_NAMES[0]
@@ -64,6 +81,10 @@ class Transformer(DimensionNames, InputModule):
         "modality_config",
         "module_output_name",
         "processing_kwargs",
+        "unpad_inputs",
+        "query_length",
+        "document_length",
+        "query_expansion",
     ]
     save_in_root: ClassVar[bool] = True
 
@@ -95,32 +116,35 @@ class Transformer(DimensionNames, InputModule):
             "config_kwargs": dict(config_kwargs or {}),
         }
         hub = take_hub_options(options, older)
-        refuse_unserved(transformer_task, backend, modality_config, unpad_inputs, query_expansion)
+        check_choices(transformer_task, backend)
+        if modality_config is not None:
+            transformer_modality.check_config(modality_config, module_output_name)
         self.transformer_task = transformer_task
         self.backend = backend
-        self.processing_kwargs = processing_kwargs or {}
-        self.modality_config = modality_config or TEXT_MODALITY
-        self.module_output_name = module_output_name or "token_embeddings"
+        self.processing_kwargs = transformer_inputs.check_groups(processing_kwargs)
         self.query_length = query_length
         self.document_length = document_length
         self.do_lower_case = do_lower_case
         self.unpad_inputs = unpad_inputs
-        self.query_expansion = query_expansion
         self.truncated_inputs = 0
         """Inputs that were cut at ``max_seq_length`` since the module was built."""
 
         folder = resolve_folder(model_name_or_path, hub)
-        self.model = load_transformer(folder, options["model_kwargs"], options["config_kwargs"])
+        whole = adapters.whole_model_folder(folder, hub)
+        self.model = load_transformer(
+            whole, options["model_kwargs"], options["config_kwargs"], transformer_task
+        )
+        adapters.adapt(self.model, folder)
         if max_seq_length is not None:
             options["processor_kwargs"].setdefault("model_max_length", max_seq_length)
-        tokenizer_folder = resolve_folder(tokenizer_name_or_path, hub) if tokenizer_name_or_path else folder
-        self.processor = load_tokenizer(tokenizer_folder, options["processor_kwargs"])
-        if "model_max_length" not in options["processor_kwargs"]:
-            limit_to_positions(self.processor, self.model.config)
-        if do_lower_case:
-            lowercase_first(self.processor)
-        self._forward_names = set(inspect.signature(self.model.forward).parameters)
-        self._prompt_lengths: dict[str, int] = {}
+        tokenized = folder if has_processor(folder) else whole
+        other = resolve_folder(tokenizer_name_or_path, hub) if tokenizer_name_or_path else tokenized
+        self.processor = load_processor(other, options["processor_kwargs"])
+        self._set_up_tokenizer("model_max_length" in options["processor_kwargs"])
+        self._set_up_modalities(modality_config, module_output_name)
+        self._of_methods: dict[str, tuple[set[str], bool]] = {}
+        self._prompt_lengths: dict[str, int | None] = {}
+        self.query_expansion = query_expansion
 
     @property
     def auto_model(self) -> Any:
@@ -134,93 +158,103 @@ class Transformer(DimensionNames, InputModule):
 
     @property
     def tokenizer(self) -> Any:
-        """The transformers tokenizer."""
-        return self.processor
+        """The tokenizer, which is the processor or a part of it; None for a model without text."""
+        return transformer_inputs.tokenizer_of(self.processor)
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Any) -> None:
-        self.processor = tokenizer
+        if self.tokenizer is self.processor or self.processor is None:
+            self.processor = tokenizer
+        else:
+            self.processor.tokenizer = tokenizer
         self._prompt_lengths.clear()
 
     @property
     def modalities(self) -> list[Any]:
+        """Kinds of input: names, and tuples of names for kinds that one input joins."""
         return list(self.modality_config)
 
     @property
     def max_seq_length(self) -> int | None:
-        """Tokens kept per input, special ones included."""
-        return self.processor.model_max_length
+        """Tokens kept per input, special ones included; the model's positions if it has no tokenizer."""
+        if self.tokenizer is not None:
+            return self.tokenizer.model_max_length
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     @max_seq_length.setter
     def max_seq_length(self, value: int | None) -> None:
-        self.processor.model_max_length = value
-        self._prompt_lengths.clear()
+        if self.tokenizer is not None:
+            self.tokenizer.model_max_length = value
+            self._prompt_lengths.clear()
+
+    @property
+    def query_expansion(self) -> dict[str, Any] | None:
+        """How queries are filled up; checked when set."""
+        return self._query_expansion
+
+    @query_expansion.setter
+    def query_expansion(self, value: dict[str, Any] | None) -> None:
+        expansion = transformer_queries.checked_expansion(value, self.query_length)
+        if expansion is not None and self.tokenizer is not None:
+            transformer_queries.expansion_token(expansion, self.tokenizer)  # refuses an unknown one
+        self._query_expansion = expansion
 
     def get_embedding_dimension(self) -> int:
-        """Width of the token embeddings.
+        """Width of the embeddings.
 
         Raises:
             ModelConfigError: the model's configuration does not tell.
         """
-        config = self.model.config
-        for name in ("hidden_size", "d_model", "dim", "hidden_dim"):
-            if isinstance(getattr(config, name, None), int):
-                return getattr(config, name)
-        raise ModelConfigError(f"the configuration of {type(self.model).__name__} names no hidden size")
-
-    def preprocess(
-        self,
-        inputs: list[Any],
-        prompt: str | None = None,
-        processing_kwargs: dict[str, dict[str, Any]] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Token ids and masks ``[n, longest]`` of texts or pairs of texts.
-
-        Args:
-            inputs: texts, pairs of texts, or ``{"text": …}``.
-            prompt: put in front of each text; its length in tokens becomes ``features["prompt_length"]``.
-            processing_kwargs: as in the constructor, for this call.
-            kwargs: ``task`` ("query" or "document") selects ``query_length`` or ``document_length``;
-                ``max_length`` overrides both.
-
-        Raises:
-            InvalidInput: an input is not text.
-        """
-        if not inputs:
-            return {}
-        features = self._tokenize(checked_texts(inputs), prompt, processing_kwargs or {}, kwargs)
-        if prompt:
-            features["prompt_length"] = self._prompt_length(prompt, kwargs)
-        features["modality"] = "text"
-        return features
+        return embedding_dimension(self.model, self.module_output_name)
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        wanted = {name: value for name, value in features.items() if name in self._forward_names}
-        output = self.model(**wanted, return_dict=True)
-        features[self.module_output_name] = output[0]
-        if getattr(self.model.config, "output_hidden_states", False):
+        entry = self.modality_config[features.get("modality", "text")]
+        given = {**features, **kwargs, "return_dict": True}
+        path = entry["method_output_name"]
+        if path is not None and "hidden_states" in path:
+            given["output_hidden_states"] = True
+        method = self.model if entry["method"] == "forward" else self._method(entry["method"])
+        output = method(**self._arguments(entry["method"], given))
+        features[self.module_output_name] = read_output(output, path)
+        if getattr(self.model.config, "output_hidden_states", False) and "hidden_states" in output:
             features["all_layer_embeddings"] = output.hidden_states
         return features
+
+    def infer_modalities(self, model: Any, processor: Any) -> tuple[dict[Any, dict[str, Any]], str]:
+        """Modality configuration and output name that fit a model and its processor."""
+        return transformer_modality.infer_config(
+            self.transformer_task,
+            model.config.model_type,
+            model,
+            processor,
+            self.input_formatter.message_format,
+        )
+
+    def infer_modalities_edge_cases(
+        self, model: Any, processor: Any
+    ) -> tuple[dict[Any, dict[str, Any]], str] | None:
+        """The configuration of an architecture that its processor does not tell, or None."""
+        return transformer_modality.kinds_of_architecture(
+            self.transformer_task, model.config.model_type, model
+        )
+
+    def infer_modalities_from_processor(self, processor: Any) -> list[Any]:
+        """Kinds of input that a processor prepares."""
+        return transformer_modality.kinds_of_processor(processor)
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         if safe_serialization:
             self.model.save_pretrained(output_path)
         else:
             save_torch_format(self.model, Path(output_path))
-        self.save_tokenizer(output_path)
+        self.processor.save_pretrained(output_path)
         self.save_config(output_path)
 
     def get_config_dict(self) -> dict[str, Any]:
         config = super().get_config_dict()
-        config["modality_config"] = {
-            key if isinstance(key, str) else "+".join(key): value
-            for key, value in self.modality_config.items()
-        }
-        if not self.processing_kwargs:
-            del config["processing_kwargs"]
-        optional = ("query_length", "document_length")
-        return {**config, **{k: getattr(self, k) for k in optional if getattr(self, k) is not None}}
+        config["modality_config"] = transformer_modality.to_json(self.modality_config)
+        always = ("transformer_task", "modality_config", "module_output_name")
+        return {key: value for key, value in config.items() if key in always or value not in (None, {})}
 
     @classmethod
     def load_config(
@@ -233,21 +267,18 @@ class Transformer(DimensionNames, InputModule):
     ) -> dict[str, Any]:
         """The settings under the first of the names that generations used, current keywords only.
 
-        ``trust_remote_code`` inside the file is dropped: a model cannot grant itself trust.
+        A file that names no modalities is of a generation that knew text only. ``trust_remote_code`` inside
+        the file is dropped: a model cannot grant itself trust.
         """
         names = [config_filename] if config_filename else CONFIG_NAMES
         found = (
             super(Transformer, cls).load_config(model_name_or_path, subfolder, n, *args, **kwargs)
             for n in names
         )
-        config = {OLDER_KEYWORDS.get(k, k): v for k, v in next((c for c in found if c), {}).items()}
-        for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
-            if key in config:
-                config[key] = {k: v for k, v in (config[key] or {}).items() if k != "trust_remote_code"}
-        if "modality_config" in config:
-            config["modality_config"] = {
-                tuple(k.split("+")) if "+" in k else k: v for k, v in config["modality_config"].items()
-            }
+        config = load_settings(next((c for c in found if c), {}))
+        if "modality_config" not in config:
+            task = config.get("transformer_task", "feature-extraction")
+            config["modality_config"], config["module_output_name"] = cls._default_modalities(task)
         return config
 
     @classmethod
@@ -269,10 +300,8 @@ class Transformer(DimensionNames, InputModule):
     ) -> Self:
         """See :meth:`Module.load`; options given here win over those in the file."""
         hub = {"token": token, "revision": revision, "local_files_only": local_files_only}
-        config = {
-            **(init_defaults or {}),
-            **cls.load_config(model_name_or_path, subfolder, None, cache_folder=cache_folder, **hub),
-        }
+        saved = cls.load_config(model_name_or_path, subfolder, None, cache_folder=cache_folder, **hub)
+        config = {**(init_defaults or {}), **saved}
         given = {
             "model_kwargs": model_kwargs,
             "processor_kwargs": processor_kwargs,
@@ -288,36 +317,45 @@ class Transformer(DimensionNames, InputModule):
             config[key] = {**config.get(key, {}), **shared, **(value or {})}
         return cls(model_name_or_path, backend=backend, **config)
 
-    def _tokenize(
-        self,
-        texts: list[Any],
-        prompt: str | None,
-        per_call: dict[str, dict[str, Any]],
-        task_options: dict[str, Any],
-    ) -> dict[str, Any]:
-        options: dict[str, Any] = {"padding": True, "truncation": "longest_first", "return_tensors": "pt"}
-        limit = task_options.get("max_length") or self._length_of_task(task_options.get("task"))
-        if limit is not None:
-            options["max_length"] = limit
-        for source in (self.processing_kwargs, per_call):
-            options.update(source.get("common", {}))
-            options.update(source.get("text", {}))
-        encoded = self.processor(prepend_prompt(texts, prompt), **options)
-        self.truncated_inputs += sum(bool(e.overflowing) for e in encoded.encodings or ())
-        return dict(encoded)
+    @classmethod
+    def _default_modalities(cls, task: str) -> tuple[dict[Any, dict[str, Any]], str]:
+        """What a saved module takes whose file does not say."""
+        return transformer_modality.default_config(task)
 
-    def _length_of_task(self, task: str | None) -> int | None:
-        return {"query": self.query_length, "document": self.document_length}.get(task or "")
+    def _set_up_tokenizer(self, length_is_given: bool) -> None:
+        if self.tokenizer is not None:
+            if not length_is_given:
+                transformer_inputs.limit_to_positions(self.tokenizer, self.model.config)
+            if self.do_lower_case:
+                transformer_inputs.lowercase_first(self.tokenizer)
+        if self.transformer_task in transformer_modality.CAUSAL_TASKS:
+            transformer_inputs.pad_left(self.processor)
 
-    def _prompt_length(self, prompt: str, task_options: dict[str, Any]) -> int:
-        """Tokens of the prompt with special tokens, without a special token at its end (the text follows
-        there).
-        """
-        if prompt not in self._prompt_lengths:
-            ids = self._tokenize([prompt], None, {}, task_options)["input_ids"][0]
-            ends_special = int(ids[-1]) in self.processor.all_special_ids
-            self._prompt_lengths[prompt] = len(ids) - ends_special
-        return self._prompt_lengths[prompt]
+    def _set_up_modalities(
+        self, config: dict[Any, dict[str, Any]] | None, module_output_name: str | None
+    ) -> None:
+        message_format = (config or {}).get("message", {}).get("format", "auto")
+        self.input_formatter = InputFormatter(self.config.model_type, message_format, self.processor)
+        if config is None or module_output_name is None:
+            config, module_output_name = self.infer_modalities(self.model, self.processor)
+        self.modality_config = transformer_modality.sorted_kinds(config)
+        self.module_output_name = module_output_name
+        self.input_formatter.supported_modalities = list(self.modality_config)
+        self._chat = ChatTemplate(self.processor, self.input_formatter)
+
+    def _method(self, name: str) -> Any:
+        method = getattr(self.model, name, None)
+        if method is None:
+            raise InvalidOption(
+                f"modality_config names the method {name!r}, which {type(self.model).__name__} does not have"
+            )
+        return method
+
+    def _arguments(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Of the features and keywords, those that a method of the model takes."""
+        if method not in self._of_methods:
+            self._of_methods[method] = transformer_modality.method_parameters(self._method(method))
+        return arguments_of(self._of_methods[method], given, anything=method == "forward")
 
     def __repr__(self) -> str:
         return f"Transformer({dict(self.get_config_dict(), architecture=type(self.model).__name__)})"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stlib.errors import InvalidOption, UnknownKeyword, UnsupportedOption
+from stlib.base.modules.transformer_modality import TASKS, from_json
+from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UnsupportedOption
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
-
-TEXT_MODALITY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 
 # Keywords of earlier generations and what they are called now.
 OLDER_KEYWORDS = {
@@ -56,20 +55,58 @@ def resolve_folder(name_or_path: str, hub: dict[str, Any]) -> Path:
     return folder / checked_relative_path(hub.get("subfolder") or "")
 
 
-def refuse_unserved(
-    task: str, backend: str, modality_config: Any, unpad_inputs: bool | None, query_expansion: Any
-) -> None:
-    if task != "feature-extraction":
-        raise UnsupportedOption(f"transformer_task={task!r} is not served; use 'feature-extraction'")
+def check_choices(task: str, backend: str) -> None:
+    """Refuse what there is not.
+
+    Raises:
+        InvalidOption: the task or backend is unknown.
+        UnsupportedOption: the backend is not served.
+    """
+    if task not in TASKS:
+        raise InvalidOption(f"transformer_task {task!r} is unknown; use one of: {', '.join(TASKS)}")
     if backend not in ("torch", "onnx", "openvino"):
         raise InvalidOption(f"backend {backend!r} is unknown; use 'torch'")
     if backend != "torch":
         raise UnsupportedOption(f"backend={backend!r} is not served; use backend='torch'")
-    if modality_config is not None and dict(modality_config) != TEXT_MODALITY:
-        raise UnsupportedOption(
-            f"modality_config={modality_config!r} is not served; only {TEXT_MODALITY!r} is"
-        )
-    if unpad_inputs:
-        raise UnsupportedOption("unpad_inputs=True is not served; leave it out: batches are padded")
-    if query_expansion is not None:
-        raise UnsupportedOption("query_expansion is not served by dense models; leave it out")
+
+
+def load_settings(saved: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a saved file under the names of today, without what only a caller may grant."""
+    config = {OLDER_KEYWORDS.get(key, key): value for key, value in saved.items()}
+    for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
+        if key in config:
+            config[key] = {k: v for k, v in (config[key] or {}).items() if k != "trust_remote_code"}
+    if "modality_config" in config:
+        config["modality_config"] = from_json(config["modality_config"])
+    return config
+
+
+def embedding_dimension(model: Any, module_output_name: str) -> int:
+    """Width of what a model gives out: of its projection for embeddings of inputs, else of its layers.
+
+    Raises:
+        ModelConfigError: the model's configuration does not tell.
+    """
+    config = model.config
+    parts = [config, getattr(config, "text_config", None)]
+    parts += [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
+    for part in parts:
+        found = _width(part, module_output_name == "sentence_embedding")
+        if found is not None:
+            return found
+    raise ModelConfigError(f"the configuration of {type(model).__name__} names no hidden size")
+
+
+def _width(config: Any, projected: bool) -> int | None:
+    if config is None:
+        return None
+    if getattr(config, "model_type", None) == "timm_wrapper":
+        return config.num_features
+    first = ("projection_dim",) if projected else ()
+    for name in (*first, "hidden_size", "neck_hidden_sizes", "hidden_sizes", "embed_dims", "hidden_dim"):
+        value = getattr(config, name, None)
+        if isinstance(value, (list, tuple)) and value:
+            return int(value[-1])  # the last stage of a model of several
+        if isinstance(value, int):
+            return value
+    return next((v for n in ("d_model", "dim") if isinstance(v := getattr(config, n, None), int)), None)

@@ -1,11 +1,163 @@
-"""Inputs of a transformers module: tokenizer limits and normalisation."""
+"""From parsed inputs to tensors: the keywords of a processor's call, and the call itself."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import Any
+
+from stlib.base.modules.transformer_modality import CAUSAL_TASKS, single_kind
+from stlib.errors import InvalidInput, InvalidOption, UnknownKeyword
+
+# Groups of processing_kwargs.
+GROUPS = ("common", "text", "audio", "image", "video", "chat_template")
+
+# Processors that take all keywords in one row rather than by kind.
+_FLAT_KEYWORDS = frozenset({"clipseg", "whisper", "sam3"})
+
+_ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class CallOptions:
+    """Keywords of one call of the processor: for each kind, for all kinds, and for the chat template."""
+
+    kinds: dict[str, dict[str, Any]]
+    common: dict[str, Any]
+    chat_template: dict[str, Any]
+    logits_to_keep: int = 1
+    """Positions at the end whose logits a causal model computes; 0 for all."""
+
+
+def call_options(
+    model_type: str,
+    configured: dict[str, dict[str, Any]],
+    per_call: dict[str, dict[str, Any]] | None,
+    max_length: int | None,
+) -> CallOptions:
+    """The defaults, overridden by what the module was built with, and by what this call brings.
+
+    Args:
+        model_type: of the model; Whisper takes windows of 30 seconds only.
+        configured: ``processing_kwargs`` of the module.
+        per_call: those of the call.
+        max_length: tokens per text, as the task wants it.
+
+    Raises:
+        UnknownKeyword: a group of keywords is unknown.
+        InvalidOption: ``logits_to_keep`` is no count.
+    """
+    options = CallOptions(
+        kinds={
+            "text": {"padding": True, "truncation": "longest_first"},
+            "audio": {"padding": "max_length" if model_type == "whisper" else True},
+            "image": {},
+            "video": {},
+        },
+        common={"return_tensors": "pt"},
+        chat_template={},
+    )
+    if max_length is not None:
+        options.kinds["text"]["max_length"] = max_length
+    for source in (configured, check_groups(per_call)):
+        options.common.update(source.get("common", {}))
+        options.chat_template.update(source.get("chat_template", {}))
+        for kind, keywords in options.kinds.items():
+            keywords.update(source.get(kind, {}))
+    keep = options.kinds["text"].pop("logits_to_keep", 1)
+    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 0:
+        raise InvalidOption(f"logits_to_keep is {keep!r}; use 0 (all positions) or a count")
+    options.logits_to_keep = keep
+    return options
+
+
+def check_groups(processing_kwargs: dict[str, dict[str, Any]] | None) -> dict[str, dict[str, Any]]:
+    """The processing keywords, ``{}`` for None.
+
+    Raises:
+        UnknownKeyword: they name a group that there is not.
+    """
+    given = processing_kwargs or {}
+    unknown = sorted(set(given) - set(GROUPS))
+    if unknown:
+        raise UnknownKeyword(
+            f"processing_kwargs has the groups {', '.join(unknown)}; use {', '.join(GROUPS)}, "
+            "e.g. {'text': {'max_length': 128}}"
+        )
+    return given
+
+
+def call_processor(
+    processor: Any, model_type: str, kind: Any, values: dict[str, list[Any]], options: CallOptions
+) -> dict[str, Any]:
+    """Tensors of a batch of one kind (or of one combination of kinds) that is no conversation.
+
+    Raises:
+        InvalidInput: the processor does not take the kind.
+    """
+    from transformers import ProcessorMixin
+
+    if not isinstance(processor, ProcessorMixin):
+        own = single_kind(processor)
+        if own is None or set(values) != {own}:
+            raise InvalidInput(f"{type(processor).__name__} takes {own}, not {', '.join(values)}")
+        return dict(processor(values[own], **{**options.kinds[own], **options.common}))
+    arguments: dict[str, Any] = {_ARGUMENTS[name]: inputs for name, inputs in values.items()}
+    if model_type in _FLAT_KEYWORDS:
+        parts = ("text", "audio") if kind == ("audio", "text") else (kind,)
+        keywords = {key: value for part in parts for key, value in options.kinds[part].items()}
+        return dict(processor(**arguments, **{**keywords, **options.common}))
+    arguments.update(by_kind(options), common_kwargs=options.common)
+    return dict(processor(**arguments))
+
+
+def by_kind(options: CallOptions) -> dict[str, dict[str, Any]]:
+    """The keywords of the kinds under the names of processors that take them apart."""
+    return {f"{_ARGUMENTS[kind]}_kwargs": keywords for kind, keywords in options.kinds.items()}
+
+
+def sampling_rate(processor: Any) -> int | None:
+    """Samples per second of the sounds that a processor takes, or None."""
+    extractor = getattr(processor, "feature_extractor", processor)
+    rate = getattr(extractor, "sampling_rate", None)
+    return rate if isinstance(rate, int) else None
+
+
+def tokenizer_of(processor: Any) -> Any:
+    """The tokenizer that a processor is or has, or None."""
+    if single_kind(processor) == "text":
+        return processor
+    return getattr(processor, "tokenizer", None)
+
+
+def pad_left(processor: Any) -> None:
+    """Let a processor pad in front, so that the last position is always a token."""
+    if hasattr(processor, "padding_side"):
+        processor.padding_side = "left"
+    if hasattr(processor, "tokenizer"):
+        processor.tokenizer.padding_side = "left"
+
+
+def check_padding(task: str, features: dict[str, Any]) -> None:
+    """Refuse a batch for a causal model in which an input ends in padding.
+
+    Raises:
+        InvalidOption: the padding side was changed.
+    """
+    mask = features.get("attention_mask")
+    if task not in CAUSAL_TASKS or getattr(mask, "ndim", 0) != 2:
+        return
+    if not mask[:, -1].all():  # type: ignore[index]
+        raise InvalidOption(
+            f"inputs end in padding, and the task {task!r} reads the last token; set padding_side='left', as "
+            "the module does, on the tokenizer and in processing_kwargs"
+        )
 
 
 def limit_to_positions(tokenizer: Any, config: Any) -> None:
+    """Let a tokenizer cut at the number of positions the model knows, if that is less."""
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)

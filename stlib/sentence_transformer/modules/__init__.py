@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stlib.base.modules.router import Asym, Router
     from stlib.base.modules.transformer import Transformer
     from stlib.sentence_transformer.modules.bow import BoW
+    from stlib.sentence_transformer.modules.clip_model import CLIPModel
     from stlib.sentence_transformer.modules.cnn import CNN
     from stlib.sentence_transformer.modules.dropout import Dropout
     from stlib.sentence_transformer.modules.layer_norm import LayerNorm
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Asym": "stlib.base.modules.router",
     "BoW": "stlib.sentence_transformer.modules.bow",
+    "CLIPModel": "stlib.sentence_transformer.modules.clip_model",
     "CNN": "stlib.sentence_transformer.modules.cnn",
     "Dense": "stlib.base.modules.dense",
     "Dropout": "stlib.sentence_transformer.modules.dropout",
@@ -48,6 +50,7 @@ __all__ = [
     "LSTM",
     "Asym",
     "BoW",
+    "CLIPModel",
     "Dense",
     "Dropout",
     "InputModule",

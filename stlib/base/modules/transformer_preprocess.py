@@ -1,0 +1,135 @@
+"""The first half of a transformers module: from inputs to the tensors its model takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stlib.base.batch_media import read_files, refuse_bare_addresses
+from stlib.base.input_formatter import InputFormatter
+from stlib.base.modality import infer_batch_modality, raise_unsupported_modality_error
+from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
+from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
+from stlib.base.modules.transformer_inputs import CallOptions
+from stlib.base.modules.transformer_messages import ChatTemplate, count_media
+
+
+class PreparesInputs(InputModule):
+    """What :class:`~stlib.base.modules.transformer.Transformer` does before its model runs."""
+
+    config: Any
+    processor: Any
+    transformer_task: str
+    modality_config: dict[Any, dict[str, Any]]
+    processing_kwargs: dict[str, dict[str, Any]]
+    query_expansion: dict[str, Any] | None
+    query_length: int | None
+    document_length: int | None
+    max_seq_length: int | None
+    input_formatter: InputFormatter
+    truncated_inputs: int
+    _chat: ChatTemplate
+    _prompt_lengths: dict[str, int | None]
+
+    def preprocess(
+        self,
+        inputs: list[Any],
+        prompt: str | None = None,
+        processing_kwargs: dict[str, dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Tensors of a batch, e.g. token ids and masks ``[n, longest]``, and its kind as ``"modality"``.
+
+        Args:
+            inputs: texts, pairs of texts; for models that take them pictures (of PIL, arrays, paths), sounds
+                (arrays, ``{"array", "sampling_rate"}``, paths), films (arrays or lists of frames),
+                conversations (lists of ``{"role", "content"}``), and dicts of several kinds such as
+                ``{"text": …, "image": …}``.
+            prompt: put in front of each text, with its length in tokens as ``features["prompt_length"]``; a
+                system message for models that take conversations.
+            processing_kwargs: as in the constructor, for this call.
+            kwargs: ``task`` ("query" or "document") selects ``query_length`` or ``document_length``;
+                ``max_length`` overrides both.
+
+        Raises:
+            InvalidInput: an input is of a kind that the model does not take, or cannot be read.
+        """
+        if not inputs:
+            return {}
+        task = kwargs.get("task")
+        expansion = self.query_expansion if task == "query" else None
+        options = self._call_options(processing_kwargs, task, kwargs.get("max_length"))
+        kind, values = self._parsed(inputs, options)
+        if kind == "message" and task is not None and self._chat.declares_task():
+            options.chat_template.setdefault("task", task)
+        prompt_length = None
+        if prompt and kind == "message":
+            values["message"] = self.input_formatter.prepend_prompt_to_messages(values["message"], prompt)
+        elif prompt and kind == "text":
+            values["text"] = prepend_prompt(values["text"], prompt)
+            prompt_length = self._prompt_length(prompt, kwargs)
+        features = self._processed(kind, values, options)
+        features["modality"] = kind
+        if prompt_length is not None:
+            features["prompt_length"] = prompt_length
+        if self.transformer_task in transformer_modality.CAUSAL_TASKS:
+            transformer_inputs.check_padding(self.transformer_task, features)
+            features["logits_to_keep"] = options.logits_to_keep
+        if expansion is not None and "input_ids" in features:
+            token = transformer_queries.expansion_token(expansion, self.tokenizer)
+            transformer_queries.expand(expansion, features, token)
+        return features
+
+    def _call_options(
+        self, per_call: dict[str, dict[str, Any]] | None, task: str | None, max_length: int | None
+    ) -> CallOptions:
+        length = max_length or {"query": self.query_length, "document": self.document_length}.get(task or "")
+        options = transformer_inputs.call_options(
+            self.config.model_type, self.processing_kwargs, per_call, length
+        )
+        if task == "query" and self.query_expansion is not None:
+            transformer_queries.set_lengths(self.query_expansion, options, length)
+        return options
+
+    def _parsed(self, inputs: list[Any], options: CallOptions) -> tuple[Any, dict[str, list[Any]]]:
+        """The kind of a batch and its inputs by kind, with files read, as conversations if the model takes
+        them.
+        """
+        kinds = self.modalities
+        if kinds == ["text"]:
+            return "text", {"text": list(checked_texts(inputs))}
+        refuse_bare_addresses(inputs, kinds)
+        kind, values, found = self.input_formatter.parse_inputs(inputs)
+        if kind not in kinds and "message" not in kinds:
+            kind = infer_batch_modality(inputs, kinds) if kind != "message" else kind
+            raise_unsupported_modality_error(inputs, kind, kinds, "Transformer module")
+        read_files(kind, values, found, transformer_inputs.sampling_rate(self.processor))
+        for name, keywords in found.items():
+            options.kinds[name].update(keywords)
+        if kind != "message" and "message" in kinds:
+            return self.input_formatter.batch_to_message(kind, values)
+        return kind, values
+
+    def _processed(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
+        if kind == "message":
+            features = self._chat.features(values["message"], options, self.max_seq_length)
+            features.update(count_media(values["message"], features))
+            return features
+        if self.tokenizer is not self.processor:
+            return transformer_inputs.call_processor(
+                self.processor, self.config.model_type, kind, values, options
+            )
+        encoded = self.processor(values["text"], **{**options.kinds["text"], **options.common})
+        self.truncated_inputs += sum(bool(e.overflowing) for e in encoded.encodings or ())
+        return dict(encoded)
+
+    def _prompt_length(self, prompt: str, kwargs: dict[str, Any]) -> int | None:
+        """Tokens of the prompt with special tokens, without a special token at its end (the text follows
+        there); None if the processor makes no tokens.
+        """
+        if prompt not in self._prompt_lengths:
+            # Measured without its task, which might cut or fill up the prompt.
+            options = self._call_options(None, None, kwargs.get("max_length"))
+            ids = self._processed("text", {"text": [prompt]}, options).get("input_ids")
+            ends_special = ids is not None and int(ids[0, -1]) in self.tokenizer.all_special_ids
+            self._prompt_lengths[prompt] = None if ids is None else ids.shape[-1] - ends_special
+        return self._prompt_lengths[prompt]
