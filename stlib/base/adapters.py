@@ -84,37 +84,55 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def base_model_folder(folder: Path, hub: dict[str, Any]) -> tuple[Path, str]:
-    """Folder and name of the model that an adapter folder builds on.
+def whole_model_folder(folder: Path, hub: dict[str, Any]) -> Path:
+    """The folder itself, unless it holds an adapter: then that of the model which the adapter builds on.
 
     Args:
-        folder: the adapter folder.
+        folder: folder of a model or an adapter.
         hub: ``token``, ``cache_dir`` and ``local_files_only``, for a base that is a model id. The adapter's
             own ``revision`` says nothing about its base, whose revision the adapter's configuration has.
 
     Raises:
-        ModelConfigError: the adapter names no base model.
+        ModelConfigError: the adapter names no base model, or another adapter.
         ModelNotFound: the base is neither a path, nor a path beside the adapter, nor a model id that can be
             had.
     """
+    if not is_adapter_folder(folder):
+        return folder
     config = read_adapter_config(folder)
     name = config.get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise ModelConfigError(
             f"{folder / CONFIG_NAME} names no base_model_name_or_path; write the model's path or id there"
         )
-    for path in (Path(name), folder / name):
-        if path.is_dir():
-            return path, name
-    revision = config.get("revision")
-    base = resolve_model_folder(
-        name,
-        token=hub.get("token"),
-        cache_folder=hub.get("cache_dir"),
-        revision=revision if isinstance(revision, str) else None,
-        local_files_only=bool(hub.get("local_files_only")),
-    )
-    return base, name
+    base = next((path for path in (Path(name), folder / name) if path.is_dir()), None)
+    if base is None:
+        revision = config.get("revision")
+        base = resolve_model_folder(
+            name,
+            token=hub.get("token"),
+            cache_folder=hub.get("cache_dir"),
+            revision=revision if isinstance(revision, str) else None,
+            local_files_only=bool(hub.get("local_files_only")),
+        )
+    if is_adapter_folder(base):
+        raise ModelConfigError(
+            f"{folder / CONFIG_NAME} names {name!r} as its base, which is an adapter itself; merge that into "
+            "its own base and name the result"
+        )
+    return base
+
+
+def adapt(model: Any, folder: Path) -> None:
+    """Put the adapter of a folder into the model it builds on, which goes by the name that the adapter knows.
+
+    Does nothing if the folder holds a whole model. Raises as :func:`attach_adapter` does.
+    """
+    if is_adapter_folder(folder):
+        attach_adapter(model, folder)
+        base = read_adapter_config(folder)["base_model_name_or_path"]
+        model.name_or_path = model.config.name_or_path = base
+        model.eval()
 
 
 def attach_adapter(model: Any, folder: Path, name: str = "default", **options: Any) -> None:
