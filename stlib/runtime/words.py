@@ -23,11 +23,20 @@ __all__ = ["TokenReader"]
 MAX_WORDS = 300_000
 LONGEST_KEPT = 64  # a longer "word" is a path, a hash or a text without spaces, and will not come again
 
+_BLOCK = 1 << 20  # characters read at a time; splitting takes some 30 bytes for each
+
 # In printable ASCII, BERT's words are runs of letters and digits, and single punctuation marks.
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9\s]")
-_NOT_PRINTABLE_ASCII = re.compile(r"[^ -~\t\n\r]")
+_PRINTABLE = bytes(range(ord(" "), ord("~") + 1)) + b"\t\n\r"
 # Anything else is cut only where every rule agrees that words end; the tokenizer does the rest.
 _SEGMENT = re.compile(r"[^ \t\n\r]+")
+_OTHER_SEGMENT = re.compile(r"(?<![^ \t\n\r])[^ \t\n\r]*?[^ -~\t\n\r][^ \t\n\r]*")
+
+# Marks that no plain text has: one after each text of those that are split together, and one in place of a
+# piece that is not plain. In the table such a piece begins with its mark, so that no piece equals the other.
+_END, _APART = "\0", "\1"
+_STANDS_ALONE = np.array([not chr(c).isalnum() and not chr(c).isspace() for c in range(128)])
+_COPIES = np.where(_STANDS_ALONE, 3, 1)  # of a character, when spaces are put around it
 
 
 class _Tokens(NamedTuple):
@@ -51,6 +60,7 @@ class TokenReader:
         """Whether texts are read word by word; otherwise the tokenizer reads them whole."""
         if self.by_words:
             self._fold: Callable[[str], str] = str.lower if tokenizer.normalizer.lowercase else str
+            self._longest = min(LONGEST_KEPT, tokenizer.model.max_input_chars_per_word)
             self._special = tuple(token.content for token in tokenizer.get_added_tokens_decoder().values())
 
     def __reduce__(self) -> tuple[type[TokenReader], tuple[Tokenizer]]:
@@ -63,25 +73,22 @@ class TokenReader:
             rows = [encoding.ids for encoding in self._encode_fast(texts)]
             lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
             return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum())), lengths
-        pieces, n_pieces = self._split(texts)
-        table, numbers = self._numbers(pieces)
-        at, counts = table.tokens_of(numbers)
-        return table.ids[at], _sums(counts, n_pieces)
+        blocks = [self._read_block(block) for block in _blocks(texts)]
+        return _laid([ids for ids, _ in blocks]), _laid([lengths for _, lengths in blocks])
 
     def counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The number of tokens of each text."""
         if not self.by_words:
             return np.fromiter(map(len, self._encode_fast(texts)), dtype=np.int64, count=len(texts))
-        pieces, n_pieces = self._split(texts)
-        table, numbers = self._numbers(pieces)
-        return _sums(table.ends[numbers + 1] - table.ends[numbers], n_pieces)
+        return self.ids(texts)[1]
 
     def spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """(start, end) characters of every token, int32 ``[n_tokens, 2]`` per text."""
         if not self.by_words:
             encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
             return [_as_spans(encoding.offsets) for encoding in encodings]
-        special = self._special_in(texts)
+        joined = _END.join(texts)
+        special = tuple(token for token in self._special if token in joined)
         placed = [self._placed_pieces(text, special) for text in texts]
         table, numbers = self._numbers([piece for row in placed for piece, _ in row])
         at, counts = table.tokens_of(numbers)
@@ -93,88 +100,109 @@ class TokenReader:
     def _encode_fast(self, texts: Sequence[str]) -> list:
         return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
 
-    def _split(self, texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-        """The pieces whose tokens make up those of the texts, and how many each text has."""
-        special, fold, words = self._special_in(texts), self._fold, _ASCII_WORD.findall
-        pieces: list[str] = []
-        ends = [0]
+    def _read_block(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids and lengths of texts that are split in one go."""
+        joined, apart = self._marked(texts)
+        pieces = _split(self._fold(joined))
+        if apart:
+            kept_apart = iter(apart)
+            pieces = [next(kept_apart) if piece == _APART else piece for piece in pieces]
+        table, numbers = self._numbers(pieces)
+        at, counts = table.tokens_of(numbers)
+        upto = np.cumsum(counts)[numbers == table.END]
+        return table.ids[at], np.diff(upto, prepend=0)
+
+    def _marked(self, texts: Sequence[str]) -> tuple[str, list[str]]:
+        """The texts with a mark after each and in place of what is not plain, and those places' pieces."""
+        joined = _END.join(texts) + _END
+        special = [token for token in self._special if token in joined]
+        if not special and joined.count(_END) == len(texts) and _is_plain(joined, _PRINTABLE + b"\0"):
+            return joined, []
+        apart: list[str] = []
+
+        def keep(found: re.Match[str]) -> str:
+            apart.append(_APART + found.group())
+            return _APART
+
+        plain: list[str] = []
         for text in texts:
-            if special and any(token in text for token in special):
-                pieces.append(
-                    text
-                )  # special tokens are recognised in the raw text, across the rules for words
-            elif _is_plain(text):
-                pieces += words(fold(text))
+            if any(token in text for token in special):
+                # Special tokens are recognised in the raw text, across the rules for words.
+                apart.append(_APART + text)
+                plain.append(_APART)
             else:
-                for segment in _SEGMENT.findall(text):
-                    if _is_plain(segment):
-                        pieces += words(fold(segment))
-                    else:
-                        pieces.append(segment)
-            ends.append(len(pieces))
-        return pieces, np.diff(ends)
+                plain.append(text if _is_plain(text) else _OTHER_SEGMENT.sub(keep, text))
+        return _END.join(plain) + _END, apart
 
     def _placed_pieces(self, text: str, special: tuple[str, ...]) -> list[tuple[str, int]]:
         """The pieces of a text, as of :meth:`_split`, with the position of each."""
         if any(token in text for token in special):
-            return [(text, 0)]
+            return [(_APART + text, 0)]
         if _is_plain(text):
             return list(_placed_words(text, 0, self._fold))
         placed: list[tuple[str, int]] = []
         for segment in _SEGMENT.finditer(text):
             piece, at = segment.group(), segment.start()
-            placed += _placed_words(piece, at, self._fold) if _is_plain(piece) else [(piece, at)]
+            placed += _placed_words(piece, at, self._fold) if _is_plain(piece) else [(_APART + piece, at)]
         return placed
-
-    def _special_in(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """The special tokens that occur in any of the texts: nearly always none, which one look tells."""
-        joined = "\n".join(texts)
-        return tuple(token for token in self._special if token in joined)
 
     def _numbers(self, pieces: list[str]) -> tuple[_WordTable, NDArray[np.int64]]:
         """A table that has all of ``pieces``, and the number of each in it."""
-        table = self._table
+        base = self._table
         try:
-            return table, table.look_up(pieces)
+            return base, base.look_up(pieces)
         except KeyError:
-            missing = [piece for piece in dict.fromkeys(pieces) if piece not in table.numbers]
+            missing = [piece for piece in dict.fromkeys(pieces) if piece not in base.numbers]
         kept = [piece for piece in missing if len(piece) <= LONGEST_KEPT]
-        if len(table.numbers) + len(kept) > MAX_WORDS:
-            # Another thread may still read the old table.
-            self._table = table = _WordTable()
-            missing = list(dict.fromkeys(pieces))
-            kept = [piece for piece in missing if len(piece) <= LONGEST_KEPT]
-            if len(kept) > MAX_WORDS:
-                kept = []
-        table.add(kept, self._read(kept))
-        if len(kept) < len(missing):
-            rest = list(set(missing).difference(kept))
-            table = table.with_more(rest, self._read(rest))
-        return table, table.look_up(pieces)
+        if base is self._table and len(base.numbers) + len(kept) <= MAX_WORDS:
+            base.add(kept, self._read(kept))
+            missing = [piece for piece in missing if len(piece) > LONGEST_KEPT]
+        elif base is self._table:
+            self._table = _WordTable()  # what is in use is full: words are collected anew
+        if missing:
+            base = base.with_more(missing, self._read(missing))
+        return base, base.look_up(pieces)
 
     def _read(self, pieces: list[str]) -> _Tokens:
-        encodings = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
+        """What the tokenizer makes of each piece."""
+        ids: list[list[int]] = []
+        spans: list[list[tuple[int, int]]] = []
+        unknown: list[int] = []
+        for place, piece in enumerate(pieces):
+            # WordPiece takes the longest match first: a whole word of the vocabulary is one token.
+            is_word = len(piece) <= self._longest and piece[0] != _APART
+            whole = self._tokenizer.token_to_id(piece) if is_word else None
+            if whole is None:
+                unknown.append(place)
+            ids.append([whole or 0])
+            spans.append([(0, len(piece))])
+        texts = [pieces[place].removeprefix(_APART) for place in unknown]
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        for place, encoding in zip(unknown, encodings, strict=True):
+            ids[place], spans[place] = encoding.ids, encoding.offsets
         return _Tokens(
-            np.array([i for encoding in encodings for i in encoding.ids], dtype=np.int64),
-            _as_spans([span for encoding in encodings for span in encoding.offsets]),
-            np.fromiter(map(len, encodings), dtype=np.int64, count=len(encodings)),
+            np.fromiter(chain.from_iterable(ids), dtype=np.int64),
+            _as_spans(list(chain.from_iterable(spans))),
+            np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)),
         )
 
 
 class _WordTable:
     """Words by number, and the tokens of each; it only grows, so that threads may read while one adds."""
 
+    END = 0  # the number of the mark between texts, which has no tokens
+
     def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
+        self.numbers = {_END: self.END}
         # Buffers with room to grow; word n has the tokens ends[n] to ends[n + 1].
-        self.ends = np.zeros(1, dtype=np.int64)
+        self.ends = np.zeros(2, dtype=np.int64)
         self.ids = np.zeros(0, dtype=np.int64)
         self.spans = np.zeros((0, 2), dtype=np.int32)
-        self._n_words = 0
+        self._n_words = 1
         self._lock = threading.Lock()
 
     def look_up(self, words: list[str]) -> NDArray[np.int64]:
-        """The number of each word. Raises KeyError if one is unknown."""
+        """The number of each word; KeyError if one is unknown."""
         return np.fromiter(map(self.numbers.__getitem__, words), dtype=np.int64, count=len(words))
 
     def tokens_of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -227,6 +255,8 @@ def _splits_like_bert(tokenizer: Tokenizer) -> bool:
         and isinstance(tokenizer.model, models.WordPiece)
         and tokenizer.truncation is None
         and all(token.special and not token.normalized for token in added)
+        # Else a word that is written like it once folded would be taken for it
+        and not any(_ASCII_WORD.fullmatch(token.content) for token in added)
     )
 
 
@@ -234,8 +264,35 @@ def _as_spans(spans: list[tuple[int, int]]) -> NDArray[np.int32]:
     return np.array(spans, dtype=np.int32).reshape(-1, 2)
 
 
-def _is_plain(text: str) -> bool:
-    return text.isascii() and (text.isprintable() or _NOT_PRINTABLE_ASCII.search(text) is None)
+def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Consecutive texts of about ``_BLOCK`` characters together; a longer text comes alone."""
+    first, size = 0, 0
+    for i, text in enumerate(texts):
+        if size and size + len(text) > _BLOCK:
+            yield texts[first:i]
+            first, size = i, 0
+        size += len(text) + 1
+    if first < len(texts):
+        yield texts[first:]
+
+
+def _laid(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The arrays end to end."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, dtype=np.int64), *arrays])
+
+
+def _split(text: str) -> list[str]:
+    """Words, punctuation and marks of plain ASCII text, in order."""
+    characters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    alone = np.flatnonzero(_STANDS_ALONE[characters])
+    spaced = np.repeat(characters, _COPIES[characters])
+    before = alone + 2 * np.arange(len(alone))
+    spaced[before] = spaced[before + 2] = ord(" ")
+    return spaced.tobytes().decode("ascii").split()
+
+
+def _is_plain(text: str, allowed: bytes = _PRINTABLE) -> bool:
+    return text.isascii() and not text.encode("ascii").translate(None, allowed)
 
 
 def _placed_words(text: str, at: int, fold: Callable[[str], str]) -> Iterator[tuple[str, int]]:

@@ -105,6 +105,25 @@ def test_reader_is_copied_without_its_table():
         np.testing.assert_array_equal(copy.ids(["the ab"])[0], reader.ids(["the ab"])[0])
 
 
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_blocks_of_texts_are_read_like_one(monkeypatch, size):
+    batch = ["ab, the", "", "é x", "[SEP] a", "c" * 50, "\0 \1", " ", "a b c d e f"]
+    flat, lengths = TokenReader(make()).ids(batch)
+    monkeypatch.setattr(words, "_BLOCK", size)
+    again, again_lengths = TokenReader(make()).ids(batch)
+    np.testing.assert_array_equal(flat, again)
+    np.testing.assert_array_equal(lengths, again_lengths)
+    assert TokenReader(make()).ids([])[0].tolist() == []
+
+
+def test_special_words_are_left_to_the_tokenizer():
+    tokenizer = make()
+    tokenizer.add_special_tokens(["the"])
+    reader = TokenReader(tokenizer)
+    for text in ("THE the cafe", "thethe"):
+        assert reader.ids([text])[0].tolist() == tokenizer.encode(text, add_special_tokens=False).ids
+
+
 def test_other_tokenizers_take_their_own_path():
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "Ab": 1, "c": 2}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
