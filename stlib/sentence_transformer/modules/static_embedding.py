@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from stlib.base.modules.input_module import InputModule, checked_texts, prepend_
 from stlib.base.modules.module import DimensionNames, missing_file, read_json_object
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
+from stlib.sentence_transformer.modules.static_tokens import StaticTokens
 from stlib.util.file_io import resolve_model_folder
 
 # Tokens per text that model2vec keeps unless a model says otherwise.
@@ -66,6 +66,7 @@ class StaticEmbedding(DimensionNames, InputModule):
         self.embedding_dim: int = self.embedding.embedding_dim
         self.base_model = base_model
         self._scale: Tensor | None = None
+        self._tokens = StaticTokens()
         self.truncated_inputs = 0
         """Inputs that the tokenizer cut since the module was built."""
 
@@ -81,13 +82,10 @@ class StaticEmbedding(DimensionNames, InputModule):
     def preprocess(self, inputs: list[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """Token ids of all inputs in a row, and the offset at which each input starts."""
         texts = prepend_prompt(_single_texts(inputs), prompt)
-        encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        if self.tokenizer.truncation is not None:
-            self.truncated_inputs += sum(bool(encoding.overflowing) for encoding in encodings)
-        ids = [encoding.ids for encoding in encodings]
-        ends = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-        flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(ends[-1]))
-        return {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(ends[:-1].copy())}
+        rows = self._tokens.read(self.tokenizer, texts)
+        self.truncated_inputs += rows.n_truncated
+        offsets = np.cumsum(rows.lengths) - rows.lengths
+        return {"input_ids": torch.from_numpy(rows.ids), "offsets": torch.from_numpy(offsets)}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         ids, offsets = features["input_ids"], features["offsets"]
