@@ -52,7 +52,8 @@ class Transformer(DimensionNames, PreparesInputs):
             ``"video"``, ``"common"`` for all of these, ``"chat_template"``; they override the defaults
             (padding to the longest, truncation at ``max_seq_length``). ``{"text": {"logits_to_keep": 0}}``
             lets a causal model compute the logits of all positions rather than of the last.
-        backend: ``"torch"``.
+        backend: ``"torch"``, ``"onnx"`` or ``"openvino"``; see :func:`stlib.backend.load_backend_model` for
+            what ``model_kwargs`` then takes.
         modality_config: kind of input to ``{"method": …, "method_output_name": …}``: the model's method that
             serves it and the output read, which may be a list that leads into nested outputs. Default: found
             out from the model and its processor.
@@ -131,9 +132,16 @@ class Transformer(DimensionNames, PreparesInputs):
 
         folder = resolve_folder(model_name_or_path, hub)
         whole = adapters.whole_model_folder(folder, hub)
-        self.model = load_transformer(
-            whole, options["model_kwargs"], options["config_kwargs"], transformer_task
-        )
+        if backend == "torch":
+            self.model = load_transformer(
+                whole, options["model_kwargs"], options["config_kwargs"], transformer_task
+            )
+        else:
+            from stlib.backend import load_backend_model
+
+            self.model = load_backend_model(
+                folder, backend, options["model_kwargs"], options["config_kwargs"], transformer_task
+            )
         adapters.adapt(self.model, folder)
         if max_seq_length is not None:
             options["processor_kwargs"].setdefault("model_max_length", max_seq_length)
@@ -243,7 +251,7 @@ class Transformer(DimensionNames, PreparesInputs):
         return transformer_modality.kinds_of_processor(processor)
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        if safe_serialization:
+        if safe_serialization or self.backend != "torch":
             self.model.save_pretrained(output_path)
         else:
             save_torch_format(self.model, Path(output_path))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.base.modules.transformer_modality import TASKS, from_json
-from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UnsupportedOption
+from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
 
 # Keywords of earlier generations and what they are called now.
@@ -60,14 +60,11 @@ def check_choices(task: str, backend: str) -> None:
 
     Raises:
         InvalidOption: the task or backend is unknown.
-        UnsupportedOption: the backend is not served.
     """
     if task not in TASKS:
         raise InvalidOption(f"transformer_task {task!r} is unknown; use one of: {', '.join(TASKS)}")
     if backend not in ("torch", "onnx", "openvino"):
-        raise InvalidOption(f"backend {backend!r} is unknown; use 'torch'")
-    if backend != "torch":
-        raise UnsupportedOption(f"backend={backend!r} is not served; use backend='torch'")
+        raise InvalidOption(f"backend {backend!r} is unknown; use 'torch', 'onnx' or 'openvino'")
 
 
 def load_settings(saved: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""A transformers model that ONNX Runtime runs."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from stlib.backend.base import BackendModel
+from stlib.backend.batches import Arrays, plan, run_in_parts
+from stlib.backend.files import ONNX, Format, damaged, external_data
+from stlib.backend.requirements import require
+from stlib.errors import InvalidOption
+
+logger = logging.getLogger(__name__)
+
+CPU = "CPUExecutionProvider"
+
+# Tried in this order when none is asked for. TensorRT and its like build engines for minutes, so they are
+# used only when asked for.
+_PREFERRED = ("CUDAExecutionProvider", "ROCMExecutionProvider", CPU)
+
+# The fused kernel takes six times as long on a CPU as an addition followed by a normalisation.
+_SLOW_ON_CPU = ["SkipLayerNormFusion"]
+
+_ERRORS = ("Fail", "InvalidGraph", "InvalidProtobuf", "InvalidArgument", "NotImplemented", "RuntimeException")
+
+_DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+
+class OnnxModel(BackendModel):
+    """An ONNX file and the sessions that run it.
+
+    On a CPU a batch is cut into small ones without padding, which run side by side, each on one thread; a
+    single small input uses all threads at once. Both need a session of their own, the first one is made when
+    the first larger batch comes.
+
+    Args:
+        path: the ONNX file; weights beside it are found.
+        provider: an execution provider of ONNX Runtime; default: CUDA if this build has it, else the CPU.
+        provider_options: options of the provider.
+        session_options: an ``onnxruntime.SessionOptions`` to use as it is; default: as many threads as torch
+            has.
+
+    Raises:
+        InvalidOption: this build lacks the provider.
+        ModelConfigError: the file is damaged or no text encoder.
+        UnsafePath: the graph reads files outside of its folder.
+        MissingDependency: ONNX Runtime is not installed.
+    """
+
+    format: ClassVar[Format] = ONNX
+
+    def __init__(
+        self,
+        path: Path,
+        config: Any,
+        task: str = "feature-extraction",
+        provider: str | None = None,
+        provider_options: dict[str, Any] | None = None,
+        session_options: Any = None,
+        keep: TemporaryDirectory[str] | None = None,
+    ) -> None:
+        super().__init__(path, config, task, keep)
+        self.external_files = external_data(path)
+        self.provider = choose_provider(provider)
+        self.provider_options = provider_options
+        self.session_options = session_options
+        self.threads = torch.get_num_threads() if session_options is None else 1
+        self.session = self._open(self.threads)
+        inputs = self.session.get_inputs()
+        self.input_names = [value.name for value in inputs]
+        self._check_inputs()
+        self._types = {value.name: _DTYPES.get(value.type, np.int64) for value in inputs}
+        self._output = self._choose_output([value.name for value in self.session.get_outputs()])
+        self._in_parts = self.provider == CPU and all(
+            isinstance(size, str) or size is None for value in inputs for size in value.shape
+        )
+        self._single: Any = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def files(self) -> list[str]:
+        return [self.path.name, *self.external_files]
+
+    def run(self, inputs: Arrays) -> np.ndarray:
+        arrays = {name: np.asarray(value, self._types[name]) for name, value in inputs.items()}
+        parts = plan(arrays["attention_mask"]) if self._in_parts and "attention_mask" in arrays else None
+        if parts is None or len(parts) == 1:
+            return self._run(self.session, arrays)
+        if self.threads > 1 and self._pool is None:
+            self._single = self._open(1)
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="stlib-onnx")
+        session = self._single or self.session
+        return run_in_parts(arrays, parts, lambda part: self._run(session, part), self._pool)
+
+    def _run(self, session: Any, arrays: Arrays) -> np.ndarray:
+        result = session.run([self._output], arrays)[0]
+        return result if result.dtype == np.float32 else result.astype(np.float32)
+
+    def _open(self, threads: int) -> Any:
+        ort = require("onnxruntime", "onnx")
+        options = self.session_options
+        if options is None:
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = 3  # errors; its warnings are about its own choices
+            # Idle threads would compete with torch and the tokenizer for the cores.
+            options.add_session_config_entry("session.force_spinning_stop", "1")
+        errors = require("onnxruntime.capi.onnxruntime_pybind11_state", "onnx")
+        try:
+            return ort.InferenceSession(
+                str(self.path),
+                options,
+                providers=[self.provider],
+                provider_options=[self.provider_options] if self.provider_options else None,
+                disabled_optimizers=_SLOW_ON_CPU if self.provider == CPU else None,
+            )
+        except tuple(getattr(errors, name) for name in _ERRORS if hasattr(errors, name)) as error:
+            raise damaged(self.path, error) from error
+
+    def __reduce__(self) -> Any:
+        # Sessions belong to a process; another one opens the file itself.
+        settings = (self.provider, self.provider_options, self.session_options)
+        return type(self), (self.path, self.config, self.task, *settings)
+
+
+def choose_provider(wanted: str | None) -> str:
+    """The execution provider to use.
+
+    Raises:
+        InvalidOption: this build of ONNX Runtime does not have it.
+    """
+    available = require("onnxruntime", "onnx").get_available_providers()
+    if wanted is None:
+        return next((name for name in _PREFERRED if name in available), CPU)
+    if wanted not in available:
+        raise InvalidOption(
+            f"provider {wanted!r} is not in this build of ONNX Runtime; it has: {', '.join(available)}"
+        )
+    return wanted
