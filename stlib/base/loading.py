@@ -15,7 +15,7 @@ from torch import nn
 
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.base.registry import resolve_module_class
-from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound
+from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
 
 logger = logging.getLogger(__name__)
@@ -185,8 +185,17 @@ def read_specs(folder: Path) -> list[ModuleSpec]:
 
 
 def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Module:
-    """Build one module from its folder."""
+    """Build one module from its folder.
+
+    Raises:
+        UnsafePath: the module's path, or a link in it, leaves the model's folder.
+        ModelConfigError: its type is no module.
+    """
     inner = folder / checked_relative_path(spec.path)
+    if not inner.resolve().is_relative_to(folder.resolve()):
+        raise UnsafePath(
+            f"{inner} is a link that leaves the model's folder; copy what it points to into the model"
+        )
     cls = resolve_module_class(
         spec.type,
         folder,
@@ -196,6 +205,8 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
         cache_folder=options.cache_folder,
         local_files_only=options.local_files_only,
     )
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise ModelConfigError(f"{folder / MODULES_NAME} names {spec.type!r}, which is no module")
     if not inner.is_dir() and getattr(cls, "config_keys", None) and cls.__name__ != "Normalize":
         raise MissingModelFile(
             f"{folder / MODULES_NAME} names the folder {spec.path!r} of its {cls.__name__}, which is "

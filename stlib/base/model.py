@@ -31,7 +31,7 @@ from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
 from stlib.base.peft_mixin import PeftAdapterMixin
-from stlib.errors import InvalidOption, MissingModelFile, UnknownPrompt
+from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
 
 logger = logging.getLogger(__name__)
@@ -211,7 +211,13 @@ class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
         """Take further settings from a saved configuration; families override this."""
 
     def _set_prompts(self, given: dict[str, str] | None, default: str | None, config: dict[str, Any]) -> None:
-        saved = {name: text or "" for name, text in (config.get("prompts") or {}).items()}
+        prompts = config.get("prompts") or {}
+        texts = prompts.values() if isinstance(prompts, dict) else [prompts]
+        if not isinstance(prompts, dict) or not all(isinstance(t, (str, type(None))) for t in texts):
+            raise ModelConfigError(
+                f"the model holds the prompts {prompts!r}; they are a dict of texts by name"
+            )
+        saved = {name: text or "" for name, text in prompts.items()}
         self.prompts: dict[str, str] = {**self.default_prompts, **saved, **(given or {})}
         self.default_prompt_name = default if default is not None else config.get("default_prompt_name")
         if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:

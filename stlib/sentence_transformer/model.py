@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -184,6 +185,9 @@ class SentenceTransformer(EncodingModel):
         self.similarity_fn_name = config.get("similarity_fn_name")
         if self.truncate_dim is None:
             self.truncate_dim = config.get("truncate_dim")
+        limit = self.truncate_dim
+        if limit is not None and not (isinstance(limit, Integral) and int(limit) >= 1):
+            raise InvalidOption(f"truncate_dim is {limit!r}; use None or a number from 1 on")
 
     def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
         shared = {"trust_remote_code": options.trust_remote_code}

@@ -51,7 +51,7 @@ class BaseEvaluator(ABC):
         self, model: Any, metrics: dict[str, float], epoch: int = 0, step: int = 0
     ) -> None:
         """Hand the metrics to ``model.model_card_data``, if the model keeps any."""
-        card = getattr(model, "model_card_data", None)
+        card: Any = getattr(model, "model_card_data", None)
         if hasattr(card, "set_evaluation_metrics"):
             card.set_evaluation_metrics(self, metrics, epoch=epoch, step=step)
 

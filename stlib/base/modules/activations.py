@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from stlib.errors import UntrustedCode
@@ -35,16 +37,18 @@ _ALLOWED = {
 }
 
 
-def activation_from_name(path: str, trust_remote_code: bool = False) -> nn.Module:
-    """The activation that a dotted path such as ``torch.nn.modules.activation.Tanh`` names.
+def activation_from_name(path: Any, trust_remote_code: bool = False) -> nn.Module:
+    """The activation that a dotted path such as ``torch.nn.modules.activation.Tanh`` names; None for none.
 
     Raises:
         UntrustedCode: it is not among torch's element-wise activations and ``trust_remote_code`` is False.
     """
-    module, _, name = path.rpartition(".")
+    if path is None:
+        return nn.Identity()
+    module, _, name = path.rpartition(".") if isinstance(path, str) else ("", "", "")
     if module.split(".")[0] == "torch" and name in _ALLOWED:
         return _ALLOWED[name]()
-    if not trust_remote_code:
+    if not trust_remote_code or not module:
         raise UntrustedCode(
             f"the activation function {path!r} is not one of torch's ({', '.join(_ALLOWED)}); importing it "
             "would run foreign code: read that code, then pass trust_remote_code=True"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from stlib.errors import (
     MissingModelFile,
     ModelConfigError,
     UntrustedCode,
+    WeightsMismatch,
 )
 
 # Names under which generations of the library saved the settings of this module, newest first.
@@ -95,9 +97,9 @@ def load_transformer(
         InvalidOption: the options would unpickle a file.
         UntrustedCode: the architecture is code in the folder, which nobody allowed to run.
     """
-    if model_kwargs.get("weights_only") is False:
+    if model_kwargs.get("weights_only", True) is not True:
         raise InvalidOption(
-            "model_kwargs={'weights_only': False} would run code from the weights; leave it out"
+            "model_kwargs={'weights_only': …} other than True would run code from the weights; leave it out"
         )
     config = load_config(folder, task, config_kwargs)
     check_weights(folder)
@@ -140,6 +142,11 @@ def load_processor(folder: Path, processor_kwargs: dict[str, Any]) -> Any:
     """
     import transformers
 
+    has_tokenizer = any((folder / name).is_file() for name in _TOKENIZER_FILES)
+    preprocessor = folder / "preprocessor_config.json"
+    if not has_tokenizer and preprocessor.is_file() and "sampling_rate" in read_json_object(preprocessor):
+        # AutoProcessor would look for the tokenizer of a whole speech model.
+        return _read(transformers.AutoFeatureExtractor, folder, processor_kwargs)
     if any((folder / name).is_file() for name in _PROCESSOR_FILES):
         # Pictures: transformers has processors that work on PIL and numpy; those of a few architectures, and
         # all of films, need torchvision.
@@ -254,7 +261,15 @@ def _read(loader: Any, folder: Path, options: dict[str, Any]) -> Any:
     except ImportError as error:
         first = str(error).strip().splitlines()[0]
         raise MissingDependency(f"{folder} needs a package that is not installed: {first}") from error
+    except pickle.UnpicklingError as error:
+        raise WeightsMismatch(
+            f"{folder} holds weights that cannot be read as plain tensors; the file is damaged or holds "
+            "code, which is never run: get the model again, as safetensors"
+        ) from error
     except ValueError as error:
+        if "does not recognize this architecture" in str(error):
+            first = str(error).strip().splitlines()[0]
+            raise ModelConfigError(f"{folder} cannot be built: {first}") from error
         if "trust_remote_code" not in str(error):
             raise
         raise UntrustedCode(

@@ -15,7 +15,7 @@ from torch import nn
 from stlib.base.modules.input_module import InputModule, prepend_prompt
 from stlib.base.modules.module import DimensionNames, missing_file
 from stlib.base.registry import resolve_module_class, saved_type
-from stlib.errors import InvalidInput, InvalidOption
+from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.tokenizer.whitespace import WhitespaceTokenizer
 from stlib.sentence_transformer.modules.tokenizer.word import TransformersTokenizerWrapper, WordTokenizer
 
@@ -112,6 +112,10 @@ class WordEmbeddings(DimensionNames, InputModule):
             raise missing_file(model_name_or_path, subfolder, cls.config_file_name)
         reference = config.pop("tokenizer_class", "")
         tokenizer_class: Any = resolve_module_class(reference, folder, trust_remote_code=trust_remote_code)
+        if not issubclass(tokenizer_class, WordTokenizer):
+            raise ModelConfigError(
+                f"{folder}/{cls.config_file_name} names {reference!r}, which is no word tokenizer"
+            )
         weights = cls.load_torch_weights(model_name_or_path, subfolder, *hub)
         given = {"tokenizer": tokenizer_class.load(folder), "embedding_weights": weights["emb_layer.weight"]}
         return cls.from_config({**config, **given}, model_name_or_path, subfolder)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
 from stlib.base.modules.module import Module
+from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,25 @@ class WordWeights(Module):
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         self.save_config(output_path)
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """See :meth:`Module.load`; weights that training has changed win over those of the configuration."""
+        hub = (token, cache_folder, revision, local_files_only)
+        module = super().load(model_name_or_path, subfolder, *hub)
+        for name in (SAFETENSORS_NAME, PYTORCH_NAME):
+            if cls.load_file_path(model_name_or_path, name, subfolder, *hub) is not None:
+                return cls.load_torch_weights(model_name_or_path, subfolder, *hub, model=module)
+        return module
 
 
 def weights_of(vocab: Sequence[str], word_weights: Mapping[str, float], unknown: float) -> list[float]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stlib.base.modules.module import missing_file, read_json_object
 from stlib.errors import MissingDependency
-from stlib.sentence_transformer.modules.tokenizer.word import ENGLISH_STOP_WORDS, WordTokenizer
+from stlib.sentence_transformer.modules.tokenizer.word import (
+    ENGLISH_STOP_WORDS,
+    WordTokenizer,
+    read_tokenizer_config,
+)
 
 _CONFIG_NAME = "phrasetokenizer_config.json"
 
@@ -106,7 +109,5 @@ class PhraseTokenizer(WordTokenizer):
 
     @staticmethod
     def load(input_path: str) -> PhraseTokenizer:
-        path = Path(input_path) / _CONFIG_NAME
-        if not path.is_file():
-            raise missing_file(input_path, "", _CONFIG_NAME)
-        return PhraseTokenizer(**read_json_object(path))
+        config = read_tokenizer_config(PhraseTokenizer, Path(input_path) / _CONFIG_NAME)
+        return PhraseTokenizer(**config)

@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stlib.base.modules.module import missing_file, read_json_object
-from stlib.sentence_transformer.modules.tokenizer.word import ENGLISH_STOP_WORDS, WordTokenizer
+from stlib.sentence_transformer.modules.tokenizer.word import (
+    ENGLISH_STOP_WORDS,
+    WordTokenizer,
+    read_tokenizer_config,
+)
 
 _CONFIG_NAME = "whitespacetokenizer_config.json"
 
@@ -64,7 +67,6 @@ class WhitespaceTokenizer(WordTokenizer):
 
     @staticmethod
     def load(input_path: str) -> WhitespaceTokenizer:
-        path = Path(input_path) / _CONFIG_NAME
-        if not path.is_file():
-            raise missing_file(input_path, "", _CONFIG_NAME)
-        return WhitespaceTokenizer(**read_json_object(path))
+        return WhitespaceTokenizer(
+            **read_tokenizer_config(WhitespaceTokenizer, Path(input_path) / _CONFIG_NAME)
+        )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from stlib.base.modules.module import missing_file, read_json_object
+from stlib.errors import ModelConfigError
 
 # Function words of English, which say little about what a text is about, and punctuation.
 ENGLISH_STOP_WORDS: tuple[str, ...] = (
@@ -52,6 +57,25 @@ class WordTokenizer(ABC):
         """Read the tokenizer from a folder."""
 
 
+def read_tokenizer_config(cls: type, path: Path) -> dict[str, Any]:
+    """The arguments that a word tokenizer was saved with.
+
+    Raises:
+        MissingModelFile: there is no such file.
+        ModelConfigError: it is no JSON object, or holds keys that the tokenizer does not take.
+    """
+    if not path.is_file():
+        raise missing_file(str(path.parent), "", path.name)
+    config = read_json_object(path)
+    known = set(inspect.signature(cls).parameters)
+    if set(config) - known:
+        raise ModelConfigError(
+            f"{path} does not describe a {cls.__name__}: unknown {sorted(set(config) - known)}, "
+            f"known {sorted(known)}"
+        )
+    return config
+
+
 class TransformersTokenizerWrapper(WordTokenizer):
     """A transformers tokenizer as a word tokenizer; its vocabulary is fixed."""
 
@@ -72,8 +96,6 @@ class TransformersTokenizerWrapper(WordTokenizer):
 
     @staticmethod
     def load(input_path: str) -> TransformersTokenizerWrapper:
-        from pathlib import Path
-
         from stlib.base.modules.transformer_files import load_tokenizer
 
         return TransformersTokenizerWrapper(load_tokenizer(Path(input_path), {}))
