@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ def index_paths(
     read = ReadReport()
     documents = read_paths(paths, report=read)  # a missing path is told here, before anything is made
     collection, created = open_or_create(location, name, choices or IndexChoices())
-    with collection:
+    with collection, _removed_if_empty(collection, created):
         added = collection.add(
             documents,
             on_error="skip",
@@ -107,9 +108,20 @@ def index_paths(
         added.seconds += time.perf_counter() - started
         info = collection.info()
         added.keyword_lag = info["keyword_lag"]
-        if created and not info["documents"]:
-            collection.drop()
     return IndexSummary(name, created, added, read, info)
+
+
+@contextmanager
+def _removed_if_empty(collection: Collection, created: bool) -> Iterator[None]:
+    """Removes a new collection that got no document, whatever the reason; not one that others add to."""
+    from indexing.errors import LockedError, UnknownCollection
+
+    try:
+        yield
+    finally:
+        if created:
+            with suppress(LockedError, UnknownCollection):
+                collection.drop(only_if_empty=True)
 
 
 def open_or_create(location: Location, name: str, choices: IndexChoices) -> tuple[Collection, bool]:
@@ -120,12 +132,15 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
         ModelMismatch: it exists with another model.
     """
     from indexing import Collection
-    from indexing.errors import BadInput, UnknownCollection
+    from indexing.errors import BadInput, CollectionExists, UnknownCollection
 
     try:
         collection = Collection.open(name, model=choices.model, **location.arguments())
     except UnknownCollection:
-        return Collection.create(name, **location.arguments(), **choices.given()), True
+        try:
+            return Collection.create(name, **location.arguments(), **choices.given()), True
+        except CollectionExists:  # made by another process at this moment
+            collection = Collection.open(name, model=choices.model, **location.arguments())
     info = collection.info()
     for setting in ("engine", "precision"):
         wanted = getattr(choices, setting)

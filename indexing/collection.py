@@ -25,7 +25,7 @@ from indexing.catalog.collections import (
     read_generation,
     read_state,
 )
-from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.database import reading, writing
 from indexing.catalog.log import mark_deleted
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
@@ -34,15 +34,21 @@ from indexing.documents.model import storable_text
 from indexing.encoders import load_encoder, recorded_name
 from indexing.errors import (
     BadInput,
-    CollectionExists,
     CorruptView,
-    ModelMismatch,
     UnknownCollection,
 )
 from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
 from indexing.facets import FacetCounts, count_facets
-from indexing.files import FolderLock, remove
+from indexing.files import remove
 from indexing.listing import list_collections
+from indexing.opening import (
+    already_exists,
+    check_model,
+    documents_lock,
+    found,
+    opened,
+    refuse_existing,
+)
 from indexing.paths import Home, Place, collection_place
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
@@ -98,7 +104,7 @@ class Collection:
         self._filters_lock = threading.Lock()
         self._filters: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
         if encoder is not None:
-            _check_model(encoder, self._generation, self.name)
+            check_model(encoder, self._generation, self.name)
 
     @classmethod
     def create(
@@ -128,15 +134,14 @@ class Collection:
         if precision not in PRECISIONS:
             raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
         engine_class(engine)
+        refuse_existing(place)
         encoder = load_encoder(model)
-        # Another process may be deleting a collection of this name, and its folder with it.
-        with _documents_lock(place), _opened(place.catalog, create=True) as database:
+        # Another process may be making or deleting a collection of this name, and its folder with it.
+        with documents_lock(place), opened(place.catalog, create=True) as database:
             ensure_schema(database)
             with writing(database) as connection:
                 if find_collection(connection, name) is not None:
-                    raise CollectionExists(
-                        f"collection {name!r} exists already in {place.catalog}; open or delete it"
-                    )
+                    raise already_exists(place)
                 create_generation(
                     connection,
                     create_collection(connection, name),
@@ -147,7 +152,7 @@ class Collection:
                     engine=engine,
                     chunking=asdict(chunk or ChunkSettings()),
                 )
-                state, generation = _found(connection, name)
+                state, generation = found(connection, name)
             assert state is not None
             assert generation is not None
             return cls(database, place, state, generation, encoder)
@@ -163,10 +168,10 @@ class Collection:
         """
         place = collection_place(name, home, db)
         if place.catalog.is_file():
-            with _opened(place.catalog) as database:
+            with opened(place.catalog) as database:
                 ensure_schema(database)
                 with reading(database) as connection:
-                    state, generation = _found(connection, name)
+                    state, generation = found(connection, name)
                 if state is not None and generation is not None:
                     encoder = None if model is None else load_encoder(model)
                     return cls(database, place, state, generation, encoder)
@@ -207,7 +212,7 @@ class Collection:
         if self._given_encoder is not None:
             return self._given_encoder
         encoder = load_encoder(self._generation.model, fingerprint=self._generation.fingerprint)
-        _check_model(encoder, self._generation, self.name)
+        check_model(encoder, self._generation, self.name)
         return encoder
 
     def add(
@@ -433,13 +438,22 @@ class Collection:
             "path": str(self._place.catalog),
         }
 
-    def drop(self) -> None:
-        """Deletes the collection with everything in it. There is no way back."""
+    def drop(self, *, only_if_empty: bool = False) -> bool:
+        """Deletes the collection with everything in it. There is no way back.
+
+        With `only_if_empty` one that holds a document stays, and False is returned.
+
+        Raises:
+            LockedError: another process is adding documents.
+        """
         with self._writing_documents():
             with writing(self._engine) as connection:
+                if only_if_empty and count_documents(connection, self._id):
+                    return False
                 drop_collection(connection, self._id)
             self.close()
             remove(self._place.folder)
+            return True
 
     def _state(self) -> CollectionState:
         """The collection's row now; its generation is read with it until that is calibrated."""
@@ -471,29 +485,9 @@ class Collection:
     @contextmanager
     def _writing_documents(self) -> Iterator[None]:
         self._state()
-        with self._writing, _documents_lock(self._place):
+        with self._writing, documents_lock(self._place):
             self._state()  # deleting takes the lock too: from here on it stays
             yield
-
-
-def _documents_lock(place: Place) -> FolderLock:
-    return FolderLock(place.locks, "documents.lock")
-
-
-@contextmanager
-def _opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
-    """The catalog's database, which is closed again after an error."""
-    database = open_database(catalog, create=create)
-    try:
-        yield database
-    except BaseException:
-        database.dispose()
-        raise
-
-
-def _found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:
-    state = find_collection(connection, name)
-    return state, None if state is None else read_generation(connection, state.live_generation)
 
 
 def _table(keys: np.ndarray) -> np.ndarray:
@@ -501,15 +495,6 @@ def _table(keys: np.ndarray) -> np.ndarray:
     table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
     table[keys] = True
     return table
-
-
-def _check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:
-    if encoder.dimension != generation.dimension or encoder.fingerprint != generation.fingerprint:
-        raise ModelMismatch(
-            f"collection {collection!r} was made with {generation.model} ({generation.dimension} dimensions,"
-            f" {generation.fingerprint[:12]}), but this is {encoder.name} ({encoder.dimension} dimensions,"
-            f" {encoder.fingerprint[:12]}): use that model, or index into a new collection"
-        )
 
 
 def _bytes_of(paths: Iterable[Path]) -> int:

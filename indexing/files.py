@@ -293,8 +293,10 @@ class FolderLock:
     locks one host only: a view folder belongs to one host.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], name: str = ".lock") -> None:
+    def __init__(self, folder: str | os.PathLike[str], name: str = ".lock", what: str | None = None) -> None:
+        """`what` the lock protects, as a person calls it; the folder if nothing is said."""
         self.path = Path(folder) / name
+        self._what = what or str(self.path.parent)
         self._handle: int | None = None
 
     def acquire(self) -> FolderLock:
@@ -318,9 +320,7 @@ class FolderLock:
         except OSError as error:
             holder = _read_holder(handle)
             os.close(handle)
-            raise LockedError(
-                f"{self.path.parent} is being written by {holder}; wait until it is done"
-            ) from error
+            raise LockedError(f"{self._what} is being written by {holder}; wait until it is done") from error
         return handle
 
     def _is_at_its_path(self, handle: int) -> bool:

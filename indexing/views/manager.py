@@ -44,7 +44,7 @@ class Views:
     ) -> None:
         self._engine = engine
         self._generation = generation
-        self._lock = FolderLock(place.locks, "views.lock")
+        self._lock = FolderLock(place.locks, "views.lock", f"the index of collection {place.name!r}")
         self.vectors = VectorView(engine, place.views / "vectors", generation, state.id, state.uuid)
         self.words = LexicalView(engine, place.views / "lexical", state.id, state.uuid)
         self._readers: Readers | None = None

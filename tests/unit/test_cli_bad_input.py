@@ -17,6 +17,7 @@ import pytest
 
 from app.cli import main
 from app.cli.failures import report_failure
+from indexing import Collection
 from stlib.runtime import Encoder
 from stlib.runtime.bundled import default_model_path
 
@@ -94,6 +95,39 @@ def test_a_file_without_text_is_skipped_and_makes_no_collection(stlib, tmp_path,
         "stlib: nothing could be indexed; collection 'notes' was not made",
     ]
     assert json.loads(stlib("list", "--json")[1]) == {"collections": []}
+
+
+def test_what_another_process_adds_meanwhile_is_kept(stlib, tmp_path, home, monkeypatch):
+    """A run that made the collection and found nothing to index removes it again, unless it is not empty."""
+    (tmp_path / "x.txt").write_text(" ")
+    info = Collection.info
+
+    def then_added(self):
+        monkeypatch.undo()
+        monkeypatch.setenv("STLIB_HOME", str(home))
+        found = info(self)
+        with Collection.open("notes", home=home) as other:
+            other.add([{"id": "a", "text": "apples"}])
+        return found
+
+    monkeypatch.setattr(Collection, "info", then_added)
+    assert stlib("index", "notes", tmp_path / "x.txt")[0] == 1
+    assert texts(stlib) == {"a": "apples"}
+
+
+def test_a_collection_made_by_another_process_at_this_moment_is_used(stlib, tmp_path, home, monkeypatch):
+    (tmp_path / "x.txt").write_text("bread")
+    create = Collection.create
+
+    def after_another(name, **options):
+        monkeypatch.undo()
+        monkeypatch.setenv("STLIB_HOME", str(home))
+        create(name, **options).close()
+        return Collection.create(name, **options)
+
+    monkeypatch.setattr(Collection, "create", after_another)
+    assert stlib("index", "notes", tmp_path / "x.txt")[0] == 0
+    assert texts(stlib) == {"x.txt": "bread"}
 
 
 def test_of_two_documents_with_one_id_the_last_wins_and_that_is_said(stlib, tmp_path):

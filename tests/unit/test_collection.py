@@ -323,7 +323,7 @@ def test_another_model_is_refused_and_named(animals, home):
 
 def test_a_second_writer_is_told_at_once(animals, home):
     with FolderLock(home / "collections/animals/locks", "documents.lock"):
-        with pytest.raises(LockedError, match="is being written by"):
+        with pytest.raises(LockedError, match="collection 'animals' is being written by"):
             animals.add([{"id": "1", "text": "x"}])
         with pytest.raises(LockedError):
             animals.delete(["bee"])
@@ -501,12 +501,29 @@ def test_a_collection_deleted_by_another_process_leaves_nothing_behind(home):
 
 
 def test_a_collection_is_not_made_while_one_of_its_name_is_deleted(home):
-    Collection.create("c", home=home).close()
     with (
         FolderLock(home / "collections" / "c" / "locks", "documents.lock"),
-        pytest.raises(LockedError, match=r"c/locks is being written by process"),
+        pytest.raises(LockedError, match=r"collection 'c' is being written by process"),
     ):
         Collection.create("c", home=home)
+
+
+def test_a_collection_that_is_being_written_exists(animals, home):
+    with (
+        FolderLock(home / "collections" / "animals" / "locks", "documents.lock"),
+        pytest.raises(CollectionExists, match="'animals' exists already"),
+    ):
+        Collection.create("animals", home=home)
+
+
+def test_an_empty_collection_is_dropped_only_while_it_is_empty(home):
+    with Collection.create("c", home=home) as collection, Collection.open("c", home=home) as other:
+        other.add(ANIMALS)
+        assert not collection.drop(only_if_empty=True)
+        assert ids(collection.search("honey", 1)) == ["bee"]
+        other.delete(animal["id"] for animal in ANIMALS)
+        assert collection.drop(only_if_empty=True)
+    assert Collection.list(home=home) == []
 
 
 def test_a_commit_while_the_views_are_published_is_in_them_once(animals, home):

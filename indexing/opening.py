@@ -1,0 +1,75 @@
+"""Finding, refusing and opening: what `Collection` does before there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from indexing.catalog.collections import CollectionState, GenerationInfo, find_collection, read_generation
+from indexing.catalog.database import open_database, reading
+from indexing.catalog.migrate import schema_revision
+from indexing.errors import CollectionExists, ModelMismatch
+from indexing.files import FolderLock
+from indexing.paths import Place
+from stlib.runtime import EncoderProtocol
+
+__all__ = [
+    "already_exists",
+    "check_model",
+    "documents_lock",
+    "found",
+    "opened",
+    "refuse_existing",
+]
+
+
+@contextmanager
+def opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
+    """The catalog's database, which is closed again after an error."""
+    database = open_database(catalog, create=create)
+    try:
+        yield database
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def documents_lock(place: Place) -> FolderLock:
+    """Held by whoever adds or deletes documents, or makes or deletes the collection."""
+    return FolderLock(place.locks, "documents.lock", f"collection {place.name!r}")
+
+
+def found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:
+    """The collection `name` and its live generation, of one moment."""
+    state = find_collection(connection, name)
+    return state, None if state is None else read_generation(connection, state.live_generation)
+
+
+def refuse_existing(place: Place) -> None:
+    """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds."""
+    if not place.catalog.is_file():
+        return
+    with opened(place.catalog) as database:
+        if schema_revision(database) is not None:
+            with reading(database) as connection:
+                if find_collection(connection, place.name) is not None:
+                    raise already_exists(place)
+        database.dispose()
+
+
+def already_exists(place: Place) -> CollectionExists:
+    """The error to raise."""
+    return CollectionExists(f"collection {place.name!r} exists already in {place.catalog}; open or delete it")
+
+
+def check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:
+    """Raises ModelMismatch unless `generation` was made with this model."""
+    if encoder.dimension != generation.dimension or encoder.fingerprint != generation.fingerprint:
+        raise ModelMismatch(
+            f"collection {collection!r} was made with {generation.model} ({generation.dimension} dimensions,"
+            f" {generation.fingerprint[:12]}), but this is {encoder.name} ({encoder.dimension} dimensions,"
+            f" {encoder.fingerprint[:12]}): use that model, or index into a new collection"
+        )
