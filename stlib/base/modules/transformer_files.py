@@ -142,7 +142,7 @@ def load_processor(folder: Path, processor_kwargs: dict[str, Any]) -> Any:
     """
     import transformers
 
-    has_tokenizer = any((folder / name).is_file() for name in _TOKENIZER_FILES)
+    has_tokenizer = _has_tokenizer(folder)
     preprocessor = folder / "preprocessor_config.json"
     if not has_tokenizer and preprocessor.is_file() and "sampling_rate" in read_json_object(preprocessor):
         # AutoProcessor would look for the tokenizer of a whole speech model.
