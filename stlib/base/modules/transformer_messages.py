@@ -65,11 +65,19 @@ class ChatTemplate:
 
     def declares_task(self) -> bool:
         """Whether the template reads a variable ``task``, e.g. to treat queries differently."""
+        return any(_reads(text, "task") for text in self._templates())
+
+    def wants_structure(self) -> bool:
+        """Whether the template reads content as a list of parts only, so that bare texts must become one."""
+        is_structured = self.formatter.message_format == "structured"
+        return is_structured and not any("is string" in text for text in self._templates())
+
+    def _templates(self) -> list[str]:
         template = getattr(self.processor, "chat_template", None)
         if template is None:
             template = getattr(tokenizer_of(self.processor), "chat_template", None)
         templates = template.values() if isinstance(template, dict) else [template]
-        return any(isinstance(text, str) and _reads(text, "task") for text in templates)
+        return [text for text in templates if isinstance(text, str)]
 
     def _check_pair_roles(self, conversations: list[Messages], keywords: dict[str, Any]) -> None:
         if not self.formatter.has_pair_roles(conversations):

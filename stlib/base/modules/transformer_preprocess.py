@@ -99,6 +99,8 @@ class PreparesInputs(InputModule):
             return "text", {"text": list(checked_texts(inputs))}
         refuse_bare_addresses(inputs, kinds)
         kind, values, found = self.input_formatter.parse_inputs(inputs)
+        if kind == "message" and self._chat.wants_structure():
+            values["message"] = [self.input_formatter.normalize_messages(m) for m in values["message"]]
         if kind not in kinds and "message" not in kinds:
             kind = infer_batch_modality(inputs, kinds) if kind != "message" else kind
             raise_unsupported_modality_error(inputs, kind, kinds, "Transformer module")
