@@ -9,12 +9,19 @@ such settings are refused here, before ``peft`` sees them.
 from __future__ import annotations
 
 import importlib.util
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stlib.base.modules.module import missing_file, read_json_object
-from stlib.errors import MissingDependency, ModelConfigError, UntrustedCode, WeightsMismatch
+from stlib.base.weights import read_weights
+from stlib.errors import InvalidOption, MissingDependency, ModelConfigError, UntrustedCode, WeightsMismatch
 from stlib.util.file_io import resolve_model_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
@@ -135,28 +142,126 @@ def adapt(model: Any, folder: Path) -> None:
         model.eval()
 
 
-def attach_adapter(model: Any, folder: Path, name: str = "default", **options: Any) -> None:
+def attach_adapter(model: Any, folder: Path, name: str = "default", is_trainable: bool = False) -> None:
     """Read an adapter folder into a transformers model and make it active.
 
     Args:
         model: the transformers model.
         folder: the adapter folder.
         name: what the adapter is called from now on.
-        options: further arguments of transformers' ``load_adapter``, e.g. ``is_trainable``.
+        is_trainable: let its weights learn.
 
     Raises:
         MissingDependency: ``peft`` is not installed.
         MissingModelFile, ModelConfigError, UntrustedCode: see :func:`read_adapter_config`.
-        WeightsMismatch: the weights are damaged.
+        InvalidOption: the model has an adapter of this name.
+        WeightsMismatch: the weights are damaged or do not fit.
     """
     require_peft()
-    from safetensors import SafetensorError
+    from peft import PeftConfig
 
     read_adapter_config(folder)
-    options.setdefault("local_files_only", True)
+    weights = read_weights(folder / WEIGHTS_NAME)
+    config = PeftConfig.from_pretrained(str(folder))
+    put_adapter(model, config, weights, name, is_trainable, source=str(folder))
+
+
+@contextmanager
+def several_adapters_are_fine() -> Iterator[None]:
+    """Keep ``peft`` from warning about a second adapter, which is no mistake."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Already found a `peft_config` attribute", category=UserWarning
+        )
+        yield
+
+
+def adapter_weights(
+    model: Any, name: str | None = None, state: dict[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """Weights of one adapter of a transformers model, by the names that ``peft`` gives them.
+
+    Embeddings of the base model are not part of it. (Left to itself, ``peft`` looks on the hub whether the
+    base had another vocabulary.)
+
+    Args:
+        model: the transformers model.
+        name: default: the active adapter.
+        state: take the tensors from here rather than from the model.
+    """
+    from peft import get_peft_model_state_dict
+
+    chosen = name or model.active_adapters()[0]
+    return get_peft_model_state_dict(model, state, adapter_name=chosen, save_embedding_layers=False)
+
+
+def has_adapter(model: Any) -> bool:
+    """Whether a transformers model carries adapters, so that saving it means saving the active one."""
+    return bool(getattr(model, "_hf_peft_config_loaded", False))
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the active adapter of a transformers model: its configuration, and its weights as safetensors.
+
+    Raises:
+        InvalidOption: several adapters are active, of which a folder can hold one.
+    """
+    from safetensors.torch import save_file
+
+    active = model.active_adapters()
+    if len(active) != 1:
+        raise InvalidOption(
+            f"the adapters {', '.join(active)} are active together and a folder holds one; save them one by "
+            "one, each after set_adapter(name)"
+        )
+    weights = adapter_weights(model, active[0])
+    stored = {f"base_model.model.{key}": tensor.contiguous() for key, tensor in weights.items()}
+    save_file(stored, folder / WEIGHTS_NAME, metadata={"format": "pt"})
+    model.peft_config[active[0]].save_pretrained(str(folder))
+
+
+def put_adapter(
+    model: Any,
+    config: Any,
+    weights: dict[str, Tensor],
+    name: str = "default",
+    is_trainable: bool = False,
+    source: str = "the adapter",
+) -> None:
+    """Put an adapter into a transformers model by its configuration and weights.
+
+    ``peft`` itself does it: transformers' own way (5.3) leaves the weights of encoders random.
+
+    Args:
+        model: the transformers model.
+        config: configuration of ``peft``.
+        weights: as ``peft`` saves them, with ``base_model.model.`` in front of each name or without.
+        name: what the adapter is called from now on.
+        is_trainable: let its weights learn.
+        source: what the adapter is called in errors.
+
+    Raises:
+        InvalidOption: the model has an adapter of this name.
+        WeightsMismatch: the weights do not fit.
+    """
+    from peft import inject_adapter_in_model, set_peft_model_state_dict
+
+    if name in getattr(model, "peft_config", {}):
+        raise InvalidOption(
+            f"the model has an adapter {name!r}; pass another adapter_name, or delete that one"
+        )
+    config.inference_mode = not is_trainable
     try:
-        model.load_adapter(str(folder), adapter_name=name, **options)
-    except SafetensorError as error:
+        with several_adapters_are_fine():
+            inject_adapter_in_model(config, model, name)
+        model._hf_peft_config_loaded = True
+        weights = {key.removeprefix("base_model.model."): tensor for key, tensor in weights.items()}
+        loaded = set_peft_model_state_dict(model, weights, name)
+    except (RuntimeError, ValueError) as error:  # other shapes; no layer that the configuration names
+        raise WeightsMismatch(f"{source} does not fit {type(model).__name__}: {error}") from error
+    missing = [key for key in loaded.missing_keys if f".{name}." in f"{key}."]
+    if missing or loaded.unexpected_keys:
         raise WeightsMismatch(
-            f"{folder / WEIGHTS_NAME} cannot be read ({error}); it is damaged: get the adapter again"
-        ) from error
+            f"{source} does not fit {type(model).__name__}: missing {sorted(missing) or 'nothing'}, "
+            f"unexpected {sorted(loaded.unexpected_keys) or 'nothing'}"
+        )

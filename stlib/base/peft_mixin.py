@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
-from stlib.base.adapters import attach_adapter, require_peft
-from stlib.errors import InvalidOption
+from stlib.base.adapters import (
+    adapter_weights,
+    attach_adapter,
+    put_adapter,
+    require_peft,
+    several_adapters_are_fine,
+)
+from stlib.errors import InvalidOption, UnknownKeyword
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
 
 if TYPE_CHECKING:
@@ -49,42 +55,59 @@ class PeftAdapterMixin:
             adapter_config: a configuration of ``peft``, e.g. ``LoraConfig(target_modules=["query"])``.
             adapter_name: default: ``"default"``.
         """
-        self._adapted().add_adapter(adapter_config, adapter_name)
+        model = self._adapted()
+        with several_adapters_are_fine():
+            model.add_adapter(adapter_config, adapter_name)
 
-    def load_adapter(self, peft_model_id: str | None = None, *args: Any, **kwargs: Any) -> None:
-        """Load an adapter from a folder or model id; it is active afterwards.
+    def load_adapter(
+        self,
+        peft_model_id: str | os.PathLike[str] | None = None,
+        adapter_name: str | None = None,
+        peft_config: Any = None,
+        adapter_state_dict: dict[str, Tensor] | None = None,
+        is_trainable: bool = False,
+        adapter_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Load an adapter from a folder, a model id or memory; it is active afterwards.
 
         Args:
             peft_model_id: folder or model id. Nothing in it is unpickled: its weights must be safetensors.
-            args: see ``kwargs``; the next positional argument is ``adapter_name``.
-            kwargs: ``adapter_name`` (default ``"default"``), ``is_trainable``, and further arguments of
-                transformers' ``load_adapter``; ``peft_config`` and ``adapter_state_dict`` load an adapter
-                that is in memory. ``revision``, ``token``, ``cache_dir``, ``local_files_only`` and
-                ``subfolder`` say where a model id is found; ``adapter_kwargs`` may hold them too.
+            adapter_name: default: ``"default"``.
+            peft_config: with ``adapter_state_dict``, an adapter in memory: its configuration …
+            adapter_state_dict: … and its weights, as :meth:`get_adapter_state_dict` returns them.
+            is_trainable: let its weights learn.
+            adapter_kwargs: the same as ``kwargs``.
+            kwargs: where a model id is found: ``revision``, ``token``, ``cache_dir``, ``local_files_only``,
+                ``subfolder``.
 
         Raises:
             ModelNotFound, MissingModelFile: there is no such adapter, or its folder is incomplete.
             ModelConfigError, WeightsMismatch: its files are of no use.
             UntrustedCode: its configuration would make ``peft`` import code or unpickle files.
+            InvalidOption: there is an adapter of this name, or an argument has no meaning.
         """
         model = self._adapted()
-        if peft_model_id is None:
-            model.load_adapter(None, *args, **kwargs)
-            return
-        inner = dict(kwargs.pop("adapter_kwargs", None) or {})
-        given = {name: source.pop(name) for source in (inner, kwargs) for name in _PLACES if name in source}
-        subfolder = kwargs.pop("subfolder", inner.pop("subfolder", ""))
-        folder = resolve_model_folder(
-            str(peft_model_id), **{_PLACES[name]: value for name, value in given.items()}
-        )
-        if args:
-            kwargs["adapter_name"], *rest = args
-            if rest:
-                raise InvalidOption(
-                    "load_adapter takes peft_model_id and adapter_name by position; name the rest"
-                )
-        name = kwargs.pop("adapter_name", None) or "default"
-        attach_adapter(model, Path(folder) / checked_relative_path(subfolder), name, **kwargs)
+        name = adapter_name or "default"
+        places = {**(adapter_kwargs or {}), **kwargs}
+        if unknown := set(places) - set(_PLACES) - {"subfolder"}:
+            allowed = ", ".join([*_PLACES, "subfolder"])
+            raise UnknownKeyword(
+                f"load_adapter does not take {', '.join(sorted(unknown))}; it takes: {allowed}"
+            )
+        if peft_model_id is not None:
+            subfolder = checked_relative_path(places.pop("subfolder", None) or "")
+            where = {_PLACES[key]: value for key, value in places.items()}
+            folder = resolve_model_folder(os.fspath(peft_model_id), **where)
+            attach_adapter(model, folder / subfolder, name, is_trainable)
+        elif peft_config is not None and adapter_state_dict is not None:
+            put_adapter(model, peft_config, adapter_state_dict, name, is_trainable)
+        else:
+            raise InvalidOption(
+                "there is no adapter to load; pass a folder, a model id, or peft_config and "
+                "adapter_state_dict"
+            )
+        model.eval()
 
     def set_adapter(self, adapter_name: list[str] | str) -> None:
         """Use the named adapter, or several at once, and no other."""
@@ -106,9 +129,16 @@ class PeftAdapterMixin:
         """Name of the first adapter in use."""
         return self.active_adapters()[0]
 
-    def get_adapter_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """Weights of one adapter alone: ``adapter_name`` (default: the active one), ``state_dict``."""
-        return self._adapted().get_adapter_state_dict(*args, **kwargs)
+    def get_adapter_state_dict(
+        self, adapter_name: str | None = None, state_dict: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Weights of one adapter alone.
+
+        Args:
+            adapter_name: default: the active one.
+            state_dict: take the tensors from here rather than from the model.
+        """
+        return adapter_weights(self._adapted(), adapter_name, state_dict)
 
     def delete_adapter(self, adapter_names: list[str] | str) -> None:
         """Take one adapter or several out of the model."""

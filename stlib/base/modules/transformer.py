@@ -251,7 +251,9 @@ class Transformer(DimensionNames, PreparesInputs):
         return transformer_modality.kinds_of_processor(processor)
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        if safe_serialization or self.backend != "torch":
+        if adapters.has_adapter(self.model):
+            adapters.save_adapter(self.model, Path(output_path))
+        elif safe_serialization or self.backend != "torch":
             self.model.save_pretrained(output_path)
         else:
             save_torch_format(self.model, Path(output_path))
