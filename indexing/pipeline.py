@@ -6,7 +6,6 @@ over the same documents finds them by their hash and does not embed them again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from indexing.catalog.log import Change, Known, append_changes, known_documents,
 from indexing.documents import ChunkSettings, Document, Skipped, chunk_documents
 from indexing.encoders import normalised
 from indexing.errors import BadInput
+from indexing.hashing import content_hash
 from indexing.identity import Resolved, resolve_ids
 from indexing.quantization import Codec
 from indexing.seen import SeenIds
@@ -90,16 +90,6 @@ class _Pending:
     hash: bytes
     metadata: str
     id: str
-
-
-def content_hash(title: str, text: str, metadata: str) -> bytes:
-    """16 bytes that change with the title, the text or the metadata (JSON)."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (title, text, metadata):
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.digest()
 
 
 def chunk_text(title: str, text: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from indexing.catalog.collections import CollectionState, GenerationInfo, read_generation, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.schema import Chunk, Code, DocumentRow
+from indexing.contents import altered_codes, content_problems
 from indexing.quantization import Codec
 from indexing.views.manager import Views
 
@@ -44,15 +45,20 @@ def verify(engine: Engine, state: CollectionState, views: Views) -> VerifyReport
     report = VerifyReport()
     with reading(engine) as connection:
         report.errors += _database_problems(connection)
+    with reading(engine) as connection:
         # Of this very moment: the first batch, or another, may have been committed since the caller looked.
         state = read_state(connection, state.id) or state
         generation = read_generation(connection, state.live_generation)
         codec = Codec.from_json(generation.codec) if generation.codec else None
         report.errors += _row_problems(connection, state, generation, codec, report)
     if not report.errors:
+        report.errors += content_problems(engine, state.id, generation)
+    if not report.errors:
         report.repaired += views.words.check()
     if not report.errors and codec is not None:
         report.repaired += views.vectors.check(codec)
+        snapshot = views.vectors.newest(codec)
+        report.errors += [] if snapshot is None else altered_codes(engine, codec, snapshot)
     if report.repaired:
         views.forget()
         views.readers(state, codec)

@@ -275,6 +275,11 @@ class VectorView:
         write(target, codec, reader.live_keys, reader.live_document_keys, reader.codes(), engine, meta)
         self._folder.keep_only(target)
 
+    def newest(self, codec: Codec) -> VectorSnapshot | None:
+        """The newest sound snapshot."""
+        newest = self._folder.newest(lambda path: self._open(path, codec))
+        return None if newest is None else newest[2]
+
     def check(self, codec: Codec) -> list[str]:
         """What is wrong with the view, compared with the catalog; empty if nothing. Damage is set aside."""
         problems = self.examine(codec)

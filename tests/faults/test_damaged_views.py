@@ -182,6 +182,49 @@ def test_verify_sets_a_view_aside_that_differs_from_the_catalog(sound, tmp_path)
         assert collection.verify().clean
 
 
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE document SET text = replace(text, 'iron', 'zinc') WHERE id = 'd1'", "another text"),
+        ("UPDATE document SET title = 'x' WHERE id = 'd1'", "another text"),
+        ("UPDATE document SET metadata = '{\"a\":1}' WHERE id = 'd1'", "another text"),
+        ('UPDATE chunk SET "end" = "end" + 1 WHERE key = 2', "a passage beyond"),
+        ('UPDATE chunk SET "start" = "end" WHERE key = 2', "a passage beyond"),
+    ],
+)
+def test_verify_notices_an_altered_catalog(sound, tmp_path, statement, problem):
+    home, _ = sound
+    shutil.copytree(home, tmp_path / "copy")
+    alter(tmp_path / "copy", statement)
+    with Collection.open("c", home=tmp_path / "copy") as collection:
+        report = collection.verify()
+        assert [problem in error for error in report.errors] == [True], report
+        assert "(1: 'd1')" in report.errors[0]
+        collection.delete(["d1"])
+        assert collection.verify().clean
+        assert collection.add(DOCUMENTS).added == 1
+        assert collection.verify().clean
+
+
+def test_verify_notices_altered_codes(sound, tmp_path):
+    home, _ = sound
+    shutil.copytree(home, tmp_path / "copy")
+    alter(tmp_path / "copy", "UPDATE code SET code = zeroblob(length(code)) WHERE key IN (2, 3)")
+    with Collection.open("c", home=tmp_path / "copy") as collection:
+        report = collection.verify()
+        assert (report.documents, report.repaired) == (len(DOCUMENTS), [])
+        assert report.errors == [
+            "catalog: 2 codes differ from those that were stored;"
+            " delete and index them again, or restore the catalog from a backup"
+        ]
+
+
+def alter(home: Path, statement: str) -> None:
+    with sqlite3.connect(home / "collections/c/catalog.sqlite") as database:
+        assert database.execute(statement).rowcount
+    database.close()
+
+
 def copy_database(source: Path, target: Path) -> None:
     with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
         old.backup(new)
