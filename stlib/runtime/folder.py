@@ -20,7 +20,7 @@ from stlib.runtime.modules.dense import Dense
 from stlib.runtime.modules.normalize import Normalize
 from stlib.runtime.modules.onnx_files import find_onnx_file
 from stlib.runtime.modules.pooling import Pooling
-from stlib.runtime.modules.router import Router, dimension_of
+from stlib.runtime.modules.router import Router, check_row, dimension_of, takes_texts
 from stlib.runtime.modules.small import Dropout, LayerNorm
 from stlib.runtime.modules.static import StaticEmbedding
 from stlib.runtime.modules.transformer import OnnxTransformer
@@ -93,8 +93,12 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
     prompts, default = _prompts(config, folder)
     bare = not (folder / MODULES_NAME).is_file() and (folder / "config.json").is_file()
     modules = _bare_transformer(folder, file_name) if bare else _read_modules(folder, file_name)
-    if not isinstance(modules[0], InputModule):
-        raise UnsupportedModelError(f"{folder} begins with {type(modules[0]).__name__}, which takes no texts")
+    if not takes_texts(modules[0]):
+        raise UnsupportedModelError(
+            f"{folder} begins with a {type(modules[0]).__name__} that takes no texts; the torch-free Encoder "
+            "needs a Transformer, a StaticEmbedding or a Router of these in front"
+        )
+    check_row(modules, folder / MODULES_NAME)
     dimension = dimension_of(modules)
     if dimension is None:
         raise InvalidModelError(f"{folder}: no module tells the width of the vectors; save the model again")

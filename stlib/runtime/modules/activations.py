@@ -46,7 +46,7 @@ def _gelu(x: Values) -> Values:
 
 
 def _hard_sigmoid(x: Values) -> Values:
-    return np.clip(x + 3, 0, 6) / 6
+    return np.clip(x + 3, 0, 6) * np.float32(1 / 6)
 
 
 ACTIVATIONS: dict[str, Activation] = {

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stlib.runtime.errors import InvalidModelError, UnknownTaskError
+from stlib.runtime.errors import InvalidModelError, UnknownTaskError, UnsupportedModelError
 from stlib.runtime.files import inside, missing, read_object
 from stlib.runtime.modules.base import Features, InputModule, Module, Rows
+from stlib.runtime.modules.pooling import Pooling
 from stlib.runtime.words import TokenReader
 
 # The second is that of the Asym of earlier generations, whose files are otherwise the same.
@@ -84,11 +85,15 @@ class Router:
         default = parameters.get("default_route")
         if default is None and parameters.get("allow_empty_key", True):
             default = next(iter(routes), None)
-        unknown = [name for name in (default, *mappings.values()) if name is not None and name not in routes]
+        unknown = [name for name in mappings.values() if name not in routes]
+        if default is not None and default not in routes:
+            unknown.append(default)
         if unknown or not all(routes.values()) or not routes:
             raise InvalidModelError(
                 f"{path}: no route {unknown or 'has modules'}; there are: {', '.join(routes)}"
             )
+        for route in routes.values():
+            check_row(route, path)
         return cls(routes, default, mappings)
 
     def resolve(self, task: str | None) -> str:
@@ -136,13 +141,33 @@ class Router:
             "mappings": sorted([repr(tuple(key)), name] for key, name in self.mappings.items()),
         }
 
+    def takes_texts(self) -> bool:
+        """Whether every route begins with a module that makes features from texts."""
+        return all(takes_texts(route[0]) for route in self.routes.values())
+
     def _first(self, name: str) -> InputModule:
         first = self.routes[name][0]
-        if not isinstance(first, InputModule):
-            raise InvalidModelError(
-                f"the route {name!r} begins with {type(first).__name__}, which takes no texts"
-            )
+        assert isinstance(first, InputModule)
         return first
+
+
+def takes_texts(module: Module) -> bool:
+    """Whether a module makes features from texts, so that a pipeline can begin with it."""
+    return module.takes_texts() if isinstance(module, Router) else isinstance(module, InputModule)
+
+
+def check_row(modules: list[Module], source: Path) -> None:
+    """Refuse modules in a row of which one wants what none before it gives.
+
+    Raises:
+        UnsupportedModelError: an ONNX file gives one vector per text, and a pooling wants one per token.
+    """
+    pools = any(isinstance(module, Pooling) for module in modules)
+    if pools and not getattr(modules[0], "gives_tokens", True):
+        raise UnsupportedModelError(
+            f"{source}: the ONNX file gives one vector per text, and the Pooling needs one per token; export "
+            "the transformer alone, or leave the Pooling out of the pipeline"
+        )
 
 
 def dimension_of(modules: list[Module]) -> int | None:
