@@ -256,7 +256,7 @@ def put_adapter(
             inject_adapter_in_model(config, model, name)
         model._hf_peft_config_loaded = True
         weights = {key.removeprefix("base_model.model."): tensor for key, tensor in weights.items()}
-        loaded = set_peft_model_state_dict(model, weights, name)
+        loaded: Any = set_peft_model_state_dict(model, weights, name)
     except (RuntimeError, ValueError) as error:  # other shapes; no layer that the configuration names
         raise WeightsMismatch(f"{source} does not fit {type(model).__name__}: {error}") from error
     missing = [key for key in loaded.missing_keys if f".{name}." in f"{key}."]

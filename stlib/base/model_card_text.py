@@ -95,7 +95,7 @@ def _training(data: BaseModelCardData, facts: dict[str, Any]) -> str:
     parts = [_dataset(entry, "Training data") for entry in facts["train_datasets"]]
     parts += [_dataset(entry, "Evaluation data") for entry in facts["eval_datasets"]]
     if facts["non_default_hyperparameters"]:
-        rows = [[f"`{name}`", value] for name, value in facts["non_default_hyperparameters"].items()]
+        rows = [[f"`{name}`", str(value)] for name, value in facts["non_default_hyperparameters"].items()]
         parts.append(f"### Settings\n\n{table(['Setting', 'Value'], rows)}")
     if logs := data.format_training_logs():
         parts.append(f"### Log\n\n{logs}")
