@@ -13,6 +13,7 @@ from stlib.older_paths import add_older_path
 
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
     from stlib.util.logging import LoggingHandler
     from stlib.util.quantization import quantize_embeddings
     from stlib.util.similarity_function import SimilarityFunction
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LoggingHandler",
     "SentenceTransformer",
+    "SentenceTransformerModelCardData",
     "SimilarityFunction",
     "__version__",
     "quantize_embeddings",
@@ -31,6 +33,7 @@ __all__ = [
 _EXPORTS = {
     "LoggingHandler": "stlib.util.logging",
     "SentenceTransformer": "stlib.sentence_transformer.model",
+    "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
     "SimilarityFunction": "stlib.util.similarity_function",
     "quantize_embeddings": "stlib.util.quantization",
 }
@@ -41,7 +44,9 @@ _SUBMODULES = frozenset(
         "base",
         "errors",
         "evaluation",
+        "model_card",
         "models",
+        "peft_mixin",
         "quantization",
         "runtime",
         "sentence_transformer",
@@ -52,6 +57,8 @@ _SUBMODULES = frozenset(
 
 add_older_path("stlib.SentenceTransformer", "stlib.sentence_transformer.model")
 add_older_path("stlib.LoggingHandler", "stlib.util.logging")
+add_older_path("stlib.model_card", "stlib.sentence_transformer.model_card")
+add_older_path("stlib.peft_mixin", "stlib.base.peft_mixin")
 
 
 def __getattr__(name: str) -> Any:

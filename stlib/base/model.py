@@ -26,13 +26,15 @@ from stlib.base.loading import (
     named_modules,
     read_model_config,
 )
-from stlib.base.model_card import BaseModelCardData
+from stlib.base.model_card import BaseModelCardData, generate_model_card
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
 from stlib.base.peft_mixin import PeftAdapterMixin
 from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
+
+__all__ = ["BaseModel", "BaseModelCardData", "generate_model_card"]
 
 logger = logging.getLogger(__name__)
 

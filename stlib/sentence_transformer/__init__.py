@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
+    from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 
-__all__ = ["SentenceTransformer"]
+__all__ = ["SentenceTransformer", "SentenceTransformerModelCardData"]
+
+# Public name -> module that defines it.
+_EXPORTS = {
+    "SentenceTransformer": "stlib.sentence_transformer.model",
+    "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "SentenceTransformer":
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("stlib.sentence_transformer.model").SentenceTransformer
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
