@@ -67,10 +67,9 @@ class ChatTemplate:
         """Whether the template reads a variable ``task``, e.g. to treat queries differently."""
         return any(_reads(text, "task") for text in self._templates())
 
-    def wants_structure(self) -> bool:
-        """Whether the template reads content as a list of parts only, so that bare texts must become one."""
-        is_structured = self.formatter.message_format == "structured"
-        return is_structured and not any("is string" in text for text in self._templates())
+    def takes_one_form(self) -> bool:
+        """Whether the template reads content in one form only, into which messages must be brought."""
+        return not any("is string" in text for text in self._templates())
 
     def _templates(self) -> list[str]:
         template = getattr(self.processor, "chat_template", None)

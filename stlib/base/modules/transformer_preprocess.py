@@ -99,7 +99,7 @@ class PreparesInputs(InputModule):
             return "text", {"text": list(checked_texts(inputs))}
         refuse_bare_addresses(inputs, kinds)
         kind, values, found = self.input_formatter.parse_inputs(inputs)
-        if kind == "message" and self._chat.wants_structure():
+        if kind == "message" and self._chat.takes_one_form():
             values["message"] = [self.input_formatter.normalize_messages(m) for m in values["message"]]
         if kind not in kinds and "message" not in kinds:
             kind = infer_batch_modality(inputs, kinds) if kind != "message" else kind
