@@ -13,7 +13,7 @@
     ├── UntrustedCode(ValueError)            a model asks to run code and nobody allowed it
     ├── UnsafePath(ValueError)               a path inside a model leaves its folder
     ├── ModelNotFound(OSError)               neither a folder, nor in the cache, nor to be downloaded
-    ├── MissingModelFile(FileNotFoundError)  a wrong or half-downloaded folder
+    ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
 
@@ -68,7 +68,7 @@ class ModelNotFound(StlibError, OSError):
     """A model is neither a folder, nor in the cache, nor to be downloaded."""
 
 
-class MissingModelFile(StlibError, FileNotFoundError):
+class MissingModelFile(StlibError, FileNotFoundError, ValueError):
     """A wrong or half-downloaded model folder lacks a file that it needs."""
 
 

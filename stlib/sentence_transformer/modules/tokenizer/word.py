@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,25 +10,9 @@ from typing import Any
 
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.errors import ModelConfigError
+from stlib.sentence_transformer.modules.tokenizer.stop_words import ENGLISH_STOP_WORDS
 
-# Function words of English, which say little about what a text is about, and punctuation.
-ENGLISH_STOP_WORDS: tuple[str, ...] = (
-    *string.punctuation,
-    *(
-        "a about above across after again against all almost also although always am among an and "
-        "another any anybody anyone anything are around as at be because been before being below "
-        "between both but by can cannot could did do does doing done down during each either else "
-        "ever every everyone everything few for from further had has have having he her here hers "
-        "herself him himself his how however i if in into is it its itself just least less many may "
-        "me might more most much must my myself neither never no nobody none nor not nothing now of "
-        "off often on once one only onto or other others our ours ourselves out over own perhaps "
-        "quite rather really same several shall she should since so some somebody someone something "
-        "sometimes still such than that the their theirs them themselves then there therefore these "
-        "they this those though through thus to too toward towards under unless until up upon us very "
-        "was we well were what whatever when whenever where wherever whether which while who whoever "
-        "whole whom whose why will with within without would yet you your yours yourself yourselves "
-    ).split(),
-)
+__all__ = ["ENGLISH_STOP_WORDS", "TransformersTokenizerWrapper", "WordTokenizer", "read_tokenizer_config"]
 
 
 class WordTokenizer(ABC):
