@@ -110,8 +110,10 @@ def test_precisions_and_return_types_equal(ours, theirs, precision, form):
     a, b = np.stack([np.asarray(row) for row in a]), np.stack([np.asarray(row) for row in b])
     if precision == "float32":
         close(a, b)
-    else:  # a value that rounding moves across the edge of a bucket changes its code by one
-        assert (a != b).mean() < 1e-3
+    else:  # A value that rounding moves across the edge of a bucket changes its code; the extremes are edges.
+        assert (a != b).mean() < (1e-2 if precision in ("int8", "uint8") else 1e-3)
+        if precision in ("int8", "uint8"):
+            assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
 
 
 def test_token_embeddings_equal(ours, theirs):

@@ -9,6 +9,7 @@ from stlib.base import adapters
 from stlib.base.input_formatter import InputFormatter
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.module import DimensionNames
+from stlib.base.modules.packing import packed_tokens
 from stlib.base.modules.transformer_config import (
     check_choices,
     embedding_dimension,
@@ -222,7 +223,13 @@ class Transformer(DimensionNames, PreparesInputs):
         if path is not None and "hidden_states" in path:
             given["output_hidden_states"] = True
         method = self.model if entry["method"] == "forward" else self._method(entry["method"])
-        output = method(**self._arguments(entry["method"], given))
+        arguments = self._arguments(entry["method"], given)
+        if entry["method"] == "forward" and path == "last_hidden_state":
+            packed = packed_tokens(self.model, arguments, self.unpad_inputs)
+            if packed is not None:
+                features[self.module_output_name] = packed
+                return features
+        output = method(**arguments)
         features[self.module_output_name] = read_output(output, path)
         if getattr(self.model.config, "output_hidden_states", False) and "hidden_states" in output:
             features["all_layer_embeddings"] = output.hidden_states

@@ -1,0 +1,255 @@
+"""The forward pass of BERT-like encoders over the tokens of a batch alone, without its padding.
+
+The tokens of all inputs stand in one matrix ``[tokens, d]`` for everything that treats each token by itself,
+which is most of the work; attention runs over blocks of inputs of equal length, which need no mask. Values
+are those of the padded forward pass, but for the order of floating-point sums. At padding the result is zero,
+where the padded pass has values without meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stlib.base.modules.fused_linear import FusedLinear, WeightWatch
+from stlib.base.modules.packed_architectures import (
+    ARCHITECTURES,
+    LayerParts,
+    Structure,
+    is_known,
+    is_plain_module,
+    layers_of,
+)
+from stlib.errors import UnsupportedOption
+
+# Options of a call that ask for more than the last hidden state, or for another computation.
+_FOREIGN = (
+    "inputs_embeds",
+    "position_ids",
+    "head_mask",
+    "encoder_hidden_states",
+    "past_key_values",
+    "output_attentions",
+    "output_hidden_states",
+)
+# Larger models do without a second copy of their weights; the copy saves them 5 % of the time.
+_MAX_BLOCKED_BYTES = 512 * 2**20
+# Above this many tokens the scores of a whole block would take much memory.
+_MAX_PLAIN_ATTENTION = 512
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring inputs of one length among the packed tokens."""
+
+    start: int
+    inputs: int
+    length: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.start, self.start + self.inputs * self.length)
+
+
+def packed_tokens(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
+    """Last hidden state ``[n, tokens, d]`` of a batch, or None where the padded forward pass has to run.
+
+    Args:
+        model: a transformers model, in eval mode.
+        inputs: what the model would be called with: ``input_ids`` and ``attention_mask [n, tokens]``, …
+        unpad: None packs on a CPU, True wherever the architecture is known, False never.
+
+    Raises:
+        UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
+    """
+    if unpad is False or (unpad is None and not _is_on_cpu(inputs)):
+        return None
+    encoder = None if _wants_more(model, inputs) else _encoder_of(model)
+    lengths = None if encoder is None else _lengths(inputs)
+    if encoder is None or lengths is None:
+        if unpad and not torch.is_grad_enabled() and not getattr(model, "training", False):
+            raise UnsupportedOption(
+                f"unpad_inputs=True is not possible for {type(model).__name__} as it is set up or called; "
+                f"it serves {', '.join(ARCHITECTURES)} without adapters, hooks or left padding. Leave it out"
+            )
+        return None
+    return encoder.run(inputs, lengths)
+
+
+def _is_on_cpu(inputs: dict[str, Any]) -> bool:
+    ids = inputs.get("input_ids")
+    return isinstance(ids, Tensor) and ids.device.type == "cpu"
+
+
+def _wants_more(model: nn.Module, inputs: dict[str, Any]) -> bool:
+    config: Any = model.config
+    return (
+        torch.is_grad_enabled()
+        or torch.is_autocast_enabled("cpu")
+        or not isinstance(inputs.get("input_ids"), Tensor)
+        or any(inputs.get(name) is not None and inputs[name] is not False for name in _FOREIGN)
+        or bool(getattr(config, "output_hidden_states", False) or getattr(config, "output_attentions", False))
+    )
+
+
+def _lengths(inputs: dict[str, Any]) -> list[int] | None:
+    """Tokens of each input; None unless all padding is on the right and no input is empty."""
+    ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+    if ids.dim() != 2 or ids.numel() == 0:
+        return None
+    if mask is None:
+        return [ids.shape[1]] * len(ids)
+    if mask.shape != ids.shape or mask.dtype.is_floating_point:
+        return None
+    lengths = mask.sum(dim=1)
+    attended = torch.arange(ids.shape[1], device=mask.device) < lengths.unsqueeze(1)
+    counts = lengths.tolist()
+    return counts if min(counts) > 0 and torch.equal(attended, mask.bool()) else None
+
+
+class PackedEncoder:
+    """A model's layers, ready to run over packed tokens."""
+
+    def __init__(self, model: Any, layers: list[LayerParts]) -> None:
+        self._embeddings: Any = model.embeddings
+        self._bias_of = _relative_bias(model)
+        self._structure = Structure(model)
+        weights = [
+            tensor for layer in layers for part in layer.linears() for tensor in (part.weight, part.bias)
+        ]
+        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        blocked = size <= _MAX_BLOCKED_BYTES
+        self._watch = WeightWatch(weights)
+        self._layers = [_PackedLayer(layer, model.config.num_attention_heads, blocked) for layer in layers]
+
+    def is_current(self) -> bool:
+        """Whether the model still is what this was made from, without hooks that would be passed over."""
+        return self._structure.is_plain() and self._watch.is_unchanged()
+
+    def run(self, inputs: dict[str, Any], lengths: list[int]) -> Tensor:
+        """Last hidden state ``[n, tokens, d]``, zero at padding."""
+        ids: Tensor = inputs["input_ids"]
+        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+        blocks = list(_blocks([lengths[i] for i in order]))
+        where = (
+            None if len(blocks) == 1 and blocks[0].length == ids.shape[1] else _places(ids, order, lengths)
+        )
+        x = self._embed(inputs, where)
+        biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
+        for layer in self._layers:
+            x = layer(x, blocks, biases)
+        if where is None:
+            return x.view(*ids.shape, -1)
+        padded = x.new_zeros(ids.numel(), x.shape[1])
+        return padded.index_copy_(0, where, x).view(*ids.shape, -1)
+
+    def _embed(self, inputs: dict[str, Any], where: Tensor | None) -> Tensor:
+        ids: Tensor = inputs["input_ids"]
+        options = {"input_ids": ids, "position_ids": _positions(self._embeddings, ids)}
+        if hasattr(self._embeddings, "token_type_embeddings"):
+            given = inputs.get("token_type_ids")
+            options["token_type_ids"] = torch.zeros_like(ids) if given is None else given
+        flat = {name: value.reshape(-1) for name, value in options.items()}
+        if where is not None:
+            flat = {name: value.index_select(0, where) for name, value in flat.items()}
+        return self._embeddings(**{name: value.unsqueeze(0) for name, value in flat.items()}).squeeze(0)
+
+
+class _PackedLayer:
+    """Attention and feed-forward network of one layer, each followed by the residual's norm."""
+
+    def __init__(self, parts: LayerParts, heads: int, blocked: bool) -> None:
+        self._heads = heads
+        self._qkv = FusedLinear((parts.query, parts.key, parts.value), blocked=blocked)
+        self._out = FusedLinear((parts.out,), blocked=blocked)
+        self._attention_norm = parts.attention_norm
+        self._up = FusedLinear((parts.up,), parts.activation, blocked=blocked)
+        self._down = FusedLinear((parts.down,), blocked=blocked)
+        self._output_norm = parts.output_norm
+
+    def __call__(self, x: Tensor, blocks: list[Block], biases: list[Tensor] | None) -> Tensor:
+        qkv = self._qkv(x)
+        mixed = [
+            self._attend(qkv[block.rows], block, None if biases is None else biases[i])
+            for i, block in enumerate(blocks)
+        ]
+        attended = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+        x = _norm(self._attention_norm, self._out(attended, x))
+        return _norm(self._output_norm, self._down(self._up(x), x))
+
+    def _attend(self, qkv: Tensor, block: Block, bias: Tensor | None) -> Tensor:
+        width = qkv.shape[1] // 3
+        parts = qkv.view(block.inputs, block.length, 3, self._heads, width // self._heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = _attention(query, key, value, bias)
+        return mixed.transpose(1, 2).reshape(len(qkv), width)
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    """Softmax attention of ``[n, heads, tokens, d]`` without a mask."""
+    half_on_cpu = query.dtype is torch.bfloat16 and query.device.type == "cpu"
+    if not half_on_cpu or query.shape[2] > _MAX_PLAIN_ATTENTION:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    # torch's kernel computes in float32 here; plain products use the processor's bfloat16 units.
+    scores = torch.matmul(query * query.shape[3] ** -0.5, key.transpose(2, 3))
+    return torch.matmul(torch.softmax(scores if bias is None else scores + bias, dim=-1), value)
+
+
+def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+
+
+def _blocks(lengths: list[int]) -> Iterator[Block]:
+    start = 0
+    for length, group in groupby(lengths):
+        block = Block(start, len(list(group)), length)
+        yield block
+        start = block.rows.stop
+
+
+def _places(ids: Tensor, order: list[int], lengths: list[int]) -> Tensor:
+    """Place of each packed token in the flattened batch ``[n * tokens]``."""
+    width = ids.shape[1]
+    places = torch.cat([torch.arange(i * width, i * width + lengths[i]) for i in order])
+    return places.to(ids.device)
+
+
+def _positions(embeddings: nn.Module, ids: Tensor) -> Tensor:
+    """Position ids ``[n, tokens]``: 0, 1, …, or for RoBERTa's kin one above the padding id and following."""
+    padding = getattr(embeddings, "padding_idx", None)
+    if padding is None:
+        return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+    present = (ids != padding).long()
+    return present.cumsum(dim=1) * present + padding
+
+
+_ENCODERS: WeakKeyDictionary[nn.Module, PackedEncoder] = WeakKeyDictionary()
+
+
+def _encoder_of(model: nn.Module) -> PackedEncoder | None:
+    """The packed form of a model, made again after a change; None if it is not of a known form."""
+    if not is_known(model) or not is_plain_module(model):
+        return None
+    encoder = _ENCODERS.get(model)
+    if encoder is None or not encoder.is_current():
+        _ENCODERS.pop(model, None)
+        layers = layers_of(model)
+        if layers is None:
+            return None
+        encoder = _ENCODERS[model] = PackedEncoder(model, layers)
+    return encoder
+
+
+def _relative_bias(model: Any) -> Callable[[int, Tensor], Tensor] | None:
+    """MPNet's attention bias ``[1, heads, length, length]`` by length; None for models without."""
+    encoder: Any = getattr(model, "encoder", None)
+    if not hasattr(encoder, "compute_position_bias"):
+        return None
+    return lambda length, x: encoder.compute_position_bias(x.new_empty(1, length, 1)).to(x.dtype)
