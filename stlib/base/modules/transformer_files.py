@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
+from stlib.base.damage import find_damage
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.base.modules.transformer_modality import TASKS
 from stlib.errors import (
@@ -256,8 +259,13 @@ def _read(loader: Any, folder: Path, options: dict[str, Any]) -> Any:
     options = {"trust_remote_code": False, **options, "local_files_only": True}
     try:
         return loader.from_pretrained(str(folder), **options)
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ModelConfigError(f"{folder} cannot be built: {type(error).__name__}: {error}") from error
+    except (KeyError, json.JSONDecodeError, SafetensorError) as error:
+        problem = ModelConfigError(f"{folder} cannot be built: {type(error).__name__}: {error}")
+        raise (find_damage(folder) or problem) from error
+    except OSError as error:
+        if damage := find_damage(folder):
+            raise damage from error
+        raise
     except ImportError as error:
         first = str(error).strip().splitlines()[0]
         raise MissingDependency(f"{folder} needs a package that is not installed: {first}") from error
