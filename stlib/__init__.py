@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 from stlib.older_paths import add_older_path
 
 if TYPE_CHECKING:
+    from stlib.backend import (
+        export_dynamic_quantized_onnx_model,
+        export_optimized_onnx_model,
+        export_static_quantized_openvino_model,
+    )
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
     from stlib.util.logging import LoggingHandler
@@ -26,6 +31,9 @@ __all__ = [
     "SentenceTransformerModelCardData",
     "SimilarityFunction",
     "__version__",
+    "export_dynamic_quantized_onnx_model",
+    "export_optimized_onnx_model",
+    "export_static_quantized_openvino_model",
     "quantize_embeddings",
 ]
 
@@ -35,12 +43,16 @@ _EXPORTS = {
     "SentenceTransformer": "stlib.sentence_transformer.model",
     "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
     "SimilarityFunction": "stlib.util.similarity_function",
+    "export_dynamic_quantized_onnx_model": "stlib.backend",
+    "export_optimized_onnx_model": "stlib.backend",
+    "export_static_quantized_openvino_model": "stlib.backend",
     "quantize_embeddings": "stlib.util.quantization",
 }
 
 # Submodules that scripts reach as attributes (``stlib.util.cos_sim``) after a plain ``import stlib``.
 _SUBMODULES = frozenset(
     {
+        "backend",
         "base",
         "errors",
         "evaluation",

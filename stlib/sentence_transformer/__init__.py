@@ -17,8 +17,12 @@ _EXPORTS = {
     "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
 }
 
+_SUBMODULES = frozenset({"evaluation", "model", "model_card", "modules"})
+
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_EXPORTS[name]), name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.older_paths import add_older_path
+
 if TYPE_CHECKING:
     from stlib.base.modules.dense import Dense
     from stlib.base.modules.input_module import InputModule
@@ -65,6 +67,8 @@ __all__ = [
     "WordEmbeddings",
     "WordWeights",
 ]
+
+add_older_path(f"{__name__}.normalize", "stlib.base.modules.normalize")
 
 
 def __getattr__(name: str) -> Any:
