@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,3 +76,188 @@ def _save_tokenizer(folder: Path, padding_side: str = "right") -> None:
     BertWordPieceTokenizer(vocab, lowercase=True).save(str(file))
     tokenizer = BertTokenizerFast(tokenizer_file=str(file), model_max_length=64, padding_side=padding_side)
     tokenizer.save_pretrained(folder)
+
+
+# -- models for pictures, sounds and conversations
+
+TOWER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "initializer_range": 0.3,
+}
+EYE = {**TOWER, "image_size": 32, "patch_size": 16}
+SQUARE = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+IDS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+
+STRUCTURED = (
+    "{% for m in messages %}[CLS] {{ m['role'] }}: {% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %} [SEP]{% endfor %}"
+    "{% if add_generation_prompt %} of the answer :{% endif %}"
+)
+FLAT = (
+    "{% for m in messages %}[CLS] {{ m.role }} {{ m.content }} [SEP]{% endfor %}"
+    "{% if task == 'query' %} search{% endif %}{% if add_generation_prompt %} of the answer :{% endif %}"
+)
+
+
+@pytest.fixture
+def image_tokenizer(tmp_path) -> Any:
+    """The tokenizer of the tiny models with a token for pictures; a new one, as processors write into it."""
+    return _image_tokenizer(tmp_path)
+
+
+def _image_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    _save_tokenizer(folder)
+    loaded = AutoTokenizer.from_pretrained(folder)
+    loaded.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory) -> str:
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPProcessor
+    from transformers import CLIPModel as TransformersCLIPModel
+
+    folder = tmp_path_factory.mktemp("tiny") / "clip"
+    tokenizer = _image_tokenizer(folder)
+    text = {**TOWER, **IDS, "vocab_size": len(tokenizer), "max_position_embeddings": 64}
+    torch.manual_seed(1)
+    config = CLIPConfig(text_config=text, vision_config=EYE, projection_dim=24)
+    TransformersCLIPModel(config).eval().save_pretrained(folder)
+    # The processors of pictures that work on PIL are used: torchvision is no dependency.
+    CLIPProcessor(CLIPImageProcessor(**SQUARE), tokenizer).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def vit_folder(tmp_path_factory) -> str:
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    folder = tmp_path_factory.mktemp("tiny") / "vit"
+    torch.manual_seed(2)
+    ViTModel(ViTConfig(**EYE)).eval().save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def whole_whisper() -> Any:
+    return _whisper()
+
+
+def _whisper() -> Any:
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    torch.manual_seed(3)
+    config = WhisperConfig(
+        vocab_size=50,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        num_mel_bins=16,
+        init_std=0.3,
+        decoder_start_token_id=1,
+        **IDS,
+    )
+    return WhisperForConditionalGeneration(config).eval()
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory) -> str:
+    from transformers import WhisperFeatureExtractor
+
+    folder = tmp_path_factory.mktemp("tiny") / "whisper"
+    _whisper().model.encoder.save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=16).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def wav2vec2_folder(tmp_path_factory) -> str:
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Model,
+        Wav2Vec2Processor,
+    )
+
+    folder = tmp_path_factory.mktemp("tiny") / "wav2vec2"
+    folder.mkdir()
+    torch.manual_seed(4)
+    config = Wav2Vec2Config(
+        **TOWER,
+        conv_dim=(16, 16),
+        conv_kernel=(10, 3),
+        conv_stride=(5, 2),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    Wav2Vec2Model(config).eval().save_pretrained(folder)
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text('{"<pad>": 0, "<unk>": 1, "|": 2, "a": 3}')
+    letters = Wav2Vec2CTCTokenizer(str(vocabulary))
+    Wav2Vec2Processor(Wav2Vec2FeatureExtractor(return_attention_mask=True), letters).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def llava_folder(tmp_path_factory) -> str:
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    folder = tmp_path_factory.mktemp("tiny") / "llava"
+    tokenizer = _image_tokenizer(folder)
+    text = LlamaConfig(
+        **TOWER, **IDS, vocab_size=len(tokenizer), num_key_value_heads=2, max_position_embeddings=256
+    )
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**EYE),
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    torch.manual_seed(5)
+    LlavaForConditionalGeneration(config).eval().save_pretrained(folder)
+    LlavaProcessor(
+        CLIPImageProcessor(**SQUARE),
+        tokenizer,
+        patch_size=16,
+        vision_feature_select_strategy="default",
+        chat_template=STRUCTURED,
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def qwen_folder(tmp_path_factory) -> str:
+    """A causal model whose tokenizer has a chat template of the flat form."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny") / "qwen3"
+    tokenizer = _image_tokenizer(folder)
+    config = Qwen3Config(
+        **TOWER, **IDS, vocab_size=len(tokenizer), num_key_value_heads=1, max_position_embeddings=128
+    )
+    config.head_dim = 16
+    torch.manual_seed(6)
+    Qwen3ForCausalLM(config).eval().save_pretrained(folder)
+    tokenizer.padding_side = "left"
+    tokenizer.chat_template = FLAT
+    tokenizer.save_pretrained(folder)
+    return str(folder)

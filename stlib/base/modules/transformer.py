@@ -224,7 +224,8 @@ class Transformer(DimensionNames, PreparesInputs):
             given["output_hidden_states"] = True
         method = self.model if entry["method"] == "forward" else self._method(entry["method"])
         arguments = self._arguments(entry["method"], given)
-        if entry["method"] == "forward" and path == "last_hidden_state":
+        is_plain = entry["method"] == "forward" and path == "last_hidden_state"
+        if is_plain and "query_expansion_positions" not in features:
             packed = packed_tokens(self.model, arguments, self.unpad_inputs)
             if packed is not None:
                 features[self.module_output_name] = packed
