@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -52,9 +51,8 @@ from indexing.opening import (
 from indexing.paths import Home, Place, collection_place
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
-from indexing.search.filter_sql import matching_keys
-from indexing.search.filters import parse_filter
-from indexing.search.plan import Allowed, Plan, check_request
+from indexing.search.allowed import AllowedCache, key_table
+from indexing.search.plan import Plan, check_request
 from indexing.search.results import SearchResults
 from indexing.search.timing import Steps
 from indexing.vectors import engine_class
@@ -71,7 +69,6 @@ Names = list[str]  # inside the class, `list` is the method
 PUBLISH_SECONDS = 60.0
 # After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
 PUBLISH_CHANGES = 512
-CACHED_FILTERS = 64
 # How often a search looks again when the collection changes under it.
 ATTEMPTS = 3
 
@@ -101,8 +98,7 @@ class Collection:
         self._writing = threading.RLock()  # held for as long as documents are added or deleted
         self._lock = threading.RLock()  # held while the views are opened or published; taken second
         self._views = Views(engine, place, state, self._generation)
-        self._filters_lock = threading.Lock()
-        self._filters: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        self._filters = AllowedCache(state.id)
         if encoder is not None:
             check_model(encoder, self._generation, self.name)
 
@@ -309,7 +305,7 @@ class Collection:
         """
         steps = Steps()
         check_request(query, k, mode)
-        allowed = self._allowed(filter)
+        allowed = self._filters.of(filter)
         for _ in range(ATTEMPTS):
             found, seq = self._with_readers(
                 lambda readers: (
@@ -347,24 +343,6 @@ class Collection:
 
         return default_highlighter(self._given_encoder or self.__dict__.get("encoder"))
 
-    def _allowed(self, filter: str | None) -> Allowed | None:
-        """Looks up what `filter` allows; None if that is everything."""
-        node = parse_filter(filter) if filter else None
-        if node is None or filter is None:
-            return None
-
-        def table(connection: Connection) -> np.ndarray:
-            state = read_state(connection, self._id)
-            place = (filter, state.last_seq if state else -1)
-            with self._filters_lock:
-                if place not in self._filters:
-                    self._filters[place] = _table(matching_keys(connection, self._id, node))
-                    while len(self._filters) > CACHED_FILTERS:
-                        self._filters.popitem(last=False)
-                return self._filters[place]
-
-        return table
-
     def evaluate(
         self,
         queries: Mapping[str, str],
@@ -399,7 +377,7 @@ class Collection:
         )
 
     def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
-        return _table(np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64))
+        return key_table(np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64))
 
     def verify(self) -> VerifyReport:
         """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
@@ -407,9 +385,11 @@ class Collection:
             return verify(self._engine, self._state(), self._views)
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
-        """Metadata fields with their values and counts, for building filters."""
-        with self._looking() as (connection, _):
-            return count_facets(connection, self._id, max_values)
+        """Metadata fields with their values and counts, for building filters. A field of very many values is
+        counted as far as memory should go, see `indexing.facets`.
+        """
+        self._state()
+        return count_facets(self._engine, self._id, max_values)
 
     def info(self) -> dict[str, Any]:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
@@ -488,13 +468,6 @@ class Collection:
         with self._writing, documents_lock(self._place):
             self._state()  # deleting takes the lock too: from here on it stays
             yield
-
-
-def _table(keys: np.ndarray) -> np.ndarray:
-    """A boolean table that is true at `keys` (ascending) and ends with the last."""
-    table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
-    table[keys] = True
-    return table
 
 
 def _bytes_of(paths: Iterable[Path]) -> int:

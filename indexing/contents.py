@@ -89,8 +89,8 @@ def _wrong_spans(connection: Connection, generation_id: int, lengths: dict[int, 
 
 
 def altered_codes(engine: Engine, codec: Codec, snapshot: VectorSnapshot) -> list[str]:
-    """Codes that differ from those a snapshot was made of, which has checksums. The code of a key never changes:
-    it does not matter which rows come and go meanwhile.
+    """Codes that differ from those a snapshot was made of, which has checksums. The code of a key never
+    changes: it does not matter which rows come and go meanwhile.
     """
     count = 0
     for first in range(0, len(snapshot.keys), BATCH_CODES):

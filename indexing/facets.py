@@ -1,47 +1,94 @@
-"""Counting the values of metadata fields, for building filters."""
+"""Counting the values of metadata fields, for building filters. In bounded memory and short transactions."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Engine
 
-from indexing.catalog.reads import all_metadata
+from indexing.catalog.database import reading
+from indexing.catalog.reads import metadata_after
 
-__all__ = ["FacetCounts", "count_facets"]
+__all__ = ["MAX_FIELDS", "MAX_VALUES", "FacetCounts", "count_facets"]
 
 Scalar = str | int | float | bool
+
+# A field with more values is no choice; counting on would cost some hundred bytes for each.
+MAX_VALUES = 10_000
+# Fields of documents that give every field a name of its own.
+MAX_FIELDS = 1_000
+# A longer text is no choice either; it is counted by its hash.
+MAX_CHARACTERS = 256
+BATCH_DOCUMENTS = 2_000
 
 
 @dataclass(frozen=True)
 class FacetCounts:
     """A field's most frequent `values` with their number of documents, and how many `distinct` ones there
-    are.
+    are. Past `MAX_VALUES` the rest is not counted, and `complete` is False.
     """
 
     values: list[tuple[Scalar, int]]
     distinct: int
     documents: int
+    complete: bool = True
 
 
-def count_facets(connection: Connection, collection_id: int, max_values: int) -> dict[str, FacetCounts]:
-    """field → counts, fields by name, values by falling count; a list counts once per element."""
-    counts: dict[str, Counter[tuple[str, Scalar]]] = {}
-    documents: Counter[str] = Counter()
-    for _, metadata in all_metadata(connection, collection_id):
+@dataclass
+class _Field:
+    documents: int = 0
+    complete: bool = True
+    # True and 1 are equal in Python but different values of a field, hence the type.
+    counts: Counter[tuple[str, Scalar]] = field(default_factory=Counter)
+
+    def add(self, value: Any) -> None:
+        self.documents += 1
+        for element in value if isinstance(value, list) else [value]:
+            if element is None:
+                continue
+            key = _key(element)
+            if key in self.counts or len(self.counts) < MAX_VALUES:
+                self.counts[key] += 1
+            else:
+                self.complete = False
+
+    def facet(self, max_values: int) -> FacetCounts:
+        shown = ((key, count) for key, count in self.counts.items() if key[0] != "long")
+        ordered = sorted(shown, key=lambda item: (-item[1], str(item[0][1])))[:max_values]
+        values = [(value, count) for (_, value), count in ordered]
+        return FacetCounts(values, len(self.counts), self.documents, self.complete)
+
+
+def count_facets(engine: Engine, collection_id: int, max_values: int) -> dict[str, FacetCounts]:
+    """field → counts, fields by name, values by falling count; a list counts once per element.
+
+    Documents that change meanwhile are counted as they were or as they are.
+    """
+    fields: dict[str, _Field] = {}
+    for metadata in _all_metadata(engine, collection_id):
         for name, value in json.loads(metadata).items():
-            documents[name] += 1
-            for element in value if isinstance(value, list) else [value]:
-                if element is not None:
-                    # True and 1 are equal in Python but different values of a field.
-                    counts.setdefault(name, Counter())[(type(element).__name__, element)] += 1
-    return {name: _facet(counts[name], max_values, documents[name]) for name in sorted(counts)}
+            if name in fields or len(fields) < MAX_FIELDS:
+                fields.setdefault(name, _Field()).add(value)
+    return {name: fields[name].facet(max_values) for name in sorted(fields) if fields[name].counts}
 
 
-def _facet(counter: Counter[tuple[str, Scalar]], max_values: int, documents: int) -> FacetCounts:
-    ordered = sorted(counter.items(), key=lambda item: (-item[1], str(item[0][1])))
-    return FacetCounts(
-        [(value, count) for (_, value), count in ordered[:max_values]], len(ordered), documents
-    )
+def _all_metadata(engine: Engine, collection_id: int) -> Iterator[str]:
+    last = 0
+    while True:
+        with reading(engine) as connection:
+            rows = metadata_after(connection, collection_id, last, BATCH_DOCUMENTS)
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield from (metadata for _, metadata in rows)
+
+
+def _key(value: Scalar) -> tuple[str, Scalar]:
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        return "long", hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return type(value).__name__, value

@@ -28,7 +28,10 @@ def command(name: str, location: Location, as_json: bool) -> None:
         info = collection.info()
         facets = collection.facets(max_values=_SHOWN_VALUES)
     if as_json:
-        fields = {field: {"documents": f.documents, "distinct": f.distinct} for field, f in facets.items()}
+        fields = {
+            field: {"documents": f.documents, "distinct": f.distinct, "complete": f.complete}
+            for field, f in facets.items()
+        }
         echo_json({**info, "metadata": fields})
         return
     echo(style(name, bold=True))
@@ -37,7 +40,8 @@ def command(name: str, location: Location, as_json: bool) -> None:
     for field, facet in facets.items():
         values = ", ".join(_shorten(str(value)) for value, _ in facet.values if value != "")
         more = ", …" * (facet.distinct > _SHOWN_VALUES)
-        echo(f"  {style(field, dim=True)}  {facet.distinct:,} values: {values}{more}")
+        count = f"{facet.distinct:,}" if facet.complete else f"more than {facet.distinct:,}"
+        echo(f"  {style(field, dim=True)}  {count} values: {values}{more}")
 
 
 def _rows(info: dict[str, Any]) -> list[tuple[str, str]]:

@@ -63,6 +63,8 @@ def command(
         echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
     else:
         print_results(results, explain=explain)
+    for note in results.notes:
+        click.echo(f"stlib: note: {note}", err=True)
 
 
 def print_results(results: SearchResults, *, explain: bool = False) -> None:

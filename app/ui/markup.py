@@ -86,8 +86,10 @@ def filter_failure(expression: str, error: FilterError) -> str:
     return f'<section class="st-note st-bad" role="alert"><p>{escape(str(error))}</p>{pointer}</section>'
 
 
-def nothing_found(request: SearchRequest) -> str:
-    if request.filtered:
+def nothing_found(request: SearchRequest, notes: Sequence[str] = ()) -> str:
+    if notes:
+        advice = "In the filter: " + "; ".join(notes)
+    elif request.filtered:
         advice = "Nothing that passes the filters answers this. Clear a filter, or choose more values in it."
     elif request.mode == "keyword":
         advice = "No document has any of these words. Try Hybrid or Semantic, which search by meaning."
@@ -110,6 +112,7 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     notes += [request.filter] if request.filter else []
     if results.keyword_lag:
         notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
+    notes += results.notes
     extra = "".join(f" · {escape(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{counted(count, "result")} in '

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, func, select
@@ -15,7 +14,6 @@ from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
 __all__ = [
     "ChunkRows",
     "StoredDocument",
-    "all_metadata",
     "chunk_keys",
     "chunk_rows_after",
     "chunk_spans",
@@ -24,6 +22,7 @@ __all__ = [
     "document_ids",
     "documents_after",
     "keys_of_ids",
+    "metadata_after",
     "removed_after",
     "stored_documents",
 ]
@@ -147,21 +146,12 @@ def chunk_spans(connection: Connection, keys: Iterable[int]) -> dict[int, tuple[
     return found
 
 
-def all_metadata(connection: Connection, collection_id: int, batch: int = 5000) -> Iterator[tuple[int, str]]:
-    """(document key, metadata JSON) of every live document."""
-    last = 0
-    while True:
-        rows: list[Any] = list(
-            connection.execute(
-                select(DocumentRow.key, DocumentRow.meta)
-                .where(
-                    DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, DocumentRow.key > last
-                )
-                .order_by(DocumentRow.key)
-                .limit(batch)
-            )
-        )
-        if not rows:
-            return
-        last = rows[-1][0]
-        yield from ((row[0], row[1]) for row in rows)
+def metadata_after(connection: Connection, collection_id: int, key: int, limit: int) -> list[tuple[int, str]]:
+    """(document key, metadata JSON) of up to `limit` live documents with a larger key, in order."""
+    statement = (
+        select(DocumentRow.key, DocumentRow.meta)
+        .where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, DocumentRow.key > key)
+        .order_by(DocumentRow.key)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]

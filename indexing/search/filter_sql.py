@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select, true
 
+from indexing.catalog.log import slices
 from indexing.catalog.schema import DocumentRow
 from indexing.search.filters import And, Compare, Node, Not, Or
 
-__all__ = ["condition", "matching_keys"]
+__all__ = ["condition", "known_fields", "matching_keys", "missing_fields"]
+
+MAX_FIELDS = 1_000
 
 _OPERATORS = {
     "<": lambda left, right: left < right,
@@ -21,14 +25,43 @@ _OPERATORS = {
 }
 
 
-def matching_keys(connection: Connection, collection_id: int, node: Node) -> np.ndarray:
-    """Keys of the live documents that match, ascending, int64."""
+def matching_keys(
+    connection: Connection, collection_id: int, node: Node, among: Iterable[int] | None = None
+) -> np.ndarray:
+    """Keys of the live documents (only those `among` these, if given) that match, ascending, int64."""
     statement = (
         select(DocumentRow.key)
         .where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, condition(node))
         .order_by(DocumentRow.key)
     )
-    return np.asarray(connection.scalars(statement).all(), dtype=np.int64)
+    if among is None:
+        return np.asarray(connection.scalars(statement).all(), dtype=np.int64)
+    parts = (connection.scalars(statement.where(DocumentRow.key.in_(part))).all() for part in slices(among))
+    return np.sort(np.asarray([key for part in parts for key in part], dtype=np.int64))
+
+
+def missing_fields(connection: Connection, collection_id: int, fields: Iterable[str]) -> list[str]:
+    """Those of `fields` that no live document has."""
+    live = select(literal(1)).where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
+    return [
+        field
+        for field in fields
+        if connection.execute(live.where(_field_exists(field)).limit(1)).first() is None
+    ]
+
+
+def known_fields(connection: Connection, collection_id: int) -> list[str]:
+    """The names of up to MAX_FIELDS metadata fields, in order."""
+    member = _members(DocumentRow.meta, "m")
+    statement = (
+        select(member.c.key)
+        .select_from(DocumentRow)
+        .join(member, true())
+        .where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
+        .distinct()
+        .limit(MAX_FIELDS)
+    )
+    return sorted(map(str, connection.scalars(statement)))
 
 
 def condition(node: Node) -> ColumnElement[bool]:

@@ -22,7 +22,7 @@ from typing import TypeAlias
 from indexing.documents.model import storable_text
 from indexing.errors import FilterError
 
-__all__ = ["And", "Compare", "Node", "Not", "Or", "Value", "parse_filter"]
+__all__ = ["And", "Compare", "Node", "Not", "Or", "Value", "fields_of", "parse_filter"]
 
 Value: TypeAlias = str | int | float | bool | None
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
@@ -94,6 +94,14 @@ def parse_filter(text: str) -> Node | None:
     if tokens[0].kind == "end":
         return None
     return _Parser(tokens).parse()
+
+
+def fields_of(node: Node) -> list[str]:
+    """The fields that a filter names, each once, in order."""
+    if isinstance(node, Compare):
+        return [node.field]
+    nodes = (node.node,) if isinstance(node, Not) else node.nodes
+    return list(dict.fromkeys(field for child in nodes for field in fields_of(child)))
 
 
 def _tokenise(text: str) -> list[_Token]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
+from indexing.search.allowed import Allowed
 from indexing.search.fusion import fuse
 from indexing.search.results import MODES, Result, SearchResults
 from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
@@ -23,10 +23,7 @@ from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["MAX_QUERY_CHARACTERS", "Allowed", "Plan", "Ranking"]
-
-# Looks up which documents a filter allows: a boolean table over document keys.
-Allowed: TypeAlias = Callable[[Connection], np.ndarray]
+__all__ = ["MAX_QUERY_CHARACTERS", "Plan", "Ranking"]
 
 # Candidates that each leg contributes to a hybrid ranking. Deeper changes NDCG@10 by less than 0.001 and
 # costs time.
@@ -62,9 +59,9 @@ class Plan:
         table = None
         if allowed is not None:
             with steps.step("filter"), reading(self.engine) as connection:
-                table = allowed(connection)
+                table = allowed.table(connection)
         ranking = self.rank(query, k, mode, table, steps)
-        results = self._results(query, ranking, k, steps)
+        results = self._results(query, ranking, k, allowed, steps)
         return SearchResults(
             query,
             mode,
@@ -72,6 +69,7 @@ class Plan:
             steps.milliseconds,
             results,
             0 if mode == "semantic" else self.readers.keyword_lag,
+            [] if allowed is None else allowed.notes,
         )
 
     def rank(self, query: str, k: int, mode: str, allowed: np.ndarray | None, steps: Steps) -> Ranking:
@@ -132,10 +130,14 @@ class Plan:
             scores = np.where(np.isnan(scores), scores_of(extra, documents), scores)
         return np.nan_to_num(scores, nan=0.0)
 
-    def _results(self, query: str, ranking: Ranking, k: int, steps: Steps) -> list[Result]:
+    def _results(
+        self, query: str, ranking: Ranking, k: int, allowed: Allowed | None, steps: Steps
+    ) -> list[Result]:
         keys = ranking.documents.tolist()
         with steps.step("fetch"), reading(self.engine) as connection:
-            documents = stored_documents(connection, keys)
+            if allowed is not None:
+                still = allowed.still_matching(connection, keys)
+            documents = stored_documents(connection, keys if allowed is None else still)
             spans = chunk_spans(connection, ranking.chunks.tolist())
         with steps.step("snippets"):
             results = []
@@ -143,7 +145,7 @@ class Plan:
             for position, key in enumerate(keys):
                 document = documents.get(key)
                 if document is None:
-                    continue  # deleted since the readers were made
+                    continue  # since the readers were made it was deleted, or changed and matches no more
                 span = spans.get(int(ranking.chunks[position]))
                 results.append(
                     Result(

@@ -50,7 +50,7 @@ class SearchResults:
     """The answer to one query: `results` best first, `steps` in milliseconds, `keyword_lag` in documents.
 
     `keyword_lag` counts changes that are committed but not yet in the keyword index, because another process
-    is writing it at this moment; the semantic side has no lag.
+    is writing it at this moment; the semantic side has no lag. `notes` are hints on the filter.
     """
 
     query: str
@@ -59,6 +59,7 @@ class SearchResults:
     steps: dict[str, float]
     results: list[Result]
     keyword_lag: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return {

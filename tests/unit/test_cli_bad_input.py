@@ -170,6 +170,15 @@ def test_a_wrong_filter_shows_where(stlib, notes):
     )
 
 
+def test_a_misspelt_field_in_a_filter_is_named(stlib, tmp_path):
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"id": "a", "text": "apples", "module": "x"}\n')
+    assert stlib("index", "notes", path)[0] == 0
+    code, out, err = stlib("search", "notes", "apples", "--filter", "modul = 'x'")
+    assert code == 0 and out.startswith("no results")
+    assert err == "stlib: note: no document has the field 'modul'; did you mean 'module'?\n"
+
+
 def test_another_model_or_dimension_is_refused_and_nothing_changes(stlib, notes, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(default_model_path(), other)

@@ -132,8 +132,8 @@ def test_list_and_info(stlib, animals):
     assert "  kind  2 values: mammal, insect\n" in out
     info = json.loads(stlib("info", "animals", "--json")[1])
     assert info["metadata"] == {
-        "kind": {"documents": 3, "distinct": 2},
-        "legs": {"documents": 3, "distinct": 2},
+        "kind": {"documents": 3, "distinct": 2, "complete": True},
+        "legs": {"documents": 3, "distinct": 2, "complete": True},
     }
 
 

@@ -25,9 +25,11 @@ from indexing.errors import (
     StorageError,
     UnknownCollection,
 )
+from indexing.facets import FacetCounts
 from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
 from indexing.listing import list_collections
+from indexing.search.plan import Plan
 from indexing.verify import verify
 
 ANIMALS = [
@@ -182,6 +184,39 @@ def test_filters_hold_in_every_mode(animals, filter, expected):
     assert set(ids(animals.search("breathe honey bark purr", filter=filter))) == expected
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+def test_a_document_that_changes_during_a_search_must_still_match(animals, home, monkeypatch, mode):
+    query = "breathe honey bark purr"
+    animals.search(query, mode=mode)
+    rank = Plan.rank
+
+    def after_a_change(self, *arguments):
+        monkeypatch.undo()
+        found = rank(self, *arguments)
+        with Collection.open("animals", home=home) as other:
+            other.add([{**ANIMALS[2], "metadata": {"legs": 3}}])
+            other.refresh()
+        return found
+
+    monkeypatch.setattr(Plan, "rank", after_a_change)
+    found = animals.search(query, 2, mode=mode, filter="legs >= 4")
+    assert {r.id: r.metadata["legs"] for r in found.results} == {"cat": 4, "bee": 6}
+
+
+def test_a_misspelt_field_in_a_filter_is_hinted_at(animals):
+    assert animals.search("honey", filter="legs = 6 or tags = 'air'").notes == []
+    assert animals.search("honey", filter="Legs = 6").notes == [
+        "no document has the field 'Legs'; did you mean 'legs'?"
+    ]
+    for _ in range(2):  # looked up, and remembered
+        assert animals.search("honey", filter="not (tag = 'air' or tame = true)").notes == [
+            "no document has the field 'tag'; did you mean 'tags'?"
+        ]
+    assert animals.search("honey", filter="colour != 'x' and colour != 'y'").notes == [
+        "no document has the field 'colour'; there are: legs, tags, tame"
+    ]
+
+
 def test_filter_returns_as_many_as_match(home):
     collection = Collection.create("c", home=home)
     collection.add(
@@ -200,6 +235,26 @@ def test_facets_count_values(animals):
     assert facets["legs"].values == [(4, 2), (0, 1), (6, 1)]
     assert facets["tags"].values == [("air", 1), ("mammal", 1), ("sea", 1)]
     assert (facets["tame"].values, facets["tame"].documents) == ([(True, 2)], 2)
+
+
+def test_facets_of_many_values_are_counted_in_bounded_memory(home, monkeypatch):
+    monkeypatch.setattr("indexing.facets.MAX_VALUES", 50)
+    monkeypatch.setattr("indexing.facets.MAX_FIELDS", 3)
+    monkeypatch.setattr("indexing.facets.BATCH_DOCUMENTS", 64)
+    with Collection.create("c", home=home) as collection:
+        collection.add(
+            {
+                "id": str(i),
+                "text": "x",
+                "metadata": {"a": i, "b": i % 2 == 0, "c": "long " * 100 + str(i % 3), f"z{i}": 1},
+            }
+            for i in range(300)
+        )
+        facets = collection.facets()
+        assert list(facets) == ["a", "b", "c"]
+        assert (facets["a"].distinct, facets["a"].documents, facets["a"].complete) == (50, 300, False)
+        assert facets["b"] == FacetCounts([(False, 150), (True, 150)], 2, 300)
+        assert facets["c"] == FacetCounts([], 3, 300)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ def test_a_damaged_collection_is_named_and_the_others_are_searched(page, animals
     assert "Collection &#x27;torn&#x27; is left out: " in html(app)
 
 
+def test_a_misspelt_field_in_a_filter_is_named(page, animals):
+    expected = "no document has the field &#x27;kin&#x27;; did you mean &#x27;kind&#x27;?"
+    assert expected in html(page(q="bee", filter="kin = 'insect'"))
+    assert expected in html(page(q="bee", filter="kin != 'insect'"))
+
+
 def test_an_empty_question_shows_the_size(page, animals):
     assert "12 documents." in html(page())
 

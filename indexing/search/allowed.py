@@ -1,0 +1,111 @@
+"""Which documents a metadata filter allows: looked up once per state of the log, checked again when shown."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection
+
+from indexing.catalog.collections import read_state
+from indexing.search.filter_sql import known_fields, matching_keys, missing_fields
+from indexing.search.filters import Node, fields_of, parse_filter
+
+__all__ = ["Allowed", "AllowedCache", "key_table"]
+
+CACHED_FILTERS = 64
+NEAR_NAMES = 3
+
+
+@dataclass(frozen=True)
+class _Looked:
+    table: np.ndarray
+    notes: list[str]
+
+
+class AllowedCache:
+    """Remembers what the last filters of one collection allowed."""
+
+    def __init__(self, collection_id: int) -> None:
+        self._collection_id = collection_id
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, int], _Looked] = OrderedDict()
+
+    def of(self, filter: str | None) -> Allowed | None:
+        """What `filter` allows; None if that is everything.
+
+        Raises:
+            FilterError: it cannot be understood.
+        """
+        node = parse_filter(filter) if filter else None
+        return None if node is None or filter is None else Allowed(self, filter, node)
+
+    def look_up(self, connection: Connection, filter: str, node: Node) -> tuple[int, _Looked]:
+        """The state of the log and what the filter allows in it."""
+        seq = self.seq(connection)
+        with self._lock:
+            looked = self._known.get((filter, seq))
+        if looked is None:
+            keys = matching_keys(connection, self._collection_id, node)
+            looked = _Looked(key_table(keys), self._notes(connection, node))
+            with self._lock:
+                self._known[filter, seq] = looked
+                while len(self._known) > CACHED_FILTERS:
+                    self._known.popitem(last=False)
+        return seq, looked
+
+    def seq(self, connection: Connection) -> int:
+        state = read_state(connection, self._collection_id)
+        return -1 if state is None else state.last_seq
+
+    def matching(self, connection: Connection, node: Node, among: list[int]) -> set[int]:
+        return set(matching_keys(connection, self._collection_id, node, among).tolist())
+
+    def _notes(self, connection: Connection, node: Node) -> list[str]:
+        """A hint for each field that no document has: most likely its name is misspelt."""
+        missing = missing_fields(connection, self._collection_id, fields_of(node))
+        if not missing:
+            return []
+        known = known_fields(connection, self._collection_id)
+        return [f"no document has the field {field!r}{_hint(field, known)}" for field in missing]
+
+
+class Allowed:
+    """What one search may return. `table` is called first, then `still_matching` for what was found."""
+
+    def __init__(self, cache: AllowedCache, filter: str, node: Node) -> None:
+        self._cache = cache
+        self._filter = filter
+        self._node = node
+        self._seq = -1
+        self.notes: list[str] = []
+
+    def table(self, connection: Connection) -> np.ndarray:
+        """A boolean table over document keys."""
+        self._seq, looked = self._cache.look_up(connection, self._filter, self._node)
+        self.notes = looked.notes
+        return looked.table
+
+    def still_matching(self, connection: Connection, keys: list[int]) -> set[int]:
+        """Those of `keys` that match what is shown of them: a document may have changed since."""
+        if self._cache.seq(connection) == self._seq:
+            return set(keys)
+        return self._cache.matching(connection, self._node, keys)
+
+
+def key_table(keys: np.ndarray) -> np.ndarray:
+    """A boolean table that is true at `keys` (ascending) and ends with the last."""
+    table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
+    table[keys] = True
+    return table
+
+
+def _hint(field: str, known: list[str]) -> str:
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(field.lower(), by_lower, NEAR_NAMES)
+    if near:
+        return "; did you mean " + " or ".join(repr(by_lower[name]) for name in near) + "?"
+    return "; there are: " + ", ".join(known[:10]) + ", …" * (len(known) > 10) if known else ""
