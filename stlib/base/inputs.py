@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from stlib.base.modality import MEDIA_SUFFIXES
 
 
 def is_single(inputs: Any) -> bool:
@@ -33,9 +36,24 @@ def as_list(inputs: Any) -> tuple[list[Any], bool]:
 
 
 def text_length(item: Any) -> int | None:
-    """Characters of a text, of all texts of a pair, or of the values of a dict; None if there is no text."""
+    """Characters of a text, of both texts of a pair, or of a dict that holds texts only; None for pictures,
+    sounds, films (also as the path of a file) and conversations, whose work is no matter of characters.
+    """
     if isinstance(item, str):
-        return len(item)
-    parts = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple)) else ()
+        return None if _is_media_file(item) else len(item)
+    if isinstance(item, dict):
+        parts = [] if _OTHER_THAN_TEXT & set(item) else list(item.values())
+    else:
+        parts = list(item) if isinstance(item, (list, tuple)) else []
     lengths = [len(part) for part in parts if isinstance(part, str)]
-    return sum(lengths) if lengths else None
+    return sum(lengths) if lengths and len(lengths) == len(parts) else None
+
+
+# Keys of inputs that are, or may be, more than texts.
+_OTHER_THAN_TEXT = frozenset({"image", "audio", "video", "array", "role", "content"})
+
+
+def _is_media_file(text: str) -> bool:
+    """Whether a text is the path of a picture, sound or film that exists."""
+    # Every text passes here, so only its end is looked at first.
+    return text[-5:].lower().endswith(MEDIA_SUFFIXES) and os.path.isfile(text)  # noqa: PTH113 - False where Path raises

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stlib.base.input_formatter import InputFormatter
 
 __all__ = [
+    "MEDIA_SUFFIXES",
     "MODALITIES",
     "InputFormatter",
     "MessageDict",
@@ -41,6 +42,7 @@ _PARTS = frozenset({"text", "image", "audio", "video"})
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".wmv", ".flv", ".mkv", ".webm")
 _AUDIO_SUFFIXES = (".mp3", ".wav", ".ogg", ".flac", ".aac", ".m4a")
+MEDIA_SUFFIXES = _IMAGE_SUFFIXES + _VIDEO_SUFFIXES + _AUDIO_SUFFIXES
 _VIDEO_HOSTS = ("www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be")
 
 # Number of axes of an array: samples (and channels), one picture, pictures in a row (of several films).

@@ -12,6 +12,7 @@ import stlib
 from stlib import errors
 from stlib.base import modality
 from stlib.base.input_formatter import InputFormatter
+from stlib.base.inputs import as_list, text_length
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install 'stlib[image]'")
 
@@ -310,3 +311,17 @@ def test_films_go_to_the_processor_as_frames():
     assert [part["type"] for part in values["message"][0][0]["content"]] == ["video"]
     with pytest.raises(errors.InvalidInput, match="pass it for all films or for none"):
         formatter.parse_inputs([{"array": frames, "video_metadata": {"fps": 2}}, {"video": "film.mp4"}])
+
+
+def test_one_input_or_many_and_which_are_measured_in_characters(tmp_path, clip):
+    (tmp_path / "a.png").touch()
+    for one in ("a", PICTURES[0], SOUNDS[0], torch.zeros(3, 4, 4), {"text": "a"}, _says("a")):
+        assert as_list(one)[1] and clip.theirs.is_singular_input(one)
+    for many in (["a"], ("a", "b"), np.array(["a", "b"]), [PICTURES[0]], [SOUNDS[0]], [_says("a")]):
+        assert not as_list(many)[1] and not clip.theirs.is_singular_input(many)
+    lengths = {"abc": 3, ("ab", "c"): 3, "https://a.b/c.png": 17, "missing.png": 11}
+    assert {key: text_length(key) for key in lengths} == lengths
+    assert text_length({"query": "ab"}) == text_length(["a", "b"]) == 2
+    others: list[Any] = [str(tmp_path / "a.png"), {"text": "a", "image": "b"}, PICTURES[0], SOUNDS[0]]
+    others += [{"array": "abc", "sampling_rate": 1}, _says("a"), _says("a")[0], (PICTURES[0], "a")]
+    assert [text_length(item) for item in others] == [None] * len(others)
