@@ -118,7 +118,7 @@ def _is_healthy(port: int) -> bool:
     try:
         connection.request("GET", "/_stcore/health")
         return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+    except (OSError, http.client.HTTPException):  # nobody there, or somebody else
         return False
     finally:
         connection.close()

@@ -179,11 +179,12 @@ class _Child:
         self._thread.start()
         # While the interpreter is torn down the thread keeps the lock of the pipe: closing that would abort.
         atexit.register(self.kill)
-        if self._next_payload(_START_LIMIT) != b"ready":
+        if self._first_word() != b"ready":
+            how = _ending(self.process)  # before it is killed
             self.kill()
             raise IndexingError(
-                "the process that parses files could not be started "
-                f"({_ending(self.process)}); try with more free memory, or read without isolation"
+                f"the process that parses files could not be started ({how}); "
+                "try with more free memory, or read without isolation"
             )
 
     def send(self, line: bytes) -> None:
@@ -223,6 +224,15 @@ class _Child:
                 except OSError:
                     logger.debug("the parser process was gone before its pipe was closed")
         self.process.wait()
+
+    def _first_word(self) -> bytes | None:
+        try:
+            return self._next_payload(_START_LIMIT)
+        except queue.Empty:
+            return None
+        except BaseException:  # Ctrl-C while it starts
+            self.kill()
+            raise
 
     def _next_payload(self, time_limit: float) -> bytes | None:
         return self._frames.get(timeout=time_limit)

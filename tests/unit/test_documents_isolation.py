@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from indexing.documents import Document, Skipped, read_paths
+from indexing.documents import Document, Skipped, isolate, read_paths
 from indexing.documents.frames import line_from_file
 from indexing.documents.isolate import IsolatedReader
 from indexing.documents.walk import plan_files
+from indexing.errors import IndexingError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are those of POSIX")
 
@@ -126,6 +127,16 @@ def test_many_small_files_come_in_order(tmp_path):
         (tmp_path / f"{number:04}.txt").write_text(f"text {number}")
     expected = [Document(f"{number:04}.txt", f"text {number}") for number in range(1000)]
     assert list(read_paths([tmp_path])) == expected
+
+
+def test_a_child_that_does_not_start_is_one_error_and_gone(folder, monkeypatch):
+    started = []
+    start = isolate._start
+    monkeypatch.setattr(isolate, "_start", lambda *limits: started.append(start(*limits)) or started[-1])
+    monkeypatch.setattr(isolate, "_START_LIMIT", 0.001)
+    with pytest.raises(IndexingError, match=r"could not be started \(no answer\); try with more free memory"):
+        list(read_paths([folder / "a.txt"]))
+    assert [process.poll() for process in started] == [-signal.SIGKILL]
 
 
 def test_the_child_is_gone_when_reading_stops_early(folder):

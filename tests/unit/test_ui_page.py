@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.settings import Location
-from app.ui.server import HOST, ServerFailed, free_port, running_server
+from app.ui.server import HOST, ServerFailed, _is_healthy, free_port, running_server
 from indexing import Collection
 
 PAGE = Path(__file__).resolve().parents[2] / "app" / "ui" / "search_page.py"
@@ -136,6 +137,21 @@ def test_a_collection_made_anew_under_its_name_is_seen(page, animals, home):
     with Collection.create("animals", home=home) as collection:
         collection.add([{"id": "1", "title": "Wasp", "text": "Wasps steal honey."}])
     assert titles(page(q="honey")) == ["Wasp"]
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-other\r\n", b"", b"HTTP/1.1 404 Not Found\r\n\r\n"])
+def test_another_server_on_the_port_is_not_taken_for_the_page(greeting):
+    with socket.create_server((HOST, 0)) as listener:
+
+        def answer():
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(greeting)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        assert not _is_healthy(listener.getsockname()[1])
+        answering.join()
 
 
 def test_a_server_that_cannot_start_fails_at_once(tmp_path, home):
