@@ -18,6 +18,7 @@ from stlib.sentence_transformer.encoding import (
     EncodeOptions,
     check_options,
     collect,
+    every_module,
     run_all,
 )
 from stlib.sentence_transformer.pool import Pool, run_in_pool, start_pool, stop_pool
@@ -296,7 +297,7 @@ class EncodingModel(BaseModel):
         return inputs
 
     def _truncated_inputs(self) -> int:
-        return sum(getattr(module, "truncated_inputs", 0) for module in self.modules())
+        return sum(module.__dict__.get("truncated_inputs", 0) for module in every_module(self))
 
     def _report_truncation(self, cut: int, total: int) -> None:
         if cut:

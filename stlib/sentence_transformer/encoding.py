@@ -4,17 +4,23 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from stlib.base.inputs import text_length
+from stlib.base.modules.dense import Dense
+from stlib.base.modules.normalize import Normalize
+from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.sentence_transformer.modules.pooling import Pooling
 from stlib.util.quantization import PRECISIONS, quantize_embeddings
 from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
@@ -26,6 +32,9 @@ TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no 
 
 # Keywords of encode that every model takes, whether or not a module uses them.
 _ALWAYS_ALLOWED = {"task", "processing_kwargs"}
+
+# Classes of modules whose preprocess and forward pass share no state.
+_WITHOUT_MEMORY = {Transformer, Pooling, Normalize, Dense}
 
 # A rough English average, special tokens apart; only the size of batches depends on it.
 _CHARACTERS_PER_TOKEN = 4
@@ -110,17 +119,25 @@ def _cut(order: list[int], tokens: list[float], budget: float, max_rows: int) ->
         yield batch
 
 
+def every_module(model: nn.Module) -> Iterator[nn.Module]:
+    """The model and all modules inside, faster than ``model.modules()``, which also drops repetitions."""
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        yield module
+        waiting.extend(child for child in module._modules.values() if child is not None)
+
+
 @torch.inference_mode()
-def run_batch(model: EncodingModel, batch: list[Any], options: EncodeOptions) -> Any:
-    """One forward pass: a tensor ``[n, d]`` of sentence embeddings, or a list with what was asked for per
-    input.
+def run_batch(model: EncodingModel, features: dict[str, Any], n: int, options: EncodeOptions) -> Any:
+    """One forward pass over the features of n inputs: a tensor ``[n, d]`` of sentence embeddings, or a list
+    with what was asked for per input.
     """
-    features = model.preprocess(batch, prompt=options.prompt, **options.keywords)
     output = model(batch_to_device(features, model.device), **options.keywords)
     if options.truncate_dim is not None and SENTENCE_EMBEDDING in output:
         output[SENTENCE_EMBEDDING] = truncate_embeddings(output[SENTENCE_EMBEDDING], options.truncate_dim)
     if options.output_value is None:
-        return [_row_of(output, i, len(batch)) for i in range(len(batch))]
+        return [_row_of(output, i, n) for i in range(n)]
     if options.output_value == TOKEN_EMBEDDINGS:
         return _without_padding(_value(output, TOKEN_EMBEDDINGS), output.get("attention_mask"))
     values = _value(output, options.output_value)
@@ -135,20 +152,47 @@ def run_all(
     model: EncodingModel, inputs: list[Any], batch_size: int, options: EncodeOptions, progress: bool
 ) -> Tensor | list[Any]:
     """All batches, with results in the order of the inputs: a tensor ``[n, d]`` or a list."""
-    model.eval()
+    if any(module.training for module in every_module(model)):
+        model.eval()
     batches = plan_batches(model, inputs, batch_size)
     whole: Tensor | None = None
     rows: list[Any] = [None] * len(inputs)
-    for positions in tqdm(batches, desc="Batches", disable=not progress):
-        values = run_batch(model, [inputs[i] for i in positions], options)
-        if isinstance(values, Tensor):
-            if whole is None:
-                whole = values.new_empty((len(inputs), *values.shape[1:]))
-            whole[torch.tensor(positions, device=values.device)] = values
-        else:
-            for position, value in zip(positions, values, strict=True):
-                rows[position] = value
+    with closing(_prepared(model, inputs, batches, options)) as prepared:
+        for positions in tqdm(batches, desc="Batches", disable=not progress):
+            values = run_batch(model, next(prepared), len(positions), options)
+            if isinstance(values, Tensor):
+                if whole is None:
+                    whole = values.new_empty((len(inputs), *values.shape[1:]))
+                whole[torch.tensor(positions, device=values.device)] = values
+            else:
+                for position, value in zip(positions, values, strict=True):
+                    rows[position] = value
     return rows if whole is None else whole
+
+
+def _prepared(
+    model: EncodingModel, inputs: list[Any], batches: list[list[int]], options: EncodeOptions
+) -> Generator[dict[str, Any], None, None]:
+    """The features of each batch. A thread tokenises the next batch while the model runs on this one.
+
+    Modules of other classes than :class:`Transformer` prepare each batch right before it runs, as they may
+    carry something over from one to the other.
+    """
+
+    def prepare(positions: list[int]) -> dict[str, Any]:
+        batch = [inputs[i] for i in positions]
+        return model.preprocess(batch, prompt=options.prompt, **options.keywords)
+
+    if len(batches) == 1 or not all(type(module) in _WITHOUT_MEMORY for module in model):
+        yield from map(prepare, batches)
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stlib-tokenize") as worker:
+        ahead = worker.submit(prepare, batches[0])
+        for following in batches[1:]:
+            features = ahead.result()
+            ahead = worker.submit(prepare, following)
+            yield features
+        yield ahead.result()
 
 
 def collect(values: Tensor | list[Any], precision: str | None, as_numpy: bool, as_tensor: bool) -> Any:

@@ -128,6 +128,7 @@ class Transformer(DimensionNames, PreparesInputs):
         self.document_length = document_length
         self.do_lower_case = do_lower_case
         self.unpad_inputs = unpad_inputs
+        self._padding_is_read = False
         self.truncated_inputs = 0
         """Inputs that were cut at ``max_seq_length`` since the module was built."""
 
@@ -226,7 +227,8 @@ class Transformer(DimensionNames, PreparesInputs):
         arguments = self._arguments(entry["method"], given)
         is_plain = entry["method"] == "forward" and path == "last_hidden_state"
         if is_plain and "query_expansion_positions" not in features:
-            packed = packed_tokens(self.model, arguments, self.unpad_inputs)
+            unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
+            packed = packed_tokens(self.model, arguments, unpad)
             if packed is not None:
                 features[self.module_output_name] = packed
                 return features
@@ -235,6 +237,10 @@ class Transformer(DimensionNames, PreparesInputs):
         if getattr(self.model.config, "output_hidden_states", False) and "hidden_states" in output:
             features["all_layer_embeddings"] = output.hidden_states
         return features
+
+    def on_model_ready(self, model: Any) -> None:
+        # The padded model's values at padding have no meaning, but a convolution behind it sees them.
+        self._padding_is_read = any(getattr(module, "reads_padding", False) for module in model.modules())
 
     def infer_modalities(self, model: Any, processor: Any) -> tuple[dict[Any, dict[str, Any]], str]:
         """Modality configuration and output name that fit a model and its processor."""

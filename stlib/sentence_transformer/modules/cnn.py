@@ -22,6 +22,7 @@ class CNN(DimensionNames, ModuleWithWeights):
         stride_sizes: step of each kernel; 1 by default.
     """
 
+    reads_padding: ClassVar[bool] = True
     config_file_name: ClassVar[str] = "cnn_config.json"
     config_keys: ClassVar[list[str]] = [
         "in_embedding_dimension",
