@@ -159,6 +159,14 @@ def test_the_encoder_of_a_whole_speech_model_keeps_its_weights(whisper, whole_wh
     close(whole.encode(SOUNDS), whisper.theirs.encode(SOUNDS))
 
 
+def test_sounds_in_half_precision(whisper, whisper_folder):
+    # The reference gives the model single-precision sounds, which it refuses.
+    half = stlib.SentenceTransformer(whisper_folder, device="cpu", model_kwargs={"dtype": "bfloat16"})
+    vectors = half.encode(SOUNDS[:2], convert_to_tensor=True).float()
+    expected = torch.as_tensor(whisper.theirs.encode(SOUNDS[:2]))
+    assert torch.nn.functional.cosine_similarity(vectors, expected).min() > 0.999
+
+
 def test_wav2vec2_encodes_sounds(wav2vec2_folder, reference):
     pair = Pair(wav2vec2_folder, reference)
     assert pair.ours.modalities == pair.theirs.modalities
@@ -311,6 +319,19 @@ def test_films_go_to_the_processor_as_frames():
     assert [part["type"] for part in values["message"][0][0]["content"]] == ["video"]
     with pytest.raises(errors.InvalidInput, match="pass it for all films or for none"):
         formatter.parse_inputs([{"array": frames, "video_metadata": {"fps": 2}}, {"video": "film.mp4"}])
+
+
+def test_pictures_and_sounds_name_the_package_they_need(monkeypatch, clip, whisper, tmp_path):
+    import sys
+
+    for name in ("a.png", "b.wav"):
+        (tmp_path / name).touch()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[image\]'"):
+        clip.ours.encode(str(tmp_path / "a.png"))
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[audio\]'"):
+        whisper.ours.encode(str(tmp_path / "b.wav"))
 
 
 def test_one_input_or_many_and_which_are_measured_in_characters(tmp_path, clip):

@@ -25,7 +25,7 @@ from stlib.base.modules.transformer_files import (
     save_torch_format,
 )
 from stlib.base.modules.transformer_messages import ChatTemplate
-from stlib.base.modules.transformer_outputs import arguments_of, read_output
+from stlib.base.modules.transformer_outputs import arguments_of, read_output, with_sounds_in
 from stlib.base.modules.transformer_preprocess import PreparesInputs
 from stlib.errors import InvalidOption
 
@@ -232,7 +232,7 @@ class Transformer(DimensionNames, PreparesInputs):
             if packed is not None:
                 features[self.module_output_name] = packed
                 return features
-        output = method(**arguments)
+        output = method(**with_sounds_in(getattr(self.model, "dtype", None), arguments))
         features[self.module_output_name] = read_output(output, path)
         if getattr(self.model.config, "output_hidden_states", False) and "hidden_states" in output:
             features["all_layer_embeddings"] = output.hidden_states

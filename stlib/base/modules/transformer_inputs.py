@@ -164,9 +164,12 @@ def limit_to_positions(tokenizer: Any, config: Any) -> None:
 
 
 def lowercase_first(tokenizer: Any) -> None:
-    """Put a lowercasing step in front of a fast tokenizer's normalisation, unless it has one."""
+    """Put a lowercasing step in front of a tokenizer's normalisation, unless it has one."""
     from tokenizers import normalizers
 
+    if not getattr(tokenizer, "is_fast", True):  # written in Python, with a switch of its own
+        tokenizer.do_lower_case = True
+        return
     backend = tokenizer.backend_tokenizer
     present: Any = backend.normalizer
     is_sequence = isinstance(present, normalizers.Sequence)

@@ -42,6 +42,16 @@ def arguments_of(parameters: tuple[set[str], bool], given: dict[str, Any], anyth
     return {key: value for key, value in given.items() if key in names}
 
 
+def with_sounds_in(dtype: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with sounds in the model's precision, which models of speech, unlike those of pictures,
+    do not bring them to themselves.
+    """
+    sounds = {name: arguments[name] for name in ("input_features", "input_values") if name in arguments}
+    if not sounds or not getattr(dtype, "is_floating_point", False):
+        return arguments
+    return {**arguments, **{name: value.to(dtype) for name, value in sounds.items()}}
+
+
 def read_output(output: Any, path: str | list[str] | tuple[str, ...] | None) -> Any:
     """The tensor that ``path`` names among the outputs: one name, names that lead inwards, or None for the
     output itself. Maps of features ``[n, d, height, width]`` become tokens ``[n, height * width, d]``.
