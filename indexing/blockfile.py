@@ -16,6 +16,7 @@ file raises `CorruptView` instead of giving a wrong answer, and opening a large 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import struct
 import zlib
@@ -111,8 +112,9 @@ class BlockFile:
 
     `file[name]` is a `BlockArray`. Raises `CorruptView` when the file is missing, is not of this format,
     has another size than its header says, or a block does not match its CRC32. The size is compared
-    before anything is mapped and again before a block is first touched, because reading a mapped page
-    behind the end of a shortened file would kill the process.
+    before anything is mapped and again before every access, because reading a mapped page behind the end of
+    a shortened file would kill the process. What stays are the microseconds between that look and the read,
+    and arrays that a caller keeps.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -120,11 +122,12 @@ class BlockFile:
         try:
             with self.path.open("rb") as handle:
                 self._read_header(handle)
+                self._mapping = mmap.mmap(handle.fileno(), self._size, access=mmap.ACCESS_READ)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptView(f"{self.path} is missing or unreadable ({error}); rebuild the view") from error
         self._unchecked = np.ones(len(self._sums), dtype=bool)
         self._remaining = len(self._sums)
-        self._map = self._open_map()
+        self._map = np.frombuffer(self._mapping, dtype=np.uint8)[self._start :]
 
     def _read_header(self, handle: Any) -> None:
         size = os.fstat(handle.fileno()).st_size
@@ -149,10 +152,10 @@ class BlockFile:
         self._sums = np.frombuffer(table, dtype="<u4")
         self._arrays = {entry["name"]: entry for entry in header["arrays"]}
 
-    def _open_map(self) -> np.ndarray:
-        if not self._data_bytes:
-            return np.empty(0, dtype=np.uint8)
-        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self._start, shape=(self._data_bytes,))
+    def ensure_whole(self) -> None:
+        """Raises CorruptView if the open file was shortened. Half a microsecond."""
+        if self._mapping.size() < self._size:
+            raise CorruptView(f"{self.path} was truncated while in use; rebuild the view")
 
     def __getitem__(self, name: str) -> BlockArray:
         entry = self._arrays.get(name)
@@ -169,11 +172,13 @@ class BlockFile:
 
     def check_bytes(self, start: int, stop: int) -> None:
         """Compare the blocks that hold bytes `start` to `stop` of the data."""
+        self.ensure_whole()
         if self._remaining and stop > start:
             self.check_blocks(np.arange(start // self._block_bytes, (stop - 1) // self._block_bytes + 1))
 
     def check_rows(self, offset: int, row_bytes: int, rows: np.ndarray) -> None:
         """Compare the blocks that hold these rows of an array that starts at byte `offset` of the data."""
+        self.ensure_whole()
         if self._remaining and len(rows) and row_bytes:
             first = (offset + rows * row_bytes) // self._block_bytes
             last = (offset + (rows + 1) * row_bytes - 1) // self._block_bytes
@@ -182,8 +187,7 @@ class BlockFile:
     def check_blocks(self, blocks: np.ndarray) -> None:
         """Compare these blocks, once each. Two threads may do the same one twice, which is harmless."""
         for block in blocks[self._unchecked[blocks]].tolist():
-            if self.path.exists() and self.path.stat().st_size < self._size:
-                raise CorruptView(f"{self.path} was truncated while in use; rebuild the view")
+            self.ensure_whole()
             start = block * self._block_bytes
             if zlib.crc32(self._map[start : start + self._block_bytes].data) != self._sums[block]:
                 raise CorruptView(f"{self.path}: block {block} does not match its checksum; rebuild the view")

@@ -39,6 +39,8 @@ class VectorSnapshot:
         keys: chunk keys, int64 [n], ascending.
         doc_keys: document key of each chunk, int64 [n].
         codes: stored codes [n, code_width], memory-mapped and checked block by block.
+        ensure_whole: raises `CorruptView` if the mapped file was shortened; call it before reading `keys` or
+            `doc_keys`, which are mapped as well.
     """
 
     def __init__(self, folder: Path, body: dict[str, Any], manifest: dict[str, Any]) -> None:
@@ -51,6 +53,7 @@ class VectorSnapshot:
         self.keys = np.asarray(rows["keys"])
         self.doc_keys = np.asarray(rows["doc_keys"])
         self.codes: BlockArray = rows["codes"]
+        self.ensure_whole = rows.ensure_whole
         if not len(self.keys) == len(self.doc_keys) == len(self.codes) == body["rows"]:
             raise CorruptView(
                 f"{folder / ROWS} has another number of rows than the manifest; rebuild the view"

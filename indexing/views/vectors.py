@@ -64,7 +64,10 @@ class VectorReader:
         self._all_alive = bool(alive.all())
 
     def _snapshot_array(self, name: str) -> np.ndarray:
-        return np.empty(0, np.int64) if self._snapshot is None else np.asarray(getattr(self._snapshot, name))
+        if self._snapshot is None:
+            return np.empty(0, np.int64)
+        self._snapshot.ensure_whole()
+        return np.asarray(getattr(self._snapshot, name))
 
     @cached_property
     def _tail_index(self) -> VectorIndex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -120,6 +121,19 @@ def test_damage_behind_an_open_collection(sound, damage, tmp_path):
             assert collection.search("zebras with stripes", 1, mode="keyword").results[0].id == "z0"
             assert collection.verify().clean
         shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("size", [0, 4096, -1])
+def test_a_mapped_file_truncated_between_two_searches(sound, size, tmp_path):
+    """Reading behind its end would kill the process."""
+    home, expected = sound
+    shutil.copytree(home, tmp_path / "copy")
+    (rows,) = (tmp_path / "copy").rglob("rows.bin")
+    with Collection.open("c", home=tmp_path / "copy") as collection:
+        assert answers(collection) == expected
+        os.truncate(rows, size if size >= 0 else rows.stat().st_size + size)
+        assert answers(collection) == expected
+        assert collection.verify().clean
 
 
 def test_only_what_is_damaged_is_rebuilt(sound, tmp_path):

@@ -105,6 +105,22 @@ def test_truncation_after_opening_is_found_before_the_pages_are_touched(path):
         file["codes"][:]
 
 
+def test_truncation_after_every_block_was_checked_is_found(path):
+    file = BlockFile(path)
+    file.check_all()
+    codes = file["codes"]
+    os.truncate(path, 4096)
+    for rows in (slice(0, 1), np.array([0]), np.array([], np.int64), 0):
+        with pytest.raises(CorruptView, match="truncated while in use"):
+            codes[rows]
+
+
+def test_a_file_that_lost_its_name_is_read_on(path, arrays):
+    file = BlockFile(path)
+    path.unlink()
+    np.testing.assert_array_equal(file["codes"][:], arrays["codes"])
+
+
 def test_unknown_array(path):
     with pytest.raises(CorruptView, match="no array 'nothing'"):
         BlockFile(path)["nothing"]
