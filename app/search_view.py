@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from app.wording import explained
+
 if TYPE_CHECKING:
     from indexing import Collection, Result, SearchResults
     from indexing.facets import FacetCounts
@@ -206,7 +208,7 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
         snippet_html=highlighted_html(result.snippet.text, result.snippet.highlights),
         chips=tuple(chips),
         score=_number(result.score),
-        parts=tuple((name.replace("_", " "), _number(value)) for name, value in result.parts.items()),
+        parts=tuple(explained(result.parts)),
         metadata=metadata,
         text=result.text[:_SHOWN_TEXT] if result.text.strip() != result.snippet.text.strip() else "",
         more_characters=max(0, len(result.text) - _SHOWN_TEXT),

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "format_bytes", "format_duration", "format_milliseconds"]
+from collections.abc import Mapping
+
+__all__ = ["counted", "explained", "format_bytes", "format_duration", "format_milliseconds"]
 
 
 def counted(count: int, noun: str) -> str:
     """`1 document`, `6,894 documents`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
+    """How a score came about, in lines of a name and a text; in hybrid mode the shares add up to it."""
+    lines = []
+    for leg, name, measure in (("semantic", "by meaning", "cosine"), ("keyword", "by words", "BM25")):
+        if leg not in parts:
+            continue
+        rank = parts.get(f"{leg}_rank")
+        how = f"{measure} {parts[leg]:.3f}, " + (f"rank {rank}" if rank else "not among its best")
+        if leg == "keyword" and not parts[leg]:
+            how = "no word matches"
+        share = parts.get(f"{leg}_share")
+        lines.append((name, how if share is None else f"{share:.3f} ({how})"))
+    return lines
 
 
 def format_bytes(count: float) -> str:

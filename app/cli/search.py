@@ -10,7 +10,7 @@ from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
-from app.wording import counted
+from app.wording import counted, explained
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -72,8 +72,8 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     for number, result in enumerate(results.results, start=1):
         print_result(number, result)
         if explain:
-            parts = (f"{name.replace('_', ' ')} {_part(value)}" for name, value in result.parts.items())
-            _print_dim(" · ".join(parts), " " * len(f"{number}. "))
+            parts = " + ".join(f"{name} {text}" for name, text in explained(result.parts))
+            _print_dim(f"{result.score:.3f} = {parts}", " " * len(f"{number}. "))
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
@@ -82,6 +82,8 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
         footer += f"; the keyword index is {counted(results.keyword_lag, 'change')} behind"
     _print_dim(footer)
     if explain:
+        if results.mode == "hybrid" and count:
+            _print_dim("a score adds up what both legs say, each measured by its spread over the collection")
         steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
         _print_dim(" · ".join(steps))
 
@@ -102,7 +104,3 @@ def print_result(number: int, result: Result, *, lines: int = _SNIPPET_LINES) ->
 def _print_dim(text: str, indent: str = "") -> None:
     for line in wrap(text, width=terminal_width(), indent=indent):
         echo(style(line, dim=True))
-
-
-def _part(value: float | int | None) -> str:
-    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["KEYWORD_CAP", "SEMANTIC_WEIGHT", "TRUST", "USUAL_PEAK", "fuse"]
+__all__ = ["KEYWORD_CAP", "SEMANTIC_WEIGHT", "TRUST", "USUAL_PEAK", "fuse", "shares"]
 
 # How far, in spreads, the best document of the semantic leg stands out on average.
 USUAL_PEAK = 4.3
@@ -40,19 +40,31 @@ def fuse(
     semantic_spread: float,
     keyword_spread: float,
 ) -> np.ndarray:
-    """Fused scores float32 [n] of n candidates.
+    """Fused scores float32 [n] of n candidates: the sum of what `shares` gives."""
+    by_meaning, by_words = shares(semantic, keyword, semantic_mean, semantic_spread, keyword_spread)
+    return (by_meaning + by_words).astype(np.float32)
+
+
+def shares(
+    semantic: np.ndarray,
+    keyword: np.ndarray,
+    semantic_mean: float,
+    semantic_spread: float,
+    keyword_spread: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each leg adds to the fused score: two arrays float64 [n] of n candidates.
 
     Each candidate has both scores; `keyword` is 0 where no word matches. Mean and spreads (standard
     deviations) are over the collection; a spread of 0 means that this leg cannot tell documents apart, and
     leaves it out.
     """
-    fused = np.zeros(len(semantic), np.float64)
-    if not len(fused):
-        return fused.astype(np.float32)
+    by_meaning, by_words = np.zeros(len(semantic)), np.zeros(len(keyword))
+    if not len(semantic):
+        return by_meaning, by_words
     if semantic_spread > 0:
         standing_out = (semantic.astype(np.float64) - semantic_mean) / semantic_spread
-        fused += SEMANTIC_WEIGHT * (max(standing_out.max(), 0.0) / USUAL_PEAK) ** TRUST * standing_out
+        by_meaning = SEMANTIC_WEIGHT * (max(standing_out.max(), 0.0) / USUAL_PEAK) ** TRUST * standing_out
     if keyword_spread > 0:
         matching = keyword.astype(np.float64) / keyword_spread
-        fused += matching * min(1.0, KEYWORD_CAP / max(matching.max(), 1e-9))
-    return fused.astype(np.float32)
+        by_words = matching * min(1.0, KEYWORD_CAP / max(matching.max(), 1e-9))
+    return by_meaning, by_words

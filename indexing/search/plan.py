@@ -15,7 +15,7 @@ from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
 from indexing.search.allowed import Allowed
-from indexing.search.fusion import fuse
+from indexing.search.fusion import shares
 from indexing.search.results import MODES, Result, SearchResults
 from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
 from indexing.search.snippets import Highlighter, make_snippet
@@ -99,11 +99,15 @@ class Plan:
             documents = np.union1d(semantic.documents, keyword.documents)
             semantic_scores, chunks = self._semantic_scores(vector, documents)
             keyword_scores = self._keyword_scores(query, keyword, documents)
-            scores = fuse(semantic_scores, keyword_scores, *self._statistics(query, vector))
+            by_meaning, by_words = shares(semantic_scores, keyword_scores, *self._statistics(query, vector))
+            scores = (by_meaning + by_words).astype(np.float32)
             order = np.lexsort((documents, -scores))[:k]
         ranks = (_ranks(semantic), _ranks(keyword))
         parts = [
-            _parts(int(documents[i]), float(semantic_scores[i]), float(keyword_scores[i]), *ranks)
+            {
+                **_part("semantic", semantic_scores[i], ranks[0].get(int(documents[i])), by_meaning[i]),
+                **_part("keyword", keyword_scores[i], ranks[1].get(int(documents[i])), by_words[i]),
+            }
             for i in order
         ]
         return Ranking(documents[order], scores[order], chunks[order], parts)
@@ -192,13 +196,5 @@ def _ranks(leg: Leg) -> dict[int, int]:
     return {key: rank for rank, key in enumerate(leg.documents.tolist(), 1)}
 
 
-def _parts(
-    key: int, semantic: float, keyword: float, semantic_ranks: dict[int, int], keyword_ranks: dict[int, int]
-) -> dict[str, float | int | None]:
-    """A rank is None for a document that this leg did not return among its candidates."""
-    return {
-        "semantic": semantic,
-        "semantic_rank": semantic_ranks.get(key),
-        "keyword": keyword,
-        "keyword_rank": keyword_ranks.get(key),
-    }
+def _part(name: str, score: float, rank: int | None, share: float) -> dict[str, float | int | None]:
+    return {name: float(score), f"{name}_rank": rank, f"{name}_share": float(share)}

@@ -20,7 +20,12 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Result:
-    """One document. `parts` says how the score came about: score and rank of each leg that ran."""
+    """One document. `parts` says how the score came about.
+
+    For each leg that ran, `semantic` (cosine) and `keyword` (BM25), its rank (`…_rank`, None for a document
+    that was not among its candidates) and in hybrid mode its share: the score is `semantic_share` +
+    `keyword_share`, see `indexing.search.fusion`.
+    """
 
     id: str
     score: float

@@ -145,9 +145,9 @@ def test_parts_of_the_score_and_step_times_on_demand(chromium, address):
     with visit(chromium, address, f"{address}/?q=honey") as page:
         wait_for_titles(page, ["Honey"])
         card = page.locator(".st-card").first
-        expect(card.get_by_text("semantic rank")).to_be_hidden()
+        expect(card.get_by_text("by meaning")).to_be_hidden()
         card.locator("summary", has_text="Score").click()
-        expect(card.get_by_text("semantic rank")).to_be_visible()
+        expect(card.get_by_text("by meaning")).to_be_visible()
         page.locator(".st-summary > summary").click()
         expect(page.locator(".st-summary").get_by_text("keyword", exact=True)).to_be_visible()
 

@@ -112,7 +112,14 @@ def test_search_with_a_filter(stlib, animals):
 
 def test_explain_shows_parts_and_steps(stlib, animals):
     _, out, _ = stlib("search", "animals", "honey", "-k", 1, "--mode", "semantic", "--explain")
-    assert re.search(r"^   semantic \d\.\d{3} · semantic rank 1$", out, re.MULTILINE)
+    assert re.search(r"^   (\d\.\d{3}) = by meaning cosine \1, rank 1$", out, re.MULTILINE)
+    _, out, _ = stlib("search", "animals", "honey", "-k", 1, "--explain")
+    line = re.compile(
+        r"^   (\S+) = by meaning (\S+) \(cosine \S+, rank 1\) \+ by words\s+(\S+)\s+\(BM25 \S+,", re.MULTILINE
+    )
+    score, meaning, words = line.search(out).groups()
+    assert float(score) == pytest.approx(float(meaning) + float(words), abs=0.0015)
+    _, out, _ = stlib("search", "animals", "honey", "-k", 1, "--mode", "semantic", "--explain")
     assert re.search(r"encode [\d.]+ ms · semantic [\d.]+ ms", out)
 
 

@@ -494,6 +494,15 @@ def test_evaluate_runs_through_the_index(animals):
     assert restricted.metrics["Recall@100"] == 0.0
 
 
+def test_shares_add_up_to_the_score_of_a_hybrid_result(animals):
+    found = animals.search("guard the house", 10).results
+    assert len(found) == 4
+    for r in found:
+        assert r.parts["semantic_share"] + r.parts["keyword_share"] == pytest.approx(r.score, abs=1e-5)
+    assert (found[0].id, found[0].parts["keyword_rank"], found[1].parts["keyword_rank"]) == ("dog", 1, None)
+    assert found[0].parts["keyword_share"] > 0 == found[1].parts["keyword_share"]
+
+
 def test_results_are_json(animals):
     found = animals.search("honey", 1).to_dict()
     assert set(found) == {"query", "took_ms", "results"}

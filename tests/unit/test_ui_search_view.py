@@ -14,6 +14,7 @@ from app.search_view import (
     search,
 )
 from app.ui import markup
+from app.wording import explained
 from indexing import Collection, Result, SearchResults, Snippet
 from indexing.errors import FilterError
 from indexing.facets import FacetCounts
@@ -37,7 +38,10 @@ def result(**changes):
         "text": "text",
         "snippet": Snippet("text"),
         "metadata": {},
-        "parts": {"semantic": 0.51234, "semantic_rank": 1, "keyword": 0.0, "keyword_rank": None},
+        "parts": {
+            **{"semantic": 0.51234, "semantic_rank": 1, "semantic_share": 0.5},
+            **{"keyword": 0.0, "keyword_rank": None, "keyword_share": 0.0},
+        },
     }
     return Result(**{**values, **changes})
 
@@ -137,12 +141,18 @@ def test_a_card_tells_what_there_is():
     assert card.chips == (("tags", "a, b"), ("tame", "yes"))
     assert card.metadata == (("tags", "a, b"), ("tame", "yes"), ("n", "4"))
     assert card.parts == (
-        ("semantic", "0.512"),
-        ("semantic rank", "1"),
-        ("keyword", "0.000"),
-        ("keyword rank", "–"),
+        ("by meaning", "0.500 (cosine 0.512, rank 1)"),
+        ("by words", "0.000 (no word matches)"),
     )
     assert (card.text, card.preformatted, card.more_characters) == ("x = 1\n    indented", True, 0)
+
+
+def test_the_parts_of_one_mode_have_no_shares():
+    assert explained({"semantic": 0.5, "semantic_rank": 2}) == [("by meaning", "cosine 0.500, rank 2")]
+    assert explained({"keyword": 3.25, "keyword_rank": 1}) == [("by words", "BM25 3.250, rank 1")]
+    assert explained({"keyword": 3.25, "keyword_rank": None, "keyword_share": 1.0}) == [
+        ("by words", "1.000 (BM25 3.250, not among its best)")
+    ]
 
 
 def test_a_text_that_the_snippet_shows_whole_is_not_shown_twice():
