@@ -19,15 +19,9 @@ HEAVY = [
     "sklearn",
 ]
 
+# What loads nothing more when it is used; that of imports alone is in test_imports_heavy.py.
 CASES = [
-    ("import stlib", set()),
     ("import stlib; stlib.SimilarityFunction.COSINE", set()),
-    ("import stlib.errors", set()),
-    ("from stlib.similarity_functions import SimilarityFunction", set()),
-    ("import stlib.util, stlib.models, stlib.sentence_transformer", set()),
-    ("import stlib.quantization", {"numpy"}),
-    ("from stlib import quantize_embeddings", {"numpy"}),
-    ("from stlib.util import semantic_search_faiss, semantic_search_usearch", {"numpy"}),
     ("import numpy as np, stlib; stlib.quantize_embeddings(np.eye(3), 'binary')", {"numpy"}),
     ("from stlib.util import load_file_path; load_file_path('.', 'no-such-file')", set()),
 ]
