@@ -255,8 +255,12 @@ class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
         return list(getattr(self._first_module(), "modalities", ["text"]))
 
     def supports(self, modality: Any) -> bool:
-        """Whether the model takes a kind of input, e.g. ``"text"``."""
-        return modality in self.modalities
+        """Whether the model takes a kind of input, e.g. ``"text"``, or several joined, e.g. ``("image",
+        "text")``, which models of conversations join.
+        """
+        kinds = self.modalities
+        joined = isinstance(modality, tuple) and "message" in kinds and set(modality) <= set(kinds)
+        return modality in kinds or joined
 
     @property
     def tokenizer(self) -> Any:

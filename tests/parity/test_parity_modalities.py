@@ -186,6 +186,10 @@ def _says(*content: Any, role: str = "user") -> list[dict[str, Any]]:
 
 def test_a_model_of_conversations_takes_inputs_of_all_kinds(llava):
     assert llava.ours[0].modality_config == llava.theirs[0].modality_config
+    for kind in ("text", "image", "audio", "message", ("image", "text"), ("audio", "text")):
+        assert llava.ours.supports(kind) == llava.theirs.supports(kind)
+    with pytest.raises(errors.InvalidInput, match="does not take audio; it takes: text, image, message"):
+        llava.ours.encode(SOUNDS)
     llava.check(TEXTS)
     llava.check(PICTURES)
     llava.check(["a fox"], prompt="find: ")

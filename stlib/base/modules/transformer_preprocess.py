@@ -101,7 +101,8 @@ class PreparesInputs(InputModule):
         kind, values, found = self.input_formatter.parse_inputs(inputs)
         if kind == "message" and self._chat.takes_one_form():
             values["message"] = [self.input_formatter.normalize_messages(m) for m in values["message"]]
-        if kind not in kinds and "message" not in kinds:
+        parts = {kind} if isinstance(kind, str) else set(kind)
+        if kind not in kinds and not ("message" in kinds and parts <= set(kinds)):
             kind = infer_batch_modality(inputs, kinds) if kind != "message" else kind
             raise_unsupported_modality_error(inputs, kind, kinds, "Transformer module")
         read_files(kind, values, found, transformer_inputs.sampling_rate(self.processor))
