@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,18 +33,17 @@ class BackendModel(ABC):
         path: the exported file.
         config: the transformers configuration.
         task: a key of :data:`OUTPUTS`.
-        keep: a temporary folder that holds the file and must live as long as the model.
+        temporary: a folder that holds the file and is removed with the model.
     """
 
     format: ClassVar[Format]
 
-    def __init__(
-        self, path: Path, config: Any, task: str, keep: TemporaryDirectory[str] | None = None
-    ) -> None:
+    def __init__(self, path: Path, config: Any, task: str, temporary: Path | None = None) -> None:
         self.path = path
         self.config = config
         self.task = task
-        self._keep = keep
+        if temporary is not None:
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
         self.input_names: list[str] = []
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,19 @@ def load_backend_model(
     engine = take(options, *(_ONNX_OPTIONS if wanted is ONNX else _OPENVINO_OPTIONS))
     place = take(options, "file_name", "subfolder", "export")
     path = choose_file(folder, wanted, **place, can_export=_has_torch_weights(folder))
-    keep = None
+    temporary = None
     if path is None:
-        keep = tempfile.TemporaryDirectory(prefix="stlib-export-")
-        path = Path(keep.name) / wanted.default_file
-        _export(folder, path, wanted, options, dict(config_kwargs or {}), task)
+        temporary = Path(tempfile.mkdtemp(prefix="stlib-export-"))
+        path = temporary / wanted.default_file
     kind: Any = OnnxModel if wanted is ONNX else OpenVINOModel
-    return kind(path, config, task, **engine, keep=keep)
+    try:
+        if temporary is not None:
+            _export(folder, path, wanted, options, dict(config_kwargs or {}), task)
+        return kind(path, config, task, **engine, temporary=temporary)
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def load_onnx_model(

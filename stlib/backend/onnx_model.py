@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,9 +63,9 @@ class OnnxModel(BackendModel):
         provider: str | None = None,
         provider_options: dict[str, Any] | None = None,
         session_options: Any = None,
-        keep: TemporaryDirectory[str] | None = None,
+        temporary: Path | None = None,
     ) -> None:
-        super().__init__(path, config, task, keep)
+        super().__init__(path, config, task, temporary)
         self.external_files = external_data(path)
         self.provider = choose_provider(provider)
         self.provider_options = provider_options
