@@ -1,0 +1,213 @@
+"""Exact search by scoring every row, block by block, in memory that does not grow with the corpus.
+
+On a CPU the corpus is read in blocks that stay in its caches: scores of a block are compared with the worst
+result kept so far, and only the few that beat it are sorted. Nothing is copied or normalised as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stlib.util.similarity import cos_sim, dot_score, euclidean_sim, manhattan_sim, pytorch_cos_sim
+from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
+
+ScoreFunction = Callable[[Tensor, Tensor], Tensor]
+
+# Blocks of this size leave room for the scores in the 32 MiB of cache of common servers, and are large enough
+# that splitting the work among threads costs nothing.
+_BLOCK_BYTES = 24 * 2**20
+_LEAST_ROWS = 1024
+
+_COSINES: tuple[ScoreFunction, ...] = (cos_sim, pytorch_cos_sim)
+# Functions whose score of two rows does not depend on the rows given beside them.
+_ROW_BY_ROW: tuple[ScoreFunction, ...] = (*_COSINES, dot_score, euclidean_sim, manhattan_sim)
+
+
+def semantic_search(
+    query_embeddings: Any,
+    corpus_embeddings: Any,
+    query_chunk_size: int = 100,
+    corpus_chunk_size: int = 500000,
+    top_k: int = 10,
+    score_function: ScoreFunction = cos_sim,
+) -> list[list[dict[str, Any]]]:
+    """The ``top_k`` most similar corpus rows of each query.
+
+    Memory beyond the inputs is bounded by ``query_chunk_size * corpus_chunk_size`` scores; the similarity
+    functions of :mod:`stlib.util` need some 50 MB on a CPU. Read-only arrays (memory maps) are not copied.
+
+    Args:
+        query_embeddings: ``[q, d]`` (or one vector ``[d]``), tensor, array or list; dense or sparse.
+        corpus_embeddings: ``[n, d]``; the search runs on its device.
+        query_chunk_size: queries scored at a time.
+        corpus_chunk_size: corpus rows scored at a time, at most.
+        top_k: results per query; fewer when the corpus is smaller.
+        score_function: ``(a [q, d], b [n, d]) -> [q, n]``, larger is better.
+
+    Returns:
+        For each query a list of ``{"corpus_id": int, "score": float}``, best first; of equal scores, the
+        earlier row first (on a CPU).
+    """
+    queries = to_tensor(query_embeddings)
+    queries = queries.unsqueeze(0) if queries.dim() == 1 else queries
+    if len(queries) == 0 or len(corpus_embeddings) == 0 or top_k < 1:
+        return [[] for _ in range(len(queries))]
+    sample = to_tensor(corpus_embeddings[:1]) if not _is_sparse(corpus_embeddings) else corpus_embeddings
+    score = _score_for(score_function, sparse=queries.is_sparse or sample.is_sparse)
+    chunks = [score.queries(chunk) for _, chunk in _blocks(queries.to(sample.device), query_chunk_size)]
+    on_cpu = sample.device.type == "cpu"
+    best: list[_Best] = [(_BestOnCpu if on_cpu else _BestOnDevice)(len(chunk), top_k) for chunk in chunks]
+    by_row = any(score_function is function for function in _ROW_BY_ROW)
+    size = corpus_chunk_size
+    if on_cpu and by_row and not sample.is_sparse:
+        size = min(size, max(_LEAST_ROWS, _BLOCK_BYTES // (4 * max(1, sample.shape[-1]))))
+    for start, rows in _blocks(corpus_embeddings, size):
+        prepared = score.corpus(to_tensor(rows))
+        for chunk, kept in zip(chunks, best, strict=True):
+            kept.offer(score(chunk, prepared), start)
+    return [
+        [{"corpus_id": i, "score": s} for i, s in zip(positions, scores, strict=True)]
+        for kept in best
+        for positions, scores in kept.rows()
+    ]
+
+
+def _is_sparse(values: Any) -> bool:
+    return isinstance(values, Tensor) and values.is_sparse
+
+
+def _blocks(values: Any, size: int) -> Iterator[tuple[int, Any]]:
+    """Consecutive rows, ``size`` at a time, with the position of the first."""
+    for start in range(0, len(values), size):
+        if _is_sparse(values):  # cannot be sliced
+            stop = min(start + size, len(values))
+            yield start, values.index_select(0, torch.arange(start, stop, device=values.device))
+        else:
+            yield start, values[start : start + size]
+
+
+class _Score:
+    """A score function as it is."""
+
+    def __init__(self, function: ScoreFunction) -> None:
+        self._function = function
+
+    def queries(self, rows: Tensor) -> Tensor:
+        """What is done once to the queries."""
+        return rows
+
+    def corpus(self, rows: Tensor) -> Any:
+        """What is done once to a block of the corpus, however many queries there are."""
+        return rows
+
+    def __call__(self, queries: Tensor, rows: Any) -> Tensor:
+        return self._function(queries, rows).detach()
+
+
+class _DenseCosine(_Score):
+    """Products with rows as they are, divided by the rows' lengths: rows are read but not written."""
+
+    def queries(self, rows: Tensor) -> Tensor:
+        return normalize_embeddings(to_float_matrix(rows)).detach()
+
+    def corpus(self, rows: Tensor) -> Any:
+        rows = to_float_matrix(rows).detach()
+        # The lower bound is that of normalize_embeddings.
+        return rows, torch.linalg.vector_norm(rows, dim=1).clamp_min_(1e-12)
+
+    def __call__(self, queries: Tensor, rows: Any) -> Tensor:
+        values, lengths = rows
+        return torch.mm(queries, values.transpose(0, 1)).div_(lengths)
+
+
+class _SparseCosine(_DenseCosine):
+    def corpus(self, rows: Tensor) -> Any:
+        return normalize_embeddings(to_float_matrix(rows)).detach()
+
+    def __call__(self, queries: Tensor, rows: Any) -> Tensor:
+        return torch.mm(queries, rows.transpose(0, 1)).to_dense()
+
+
+def _score_for(function: ScoreFunction, sparse: bool) -> _Score:
+    if not any(function is cosine for cosine in _COSINES):
+        return _Score(function)
+    return _SparseCosine(function) if sparse else _DenseCosine(function)
+
+
+class _Best(Protocol):
+    """The best results so far of some queries."""
+
+    def offer(self, scores: Tensor, offset: int) -> None:
+        """Take ``[queries, n]`` scores of the rows from ``offset`` on."""
+
+    def rows(self) -> list[tuple[list[int], list[float]]]:
+        """Positions and scores of each query, best first."""
+
+
+class _BestOnDevice:
+    """Results kept on an accelerator, by its own selection."""
+
+    def __init__(self, n_queries: int, top_k: int) -> None:
+        self._top_k = top_k
+        self._scores: Tensor | None = None
+        self._positions: Tensor | None = None
+
+    def offer(self, scores: Tensor, offset: int) -> None:
+        values, positions = torch.topk(scores, min(self._top_k, scores.shape[1]), dim=1)
+        positions = positions + offset
+        if self._scores is not None and self._positions is not None:
+            values = torch.cat([self._scores, values], dim=1)
+            positions = torch.cat([self._positions, positions], dim=1)
+        # Earlier rows come first, so a stable sort keeps equal scores in the order of the corpus.
+        order = torch.argsort(values, dim=1, descending=True, stable=True)[:, : self._top_k]
+        self._scores, self._positions = values.gather(1, order), positions.gather(1, order)
+
+    def rows(self) -> list[tuple[list[int], list[float]]]:
+        if self._scores is None or self._positions is None:
+            return []
+        return list(zip(self._positions.tolist(), self._scores.tolist(), strict=True))
+
+
+class _BestOnCpu:
+    """Results kept in arrays ``[queries, kept]``; a score must beat the worst of its row to be looked at."""
+
+    def __init__(self, n_queries: int, top_k: int) -> None:
+        self._top_k = top_k
+        self._scores = np.zeros((n_queries, 0), dtype=np.float32)
+        self._positions = np.zeros((n_queries, 0), dtype=np.int64)
+
+    def offer(self, scores: Tensor, offset: int) -> None:
+        if scores.dtype in (torch.bfloat16, torch.float16):
+            scores = scores.float()  # numpy has no bfloat16
+        n = scores.shape[1]
+        if self._scores.shape[1] < self._top_k:
+            # At least so many of this block as there are places; more if scores are equal. "Not less" lets
+            # those through that are not numbers.
+            least = torch.topk(scores, min(self._top_k, n), dim=1).values[:, -1:]
+            found = torch.logical_not(scores < least)
+        else:
+            found = scores > torch.from_numpy(self._scores[:, -1:].copy())
+        places = np.flatnonzero(found.numpy().reshape(-1))
+        if len(places):
+            values = scores.reshape(-1)[torch.from_numpy(places)].numpy()
+            self._merge(places // n, values, places % n + offset)
+
+    def _merge(self, queries: np.ndarray, scores: np.ndarray, positions: np.ndarray) -> None:
+        n_queries, kept = self._scores.shape
+        queries = np.concatenate([np.repeat(np.arange(n_queries), kept), queries])
+        scores = np.concatenate([self._scores.reshape(-1), scores])
+        positions = np.concatenate([self._positions.reshape(-1), positions])
+        # What is not a number comes first, as torch sorts it.
+        order = np.lexsort((positions, -np.where(np.isnan(scores), np.inf, scores), queries))
+        begins = np.searchsorted(queries[order], np.arange(n_queries))
+        k = min(self._top_k, int(np.diff(begins, append=len(order)).min()))
+        chosen = order[begins[:, None] + np.arange(k)]
+        self._scores, self._positions = scores[chosen], positions[chosen]
+
+    def rows(self) -> list[tuple[list[int], list[float]]]:
+        return list(zip(self._positions.tolist(), self._scores.tolist(), strict=True))
