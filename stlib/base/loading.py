@@ -30,7 +30,11 @@ PLAIN_MODEL_FILES = ("config.json", "adapter_config.json")
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How the modules of a model are loaded; the arguments of the model's constructor of the same names."""
+    """How the modules of a model are loaded; the arguments of the model's constructor of the same names.
+
+    Attributes:
+        module_classes: types of ``modules.json`` and the classes to take for them, instead of importing any.
+    """
 
     trust_remote_code: bool = False
     revision: str | None = None
@@ -41,6 +45,7 @@ class LoadOptions:
     processor_kwargs: dict[str, Any] = field(default_factory=dict)
     config_kwargs: dict[str, Any] = field(default_factory=dict)
     backend: str = "torch"
+    module_classes: Mapping[str, type[nn.Module]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
         raise UnsafePath(
             f"{inner} is a link that leaves the model's folder; copy what it points to into the model"
         )
-    cls = resolve_module_class(
+    cls = options.module_classes.get(spec.type) or resolve_module_class(
         spec.type,
         folder,
         trust_remote_code=options.trust_remote_code,
@@ -235,6 +240,8 @@ def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: L
     }
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         keywords = {name: value for name, value in keywords.items() if name in parameters}
+    if "module_classes" in parameters:
+        keywords["module_classes"] = options.module_classes
     return cls.load(str(folder), **keywords)
 
 

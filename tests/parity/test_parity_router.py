@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+import stlib
 from stlib import SentenceTransformer, errors
 from stlib.base.modality import infer_batch_modality, infer_modality
-from stlib.models import Asym, Dense, Normalize, Pooling, Router, StaticEmbedding, Transformer
+from stlib.models import Asym, Dense, Module, Normalize, Pooling, Router, StaticEmbedding, Transformer
 
 pytestmark = pytest.mark.parity
 
@@ -227,3 +228,62 @@ def test_modalities_are_inferred():
     assert infer_batch_modality(["a", np.zeros((2, 2, 3))]) == "message"
     with pytest.raises(errors.InvalidInput, match="int is no input"):
         infer_modality(3)
+
+
+class Shift(Module):
+    """A module of a script, which is not importable by its saved type."""
+
+    def forward(self, features, **kwargs):
+        features["sentence_embedding"] = features["sentence_embedding"] + 1
+        return features
+
+    def save(self, output_path, *args, **kwargs):
+        self.save_config(output_path)
+
+
+def test_classes_given_for_saved_types(tiny_bert, tmp_path):
+    router = Router({"query": [Transformer(tiny_bert), Pooling(32), Shift()]})
+    model = SentenceTransformer(modules=[router], device="cpu")
+    model.save(tmp_path / "m")
+    with pytest.raises(errors.UntrustedCode, match="Shift"):
+        Router.load(str(tmp_path / "m"))
+    again = Router.load(str(tmp_path / "m"), module_classes={f"{Shift.__module__}.Shift": Shift})
+    same(SentenceTransformer(modules=[again], device="cpu").encode(SOME), model.encode(SOME))
+
+
+def test_code_on_the_hub_inside_a_route(tiny_bert, tmp_path):
+    """Where to look for it reaches the modules of a route as it reaches those of a model."""
+    router = Router({"query": [Transformer(tiny_bert), Pooling(32), Normalize()]})
+    model = SentenceTransformer(modules=[router], device="cpu")
+    model.save(tmp_path / "m")
+    path = tmp_path / "m" / "router_config.json"
+    config = json.loads(path.read_text())
+    config["types"]["query_2_Normalize"] = "some-user/some-code--unit_module.Unit"
+    path.write_text(json.dumps(config))
+    snapshot = tmp_path / "cache" / "models--some-user--some-code" / "snapshots" / ("3" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "unit_module.py").write_text(
+        "from stlib.models import Normalize\nclass Unit(Normalize): pass\n"
+    )
+    (snapshot.parent.parent / "refs").mkdir()
+    (snapshot.parent.parent / "refs" / "main").write_text("3" * 40)
+    options = {"device": "cpu", "cache_folder": str(tmp_path / "cache"), "local_files_only": True}
+    with pytest.raises(errors.UntrustedCode, match="some-user/some-code"):
+        SentenceTransformer(tmp_path / "m", **options)
+    again = SentenceTransformer(tmp_path / "m", trust_remote_code=True, **options)
+    same(again.encode(SOME), model.encode(SOME))
+
+
+def test_inputs_of_several_kinds_or_tasks_are_refused_by_both(tiny_bert, theirs, reference):
+    models = [
+        library.SentenceTransformer(
+            modules=[M.Router({"a": [M.Transformer(tiny_bert), M.Pooling(32)]})], device="cpu"
+        )
+        for library, M in ((stlib, stlib.models), (reference, theirs))
+    ]
+    for inputs in (["a", np.zeros((2, 2, 3))], [{"text": "a"}, {"image": np.zeros((2, 2, 3))}], [3], [None]):
+        for model in models:
+            with pytest.raises((ValueError, TypeError)):
+                model.encode(inputs)
+    with pytest.raises(errors.InvalidInput, match="one batch names the tasks a, b"):
+        models[0].encode([{"a": "x"}, {"b": "y"}])

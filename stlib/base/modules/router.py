@@ -225,9 +225,16 @@ class Router(DimensionNames, InputModule):
         cache_folder: str | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
+        module_classes: Mapping[str, type[nn.Module]] | None = None,
         **kwargs: Any,
     ) -> Self:
         """Read the routes and build every module once.
+
+        Args:
+            model_name_or_path, subfolder, token, cache_folder, revision, local_files_only: see
+                :meth:`Module.load`.
+            module_classes: saved types and the classes to take for them, instead of importing any.
+            kwargs: for the modules: ``trust_remote_code``, ``model_kwargs``, ``backend``, …
 
         Raises:
             MissingModelFile, ModelConfigError, UntrustedCode, UnsafePath: as for a whole model.
@@ -242,7 +249,14 @@ class Router(DimensionNames, InputModule):
             raise missing_file(model_name_or_path, subfolder, cls.config_file_name)
         folder = resolve_model_folder(model_name_or_path, *hub)
         known = loading.LoadOptions.__dataclass_fields__
-        options = loading.LoadOptions(**{k: v for k, v in kwargs.items() if k in known and v is not None})
+        options = loading.LoadOptions(
+            token=token,
+            cache_folder=cache_folder,
+            revision=revision,
+            local_files_only=local_files_only,
+            module_classes=module_classes or {},
+            **{k: v for k, v in kwargs.items() if k in known and v is not None},
+        )
         try:
             modules = {
                 name: loading.load_module(
