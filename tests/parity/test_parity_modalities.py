@@ -13,6 +13,7 @@ from stlib import errors
 from stlib.base import modality
 from stlib.base.input_formatter import InputFormatter
 from stlib.base.inputs import as_list, text_length
+from stlib.sentence_transformer import modules as our_modules
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install 'stlib[image]'")
 
@@ -228,6 +229,38 @@ def test_conversations_by_the_template_of_a_tokenizer(qwen_folder, reference):
     ].processor.chat_template = "{% for m in messages %}{% if m.role == 'user' %}x{% endif %}{% endfor %}"
     with pytest.raises(errors.InvalidInput, match="does not show the content of 'query' and 'document'"):
         pair.ours.encode([("a fox", "dog")])
+
+
+def test_a_router_sends_texts_and_pictures_to_models_of_their_own(
+    llava_folder, vit_folder, tiny_bert, llava, reference
+):
+    from sentence_transformers.sentence_transformer import modules as their_modules
+
+    def build(library: Any, modules: Any) -> Any:
+        text = modules.Transformer(tiny_bert)
+        torch.manual_seed(0)
+        dense = modules.Dense(text.get_embedding_dimension(), 32, module_input_name="token_embeddings")
+        router = modules.Router(
+            {
+                "text": [text, dense],
+                "picture": [modules.Transformer(vit_folder)],
+                "both": [modules.Transformer(llava_folder)],
+            },
+            route_mappings={
+                (None, "text"): "text",
+                (None, "image"): "picture",
+                (None, ("text", "image")): "both",
+            },
+        )
+        return library.SentenceTransformer(modules=[router, modules.Pooling(32)], device="cpu")
+
+    ours, theirs = build(stlib, our_modules), build(reference, their_modules)
+    assert ours.modalities == theirs.modalities == ["image", "message", "text"]
+    close(ours.encode(TEXTS), theirs.encode(TEXTS))
+    close(ours.encode(PICTURES), theirs.encode(PICTURES))
+    # Here the reference looks for an entry that a model of conversations does not have.
+    both = {"text": "A fox of a", "image": PICTURES[0]}
+    close(ours.encode(both), llava.theirs.encode(both))
 
 
 def test_formatter_equals(llava_folder, reference):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stlib.base import adapters
 from stlib.base.input_formatter import InputFormatter
+from stlib.base.modality import raise_unsupported_modality_error
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.packing import packed_tokens
@@ -218,7 +219,12 @@ class Transformer(DimensionNames, PreparesInputs):
         return embedding_dimension(self.model, self.module_output_name)
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        entry = self.modality_config[features.get("modality", "text")]
+        kind = features.get("modality", "text")
+        if kind not in self.modality_config and "message" in self.modality_config:
+            kind = "message"  # a router notes the kind of the inputs, which became conversations here
+        if kind not in self.modality_config:
+            raise_unsupported_modality_error([], kind, self.modalities, "Transformer module")
+        entry = self.modality_config[kind]
         given = {**features, **kwargs, "return_dict": True}
         path = entry["method_output_name"]
         if path is not None and "hidden_states" in path:
