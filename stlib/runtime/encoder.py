@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
 from stlib.runtime.errors import UnknownPromptError
 from stlib.runtime.folder import Pipeline, read_pipeline
-from stlib.runtime.modules.base import SENTENCE_EMBEDDING, unit_length
+from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, available_cores, unit_length
 from stlib.runtime.modules.normalize import Normalize
 from stlib.runtime.modules.static import StaticEmbedding
 
@@ -175,11 +176,24 @@ class Encoder:
         return list(texts)
 
     def _encode_into(self, out: NDArray[np.float32], texts: list[str], prompt: str, task: str | None) -> None:
-        for rows, features in self._pipeline.first.batches(texts, prompt, task):
-            features["task"] = task
+        batches = list(self._pipeline.first.batches(texts, prompt, task))
+        threads = min(available_cores(), len(batches))
+        for _, features in batches:
+            features.update(task=task, side_by_side=threads > 1)
+
+        def run(batch: tuple[Rows, Features]) -> None:
+            rows, features = batch
             for module in self._pipeline.modules:
                 features = module.forward(features)
             out[rows] = features[SENTENCE_EMBEDDING][:, : out.shape[1]]
+
+        if threads <= 1:
+            for batch in batches:
+                run(batch)
+            return
+        with ThreadPoolExecutor(threads, thread_name_prefix="stlib-encode") as pool:
+            for _ in pool.map(run, batches):
+                pass  # an error in a batch is raised here
 
     def _prefix(self, prompt_name: str | None, prompt: str | None) -> str:
         if prompt is not None:

@@ -154,10 +154,13 @@ def test_a_batch_is_cut_by_its_tokens(folder: Path, monkeypatch: pytest.MonkeyPa
     encoder = Encoder.load(folder)
     texts = ["red car " * (i % 6) for i in range(50)]
     expected = encoder.encode(texts)
-    monkeypatch.setattr("stlib.runtime.modules.text_tokens.TOKENS_PER_BATCH", 20)
+    monkeypatch.setattr("stlib.runtime.modules.text_tokens.MAX_TOKENS", 40)
+    monkeypatch.setattr("stlib.runtime.modules.text_tokens.MIN_TOKENS", 20)
     batches = list(encoder._pipeline.first.batches(texts, "", None))
     assert sorted(i for rows, _ in batches for i in rows) == list(range(50))
-    assert all(features["input_ids"].size <= 20 for _, features in batches)
+    masks = [features["attention_mask"] for _, features in batches]
+    assert all(mask.size <= 40 for mask in masks)
+    assert all(mask.all() for mask in masks if mask[:-1].size >= 20 and mask.shape[1] > 2)
     np.testing.assert_array_equal(encoder.encode(texts), expected)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +19,7 @@ Features = dict[str, Any]
 - ``token_embeddings``: float32 ``[n, tokens, d]``
 - ``sentence_embedding``: float32 ``[n, d]``
 - ``prompt_length``: tokens of the prompt in front of each text, special tokens included
+- ``side_by_side``: whether other batches run at the same time
 - ``task``: ``"query"``, ``"document"``, another route's name, or None
 """
 
@@ -62,10 +65,14 @@ def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return vectors / np.maximum(norms, np.float32(1e-12))
 
 
+def available_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every platform
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def array_digest(*tensors: NDArray[Any] | None) -> str:
     """SHA-256 over types, shapes and values."""
-    import hashlib
-
     digest = hashlib.sha256()
     for tensor in tensors:
         if tensor is not None:

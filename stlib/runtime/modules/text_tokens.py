@@ -21,8 +21,10 @@ from stlib.runtime.modules.base import Features
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.words import TokenReader
 
-# Padded tokens of one forward pass: enough to keep two cores busy, few enough to stay in their caches.
-TOKENS_PER_BATCH = 2048
+# Tokens of one batch: the activations of a layer stay in the caches of one core.
+MAX_TOKENS = 512
+# Below this, texts of different lengths share a batch: a run's fixed cost is larger than the padding's.
+MIN_TOKENS = 128
 
 _SIDES = ("left", "right")
 
@@ -264,9 +266,14 @@ def _surroundings(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
 
 
 def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
-    """Portions of ``order`` whose first and longest text, times the rows, stays within the budget."""
+    """Portions of ``order`` (longest first) of texts of equal length, so that little is padding."""
     start = 0
     while start < len(order):
-        rows = max(TOKENS_PER_BATCH // max(int(lengths[order[start]]), 1), 1)
-        yield order[start : start + rows]
-        start += rows
+        longest = max(int(lengths[order[start]]), 1)
+        end = start + 1
+        while end < len(order) and (end - start + 1) * longest <= MAX_TOKENS:
+            if lengths[order[end]] != longest and (end - start) * longest >= MIN_TOKENS:
+                break
+            end += 1
+        yield order[start:end]
+        start = end

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from stlib.runtime.errors import (
     UnsupportedModelError,
 )
 from stlib.runtime.files import file_digest, read_object
-from stlib.runtime.modules.base import SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS, Features, Rows
+from stlib.runtime.modules.base import (
+    SENTENCE_EMBEDDING,
+    TOKEN_EMBEDDINGS,
+    Features,
+    Rows,
+    available_cores,
+)
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
 from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
 from stlib.runtime.words import TokenReader
@@ -43,6 +50,9 @@ _INPUT_TYPES = {
     "tensor(float)": np.float32,
     "tensor(bool)": np.bool_,
 }
+# The fused kernel takes several times as long on a CPU as an addition followed by a normalisation.
+_SLOW_ON_CPU = ["SkipLayerNormFusion"]
+
 _LOAD_ERRORS = (
     "Fail",
     "InvalidArgument",
@@ -86,6 +96,8 @@ class OnnxTransformer:
         self._external = external_files(path)
         self._stamps = self._file_stamps()
         self._session = _open_session(path)
+        self._lock = Lock()
+        self._single: InferenceSession | None = None
         self._inputs = {node.name: _input_type(node, path) for node in self._session.get_inputs()}
         self._output, self._gives_tokens, shape = _find_output(self._session, path)
         self.dimension = shape[-1] if isinstance(shape[-1], int) else width
@@ -129,7 +141,8 @@ class OnnxTransformer:
 
     def forward(self, features: Features) -> Features:
         feed = {name: _input(name, features).astype(kind) for name, kind in self._inputs.items()}
-        (result,) = self._session.run([self._output], feed)
+        session = self._single_thread_session() if features.get("side_by_side") else self._session
+        (result,) = session.run([self._output], feed)
         key = self._output_name if self._gives_tokens else SENTENCE_EMBEDDING
         features[key] = result.astype(np.float32, copy=False)
         return features
@@ -143,6 +156,13 @@ class OnnxTransformer:
             "lengths": self._lengths,
             "output": [self._output, self._output_name],
         }
+
+    def _single_thread_session(self) -> InferenceSession:
+        """For batches that run side by side: threads that share a batch wait for each other at every step."""
+        with self._lock:
+            if self._single is None:
+                self._single = _open_session(self.path, threads=1)
+            return self._single
 
     @cached_property
     def _digests(self) -> list[str]:
@@ -193,7 +213,7 @@ def _serves_text(modality_config: Any) -> bool:
     return isinstance(text, dict) and text.get("method", "forward") == "forward"
 
 
-def _open_session(path: Path) -> InferenceSession:
+def _open_session(path: Path, threads: int | None = None) -> InferenceSession:
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as native
@@ -203,6 +223,7 @@ def _open_session(path: Path) -> InferenceSession:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = available_cores() if threads is None else threads
     # Threads that wait for work should not keep a core busy.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     failures = tuple(
@@ -217,7 +238,9 @@ def _open_session(path: Path) -> InferenceSession:
         )
     )
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU
+        )
     except failures as error:
         reason = " ".join(str(error).split())
         raise InvalidModelError(
