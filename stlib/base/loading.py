@@ -90,7 +90,17 @@ def find_model(name: str, organization: str | None, options: LoadOptions) -> Fou
         return FoundModel(resolve_model_folder(name), None)
     if name == BUNDLED_MODEL_NAME:
         return FoundModel(default_model_path(), None)
+    found = _find_by_id(name, organization, options)
+    patterns = exported_patterns(options)
+    if not patterns or options.local_files_only or any(any(found.folder.glob(p)) for p in patterns):
+        return found
+    # The cache has no exported file; the hub may. Without one, the torch model is exported.
+    return FoundModel(complete_model(found, options) or found.folder, found.model_id)
+
+
+def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> FoundModel:
     places = (options.token, options.cache_folder, options.revision)
+    exported = exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
     names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
     failure: ModelNotFound | None = None
@@ -99,7 +109,7 @@ def find_model(name: str, organization: str | None, options: LoadOptions) -> Fou
         failure = None
         for candidate in names:
             try:
-                folder = resolve_model_folder(candidate, *places, local_files_only=local_only)
+                folder = resolve_model_folder(candidate, *places, local_only, exported)
                 return FoundModel(folder, candidate)
             except ModelNotFound as error:
                 failure = failure or error
@@ -112,10 +122,26 @@ def complete_model(found: FoundModel, options: LoadOptions) -> Path | None:
     if found.model_id is None or options.local_files_only:
         return None
     try:
-        return download_model(found.model_id, options.token, options.cache_folder, options.revision)
+        return download_model(
+            found.model_id,
+            options.token,
+            options.cache_folder,
+            options.revision,
+            exported_patterns(options),
+        )
     except ModelNotFound as error:
         logger.warning("the cached model is incomplete and was not completed: %s", error)
         return None
+
+
+def exported_patterns(options: LoadOptions) -> list[str]:
+    """Where a repository may keep the exported file that a backend asks for, and what belongs to the file."""
+    default = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}.get(options.backend)
+    if default is None or options.model_kwargs.get("export"):
+        return []
+    name = checked_relative_path(options.model_kwargs.get("file_name") or default).as_posix()
+    beside = f"{name}_data" if options.backend == "onnx" else f"{name.removesuffix('.xml')}.bin"
+    return [name, f"*/{name}", beside, f"*/{beside}"]
 
 
 def name_inner_model(modules: Mapping[str, nn.Module], found: FoundModel) -> None:
@@ -206,6 +232,7 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
         folder,
         trust_remote_code=options.trust_remote_code,
         revision=options.revision,
+        code_revision=options.model_kwargs.get("code_revision"),
         token=options.token,
         cache_folder=options.cache_folder,
         local_files_only=options.local_files_only,

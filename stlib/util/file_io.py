@@ -5,6 +5,8 @@ network.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
 
 from stlib.errors import ModelNotFound, UnsafePath
@@ -114,11 +116,12 @@ def resolve_model_folder(
     cache_folder: str | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
+    exported: Sequence[str] = (),
 ) -> Path:
     """The local folder of a model: itself, its snapshot in the cache, or a fresh download into the cache.
 
     A cached model is used without asking the network whether it changed; pass a ``revision`` to get a certain
-    one.
+    one. For ``exported`` see :func:`download_model`.
 
     Raises:
         ModelNotFound: no such folder, not in the cache, and not to be downloaded.
@@ -142,7 +145,7 @@ def resolve_model_folder(
             f"{model_name_or_path!r} is neither a folder nor (completely) in the cache, and "
             "local_files_only=True forbids the download; pass local_files_only=False once, or a folder's path"
         )
-    return download_model(str(model_name_or_path), token, cache_folder, revision)
+    return download_model(str(model_name_or_path), token, cache_folder, revision, exported)
 
 
 def checked_relative_path(path: str | Path) -> Path:
@@ -190,9 +193,21 @@ def _has_weights(folder: Path) -> bool:
 
 
 def download_model(
-    model_id: str, token: bool | str | None, cache_folder: str | None, revision: str | None
+    model_id: str,
+    token: bool | str | None,
+    cache_folder: str | None,
+    revision: str | None,
+    exported: Sequence[str] = (),
 ) -> Path:
     """Fetch those files of a model that the cache lacks; returns the folder in the cache.
+
+    Args:
+        model_id: ``"owner/name"``, or a bare name.
+        token: access token, or True for the stored one.
+        cache_folder: default: the Hugging Face cache.
+        revision: branch, tag or commit.
+        exported: patterns of files of another engine than torch. If the model has any, they are fetched in
+            place of torch's weights in the root.
 
     Raises:
         ModelNotFound: the hub does not have it, does not show it, or does not answer.
@@ -202,10 +217,15 @@ def download_model(
     try:
         names = HfApi(token=token).list_repo_files(model_id, revision=revision)
         skip = list(_NEVER_READ)
-        if any(name.endswith(".safetensors") and "/" not in name for name in names):
+        chosen = {name for name in names if any(fnmatch(name, pattern) for pattern in exported)}
+        root_weights = [name for name in names if name.endswith(".safetensors") and "/" not in name]
+        if chosen or root_weights:
             skip += ["pytorch_model*.bin"]
+        if chosen:
+            skip += root_weights
+        wanted = [name for name in names if name in chosen or not any(fnmatch(name, p) for p in skip)]
         folder = snapshot_download(
-            model_id, revision=revision, token=token, cache_dir=cache_folder, ignore_patterns=skip
+            model_id, revision=revision, token=token, cache_dir=cache_folder, allow_patterns=wanted
         )
     except _download_errors() as error:
         raise ModelNotFound(

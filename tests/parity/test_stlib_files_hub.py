@@ -360,6 +360,27 @@ def test_the_environment_names_hub_and_cache(hub, saved, tmp_path):
     assert (tmp_path / "home" / "models--org--model").is_dir()
 
 
+def test_an_exported_file_is_fetched_instead_of_torch_weights(hub, saved, tmp_path):
+    folder, vectors = saved
+    pytest.importorskip("onnxruntime", reason="the ONNX backend needs onnxruntime")
+    SentenceTransformer(folder, device="cpu", backend="onnx").save(tmp_path / "exported")
+    hub.put_folder("org/both", folder)
+    hub.put_folder("org/both", tmp_path / "exported")
+    hub.commit(
+        "org/both", "main", {"onnx/model_O4.onnx": b"another", "openvino/openvino_model.xml": b"another"}
+    )
+    np.testing.assert_allclose(encode("org/both", backend="onnx"), vectors, atol=1e-5)
+    fetched = set(hub.fetched())
+    assert "onnx/model.onnx" in fetched
+    assert not {"model.safetensors", "onnx/model_O4.onnx", "openvino/openvino_model.xml"} & fetched
+    hub.requests.clear()
+    np.testing.assert_allclose(encode("org/both", backend="onnx"), vectors, atol=1e-5)
+    assert hub.requests == []
+    # torch finds the cache incomplete and fetches what it lacks
+    np.testing.assert_array_equal(encode("org/both"), vectors)
+    assert hub.fetched() == ["model.safetensors"]
+
+
 # -- to the hub
 
 
