@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from stlib.base.damage import find_damage
+from stlib.base.modules.lean_import import import_transformers_lean
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.base.modules.transformer_modality import TASKS
 from stlib.errors import (
@@ -104,6 +105,7 @@ def load_transformer(
         raise InvalidOption(
             "model_kwargs={'weights_only': …} other than True would run code from the weights; leave it out"
         )
+    import_transformers_lean()
     config = load_config(folder, task, config_kwargs)
     check_weights(folder)
     options = {"config": config, **_with_dtype(model_kwargs)}

@@ -1,0 +1,30 @@
+"""A process that builds a transformers model, and the packages that only other uses of transformers need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from stlib.base.modules.lean_import import import_transformers_lean
+import_transformers_lean()
+from transformers import BertModel
+assert not {"sklearn", "pandas", "scipy.optimize", "sentence_transformers"} & set(sys.modules)
+
+import transformers.generation.candidate_generator as generation
+import transformers.loss.loss_for_object_detection as loss
+from transformers import utils
+assert generation.is_sklearn_available is utils.is_sklearn_available
+assert loss.is_scipy_available is utils.is_scipy_available
+if utils.is_sklearn_available():
+    print(*generation.roc_curve([0, 1, 1], [0.1, 0.2, 0.3])[1])
+if utils.is_scipy_available():
+    print(*loss.linear_sum_assignment([[0.0, 1.0], [2.0, 0.0]])[1])
+"""
+
+
+def test_scikit_learn_and_scipy_are_imported_once_used_and_work():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.splitlines()) <= {"0.0 0.5 1.0 1.0", "0 1"}
