@@ -12,7 +12,7 @@ import click
 from app.cli.failures import FAILED, Interrupted
 from app.cli.options import json_option, location_options
 from app.cli.progress import ProgressBar
-from app.cli.terminal import echo, echo_json, style
+from app.cli.terminal import echo_json, echo_rows, echo_wrapped
 from app.settings import Location
 from app.wording import counted, format_bytes, format_duration
 
@@ -88,9 +88,10 @@ def index_with_progress(
 
 def print_summary(summary: IndexSummary) -> None:
     added, info = summary.added, summary.info
-    echo(
-        f"{style(summary.collection, bold=True)}: {counted(info['documents'], 'document')}"
-        f" in {counted(info['chunks'], 'passage')} ({info['model']}, {info['precision']}, {info['engine']})"
+    held = f"{counted(info['documents'], 'document')} in {counted(info['chunks'], 'passage')}"
+    echo_wrapped(
+        f"{summary.collection}: {held} ({info['model']}, {info['precision']}, {info['engine']})",
+        bold=summary.collection,
     )
     changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"
     if added.duplicates:
@@ -115,8 +116,7 @@ def print_summary(summary: IndexSummary) -> None:
                 f"{counted(sum(summary.read.unsupported.values()), 'file')} of other kinds ({kinds})",
             ),
         )
-    for label, value in rows:
-        echo(f"  {label:<12}{value}")
+    echo_rows(rows)
 
 
 def _disk(info: dict[str, int]) -> str:

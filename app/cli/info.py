@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, style
+from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
 from app.wording import counted, format_bytes
 
@@ -35,13 +35,12 @@ def command(name: str, location: Location, as_json: bool) -> None:
         echo_json({**info, "metadata": fields})
         return
     echo(style(name, bold=True))
-    for label, value in _rows(info):
-        echo(f"  {label:<13}{value}")
+    echo_rows(_rows(info), label_width=13)
     for field, facet in facets.items():
         values = ", ".join(_shorten(str(value)) for value, _ in facet.values if value != "")
         more = ", …" * (facet.distinct > _SHOWN_VALUES)
         count = f"{facet.distinct:,}" if facet.complete else f"more than {facet.distinct:,}"
-        echo(f"  {style(field, dim=True)}  {count} values: {values}{more}")
+        echo_wrapped(f"{field} ({count} values): {values}{more}", indent="  ", dim=field)
 
 
 def _rows(info: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import click
 
 from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, table
+from app.cli.terminal import echo, echo_json, echo_table
 from app.settings import Location
 from app.wording import format_bytes
 
@@ -69,5 +69,4 @@ def _print_table(infos: Sequence[dict[str, Any]]) -> None:
         for info in infos
     ]
     header = ["name", "documents", "passages", "disk", "model", "precision", "engine"]
-    for line in table(header, rows, right=(1, 2, 3)):
-        echo(line)
+    echo_table(header, rows, right=(1, 2, 3))

@@ -19,6 +19,9 @@ __all__ = [
     "caret",
     "echo",
     "echo_json",
+    "echo_rows",
+    "echo_table",
+    "echo_wrapped",
     "highlight",
     "style",
     "table",
@@ -34,6 +37,11 @@ _MARK = "\x1b[1;33m", "\x1b[0m"
 def terminal_width() -> int:
     """Columns to write in: the terminal's (COLUMNS wins, 80 when unknown), within what is readable."""
     return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+
+
+def known_width() -> int | None:
+    """Columns that a line must fit in; None where nobody looks: in a pipe, unless COLUMNS says otherwise."""
+    return terminal_width() if sys.stdout.isatty() or os.environ.get("COLUMNS") else None
 
 
 def colour() -> bool:
@@ -153,6 +161,41 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequen
         return "  ".join(cells).rstrip()
 
     return [style(line(header), bold=True), *(line(row) for row in rows)]
+
+
+def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table, or where the terminal is too narrow for it one block of lines per row."""
+    lines = table(header, rows, right=right)
+    width = known_width()
+    if width is None or max(_columns(click.unstyle(line)) for line in lines) <= width:
+        for line in lines:
+            echo(line)
+        return
+    for row in rows:
+        echo(style(row[0], bold=True))
+        echo_rows(list(zip(header[1:], row[1:], strict=True)))
+
+
+def echo_rows(rows: Sequence[tuple[str, str]], label_width: int = 12) -> None:
+    """Labels and values, the values wrapped to the terminal and aligned."""
+    indent = " " * (2 + label_width)
+    width = known_width()
+    for label, value in rows:
+        lines = wrap(value, width=width, indent=indent) if width else [indent + value]
+        for number, line in enumerate(lines or [indent]):
+            echo((f"  {label:<{label_width}}" + line[len(indent) :]).rstrip() if number == 0 else line)
+
+
+def echo_wrapped(text: str, *, indent: str = "", bold: str = "", dim: str = "") -> None:
+    """`text` on as many lines as the terminal needs; its beginning may be marked as `bold` or `dim`."""
+    width = known_width()
+    lines = wrap(text, width=width, indent=indent) if width else [indent + text]
+    mark = bold or dim
+    if mark and lines and lines[0].startswith(indent + mark):
+        rest = lines[0][len(indent + mark) :]
+        lines[0] = indent + style(mark, bold=bool(bold) or None, dim=bool(dim) or None) + rest
+    for line in lines:
+        echo(line)
 
 
 def caret(text: str, position: int) -> str:

@@ -331,6 +331,34 @@ def _wait_for_documents(home, process):
     pytest.fail(f"nothing was committed: {process.communicate()}")
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 1.0, 1.8])
+def test_ctrl_c_at_any_moment_is_one_line_and_loses_nothing(notes, home, seconds):
+    """While modules are imported, while files are read, embedded and committed, while it ends."""
+    code = "from app.cli import main; print('begun', flush=True); main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "index", "notes", str(notes)],
+        env={**os.environ, "STLIB_HOME": str(home)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (0, 130, -signal.SIGINT), err
+    assert "Traceback" not in err, err
+    assert len(err.split("\n\n")[-1].strip().splitlines()) <= 1, (
+        err
+    )  # after the line that a terminal shows ^C in
+    with Collection.open("notes", home=home) as collection:
+        report = collection.verify()
+        assert report.clean and report.documents == 2
+
+
 def test_a_failure_that_nobody_expected_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         report_failure(ZeroDivisionError("a bug"))

@@ -123,6 +123,25 @@ def test_explain_shows_parts_and_steps(stlib, animals):
     assert re.search(r"encode [\d.]+ ms · semantic [\d.]+ ms", out)
 
 
+@pytest.mark.parametrize("width", [20, 40])
+def test_every_command_fits_a_narrow_terminal(stlib, animals, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in (
+        ["list"],
+        ["info", "animals"],
+        ["index", "animals", animals],
+        ["search", "animals", "honey"],
+    ):
+        code, out, _ = stlib(*command)
+        assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert stlib("list")[1].splitlines()[:3] == [
+        "animals",
+        "  documents   3",
+        "  passages    3",
+    ]
+
+
 def test_search_fits_a_narrow_terminal(stlib, animals, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     _, out, _ = stlib("search", "animals", "which animal makes honey from flowers", "--explain")
@@ -136,7 +155,7 @@ def test_list_and_info(stlib, animals):
     assert row.split()[:3] == ["animals", "3", "3"] and row.endswith("stlib-static-en  int8       faiss")
     _, out, _ = stlib("info", "animals")
     assert "  documents    3\n" in out
-    assert "  kind  2 values: mammal, insect\n" in out
+    assert "  kind (2 values): mammal, insect\n" in out
     info = json.loads(stlib("info", "animals", "--json")[1])
     assert info["metadata"] == {
         "kind": {"documents": 3, "distinct": 2, "complete": True},

@@ -1,0 +1,35 @@
+"""The commands of `stlib` and the modules that hold them."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.lazy import LazyGroup
+from stlib import __version__
+
+__all__ = ["cli"]
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at={
+        "index": ("app.cli.index", "Add files and folders to a collection."),
+        "search": ("app.cli.search", "Ask a collection a question."),
+        "evaluate": ("app.cli.evaluate", "Measure a collection with queries and judgments."),
+        "list": ("app.cli.list", "Show every collection."),
+        "info": ("app.cli.info", "Show what a collection holds."),
+        "delete": ("app.cli.delete", "Delete documents, or a whole collection."),
+        "verify": ("app.cli.verify", "Check a collection's files against its catalog."),
+        "ui": ("app.cli.ui", "Open the search page."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="stlib %(version)s")
+def cli() -> None:
+    """Search your own documents by meaning.
+
+    \b
+    stlib index notes ~/notes
+    stlib search notes "when do we meet the auditors"
+    stlib ui
+    """
