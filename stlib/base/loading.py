@@ -16,6 +16,7 @@ from torch import nn
 from stlib.base.modules.module import missing_file, read_json_object
 from stlib.base.registry import resolve_module_class
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
+from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
 
 logger = logging.getLogger(__name__)
@@ -172,7 +173,10 @@ def load_pipeline(folder: Path, options: LoadOptions) -> Pipeline:
         ModelConfigError: a file has the wrong form.
         UntrustedCode: a module is foreign and ``trust_remote_code`` is False.
         UnsafePath: a module's path leaves the folder.
+        MissingDependency: the model's author asks for other versions of packages.
     """
+    config = read_model_config(folder)
+    check_version_requirements(config.get("requirements"), str(folder))
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     specs = read_specs(folder)
     for spec in specs:
@@ -181,7 +185,7 @@ def load_pipeline(folder: Path, options: LoadOptions) -> Pipeline:
     return Pipeline(
         modules=modules,
         module_kwargs={spec.name: spec.kwargs for spec in specs if spec.kwargs},
-        config=read_model_config(folder),
+        config=config,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None,
     )
 

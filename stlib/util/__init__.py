@@ -10,6 +10,7 @@ from typing import Any
 _MODULES = {
     "environment": (
         "check_package_availability",
+        "check_version_requirements",
         "get_device_name",
         "is_accelerate_available",
         "is_datasets_available",

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import logging
+import platform
+from typing import Any
+
+from stlib.errors import MissingDependency
+
+logger = logging.getLogger(__name__)
 
 
 def get_device_name() -> str:
@@ -43,6 +50,54 @@ def check_package_availability(package_name: str, owner: str | None = None) -> b
         return False
     pages = [*metadata.get_all("Home-page", []), *metadata.get_all("Project-URL", [])]
     return any(f"{owner}/{package_name}" in page for page in pages)
+
+
+def check_version_requirements(requirements: dict[str, Any] | None, source: str | None = None) -> None:
+    """Refuse a model whose author says that it needs other versions than those installed.
+
+    A requirement that cannot be understood is logged and passed over: a slip in a model's configuration
+    should not keep the model from loading.
+
+    Args:
+        requirements: package name to a version specifier (PEP 440), e.g. ``{"transformers": ">=5.1,<6"}``, or
+            to ``{"specifier": …, "reason": …}``. ``"python"`` stands for Python, ``"pytorch"`` for torch.
+        source: the model, for the error.
+
+    Raises:
+        MissingDependency: a package is missing or has another version; the message says what to install.
+    """
+    if not isinstance(requirements or {}, dict):
+        logger.warning("the requirements of %s are no object of package names and are ignored", source)
+        return
+    problems, remedies = [], []
+    for name, wanted in (requirements or {}).items():
+        name = "torch" if name == "pytorch" else name
+        detail = wanted if isinstance(wanted, dict) else {"specifier": wanted}
+        specifier, reason = detail.get("specifier", ""), detail.get("reason", "")
+        installed = platform.python_version() if name == "python" else get_installed_version(name)
+        fits = _fits(installed, specifier)
+        if fits is None:
+            logger.warning("the requirement %r of %s on %s cannot be understood", specifier, source, name)
+        elif not fits:
+            there = f"{installed} is installed" if installed else "it is not installed"
+            problems.append(f"{name}{specifier}, but {there}" + (f" ({reason})" if reason else ""))
+            remedies += [] if name == "python" else [f"'{name}{specifier}'"]
+    if problems:
+        remedy = f"; run: pip install -U {' '.join(remedies)}" if remedies else ""
+        model = f"the model {source!r}" if source else "this model"
+        raise MissingDependency(f"{model} needs {'; '.join(problems)}{remedy}")
+
+
+def _fits(installed: str | None, specifier: Any) -> bool | None:
+    """Whether a version is inside a specifier; None if either cannot be understood."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
+
+    try:
+        allowed = SpecifierSet(specifier, prereleases=True)
+        return installed is not None and allowed.contains(installed)
+    except (InvalidSpecifier, InvalidVersion, TypeError, AttributeError):
+        return None
 
 
 def is_accelerate_available() -> bool:

@@ -189,6 +189,43 @@ def test_every_shape_of_the_model_config_loads(folder, saved, config):
     np.testing.assert_array_equal(model.encode(SOME), SentenceTransformer(saved, device="cpu").encode(SOME))
 
 
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {},
+        None,
+        {"torch": ">=2.0", "python": ">=3.10"},
+        {"pytorch": ">=2"},
+        {"torch": "nonsense"},
+        {"torch": 3},
+        ["x"],
+    ],
+)
+def test_requirements_that_are_met_or_make_no_sense(folder, fine):
+    change(folder, requirements=fine)
+    assert SentenceTransformer(folder, device="cpu").encode(SOME).shape == (3, 8)
+
+
+def test_requirements_that_are_not_met_are_all_named(folder, reference):
+    change(
+        folder,
+        requirements={
+            "torch": "<1.0",
+            "no-such-package": {"specifier": ">=2", "reason": "for its kernels"},
+            "python": ">=99",
+            "transformers": ">=4",
+        },
+    )
+    said = (
+        r"torch<1.0, but \S+ is installed; no-such-package>=2, but it is not installed \(for its kernels\); "
+    )
+    with pytest.raises(errors.MissingDependency, match=said + "python>=99") as caught:
+        SentenceTransformer(folder)
+    assert str(caught.value).endswith("run: pip install -U 'torch<1.0' 'no-such-package>=2'")
+    with pytest.raises(ImportError, match="no-such-package"):
+        reference.SentenceTransformer(str(folder))
+
+
 def test_a_model_without_the_model_config_loads(folder, saved):
     (folder / "config_sentence_transformers.json").unlink()
     expected = SentenceTransformer(saved, device="cpu").encode(SOME)
