@@ -417,7 +417,6 @@ def test_the_card_a_model_came_with_is_kept(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"backend": "onnx"}, "not served"),
         ({"backend": "bogus"}, "unknown"),
         ({"default_prompt_name": "nope"}, "nope"),
         ({"similarity_fn_name": "nope"}, "cosine, dot, euclidean, manhattan"),
