@@ -191,18 +191,23 @@ def _receive(worker: Worker, workers: list[Worker]) -> Reply:
         reply = worker.pipe.recv()
     except (EOFError, OSError):
         _raise_dead(workers)
-    worker.busy = False
+    except BaseException:
+        worker.pipe.close()  # interrupted, perhaps in the middle of a message: no use for the next one
+        raise
+    finally:
+        worker.busy = False
     return reply
 
 
 def _raise_dead(workers: list[Worker]) -> NoReturn:
     for worker in workers:
         worker.process.join(timeout=0.1)
-    ended = [worker.process for worker in workers if not worker.process.is_alive()]
-    code = ended[0].exitcode if ended else "unknown"
+    ended = [worker.process.exitcode for worker in workers if not worker.process.is_alive()]
+    if not ended:
+        raise WorkerFailed("the pool was interrupted; stop it and start another one")
     raise WorkerFailed(
-        f"{len(ended)} of {len(workers)} workers ended (exit code {code}), for lack of memory perhaps; stop "
-        "the pool and start one with fewer workers"
+        f"{len(ended)} of {len(workers)} workers ended (exit code {ended[0]}), for lack of memory perhaps; "
+        "stop the pool and start one with fewer workers"
     )
 
 

@@ -178,7 +178,7 @@ def put_in_cache(cache: Path, repo: str, files: dict[str, str], commit: str = "1
     """A repository as the Hugging Face cache keeps it."""
     root = cache / f"models--{repo.replace('/', '--')}"
     (root / "snapshots" / commit).mkdir(parents=True)
-    (root / "refs").mkdir()
+    (root / "refs").mkdir(exist_ok=True)
     (root / "refs" / "main").write_text(commit)
     for name, text in files.items():
         (root / "snapshots" / commit / name).write_text(text)
@@ -283,6 +283,83 @@ def test_the_task_reaches_modules_that_declare_it(tiny_bert):
         np.testing.assert_allclose(found, scale * vectors, rtol=0, atol=1e-5)
     # Allowed everywhere, also where no module reads it
     np.testing.assert_array_equal(plain.encode(TEXTS, task="clustering"), vectors)
+
+
+OLDER_FIRST_MODULE = """
+import json, os
+import torch
+
+class Letters(torch.nn.Module):
+    save_in_root = True
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def get_max_seq_length(self):
+        return self.limit
+
+    def tokenize(self, texts):
+        counts = [[text[: self.limit].count(letter) for letter in "abcde"] for text in texts]
+        return {{"counts": torch.tensor(counts, dtype=torch.float32)}}
+
+    def forward(self, features, **kwargs):
+        features["sentence_embedding"] = features["counts"] * {factor}
+        return features
+
+    def get_sentence_embedding_dimension(self):
+        return 5
+
+    def save(self, save_dir):
+        with open(os.path.join(save_dir, "letters.json"), "w") as file:
+            json.dump({{"limit": self.limit}}, file)
+
+    @staticmethod
+    def load(load_dir):
+        with open(os.path.join(load_dir, "letters.json")) as file:
+            return Letters(**json.load(file))
+"""
+
+
+def test_a_first_module_of_an_earlier_generation(importable, tmp_path):
+    """``tokenize``, ``get_max_seq_length``, ``save_in_root`` and a ``load`` of one folder, as documented."""
+    module = importable("letters_module", OLDER_FIRST_MODULE.format(factor=1))
+    model = SentenceTransformer(modules=[module.Letters(4), Normalize()], device="cpu")
+    assert model.get_max_seq_length() == model.max_seq_length == 4
+    assert model.get_sentence_embedding_dimension() == 5
+    assert model.tokenize(["abab a"])["counts"].tolist() == [[2.0, 2.0, 0.0, 0.0, 0.0]]
+    texts = ["aaabbbb", "cccc"]  # of the first one, four letters are read
+    expected = [[3 / 10**0.5, 1 / 10**0.5, 0, 0, 0], [0, 0, 1, 0, 0]]
+    np.testing.assert_allclose(model.encode(texts), expected, atol=1e-6)
+    # The prompt stands in front, as of a module that knows of prompts
+    np.testing.assert_allclose(model.encode("c", prompt="c"), [0, 0, 1, 0, 0], atol=1e-6)
+    model.save(tmp_path / "model")
+    assert (tmp_path / "model" / "letters.json").is_file()
+    again = SentenceTransformer(tmp_path / "model", device="cpu", trust_remote_code=True)
+    np.testing.assert_array_equal(again.encode(texts), model.encode(texts))
+    assert again.max_seq_length == 4
+
+
+def test_the_revision_of_the_code(importable, tmp_path):
+    """``model_kwargs={"code_revision": …}`` pins the code of another repository."""
+    module = importable("letters_module", OLDER_FIRST_MODULE.format(factor=1))
+    SentenceTransformer(modules=[module.Letters(9)], device="cpu").save(tmp_path / "model")
+    entries = json.loads((tmp_path / "model" / "modules.json").read_text())
+    entries[0]["type"] = "letters-user/letters-code--letters_module.Letters"
+    (tmp_path / "model" / "modules.json").write_text(json.dumps(entries))
+    for factor in (7, 1):  # the last one is what the branch main points to
+        source = {"letters_module.py": OLDER_FIRST_MODULE.format(factor=factor)}
+        put_in_cache(tmp_path / "cache", "letters-user/letters-code", source, str(factor) * 40)
+    options = {
+        "device": "cpu",
+        "cache_folder": str(tmp_path / "cache"),
+        "local_files_only": True,
+        "trust_remote_code": True,
+    }
+    newest = SentenceTransformer(tmp_path / "model", **options)
+    assert newest.encode("aab").tolist() == [2, 1, 0, 0, 0]
+    pinned = SentenceTransformer(tmp_path / "model", model_kwargs={"code_revision": "7" * 40}, **options)
+    assert pinned.encode("aab").tolist() == [14, 7, 0, 0, 0]
 
 
 # -- several embeddings of one input

@@ -59,12 +59,32 @@ def test_an_error_in_a_worker_is_raised_and_the_pool_goes_on(model, pool):
     np.testing.assert_allclose(model.encode(TEXTS, pool=pool), model.encode(TEXTS), rtol=0, atol=1e-5)
 
 
-def test_a_dead_worker_is_an_error(model):
-    pool = model.start_multi_process_pool(["cpu"])
-    model.encode(TEXTS, pool=pool)
-    os.kill(pool["processes"][0].pid, signal.SIGKILL)
-    pool["processes"][0].join()
-    with pytest.raises(errors.WorkerFailed, match="1 of 1 workers ended"):
+class Interrupted:
+    """A pipe whose reader presses Ctrl-C."""
+
+    def __init__(self, pipe):
+        self._pipe = pipe
+
+    def recv(self):
+        raise KeyboardInterrupt
+
+    def __getattr__(self, name):
+        return getattr(self._pipe, name)
+
+
+def test_interrupted_and_dead_workers_are_errors(model):
+    pool = model.start_multi_process_pool(["cpu", "cpu"])
+    first, second = pool["workers"]
+    first.pipe = Interrupted(first.pipe)
+    with pytest.raises(KeyboardInterrupt):
+        model.encode(TEXTS, pool=pool)
+    # Half a message may be left in the pipe, so the pool is of no use any more
+    with pytest.raises(errors.WorkerFailed, match="the pool was interrupted"):
+        model.encode(TEXTS, pool=pool)
+    os.kill(second.process.pid, signal.SIGKILL)
+    second.process.join()
+    first.process.join()  # its pipe has ended
+    with pytest.raises(errors.WorkerFailed, match="2 of 2 workers ended"):
         model.encode(TEXTS, pool=pool)
     model.stop_multi_process_pool(pool)
     with pytest.raises(errors.WorkerFailed, match="the pool was stopped"):

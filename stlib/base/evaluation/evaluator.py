@@ -63,7 +63,7 @@ class BaseEvaluator(ABC):
     def description(self) -> str:
         """The class's name in words, without ``Evaluator``."""
         name = type(self).__name__.removesuffix("Evaluator")
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Settings that belong into a model card; none unless overridden."""
