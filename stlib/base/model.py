@@ -279,9 +279,10 @@ class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
     @property
     def max_seq_length(self) -> Any:
         """Tokens kept per input, special ones included; None if the first module has no limit to tell."""
-        first: Any = self._first_module()
-        if not hasattr(first, "max_seq_length") and hasattr(first, "get_max_seq_length"):
-            return first.get_max_seq_length()  # a module of an earlier generation
+        first = self._first_module()
+        getter: Any = getattr(first, "get_max_seq_length", None)
+        if getter is not None and not hasattr(first, "max_seq_length"):
+            return getter()  # a module of an earlier generation
         return getattr(first, "max_seq_length", None)
 
     @max_seq_length.setter
