@@ -37,7 +37,7 @@ class SentenceTransformerModelCardData(BaseModelCardData):
             return {}
         length = model.get_max_seq_length()
         prompts = {name: text for name, text in model.prompts.items() if text}
-        modalities = [m if isinstance(m, str) else "+".join(m) for m in model.modalities]
+        modalities = _names(model.modalities)
         return {
             "summary": f"This model maps {_inputs(modalities)} to a vector",
             "output_dimensionality": model.get_embedding_dimension(),
@@ -49,9 +49,10 @@ class SentenceTransformerModelCardData(BaseModelCardData):
         }
 
     def generate_usage_snippet(self) -> str:
-        if "text" not in self.model.modalities:
-            kinds = ", ".join(map(str, self.model.modalities))
-            return f"{self._loading()}embeddings = model.encode(inputs)  # a list of: {kinds}\n"
+        if not self._takes_text():
+            kinds = _inputs(_names(self.model.modalities))
+            inputs = f"inputs = ...  # a list; each is {kinds}"
+            return f"{self._loading()}{inputs}\nembeddings = model.encode(inputs)\n"
         texts = self.usage_examples or _SENTENCES
         body = self._pairs(texts) if self._asymmetric() else self._plain(texts)
         shown = "\n".join(f"# {line}" for line in self.similarities.splitlines()) if self.similarities else ""
@@ -59,12 +60,17 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     def run_usage_snippet(self) -> None:
         """Encode the example's texts and keep the similarities that it prints, for the card."""
+        if not self._takes_text():
+            return
         texts = self.usage_examples or _SENTENCES
         if self._asymmetric():
             left, right = self.model.encode_query(texts[:1]), self.model.encode_document(texts[1:])
         else:
             left = right = self.model.encode(texts)
         self.similarities = str(self.model.similarity(left, right))
+
+    def _takes_text(self) -> bool:
+        return "text" in self.model.modalities
 
     def _loading(self) -> str:
         foreign = [
@@ -110,13 +116,18 @@ print(similarities)
         return f"# ({rows}, {dimension})\n" if dimension else ""
 
 
+def _names(modalities: list[Any]) -> list[str]:
+    """A kind of input by its name; a combination of kinds with a plus in between."""
+    return [kind if isinstance(kind, str) else "+".join(kind) for kind in modalities]
+
+
 def _inputs(modalities: list[str]) -> str:
     names = {
         "text": "a text",
         "image": "an image",
         "audio": "a recording",
         "video": "a video",
-        "message": "a message",
+        "message": "a conversation",
     }
     return " or ".join(names.get(m, m) for m in modalities) or "an input"
 

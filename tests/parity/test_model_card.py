@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 import yaml
 
 from stlib import SentenceTransformer
-from stlib.models import Dense, Module, Normalize, Pooling, Router, Transformer
+from stlib.models import Dense, InputModule, Module, Normalize, Pooling, Router, Transformer
 from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 
 pytestmark = pytest.mark.parity
@@ -117,6 +118,33 @@ def test_prompted_models_have_their_own_example(tiny_bert, tmp_path, monkeypatch
     printed = run_example(body, monkeypatch, tmp_path / "prompted")
     assert printed.startswith("(2, 32)\ntensor([[")
     assert "encode_query(" in body
+
+
+class Loudness(InputModule):
+    """A first module that takes sounds and no texts."""
+
+    modalities: ClassVar = ["audio", ("audio", "image")]
+
+    def preprocess(self, inputs, **kwargs):
+        return {"samples": torch.tensor(inputs)}
+
+    def forward(self, features, **kwargs):
+        return {"sentence_embedding": features["samples"].abs().mean(1, keepdim=True)}
+
+    def get_embedding_dimension(self):
+        return 1
+
+    def save(self, output_path, *args, **kwargs):
+        self.save_config(output_path)
+
+
+def test_models_without_texts_get_no_example_of_texts(tmp_path):
+    model = SentenceTransformer(modules=[Loudness()], device="cpu")
+    model.model_card_data.run_usage_snippet()
+    _, body = saved_card(model, tmp_path / "model")
+    assert "maps a recording or audio+image to a vector of 1 dimensions" in body
+    assert "inputs = ...  # a list; each is a recording or audio+image\n" in body
+    assert "How do I" not in body
 
 
 class Twice(Module):
