@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,25 @@ class Interrupted(Exception):
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `command` under the name `name` and exit with what came of it."""
+    _replace_closed_streams()
+    # It logs a Ctrl-C that comes while a connection is closed, with its traceback.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
         code = command.main(arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - here failures become exit codes
         code = report_failure(failure)
     sys.exit(code or 0)
+
+
+def _replace_closed_streams() -> None:
+    """`stlib … >&-` leaves Python without a stream, and its number free for the next file that is opened."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(number)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
 
 
 def report_failure(failure: BaseException) -> int:

@@ -364,13 +364,26 @@ def test_a_failure_that_nobody_expected_is_not_hidden():
         report_failure(ZeroDivisionError("a bug"))
 
 
-def test_output_may_be_cut_off_by_its_reader(stlib, notes, home):
-    run = f"{sys.executable} -c 'from app.cli import main; main()' search notes food --json | true"
+@pytest.mark.parametrize(
+    "command",
+    [
+        "search notes food --json | true",
+        "search notes food | true",
+        "list | true",
+        "index notes . 2>&1 | true",
+        "list >&-",
+        "search notes food >&-",
+        "search no food 2>&-",
+        "search no food >&- 2>&-",
+    ],
+)
+def test_output_may_be_cut_off_or_closed(stlib, notes, home, command):
+    run = f"{sys.executable} -c 'from app.cli import main; main()'"
     ran = subprocess.run(
-        ["sh", "-c", run],
-        env={**os.environ, "STLIB_HOME": str(home)},
-        cwd=ROOT,
+        ["sh", "-c", f"{run} {command}"],
+        env={**os.environ, "STLIB_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        cwd=notes.parent,
         capture_output=True,
         text=True,
     )
-    assert ran.stderr == ""
+    assert (ran.stdout, ran.stderr) == ("", "")
