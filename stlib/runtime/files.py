@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import weakref
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -116,17 +119,50 @@ def missing(path: Path) -> MissingModelFileError:
     )
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, read in pieces.
+class OpenFiles:
+    """Files that are held open, so that what is read later is what was there at first.
+
+    A file that is replaced by another one of its name stays as it was; one that is written to is noticed.
 
     Raises:
-        MissingModelFileError: there is no such file.
+        MissingModelFileError: one of them is not there.
     """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except FileNotFoundError as error:
-        raise missing(path) from error
-    return digest.hexdigest()
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._descriptors: list[int] = []
+        weakref.finalize(self, _close, self._descriptors)
+        for path in paths:
+            try:
+                self._descriptors.append(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+            except FileNotFoundError as error:
+                raise missing(path) from error
+        self._states = self._current()
+
+    def check(self) -> None:
+        """Raise :class:`InvalidModelError` if a file was written to since it was opened."""
+        for path, before, now in zip(self._paths, self._states, self._current(), strict=True):
+            if before != now:
+                raise InvalidModelError(f"{path} has changed since it was loaded; load the model again")
+
+    def digests(self) -> list[str]:
+        """SHA-256 of each file's content."""
+        self.check()
+        found = []
+        for descriptor in self._descriptors:
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                file.seek(0)
+                digest = hashlib.sha256()
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+                found.append(digest.hexdigest())
+        return found
+
+    def _current(self) -> list[tuple[int, int]]:
+        states = map(os.fstat, self._descriptors)
+        return [(state.st_size, state.st_mtime_ns) for state in states]
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -21,6 +21,7 @@ from stlib import SentenceTransformer
 from stlib.models import Dense, LayerNorm, Normalize, Pooling, Router, StaticEmbedding, Transformer
 from stlib.runtime import Encoder, UnknownTaskError
 from stlib.runtime.modules.dense import Dense as LightDense
+from stlib.runtime.modules.pooling import Pooling as LightPooling
 from stlib.sentence_transformer.modules.dropout import Dropout
 
 pytestmark = pytest.mark.parity
@@ -106,21 +107,33 @@ def pooled(folder: str, mode="mean", **options) -> list[nn.Module]:
 # -- modules ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("include_prompt", [True, False])
 @pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("mode", MODES)
+def test_pooling_modes_on_either_padding_side(mode, side, include_prompt):
+    dice = np.random.default_rng(2)
+    tokens = dice.normal(size=(5, 9, 4)).astype(np.float32)
+    lengths = np.array([9, 4, 6, 1, 0])
+    mask = (np.arange(9) < lengths[:, None]).astype(np.int64)
+    mask = mask[:, ::-1].copy() if side == "left" else mask
+    for prompt in ({}, {"prompt_length": 3}):
+        full = Pooling(4, mode, include_prompt=include_prompt)
+        features = {"token_embeddings": torch.tensor(tokens), "attention_mask": torch.tensor(mask)}
+        expected = full({**features, **prompt})["sentence_embedding"].numpy()
+        light = LightPooling(4, (mode,), include_prompt)
+        found = light.forward({"token_embeddings": tokens, "attention_mask": mask, **prompt})
+        np.testing.assert_allclose(found["sentence_embedding"], expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("mode", ["mean", MODES, ["mean", "cls"]], ids=str)
-def test_pooling_modes_on_either_padding_side(tiny_bert, both, mode, side):
-    modules = pooled(tiny_bert, mode)
-    modules[0].tokenizer.padding_side = side
-    full, light = both(*modules)
-    assert full.tokenizer.padding_side == side
+def test_pooling_in_a_pipeline(tiny_bert, both, mode):
+    full, light = both(*pooled(tiny_bert, mode))
     assert light.dimension == full.get_embedding_dimension()
     assert_equal(full, light)
 
 
-@pytest.mark.parametrize("side", ["right", "left"])
-def test_prompts_are_left_out_of_the_pooling(tiny_bert, both, side):
+def test_prompts_are_left_out_of_the_pooling(tiny_bert, both):
     modules = pooled(tiny_bert, MODES, include_prompt=False)
-    modules[0].tokenizer.padding_side = side
     full, light = both(*modules, prompts={"query": "search query : "})
     assert_equal(full, light, prompt_name="query")
     assert_equal(full, light, prompt="the quick ")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stlib.runtime.errors import InvalidModelError, MissingModelFileError
 from stlib.runtime.files import inside, missing
+from stlib.runtime.modules.protobuf import Buffer, fields
 
 _DEFAULT_NAME = "model.onnx"
 _FOLDERS = ("onnx", "")
@@ -84,52 +85,16 @@ def external_files(path: Path) -> list[Path]:
     return files
 
 
-def _locations(content: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
+def _locations(content: Buffer, start: int, end: int, message: str, depth: int) -> Iterator[str]:
     """Values of all external-data entries named ``location`` in a message."""
     if depth > _DEEPEST:
         raise ValueError(f"messages are nested more than {_DEEPEST} deep")
     inner = _FIELDS[message]
-    for field, begin, stop in _fields(content, start, end):
-        kind = inner.get(field)
+    for field in fields(content, start, end):
+        kind = inner.get(field.number)
         if kind == "Entry":
-            entry = {f: content[b:s] for f, b, s in _fields(content, begin, stop) if f in (1, 2)}
+            entry = {f.number: content[f.begin : f.end] for f in fields(content, field.begin, field.end)}
             if entry.get(1) == b"location":
                 yield entry.get(2, b"").decode("utf-8")
         elif kind is not None:
-            yield from _locations(content, begin, stop, kind, depth + 1)
-
-
-def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, begin and end of each length-delimited field of a message; other fields are skipped."""
-    at = start
-    while at < end:
-        key, at = _varint(content, at)
-        kind = key & 7
-        if kind == 0:
-            _, at = _varint(content, at)
-        elif kind == 1:
-            at += 8
-        elif kind == 5:
-            at += 4
-        elif kind == 2:
-            length, at = _varint(content, at)
-            if at + length > end:
-                raise ValueError("a field is longer than its message")
-            yield key >> 3, at, at + length
-            at += length
-        else:
-            raise ValueError(f"byte {at} holds a field of unknown kind {kind}")
-    if at != end:
-        raise ValueError("a message ends in the middle of a field")
-
-
-def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise ValueError(f"byte {at} holds a number of more than ten bytes")
+            yield from _locations(content, field.begin, field.end, kind, depth + 1)

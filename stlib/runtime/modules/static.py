@@ -67,6 +67,7 @@ class StaticEmbedding:
             InvalidModelError: a file is unreadable, or tokenizer and weight do not belong together.
         """
         tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
+        tokenizer.no_padding()  # padding tokens would enter the mean
         weight, scale = _read_weight(folder)
         if tokenizer.get_vocab_size() > len(weight):
             raise InvalidModelError(
@@ -146,7 +147,7 @@ class StaticEmbedding:
 
 
 def read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
-    """A tokenizer that does not pad, and the SHA-256 of its file.
+    """A tokenizer and the SHA-256 of its file.
 
     Raises:
         MissingModelFileError, InvalidModelError: there is no such file, or it is no tokenizer.
@@ -156,7 +157,6 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
         tokenizer = Tokenizer.from_buffer(content)
     except ValueError as error:
         raise InvalidModelError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
-    tokenizer.no_padding()  # padding tokens would enter the mean
     return tokenizer, hashlib.sha256(content).hexdigest()
 
 

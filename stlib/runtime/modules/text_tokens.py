@@ -126,7 +126,8 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
         MissingModelFileError, InvalidModelError: a file is missing or wrong.
     """
     tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
-    saved = _saved_sides(folder / "tokenizer.json", tokenizer)
+    saved = _saved_sides(tokenizer)
+    tokenizer.no_padding()
     tokenizer.no_truncation()
     path = folder / "tokenizer_config.json"
     given = {**read_object(path), **settings.get("processor_kwargs", {})}
@@ -151,12 +152,12 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
     return TextTokens(tokenizer, token_settings, f"{digest} {switches} {lower}")
 
 
-def _saved_sides(path: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+def _saved_sides(tokenizer: Tokenizer) -> dict[str, Any]:
     """Padding and truncation as the tokenizer's own file has them."""
-    padding = read_object(path).get("padding") or {}
+    padding = tokenizer.padding or {}
     truncation = tokenizer.truncation or {}
     return {
-        "padding_side": str(padding.get("direction", "right")).lower(),
+        "padding_side": padding.get("direction", "right"),
         "truncation_side": truncation.get("direction", "right"),
         "pad_id": padding.get("pad_id"),
     }

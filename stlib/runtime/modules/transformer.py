@@ -13,18 +13,17 @@ import numpy as np
 
 from stlib.runtime.errors import (
     InvalidModelError,
-    MissingDependencyError,
     UnsupportedModelError,
 )
-from stlib.runtime.files import file_digest, read_object
+from stlib.runtime.files import OpenFiles, read_object
 from stlib.runtime.modules.base import (
     SENTENCE_EMBEDDING,
     TOKEN_EMBEDDINGS,
     Features,
     Rows,
-    available_cores,
 )
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
+from stlib.runtime.modules.onnx_session import open_session
 from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
 from stlib.runtime.words import TokenReader
 
@@ -50,18 +49,6 @@ _INPUT_TYPES = {
     "tensor(float)": np.float32,
     "tensor(bool)": np.bool_,
 }
-# The fused kernel takes several times as long on a CPU as an addition followed by a normalisation.
-_SLOW_ON_CPU = ["SkipLayerNormFusion"]
-
-_LOAD_ERRORS = (
-    "Fail",
-    "InvalidArgument",
-    "InvalidGraph",
-    "InvalidProtobuf",
-    "NoSuchFile",
-    "NotImplemented",
-    "RuntimeException",
-)
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
@@ -93,9 +80,10 @@ class OnnxTransformer:
         self._tokens = tokens
         self._lengths = lengths or {}
         self._output_name = output_name
-        self._external = external_files(path)
-        self._stamps = self._file_stamps()
-        self._session = _open_session(path)
+        external = external_files(path)
+        self._files = OpenFiles([path, *external])
+        self._has_external = bool(external)
+        self._session = open_session(path, self._has_external)
         self._lock = Lock()
         self._single: InferenceSession | None = None
         self._inputs = {node.name: _input_type(node, path) for node in self._session.get_inputs()}
@@ -140,6 +128,7 @@ class OnnxTransformer:
         yield from self._tokens.batches(texts, prompt, self._lengths.get(task or ""))
 
     def forward(self, features: Features) -> Features:
+        self._files.check()  # weights are mapped, so a file that shrank would end the process
         feed = {name: _input(name, features).astype(kind) for name, kind in self._inputs.items()}
         session = self._single_thread_session() if features.get("side_by_side") else self._session
         (result,) = session.run([self._output], feed)
@@ -161,19 +150,12 @@ class OnnxTransformer:
         """For batches that run side by side: threads that share a batch wait for each other at every step."""
         with self._lock:
             if self._single is None:
-                self._single = _open_session(self.path, threads=1)
+                self._single = open_session(self.path, self._has_external, threads=1)
             return self._single
 
     @cached_property
     def _digests(self) -> list[str]:
-        """Digests of the ONNX file and of the weights outside it, unchanged since loading."""
-        if self._file_stamps() != self._stamps:
-            raise InvalidModelError(f"{self.path} has changed since it was loaded; load the model again")
-        return [file_digest(path) for path in (self.path, *self._external)]
-
-    def _file_stamps(self) -> list[tuple[int, int]]:
-        states = [path.stat() for path in (self.path, *self._external)]
-        return [(state.st_size, state.st_mtime_ns) for state in states]
+        return self._files.digests()
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -211,42 +193,6 @@ def _serves_text(modality_config: Any) -> bool:
         return True
     text = modality_config.get("text") if isinstance(modality_config, dict) else None
     return isinstance(text, dict) and text.get("method", "forward") == "forward"
-
-
-def _open_session(path: Path, threads: int | None = None) -> InferenceSession:
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as native
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{path} runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = available_cores() if threads is None else threads
-    # Threads that wait for work should not keep a core busy.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    failures = tuple(
-        getattr(native, name)
-        for name in (
-            "Fail",
-            "InvalidArgument",
-            "InvalidGraph",
-            "InvalidProtobuf",
-            "NoSuchFile",
-            "NotImplemented",
-        )
-    )
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU
-        )
-    except failures as error:
-        reason = " ".join(str(error).split())
-        raise InvalidModelError(
-            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}); "
-            "copy or export the model again"
-        ) from error
 
 
 def _input_type(node: Any, path: Path) -> type:

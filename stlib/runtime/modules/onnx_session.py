@@ -1,0 +1,82 @@
+"""Sessions of ONNX Runtime on the CPU; the only place that imports it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stlib.runtime.errors import InvalidModelError, MissingDependencyError
+from stlib.runtime.modules.base import available_cores
+from stlib.runtime.modules.onnx_outline import outline
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# The fused kernel takes several times as long on a CPU as an addition followed by a normalisation.
+_SLOW_ON_CPU = ["SkipLayerNormFusion"]
+
+_FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
+
+# ONNX Runtime's errors have no common base.
+_ERRORS = (
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "NoSuchFile",
+    "NotImplemented",
+    "RuntimeException",
+)
+
+
+def open_session(path: Path, has_external: bool, threads: int | None = None) -> InferenceSession:
+    """A session that runs an ONNX file, with the weights mapped from the file rather than read.
+
+    Args:
+        path: the ONNX file.
+        has_external: whether weights lie beside it.
+        threads: that run one batch; None takes all cores that the process may use.
+
+    Raises:
+        MissingDependencyError: ONNX Runtime is not installed.
+        InvalidModelError: the file is damaged, or too new for this version.
+    """
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
+        ) from error
+    errors = tuple(getattr(native, name) for name in _ERRORS)
+    # A download cache holds links; ONNX Runtime accepts weights below the folder that it is told only.
+    place = path if has_external else path.resolve()
+    options = _options(onnxruntime, threads)
+    options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(place.parent))
+    try:
+        return _session(onnxruntime, outline(place), options)
+    except (*errors, ValueError, IndexError):
+        pass  # a version that cannot map; what is wrong with the file itself shows again below
+    try:
+        return _session(onnxruntime, str(path), _options(onnxruntime, threads))
+    except errors as error:
+        reason = " ".join(str(error).split())
+        raise InvalidModelError(
+            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}); "
+            "copy or export the model again"
+        ) from error
+
+
+def _session(onnxruntime: Any, model: str | bytes, options: Any) -> InferenceSession:
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU
+    )
+
+
+def _options(onnxruntime: Any, threads: int | None) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = available_cores() if threads is None else threads
+    # Threads that wait for work should not keep a core busy.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
