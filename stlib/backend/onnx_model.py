@@ -55,6 +55,10 @@ class OnnxModel(BackendModel):
 
     format: ClassVar[Format] = ONNX
 
+    batch_token_factor: ClassVar[int] = 256
+    """Tokens that ``encode`` gives at once for each unit of its ``batch_size``: enough small batches that no
+    thread waits for long at the end."""
+
     def __init__(
         self,
         path: Path,

@@ -9,6 +9,7 @@ from stlib.base import adapters
 from stlib.base.input_formatter import InputFormatter
 from stlib.base.modality import raise_unsupported_modality_error
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
+from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.packing import packed_tokens
 from stlib.base.modules.transformer_config import (
@@ -197,6 +198,11 @@ class Transformer(DimensionNames, PreparesInputs):
         if self.tokenizer is not None:
             self.tokenizer.model_max_length = value
             self._prompt_lengths.clear()
+
+    @property
+    def batch_token_factor(self) -> int:  # type: ignore[override]
+        """Tokens of a batch for each unit of ``batch_size``; more for engines that cut batches themselves."""
+        return getattr(self.model, "batch_token_factor", InputModule.batch_token_factor)
 
     @property
     def query_expansion(self) -> dict[str, Any] | None:
