@@ -59,25 +59,30 @@ class FusedLinear:
 
 
 class WeightWatch:
-    """Notices that weights were replaced or changed since they were copied.
+    """Notices that weights of linear layers were replaced or changed since they were copied.
 
     torch counts changes in place, but not those through ``.data``; a few values of each weight are compared
     for these.
     """
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self._weights = weights
-        self._state = self._read_state()
-        flat = [weight.detach().reshape(-1) for weight in weights]
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        slots = [(layer._parameters, name) for layer in layers for name in ("weight", "bias")]
+        self._slots = [(parameters, name, _known(parameters[name])) for parameters, name in slots]
+        flat = [weight.detach().reshape(-1) for _, _, (weight, _, _) in self._slots]
         self._views = [values[:: max(1, len(values) // _SAMPLES)] for values in flat]
         self._values = torch.cat(self._views)
 
     def is_unchanged(self) -> bool:
         """Whether the weights are what they were."""
-        return self._read_state() == self._state and torch.equal(torch.cat(self._views), self._values)
+        for parameters, name, (known, address, version) in self._slots:
+            weight: Any = parameters.get(name)
+            if weight is not known or weight.data_ptr() != address or weight._version != version:
+                return False
+        return torch.equal(torch.cat(self._views), self._values)
 
-    def _read_state(self) -> list[tuple[int, int]]:
-        return [(weight.data_ptr(), weight._version) for weight in self._weights]
+
+def _known(weight: Any) -> tuple[Tensor, int, int]:
+    return weight, weight.data_ptr(), weight._version
 
 
 def serves(weight: Tensor) -> bool:

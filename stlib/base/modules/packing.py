@@ -121,12 +121,10 @@ class PackedEncoder:
         self._embeddings: Any = model.embeddings
         self._bias_of = _relative_bias(model)
         self._structure = Structure(model)
-        weights = [
-            tensor for layer in layers for part in layer.linears() for tensor in (part.weight, part.bias)
-        ]
-        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        linears = [linear for layer in layers for linear in layer.linears()]
+        size = sum(linear.weight.numel() * linear.weight.element_size() for linear in linears)
         blocked = size <= _MAX_BLOCKED_BYTES
-        self._watch = WeightWatch(weights)
+        self._watch = WeightWatch(linears)
         self._layers = [_PackedLayer(layer, model.config.num_attention_heads, blocked) for layer in layers]
 
     def is_current(self) -> bool:

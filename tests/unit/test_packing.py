@@ -1,0 +1,207 @@
+"""The forward pass without padding against the padded one of transformers."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from stlib.base.modules import packing
+from stlib.base.modules.packing import packed_tokens
+from stlib.errors import UnsupportedOption
+
+ARCHITECTURES = ["bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert"]
+LENGTHS = [20, 3, 1, 7, 7, 12, 20, 2]
+
+
+def tiny(name: str, **options):
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {
+        "vocab_size": 60,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 64,
+    }
+    if name == "distilbert":
+        sizes = {"vocab_size": 60, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
+    torch.manual_seed(3)
+    # Wide enough that the layers matter next to the embeddings
+    config = AutoConfig.for_model(name, **sizes, initializer_range=0.3, **options)
+    return AutoModel.from_config(config).eval()
+
+
+def batch(model, lengths=LENGTHS):
+    padding = model.config.pad_token_id or 0
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+    ids = torch.randint(2, 60, mask.shape, generator=torch.Generator().manual_seed(5))
+    return {"input_ids": torch.where(mask.bool(), ids, padding), "attention_mask": mask}
+
+
+@torch.no_grad()
+def distance(model, inputs, unpad=None) -> float:
+    """Largest difference from the padded forward pass at a token."""
+    packed = packed_tokens(model, inputs, unpad)
+    assert packed is not None
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    assert not (packed * (1 - mask)).any()
+    return ((packed - model(**inputs)[0]) * mask).abs().max().item()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_equals_the_padded_forward_pass(name, attention):
+    model = tiny(name)
+    if name != "mpnet":
+        model.set_attn_implementation(attention)
+    assert distance(model, batch(model)) < 1e-5
+    assert distance(model, batch(model, [5, 5, 5])) < 1e-5
+    assert distance(model, batch(model, [1])) < 1e-5
+    assert distance(model.double(), batch(model)) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["bert", "mpnet"])
+def test_bfloat16_is_as_near_to_float32_as_transformers_is(name):
+    model = tiny(name)
+    inputs = batch(model)
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    with torch.no_grad():
+        exact = model(**inputs)[0]
+        half = model.bfloat16()
+        theirs = ((half(**inputs)[0].float() - exact) * mask).abs().max()
+        packed = packed_tokens(half, inputs, None)
+        assert packed.dtype is torch.bfloat16
+        assert ((packed.float() - exact) * mask).abs().max() < 1.5 * theirs
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"])
+def test_activations(activation):
+    model = tiny("bert", hidden_act=activation)
+    assert distance(model, batch(model)) < 1e-5
+
+
+def test_token_types():
+    model = tiny("bert")
+    inputs = batch(model)
+    types = torch.randint(0, 2, inputs["input_ids"].shape, generator=torch.Generator().manual_seed(1))
+    assert distance(model, {**inputs, "token_type_ids": types}) < 1e-5
+
+
+def test_a_padding_token_inside_a_text_keeps_its_position():
+    model = tiny("roberta")
+    inputs = batch(model)
+    inputs["input_ids"][0, 4] = model.config.pad_token_id
+    assert distance(model, inputs) < 1e-5
+
+
+def test_large_models_keep_no_second_copy_of_their_weights(monkeypatch):
+    monkeypatch.setattr(packing, "_MAX_BLOCKED_BYTES", 0)
+    model = tiny("bert")
+    assert distance(model, batch(model)) < 1e-5
+
+
+def in_place(model):
+    model.encoder.layer[0].output.dense.weight.mul_(1.5)
+
+
+def through_data(model):
+    model.encoder.layer[1].attention.self.key.weight.data.mul_(1.5)
+
+
+def another_tensor(model):
+    linear = model.encoder.layer[0].intermediate.dense
+    linear.weight = torch.nn.Parameter(linear.weight * 1.5)
+
+
+def another_module(model):
+    model.encoder.layer[1] = tiny("bert").double().float().encoder.layer[0]
+
+
+def another_state(model):
+    model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
+
+
+@pytest.mark.parametrize("change", [in_place, through_data, another_tensor, another_module, another_state])
+def test_changes_of_the_weights_are_noticed(change):
+    model = tiny("bert")
+    inputs = batch(model)
+    with torch.no_grad():
+        before = packed_tokens(model, inputs, None)
+        change(model)
+        assert (packed_tokens(model, inputs, None) - before).abs().max() > 0.01
+    assert distance(model, inputs) < 1e-5
+
+
+def hooked(model, inputs):
+    model.encoder.layer[0].register_forward_hook(lambda module, args, output: None)
+
+
+def training(model, inputs):
+    model.encoder.layer[0].output.dropout.train()
+
+
+def wrapped(model, inputs):
+    class Wrapped(torch.nn.Linear):
+        pass
+
+    model.encoder.layer[0].output.dense = Wrapped(48, 32).eval()
+
+
+def left_padded(model, inputs):
+    inputs["attention_mask"] = inputs["attention_mask"].flip(1)
+
+
+def empty(model, inputs):
+    inputs["attention_mask"][0] = 0
+
+
+def hidden_states(model, inputs):
+    inputs["output_hidden_states"] = True
+
+
+def embedded(model, inputs):
+    inputs["inputs_embeds"] = torch.zeros(8, 20, 32)
+
+
+@pytest.mark.parametrize("rule", [hooked, training, wrapped, left_padded, empty, hidden_states, embedded])
+def test_what_rules_packing_out(rule):
+    model = tiny("bert")
+    inputs = batch(model)
+    rule(model, inputs)
+    with torch.no_grad():
+        assert packed_tokens(model, inputs, None) is None
+        with pytest.raises(UnsupportedOption, match="unpad_inputs=True is not possible for BertModel"):
+            packed_tokens(model, inputs, True)
+
+
+def test_other_architectures_and_gradients():
+    model = tiny("electra", embedding_size=32)
+    with torch.no_grad():
+        assert packed_tokens(model, batch(model), None) is None
+        with pytest.raises(UnsupportedOption, match="ElectraModel as it is set up"):
+            packed_tokens(model, batch(model), True)
+    known = tiny("bert")
+    assert packed_tokens(known, batch(known), None) is None  # gradients are on
+    with torch.no_grad():
+        assert packed_tokens(known, batch(known), False) is None
+        assert packed_tokens(known, batch(known), True) is not None
+
+
+def test_after_hidden_states_were_asked_for_packing_goes_on():
+    model = tiny("bert")
+    with torch.no_grad():
+        model(**batch(model), output_hidden_states=True)
+    assert distance(model, batch(model)) < 1e-5
+
+
+def test_a_model_is_freed_with_its_packed_form():
+    model = tiny("bert")
+    distance(model, batch(model))
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
