@@ -26,6 +26,7 @@ from stlib.base.loading import (
     named_modules,
     read_model_config,
 )
+from stlib.base.merging import MergeMixin
 from stlib.base.model_card import BaseModelCardData, generate_model_card
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
@@ -39,7 +40,7 @@ __all__ = ["BaseModel", "BaseModelCardData", "generate_model_card"]
 logger = logging.getLogger(__name__)
 
 
-class BaseModel(HubMixin, PeftAdapterMixin, nn.Sequential):
+class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
     """Modules in a row, with prompts, files and devices. Families add what they do with the result.
 
     The arguments are explained at :class:`stlib.SentenceTransformer`.
