@@ -264,3 +264,55 @@ def test_outputs_of_all_layers_equal(reference, tmp_path, architecture):
     assert len(our_layers) == len(their_layers) == 3
     for our_layer, their_layer in zip(our_layers, their_layers, strict=True):
         close(our_layer, their_layer)
+
+
+BART_LIKE = {
+    "vocab_size": 160,
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 64,
+    "init_std": 0.3,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 0,
+}
+T5_LIKE = {"vocab_size": 160, "d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
+WHOLE_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "BlenderbotSmall": ("ForConditionalGeneration", BART_LIKE),
+    "M2M100": ("Model", BART_LIKE),
+    "Marian": ("MTModel", BART_LIKE),
+    "Pegasus": ("ForConditionalGeneration", BART_LIKE),
+    "MT5": ("ForConditionalGeneration", T5_LIKE),
+    "LongT5": ("Model", {**T5_LIKE, "local_radius": 7}),
+}
+
+
+@pytest.mark.parametrize("family", list(WHOLE_MODELS))
+def test_the_encoder_of_a_whole_model_keeps_its_weights(tmp_path, family):
+    # The yardstick is the encoder itself: from whole models of some families the reference loads nothing.
+    import transformers
+
+    suffix, settings = WHOLE_MODELS[family]
+    config = getattr(transformers, f"{family}Config")(**settings)
+    torch.manual_seed(3)
+    model = getattr(transformers, family + suffix)(config).eval()
+    model.save_pretrained(tmp_path / "whole")
+    _save_byte_pairs(tmp_path / "whole", "right")
+
+    ours = Transformer(str(tmp_path / "whole"))
+    features = ours.preprocess(TEXTS)
+    (tmp_path / "encoder").mkdir()
+    ours.save(str(tmp_path / "encoder"))
+    again = Transformer.load(str(tmp_path / "encoder"))
+    with torch.inference_mode():
+        mask = features["attention_mask"]
+        expected = model.get_encoder()(input_ids=features["input_ids"], attention_mask=mask)[0]
+        for loaded in (ours, again):
+            output = loaded(loaded.preprocess(TEXTS))["token_embeddings"]
+            close(output[mask.bool()], expected[mask.bool()])
