@@ -231,7 +231,8 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
         raise UnsafePath(
             f"{inner} is a link that leaves the model's folder; copy what it points to into the model"
         )
-    cls = options.module_classes.get(spec.type) or resolve_module_class(
+    given = options.module_classes.get(spec.type) if isinstance(spec.type, str) else None
+    cls = given or resolve_module_class(
         spec.type,
         folder,
         trust_remote_code=options.trust_remote_code,

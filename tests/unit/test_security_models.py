@@ -305,6 +305,84 @@ def test_auto_map(tmp_path, canary, monkeypatch, config, tokenizer_config):
         SentenceTransformer(folder, device="cpu").encode("a")
 
 
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory) -> Path:
+    """A saved pipeline around a tiny BERT."""
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    plain = tmp_path_factory.mktemp("plain")
+    BertModel(BertConfig(vocab_size=10, **sizes)).save_pretrained(plain)
+    _save_word_tokenizer(plain)
+    SentenceTransformer(plain, device="cpu").save(plain / "saved")
+    return plain / "saved"
+
+
+@pytest.fixture
+def bert(transformer, tmp_path) -> Path:
+    return shutil.copytree(transformer, tmp_path / "bert")
+
+
+GROUPS = ["model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args", "config_kwargs"]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_settings_cannot_grant_trust_to_code_or_pickles(bert, canary, group):
+    (bert / "evil.py").write_text(evil_source(canary))
+    granted = {"trust_remote_code": True, "weights_only": False, "use_kernels": True, "code_revision": "main"}
+    edit(bert / "sentence_bert_config.json", **{group: granted})
+    SentenceTransformer(bert, device="cpu").encode("a")  # they are passed over
+    maps = {"AutoConfig": "evil.Module", "AutoModel": "evil.Module"}
+    kept = (bert / "config.json").read_text()
+    edit(bert / "config.json", model_type="evil", auto_map=maps)
+    with pytest.raises(errors.UntrustedCode, match="trust_remote_code=True"):
+        SentenceTransformer(bert)
+    (bert / "config.json").write_text(kept)
+    (bert / "model.safetensors").unlink()
+    torch.save({"embeddings.position_ids": Pickled(canary)}, bert / "pytorch_model.bin")
+    with pytest.raises(errors.WeightsMismatch, match="never run"):
+        SentenceTransformer(bert)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"bogus": 1}, errors.UnknownKeyword),
+        ({"trust_remote_code": True}, errors.UnknownKeyword),
+        ({"backend": "evil"}, errors.ModelConfigError),
+        ({"model_name_or_path": "/etc"}, errors.ModelConfigError),
+        ({"max_seq_length": "64"}, errors.ModelConfigError),
+        ({"model_kwargs": ["trust_remote_code"]}, errors.ModelConfigError),
+        ({"transformer_task": "os.system"}, errors.InvalidOption),
+        ({"model_args": {"attn_implementation": "owner/kernel"}}, errors.UntrustedCode),
+        ({"config_args": {"attn_implementation": {"": "owner/kernel"}}}, errors.UntrustedCode),
+    ],
+)
+def test_settings_of_a_transformer(bert, canary, settings, error):
+    edit(bert / "sentence_bert_config.json", **settings)
+    with pytest.raises(error, match=f"{next(iter(settings))}|attention"):
+        SentenceTransformer(bert)
+
+
+def test_attention_by_code_of_the_hub(bert, canary):
+    """transformers would download the repository and run its kernel."""
+    edit(bert / "config.json", _attn_implementation="owner/kernel")
+    with pytest.raises(errors.UntrustedCode, match="'owner/kernel', which is code of the hub"):
+        SentenceTransformer(bert)
+
+
+@pytest.mark.parametrize(
+    "method", ["__class__", "push_to_hub", "save_pretrained", "train", "_init_weights", 3]
+)
+def test_methods_that_take_no_inputs(bert, canary, method):
+    """A model's file names the methods that take its inputs; they cannot be any others."""
+    entry = {"method": method, "method_output_name": "last_hidden_state"}
+    settings = {"modality_config": {"text": entry}, "module_output_name": "token_embeddings"}
+    edit(bert / "sentence_bert_config.json", **settings)
+    with pytest.raises(errors.InvalidOption, match="names the method"):
+        SentenceTransformer(bert)
+
+
 def test_a_router_with_hostile_routes(tmp_path, canary):
     folder = tmp_path / "router"
     SentenceTransformer(modules=[Router({"query": [BoW(VOCAB)]})]).save(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.base.modules.transformer_modality import TASKS, from_json
-from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword
+from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
 
 # Keywords of earlier generations and what they are called now.
@@ -16,6 +16,17 @@ OLDER_KEYWORDS = {
     "tokenizer_kwargs": "processor_kwargs",
     "config_args": "config_kwargs",
 }
+
+# What a file may not say: it would make transformers unpickle, or run code of the model or of the hub.
+_NEVER_FROM_FILES = (
+    "trust_remote_code",
+    "weights_only",
+    "use_kernels",
+    "kernel_config",
+    "allow_all_kernels",
+    "code_revision",
+)
+_NOT_IN_FILES = ("backend", "model_name_or_path")
 
 # Where to find the files; understood once, when the folder is resolved.
 _HUB_KEYS = ("token", "revision", "cache_dir", "local_files_only", "subfolder")
@@ -68,14 +79,48 @@ def check_choices(task: str, backend: str) -> None:
 
 
 def load_settings(saved: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a saved file under the names of today, without what only a caller may grant."""
+    """The settings of a saved file under the names of today, without what only a caller may grant.
+
+    Raises:
+        ModelConfigError: a setting has another form, or is no setting of a file.
+        UntrustedCode: attention is to be computed by code of the hub.
+    """
     config = {OLDER_KEYWORDS.get(key, key): value for key, value in saved.items()}
+    for key in _NOT_IN_FILES:
+        if key in config:
+            raise ModelConfigError(
+                f"the settings of the Transformer hold {key!r}, which only a caller may give"
+            )
+    length = config.get("max_seq_length")
+    if not (length is None or isinstance(length, int)):
+        raise ModelConfigError(f"the Transformer's settings hold max_seq_length={length!r}, no number")
     for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
         if key in config:
-            config[key] = {k: v for k, v in (config[key] or {}).items() if k != "trust_remote_code"}
+            group = config[key] or {}
+            if not isinstance(group, dict):
+                raise ModelConfigError(
+                    f"the settings of the Transformer hold {key}={group!r}, which is no dict"
+                )
+            config[key] = {k: v for k, v in group.items() if k not in _NEVER_FROM_FILES}
+            refuse_hub_attention(config[key].get("attn_implementation"))
     if "modality_config" in config:
         config["modality_config"] = from_json(config["modality_config"])
     return config
+
+
+def refuse_hub_attention(name: Any) -> None:
+    """Refuse an attention implementation such as ``owner/kernel`` that a file names.
+
+    Raises:
+        UntrustedCode: transformers would download that repository and run its code.
+    """
+    names = name.values() if isinstance(name, dict) else [name]
+    for part in names:
+        if isinstance(part, str) and "/" in part:
+            raise UntrustedCode(
+                f"the model's files name the attention implementation {part!r}, which is code of the hub; if "
+                f"you trust it, pass model_kwargs={{'attn_implementation': {part!r}}} and take it out of them"
+            )
 
 
 def embedding_dimension(model: Any, module_output_name: str) -> int:

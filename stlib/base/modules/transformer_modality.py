@@ -132,6 +132,20 @@ def check_config(config: Config, module_output_name: str | None) -> None:
                 f"modality_config[{kind!r}] is {entry!r}; it must be a dict with 'method' and "
                 "'method_output_name', e.g. {'method': 'forward', 'method_output_name': 'last_hidden_state'}"
             )
+        if not _is_of_architecture(entry["method"]):
+            raise InvalidOption(
+                f"modality_config[{kind!r}] names the method {entry['method']!r}; use 'forward' or a method "
+                "of the architecture such as 'get_text_features'"
+            )
+
+
+def _is_of_architecture(name: Any) -> bool:
+    """Whether a method may take inputs, rather than save, train or push a model as those that all have."""
+    from transformers import PreTrainedModel
+
+    if not isinstance(name, str) or name.startswith("_"):
+        return False
+    return name == "forward" or not hasattr(PreTrainedModel, name)
 
 
 def kinds_of_architecture(task: str, model_type: str, model: Any) -> tuple[Config, str] | None:
