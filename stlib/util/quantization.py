@@ -18,6 +18,9 @@ Works on numpy arrays without torch; tensors are accepted.
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +33,11 @@ PRECISIONS: tuple[str, ...] = ("float32", "int8", "uint8", "binary", "ubinary")
 
 # Fewer vectors than this give ranges that move a lot from sample to sample.
 MIN_CALIBRATION_ROWS = 100
+
+# Values coded at a time, so that what is made of them in between stays in a core's cache: 512 KiB of float32
+# buckets, or as much of signs.
+_BUCKETS_AT_A_TIME = 2**17
+_SIGNS_AT_A_TIME = 2**19
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +83,7 @@ def quantize_embeddings(
         return values.astype(np.float32)
     if precision in ("int8", "uint8"):
         return _scalar_codes(values, precision, ranges, calibration_embeddings)
-    bits = np.packbits(values > 0, axis=-1)
-    return bits if precision == "ubinary" else (bits ^ 0x80).view(np.int8)
+    return _sign_bits(values, precision)
 
 
 def dequantize_scalar(
@@ -113,7 +120,9 @@ def calibration_ranges(
         sample = embeddings
     else:
         sample = as_array(calibration_embeddings)
-    return np.vstack((sample.min(axis=0), sample.max(axis=0)))
+    blocks = [sample[rows] for rows in _blocks(sample, _BUCKETS_AT_A_TIME)]
+    low = np.min([block.min(axis=0) for block in blocks], axis=0)
+    return np.vstack((low, np.max([block.max(axis=0) for block in blocks], axis=0)))
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -147,12 +156,45 @@ def _scalar_codes(
     if ranges is None:
         ranges = calibration_ranges(values, precision, calibration_embeddings)
     low, step = _bucket_edges(as_array(ranges))
+    codes = _by_blocks(partial(_bucket_codes, low=low, step=step), values, values.shape, _BUCKETS_AT_A_TIME)
+    return _signed(codes) if precision == "int8" else codes
+
+
+def _bucket_codes(values: np.ndarray, low: np.ndarray, step: np.ndarray) -> np.ndarray:
     buckets = values - low
     buckets /= step
-    np.floor(buckets, out=buckets)
-    np.clip(buckets, 0, 255, out=buckets)
-    codes = buckets.astype(np.uint8)
-    return codes if precision == "uint8" else (codes ^ 0x80).view(np.int8)
+    buckets.clip(0, 255, out=buckets)
+    return buckets.astype(np.uint8)  # cuts the fraction off, which is the floor from 0 on
+
+
+def _sign_bits(values: np.ndarray, precision: str) -> np.ndarray:
+    shape = (*values.shape[:-1], -(-values.shape[-1] // 8))
+    bits = _by_blocks(lambda rows: np.packbits(rows > 0, axis=-1), values, shape, _SIGNS_AT_A_TIME)
+    return _signed(bits) if precision == "binary" else bits
+
+
+def _by_blocks(
+    code: Callable[[np.ndarray], np.ndarray], values: np.ndarray, shape: tuple[int, ...], size: int
+) -> np.ndarray:
+    """``code(values)``, made for about ``size`` values at a time; it has the given shape."""
+    if values.size <= size or values.ndim == 1:
+        return code(values)
+    codes = np.empty(shape, dtype=np.uint8)
+    for rows in _blocks(values, size):
+        codes[rows] = code(values[rows])
+    return codes
+
+
+def _signed(codes: np.ndarray) -> np.ndarray:
+    """Unsigned bytes minus 128, in place."""
+    return np.bitwise_xor(codes, 0x80, out=codes).view(np.int8)
+
+
+def _blocks(values: np.ndarray, size: int) -> Iterator[slice]:
+    """Rows that have about ``size`` values together."""
+    n_rows = max(1, size // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), n_rows):
+        yield slice(start, start + n_rows)
 
 
 def _bucket_edges(ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

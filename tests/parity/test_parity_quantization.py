@@ -153,3 +153,55 @@ def test_quantised_queries_and_calibration_equal(search, name, precision):
     options = {"corpus_precision": precision, "rescore": False}
     ours, theirs = search(query_codes, codes, **options)[0], theirs_search(query_codes, codes, **options)[0]
     assert scores(ours) == scores(theirs)
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SEARCHES)
+@pytest.mark.parametrize("width", [13, 21])
+def test_widths_that_fill_no_byte_equal(search, name, precision, width):
+    corpus, queries = vectors(120, width), vectors(6, width, seed=5)
+    ranges = np.vstack([corpus.min(0), corpus.max(0)])
+    codes = quantize_embeddings(corpus, precision, ranges=ranges)
+    options = {"corpus_precision": precision, "top_k": 4, "ranges": ranges, "rescore_multiplier": 30}
+    same_hits(search(queries, codes, **options)[0], getattr(reference, name)(queries, codes, **options)[0])
+
+
+SCALARS = [row for row in SEARCHES if "binary" not in row[2]]
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SCALARS)
+@pytest.mark.parametrize("multiplier", [1, 2, 4])
+def test_rescore_multiplier_equal(search, name, precision, multiplier):
+    corpus, queries = vectors(400, 32), vectors(9, 32, seed=6)
+    codes = quantize_embeddings(corpus, precision)
+    options = {
+        "corpus_precision": precision,
+        "calibration_embeddings": corpus,
+        "rescore_multiplier": multiplier,
+        "top_k": 6,
+    }
+    same_hits(search(queries, codes, **options)[0], getattr(reference, name)(queries, codes, **options)[0])
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SEARCHES)
+def test_ranges_of_the_queries_equal(search, name, precision):
+    # Neither ranges nor calibration: those of the queries, in both libraries.
+    corpus, queries = vectors(200, 24), vectors(130, 24, seed=7)
+    codes = quantize_embeddings(corpus, precision)
+    options = {"corpus_precision": precision, "top_k": 3, "rescore_multiplier": 70}
+    same_hits(search(queries, codes, **options)[0], getattr(reference, name)(queries, codes, **options)[0])
+
+
+@pytest.mark.parametrize(("search", "name", "precision"), SEARCHES)
+@pytest.mark.parametrize("exact", [True, False])
+def test_indexes_are_exchanged(search, name, precision, exact):
+    corpus, queries = vectors(150, 40), vectors(5, 40, seed=8)
+    ranges = np.vstack([corpus.min(0), corpus.max(0)])
+    codes = quantize_embeddings(corpus, precision, ranges=ranges)
+    options = {"corpus_precision": precision, "top_k": 5, "ranges": ranges, "rescore_multiplier": 30}
+    *_, ours = search(queries, codes, exact=exact, output_index=True, **options)
+    *_, theirs = getattr(reference, name)(queries, codes, exact=exact, output_index=True, **options)
+    assert type(ours) is type(theirs)
+    same_hits(
+        search(queries, corpus_index=theirs, **options)[0],
+        getattr(reference, name)(queries, corpus_index=ours, **options)[0],
+    )
