@@ -17,7 +17,8 @@ OLDER_KEYWORDS = {
     "config_args": "config_kwargs",
 }
 
-# What a file may not say: it would make transformers unpickle, or run code of the model or of the hub.
+# What a file may not say: it would make transformers unpickle, or run code of the model or of the hub, or
+# name libraries and folders of this machine to an engine.
 _NEVER_FROM_FILES = (
     "trust_remote_code",
     "weights_only",
@@ -25,6 +26,9 @@ _NEVER_FROM_FILES = (
     "kernel_config",
     "allow_all_kernels",
     "code_revision",
+    "provider_options",
+    "session_options",
+    "ov_config",
 )
 _NOT_IN_FILES = ("backend", "model_name_or_path")
 
