@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -177,20 +176,21 @@ class Encoder:
 
     def _encode_into(self, out: NDArray[np.float32], texts: list[str], prompt: str, task: str | None) -> None:
         batches = list(self._pipeline.first.batches(texts, prompt, task))
-        threads = min(available_cores(), len(batches))
-        for _, features in batches:
-            features.update(task=task, side_by_side=threads > 1)
+        threads = min(available_cores(), len(batches)) if len(batches) > 1 else 1
 
         def run(batch: tuple[Rows, Features]) -> None:
             rows, features = batch
+            features["task"], features["side_by_side"] = task, threads > 1
             for module in self._pipeline.modules:
                 features = module.forward(features)
             out[rows] = features[SENTENCE_EMBEDDING][:, : out.shape[1]]
 
-        if threads <= 1:
+        if threads == 1:
             for batch in batches:
                 run(batch)
             return
+        from concurrent.futures import ThreadPoolExecutor  # a single query must not wait for this import
+
         with ThreadPoolExecutor(threads, thread_name_prefix="stlib-encode") as pool:
             for _ in pool.map(run, batches):
                 pass  # an error in a batch is raised here

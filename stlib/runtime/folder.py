@@ -11,19 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
 from stlib.runtime.files import inside, read_json, read_object
 from stlib.runtime.modules.base import InputModule, Module
 from stlib.runtime.modules.dense import Dense
 from stlib.runtime.modules.normalize import Normalize
-from stlib.runtime.modules.onnx_files import find_onnx_file
 from stlib.runtime.modules.pooling import Pooling
 from stlib.runtime.modules.router import Router, check_row, dimension_of, takes_texts
 from stlib.runtime.modules.small import Dropout, LayerNorm
 from stlib.runtime.modules.static import StaticEmbedding
-from stlib.runtime.modules.transformer import OnnxTransformer
+
+if TYPE_CHECKING:
+    from stlib.runtime.modules.transformer import OnnxTransformer
 
 MODULES_NAME = "modules.json"
 CONFIG_NAME = "config_sentence_transformers.json"
@@ -63,9 +64,7 @@ class Pipeline:
     @property
     def first(self) -> InputModule:
         """The module that takes texts."""
-        first = self.modules[0]
-        assert isinstance(first, InputModule)
-        return first
+        return cast(InputModule, self.modules[0])  # read_pipeline checked it, slowly
 
 
 def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
@@ -129,10 +128,14 @@ def _read_modules(folder: Path, file_name: str | None) -> list[Module]:
 
 def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) -> bool:
     """Whether a transformer has no ONNX file, so that nothing else need be read to refuse the model."""
-    return file_name is None and any(
-        _class_name(type_) == "Transformer" and find_onnx_file(inner) is None
-        for type_, inner in zip(types, folders, strict=True)
-    )
+    transformers = [
+        inner for type_, inner in zip(types, folders, strict=True) if _class_name(type_) == "Transformer"
+    ]
+    if file_name is not None or not transformers:
+        return False
+    from stlib.runtime.modules.onnx_files import find_onnx_file
+
+    return any(find_onnx_file(inner) is None for inner in transformers)
 
 
 def _load_module(type_: str, folder: Path, file_name: str | None) -> Module:
@@ -142,11 +145,18 @@ def _load_module(type_: str, folder: Path, file_name: str | None) -> Module:
     if name in _ROUTERS:
         return Router.load(folder, partial(_load_module, file_name=file_name))
     if name == "Transformer":
-        return OnnxTransformer.load(folder, file_name)
+        return _load_transformer(folder, file_name)
     raise UnsupportedModelError(
         f"{folder}: a module of the type {type_!r} needs stlib.SentenceTransformer; the torch-free Encoder "
         f"runs {', '.join(sorted([*_PLAIN_MODULES, 'Router', 'Transformer']))}"
     )
+
+
+def _load_transformer(folder: Path, file_name: str | None) -> OnnxTransformer:
+    # Imported here because static models, which must load in no time, do without.
+    from stlib.runtime.modules.transformer import OnnxTransformer
+
+    return OnnxTransformer.load(folder, file_name)
 
 
 def _class_name(type_: object) -> str | None:
@@ -157,7 +167,7 @@ def _class_name(type_: object) -> str | None:
 
 def _bare_transformer(folder: Path, file_name: str | None) -> list[Module]:
     """A transformer without ``modules.json``, and its pooling: as ``1_Pooling`` says, or the usual one."""
-    transformer = OnnxTransformer.load(folder, file_name)
+    transformer = _load_transformer(folder, file_name)
     if not transformer.gives_tokens:
         return [transformer]
     if (folder / "1_Pooling" / "config.json").is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from stlib.runtime.errors import InvalidModelError, UnknownTaskError, UnsupportedModelError
 from stlib.runtime.files import inside, missing, read_object
@@ -146,9 +146,7 @@ class Router:
         return all(takes_texts(route[0]) for route in self.routes.values())
 
     def _first(self, name: str) -> InputModule:
-        first = self.routes[name][0]
-        assert isinstance(first, InputModule)
-        return first
+        return cast(InputModule, self.routes[name][0])
 
 
 def takes_texts(module: Module) -> bool:
