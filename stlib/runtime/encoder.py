@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
-from stlib.runtime.errors import UnknownPromptError
+from stlib.runtime.errors import InvalidModelError, UnknownPromptError
 from stlib.runtime.folder import Pipeline, read_pipeline
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, available_cores, unit_length
 from stlib.runtime.modules.normalize import Normalize
@@ -183,7 +183,7 @@ class Encoder:
             features["task"], features["side_by_side"] = task, threads > 1
             for module in self._pipeline.modules:
                 features = module.forward(features)
-            out[rows] = features[SENTENCE_EMBEDDING][:, : out.shape[1]]
+            out[rows] = self._of_declared_width(features[SENTENCE_EMBEDDING])[:, : out.shape[1]]
 
         if threads == 1:
             for batch in batches:
@@ -194,6 +194,14 @@ class Encoder:
         with ThreadPoolExecutor(threads, thread_name_prefix="stlib-encode") as pool:
             for _ in pool.map(run, batches):
                 pass  # an error in a batch is raised here
+
+    def _of_declared_width(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        if vectors.shape[1] != self._pipeline.dimension:
+            raise InvalidModelError(
+                f"the modules of {self.name} give vectors of {vectors.shape[1]} dimensions, but its settings "
+                f"say {self._pipeline.dimension}; the files are not from one model: save it again"
+            )
+        return vectors
 
     def _prefix(self, prompt_name: str | None, prompt: str | None) -> str:
         if prompt is not None:

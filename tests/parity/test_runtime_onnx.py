@@ -192,13 +192,7 @@ def test_dense_options(tiny_bert, both, options):
     dense = Dense(32, **options)
     first = "module_input_name" in options
     full, light = both(*([transformer, dense, pooling] if first else [transformer, pooling, dense]))
-    if "module_output_name" in options:
-        expected = np.stack(full.encode(TEXTS, convert_to_numpy=False))
-        np.testing.assert_allclose(
-            light.encode(TEXTS)[:, :32], expected[:, : light.dimension], rtol=1e-5, atol=3e-6
-        )
-    else:
-        assert_equal(full, light)
+    assert_equal(full, light)
 
 
 def test_normalise_layer_norm_and_dropout(tiny_bert, both):

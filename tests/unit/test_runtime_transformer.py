@@ -220,6 +220,22 @@ def test_a_folder_with_only_the_model_and_its_tokenizer(tmp_path: Path) -> None:
     assert Encoder.load(folder).encode(["red car"]).tolist() == [[8, 8, 4]]
 
 
+def test_a_width_that_settings_do_not_tell_rightly_is_no_silent_cut(folder: Path) -> None:
+    write(folder / "1_Pooling" / "config.json", {"embedding_dimension": 2, "pooling_mode": "mean"})
+    encoder = Encoder.load(folder)
+    with pytest.raises(InvalidModelError, match="give vectors of 3 dimensions, but its settings say 2"):
+        encoder.encode(["red"])
+
+
+def test_a_text_beyond_the_positions_of_a_graph_names_the_remedy(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gather", ["rows", "position_ids"], ["last_hidden_state"])]
+    model = graph({"input_ids": TensorProto.INT64, "position_ids": TensorProto.INT64}, nodes=nodes)
+    encoder = Encoder.load(save_model(tmp_path / "m", model))
+    assert encoder.encode(["red " * 6]).shape == (1, 3)
+    with pytest.raises(InvalidModelError, match=r"model\.onnx: .* cannot run .* max_seq_length"):
+        encoder.encode(["red " * 7])
+
+
 # -- which file ---------------------------------------------------------------------------------------------
 
 

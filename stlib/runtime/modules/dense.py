@@ -46,7 +46,8 @@ class Dense:
         self._residual = values.get("residual.weight")
         self.module_input_name: str = config.get("module_input_name") or SENTENCE_EMBEDDING
         self.module_output_name: str = config.get("module_output_name") or self.module_input_name
-        self.dimension = self._weight.shape[1]
+        is_last = self.module_output_name == SENTENCE_EMBEDDING
+        self.dimension: int | None = self._weight.shape[1] if is_last else None
 
     @classmethod
     def load(cls, folder: Path) -> Dense:

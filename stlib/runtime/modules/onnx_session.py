@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from stlib.runtime.errors import InvalidModelError, MissingDependencyError
 from stlib.runtime.modules.base import available_cores
 from stlib.runtime.modules.onnx_outline import outline
@@ -64,6 +66,24 @@ def open_session(path: Path, has_external: bool, threads: int | None = None) -> 
         raise InvalidModelError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}); "
             "copy or export the model again"
+        ) from error
+
+
+def run_session(session: InferenceSession, path: Path, output: str, feed: dict[str, NDArray[Any]]) -> Any:
+    """One output of a session.
+
+    Raises:
+        InvalidModelError: the graph cannot run on these inputs, such as more tokens than it has positions.
+    """
+    from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+    try:
+        return session.run([output], feed)[0]
+    except tuple(getattr(native, name) for name in _ERRORS) as error:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feed.items())
+        raise InvalidModelError(
+            f"{path}: ONNX Runtime cannot run it on {shapes} ({' '.join(str(error).split())}); "
+            "if texts are too long for it, write a max_seq_length into sentence_bert_config.json"
         ) from error
 
 

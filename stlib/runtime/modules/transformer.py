@@ -23,7 +23,7 @@ from stlib.runtime.modules.base import (
     Rows,
 )
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
-from stlib.runtime.modules.onnx_session import open_session
+from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
 from stlib.runtime.words import TokenReader
 
@@ -131,7 +131,7 @@ class OnnxTransformer:
         self._files.check()  # weights are mapped, so a file that shrank would end the process
         feed = {name: _input(name, features).astype(kind) for name, kind in self._inputs.items()}
         session = self._single_thread_session() if features.get("side_by_side") else self._session
-        (result,) = session.run([self._output], feed)
+        result = run_session(session, self.path, self._output, feed)
         key = self._output_name if self._gives_tokens else SENTENCE_EMBEDDING
         features[key] = result.astype(np.float32, copy=False)
         return features
