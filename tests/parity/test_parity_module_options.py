@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -344,6 +345,29 @@ def test_class_variables_equal(theirs):
         ours, their = getattr(our_modules, name), getattr(theirs, name)
         for variable in ("config_file_name", "config_keys", "save_in_root", "forward_kwargs"):
             assert getattr(ours, variable) == getattr(their, variable), (name, variable)
+
+
+def test_older_names_of_dimensions_of_own_modules(theirs):
+    for base in (Module, theirs.Module):
+
+        class Wide(base):
+            def get_embedding_dimension(self):
+                return 12
+
+            def forward(self, features, **kwargs):
+                return features
+
+            def save(self, output_path, *args, **kwargs):
+                """Nothing to keep."""
+
+        assert Wide().get_embedding_dimension() == 12
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the reference warns of older names
+            assert Wide().get_sentence_embedding_dimension() == 12
+            assert Wide().get_word_embedding_dimension() == 12
+        for name in ("get_embedding_dimension", "get_word_embedding_dimension", "nonsense"):
+            assert not hasattr(Normalize(), name)
+    assert SentenceTransformer(modules=[Wide()]).get_sentence_embedding_dimension() == 12
 
 
 class Letters(InputModule):

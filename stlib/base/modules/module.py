@@ -16,6 +16,8 @@ from stlib.util import file_io
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_OLDER_DIMENSION_NAMES = ("get_sentence_embedding_dimension", "get_word_embedding_dimension")
+
 
 class Module(ABC, nn.Module):
     """One step of a pipeline: ``forward`` takes the features dict and returns it, enriched.
@@ -208,6 +210,12 @@ class Module(ABC, nn.Module):
                 return state if model is None else weight_files.put_weights(model, state, path)
         raise missing_file(model_name_or_path, subfolder, weight_files.SAFETENSORS_NAME)
 
+    def __getattr__(self, name: str) -> Any:
+        # The older names also of modules that users write and that define the name of today.
+        if name in _OLDER_DIMENSION_NAMES and hasattr(type(self), "get_embedding_dimension"):
+            return self.get_embedding_dimension
+        return super().__getattr__(name)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.get_config_dict()})"
 
@@ -254,11 +262,7 @@ class DimensionNames:
 
 def embedding_dimension_of(module: nn.Module) -> int | None:
     """A module's output dimension by whichever of the documented getters it has, or None."""
-    for name in (
-        "get_embedding_dimension",
-        "get_sentence_embedding_dimension",
-        "get_word_embedding_dimension",
-    ):
+    for name in ("get_embedding_dimension", *_OLDER_DIMENSION_NAMES):
         getter = getattr(module, name, None)
         if callable(getter):
             dimension = getter()
