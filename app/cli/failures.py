@@ -63,8 +63,9 @@ def report_failure(failure: BaseException) -> int:
         return _say(_os_message(failure), FAILED)
 
     from indexing.errors import IndexingError
+    from stlib.runtime.errors import ModelError
 
-    if isinstance(failure, IndexingError):
+    if isinstance(failure, (IndexingError, ModelError)):
         return _say(str(failure), FAILED)
     raise failure
 

@@ -81,6 +81,21 @@ def test_the_command_line_indexes_with_an_onnx_folder_without_torch(
     assert json.loads(found.removesuffix("[]\n"))["results"][0]["id"] == "bread.txt"
 
 
+def test_the_command_line_says_what_is_wrong_with_a_model(bge: Path, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bge, folder)
+    (folder / "1_Pooling").mkdir()
+    config = {"embedding_dimension": 100, "pooling_mode": "mean"}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "note.txt").write_text("The car is red.")
+    code = "import sys; from app.cli import main; main(sys.argv[1:])"
+    arguments = ["index", "notes", str(tmp_path / "note.txt"), "--model", str(folder), "--home", str(home)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "give vectors of 384 dimensions, but its settings say 100" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_onnx_file_may_be_the_model(bge: Path, home: Path) -> None:
     shutil.copy(bge / "model.onnx", bge / "model_copy.onnx")
     try:
