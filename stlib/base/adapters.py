@@ -130,11 +130,14 @@ def whole_model_folder(folder: Path, hub: dict[str, Any]) -> Path:
     return base
 
 
-def adapt(model: Any, folder: Path) -> None:
+def adapt(model: Any, folder: Path, name: str | None = None) -> None:
     """Put the adapter of a folder into the model it builds on, which goes by the name that the adapter knows.
 
-    Does nothing if the folder holds a whole model. Raises as :func:`attach_adapter` does.
+    A whole model is left alone, but goes by its id on the hub if that is ``name``, rather than by a path in
+    the cache: adapters and model cards refer to it so. Raises as :func:`attach_adapter` does.
     """
+    if name is not None and not is_adapter_folder(folder) and not Path(name).exists():
+        model.name_or_path = model.config.name_or_path = name
     if is_adapter_folder(folder):
         attach_adapter(model, folder)
         base = read_adapter_config(folder)["base_model_name_or_path"]

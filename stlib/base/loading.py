@@ -131,7 +131,7 @@ def complete_model(found: FoundModel, options: LoadOptions) -> Path | None:
             exported_patterns(options),
         )
     except ModelNotFound as error:
-        logger.warning("the cached model is incomplete and was not completed: %s", error)
+        logger.warning("what the cache lacks was not fetched: %s", error)
         return None
 
 

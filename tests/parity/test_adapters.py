@@ -400,3 +400,11 @@ def test_damaged_adapters_are_refused(copy):
     refused(copy, errors.WeightsMismatch, r"adapter_model.safetensors cannot be read")
     (copy / "adapter_config.json").write_text("{")
     refused(copy, errors.ModelConfigError, "no valid JSON")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_adapters_take_the_dtype_of_their_base(adapted, dtype):
+    folder, vectors = adapted
+    model = SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": dtype})
+    assert model.dtype == getattr(torch, dtype)
+    np.testing.assert_allclose(model.encode(SOME), vectors, atol=0.05)

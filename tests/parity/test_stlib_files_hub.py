@@ -247,7 +247,7 @@ def test_a_model_id_is_downloaded_once(hub, saved):
     assert hub.requests == []
 
 
-def test_a_bare_name_is_looked_for_in_the_organization_and_then_alone(hub, saved, tiny_bert):
+def test_a_bare_name_is_looked_for_in_the_organization_and_then_alone(hub, saved, tiny_bert, tmp_path):
     folder, vectors = saved
     hub.put_folder("sentence-transformers/tiny", folder)
     np.testing.assert_array_equal(encode("tiny"), vectors)
@@ -259,6 +259,8 @@ def test_a_bare_name_is_looked_for_in_the_organization_and_then_alone(hub, saved
     # cards and adapters refer to it by this name, not by a path in somebody's cache
     assert model.transformers_model.name_or_path == "plain"
     assert model.model_card_data.base_model == "plain"
+    built = SentenceTransformer(modules=[Transformer("plain", cache_dir=tmp_path / "cache"), Pooling(32)])
+    assert built.model_card_data.base_model == "plain"
 
 
 def test_a_revision_is_a_branch_or_a_commit(hub, saved, tmp_path):
@@ -321,7 +323,7 @@ def test_a_half_filled_cache_is_completed(hub, saved, tmp_path, caplog):
     hub.repos.clear()
     with pytest.raises(errors.MissingModelFile, match=r"1_Pooling/config.json.*again"):
         encode("org/model")
-    assert "was not completed" in caplog.text
+    assert "what the cache lacks was not fetched" in caplog.text
 
 
 def test_a_hub_that_is_not_there_is_one_error(hub, monkeypatch):
