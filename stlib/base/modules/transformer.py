@@ -146,7 +146,7 @@ class Transformer(DimensionNames, PreparesInputs):
             self.model = load_backend_model(
                 folder, backend, options["model_kwargs"], options["config_kwargs"], transformer_task
             )
-        adapters.adapt(self.model, folder)
+        adapters.adapt(self.model, folder, model_name_or_path)
         if max_seq_length is not None:
             options["processor_kwargs"].setdefault("model_max_length", max_seq_length)
         tokenized = folder if has_processor(folder) else whole
@@ -155,7 +155,7 @@ class Transformer(DimensionNames, PreparesInputs):
         self._set_up_tokenizer("model_max_length" in options["processor_kwargs"])
         self._set_up_modalities(modality_config, module_output_name)
         self._of_methods: dict[str, tuple[set[str], bool]] = {}
-        self._prompt_lengths: dict[str, int | None] = {}
+        self._prompt_lengths: dict[tuple[str, int | None], int | None] = {}
         self.query_expansion = query_expansion
 
     @property
