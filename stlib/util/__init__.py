@@ -8,17 +8,34 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "distributed": (
+        "all_gather",
+        "all_gather_padded",
+        "all_gather_with_grad",
+        "get_rank",
+        "get_world_size",
+    ),
+    "download": ("disabled_tqdm", "http_get"),
     "environment": (
         "check_package_availability",
         "check_version_requirements",
         "get_device_name",
         "is_accelerate_available",
         "is_datasets_available",
+        "is_dist_initialized",
         "is_training_available",
     ),
     "file_io": ("is_sentence_transformer_model", "load_dir_path", "load_file_path"),
     "logging": ("LoggingHandler", "install_logger"),
-    "misc": ("disable_logging", "fullname", "import_from_string", "import_module_class"),
+    "misc": (
+        "append_to_last_row",
+        "disable_datasets_caching",
+        "disable_logging",
+        "fullname",
+        "import_from_string",
+        "import_module_class",
+        "similarity_fct_name",
+    ),
     "quantization": ("quantize_embeddings", "semantic_search_faiss", "semantic_search_usearch"),
     "retrieval": (
         "community_detection",
@@ -41,12 +58,17 @@ _MODULES = {
     ),
     "similarity_function": ("SimilarityFunction",),
     "tensor": (
+        "_convert_to_batch",
         "_convert_to_batch_tensor",
         "_convert_to_tensor",
+        "_move_tensors_to_cpu",
         "batch_to_device",
+        "cat_padded_token_embeddings",
         "compute_count_vector",
         "normalize_embeddings",
+        "repad_flattened_features",
         "select_max_active_dims",
+        "stack_padded_token_embeddings",
         "to_scipy_coo",
         "truncate_embeddings",
     ),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import platform
+import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from stlib.errors import MissingDependency
@@ -13,27 +18,78 @@ from stlib.errors import MissingDependency
 logger = logging.getLogger(__name__)
 
 
+def is_dist_initialized() -> bool:
+    """Whether this process belongs to a group of ``torch.distributed`` (which some builds of torch lack)."""
+    import torch
+
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def get_device_name() -> str:
-    """The strongest torch device here: ``"cuda"``, ``"mps"``, ``"xpu"``, ``"npu"`` or ``"cpu"``."""
+    """The strongest torch device here: ``"cuda:0"``, ``"mps"``, ``"npu"``, ``"xpu"``, ``"hpu"`` or ``"cpu"``.
+
+    Of several CUDA devices it is this process's own, by the variable ``LOCAL_RANK`` of launchers or by its
+    rank in the group.
+    """
     import torch
 
     if torch.cuda.is_available():
-        return "cuda"
+        return f"cuda:{_local_rank(torch.cuda.device_count())}"
     if torch.backends.mps.is_available():
         return "mps"
-    for name in ("xpu", "npu"):
+    for name in ("npu", "xpu", "hpu"):
         backend = getattr(torch, name, None)
         if backend is not None and backend.is_available():
             return name
     return "cpu"
 
 
+def _local_rank(n_devices: int) -> int:
+    import torch
+
+    if "LOCAL_RANK" in os.environ:
+        return int(os.environ["LOCAL_RANK"])
+    rank = torch.distributed.get_rank() if is_dist_initialized() else 0
+    return rank if rank < n_devices else 0
+
+
 def get_installed_version(package_name: str) -> str | None:
-    """Version of an installed distribution, or None."""
+    """Version of an installed distribution (or of ``"python"``), or None.
+
+    Of a module that is imported already it is its ``__version__``, which is what runs.
+    """
+    if package_name == "python":
+        return platform.python_version()
+    running = getattr(sys.modules.get(package_name.replace("-", "_")), "__version__", None)
+    if isinstance(running, str):
+        return running
     try:
         return importlib.metadata.version(package_name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+# What messages about missing packages hold, and what brings the package; the first match wins.
+_EXTRAS = (
+    (
+        r"\bread_video\b|\btorchcodec\b",
+        "torchcodec",
+    ),  # transformers asks torchvision for it without torchcodec
+    (r"\bpillow\b|\bpil\b|\btorchvision\b", "stlib[image]"),
+    (r"\bsoundfile\b|\blibrosa\b", "stlib[audio]"),
+)
+
+
+@contextlib.contextmanager
+def suggest_extra_on_exception() -> Iterator[None]:
+    """Add to an error about a missing package inside the ``with`` block which extra of stlib brings it."""
+    try:
+        yield
+    except (ImportError, AttributeError) as error:
+        for pattern, package in _EXTRAS:
+            if re.search(pattern, str(error), re.IGNORECASE):
+                raise type(error)(f"{error}; run: pip install -U '{package}'") from error
+        raise
 
 
 def check_package_availability(package_name: str, owner: str | None = None) -> bool:
@@ -74,7 +130,7 @@ def check_version_requirements(requirements: dict[str, Any] | None, source: str 
         name = "torch" if name == "pytorch" else name
         detail = wanted if isinstance(wanted, dict) else {"specifier": wanted}
         specifier, reason = detail.get("specifier", ""), detail.get("reason", "")
-        installed = platform.python_version() if name == "python" else get_installed_version(name)
+        installed = get_installed_version(name)
         fits = _fits(installed, specifier)
         if fits is None:
             logger.warning("the requirement %r of %s on %s cannot be understood", specifier, source, name)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from stlib.errors import ModelNotFound, UnsafePath
 
@@ -248,3 +249,12 @@ def _download_errors() -> tuple[type[Exception], ...]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0]
+
+
+def __getattr__(name: str) -> Any:
+    # Downloads of other files live beside their progress bars; this path is the documented one.
+    if name in ("disabled_tqdm", "http_get"):
+        from stlib.util import download
+
+        return getattr(download, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,16 @@
-"""Names of objects, objects by name, and quiet sections."""
+"""Names of objects, objects by name, quiet sections, and rows of CSV files."""
 
 from __future__ import annotations
 
+import csv
+import functools
 import importlib
 import inspect
+import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -72,3 +76,63 @@ def disable_logging(highest_level: int = logging.CRITICAL) -> Iterator[None]:
         yield
     finally:
         logging.disable(previous)
+
+
+@contextmanager
+def disable_datasets_caching() -> Iterator[None]:
+    """Keep Hugging Face ``datasets`` from caching what it computes inside a ``with`` block."""
+    import datasets
+
+    was_enabled = datasets.is_caching_enabled()
+    datasets.disable_caching()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            datasets.enable_caching()
+
+
+def append_to_last_row(csv_path: str, additional_data: list[Any]) -> bool:
+    """Add cells to the last row of a CSV file that has a header; False if it has no row below it.
+
+    The file is replaced at once, so that a reader never sees half of it.
+    """
+    path = Path(csv_path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    if len(rows) < 2:
+        return False
+    rows[-1].extend(additional_data)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    unfinished = path.with_name(f"{path.name}_part")
+    unfinished.write_bytes(text.getvalue().encode("utf-8"))
+    unfinished.replace(path)
+    return True
+
+
+def similarity_fct_name(similarity_fct: Callable[..., Any]) -> str:
+    """A readable name of a scoring function: its own, with the settings that it was bound to or configured
+    with; ``model.similarity`` goes by the function that the model uses.
+    """
+    if isinstance(similarity_fct, functools.partial):
+        inner = similarity_fct.func
+        return _called(getattr(inner, "__name__", type(inner).__name__), similarity_fct.keywords)
+    name = getattr(similarity_fct, "__name__", type(similarity_fct).__name__)
+    model: Any = getattr(similarity_fct, "__self__", None)
+    if name in ("similarity", "similarity_pairwise") and hasattr(model, "similarity_fn_name"):
+        from stlib.util.similarity_function import SimilarityFunction
+
+        functions = SimilarityFunction.to_similarity_fn, SimilarityFunction.to_similarity_pairwise_fn
+        return functions[name != "similarity"](model.similarity_fn_name).__name__
+    if hasattr(similarity_fct, "get_config_dict"):
+        return f"{name}({_arguments(similarity_fct.get_config_dict())})"
+    return name
+
+
+def _called(name: str, keywords: dict[str, Any]) -> str:
+    return f"{name}({_arguments(keywords)})" if keywords else name
+
+
+def _arguments(keywords: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in keywords.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def to_float_tensor(values: Any) -> Tensor:
 def to_float_matrix(values: Any) -> Tensor:
     """Like :func:`to_float_tensor`; one vector becomes a matrix of one row."""
     tensor = to_float_tensor(values)
-    return tensor.unsqueeze(0) if tensor.dim() == 1 else tensor
+    return to_batch(tensor)
 
 
 def tensor_to_numpy(tensor: Tensor) -> np.ndarray:
@@ -116,6 +117,70 @@ def compute_count_vector(embeddings: Tensor) -> Tensor:
     return torch.bincount(columns, minlength=x.shape[-1]).to(torch.int32)
 
 
+def to_batch(tensor: Tensor) -> Tensor:
+    """One vector becomes a matrix of one row; other shapes stay."""
+    return tensor.unsqueeze(0) if tensor.dim() == 1 else tensor
+
+
+def move_tensors_to_cpu(value: Any) -> Any:
+    """The same nesting of dicts, lists and tuples with every tensor on the CPU; other values as they are."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: move_tensors_to_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        moved = [move_tensors_to_cpu(item) for item in value]
+        return moved if isinstance(value, list) else tuple(moved)
+    return value
+
+
+def stack_padded_token_embeddings(embeddings: list[Tensor], masks: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Columns of token embeddings ``[b, tokens, d]`` side by side, ``[b, columns, most tokens, d]``, and
+    their masks ``[b, columns, most tokens]``; shorter columns are padded with zeros.
+    """
+    embeddings, masks = _padded_alike(embeddings, masks)
+    return torch.stack(embeddings, dim=1), torch.stack(masks, dim=1)
+
+
+def cat_padded_token_embeddings(embeddings: list[Tensor], masks: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Batches of token embeddings ``[b, tokens, d]`` below each other, ``[all b, most tokens, d]``, and their
+    masks ``[all b, most tokens]``; shorter batches are padded with zeros.
+    """
+    embeddings, masks = _padded_alike(embeddings, masks)
+    return torch.cat(embeddings, dim=0), torch.cat(masks, dim=0)
+
+
+def _padded_alike(embeddings: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    most = max(batch.size(1) for batch in embeddings)
+    pad = torch.nn.functional.pad
+    return (
+        [pad(batch, (0, 0, 0, most - batch.size(1))) for batch in embeddings],
+        [pad(mask, (0, most - mask.size(1))) for mask in masks],
+    )
+
+
+# What describes the sequences laid end to end, and has no meaning once they are rows again.
+_FLAT_KEYS = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx", "position_ids")
+
+
+def repad_flattened_features(features: dict[str, Any]) -> dict[str, Any]:
+    """Turn sequences laid end to end back into padded rows, in place; returns the same dict.
+
+    ``cu_seq_lens_q [n + 1]`` says where each sequence begins in ``token_embeddings [1, tokens, d]`` and
+    ``input_ids [1, tokens]``; both become ``[n, longest, …]`` and an ``attention_mask`` is added.
+    """
+    bounds = features["cu_seq_lens_q"].tolist()
+    lengths = [end - begin for begin, end in itertools.pairwise(bounds)]
+    for name in ("token_embeddings", "input_ids"):
+        parts = features[name][0, : bounds[-1]].split(lengths)
+        features[name] = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
+    positions = torch.arange(max(lengths), device=features["input_ids"].device)
+    features["attention_mask"] = positions < torch.tensor(lengths, device=positions.device).unsqueeze(1)
+    for key in _FLAT_KEYS:
+        features.pop(key, None)
+    return features
+
+
 def _from_array(array: np.ndarray) -> Tensor:
     # torch warns about read-only arrays (memory maps), as it cannot keep them read-only.
     return torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
@@ -123,4 +188,6 @@ def _from_array(array: np.ndarray) -> Tensor:
 
 # Names that user scripts import from Sentence Transformers' util.
 _convert_to_tensor = to_tensor
+_convert_to_batch = to_batch
 _convert_to_batch_tensor = to_float_matrix
+_move_tensors_to_cpu = move_tensors_to_cpu

@@ -133,3 +133,104 @@ def test_tensor_helpers_equal(their, sparse):
     else:
         torch.testing.assert_close(util.truncate_embeddings(x, 3), their.truncate_embeddings(x, 3))
         torch.testing.assert_close(util.select_max_active_dims(x, 2), their.select_max_active_dims(x, 2))
+
+
+FORMS = {
+    "tensor": torch.tensor,
+    "float64": lambda x: torch.tensor(x, dtype=torch.float64),
+    "int": lambda x: torch.tensor(x).mul(3).round().long(),
+    "half": lambda x: torch.tensor(x).half(),
+    "bfloat16": lambda x: torch.tensor(x).bfloat16(),
+    "array": np.asarray,
+    "list": lambda x: np.asarray(x).tolist(),
+    "list of tensors": lambda x: list(torch.tensor(x)),
+    "list of sparse": lambda x: [row.to_sparse() for row in torch.tensor(x)],
+}
+
+
+@pytest.mark.parametrize("name", [*PAIRED, *(f"pairwise_{name}" for name in ALIGNED)])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_and_type_equals(their, name, form):
+    a, b = (FORMS[form](matrix(4, 6, seed).numpy()) for seed in (1, 2))
+    try:
+        expected = getattr(their, name)(a, b)
+    except (RuntimeError, NotImplementedError) as error:
+        with pytest.raises(type(error)):
+            getattr(util, name)(a, b)
+        return
+    found = getattr(util, name)(a, b)
+    assert found.dtype == expected.dtype
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PAIRED)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_single_vectors_equal(their, name, sparse):
+    a, b = matrix(3, 9, 1, sparse), matrix(5, 9, 2, sparse)
+    for x, y in ((a[0], b), (a, b[1]), (a[0], b[0])):
+        torch.testing.assert_close(
+            getattr(util, name)(x, y), getattr(their, name)(x, y), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in ALIGNED if name != "angle_sim"])
+def test_pairs_of_single_vectors_equal(their, name):
+    a, b = matrix(2, 9, 1)
+    name = f"pairwise_{name}"
+    torch.testing.assert_close(getattr(util, name)(a, b), getattr(their, name)(a, b))
+
+
+def test_zero_rows_equal(their):
+    a = torch.zeros(2, 4)
+    a[1, 2] = 3.0
+    for name in (*PAIRED, *(f"pairwise_{name}" for name in ALIGNED)):
+        for x in (a, a.to_sparse()):
+            torch.testing.assert_close(getattr(util, name)(x, x), getattr(their, name)(x, x))
+
+
+def test_token_matrices_equal(their):
+    generator = torch.Generator().manual_seed(0)
+    columns = [torch.randn(2, n, 3, generator=generator) for n in (4, 2, 5)]
+    masks = [torch.ones(2, n) for n in (4, 2, 5)]
+    for name in ("stack_padded_token_embeddings", "cat_padded_token_embeddings"):
+        torch.testing.assert_close(getattr(util, name)(columns, masks), getattr(their, name)(columns, masks))
+
+    def flat():
+        return {
+            "token_embeddings": torch.arange(21.0).reshape(1, 7, 3),
+            "input_ids": torch.arange(7).reshape(1, 7),
+            "cu_seq_lens_q": torch.tensor([0, 2, 3, 7]),
+            "cu_seq_lens_k": torch.tensor([0, 2, 3, 7]),
+            "max_length_q": 4,
+            "position_ids": torch.zeros(1, 7),
+            "other": 1,
+        }
+
+    ours, theirs = util.repad_flattened_features(flat()), their.repad_flattened_features(flat())
+    assert set(ours) == set(theirs)
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value)
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 3, "max_pairs": 7}, {"query_chunk_size": 4}])
+def test_paraphrase_mining_with_a_model_equals(their, reference, tiny_bert, options):
+    from stlib import SentenceTransformer
+
+    texts = [f"{a} {b}" for a in ("sort list", "quick fox", "the dog") for b in ("key", "word", "text", "a")]
+    options = {**options, "prompt": "query: ", "truncate_dim": 16}
+    ours = util.paraphrase_mining(SentenceTransformer(tiny_bert, device="cpu"), texts, **options)
+    model = reference.SentenceTransformer(tiny_bert, device="cpu")
+    theirs = their.paraphrase_mining(model, texts, **options)
+    assert [pair[1:] for pair in ours] == [pair[1:] for pair in theirs]
+    np.testing.assert_allclose([p[0] for p in ours], [p[0] for p in theirs], atol=1e-5)
+
+
+def test_names_of_things_equal(their):
+    for thing in (util.LoggingHandler, torch.nn.Linear(1, 1), 3, int):
+        if "stlib" not in util.fullname(thing):
+            assert util.fullname(thing) == their.fullname(thing)
+    assert util.import_from_string("torch.nn.Linear") is torch.nn.Linear
+    for bad in ("nodots", "torch.nn.NoSuchThing"):
+        for library in (util, their):
+            with pytest.raises(ImportError):
+                library.import_from_string(bad)
