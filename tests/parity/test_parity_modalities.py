@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,8 @@ def test_clip_encodes_texts_and_pictures(clip, tmp_path):
     close(clip.check(PICTURES[0]), expected[0])
     close(clip.check(str(tmp_path / "a.png")), expected[0])
     close(clip.check({"image": str(tmp_path / "a.png")}), expected[0])
+    encoded = base64.b64encode((tmp_path / "a.png").read_bytes()).decode()
+    close(clip.check(f"data:image/png;base64,{encoded}"), expected[0])
     clip.check(PICTURES, processing_kwargs={"image": {"do_normalize": False}})
     clip.check(torch.from_numpy(_noise(9, 3, 40, 40)))
 

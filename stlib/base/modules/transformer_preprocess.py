@@ -28,7 +28,7 @@ class PreparesInputs(InputModule):
     input_formatter: InputFormatter
     truncated_inputs: int
     _chat: ChatTemplate
-    _prompt_lengths: dict[str, int | None]
+    _prompt_lengths: dict[tuple[str, int | None], int | None]
 
     def preprocess(
         self,
@@ -129,10 +129,12 @@ class PreparesInputs(InputModule):
         """Tokens of the prompt with special tokens, without a special token at its end (the text follows
         there); None if the processor makes no tokens.
         """
-        if prompt not in self._prompt_lengths:
+        max_length = kwargs.get("max_length")
+        key = (prompt, max_length)
+        if key not in self._prompt_lengths:
             # Measured without its task, which might cut or fill up the prompt.
-            options = self._call_options(None, None, kwargs.get("max_length"))
+            options = self._call_options(None, None, max_length)
             ids = self._processed("text", {"text": [prompt]}, options).get("input_ids")
             ends_special = ids is not None and int(ids[0, -1]) in self.tokenizer.all_special_ids
-            self._prompt_lengths[prompt] = None if ids is None else ids.shape[-1] - ends_special
-        return self._prompt_lengths[prompt]
+            self._prompt_lengths[key] = None if ids is None else ids.shape[-1] - ends_special
+        return self._prompt_lengths[key]
