@@ -20,7 +20,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from indexing.catalog.log import ids_of_origins, known_documents
+from indexing.catalog.log import Known, ids_of_origins, known_documents
 from indexing.documents import Document
 
 __all__ = ["Resolved", "longer_ids", "resolve_ids"]
@@ -29,12 +29,14 @@ __all__ = ["Resolved", "longer_ids", "resolve_ids"]
 @dataclass
 class Resolved:
     """`ids` of a batch, in its order; `renamed` are those of them that are new and longer than the path,
-    `moved` those taken over from a file that is gone.
+    `moved` those taken over from a file that is gone. `known` are the rows that there are of `looked_up` ids.
     """
 
     ids: list[str]
     renamed: list[str] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
+    looked_up: set[str] = field(default_factory=set)
+    known: dict[str, Known] = field(default_factory=dict)
 
 
 def resolve_ids(connection: Connection, collection_id: int, documents: Sequence[Document]) -> Resolved:
@@ -46,6 +48,8 @@ def resolve_ids(connection: Connection, collection_id: int, documents: Sequence[
     while names:
         wanted = {i: next(longer) for i, longer in names.items()}
         rows = known_documents(connection, collection_id, wanted.values())
+        resolved.looked_up.update(wanted.values())
+        resolved.known.update(rows)
         for i, id_ in wanted.items():
             row = rows.get(id_)
             before = row.origin if row is not None else None

@@ -174,7 +174,8 @@ class Pipeline:
             for pending, id_ in zip(received, resolved.ids, strict=True):
                 self.report.duplicates += batch.pop(id_, None) is not None
                 batch[id_] = replace(pending, id=id_)  # the last one wins, and takes its place in the order
-            known = known_documents(connection, self._collection_id, batch)
+            rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
+            known = {**resolved.known, **known_documents(connection, self._collection_id, rest)}
         self.report.duplicates += self._seen.add(batch)
         live = {id_: row for id_, row in known.items() if not row.deleted}
         unchanged = [p for p in batch.values() if p.id in live and live[p.id].hash == p.hash]
