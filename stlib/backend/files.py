@@ -63,7 +63,8 @@ def choose_file(
                 _tell_choice(candidate, found, root)
             return candidate
     if file_name is None and found and not can_export:
-        _tell_choice(found[0], found, root)
+        if len(found) > 1:
+            _tell_choice(found[0], found, root)
         return found[0]
     others = ", ".join(path.relative_to(root).as_posix() for path in found) or "none"
     if export is False or not can_export:

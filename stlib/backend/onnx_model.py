@@ -92,7 +92,9 @@ class OnnxModel(BackendModel):
 
     def run(self, inputs: Arrays) -> np.ndarray:
         arrays = {name: np.asarray(value, self._types[name]) for name, value in inputs.items()}
-        parts = plan(arrays["attention_mask"]) if self._in_parts and "attention_mask" in arrays else None
+        parts = None
+        if self._in_parts and "attention_mask" in arrays and len(arrays["input_ids"]) > 1:
+            parts = plan(arrays["attention_mask"])
         if parts is None or len(parts) == 1:
             return self._run(self.session, arrays)
         if self.threads > 1 and self._pool is None:

@@ -247,7 +247,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
         return is_single(inputs)
 
     def get_backend(self) -> str:
-        """``"torch"``."""
+        """What runs the transformer: ``"torch"``, ``"onnx"`` or ``"openvino"``."""
         return self.backend
 
     @property

@@ -44,7 +44,7 @@ class SentenceTransformer(EncodingModel):
         config_kwargs: for ``AutoConfig.from_pretrained``.
         model_card_data: facts for the model card; see
             :class:`~stlib.sentence_transformer.model_card.SentenceTransformerModelCardData`.
-        backend: ``"torch"``.
+        backend: ``"torch"``, ``"onnx"`` or ``"openvino"``; see :mod:`stlib.backend`.
         similarity_fn_name: ``"cosine"``, ``"dot"``, ``"euclidean"`` or ``"manhattan"``; default: as saved, or
             cosine.
         truncate_dim: keep the first so many dimensions (Matryoshka models); default: as saved, or all.

@@ -124,6 +124,30 @@ def test_token_embeddings_equal_torch(loaded, tiny_bert):
         np.testing.assert_allclose(own, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("task", ["fill-mask", "sequence-classification"])
+def test_heads_equal_torch(task, tiny_bert, tmp_path):
+    import torch
+    import transformers
+
+    from stlib.models import Transformer
+
+    heads = {
+        "fill-mask": transformers.AutoModelForMaskedLM,
+        "sequence-classification": transformers.AutoModelForSequenceClassification,
+    }
+    config = transformers.AutoConfig.from_pretrained(tiny_bert, num_labels=3)
+    torch.manual_seed(3)
+    heads[task].from_config(config).eval().save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path)
+    modules = [Transformer(str(tmp_path), transformer_task=task, backend=name) for name in ("torch", "onnx")]
+    with torch.inference_mode():
+        outputs = [module.eval()(module.preprocess(TEXTS)) for module in modules]
+    values = [output[modules[0].module_output_name] for output in outputs]
+    if task == "fill-mask":
+        values = [value[outputs[0]["attention_mask"].bool()] for value in values]
+    np.testing.assert_allclose(values[1], values[0], atol=5e-5)
+
+
 def test_minilm_equals_the_reference(reference, minilm, tmp_path):
     texts = ["How do I sort a list?", "sorted() returns a new sorted list. " * 9, "zebra"]
     expected = reference.SentenceTransformer(minilm, device="cpu").encode(texts)
@@ -194,6 +218,14 @@ def test_several_files_without_the_default_name_give_the_first(saved, tmp_path, 
     (folder / "onnx" / "model.onnx").rename(folder / "onnx" / "a.onnx")
     assert load(folder).transformers_model.path.name == "a.onnx"
     assert "onnx/a.onnx is loaded" in caplog.text
+
+
+def test_optimised_model_is_saved_under_its_name(loaded, saved, tmp_path, torch_vectors, caplog):
+    export_optimized_onnx_model(loaded, "O2", str(saved), file_suffix="again")
+    load(saved, file_name="model_again.onnx").save(tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy" / "onnx").iterdir()] == ["model_again.onnx"]
+    np.testing.assert_allclose(load(tmp_path / "copy").encode(TEXTS), torch_vectors, atol=1e-5)
+    assert "several files" not in caplog.text
 
 
 def test_missing_file_names_those_that_there_are(saved):
