@@ -12,6 +12,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import stlib
 import stlib.models as our_modules
@@ -74,6 +76,26 @@ def test_every_combination_of_older_flags_in_a_file(theirs, tmp_path, flags):
     }
     a, b = (m(dict(features))["sentence_embedding"] for m in (ours, their))
     torch.testing.assert_close(a, b)
+
+
+masks = st.integers(1, 6).flatmap(
+    lambda width: st.lists(st.lists(st.booleans(), min_size=width, max_size=width), min_size=1, max_size=4)
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mask=masks, mode=st.sampled_from(MODES), include=st.booleans(), prompt=st.none() | st.integers(0, 7))
+def test_pooling_of_any_mask_equals(theirs, mask, mode, include, prompt):
+    """Padding on either side, holes, and rows without a token; a prompt longer than its text."""
+    mask = torch.tensor(mask, dtype=torch.int64)
+    generator = torch.Generator().manual_seed(mask.sum().item())
+    features = {"token_embeddings": torch.randn(*mask.shape, 3, generator=generator), "attention_mask": mask}
+    if prompt is not None:
+        features["prompt_length"] = prompt
+    found, expected = (M.Pooling(3, mode, include)(dict(features)) for M in (our_modules, theirs))
+    # The reference's maximum over no token at all is minus infinity, of which no similarity can be computed
+    expected = expected["sentence_embedding"].masked_fill(expected["sentence_embedding"] == -torch.inf, 0.0)
+    torch.testing.assert_close(found["sentence_embedding"], expected)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
