@@ -2,8 +2,8 @@
 
 An adapter folder has ``adapter_config.json``, which names the model that the adapter was trained on, and
 ``adapter_model.safetensors``. The format is that of the package ``peft``, which also does the arithmetic.
-Some of its settings make it import a module or unpickle a file that the configuration names; folders with
-such settings are refused here, before ``peft`` sees them.
+A setting of its configuration can make it import a module; folders with that setting are refused here, before
+``peft`` sees them, and so are pickled weights.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ _METHODS = (
     "VERA",
 )
 
-# Settings that name code to import, or files to read beside the adapter: LoRA's Megatron support imports
-# ``megatron_core``; CorDA, LoRA-GA and EVA unpickle statistics; LoftQ reads another checkpoint.
-_FOREIGN_SETTINGS = ("megatron_config", "corda_config", "eva_config", "lora_ga_config")
+# LoRA on layers of Megatron imports the package that ``megatron_core`` names, if ``megatron_config`` is set.
+_MEGATRON = "megatron.core"
 
 
 def require_peft() -> None:
@@ -67,7 +66,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     Raises:
         MissingModelFile: ``adapter_config.json`` or ``adapter_model.safetensors`` is missing.
         ModelConfigError: the configuration has the wrong form, or a method that is not supported.
-        UntrustedCode: it names code to import or pickled files to read.
+        UntrustedCode: it names code to import.
     """
     path = folder / CONFIG_NAME
     if not path.is_file():
@@ -78,13 +77,10 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         raise ModelConfigError(
             f"{path} describes the method {config.get('peft_type')!r}; supported are: {', '.join(_METHODS)}"
         )
-    foreign = [name for name in _FOREIGN_SETTINGS if config.get(name)]
-    if config.get("megatron_core") not in (None, "megatron.core"):
-        foreign.append("megatron_core")
-    if foreign:
+    if config.get("megatron_config") or config.get("megatron_core") not in (None, _MEGATRON):
         raise UntrustedCode(
-            f"{path} sets {', '.join(foreign)}, which makes peft import code or unpickle files that the "
-            "adapter names; remove the setting if the weights do not need it"
+            f"{path} sets megatron_config or megatron_core, which makes peft import the package "
+            f"{config.get('megatron_core')!r}; set both to null if the adapter is for no Megatron model"
         )
     if not (folder / WEIGHTS_NAME).is_file():
         raise missing_file(str(folder), "", WEIGHTS_NAME)

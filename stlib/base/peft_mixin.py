@@ -84,7 +84,7 @@ class PeftAdapterMixin:
         Raises:
             ModelNotFound, MissingModelFile: there is no such adapter, or its folder is incomplete.
             ModelConfigError, WeightsMismatch: its files are of no use.
-            UntrustedCode: its configuration would make ``peft`` import code or unpickle files.
+            UntrustedCode: its configuration would make ``peft`` import code.
             InvalidOption: there is an adapter of this name, or an argument has no meaning.
         """
         model = self._adapted()

@@ -332,13 +332,27 @@ def test_pickled_adapters_never_run(copy, base):
 def test_code_named_by_an_adapter_never_runs(copy, base, monkeypatch):
     (copy / "evil_core.py").write_text("import sys\nsys.stlib_bomb = True\n")
     monkeypatch.syspath_prepend(str(copy))
-    change(copy, megatron_config={"x": 1}, megatron_core="evil_core")
-    refused(copy, errors.UntrustedCode, "megatron_config, megatron_core")
-    with pytest.raises(errors.UntrustedCode, match="megatron"):
-        SentenceTransformer(base, device="cpu").load_adapter(str(copy))
-    change(copy, megatron_config=None, megatron_core="megatron.core", corda_config={"cache_file": "x.pt"})
-    refused(copy, errors.UntrustedCode, "corda_config")
+    for values in (
+        {"megatron_config": {"x": 1}, "megatron_core": "evil_core"},
+        {"megatron_config": {"x": 1}},
+        {"megatron_core": "evil_core"},
+    ):
+        change(copy, **{"megatron_config": None, "megatron_core": "megatron.core", **values})
+        refused(copy, errors.UntrustedCode, "megatron_config or megatron_core")
+        with pytest.raises(errors.UntrustedCode, match="megatron"):
+            SentenceTransformer(base, device="cpu").load_adapter(str(copy))
     assert "evil_core" not in sys.modules
+
+
+@pytest.mark.filterwarnings("ignore:`corda_config` specified")
+def test_statistics_named_by_an_adapter_are_not_read(copy, adapted):
+    """Where the weights of an adapter started from is of no interest once they are there."""
+    torch.save({"weight": Bomb()}, copy / "cache.pt")
+    change(
+        copy, corda_config={"cache_file": str(copy / "cache.pt"), "covariance_file": str(copy / "cache.pt")}
+    )
+    np.testing.assert_allclose(encode(copy), adapted[1], atol=1e-6)
+    assert not hasattr(sys, "stlib_bomb")
 
 
 def test_an_adapter_config_beside_a_whole_model_is_checked_as_well(base, tmp_path):
