@@ -1,10 +1,13 @@
 """Documented short path of :mod:`stlib.sentence_transformer.modules`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stlib.base.registry import ENTRIES
 from stlib.older_paths import add_older_path
 from stlib.sentence_transformer import modules
+
+if TYPE_CHECKING:
+    from stlib.sentence_transformer.modules import *  # noqa: F403 - the names of __all__, for type checkers
 
 __all__ = modules.__all__
 
