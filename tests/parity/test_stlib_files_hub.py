@@ -468,3 +468,26 @@ def test_pushed_models_load_in_the_reference(hub, model, saved, reference):
     np.testing.assert_allclose(other.encode(SOME), saved[1], atol=1e-6)
     other.push_to_hub("org/theirs", token=TOKEN)
     np.testing.assert_allclose(encode("org/theirs"), saved[1], atol=1e-6)
+
+
+# -- exported files
+
+
+def test_exported_files_are_pushed_and_loaded(hub, saved, tmp_path):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is missing; run: pip install 'stlib[onnx]'")
+    from stlib.backend import export_dynamic_quantized_onnx_model, export_optimized_onnx_model
+
+    folder, vectors = saved
+    hub.put_folder("org/model", folder)
+    model = SentenceTransformer("org/model", backend="onnx", device="cpu")
+    np.testing.assert_allclose(model.encode(SOME), vectors, atol=1e-5)
+    export_optimized_onnx_model(model, "O2", "org/model", push_to_hub=True)
+    assert "onnx/model_O2.onnx" in hub.files("org/model")
+    export_dynamic_quantized_onnx_model(model, "avx2", "org/model", push_to_hub=True, create_pr=True)
+    assert "onnx/model_quint8_avx2.onnx" not in hub.files("org/model")
+    assert "onnx/model_quint8_avx2.onnx" in hub.files("org/model", "refs/pr/1")
+    assert 'backend="onnx"' in hub.commit_messages[-1]["description"]
+    options = {"backend": "onnx", "cache_folder": str(tmp_path / "fresh")}
+    kept = encode("org/model", model_kwargs={"file_name": "onnx/model_O2.onnx"}, **options)
+    np.testing.assert_allclose(kept, vectors, atol=1e-5)
+    assert "onnx/model_O2.onnx" in hub.fetched()
