@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from stlib.base.modules.transformer_modality import CAUSAL_TASKS, single_kind
+from stlib.base.modules.transformer_modality import CAUSAL_TASKS, is_for_several_kinds, single_kind
 from stlib.errors import InvalidInput, InvalidOption, UnknownKeyword
 
 # Groups of processing_kwargs.
@@ -97,9 +97,7 @@ def call_processor(
     Raises:
         InvalidInput: the processor does not take the kind.
     """
-    from transformers import ProcessorMixin
-
-    if not isinstance(processor, ProcessorMixin):
+    if not is_for_several_kinds(processor):
         own = single_kind(processor)
         if own is None or set(values) != {own}:
             raise InvalidInput(f"{type(processor).__name__} takes {own}, not {', '.join(values)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from stlib.base.input_formatter import InputFormatter
 from stlib.base.modules.transformer_inputs import CallOptions, by_kind, tokenizer_of
+from stlib.base.modules.transformer_modality import is_for_several_kinds
 from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
@@ -97,11 +98,9 @@ class ChatTemplate:
         return length if length is not None else max_seq_length
 
     def _apply(self, conversations: list[Messages], options: CallOptions) -> dict[str, Any]:
-        from transformers import ProcessorMixin
-
         shared = {"tokenize": True, "return_dict": True, **options.chat_template}
         processor: Any = self.processor
-        if isinstance(processor, ProcessorMixin) and not self._must_skip_processor(conversations):
+        if is_for_several_kinds(processor) and not self._must_skip_processor(conversations):
             shared = {"load_audio_from_video": False, **shared}
             nested: dict[str, Any] = {**by_kind(options), "common_kwargs": options.common}
             if "processor_kwargs" in inspect.signature(processor.apply_chat_template).parameters:

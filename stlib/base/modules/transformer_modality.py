@@ -109,6 +109,15 @@ _PROCESSOR_PARTS = {
 }
 
 
+# Bases of processors for one kind; those of films are processors of pictures too.
+_PROCESSOR_BASES = {
+    "PreTrainedTokenizerBase": "text",
+    "BaseVideoProcessor": "video",
+    "ImageProcessingMixin": "image",
+    "FeatureExtractionMixin": "audio",
+}
+
+
 def default_config(task: str) -> tuple[Config, str]:
     """Configuration and module output of a model that takes text only."""
     _, output, module_output = TASKS[task]
@@ -190,13 +199,9 @@ def infer_config(
 
 def kinds_of_processor(processor: Any) -> list[Any]:
     """Kinds of input that a processor, tokenizer or feature extractor prepares."""
-    from transformers import PreTrainedTokenizerBase, ProcessorMixin
-
-    if isinstance(processor, ProcessorMixin):
+    if is_for_several_kinds(processor):
         parts = processor_parts(processor)
         return [kind for part, kind in _PROCESSOR_PARTS.items() if part in parts]
-    if isinstance(processor, PreTrainedTokenizerBase):
-        return ["text"]
     kind = single_kind(processor)
     return [] if kind is None else [kind]
 
@@ -208,18 +213,22 @@ def processor_parts(processor: Any) -> list[str]:
     return list(getattr(processor, "attributes", []))
 
 
+def is_for_several_kinds(processor: Any) -> bool:
+    """Whether a processor is made of parts for text, pictures, sounds and films."""
+    return "ProcessorMixin" in _class_names(processor)
+
+
 def single_kind(processor: Any) -> str | None:
     """The kind of input of a processor for one kind, or None if it is of no known class."""
-    from transformers import FeatureExtractionMixin, ImageProcessingMixin, PreTrainedTokenizerBase
+    names = _class_names(processor)
+    return next((kind for name, kind in _PROCESSOR_BASES.items() if name in names), None)
 
-    if isinstance(processor, PreTrainedTokenizerBase):
-        return "text"
-    if any(cls.__name__ == "BaseVideoProcessor" for cls in type(processor).__mro__):
-        return "video"
-    # An image processor is one of features too, so it comes first.
-    if isinstance(processor, ImageProcessingMixin):
-        return "image"
-    return "audio" if isinstance(processor, FeatureExtractionMixin) else None
+
+def _class_names(value: Any) -> set[str]:
+    """Names of a value's class and its bases: to import those of transformers only to compare with them
+    would take a good part of a text model's start.
+    """
+    return {cls.__name__ for cls in type(value).__mro__}
 
 
 def output_fields(method: Any) -> list[str] | None:
