@@ -381,8 +381,7 @@ class Collection:
 
     def verify(self) -> VerifyReport:
         """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
-        with self._lock:
-            return verify(self._engine, self._state(), self._views)
+        return verify(self._engine, self._state(), self._views, self._lock)
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters. A field of very many values is

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select, text
 
@@ -10,7 +12,9 @@ from indexing.catalog.collections import CollectionState, GenerationInfo, read_g
 from indexing.catalog.database import reading
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.contents import altered_codes, content_problems
+from indexing.errors import UnknownCollection
 from indexing.quantization import Codec
+from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
 
 __all__ = ["VerifyReport", "verify"]
@@ -40,29 +44,46 @@ class VerifyReport:
         }
 
 
-def verify(engine: Engine, state: CollectionState, views: Views) -> VerifyReport:
-    """Reads everything once. Damaged views are set aside and rebuilt; the catalog is only reported on."""
+def verify(
+    engine: Engine, state: CollectionState, views: Views, lock: AbstractContextManager[Any]
+) -> VerifyReport:
+    """Reads everything once. Damaged views are set aside and rebuilt; the catalog is only reported on.
+
+    `lock` is held while the views are looked at, which other threads must not open or publish then.
+    """
     report = VerifyReport()
     with reading(engine) as connection:
         report.errors += _database_problems(connection)
     with reading(engine) as connection:
         # Of this very moment: the first batch, or another, may have been committed since the caller looked.
-        state = read_state(connection, state.id) or state
+        now = read_state(connection, state.id)
+        if now is None or now.uuid != state.uuid:
+            raise UnknownCollection(f"collection {state.name!r} was deleted meanwhile")
+        state = now
         generation = read_generation(connection, state.live_generation)
         codec = Codec.from_json(generation.codec) if generation.codec else None
         report.errors += _row_problems(connection, state, generation, codec, report)
     if not report.errors:
         report.errors += content_problems(engine, state.id, generation)
     if not report.errors:
-        report.repaired += views.words.check()
-    if not report.errors and codec is not None:
+        with lock:
+            snapshot = _check_views(views, state, codec, report)
+        if codec is not None and snapshot is not None:
+            report.errors += altered_codes(engine, codec, snapshot)
+    return report
+
+
+def _check_views(
+    views: Views, state: CollectionState, codec: Codec | None, report: VerifyReport
+) -> VectorSnapshot | None:
+    """Repairs what is damaged, as a search would; returns the newest vector snapshot."""
+    report.repaired += views.words.check()
+    if codec is not None:
         report.repaired += views.vectors.check(codec)
-        snapshot = views.vectors.newest(codec)
-        report.errors += [] if snapshot is None else altered_codes(engine, codec, snapshot)
     if report.repaired:
         views.forget()
         views.readers(state, codec)
-    return report
+    return None if codec is None else views.vectors.newest(codec)
 
 
 def _database_problems(connection: Connection) -> list[str]:

@@ -45,8 +45,11 @@ def read_paths(
     """Read every document under `paths`: files as named, folders walked, in a stable order.
 
     Ids are paths relative to the root that was given (`docs/guide.md` under `docs` is `guide.md`); rows
-    of CSV, JSONL and Parquet have their own id, else `<relative path>#<line>`. With `isolate` files are
-    parsed in a child process with limited memory and time, which also runs beside the caller's work.
+    of CSV, JSONL and Parquet have their own id, else `<relative path>#<line>`. Equal paths under two roots
+    come out equal here, each with its `origin`; a collection keeps them apart (`indexing.identity`).
+
+    With `isolate` files are parsed in a child process with limited memory and time, which also runs beside
+    the caller's work.
 
     Raises `BadInput` at once if a path is missing. A broken file or line comes out as `Skipped`.
     """

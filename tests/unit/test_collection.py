@@ -13,6 +13,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+import indexing.verify
 from indexing import ChunkSettings, Collection
 from indexing.catalog.collections import read_state
 from indexing.encoders import load_encoder, normalised
@@ -606,7 +607,7 @@ def test_a_commit_while_the_collection_is_verified_is_no_error(animals, home):
     with Collection.open("animals", home=home) as other:
         state = other._state()
         animals.add([{"id": "owl", "text": "Owls hunt at night."}])  # after the other one looked at the log
-        report = verify(other._engine, state, other._views)
+        report = verify(other._engine, state, other._views, other._lock)
         assert report.clean, report
         assert report.documents == 5
 
@@ -618,10 +619,18 @@ def test_the_first_commit_while_the_collection_is_verified_is_no_error(home):
     ):
         state = other._state()
         collection.add(ANIMALS)  # calibrates the codes
-        report = verify(other._engine, state, other._views)
+        report = verify(other._engine, state, other._views, other._lock)
         assert report.clean, report
         assert (report.documents, report.chunks) == (4, 4)
         assert ids(other.search("honey", 1)) == ["bee"]
+
+
+def test_a_collection_deleted_while_it_is_verified_is_said(animals, home):
+    state = animals._state()
+    with Collection.open("animals", home=home) as other:
+        other.drop()
+    with pytest.raises((UnknownCollection, StorageError)):
+        verify(animals._engine, state, animals._views, animals._lock)
 
 
 def test_readers_may_be_forgotten_while_they_are_made(animals, monkeypatch):
@@ -689,6 +698,31 @@ def test_searching_goes_on_while_another_thread_adds(animals):
     went_on = not searching.is_alive()
     go_on.set()
     adding.join(30)
+    searching.join(30)
+    assert went_on
+
+
+@pytest.mark.parametrize("step", ["content_problems", "altered_codes"])
+def test_searching_goes_on_while_another_thread_verifies(animals, monkeypatch, step):
+    animals.refresh()
+    reading, go_on = threading.Event(), threading.Event()
+    check = getattr(indexing.verify, step)
+
+    def slowly(*arguments):
+        reading.set()
+        go_on.wait(30)
+        return check(*arguments)
+
+    monkeypatch.setattr(indexing.verify, step, slowly)
+    verifying = threading.Thread(target=animals.verify)
+    verifying.start()
+    assert reading.wait(30)
+    searching = threading.Thread(target=animals.search, args=("honey",))
+    searching.start()
+    searching.join(30)
+    went_on = not searching.is_alive()
+    go_on.set()
+    verifying.join(30)
     searching.join(30)
     assert went_on
 
