@@ -27,6 +27,7 @@ from stlib.runtime import (
 )
 from stlib.runtime.folder import read_pipeline
 from stlib.runtime.modules.onnx_files import external_files
+from stlib.runtime.modules.onnx_outline import outline
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "car", "fast"]
 # The row of [CLS] and [SEP] is 0, so sums are those of the words; [PAD] would show at once.
@@ -328,6 +329,51 @@ def test_a_file_that_changes_under_a_loaded_model_has_no_fingerprint(folder: Pat
     onnx.save(graph(rows=np.concatenate([ROWS, ROWS])), folder / "onnx" / "model.onnx")
     with pytest.raises(InvalidModelError, match="has changed since it was loaded"):
         _ = encoder.fingerprint
+
+
+LARGE = np.concatenate([ROWS, np.arange(30000, dtype=np.float32).reshape(-1, 3)])
+
+
+def test_large_weights_stay_in_the_file(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m", graph(rows=LARGE))
+    path = folder / "onnx" / "model.onnx"
+    sketch = outline(path)
+    assert len(sketch) < 1000 < LARGE.nbytes < path.stat().st_size
+    (tensor,) = onnx.load_from_string(sketch).graph.initializer
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    content = path.read_bytes()[int(place["offset"]) :][: int(place["length"])]
+    assert (place["location"], tensor.name, list(tensor.dims)) == ("model.onnx", "rows", list(LARGE.shape))
+    np.testing.assert_array_equal(np.frombuffer(content, np.float32).reshape(LARGE.shape), LARGE)
+    assert Encoder.load(folder).encode(["red car"]).tolist() == [[3, 2, 1]]
+
+
+def test_large_weights_are_found_through_links_and_beside_other_files(tmp_path: Path) -> None:
+    """As a download cache has them: the folder holds links to files of other names."""
+    blob = tmp_path / "blobs" / "0a1b2c"
+    blob.parent.mkdir()
+    onnx.save(graph(rows=LARGE), blob)
+    folder = save_model(tmp_path / "m")
+    (folder / "onnx" / "model.onnx").unlink()
+    (folder / "onnx" / "model.onnx").symlink_to(blob)
+    assert Encoder.load(folder).encode(["red car"]).tolist() == [[3, 2, 1]]
+
+
+def test_a_mapped_file_that_is_cut_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m", graph(rows=LARGE))
+    encoder = Encoder.load(folder)
+    encoder.encode(["red car"])
+    (folder / "onnx" / "model.onnx").write_bytes(b"")
+    with pytest.raises(InvalidModelError, match="has changed since it was loaded"):
+        encoder.encode(["red car"])
+
+
+def test_a_file_that_is_replaced_changes_nothing_for_a_loaded_model(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m", graph(rows=LARGE))
+    first, encoder = Encoder.load(folder).fingerprint, Encoder.load(folder)
+    onnx.save(graph(rows=LARGE * 2), folder / "new.onnx")
+    (folder / "new.onnx").replace(folder / "onnx" / "model.onnx")
+    assert encoder.encode(["red car"]).tolist() == [[3, 2, 1]]
+    assert encoder.fingerprint == first != Encoder.load(folder).fingerprint
 
 
 # -- damaged and hostile folders ----------------------------------------------------------------------------
