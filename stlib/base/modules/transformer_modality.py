@@ -150,11 +150,13 @@ def check_config(config: Config, module_output_name: str | None) -> None:
 
 def _is_of_architecture(name: Any) -> bool:
     """Whether a method may take inputs, rather than save, train or push a model as those that all have."""
-    from transformers import PreTrainedModel
-
     if not isinstance(name, str) or name.startswith("_"):
         return False
-    return name == "forward" or not hasattr(PreTrainedModel, name)
+    if name == "forward":  # the usual one, which is known without the import
+        return True
+    from transformers import PreTrainedModel
+
+    return not hasattr(PreTrainedModel, name)
 
 
 def kinds_of_architecture(task: str, model_type: str, model: Any) -> tuple[Config, str] | None:
