@@ -83,7 +83,10 @@ masks = st.integers(1, 6).flatmap(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(mask=masks, mode=st.sampled_from(MODES), include=st.booleans(), prompt=st.none() | st.integers(0, 7))
 def test_pooling_of_any_mask_equals(theirs, mask, mode, include, prompt):
     """Padding on either side, holes, and rows without a token; a prompt longer than its text."""

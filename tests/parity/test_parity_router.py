@@ -39,7 +39,10 @@ keys = st.tuples(st.sampled_from(TASKS), st.sampled_from(KINDS))
 names = st.sampled_from(["query", "document", "image", "own"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     mappings=st.dictionaries(keys, names, max_size=4),
     default=st.sampled_from([None, "own", "query"]),

@@ -7,11 +7,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stlib import SentenceTransformer, errors
 from stlib.models import InputModule, Normalize, Router
+
+# How long an example takes says something of the machine, not of a Router.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROUTES = ("query", "document", "image", "own")
 TASKS = (None, "query", "document", "other")
@@ -53,6 +56,7 @@ def _sorted(kind):
     return tuple(sorted(kind)) if isinstance(kind, tuple) else kind
 
 
+@unhurried
 @given(routers())
 def test_resolution_follows_the_rules(case):
     names, mappings, default, allow_empty = case
@@ -92,6 +96,7 @@ PICTURE = np.zeros((2, 2, 3))
 INPUTS = {"text": "a text", "image": PICTURE, ("image", "text"): {"text": "a", "image": PICTURE}}
 
 
+@unhurried
 @given(routers(), st.sampled_from(TASKS), st.sampled_from(list(INPUTS)), st.sampled_from([None, *KINDS[1:]]))
 def test_encode_takes_the_route_of_the_rules(case, task, kind, told):
     """The modality is inferred from the input unless ``modality=`` tells it."""
@@ -108,6 +113,7 @@ def test_encode_takes_the_route_of_the_rules(case, task, kind, told):
         assert found.tolist() == [[names.index(expected)]] * 3
 
 
+@unhurried
 @given(routers())
 def test_encode_query_and_document_name_their_tasks(case):
     names, mappings, default, allow_empty = case
