@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from stlib.errors import InvalidInput, MissingDependency
 
 # A server that does not answer must not stop a program for good.
 _TIMEOUT_SECONDS = 30.0
+# Nor must one that never stops answering.
+_MAX_BYTES = 256 * 2**20
 
 Found = defaultdict[str, dict[str, Any]]
 
@@ -154,13 +157,13 @@ def read_image(source: Any) -> Any:
     if not isinstance(source, str):
         return source
     try:
-        import PIL
+        import PIL  # noqa: F401 - transformers would say less about its absence
         from transformers.image_utils import load_image
     except ImportError as error:
         raise MissingDependency("pictures need pillow; run: pip install 'stlib[image]'") from error
     try:
-        return load_image(source, timeout=_TIMEOUT_SECONDS if is_url(source) else None)
-    except (ValueError, OSError, PIL.UnidentifiedImageError) as error:
+        return load_image(_downloaded(source) if is_url(source) else source)
+    except (ValueError, OSError) as error:  # also what PIL and urllib raise
         raise InvalidInput(f"no picture could be read from {source[:200]!r}: {error}") from error
 
 
@@ -182,6 +185,19 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
     except soundfile.LibsndfileError as error:
         raise InvalidInput(f"{path!r} is no sound that soundfile reads: {error}") from error
     return samples.mean(axis=1), int(rate)
+
+
+def _downloaded(address: str) -> Any:
+    """The picture at a web address, as it is stored there."""
+    from urllib.request import urlopen
+
+    from PIL import Image
+
+    with urlopen(address, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - is_url lets http(s) through only
+        content = response.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise InvalidInput(f"{address!r} holds more than {_MAX_BYTES} bytes; save the picture to a file")
+    return Image.open(BytesIO(content))
 
 
 def _read_sound(value: Any, found: Found, rate: int | None) -> Any:

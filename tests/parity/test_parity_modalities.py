@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -116,6 +119,32 @@ def test_inputs_that_clip_does_not_take_are_refused_by_name(clip):
     refuse([{}], "an empty dict")
     refuse([{"text": "a", "sampling_rate": 3}], "keys \\['sampling_rate', 'text'\\]")
     refuse([np.zeros((1,) * 6)], "6 axes")
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a server of the files in ``tmp_path``."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(tmp_path)))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_picture_is_downloaded(clip, web, tmp_path):
+    PICTURES[0].save(tmp_path / "a.png")
+    close(clip.check({"image": f"{web}/a.png"}), clip.ours.encode(PICTURES[0]))
+    with pytest.raises(errors.InvalidInput, match=r"no picture could be read from 'http.*404"):
+        clip.ours.encode({"image": f"{web}/b.png"})
+    with pytest.raises(errors.InvalidInput, match=r"no picture could be read from 'http.*refused"):
+        clip.ours.encode({"image": "http://127.0.0.1:1/a.png"})
 
 
 def test_an_address_is_downloaded_only_when_it_is_named_a_picture(clip):
