@@ -116,6 +116,15 @@ print(similarities)
         return f"# ({rows}, {dimension})\n" if dimension else ""
 
 
+def __getattr__(name: str) -> Any:
+    # The callback imports the Trainer of transformers, which takes seconds and only training needs.
+    if name in ("SentenceTransformerModelCardCallback", "ModelCardCallback"):
+        from stlib.base.model_card_callback import BaseModelCardCallback
+
+        return BaseModelCardCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _names(modalities: list[Any]) -> list[str]:
     """A kind of input by its name; a combination of kinds with a plus in between."""
     return [kind if isinstance(kind, str) else "+".join(kind) for kind in modalities]

@@ -292,6 +292,62 @@ def test_a_trained_model_gets_a_new_card_with_its_training(model, tmp_path):
     assert "'sort a list'," in body
 
 
+class Regression(torch.nn.Module):
+    """The smallest thing that transformers' Trainer trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1)
+        self.model_card_data = SentenceTransformerModelCardData()
+
+    def forward(self, x, labels):
+        prediction = self.linear(x)
+        return {"loss": ((prediction - labels) ** 2).mean(), "prediction": prediction}
+
+
+def test_the_callback_reports_a_run_of_the_trainer(tmp_path):
+    pytest.importorskip("accelerate", reason="training needs the extra [train]")
+    from transformers import Trainer, TrainingArguments
+
+    from stlib.sentence_transformer.model_card import ModelCardCallback, SentenceTransformerModelCardCallback
+
+    assert ModelCardCallback is SentenceTransformerModelCardCallback
+    defaults = TrainingArguments(tmp_path).to_dict()
+    rows = [{"x": torch.tensor([float(i)]), "labels": torch.tensor([2.0 * i])} for i in range(8)]
+    arguments = TrainingArguments(
+        tmp_path,
+        max_steps=4,
+        learning_rate=0.01,
+        logging_steps=2,
+        eval_strategy="steps",
+        eval_steps=2,
+        save_strategy="no",
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    model = Regression()
+    trainer = Trainer(
+        model, arguments, train_dataset=rows, eval_dataset=rows, callbacks=[ModelCardCallback(defaults)]
+    )
+    trainer.train()
+    data = model.model_card_data
+    assert "generated_from_trainer" in data.tags
+    expected = {"max_steps": 4, "learning_rate": 0.01, "use_cpu": True, "dataloader_pin_memory": False}
+    assert data.non_default_hyperparameters == expected
+    other = Regression()
+    ModelCardCallback().on_train_begin(arguments, None, None, other)
+    assert other.model_card_data.non_default_hyperparameters == expected
+    assert [row["Step"] for row in data.training_logs] == [2, 4]
+    losses = {log["step"]: log["loss"] for log in trainer.state.log_history if "loss" in log}
+    assert {row["Step"]: row["Training loss"] for row in data.training_logs} == losses
+    evaluated = {log["step"]: log["eval_loss"] for log in trainer.state.log_history if "eval_loss" in log}
+    assert {row["Step"]: row["Validation loss"] for row in data.training_logs} == evaluated
+    assert data.training_seconds > 0
+    assert "| Epoch | Step | Training loss | Validation loss |" in data.format_training_logs()
+
+
 def test_datasets_are_described(model):
     from datasets import Dataset, DatasetDict
 
