@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 from pathlib import Path
@@ -16,8 +15,6 @@ from stlib.errors import InvalidOption, ModelNotFound
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
-
-logger = logging.getLogger(__name__)
 
 
 class HubMixin:

@@ -4,7 +4,7 @@ the hub. The text itself is put together in :mod:`stlib.base.model_card_text`.
 
 from __future__ import annotations
 
-import logging
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,8 +17,6 @@ from stlib.base.model_card_datasets import DatasetDescriptions
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
-
-logger = logging.getLogger(__name__)
 
 _NUMBERS = (int, float, np.number)
 
@@ -188,7 +186,8 @@ class BaseModelCardData(DatasetDescriptions):
 
     def generate_usage_snippet(self) -> str:
         """Python that loads the model and uses it, as text."""
-        return f'from stlib import {self.class_name}\n\nmodel = {self.class_name}("{self.reference()}")\n'
+        name = json.dumps(self.reference(), ensure_ascii=False)
+        return f"from stlib import {self.class_name}\n\nmodel = {self.class_name}({name})\n"
 
     def run_usage_snippet(self) -> None:
         """Run the example's inputs through the model, so that the card shows what it prints."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -73,13 +74,10 @@ class SentenceTransformerModelCardData(BaseModelCardData):
         return "text" in self.model.modalities
 
     def _loading(self) -> str:
-        foreign = [
-            t
-            for m in self.model
-            if not (t := module_type(m)).startswith(("stlib.", "sentence_transformers."))
-        ]
-        trust = ", trust_remote_code=True" if foreign else ""
-        arguments = f'"{self.reference()}"{trust}'
+        ours = ("stlib.", "sentence_transformers.")
+        foreign = [module for module in self.model if not module_type(module).startswith(ours)]
+        name = json.dumps(self.reference(), ensure_ascii=False)
+        arguments = name + (", trust_remote_code=True" if foreign else "")
         return f"from stlib import SentenceTransformer\n\nmodel = SentenceTransformer({arguments})\n"
 
     def _asymmetric(self) -> bool:

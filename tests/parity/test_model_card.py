@@ -92,6 +92,12 @@ def test_facts_are_those_of_the_model(model, tmp_path):
     assert "# (3, 4)" in body
 
 
+@pytest.mark.parametrize("name", ['a "quoted" name', "back\\slash", "mit Ümlaut", "it's"])
+def test_any_name_of_a_folder_makes_an_example_that_runs(model, tmp_path, monkeypatch, name):
+    _, body = saved_card(model, tmp_path / name)
+    assert run_example(body, monkeypatch, tmp_path / name).startswith("(3, 6)")
+
+
 def test_what_is_not_known_is_not_said(model, tmp_path):
     _, body = saved_card(model, tmp_path / "model")
     for word in ("None", "Training", "Evaluation", "License", "Base model", "unknown", "?)"):
