@@ -87,6 +87,15 @@ ENTRIES = (
 PACKAGES = ("sentence_transformers", "stlib")
 
 _BY_PATH = {f"{package}.{path}": entry for entry in ENTRIES for path in entry.paths() for package in PACKAGES}
+# The first generation had a class for each architecture, all of which are Transformer today.
+_BY_PATH.update(
+    {
+        f"{package}.models.{name}{again}": _BY_PATH["stlib.models.Transformer"]
+        for name in ("ALBERT", "BERT", "CamemBERT", "DistilBERT", "RoBERTa", "T5", "XLMRoBERTa", "XLNet")
+        for again in ("", f".{name}")
+        for package in PACKAGES
+    }
+)
 _BY_HOME = {f"stlib.{entry.home}.{entry.name}": entry for entry in ENTRIES}
 
 # ``module.Class`` or ``owner/repo--module.Class``

@@ -78,7 +78,15 @@ def test_every_registered_path_resolves_to_its_class():
         assert resolve_module_class(entry.saved_as) is entry.load()
 
 
-def test_folders_of_version_0_load(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("type_", "settings"),
+    [
+        ("sentence_transformers.models.Transformer", "sentence_bert_config.json"),
+        ("sentence_transformers.models.BERT", "sentence_bert_config.json"),
+        ("sentence_transformers.models.RoBERTa.RoBERTa", "sentence_roberta_config.json"),
+    ],
+)
+def test_folders_of_version_0_load(folder, tmp_path, type_, settings):
     """Early folders kept the transformer in a subfolder and had other names for its settings."""
     model = SentenceTransformer(folder, device="cpu")
     expected = model.encode(SOME)
@@ -91,9 +99,9 @@ def test_folders_of_version_0_load(folder, tmp_path):
         elif path.name not in ("modules.json", "README.md", "config_sentence_transformers.json"):
             shutil.copy(path, inner / path.name)
     (inner / "sentence_bert_config.json").unlink()
-    (inner / "sentence_roberta_config.json").write_text('{"max_seq_length": 64, "do_lower_case": false}')
+    (inner / settings).write_text('{"max_seq_length": 64, "do_lower_case": false}')
     shutil.rmtree(old / "3_Normalize")  # had no files
-    edit(folder / "modules.json", lambda entries: entries[0].update(path="0_Transformer"))
+    edit(folder / "modules.json", lambda entries: entries[0].update(path="0_Transformer", type=type_))
     shutil.copy(folder / "modules.json", old)
     flags = {
         "word_embedding_dimension": 32,

@@ -215,9 +215,11 @@ def test_transformers_tokenizer_makes_words(tiny_bert, theirs, reference, tmp_pa
     a = stlib.SentenceTransformer(modules=ours, device="cpu")
     b = reference.SentenceTransformer(modules=their, device="cpu")
     np.testing.assert_allclose(a.encode(TEXTS), b.encode(TEXTS), rtol=0, atol=1e-6)
-    a.save(tmp_path / "m")
-    again = stlib.SentenceTransformer(tmp_path / "m", device="cpu")
-    np.testing.assert_allclose(again.encode(TEXTS), a.encode(TEXTS), rtol=0, atol=1e-6)
+    a.save(tmp_path / "ours")
+    b.save(str(tmp_path / "theirs"))
+    for library, saved in ((stlib, "ours"), (stlib, "theirs"), (reference, "ours")):
+        again = library.SentenceTransformer(str(tmp_path / saved), device="cpu")
+        np.testing.assert_allclose(again.encode(TEXTS), a.encode(TEXTS), rtol=0, atol=1e-6)
 
 
 def test_foreign_tokenizer_class_needs_trust(tmp_path):
