@@ -26,6 +26,23 @@ OUTPUTS = {
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
+class Output(dict[str, Tensor]):
+    """Outputs of a model by name, as attributes and by position, like those of transformers."""
+
+    def __getattr__(self, name: str) -> Tensor:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, key: str | int) -> Tensor:
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def to_tuple(self) -> tuple[Tensor, ...]:
+        """The values in their order."""
+        return tuple(self.values())
+
+
 class BackendModel(ABC):
     """A transformers model that another engine than torch runs.
 
@@ -74,14 +91,14 @@ class BackendModel(ABC):
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> Output:
         """Run the model; the output has ``last_hidden_state`` or ``logits``, which is also its entry 0."""
         given = (input_ids, attention_mask, token_type_ids, position_ids)
         arrays = {
             name: value.cpu().numpy() for name, value in zip(_INPUTS, given, strict=True) if value is not None
         }
         result = torch.from_numpy(self.run(self._complete(arrays))).to(input_ids.device)
-        return _output_class(self.task)(**{OUTPUTS[self.task]: result})
+        return Output({OUTPUTS[self.task]: result})
 
     def eval(self) -> BackendModel:
         """Itself: exported models know inference only."""
@@ -133,13 +150,3 @@ class BackendModel(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path.name!r}, task={self.task!r})"
-
-
-def _output_class(task: str) -> Any:
-    from transformers import modeling_outputs
-
-    return {
-        "feature-extraction": modeling_outputs.BaseModelOutput,
-        "fill-mask": modeling_outputs.MaskedLMOutput,
-        "sequence-classification": modeling_outputs.SequenceClassifierOutput,
-    }[task]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -326,7 +325,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
     @property
     def device(self) -> torch.device:
         """Device of the first parameter or buffer; the CPU for a model without any."""
-        tensor = next(itertools.chain(self.parameters(), self.buffers()), None)
+        tensor = _first_tensor(self)
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property
@@ -365,3 +364,12 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
         for module in self.modules():
             if module not in placed:
                 module._apply(lambda tensor: tensor.to(start), recurse=False)
+
+
+def _first_tensor(module: nn.Module) -> torch.Tensor | None:
+    """The first parameter or buffer, without the lists of names that ``parameters()`` makes on the way."""
+    for tensor in (*module._parameters.values(), *module._buffers.values()):
+        if tensor is not None:
+            return tensor
+    inner = (_first_tensor(child) for child in module._modules.values() if child is not None)
+    return next((tensor for tensor in inner if tensor is not None), None)
