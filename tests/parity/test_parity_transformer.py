@@ -254,3 +254,49 @@ def test_a_picture_model_pools_as_the_reference(vit_folder, reference):
         modules=[modules.Transformer(vit_folder), modules.Pooling(32, modes)], device="cpu"
     )
     close(ours.encode(PICTURES), theirs.encode(PICTURES))
+
+
+EYE = {**SMALL, "image_size": 32, "patch_size": 16}
+TEXT_TOWER = {**SMALL, "vocab_size": 200, "max_position_embeddings": 64, "pad_token_id": 0}
+SQUARE = {"size": {"height": 32, "width": 32}}
+
+
+def _siglip(folder: Any, tokenizer: Any) -> None:
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
+
+    text = {**TEXT_TOWER, "projection_size": 32, "bos_token_id": 2, "eos_token_id": 3}
+    SiglipModel(SiglipConfig(text_config=text, vision_config=EYE)).eval().save_pretrained(folder)
+    SiglipProcessor(SiglipImageProcessor(**SQUARE), tokenizer).save_pretrained(folder)
+
+
+def _blip(folder: Any, tokenizer: Any) -> None:
+    from transformers import BlipConfig, BlipImageProcessor, BlipModel, BlipProcessor
+
+    text = {**TEXT_TOWER, "encoder_hidden_size": 32, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+    config = BlipConfig(text_config=text, vision_config=EYE, projection_dim=24, image_text_hidden_size=24)
+    BlipModel(config).eval().save_pretrained(folder)
+    BlipProcessor(BlipImageProcessor(**SQUARE), tokenizer).save_pretrained(folder)
+
+
+def _resnet(folder: Any, tokenizer: Any) -> None:
+    from transformers import ConvNextImageProcessor, ResNetConfig, ResNetModel
+
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic")
+    ResNetModel(config).eval().save_pretrained(folder)
+    ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=1.0).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("make", [_siglip, _blip, _resnet])
+def test_other_models_of_pictures_equal(make, reference, image_tokenizer, tmp_path):
+    torch.manual_seed(9)
+    make(tmp_path / "model", image_tokenizer)
+    ours = stlib.SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    theirs = reference.SentenceTransformer(str(tmp_path / "model"), device="cpu")
+
+    assert ours[0].modality_config == theirs[0].modality_config
+    assert ours[0].module_output_name == theirs[0].module_output_name
+    assert ours.get_embedding_dimension() == theirs.get_embedding_dimension()
+    inputs: dict[Any, list[Any]] = {"text": TEXTS, "image": PICTURES}
+    inputs["image", "text"] = [{"text": TEXTS[0], "image": PICTURES[0]}]
+    for kind in ours.modalities:
+        close(ours.encode(inputs[kind]), theirs.encode(inputs[kind]))
