@@ -106,6 +106,30 @@ def test_query_and_document_routes_equal_and_are_exchanged(tiny_bert, theirs, re
     assert np.abs(ours.encode_query(SOME) - ours.encode_document(SOME)).max() > 0.1
 
 
+def test_a_router_of_two_whole_models_as_documented(tiny_bert, theirs, reference, tmp_path):
+    """``list(model.children())`` of a static and of a transformer model, and Normalize behind both."""
+    tokenizer = Tokenizer.from_file(f"{tiny_bert}/tokenizer.json")
+    table = np.random.default_rng(1).normal(size=(tokenizer.get_vocab_size(), 32)).astype(np.float32)
+    models = []
+    for library, M in ((stlib, stlib.models), (reference, theirs)):
+        document_embedder = library.SentenceTransformer(tiny_bert, device="cpu")
+        query_embedder = library.SentenceTransformer(
+            modules=[M.StaticEmbedding(tokenizer, table)], device="cpu"
+        )
+        router = M.Router.for_query_document(
+            query_modules=list(query_embedder.children()),
+            document_modules=list(document_embedder.children()),
+        )
+        models.append(library.SentenceTransformer(modules=[router, M.Normalize()], device="cpu"))
+    ours, their = models
+    ours.save(tmp_path / "m")
+    for model in (ours, SentenceTransformer(tmp_path / "m", device="cpu")):
+        same(model.encode_query("how do i sort"), their.encode_query("how do i sort"))
+        same(model.encode_document(SOME), their.encode_document(SOME))
+        scores = model.similarity(model.encode_query(SOME), model.encode_document(SOME))
+        same(scores, their.similarity(their.encode_query(SOME), their.encode_document(SOME)))
+
+
 def test_shared_modules_are_stored_and_loaded_once(tiny_bert, theirs, reference, tmp_path):
     shared = Transformer(tiny_bert)
     router = Router({"query": [shared, Pooling(32, "cls")], "document": [shared, Pooling(32, "max")]})
