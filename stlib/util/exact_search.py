@@ -1,7 +1,7 @@
 """Exact search by scoring every row, block by block, in memory that does not grow with the corpus.
 
-On a CPU the corpus is read in blocks that stay in its caches: scores of a block are compared with the worst
-result kept so far, and only the few that beat it are sorted. Nothing is copied or normalised as a whole.
+On a CPU the corpus is read in blocks: scores of a block are compared with the worst result kept so far, and
+only the few that beat it are sorted. Nothing is copied or normalised as a whole.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
 
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
 
-# Blocks of this size leave room for the scores in the 32 MiB of cache of common servers, and are large enough
-# that splitting the work among threads costs nothing.
-_BLOCK_BYTES = 24 * 2**20
+# Large enough that sharing a block among threads costs nothing, small enough that the scores of a hundred
+# queries stay in the cache.
+_BLOCK_BYTES = 64 * 2**20
 _LEAST_ROWS = 1024
 
 _COSINES: tuple[ScoreFunction, ...] = (cos_sim, pytorch_cos_sim)
