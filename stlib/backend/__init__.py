@@ -12,12 +12,16 @@ from stlib.backend.quantize import (
     export_dynamic_quantized_onnx_model,
     export_static_quantized_openvino_model,
 )
+from stlib.backend.utils import backend_should_export, backend_warn_to_save, save_or_push_to_hub_model
 
 __all__ = [
+    "backend_should_export",
+    "backend_warn_to_save",
     "export_dynamic_quantized_onnx_model",
     "export_optimized_onnx_model",
     "export_static_quantized_openvino_model",
     "load_backend_model",
     "load_onnx_model",
     "load_openvino_model",
+    "save_or_push_to_hub_model",
 ]
