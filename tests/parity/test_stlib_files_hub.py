@@ -347,6 +347,27 @@ def test_a_pipeline_with_old_weights_in_one_module_is_fetched_whole(hub, saved, 
     np.testing.assert_array_equal(encode("org/mixed"), vectors)
 
 
+def test_an_adapter_brings_its_base_along(hub, saved, tmp_path):
+    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install 'stlib[adapters]'")
+    hub.put_folder("org/base", saved[0])
+    model = SentenceTransformer("org/base", device="cpu")
+    model.add_adapter(peft.LoraConfig(target_modules=["query"], r=2, init_lora_weights=False))
+    vectors = model.encode(SOME)
+    model.push_to_hub("org/adapter", token=TOKEN)
+    assert "model.safetensors" not in hub.files("org/adapter")
+    hub.private |= {"org/base", "org/adapter"}
+    with pytest.raises(errors.ModelNotFound, match="org/adapter"):
+        encode("org/adapter", cache_folder=str(tmp_path / "half"), token=False)
+    fresh = {"cache_folder": str(tmp_path / "fresh"), "token": TOKEN}
+    np.testing.assert_allclose(encode("org/adapter", **fresh), vectors, atol=1e-6)
+    hub.requests.clear()
+    np.testing.assert_allclose(encode("org/adapter", **fresh), vectors, atol=1e-6)
+    assert hub.requests == []
+    plain = SentenceTransformer("org/base", device="cpu", **fresh)
+    plain.load_adapter("org/adapter", cache_dir=str(tmp_path / "third"), token=TOKEN)
+    np.testing.assert_allclose(plain.encode(SOME), vectors, atol=1e-6)
+
+
 def test_the_environment_names_hub_and_cache(hub, saved, tmp_path):
     folder, vectors = saved
     hub.put_folder("org/model", folder)
