@@ -465,6 +465,25 @@ def test_a_folder_without_modules_gets_the_usual_pooling(tmp_path):
         assert_equal(full, light)
 
 
+def test_files_of_the_librarys_own_exporters(tiny_bert, tmp_path):
+    """The same file by both, single texts: 8-bit products depend on what else is in a batch."""
+    from stlib.backend import export_dynamic_quantized_onnx_model, export_optimized_onnx_model
+
+    folder = tmp_path / "model"
+    exported = SentenceTransformer(tiny_bert, backend="onnx", device="cpu")
+    exported.save_pretrained(str(folder))
+    export_optimized_onnx_model(exported, "O2", str(folder))
+    export_dynamic_quantized_onnx_model(exported, "avx2", str(folder))
+    files = sorted(path.name for path in (folder / "onnx").glob("*.onnx"))
+    assert files == ["model.onnx", "model_O2.onnx", "model_quint8_avx2.onnx"]
+    for name in files:
+        kwargs = {"file_name": name}
+        full = SentenceTransformer(str(folder), backend="onnx", device="cpu", model_kwargs=kwargs)
+        light = Encoder.load(folder, file_name=name)
+        for text in TEXTS:
+            np.testing.assert_allclose(light.encode([text]), full.encode([text]), rtol=1e-5, atol=1e-5)
+
+
 # -- batches, threads, processes ----------------------------------------------------------------------------
 
 
