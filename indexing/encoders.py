@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from indexing.errors import BadInput, IndexingError
 from stlib.runtime import (
@@ -24,6 +26,7 @@ from stlib.runtime import (
     ModelNotFoundError,
     UnsupportedModelError,
 )
+from stlib.runtime.words import TokenReader
 
 if TYPE_CHECKING:
     from stlib import SentenceTransformer
@@ -159,7 +162,9 @@ class FullModelEncoder:
             IndexingError: the model's tokenizer has no offsets (it is a slow, pure Python one).
         """
         tokenizer = self._model.tokenizer
-        if not getattr(tokenizer, "is_fast", True):
+        if isinstance(tokenizer, Tokenizer):
+            return self._reader.spans(texts)
+        if not (callable(tokenizer) and getattr(tokenizer, "is_fast", True)):
             raise IndexingError(
                 f"model {self.name!r}: its tokenizer gives no character offsets; convert it to a fast one"
             )
@@ -171,6 +176,14 @@ class FullModelEncoder:
             verbose=False,
         )
         return [np.asarray(spans, dtype=np.int32).reshape(-1, 2) for spans in encoded["offset_mapping"]]
+
+    @cached_property
+    def _reader(self) -> TokenReader:
+        """Of a copy of a static model's tokenizer, which might cut long texts itself."""
+        tokenizer = Tokenizer.from_str(self._model.tokenizer.to_str())
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return TokenReader(tokenizer)
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:

@@ -187,5 +187,10 @@ def test_a_sentence_transformer_is_found_again_by_its_folder(home: Path, tmp_pat
     with Collection.open("notes", home=home) as collection:
         assert isinstance(collection.encoder, FullModelEncoder)
         assert ids(collection, "baking bread")[0] == "bread"
+    model.tokenizer.enable_truncation(3)
+    text = "Long texts are cut by the model and not by the index, " * 30
+    (spans,) = load_encoder(model).token_spans([text])
+    np.testing.assert_array_equal(spans, Encoder.load().token_spans([text])[0])
+    model.tokenizer.no_truncation()
     made = SentenceTransformer(modules=list(model), device="cpu")
     assert recorded_name(made, load_encoder(made)) == "object of SentenceTransformer; pass model="
