@@ -58,7 +58,7 @@ def load_backend_model(
     if is_adapter_folder(folder):
         raise UnsupportedOption(
             f"{str(folder)!r} holds an adapter, which backend={backend!r} cannot apply; load it with "
-            "backend='torch', call model.transformers_model.merge_and_unload(), save that and load the result"
+            "backend='torch', call model.merge_and_unload(), save the model and load the result"
         )
     wanted = ONNX if backend == "onnx" else OPENVINO
     if config is None:

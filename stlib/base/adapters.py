@@ -219,6 +219,30 @@ def save_adapter(model: Any, folder: Path) -> None:
     model.peft_config[active[0]].save_pretrained(str(folder))
 
 
+def merge_into_base(model: Any) -> None:
+    """Fold the active adapters into the weights of a transformers model, which is whole afterwards."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    outermost: list[str] = []
+    for name, module in model.named_modules():
+        adapted = isinstance(module, BaseTunerLayer) or hasattr(module, "unload_and_optionally_merge_module")
+        if adapted and not any(name.startswith(f"{outer}.") for outer in outermost):
+            outermost.append(name)
+    for name in outermost:
+        layer = model.get_submodule(name)
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, _merged(layer))
+    del model.peft_config
+    model._hf_peft_config_loaded = False
+
+
+def _merged(layer: Any) -> Any:
+    if hasattr(layer, "unload_and_optionally_merge_module"):  # layers that need more than a sum of weights
+        return layer.unload_and_optionally_merge_module(merge=True, safe_merge=True, adapter_names=None)
+    layer.merge(safe_merge=True)
+    return layer.get_base_layer()
+
+
 def put_adapter(
     model: Any,
     config: Any,

@@ -149,7 +149,7 @@ def check_same_build(first: BaseModel, other: BaseModel, index: int) -> None:
                 f"a model with backend={model.backend!r} cannot be merged; load it with 'torch'"
             )
         if any(has_adapter(module) for module in model.modules()):
-            raise InvalidOption("a model with adapters cannot be merged; merge those into their base first")
+            raise InvalidOption("a model with adapters cannot be merged; call model.merge_and_unload() first")
     mine, theirs = dict(first.named_modules()), dict(other.named_modules())
     if {name: type(module) for name, module in mine.items()} != {n: type(m) for n, m in theirs.items()}:
         raise differs("other modules")

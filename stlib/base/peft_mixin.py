@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from stlib.base.adapters import (
     adapter_weights,
     attach_adapter,
+    has_adapter,
+    merge_into_base,
     put_adapter,
     require_peft,
     several_adapters_are_fine,
@@ -143,6 +145,19 @@ class PeftAdapterMixin:
     def delete_adapter(self, adapter_names: list[str] | str) -> None:
         """Take one adapter or several out of the model."""
         self._adapted().delete_adapter(adapter_names)
+
+    def merge_and_unload(self) -> None:
+        """Fold the active adapters into the weights of the base, so that the model is a whole one again.
+
+        It then computes the same without ``peft``, and can be exported, merged with others, or saved whole.
+
+        Raises:
+            InvalidOption: the model has no adapter.
+        """
+        model = self._adapted()
+        if not has_adapter(model):
+            raise InvalidOption("the model has no adapter to merge; it is a whole model already")
+        merge_into_base(model)
 
     def _adapted(self) -> Any:
         require_peft()

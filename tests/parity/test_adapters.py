@@ -304,6 +304,42 @@ def test_other_modules_are_saved_with_the_adapter(tiny_bert, tmp_path):
     np.testing.assert_allclose(encode(tmp_path / "model"), model.encode(SOME), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        lora(),
+        lora(use_dora=True),
+        lora(modules_to_save=["pooler"]),
+        peft.LoKrConfig(target_modules=["query"], r=2, init_weights=False),
+    ],
+    ids=["lora", "dora", "modules_to_save", "lokr"],
+)
+def test_merging_into_the_base_keeps_the_vectors(base, tmp_path, config):
+    model = SentenceTransformer(base, device="cpu")
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    model.add_adapter(config)
+    expected = model.encode(SOME)
+    assert np.abs(expected - encode(base)).max() > 1e-3
+    model.merge_and_unload()
+    np.testing.assert_allclose(model.encode(SOME), expected, atol=1e-5)
+    assert {name: p.shape for name, p in model.named_parameters()} == shapes
+    model.save(tmp_path / "whole")
+    assert not list((tmp_path / "whole").glob("adapter*"))
+    np.testing.assert_allclose(encode(tmp_path / "whole"), expected, atol=1e-5)
+    with pytest.raises(errors.InvalidOption, match="no adapter to merge"):
+        model.merge_and_unload()
+
+
+def test_the_remedy_of_other_backends_works(adapted, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the ONNX backend needs onnxruntime")
+    with pytest.raises(errors.UnsupportedOption, match=r"call model.merge_and_unload\(\), save the model"):
+        SentenceTransformer(adapted[0], backend="onnx")
+    model = SentenceTransformer(adapted[0], device="cpu")
+    model.merge_and_unload()
+    model.save(tmp_path / "whole")
+    np.testing.assert_allclose(encode(tmp_path / "whole", backend="onnx"), adapted[1], atol=1e-5)
+
+
 # -- wrong and hostile folders
 
 
