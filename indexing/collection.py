@@ -387,8 +387,7 @@ class Collection:
         """Metadata fields with their values and counts, for building filters. A field of very many values is
         counted as far as memory should go, see `indexing.facets`.
         """
-        self._state()
-        return count_facets(self._engine, self._id, max_values)
+        return count_facets(self._engine, self._id, self._state().last_seq, max_values)
 
     def info(self) -> dict[str, Any]:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 
 from indexing.catalog.collections import GenerationInfo
 from indexing.catalog.database import reading
+from indexing.catalog.log import slices
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.hashing import content_hash
 from indexing.quantization import Codec
@@ -30,34 +31,42 @@ REMEDY = "delete and index them again, or restore the catalog from a backup"
 
 @dataclass(frozen=True)
 class _Checked:
+    seq: int
     key: int
     id: str
     sound: bool
     characters: int
 
 
-def content_problems(engine: Engine, collection_id: int, generation: GenerationInfo) -> list[str]:
-    """What is wrong with texts and spans; empty if nothing."""
+def content_problems(
+    engine: Engine, collection_id: int, last_seq: int, generation: GenerationInfo
+) -> list[str]:
+    """What is wrong with texts and spans; empty if nothing. Documents that change meanwhile are looked at
+    only if they have not gone beyond `last_seq`.
+    """
     altered: list[str] = []
     misplaced: list[str] = []
-    last = 0
+    seq = 0
     while True:
         with reading(engine) as connection:
-            documents = list(_documents_after(connection, collection_id, last))
+            documents = list(_documents_after(connection, collection_id, seq, last_seq))
             if not documents:
                 break
             lengths = {document.key: document.characters for document in documents}
             wrong = _wrong_spans(connection, generation.id, lengths)
         altered += [document.id for document in documents if not document.sound]
         misplaced += [document.id for document in documents if document.key in wrong and document.sound]
-        last = documents[-1].key
+        seq = documents[-1].seq
     return _said("with another text, title or metadata than was stored", altered) + _said(
         "with a passage beyond their text", misplaced
     )
 
 
-def _documents_after(connection: Connection, collection_id: int, key: int) -> Iterator[_Checked]:
+def _documents_after(
+    connection: Connection, collection_id: int, seq: int, last_seq: int
+) -> Iterator[_Checked]:
     columns = (
+        DocumentRow.seq,
         DocumentRow.key,
         DocumentRow.id,
         DocumentRow.hash,
@@ -67,24 +76,25 @@ def _documents_after(connection: Connection, collection_id: int, key: int) -> It
     )
     statement = (
         select(*columns)
-        .where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, DocumentRow.key > key)
-        .order_by(DocumentRow.key)
+        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq, DocumentRow.seq <= last_seq)
+        .where(~DocumentRow.deleted)
+        .order_by(DocumentRow.seq)
         .limit(BATCH_DOCUMENTS)
     )
     for row in connection.execution_options(yield_per=HELD_ROWS).execute(statement):
         sound = content_hash(row.title, row.text, row.metadata) == row.hash
-        yield _Checked(row.key, row.id, sound, len(row.text))
+        yield _Checked(row.seq, row.key, row.id, sound, len(row.text))
 
 
 def _wrong_spans(connection: Connection, generation_id: int, lengths: dict[int, int]) -> set[int]:
     """The documents that have a span which is empty or lies outside their text."""
-    statement = select(Chunk.document_key, Chunk.start, Chunk.end).where(
-        Chunk.generation_id == generation_id, Chunk.document_key.between(min(lengths), max(lengths))
-    )
+    # The generation is compared here: in SQL it would tempt SQLite to read all of it for every batch.
+    statement = select(Chunk.document_key, Chunk.generation_id, Chunk.start, Chunk.end)
     return {
         key
-        for key, start, end in connection.execute(statement)
-        if key in lengths and not 0 <= start < end <= lengths[key]
+        for part in slices(lengths)
+        for key, generation, start, end in connection.execute(statement.where(Chunk.document_key.in_(part)))
+        if generation == generation_id and not 0 <= start < end <= lengths[key]
     }
 
 

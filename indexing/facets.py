@@ -64,27 +64,29 @@ class _Field:
         return FacetCounts(values, len(self.counts), self.documents, self.complete)
 
 
-def count_facets(engine: Engine, collection_id: int, max_values: int) -> dict[str, FacetCounts]:
+def count_facets(
+    engine: Engine, collection_id: int, last_seq: int, max_values: int
+) -> dict[str, FacetCounts]:
     """field → counts, fields by name, values by falling count; a list counts once per element.
 
-    Documents that change meanwhile are counted as they were or as they are.
+    Documents that changed after `last_seq` may be left out.
     """
     fields: dict[str, _Field] = {}
-    for metadata in _all_metadata(engine, collection_id):
+    for metadata in _all_metadata(engine, collection_id, last_seq):
         for name, value in json.loads(metadata).items():
             if name in fields or len(fields) < MAX_FIELDS:
                 fields.setdefault(name, _Field()).add(value)
     return {name: fields[name].facet(max_values) for name in sorted(fields) if fields[name].counts}
 
 
-def _all_metadata(engine: Engine, collection_id: int) -> Iterator[str]:
-    last = 0
+def _all_metadata(engine: Engine, collection_id: int, last_seq: int) -> Iterator[str]:
+    seq = 0
     while True:
         with reading(engine) as connection:
-            rows = metadata_after(connection, collection_id, last, BATCH_DOCUMENTS)
+            rows = metadata_after(connection, collection_id, seq, last_seq, BATCH_DOCUMENTS)
         if not rows:
             return
-        last = rows[-1][0]
+        seq = rows[-1][0]
         yield from (metadata for _, metadata in rows)
 
 

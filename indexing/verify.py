@@ -64,7 +64,7 @@ def verify(
         codec = Codec.from_json(generation.codec) if generation.codec else None
         report.errors += _row_problems(connection, state, generation, codec, report)
     if not report.errors:
-        report.errors += content_problems(engine, state.id, generation)
+        report.errors += content_problems(engine, state.id, state.last_seq, generation)
     if not report.errors:
         with lock:
             snapshot = _check_views(views, state, codec, report)

@@ -96,9 +96,7 @@ def ids_of_origins(connection: Connection, collection_id: int, origins: Iterable
     for part in slices(origins):
         rows = connection.execute(
             select(DocumentRow.origin, DocumentRow.id).where(
-                DocumentRow.collection_id == collection_id,
-                DocumentRow.origin.is_not(None),  # or the partial index is not used
-                DocumentRow.origin.in_(part),
+                DocumentRow.collection_id == collection_id, DocumentRow.origin.in_(part)
             )
         )
         found.update((str(origin), id_) for origin, id_ in rows)

@@ -146,12 +146,15 @@ def chunk_spans(connection: Connection, keys: Iterable[int]) -> dict[int, tuple[
     return found
 
 
-def metadata_after(connection: Connection, collection_id: int, key: int, limit: int) -> list[tuple[int, str]]:
-    """(document key, metadata JSON) of up to `limit` live documents with a larger key, in order."""
+def metadata_after(
+    connection: Connection, collection_id: int, seq: int, last_seq: int, limit: int
+) -> list[tuple[int, str]]:
+    """(seq, metadata JSON) of up to `limit` live documents changed after `seq`, by `last_seq`, in order."""
     statement = (
-        select(DocumentRow.key, DocumentRow.meta)
-        .where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted, DocumentRow.key > key)
-        .order_by(DocumentRow.key)
+        select(DocumentRow.seq, DocumentRow.meta)
+        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq, DocumentRow.seq <= last_seq)
+        .where(~DocumentRow.deleted)
+        .order_by(DocumentRow.seq)
         .limit(limit)
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from indexing import Collection
 from indexing.catalog import migrate
@@ -104,6 +104,40 @@ def test_an_upgrade_can_be_taken_back(database):
     with reading(database) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_what_is_read_in_batches_is_found_by_an_index(home):
+    """One batch must not read the whole collection, or all of them take time to the square."""
+    documents = [
+        Document(f"{i}.txt", f"text {i}", metadata={"n": i}, origin=f"/docs/{i}.txt") for i in range(300)
+    ]
+    with Collection.create("c", home=home) as collection:
+        collection.add(documents)
+        plans = {}
+
+        def explain(connection, cursor, statement, parameters, context, many):
+            if statement.startswith("SELECT") and (" IN (" in statement or "LIMIT" in statement):
+                plan = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+                plans[" ".join(statement.split(" IN (")[0].split())] = [row[3] for row in plan]
+
+        event.listen(collection._engine, "before_cursor_execute", explain)
+        collection.add(documents)
+        collection.facets()
+        assert collection.verify().clean
+        allowed = collection._filters.of("n > 7")
+        with reading(collection._engine) as connection:
+            allowed._cache.matching(connection, allowed._node, [1, 2, 300])
+    used = {step for steps in plans.values() for step in steps}
+    assert {
+        step for step in used if step.startswith("SEARCH document") or step.startswith("SEARCH chunk")
+    } == {
+        "SEARCH document USING INDEX ix_document_collection_id_origin (collection_id=? AND origin=?)",
+        "SEARCH document USING INDEX sqlite_autoindex_document_1 (collection_id=? AND id=?)",
+        "SEARCH document USING INDEX ix_document_collection_id_seq (collection_id=? AND seq>? AND seq<?)",
+        "SEARCH document USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH chunk USING INDEX ix_chunk_document_key (document_key=?)",
+    }, plans
+    assert not {step for step in used if step.startswith(("SCAN document", "SCAN chunk", "USE TEMP"))}
 
 
 def test_durability_settings(database):
