@@ -274,6 +274,15 @@ def test_spans_and_counts_are_those_of_the_tokenizer(tiny_bert, both):
     assert light.token_counts(TEXTS).tolist() == [len(spans) for spans in expected]
 
 
+def test_a_static_embedding_in_a_longer_pipeline(tiny_bert, tmp_path):
+    torch.manual_seed(9)
+    full = SentenceTransformer(modules=[static_of(tiny_bert), Dense(32, 8), Normalize()], device="cpu")
+    full.save(tmp_path / "model")
+    light = Encoder.load(tmp_path / "model")
+    assert (light.is_static, light.dimension) == (True, 8)
+    assert_equal(full, light)
+
+
 # -- routers ------------------------------------------------------------------------------------------------
 
 
@@ -427,13 +436,23 @@ def random_model(name: str, vocabulary: int) -> nn.Module:
         case "distilbert":
             sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48, "max_position_embeddings": 64}
             config = t.DistilBertConfig(vocab_size=vocabulary, pad_token_id=1, initializer_range=0.3, **sizes)
+        case "albert":
+            config = t.AlbertConfig(vocab_size=vocabulary, embedding_size=16, **COMMON)
+        case "modernbert":
+            config = t.ModernBertConfig(vocab_size=vocabulary, **COMMON)
+        case "t5":
+            sizes = {"d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
+            config = t.T5Config(vocab_size=vocabulary, pad_token_id=1, **sizes)
+            return t.T5EncoderModel(config)
         case _:
             config = t.Qwen3Config(vocab_size=vocabulary, num_key_value_heads=1, head_dim=16, **COMMON)
     config.use_cache = False
     return t.AutoModel.from_config(config, attn_implementation="eager")
 
 
-@pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "mpnet", "distilbert", "qwen3"])
+@pytest.mark.parametrize(
+    "name", ["roberta", "xlm-roberta", "mpnet", "distilbert", "albert", "modernbert", "t5", "qwen3"]
+)
 def test_architectures(name, tmp_path):
     folder = tmp_path / "model"
     causal = name == "qwen3"
