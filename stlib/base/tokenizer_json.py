@@ -127,16 +127,24 @@ class TokenizerJson:
             vocab.append([token, min(score for _, score in vocab)])
 
     def _make_reachable(self, token: str) -> None:
-        """Add the BPE merges that lead from the parts that exist to the whole token."""
+        """Add the BPE merges that lead from the parts that exist to the whole token.
+
+        Neighbours are paired from the left, round by round, until one part is left; parts that are new
+        become tokens in alphabetical order.
+        """
         model = self.data["model"]
         ranks = {_merge_pair(merge): rank for rank, merge in enumerate(model["merges"])}
         parts = _apply_merges(list(token), ranks)
+        used: set[str] = set()
         while len(parts) > 1:
-            left, right = parts[0], parts[1]
-            model["merges"].append([left, right])
-            if left + right not in model["vocab"]:
-                model["vocab"][left + right] = len(model["vocab"])
-            parts = [left + right, *parts[2:]]
+            for pair in zip(parts[::2], parts[1::2], strict=False):
+                if pair not in ranks:
+                    ranks[pair] = len(model["merges"])
+                    model["merges"].append(list(pair))
+                    used.update(pair)
+            parts = _apply_merges(list(token), ranks)
+        for part in sorted(used.difference(model["vocab"])):
+            model["vocab"][part] = len(model["vocab"])
 
     def _with_missing_added_tokens(self) -> TokenizerJson:
         """Some tokenizers keep added tokens beside the vocabulary; here each is in it, at its own id if
