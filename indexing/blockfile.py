@@ -170,6 +170,12 @@ class BlockFile:
         """Compare every block that was not compared yet."""
         self.check_blocks(np.arange(len(self._sums)))
 
+    def check_again(self) -> None:
+        """Compare every block, those too that were compared before: the file may have been altered since."""
+        self._unchecked[:] = True
+        self._remaining = len(self._sums)
+        self.check_all()
+
     def check_bytes(self, start: int, stop: int) -> None:
         """Compare the blocks that hold bytes `start` to `stop` of the data."""
         self.ensure_whole()

@@ -111,7 +111,7 @@ def altered_codes(engine: Engine, codec: Codec, snapshot: VectorSnapshot) -> lis
         with reading(engine) as connection:
             rows = connection.execution_options(yield_per=BATCH_CODES).execute(statement)
             count += sum(key in expected and code != expected[key] for key, code in rows)
-    return [f"catalog: {count} codes differ from those that were stored; {REMEDY}"] if count else []
+    return [f"catalog: {count} codes differ from the vector view made of them; {REMEDY}"] if count else []
 
 
 def _said(what: str, ids: list[str]) -> list[str]:

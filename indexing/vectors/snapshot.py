@@ -41,6 +41,7 @@ class VectorSnapshot:
         codes: stored codes [n, code_width], memory-mapped and checked block by block.
         ensure_whole: raises `CorruptView` if the mapped file was shortened; call it before reading `keys` or
             `doc_keys`, which are mapped as well.
+        check_rows_again: raises `CorruptView` if any of them is not what was written, checked before or not.
     """
 
     def __init__(self, folder: Path, body: dict[str, Any], manifest: dict[str, Any]) -> None:
@@ -54,6 +55,7 @@ class VectorSnapshot:
         self.doc_keys = np.asarray(rows["doc_keys"])
         self.codes: BlockArray = rows["codes"]
         self.ensure_whole = rows.ensure_whole
+        self.check_rows_again = rows.check_again
         if not len(self.keys) == len(self.doc_keys) == len(self.codes) == body["rows"]:
             raise CorruptView(
                 f"{folder / ROWS} has another number of rows than the manifest; rebuild the view"

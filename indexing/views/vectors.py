@@ -260,7 +260,14 @@ class VectorView:
         self._folder.clear()
 
     def publish(self, codec: Codec) -> None:
-        """Writes a snapshot of everything live. The caller holds the views' lock."""
+        """Writes a snapshot of everything live. The caller holds the views' lock.
+
+        The one before, from which most rows come, is checked whole: what was altered since it was opened
+        would get a checksum that is right.
+        """
+        base = self.newest(codec)
+        if base is not None:
+            base.check_rows_again()
         with reading(self._engine) as connection:
             reader = self.reader(connection, codec)
             # Of this very moment: rows after the watermark are read from the log as well.

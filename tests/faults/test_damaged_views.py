@@ -228,7 +228,7 @@ def test_verify_notices_altered_codes(sound, tmp_path):
         report = collection.verify()
         assert (report.documents, report.repaired) == (len(DOCUMENTS), [])
         assert report.errors == [
-            "catalog: 2 codes differ from those that were stored;"
+            "catalog: 2 codes differ from the vector view made of them;"
             " delete and index them again, or restore the catalog from a backup"
         ]
 

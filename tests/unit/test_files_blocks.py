@@ -115,6 +115,17 @@ def test_truncation_after_every_block_was_checked_is_found(path):
             codes[rows]
 
 
+def test_what_was_checked_can_be_checked_again(path):
+    file = BlockFile(path)
+    file.check_all()
+    with path.open("r+b") as handle:
+        handle.seek(file._start + 100)
+        handle.write(b"\xff" * 8)
+    file.check_all()
+    with pytest.raises(CorruptView, match="does not match its checksum"):
+        file.check_again()
+
+
 def test_a_file_that_lost_its_name_is_read_on(path, arrays):
     file = BlockFile(path)
     path.unlink()
