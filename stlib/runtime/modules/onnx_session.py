@@ -97,6 +97,9 @@ def _options(onnxruntime: Any, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = available_cores() if threads is None else threads
-    # Threads wait for each other's part of a run in a loop, which is quicker; between runs they sleep.
+    # Threads that wait for the next step of a run do so in a loop, a quarter quicker than being woken. Not
+    # for long, since on a busy machine the thread that they wait for may need their core; and not between
+    # runs. Older versions ignore the limit.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
