@@ -36,8 +36,8 @@ class OnnxModel(BackendModel):
     """An ONNX file and the sessions that run it.
 
     On a CPU a batch is cut into small ones without padding, which run side by side, each on one thread; a
-    single small input uses all threads at once. Both need a session of their own, the first one is made when
-    the first larger batch comes.
+    single input or small batch uses all threads at once. Either way needs a session of its own; that for
+    larger batches is opened when the first one comes.
 
     Args:
         path: the ONNX file; weights beside it are found.
@@ -54,10 +54,6 @@ class OnnxModel(BackendModel):
     """
 
     format: ClassVar[Format] = ONNX
-
-    batch_token_factor: ClassVar[int] = 256
-    """Tokens that ``encode`` gives at once for each unit of its ``batch_size``: enough small batches that no
-    thread waits for long at the end."""
 
     def __init__(
         self,
@@ -86,6 +82,13 @@ class OnnxModel(BackendModel):
         )
         self._single: Any = None
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def batch_token_factor(self) -> int:
+        """Tokens that ``encode`` gives at once for each unit of its ``batch_size``: enough small batches that
+        no thread waits for long at the end; fewer where every token has a score for each word.
+        """
+        return 256 if self.task == "feature-extraction" else 64
 
     def files(self) -> list[str]:
         return [self.path.name, *self.external_files]

@@ -205,6 +205,11 @@ def test_folder_with_only_a_graph_loads(saved, tmp_path, torch_vectors):
     np.testing.assert_allclose(load(tmp_path).encode(TEXTS), torch_vectors, atol=1e-5)
 
 
+def test_torch_names_the_backend_of_a_folder_without_weights(saved):
+    with pytest.raises(MissingModelFile, match="load it with backend='onnx'"):
+        SentenceTransformer(str(saved), device="cpu")
+
+
 def test_file_in_the_root_comes_before_that_in_onnx(saved, tmp_path, caplog):
     folder = shutil.copytree(saved, tmp_path / "both")
     shutil.copy(folder / "onnx" / "model.onnx", folder / "model.onnx")

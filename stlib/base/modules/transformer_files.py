@@ -205,6 +205,12 @@ def check_weights(folder: Path) -> None:
                     "the download stopped half-way, get the model again"
                 )
             return
+    for pattern, backend in (("*.onnx", "onnx"), ("openvino*.xml", "openvino")):
+        if any(folder.glob(pattern)) or any(folder.glob(f"{backend}/{pattern}")):
+            raise MissingModelFile(
+                f"{str(folder)!r} has no weights for torch, but an exported model: load it with "
+                f"backend={backend!r}"
+            )
     raise missing_file(str(folder), "", _WHOLE_WEIGHTS[0])
 
 
