@@ -8,6 +8,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,7 @@ class OpenFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
         self._descriptors: list[int] = []
+        self._lock = Lock()
         weakref.finalize(self, _close, self._descriptors)
         for path in paths:
             try:
@@ -148,19 +150,28 @@ class OpenFiles:
     def digests(self) -> list[str]:
         """SHA-256 of each file's content."""
         self.check()
-        found = []
-        for descriptor in self._descriptors:
-            with os.fdopen(os.dup(descriptor), "rb") as file:
-                file.seek(0)
-                digest = hashlib.sha256()
-                while piece := file.read(1 << 20):
-                    digest.update(piece)
-                found.append(digest.hexdigest())
-        return found
+        with self._lock:  # a descriptor has one place of reading
+            return [_digest(descriptor) for descriptor in self._descriptors]
+
+    def are_in_place(self) -> bool:
+        """Whether the paths still lead to these files."""
+        try:
+            pairs = zip(self._paths, self._descriptors, strict=True)
+            return all(os.path.samestat(path.stat(), os.fstat(held)) for path, held in pairs)
+        except FileNotFoundError:
+            return False
 
     def _current(self) -> list[tuple[int, int]]:
         states = map(os.fstat, self._descriptors)
         return [(state.st_size, state.st_mtime_ns) for state in states]
+
+
+def _digest(descriptor: int) -> str:
+    digest = hashlib.sha256()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while piece := os.read(descriptor, 1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _close(descriptors: list[int]) -> None:

@@ -373,6 +373,8 @@ def test_a_file_that_is_replaced_changes_nothing_for_a_loaded_model(tmp_path: Pa
     onnx.save(graph(rows=LARGE * 2), folder / "new.onnx")
     (folder / "new.onnx").replace(folder / "onnx" / "model.onnx")
     assert encoder.encode(["red car"]).tolist() == [[3, 2, 1]]
+    many = encoder.encode(["red car"] * 500)  # several batches, which run in a session of their own
+    np.testing.assert_array_equal(many, [[3, 2, 1]] * 500)
     assert encoder.fingerprint == first != Encoder.load(folder).fingerprint
 
 

@@ -150,7 +150,10 @@ class OnnxTransformer:
         """For batches that run side by side: threads that share a batch wait for each other at every step."""
         with self._lock:
             if self._single is None:
-                self._single = open_session(self.path, self._has_external, threads=1)
+                # Another file may have come to the path since; it must not encode the rest.
+                in_place = self._files.are_in_place()
+                again = open_session(self.path, self._has_external, threads=1) if in_place else self._session
+                self._single = again if self._files.are_in_place() else self._session
             return self._single
 
     @cached_property
