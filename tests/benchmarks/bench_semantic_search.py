@@ -1,6 +1,7 @@
-"""`semantic_search` in a large float corpus: seconds and memory beside Sentence Transformers.
+r"""`semantic_search` in a large float corpus: seconds and memory beside Sentence Transformers.
 
-    python tests/benchmarks/bench_semantic_search.py [--rows 1000000] [--dimension 384] [--queries 100]
+    python tests/benchmarks/bench_semantic_search.py [--rows 1000000] [--dimension 384] [--queries 100] \
+        [--rounds 5] [--threads 2]
 
 Both libraries search the same generated corpus in turn, in this process; both must find the same. Memory is
 the most that the process held during a call beyond what it held before, corpus and queries apart.
@@ -34,8 +35,8 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def measured(run: Callable[[], object]) -> tuple[float, float, object]:
-    """Seconds of a call, MiB it took at its peak, and its result."""
+def measured(run: Callable[[], object]) -> tuple[float, float, object, float]:
+    """Seconds of a call, MiB it took at its peak, its result, and its seconds of processor time."""
     before, peak, done = resident(), [0], threading.Event()
 
     def watch() -> None:
@@ -44,12 +45,12 @@ def measured(run: Callable[[], object]) -> tuple[float, float, object]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    started = time.perf_counter()
+    started, work = time.perf_counter(), time.process_time()
     result = run()
-    seconds = time.perf_counter() - started
+    seconds, work = time.perf_counter() - started, time.process_time() - work
     done.set()
     watcher.join()
-    return seconds, max(0, peak[0] - before) / 2**20, result
+    return seconds, max(0, peak[0] - before) / 2**20, result, work
 
 
 def same(ours: list, theirs: list) -> str:
@@ -68,17 +69,22 @@ def same(ours: list, theirs: list) -> str:
 def compare(name: str, queries: torch.Tensor, corpus: torch.Tensor, rounds: int, **options: object) -> None:
     libraries = {"stlib": util, "sentence-transformers": reference}
     score = options.pop("score", "cos_sim")
-    runs: dict[str, list[tuple[float, float, object]]] = {library: [] for library in libraries}
+    runs: dict[str, list[tuple[float, float, object, float]]] = {library: [] for library in libraries}
     for _ in range(rounds):
         for library, module in libraries.items():
             search = partial(module.semantic_search, score_function=getattr(module, score), **options)
             runs[library].append(measured(partial(search, queries, corpus)))
     seconds = {library: statistics.median(r[0] for r in done) for library, done in runs.items()}
+    work = {library: statistics.median(r[3] for r in done) for library, done in runs.items()}
     memory = {library: max(r[1] for r in done) for library, done in runs.items()}
     print(f"{name}: {same(runs['stlib'][0][2], runs['sentence-transformers'][0][2])}")
     for library in libraries:
-        print(f"  {library:22} {seconds[library]:7.2f} s, {memory[library]:6.0f} MiB beyond its inputs")
-    print(f"  ratio {seconds['sentence-transformers'] / seconds['stlib']:.2f}")
+        print(
+            f"  {library:22} {seconds[library]:6.2f} s ({work[library]:6.2f} s of processors), "
+            f"{memory[library]:5.0f} MiB beyond its inputs"
+        )
+    ratios = [figure["sentence-transformers"] / figure["stlib"] for figure in (seconds, work)]
+    print(f"  ratio {ratios[0]:.2f} ({ratios[1]:.2f} of processors' time)")
 
 
 def main() -> None:
@@ -87,8 +93,9 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args()
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(options.threads)
     describe("sentence-transformers", "torch")
     generator = torch.Generator().manual_seed(0)
     corpus = torch.randn(options.rows, options.dimension, generator=generator)
