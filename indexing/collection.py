@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -98,6 +99,7 @@ class Collection:
         self._writing = threading.RLock()  # held for as long as documents are added or deleted
         self._lock = threading.RLock()  # held while the views are opened or published; taken second
         self._views = Views(engine, place, state, self._generation)
+        weakref.finalize(self, engine.dispose).atexit = False  # for those who do not close it
         self._filters = AllowedCache(state.id)
         if encoder is not None:
             check_model(encoder, self._generation, self.name)

@@ -19,6 +19,14 @@ from indexing import Collection
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_not_ignored():
+    """As it is by what a shell starts in the background, and by its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def notes(home, tmp_path):
     """A file of two notes, and the collection `notes` of them."""

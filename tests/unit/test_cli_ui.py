@@ -37,6 +37,11 @@ def test_the_server_is_stopped_by_either_signal(monkeypatch, signum):
 
     monkeypatch.setattr("app.ui.server.running_server", server)
     before = signal.getsignal(signal.SIGTERM)
-    serve(Location(), browser=False)
+    # What a shell starts in the background ignores Ctrl-C.
+    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        serve(Location(), browser=False)
+    finally:
+        signal.signal(signal.SIGINT, ctrl_c)
     assert events == ["stopped"]
     assert signal.getsignal(signal.SIGTERM) is before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import subprocess
@@ -520,6 +521,17 @@ def test_search_imports_neither_torch_nor_alembic(animals, home):
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert out.stdout == "[]\n"
+
+
+def test_a_collection_that_is_forgotten_closes_its_database(home):
+    collection = Collection.create("c", home=home)
+    collection.add(ANIMALS)
+    collection.search("honey")
+    pool = collection._engine.pool
+    assert pool.checkedin() > 0
+    del collection
+    gc.collect()
+    assert pool.checkedin() == 0
 
 
 def test_a_folder_may_have_any_name(tmp_path):
