@@ -162,7 +162,8 @@ def _scalar_codes(
 
 def _bucket_codes(values: np.ndarray, low: np.ndarray, step: np.ndarray) -> np.ndarray:
     buckets = values - low
-    buckets /= step
+    with np.errstate(over="ignore"):  # far outside a tiny range; the infinite is clipped to its end
+        buckets /= step
     buckets.clip(0, 255, out=buckets)
     return buckets.astype(np.uint8)  # cuts the fraction off, which is the floor from 0 on
 

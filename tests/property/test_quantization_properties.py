@@ -53,6 +53,12 @@ def test_values_outside_the_calibration_go_to_the_nearest_end(x, sample, precisi
     assert np.all((error <= width + EDGE)[:, width > 0])
 
 
+def test_tiny_ranges_do_not_overflow():
+    sample = np.array([[0.0], [1.1754944e-38]], dtype=np.float32)
+    x = np.array([[1.0], [-1.0]], dtype=np.float32)
+    assert quantize_embeddings(x, "uint8", calibration_embeddings=sample).tolist() == [[255], [0]]
+
+
 @given(samples)
 @settings(max_examples=30, deadline=None)
 def test_order_within_a_dimension_is_kept(x):
