@@ -71,6 +71,7 @@ class OnnxModel(BackendModel):
         self.provider_options = provider_options
         self.session_options = session_options
         self.threads = torch.get_num_threads() if session_options is None else 1
+        self._stamp = _stamp(path)
         self.session = self._open(self.threads)
         inputs = self.session.get_inputs()
         self.input_names = [value.name for value in inputs]
@@ -100,7 +101,8 @@ class OnnxModel(BackendModel):
             parts = plan(arrays["attention_mask"])
         if parts is None or len(parts) == 1:
             return self._run(self.session, arrays)
-        if self.threads > 1 and self._pool is None:
+        if self.threads > 1 and self._pool is None and _stamp(self.path) == self._stamp:
+            # A file that was replaced meanwhile would give other results than the first session.
             self._single = self._open(1)
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="stlib-onnx")
         session = self._single or self.session
@@ -135,6 +137,15 @@ class OnnxModel(BackendModel):
         # Sessions belong to a process; another one opens the file itself.
         settings = (self.provider, self.provider_options, self.session_options)
         return type(self), (self.path, self.config, self.task, *settings)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None if it is gone."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def choose_provider(wanted: str | None) -> str:

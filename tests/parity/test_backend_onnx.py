@@ -359,6 +359,15 @@ def test_own_session_options_are_used(saved, torch_vectors):
     np.testing.assert_allclose(model.encode(TEXTS), torch_vectors, atol=1e-5)
 
 
+def test_a_replaced_file_does_not_reach_a_loaded_model(saved, tmp_path, torch_vectors):
+    folder = shutil.copytree(saved, tmp_path / "replaced")
+    model = load(folder)
+    model.encode("one text, so that no session for batches is open")
+    (folder / "onnx" / "model.onnx").unlink()
+    (folder / "onnx" / "model.onnx").write_bytes(b"no graph")
+    np.testing.assert_allclose(model.encode(TEXTS * 20)[: len(TEXTS)], torch_vectors, atol=1e-5)
+
+
 def test_copies_and_pickles_work(loaded, torch_vectors):
     for other in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
         np.testing.assert_allclose(other.encode(TEXTS), torch_vectors, atol=1e-5)
