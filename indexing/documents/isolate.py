@@ -179,8 +179,9 @@ class _Child:
         self._thread.start()
         # While the interpreter is torn down the thread keeps the lock of the pipe: closing that would abort.
         atexit.register(self.kill)
-        if self._first_word() != b"ready":
-            how = _ending(self.process)  # before it is killed
+        first = self._first_word()
+        if first != b"ready":
+            how = "no answer" if first == b"" else self._last_words()
             self.kill()
             raise IndexingError(
                 f"the process that parses files could not be started ({how}); "
@@ -226,13 +227,22 @@ class _Child:
         self.process.wait()
 
     def _first_word(self) -> bytes | None:
+        """What the child sends first; nothing if it takes too long, None if it ended."""
         try:
             return self._next_payload(_START_LIMIT)
         except queue.Empty:
-            return None
+            return b""
         except BaseException:  # Ctrl-C while it starts
             self.kill()
             raise
+
+    def _last_words(self) -> str:
+        """How the child ended, which closed its pipe and may still be on its way out."""
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            logger.debug("the parser process closed its output and goes on")
+        return _ending(self.process)
 
     def _next_payload(self, time_limit: float) -> bytes | None:
         return self._frames.get(timeout=time_limit)
