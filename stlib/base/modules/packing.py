@@ -140,9 +140,12 @@ class PackedEncoder:
             None if len(blocks) == 1 and blocks[0].length == ids.shape[1] else _places(ids, order, lengths)
         )
         x = self._embed(inputs, where)
+        tokens = len(x)
+        x = F.pad(x, (0, 0, 0, _rounded(tokens) - tokens))
         biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
         for layer in self._layers:
             x = layer(x, blocks, biases)
+        x = x[:tokens]
         if where is None:
             return x.view(*ids.shape, -1)
         padded = x.new_zeros(ids.numel(), x.shape[1])
@@ -178,6 +181,8 @@ class _PackedLayer:
             self._attend(qkv[block.rows], block, None if biases is None else biases[i])
             for i, block in enumerate(blocks)
         ]
+        if len(x) > blocks[-1].rows.stop:
+            mixed.append(x.new_zeros(len(x) - blocks[-1].rows.stop, x.shape[1]))
         attended = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
         x = _norm(self._attention_norm, self._out(attended, x))
         return _norm(self._output_norm, self._down(self._up(x), x))
@@ -202,6 +207,12 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -
 
 def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+
+
+def _rounded(tokens: int) -> int:
+    """Rows for so many tokens: oneDNN keeps a kernel per number of rows, and there should be few of them."""
+    step = 1 if tokens < 32 else 8 if tokens < 256 else 64
+    return -(-tokens // step) * step
 
 
 def _blocks(lengths: list[int]) -> Iterator[Block]:
