@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def stlib(capsys, monkeypatch, home):
     """Runs a command line; returns (exit code, stdout, stderr)."""
     monkeypatch.setenv("STLIB_HOME", str(home))
+    monkeypatch.delenv("COLUMNS", raising=False)  # output as in a pipe, whatever runs the tests
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
