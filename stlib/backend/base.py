@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from stlib.backend.batches import Arrays
 from stlib.backend.files import Format
+from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidInput, ModelConfigError
 
 # transformers tasks that can be served, and the name of what comes out.
@@ -50,17 +50,17 @@ class BackendModel(ABC):
         path: the exported file.
         config: the transformers configuration.
         task: a key of :data:`OUTPUTS`.
-        temporary: a folder that holds the file and is removed with the model.
+        temporary: the folder that holds the file, if it is to be removed with the model and its copies; then
+            only the name of ``path`` counts.
     """
 
     format: ClassVar[Format]
 
-    def __init__(self, path: Path, config: Any, task: str, temporary: Path | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, config: Any, task: str, temporary: TemporaryFolder | None = None) -> None:
+        self.path = path if temporary is None else temporary.path / path.name
+        self.temporary = temporary
         self.config = config
         self.task = task
-        if temporary is not None:
-            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
         self.input_names: list[str] = []
 
     @abstractmethod

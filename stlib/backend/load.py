@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from stlib.backend.files import ONNX, OPENVINO, Format, choose_file, take
 from stlib.backend.onnx_model import OnnxModel
 from stlib.backend.openvino_model import OpenVINOModel, convert_to_openvino
 from stlib.backend.requirements import require
+from stlib.backend.temporary import TemporaryFolder
 from stlib.base.adapters import is_adapter_folder
 from stlib.base.modules import transformer_files
 from stlib.errors import InvalidOption, MissingModelFile, UnsupportedOption
@@ -68,8 +68,8 @@ def load_backend_model(
     path = choose_file(folder, wanted, **place, can_export=_has_torch_weights(folder))
     temporary = None
     if path is None:
-        temporary = Path(tempfile.mkdtemp(prefix="stlib-export-"))
-        path = temporary / wanted.default_file
+        temporary = TemporaryFolder()
+        path = temporary.path / wanted.default_file
     kind: Any = OnnxModel if wanted is ONNX else OpenVINOModel
     try:
         if temporary is not None:
@@ -77,7 +77,7 @@ def load_backend_model(
         return kind(path, config, task, **engine, temporary=temporary)
     except BaseException:
         if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.remove()
         raise
 
 

@@ -14,6 +14,7 @@ from stlib.backend.base import BackendModel
 from stlib.backend.batches import Arrays, plan, run_in_parts
 from stlib.backend.files import ONNX, Format, damaged, external_data
 from stlib.backend.requirements import require
+from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidOption
 
 logger = logging.getLogger(__name__)
@@ -63,15 +64,15 @@ class OnnxModel(BackendModel):
         provider: str | None = None,
         provider_options: dict[str, Any] | None = None,
         session_options: Any = None,
-        temporary: Path | None = None,
+        temporary: TemporaryFolder | None = None,
     ) -> None:
         super().__init__(path, config, task, temporary)
-        self.external_files = external_data(path)
+        self.external_files = external_data(self.path)
         self.provider = choose_provider(provider)
         self.provider_options = provider_options
         self.session_options = session_options
         self.threads = torch.get_num_threads() if session_options is None else 1
-        self._stamp = _stamp(path)
+        self._stamp = _stamp(self.path)
         self.session = self._open(self.threads)
         inputs = self.session.get_inputs()
         self.input_names = [value.name for value in inputs]
@@ -136,7 +137,7 @@ class OnnxModel(BackendModel):
     def __reduce__(self) -> Any:
         # Sessions belong to a process; another one opens the file itself.
         settings = (self.provider, self.provider_options, self.session_options)
-        return type(self), (self.path, self.config, self.task, *settings)
+        return type(self), (self.path, self.config, self.task, *settings, self.temporary)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

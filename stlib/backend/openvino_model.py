@@ -14,6 +14,7 @@ from stlib.backend.batches import Arrays
 from stlib.backend.calibration import StaticQuantization
 from stlib.backend.files import OPENVINO, Format, damaged
 from stlib.backend.requirements import require
+from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidOption, MissingModelFile
 
 
@@ -43,9 +44,10 @@ class OpenVINOModel(BackendModel):
         task: str = "feature-extraction",
         device: str = "CPU",
         ov_config: dict[str, Any] | str | Path | None = None,
-        temporary: Path | None = None,
+        temporary: TemporaryFolder | None = None,
     ) -> None:
         super().__init__(path, config, task, temporary)
+        path = self.path
         if not path.with_suffix(".bin").is_file():
             raise MissingModelFile(
                 f"{path} has no {path.with_suffix('.bin').name} beside it; the download stopped half-way, "
@@ -83,7 +85,8 @@ class OpenVINOModel(BackendModel):
 
     def __reduce__(self) -> Any:
         # A compiled model belongs to a process; another one compiles the file itself.
-        return type(self), (self.path, self.config, self.task, self.device_name, self.ov_config)
+        settings = (self.device_name, self.ov_config, self.temporary)
+        return type(self), (self.path, self.config, self.task, *settings)
 
 
 def convert_to_openvino(onnx_file: Path, target: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import importlib.util
 import json
 import pickle
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -371,6 +373,44 @@ def test_a_replaced_file_does_not_reach_a_loaded_model(saved, tmp_path, torch_ve
 def test_copies_and_pickles_work(loaded, torch_vectors):
     for other in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
         np.testing.assert_allclose(other.encode(TEXTS), torch_vectors, atol=1e-5)
+
+
+def test_copies_of_an_exported_model_outlive_it(tiny_bert, tmp_path, torch_vectors):
+    model = load(Path(tiny_bert))
+    folder = model.transformers_model.path.parent
+    other = copy.deepcopy(model)
+    del model
+    gc.collect()
+    other.save(tmp_path / "saved")
+    np.testing.assert_allclose(load(tmp_path / "saved").encode(TEXTS), torch_vectors, atol=1e-5)
+    assert other.transformers_model.path.parent == folder
+    del other
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_pickled_exported_model_outlives_it(tiny_bert, tmp_path):
+    """Another process reads the pickle when the exported files are gone; its own go with it."""
+    model = load(Path(tiny_bert))
+    expected = model.encode(TEXTS)
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+    del model
+    gc.collect()
+    script = f"""
+import pickle
+import numpy as np
+
+model = pickle.load(open({str(tmp_path / "model.pickle")!r}, "rb"))
+np.save({str(tmp_path / "vectors.npy")!r}, model.encode({TEXTS!r}))
+model.save({str(tmp_path / "saved")!r})
+print(model.transformers_model.path)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), expected, atol=1e-5)
+    assert (tmp_path / "saved" / "onnx" / "model.onnx").is_file()
+    folder = Path(result.stdout.strip()).parent
+    assert folder.name.startswith("stlib-export-")
+    assert not folder.exists()
 
 
 def test_load_function_gives_the_hidden_states(saved, tiny_bert):

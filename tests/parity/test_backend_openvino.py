@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import pickle
 import shutil
 import sys
@@ -142,3 +144,17 @@ def test_missing_package_names_the_extra(saved, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependency, match=r"pip install 'stlib\[openvino\]'"):
         load(saved)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_of_an_exported_model_outlive_it(tiny_bert, tmp_path, torch_vectors, duplicate):
+    model = load(Path(tiny_bert))
+    other = duplicate(model)
+    folders = {each.transformers_model.path.parent for each in (model, other)}
+    del model
+    gc.collect()
+    other.save(tmp_path / "saved")
+    assert_close(load(tmp_path / "saved").encode(TEXTS), torch_vectors)
+    del other
+    gc.collect()
+    assert not [folder for folder in folders if folder.exists()]
