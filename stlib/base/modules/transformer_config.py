@@ -29,7 +29,10 @@ _NEVER_FROM_FILES = (
     "provider_options",
     "session_options",
     "ov_config",
+    "config",  # would take the place of the one that is checked
 )
+# Attention that is part of transformers or of a package installed here, by the names that files may use.
+FILE_ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 _NOT_IN_FILES = ("backend", "model_name_or_path")
 
 # Where to find the files; understood once, when the folder is resolved.
@@ -106,25 +109,57 @@ def load_settings(saved: dict[str, Any]) -> dict[str, Any]:
                     f"the settings of the Transformer hold {key}={group!r}, which is no dict"
                 )
             config[key] = {k: v for k, v in group.items() if k not in _NEVER_FROM_FILES}
-            refuse_hub_attention(config[key].get("attn_implementation"))
+            check_file_attention(config[key].get("attn_implementation"))
+            if config[key].get("attn_implementation", "") is None:
+                del config[key]["attn_implementation"]  # says nothing
     if "modality_config" in config:
         config["modality_config"] = from_json(config["modality_config"])
     return config
 
 
-def refuse_hub_attention(name: Any) -> None:
-    """Refuse an attention implementation such as ``owner/kernel`` that a file names.
+def check_attention(config: Any, wanted: Any) -> None:
+    """Refuse a configuration that names attention which neither the caller nor transformers knows.
+
+    Args:
+        config: of transformers, finished; the configurations inside of it are checked too.
+        wanted: ``attn_implementation`` of the keywords, a name or ``{part: name}``. Names outside of
+            :data:`FILE_ATTENTION` are the caller's, since :func:`load_settings` refuses them in files.
 
     Raises:
-        UntrustedCode: transformers would download that repository and run its code.
+        UntrustedCode, ModelConfigError: see :func:`check_file_attention`.
     """
-    names = name.values() if isinstance(name, dict) else [name]
+    allowed = list(wanted.values()) if isinstance(wanted, dict) else [wanted]
+    parts = [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
+    parts += vars(config).values()
+    name = getattr(config, "_attn_implementation", None)
+    if name not in allowed:
+        check_file_attention(name)
+    seen: set[int] = set()
+    for part in parts:
+        if hasattr(part, "_attn_implementation") and id(part) not in seen:
+            seen.add(id(part))
+            check_attention(part, wanted)
+
+
+def check_file_attention(name: Any) -> None:
+    """Refuse what a file may not name as its attention implementation; None names nothing.
+
+    Raises:
+        UntrustedCode: it is like ``owner/kernel``; transformers would download it and run its code.
+        ModelConfigError: it is not one of :data:`FILE_ATTENTION`.
+    """
+    names = name.values() if isinstance(name, dict) else name if isinstance(name, list) else [name]
     for part in names:
         if isinstance(part, str) and "/" in part:
             raise UntrustedCode(
                 f"the model's files name the attention implementation {part!r}, which is code of the hub; if "
                 f"you trust it, pass model_kwargs={{'attn_implementation': {part!r}}} and take it out of them"
             )
+    if name is not None and name not in FILE_ATTENTION:
+        raise ModelConfigError(
+            f"the model's files name the attn_implementation {name!r}; a file may name: "
+            f"{', '.join(FILE_ATTENTION)}. Others only a caller may choose, with model_kwargs"
+        )
 
 
 def embedding_dimension(model: Any, module_output_name: str) -> int:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from stlib.base.damage import find_damage
 from stlib.base.modules.lean_import import import_transformers_lean
 from stlib.base.modules.module import missing_file, read_json_object
-from stlib.base.modules.transformer_config import refuse_hub_attention
+from stlib.base.modules.transformer_config import check_attention
 from stlib.base.modules.transformer_modality import TASKS
 from stlib.errors import (
     InvalidOption,
@@ -129,7 +129,8 @@ def load_config(folder: Path, task: str, config_kwargs: dict[str, Any]) -> Any:
     if not (folder / "config.json").is_file():
         raise missing_file(str(folder), "", "config.json")
     config = _read(transformers.AutoConfig, folder, config_kwargs)
-    _check_attention(config, config_kwargs)
+    if not config_kwargs.get("trust_remote_code"):
+        check_attention(config, config_kwargs.get("attn_implementation"))
     _turn_off_cache(config, config_kwargs)
     heads = getattr(config, "architectures", None) or []
     has_head = any(name.endswith("ForSequenceClassification") for name in heads)
@@ -313,14 +314,6 @@ def _with_dtype(model_kwargs: dict[str, Any]) -> dict[str, Any]:
         raise InvalidOption(f"dtype {dtype!r} is unknown; use 'auto', 'float32', 'float16' or 'bfloat16'")
     name = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
     return {**options, name: dtype}
-
-
-def _check_attention(config: Any, config_kwargs: dict[str, Any]) -> None:
-    """Refuse attention by code of the hub, unless the caller asked for it."""
-    if "attn_implementation" in config_kwargs or config_kwargs.get("trust_remote_code"):
-        return
-    for part in (config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", {}))):
-        refuse_hub_attention(getattr(part, "_attn_implementation", None))
 
 
 def _turn_off_cache(config: Any, config_kwargs: Any, default: bool = False) -> None:
