@@ -136,6 +136,18 @@ def test_changes_of_the_weights_are_noticed(change):
     assert distance(model, inputs) < 1e-5
 
 
+def test_embeddings_that_take_no_positions_rule_packing_out(monkeypatch):
+    model = tiny("distilbert")
+    kind = type(model.embeddings)
+    forward = kind.forward
+    # As in transformers 4.57
+    monkeypatch.setattr(kind, "forward", lambda self, input_ids, input_embeds=None: forward(self, input_ids))
+    with torch.no_grad():
+        assert packed_tokens(model, batch(model), None) is None
+        with pytest.raises(UnsupportedOption, match="not possible for DistilBertModel"):
+            packed_tokens(model, batch(model), True)
+
+
 def hooked(model, inputs):
     model.encoder.layer[0].register_forward_hook(lambda module, args, output: None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ def layers_of(model: Any) -> list[LayerParts] | None:
         and not getattr(config, "is_decoder", False)
         and not getattr(config, "add_cross_attention", False)
         and getattr(model, "_compiled_call_impl", None) is None
+        and _takes_positions(model.embeddings)
         and Structure(model).is_plain()
     )
     if not usual:
@@ -64,6 +66,11 @@ def layers_of(model: Any) -> list[LayerParts] | None:
     if not all(layer.are_plain() for layer in layers) or any(w.is_inference() or w.is_meta for w in weights):
         return None
     return layers
+
+
+def _takes_positions(embeddings: nn.Module) -> bool:
+    """Whether the position of each token can be told; some releases' DistilBERT counts columns instead."""
+    return "position_ids" in inspect.signature(embeddings.forward).parameters
 
 
 class Structure:
