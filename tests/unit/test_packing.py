@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 
 import pytest
 import torch
+from torch.nn.modules import module as module_hooks
 
 from stlib.base.modules import packing
 from stlib.base.modules.packing import packed_tokens
@@ -179,15 +181,45 @@ def embedded(model, inputs):
     inputs["inputs_embeds"] = torch.zeros(8, 20, 32)
 
 
-@pytest.mark.parametrize("rule", [hooked, training, wrapped, left_padded, empty, hidden_states, embedded])
-def test_what_rules_packing_out(rule):
+def compiled(model, inputs):
+    model.encoder.layer[0].intermediate.compile(backend="eager")
+
+
+def partially_hooked(model, inputs):
+    # A partial function has no module of its own.
+    model.encoder.layer[0].register_forward_hook(functools.partial(lambda *args: None))
+
+
+RULES = [hooked, partially_hooked, compiled, training, wrapped, left_padded, empty, hidden_states, embedded]
+
+
+@pytest.mark.parametrize("after_packing", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_what_rules_packing_out(rule, after_packing):
     model = tiny("bert")
     inputs = batch(model)
+    if after_packing:
+        distance(model, inputs)
     rule(model, inputs)
     with torch.no_grad():
         assert packed_tokens(model, inputs, None) is None
         with pytest.raises(UnsupportedOption, match="unpad_inputs=True is not possible for BertModel"):
             packed_tokens(model, inputs, True)
+
+
+@pytest.mark.parametrize(
+    "register", [module_hooks.register_module_forward_hook, module_hooks.register_module_forward_pre_hook]
+)
+def test_hooks_on_all_modules_rule_packing_out(register):
+    model = tiny("bert")
+    distance(model, batch(model))
+    handle = register(lambda *args: None)
+    try:
+        with torch.no_grad():
+            assert packed_tokens(model, batch(model), None) is None
+    finally:
+        handle.remove()
+    assert distance(model, batch(model)) < 1e-5
 
 
 def test_other_architectures_and_gradients():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.nn.modules import module as torch_module
 
 # Where transformers' hooks that record hidden states come from.
 _IDLE_HOOKS = "transformers.utils.output_capturing"
@@ -53,7 +54,6 @@ def layers_of(model: Any) -> list[LayerParts] | None:
         and getattr(config, "_attn_implementation", None) in (None, "eager", "sdpa")
         and not getattr(config, "is_decoder", False)
         and not getattr(config, "add_cross_attention", False)
-        and getattr(model, "_compiled_call_impl", None) is None
         and _takes_positions(model.embeddings)
         and Structure(model).is_plain()
     )
@@ -86,15 +86,20 @@ class Structure:
 
     def is_plain(self) -> bool:
         """Whether each module is in its place, in eval mode, and nothing is hooked on its forward pass."""
+        # Hooks on the calls of all modules there are
+        if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
+            return False
         return all(slots.get(name) is child and is_plain_module(child) for slots, name, child in self._slots)
 
 
 def is_plain_module(module: nn.Module) -> bool:
-    """Whether a call of a module runs its class's forward pass in eval mode and nothing else."""
+    """Whether a call of a module runs its class's forward pass in eval mode, uncompiled, and nothing else."""
     if module.training or "forward" in module.__dict__ or module._forward_pre_hooks:
         return False
+    if module._compiled_call_impl is not None:
+        return False
     # transformers leaves hooks behind that do nothing unless hidden states are asked for.
-    return all(hook.__module__ == _IDLE_HOOKS for hook in module._forward_hooks.values())
+    return all(getattr(hook, "__module__", None) == _IDLE_HOOKS for hook in module._forward_hooks.values())
 
 
 def _bert_layer(layer: Any) -> LayerParts:

@@ -77,7 +77,8 @@ def packed_tokens(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) 
         if unpad and not torch.is_grad_enabled() and not getattr(model, "training", False):
             raise UnsupportedOption(
                 f"unpad_inputs=True is not possible for {type(model).__name__} as it is set up or called; "
-                f"it serves {', '.join(ARCHITECTURES)} without adapters, hooks or left padding. Leave it out"
+                f"it serves {', '.join(ARCHITECTURES)} without adapters, hooks, compilation or left "
+                "padding. Leave it out"
             )
         return None
     return encoder.run(inputs, lengths)
