@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,17 @@ import pytest
 import torch
 
 from stlib import SentenceTransformer, errors
-from stlib.models import BoW, Dense, LayerNorm, Normalize, Pooling, Router, WordEmbeddings, WordWeights
+from stlib.models import (
+    BoW,
+    Dense,
+    LayerNorm,
+    Normalize,
+    Pooling,
+    Router,
+    Transformer,
+    WordEmbeddings,
+    WordWeights,
+)
 from stlib.sentence_transformer.modules.tokenizer import WhitespaceTokenizer
 
 VOCAB = ["PADDING", "sort", "list", "dog"]
@@ -361,6 +372,69 @@ def test_settings_cannot_grant_trust_to_code_or_pickles(bert, canary, group):
 def test_settings_of_a_transformer(bert, canary, settings, error):
     edit(bert / "sentence_bert_config.json", **settings)
     with pytest.raises(error, match=f"{next(iter(settings))}|attention"):
+        SentenceTransformer(bert)
+
+
+@pytest.mark.parametrize("value", [0, -5, True, "x", 2.5, [64], 2**64])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("max_seq_length",),
+        ("query_length",),
+        ("document_length",),
+        ("processor_kwargs", "model_max_length"),
+        ("tokenizer_args", "model_max_length"),
+        ("processing_kwargs", "text", "max_length"),
+    ],
+)
+def test_lengths_that_are_none(bert, place, value):
+    """The file, the value and what is allowed are named before anything is loaded."""
+    setting = value
+    for key in reversed(place[1:]):
+        setting = {key: setting}
+    edit(bert / "sentence_bert_config.json", **{place[0]: setting})
+    said = rf"sentence_bert_config\.json.*{place[-1]}={re.escape(repr(value))}; .* number of tokens from 1"
+    with pytest.raises(errors.ModelConfigError, match=said):
+        SentenceTransformer(bert)
+
+
+@pytest.mark.parametrize("value", [0, -5, True, "x", 2.5])
+def test_a_tokenizer_with_a_length_that_is_none(bert, value):
+    edit(bert / "tokenizer_config.json", model_max_length=value)
+    said = rf"tokenizer_config\.json.*model_max_length={re.escape(repr(value))}; .* number of tokens from 1"
+    with pytest.raises(errors.ModelConfigError, match=said):
+        SentenceTransformer(bert)
+
+
+@pytest.mark.parametrize("value", [int(1e30), 1e30, None])
+def test_lengths_that_stand_for_no_limit(bert, value):
+    """transformers writes 10**30, which other writers of JSON turn into a float."""
+    edit(bert / "tokenizer_config.json", model_max_length=value)
+    assert SentenceTransformer(bert, device="cpu").max_seq_length == 512  # the model's positions
+    edit(bert / "tokenizer_config.json", model_max_length=7)
+    edit(bert / "sentence_bert_config.json", processor_kwargs={"model_max_length": value})
+    model = SentenceTransformer(bert, device="cpu")
+    assert model.max_seq_length == int(1e30)
+    assert model.encode("a").shape == (8,)
+
+
+@pytest.mark.parametrize("value", [-5, True, "x"])
+def test_a_length_of_the_caller_that_is_none(bert, value):
+    said = rf"max_seq_length={re.escape(repr(value))}; .* number of tokens from 1"
+    with pytest.raises(errors.InvalidOption, match=said):
+        Transformer(str(bert), max_seq_length=value)
+    model = SentenceTransformer(bert, device="cpu")
+    with pytest.raises(errors.InvalidOption, match=said):
+        model.max_seq_length = value
+    assert model.max_seq_length == 512
+
+
+@pytest.mark.parametrize("key", ["unpad_inputs", "do_lower_case"])
+@pytest.mark.parametrize("value", ["yes", 1, []])
+def test_switches_that_are_none(bert, key, value):
+    edit(bert / "sentence_bert_config.json", **{key: value})
+    said = rf"sentence_bert_config\.json.*{key}={re.escape(repr(value))}; .* true, false or null"
+    with pytest.raises(errors.ModelConfigError, match=said):
         SentenceTransformer(bert)
 
 

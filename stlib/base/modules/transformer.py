@@ -1,4 +1,4 @@
-"""A transformers model as the first module of a pipeline: inputs in, embeddings out.""" ""
+"""A transformers model as the first module of a pipeline: inputs in, embeddings out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.packing import packed_tokens
 from stlib.base.modules.transformer_config import (
     check_choices,
+    check_length,
     embedding_dimension,
     load_settings,
     resolve_folder,
@@ -121,6 +122,9 @@ class Transformer(DimensionNames, PreparesInputs):
         }
         hub = take_hub_options(options, older)
         check_choices(transformer_task, backend)
+        check_length(max_seq_length, "max_seq_length", "Transformer", InvalidOption)
+        length = options["processor_kwargs"].get("model_max_length")
+        check_length(length, "model_max_length", "processor_kwargs", InvalidOption)
         if modality_config is not None:
             transformer_modality.check_config(modality_config, module_output_name)
         self.transformer_task = transformer_task
@@ -195,6 +199,7 @@ class Transformer(DimensionNames, PreparesInputs):
 
     @max_seq_length.setter
     def max_seq_length(self, value: int | None) -> None:
+        check_length(value, "max_seq_length", "Transformer", InvalidOption)
         if self.tokenizer is not None:
             self.tokenizer.model_max_length = value
             self._prompt_lengths.clear()
@@ -306,12 +311,12 @@ class Transformer(DimensionNames, PreparesInputs):
         A file that names no modalities is of a generation that knew text only. ``trust_remote_code`` inside
         the file is dropped: a model cannot grant itself trust.
         """
-        names = [config_filename] if config_filename else CONFIG_NAMES
-        found = (
-            super(Transformer, cls).load_config(model_name_or_path, subfolder, n, *args, **kwargs)
-            for n in names
-        )
-        config = load_settings(next((c for c in found if c), {}))
+        config: dict[str, Any] = {}
+        for name in [config_filename] if config_filename else CONFIG_NAMES:
+            found = super().load_config(model_name_or_path, subfolder, name, *args, **kwargs)
+            if found:
+                config = load_settings(found, str(Path(model_name_or_path, subfolder, name)))
+                break
         if "modality_config" not in config:
             task = config.get("transformer_task", "feature-extraction")
             config["modality_config"], config["module_output_name"] = cls._default_modalities(task)

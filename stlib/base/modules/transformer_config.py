@@ -85,8 +85,11 @@ def check_choices(task: str, backend: str) -> None:
         raise InvalidOption(f"backend {backend!r} is unknown; use 'torch', 'onnx' or 'openvino'")
 
 
-def load_settings(saved: dict[str, Any]) -> dict[str, Any]:
+def load_settings(saved: dict[str, Any], source: str = "the settings of the Transformer") -> dict[str, Any]:
     """The settings of a saved file under the names of today, without what only a caller may grant.
+
+    Args:
+        source: the file, for messages.
 
     Raises:
         ModelConfigError: a setting has another form, or is no setting of a file.
@@ -95,26 +98,55 @@ def load_settings(saved: dict[str, Any]) -> dict[str, Any]:
     config = {OLDER_KEYWORDS.get(key, key): value for key, value in saved.items()}
     for key in _NOT_IN_FILES:
         if key in config:
-            raise ModelConfigError(
-                f"the settings of the Transformer hold {key!r}, which only a caller may give"
-            )
-    length = config.get("max_seq_length")
-    if not (length is None or isinstance(length, int)):
-        raise ModelConfigError(f"the Transformer's settings hold max_seq_length={length!r}, no number")
+            raise ModelConfigError(f"{source}: holds {key!r}, which only a caller may give")
     for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
         if key in config:
-            group = config[key] or {}
-            if not isinstance(group, dict):
-                raise ModelConfigError(
-                    f"the settings of the Transformer hold {key}={group!r}, which is no dict"
-                )
+            group = _checked_dict(config[key], key, source)
             config[key] = {k: v for k, v in group.items() if k not in _NEVER_FROM_FILES}
             check_file_attention(config[key].get("attn_implementation"))
             if config[key].get("attn_implementation", "") is None:
                 del config[key]["attn_implementation"]  # says nothing
+    _check_values(config, source)
     if "modality_config" in config:
         config["modality_config"] = from_json(config["modality_config"])
     return config
+
+
+def _check_values(config: dict[str, Any], source: str) -> None:
+    for key in ("max_seq_length", "query_length", "document_length"):
+        check_length(config.get(key), key, source)
+    check_length(config.get("processor_kwargs", {}).get("model_max_length"), "model_max_length", source)
+    calls = _checked_dict(config.get("processing_kwargs"), "processing_kwargs", source)
+    for kind, keywords in calls.items():
+        length = _checked_dict(keywords, f"processing_kwargs[{kind!r}]", source).get("max_length")
+        if kind in ("text", "common"):  # that of sounds counts samples
+            check_length(length, "max_length", source)
+    for key in ("unpad_inputs", "do_lower_case"):
+        if not (config.get(key) is None or isinstance(config[key], bool)):
+            raise ModelConfigError(f"{source}: {key}={config[key]!r}; allowed is true, false or null")
+
+
+def _checked_dict(value: Any, key: str, source: str) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise ModelConfigError(f"{source}: {key}={value!r}; it must be an object or null")
+    return value or {}
+
+
+def check_length(
+    value: Any, key: str, source: str, error: type[ModelConfigError | InvalidOption] = ModelConfigError
+) -> None:
+    """Refuse a number of tokens that no text can be cut to; None and 10**30 (of transformers) are no limit.
+
+    Raises:
+        ModelConfigError: or ``error``; it names source, key and value.
+    """
+    if value is None:
+        return
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # From 10**20 on transformers cuts nothing; below, its tokenizers count in 64 bits.
+    if is_number and (value > 1e20 or (isinstance(value, int) and 1 <= value < 2**63)):
+        return
+    raise error(f"{source}: {key}={value!r}; allowed is a whole number of tokens from 1, or null")
 
 
 def check_attention(config: Any, wanted: Any) -> None:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from stlib.base.damage import find_damage
 from stlib.base.modules.lean_import import import_transformers_lean
 from stlib.base.modules.module import missing_file, read_json_object
-from stlib.base.modules.transformer_config import check_attention
+from stlib.base.modules.transformer_config import check_attention, check_length
 from stlib.base.modules.transformer_modality import TASKS
 from stlib.errors import (
     InvalidOption,
@@ -158,6 +158,7 @@ def load_processor(folder: Path, processor_kwargs: dict[str, Any]) -> Any:
     if any((folder / name).is_file() for name in _PROCESSOR_FILES):
         # Pictures: transformers has processors that work on PIL and numpy; those of a few architectures, and
         # all of films, need torchvision.
+        _check_tokenizer_settings(folder)
         return _read(transformers.AutoProcessor, folder, processor_kwargs)
     return load_tokenizer(folder, processor_kwargs)
 
@@ -186,7 +187,14 @@ def load_tokenizer(folder: Path, processor_kwargs: dict[str, Any]) -> Any:
 
     if not _has_tokenizer(folder):
         raise missing_file(str(folder), "", "tokenizer.json")
+    _check_tokenizer_settings(folder)
     return _read(transformers.AutoTokenizer, folder, processor_kwargs)
+
+
+def _check_tokenizer_settings(folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    if path.is_file():
+        check_length(read_json_object(path).get("model_max_length"), "model_max_length", str(path))
 
 
 def check_weights(folder: Path) -> None:

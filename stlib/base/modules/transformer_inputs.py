@@ -157,7 +157,7 @@ def check_padding(task: str, features: dict[str, Any]) -> None:
 def limit_to_positions(tokenizer: Any, config: Any) -> None:
     """Let a tokenizer cut at the number of positions the model knows, if that is less."""
     positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
+    if isinstance(positions, int) and not isinstance(positions, bool) and positions > 0:
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
 
 
