@@ -6,11 +6,16 @@ run side by side on single threads need not wait for each other after every oper
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -55,7 +60,8 @@ def run_in_parts(
     Args:
         inputs: arrays ``[n, tokens]``.
         run: from arrays ``[m, length]`` to ``[m, length, d]`` or ``[m, c]``.
-        threads: run the parts side by side there; None runs them in turn.
+        threads: run the parts side by side there; None runs them in turn, and so does an executor that takes
+            no more work because the interpreter shuts down.
     """
     n, width = next(iter(inputs.values())).shape
 
@@ -64,8 +70,7 @@ def run_in_parts(
         return run({name: np.ascontiguousarray(value[rows, :length]) for name, value in inputs.items()})
 
     whole: np.ndarray | None = None
-    results = map(run_part, parts) if threads is None else threads.map(run_part, parts)
-    for (rows, length), values in zip(parts, results, strict=True):
+    for (rows, length), values in zip(parts, _mapped(run_part, parts, threads), strict=True):
         if whole is None:
             shape = (n, *values.shape[1:]) if values.ndim == 2 else (n, width, *values.shape[2:])
             whole = np.zeros(shape, values.dtype)
@@ -75,3 +80,15 @@ def run_in_parts(
             whole[rows, :length] = values
     assert whole is not None
     return whole
+
+
+def _mapped(
+    run: Callable[[T], np.ndarray], parts: Iterable[T], threads: Executor | None
+) -> Iterator[np.ndarray]:
+    if threads is not None:
+        try:
+            # Hands out all parts here and now; what a part raises comes later, with its result.
+            return threads.map(run, parts)
+        except RuntimeError as error:
+            logger.debug("batches run in turn: %s", error)
+    return map(run, parts)

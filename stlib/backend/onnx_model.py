@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -84,6 +87,8 @@ class OnnxModel(BackendModel):
         )
         self._single: Any = None
         self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        _models.add(self)
 
     @property
     def batch_token_factor(self) -> int:
@@ -102,12 +107,25 @@ class OnnxModel(BackendModel):
             parts = plan(arrays["attention_mask"])
         if parts is None or len(parts) == 1:
             return self._run(self.session, arrays)
-        if self.threads > 1 and self._pool is None and _stamp(self.path) == self._stamp:
+        session, pool = self._for_parts()
+        return run_in_parts(arrays, parts, lambda part: self._run(session, part), pool)
+
+    def _for_parts(self) -> tuple[Any, ThreadPoolExecutor | None]:
+        """The session for small batches and the threads that run them; opened once, whoever comes first."""
+        with self._lock:
             # A file that was replaced meanwhile would give other results than the first session.
-            self._single = self._open(1)
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="stlib-onnx")
-        session = self._single or self.session
-        return run_in_parts(arrays, parts, lambda part: self._run(session, part), self._pool)
+            if self.threads > 1 and self._single is None and _stamp(self.path) == self._stamp:
+                self._single = self._open(1)
+            if self._single is None:
+                return self.session, None
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="stlib-onnx")
+            return self._single, self._pool
+
+    def _after_fork(self) -> None:
+        # A forked process has the pool without its threads, and the lock as another thread may have held it.
+        self._lock = threading.Lock()
+        self._pool = None
 
     def _run(self, session: Any, arrays: Arrays) -> np.ndarray:
         result = session.run([self._output], arrays)[0]
@@ -138,6 +156,18 @@ class OnnxModel(BackendModel):
         # Sessions belong to a process; another one opens the file itself.
         settings = (self.provider, self.provider_options, self.session_options)
         return type(self), (self.path, self.config, self.task, *settings, self.temporary)
+
+
+_models: weakref.WeakSet[OnnxModel] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for model in list(_models):
+        model._after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which knows no fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

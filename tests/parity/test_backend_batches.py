@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,3 +51,21 @@ def test_one_result_for_each_row_is_put_together_too():
     ids = np.array([[7] * 300, [8] * 300, [9] * 300])
     whole = run_in_parts({"ids": ids}, plan(mask), lambda part: part["ids"][:, :1] * 1.0, None)
     np.testing.assert_array_equal(whole, [[7.0], [8.0], [9.0]])
+
+
+def test_parts_run_in_turn_where_threads_take_no_more_work():
+    threads = ThreadPoolExecutor(2)
+    threads.shutdown()
+    mask = mask_of([300, 2, 300])
+    ids = np.array([[7] * 300, [8] * 300, [9] * 300])
+    whole = run_in_parts({"ids": ids}, plan(mask), lambda part: part["ids"][:, :1] * 1.0, threads)
+    np.testing.assert_array_equal(whole, [[7.0], [8.0], [9.0]])
+
+
+def test_errors_of_a_part_are_raised():
+    def fail(part):
+        raise RuntimeError("no memory")
+
+    mask = mask_of([300, 2, 300])
+    with ThreadPoolExecutor(2) as threads, pytest.raises(RuntimeError, match="no memory"):
+        run_in_parts({"ids": mask}, plan(mask), fail, threads)

@@ -6,10 +6,13 @@ import copy
 import gc
 import importlib.util
 import json
+import multiprocessing
 import pickle
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +376,75 @@ def test_a_replaced_file_does_not_reach_a_loaded_model(saved, tmp_path, torch_ve
 def test_copies_and_pickles_work(loaded, torch_vectors):
     for other in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
         np.testing.assert_allclose(other.encode(TEXTS), torch_vectors, atol=1e-5)
+
+
+@pytest.fixture
+def several_threads():
+    """Small batches run side by side only where torch has more than one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_threads_that_come_at_once_open_one_session_for_batches(saved):
+    model = load(saved).transformers_model
+    started = threading.Barrier(4)
+
+    def first(_):
+        started.wait()
+        return model._for_parts()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len({id(part) for pair in threads.map(first, range(4)) for part in pair}) == 2
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+@pytest.mark.usefixtures("several_threads")
+def test_a_forked_process_runs_batches(saved):
+    model = load(saved)
+    inner = model.transformers_model
+    tokens = model.tokenize(TEXTS * 20)
+    inputs = {name: tokens[name].numpy() for name in inner.input_names}
+    expected = inner.run(inputs)
+    inner._lock.acquire()  # as another thread may have it at the moment of the fork
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=lambda: theirs.send(inner.run(inputs)))
+    process.start()
+    inner._lock.release()
+    try:
+        assert ours.poll(60), "the forked process waits for threads that it does not have"
+        np.testing.assert_allclose(ours.recv(), expected, atol=1e-6)
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_batches_run_after_the_main_thread_has_ended(saved, tmp_path, torch_vectors):
+    script = f"""
+import threading
+import numpy as np
+import torch
+from stlib import SentenceTransformer
+
+torch.set_num_threads(2)
+model = SentenceTransformer({str(saved)!r}, backend="onnx", device="cpu")
+
+def late():
+    threading.main_thread().join()
+    vectors = model(model.tokenize({TEXTS!r} * 20))["sentence_embedding"]
+    np.save({str(tmp_path / "late.npy")!r}, vectors.numpy())
+
+threading.Thread(target=late).start()
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "Traceback" not in result.stderr, result.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "late.npy")[: len(TEXTS)], torch_vectors, atol=1e-5)
 
 
 def test_copies_of_an_exported_model_outlive_it(tiny_bert, tmp_path, torch_vectors):
