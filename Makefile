@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 DEMO   := .demo
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
+# A collection in BEIR layout for the benchmarks that need real passages: make bench BEIR=FOLDER
+BEIR   ?=
+
 # On machines without a GPU the CPU build of torch is enough; TORCH may name another requirement.
 TORCH  ?= torch>=2.4,<2.14
 
@@ -48,7 +51,16 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults --kills 200
 
 bench: $(VENV)/.dev
-	@for f in tests/benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+	@for f in tests/benchmarks/bench_*.py; do \
+	  case $$f in \
+	    *_common.py) continue ;; \
+	    *_backends.py) corpus="$(BEIR)" ;; \
+	    *_runtime.py) corpus="$(if $(BEIR),$(BEIR)/corpus.jsonl)" ;; \
+	    *) echo "== $$f"; $(BIN)/python $$f || exit 1; continue ;; \
+	  esac; \
+	  if [ -z "$$corpus" ]; then echo "== $$f left out: it needs BEIR=FOLDER"; continue; fi; \
+	  echo "== $$f"; $(BIN)/python $$f "$$corpus" || exit 1; \
+	done
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --no-isolation
