@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stlib.backend.export import difference, example
+from stlib.backend.files import external_data
 from stlib.backend.requirements import require
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,10 @@ _LIKE_BERT = {
     "ernie",
     "nomic_bert",
 }
+
+# Graphs above this many bytes keep their weights in a file beside them: 2 GB are the most that a protobuf
+# message holds.
+MAX_BYTES = 2**31 - 2**20
 
 _MICROSOFT = "com.microsoft"
 _ATTENTION = {"Attention", "MultiHeadAttention", "QAttention"}
@@ -82,9 +87,10 @@ def rewrite_basic(source: Path, target: Path, extended: bool = False) -> None:
     options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED if extended else levels.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 3
-    if source.stat().st_size > 2**31 or any(source.parent.glob(f"{source.name}*data")):
+    _data_of(target).unlink(missing_ok=True)
+    if source.stat().st_size >= MAX_BYTES or external_data(source):
         options.add_session_config_entry(
-            "session.optimized_model_external_initializers_file_name", f"{target.name}_data"
+            "session.optimized_model_external_initializers_file_name", _data_of(target).name
         )
     ort.InferenceSession(
         str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
@@ -196,11 +202,17 @@ def _save(model: Any, path: Path) -> None:
     onnx = require("onnx", "onnx")
     if all(known.domain != _MICROSOFT for known in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(_MICROSOFT, 1))
-    large = model.ByteSize() >= 2**31 - 2**20
+    large = model.ByteSize() >= MAX_BYTES
+    _data_of(path).unlink(missing_ok=True)  # writing would append to it
     onnx.save(
         model,
         str(path),
         save_as_external_data=large,
         all_tensors_to_one_file=True,
-        location=f"{path.name}_data" if large else None,
+        location=_data_of(path).name if large else None,
     )
+
+
+def _data_of(path: Path) -> Path:
+    """The file for weights beside a graph."""
+    return path.with_name(f"{path.name}_data")

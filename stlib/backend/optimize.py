@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,15 +84,22 @@ def export_optimized_onnx_model(
 
 
 def optimize_graph(source: Path, target: Path, settings: Optimization, config: Any) -> None:
-    """Write the optimised copy of a graph."""
+    """Write the optimised copy of a graph; the weights of a large one go into a file beside it."""
+    if not settings.half:
+        _rewrite(source, target, settings, config)
+        return
+    # Elsewhere, so that neither the graph in 32 bits nor weights beside it are left at the target.
+    with tempfile.TemporaryDirectory() as work:
+        single = Path(work) / target.name
+        _rewrite(source, single, settings, config)
+        to_half(single, target)
+
+
+def _rewrite(source: Path, target: Path, settings: Optimization, config: Any) -> None:
     if settings.fuse:
         fuse_layers(source, target, config, settings.for_gpu, settings.fast_gelu)
     else:
         rewrite_basic(source, target)
-    if settings.half:
-        half = target.with_name(f"half_{target.name}")
-        to_half(target, half)
-        shutil.move(half, target)
 
 
 def optimization_of(config: Any) -> Optimization:

@@ -304,6 +304,31 @@ def test_optimised_files_compute_the_same(loaded, saved, torch_vectors, level, t
     np.testing.assert_allclose(vectors, torch_vectors, atol=tolerance * np.abs(torch_vectors).max())
 
 
+@pytest.mark.parametrize("level", ["O1", "O2", "O3", "O4"])
+def test_weights_beside_optimised_graphs_go_with_them(saved, tmp_path, torch_vectors, level, monkeypatch):
+    import onnx
+
+    monkeypatch.setattr("stlib.backend.fuse.MAX_BYTES", 10_000)
+    folder = shutil.copytree(saved, tmp_path / "large")
+    (folder / "onnx" / f"model_{level}.onnx_data").write_bytes(b"left over from an older export")
+    model = load(folder, file_name="model.onnx")
+    export_optimized_onnx_model(model, level, str(tmp_path / "out"))
+    export_optimized_onnx_model(model, level, str(folder))
+    name = f"model_{level}.onnx"
+    assert {path.name for path in (tmp_path / "out" / "onnx").iterdir()} == {name, f"{name}_data"}
+    graph = onnx.load(tmp_path / "out" / "onnx" / name, load_external_data=False).graph
+    places = {entry.value for tensor in graph.initializer for entry in tensor.external_data[:1]}
+    assert places == {f"{name}_data"}
+    vectors = load(folder, file_name=name).encode(TEXTS)
+    tolerance = {"O3": 2e-2, "O4": 5e-2}.get(level, 1e-5)
+    np.testing.assert_allclose(vectors, torch_vectors, atol=tolerance * np.abs(torch_vectors).max())
+
+
+def test_half_graphs_hold_nothing_of_the_graph_in_32_bits(loaded, tmp_path):
+    export_optimized_onnx_model(loaded, "O4", str(tmp_path))
+    assert [path.name for path in (tmp_path / "onnx").iterdir()] == ["model_O4.onnx"]
+
+
 @pytest.mark.parametrize(
     ("config", "file_name"),
     [
