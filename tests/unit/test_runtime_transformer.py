@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -446,11 +447,41 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         Encoder.load(folder)
 
 
+@pytest.mark.parametrize("value", [0, -5, True, "x", 2.5, [64]])
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("sentence_bert_config.json", ("max_seq_length",)),
+        ("sentence_bert_config.json", ("query_length",)),
+        ("sentence_bert_config.json", ("document_length",)),
+        ("sentence_bert_config.json", ("tokenizer_args", "model_max_length")),
+        ("sentence_bert_config.json", ("processing_kwargs", "text", "max_length")),
+        ("tokenizer_config.json", ("model_max_length",)),
+    ],
+)
+def test_lengths_that_are_none(folder: Path, file: str, place: tuple[str, ...], value: object) -> None:
+    setting = value
+    for key in reversed(place):
+        setting = {key: setting}
+    write(folder / file, setting)
+    said = f"{re.escape(file)}: {place[-1]}={re.escape(repr(value))}; allowed is a whole number of tokens"
+    with pytest.raises(InvalidModelError, match=said):
+        Encoder.load(folder)
+
+
+@pytest.mark.parametrize("value", [10**30, 1e30, None])
+def test_lengths_that_stand_for_no_limit(folder: Path, value: object) -> None:
+    write(folder / "tokenizer_config.json", {"model_max_length": value})
+    assert Encoder.load(folder).max_seq_length == 12  # the model's positions
+    write(folder / "sentence_bert_config.json", {"processor_kwargs": {"model_max_length": value}})
+    assert Encoder.load(folder).max_seq_length is None
+
+
 @pytest.mark.parametrize(
     ("file", "value", "message"),
     [
         ("sentence_bert_config.json", [1], "sentence_bert_config.json: expected a JSON object"),
-        ("sentence_bert_config.json", {"max_seq_length": "many"}, "greatest number of tokens is 'many'"),
+        ("sentence_bert_config.json", {"max_seq_length": "many"}, "max_seq_length='many'; allowed is"),
         ("sentence_bert_config.json", {"processor_kwargs": 3}, "processor_kwargs is no object"),
         ("tokenizer_config.json", {"padding_side": "top"}, "padding_side is 'top'; allowed are: left, right"),
         (
@@ -603,3 +634,35 @@ def test_onnx_runtime_is_imported_only_for_onnx_files_and_named_when_missing(fol
         "onnx/model.onnx runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
         in done.stdout
     )
+
+
+AT_THE_END = """
+import atexit, sys, threading, time
+from stlib.runtime import Encoder
+from stlib.runtime import encoder as module
+
+module.available_cores = lambda: 3  # several batches at a time, whatever the machine
+encoder = Encoder.load(sys.argv[1])
+texts = ["red car fast " * 3, "green " * 9] * 200
+
+def encode(moment):
+    print(moment, encoder.encode(texts).sum(axis=0).round().tolist(), flush=True)
+
+def outlive():
+    threading.main_thread().join()
+    time.sleep(0.3)
+    encode("after the main thread")
+
+atexit.register(encode, "at exit")
+threading.Thread(target=outlive).start()
+"""
+
+
+def test_many_texts_are_encoded_while_the_program_ends(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END, str(folder)], capture_output=True, text=True, timeout=60
+    )
+    # Sums of three times red + car + fast and of nine times green, over 9 + 2 tokens, 200 times each
+    sums = [float(round(200 * total / 11)) for total in (39, 30 + 36, 21 + 36)]
+    expected = [f"after the main thread {sums}", f"at exit {sums}"]
+    assert (done.stdout.splitlines(), done.returncode) == (expected, 0), done.stderr

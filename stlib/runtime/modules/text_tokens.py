@@ -27,6 +27,7 @@ MAX_TOKENS = 512
 MIN_TOKENS = 128
 
 _SIDES = ("left", "right")
+_NO_LIMIT = 10**9  # greater numbers limit nothing; transformers writes 10**30
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
     tokenizer.no_padding()
     tokenizer.no_truncation()
     path = folder / "tokenizer_config.json"
-    given = {**read_object(path), **settings.get("processor_kwargs", {})}
+    own = read_object(path)
+    check_length(own, "model_max_length", path)
+    given = {**own, **settings.get("processor_kwargs", {})}
     lower = bool(settings.get("do_lower_case"))
     switches = _switch_normalizer(tokenizer, given)
     if lower:
@@ -143,7 +146,7 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
     if per_call.get("truncation") is False:
         limit = None
     token_settings = TokenSettings(
-        max_length=_checked_limit(limit, path),
+        max_length=None if limit is None or limit > _NO_LIMIT else int(limit),
         padding_side=_side(given, saved, "padding_side", path),
         truncation_side=_side(given, saved, "truncation_side", path),
         pad_id=_pad_id(tokenizer, given, folder, saved),
@@ -238,19 +241,27 @@ def _usual_limit(given: dict[str, Any], own: dict[str, Any], config: dict[str, A
     """What tokenizer and model allow when the module's settings do not tell."""
     limit = given.get("model_max_length")
     positions = config.get("max_position_embeddings")
-    if "model_max_length" in own or not isinstance(positions, int) or positions <= 0:
+    is_count = isinstance(positions, int) and not isinstance(positions, bool) and positions > 0
+    if "model_max_length" in own or not is_count:
         return limit
     return positions if limit is None else min(limit, positions)
 
 
-def _checked_limit(limit: Any, path: Path) -> int | None:
-    if limit is None:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 1:
+def check_length(settings: dict[str, Any], key: str, path: Path) -> None:
+    """Refuse a number of tokens in the settings of ``path`` that no text can be cut to; null is none.
+
+    Raises:
+        InvalidModelError: it is no whole number from 1.
+    """
+    length = settings.get(key)
+    if length is None:
+        return
+    is_number = isinstance(length, (int, float)) and not isinstance(length, bool)
+    # A float only as 1e30, as which some writers of JSON put down the "no limit" of transformers.
+    if not is_number or length < 1 or (isinstance(length, float) and length <= _NO_LIMIT):
         raise InvalidModelError(
-            f"{path.parent}: the greatest number of tokens is {limit!r}; it must be 1 or more"
+            f"{path}: {key}={length!r}; allowed is a whole number of tokens from 1, or null"
         )
-    return None if limit > 10**9 else int(limit)  # transformers writes 10**30 for "none"
 
 
 def _surroundings(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

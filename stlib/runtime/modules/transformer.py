@@ -24,7 +24,7 @@ from stlib.runtime.modules.base import (
 )
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
 from stlib.runtime.modules.onnx_session import open_session, run_session
-from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
+from stlib.runtime.modules.text_tokens import TextTokens, check_length, load_text_tokens
 from stlib.runtime.words import TokenReader
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
     Raises:
         UnsupportedModelError: a setting needs the full library.
+        InvalidModelError: a setting has another form.
     """
     path = next((folder / name for name in CONFIG_NAMES if (folder / name).is_file()), None)
     if path is None:
@@ -174,6 +175,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings["processor_kwargs"] = settings.get("processor_kwargs") or {}
     if not isinstance(settings["processor_kwargs"], dict):
         raise InvalidModelError(f"{path}: processor_kwargs is no object")
+    for key in ("max_seq_length", "query_length", "document_length"):
+        check_length(settings, key, path)
+    check_length(settings["processor_kwargs"], "model_max_length", path)
+    calls = settings.get("processing_kwargs")
+    for kind in ("common", "text"):
+        keywords = calls.get(kind) if isinstance(calls, dict) else None
+        if not (keywords is None or isinstance(keywords, dict)):
+            raise InvalidModelError(f"{path}: processing_kwargs[{kind!r}]={keywords!r}; it must be an object")
+        check_length(keywords or {}, "max_length", path)
     unserved = {
         "transformer_task": settings.get("transformer_task", "feature-extraction") != "feature-extraction",
         "query_expansion": bool(settings.get("query_expansion")),
