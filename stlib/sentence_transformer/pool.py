@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from stlib.sentence_transformer.encode_methods import EncodingModel
 
 # {"input": pipes to the workers, "output": the same, which are read as well, "processes": list, "workers":
-# list}: the documented form of a pool.
+# list}: the documented form of a pool; and "lock", held by the thread whose inputs the workers encode.
 Pool = dict[str, Any]
 
 _DEFAULT_CPU_WORKERS = 4
@@ -72,7 +73,7 @@ def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device
     model.to("cpu")
     model.share_memory()
     threads = max(1, (os.cpu_count() or 1) // len(target_devices))
-    pool: Pool = {"input": [], "output": [], "processes": [], "workers": []}
+    pool: Pool = {"input": [], "output": [], "processes": [], "workers": [], "lock": threading.Lock()}
     try:
         for device in target_devices:
             worker = _start_worker(model, str(device), threads)
@@ -105,8 +106,8 @@ def stop_pool(pool: Pool) -> None:
             worker.process.terminate()
             worker.process.join()
         worker.process.close()
-    for part in pool.values():
-        part.clear()
+    for part in ("input", "output", "processes", "workers"):
+        pool[part].clear()
 
 
 def run_in_pool(
@@ -117,7 +118,7 @@ def run_in_pool(
     options: EncodeOptions,
     progress: bool,
 ) -> tuple[Tensor | list[Any], int]:
-    """Encode all inputs by the workers of a pool.
+    """Encode all inputs by the workers of a pool. Threads that share a pool take turns, a call at a time.
 
     Returns:
         The results in the order of the inputs, and how many inputs were longer than the model takes.
@@ -125,7 +126,19 @@ def run_in_pool(
     Raises:
         WorkerFailed: a worker ended, or raised an error, or the pool was stopped.
     """
-    workers: list[Worker] = pool["workers"]
+    # A worker's pipe has one reader: a thread that got another's reply could do nothing with it.
+    with pool["lock"]:
+        return _run(pool["workers"], inputs, batch_size, chunk_size, options, progress)
+
+
+def _run(
+    workers: list[Worker],
+    inputs: list[Any],
+    batch_size: int,
+    chunk_size: int | None,
+    options: EncodeOptions,
+    progress: bool,
+) -> tuple[Tensor | list[Any], int]:
     if not workers:
         raise WorkerFailed("the pool was stopped; start one with model.start_multi_process_pool()")
     if chunk_size is None:

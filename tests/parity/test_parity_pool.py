@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -51,6 +53,23 @@ def test_pool_serves_every_form(model, pool):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
     every = model.encode(TEXTS[:3], pool=pool, output_value=None)
     assert [row["sentence_embedding"].shape for row in every] == [(32,)] * 3
+
+
+@pytest.fixture
+def ends_a_hang():
+    """A thread that waits for ever would keep the whole run waiting."""
+    faulthandler.dump_traceback_later(120, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+def test_threads_share_a_pool(model, pool, ends_a_hang):
+    ours = [f"sort the list {i} of dogs " * (i % 9) for i in range(200)]
+    theirs = [f"the quick brown fox {i} " * (i % 7) for i in range(200)]
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda texts: model.encode(texts, pool=pool), (ours, theirs))
+        for texts, vectors in zip((ours, theirs), found, strict=True):
+            np.testing.assert_allclose(vectors, model.encode(texts), rtol=0, atol=1e-5)
 
 
 def test_an_error_in_a_worker_is_raised_and_the_pool_goes_on(model, pool):
