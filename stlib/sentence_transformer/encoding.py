@@ -4,10 +4,11 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -187,12 +188,20 @@ def _prepared(
         yield from map(prepare, batches)
         return
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stlib-tokenize") as worker:
-        ahead = worker.submit(prepare, batches[0])
+        ahead = _begun(worker, partial(prepare, batches[0]))
         for following in batches[1:]:
-            features = ahead.result()
-            ahead = worker.submit(prepare, following)
+            features = ahead()
+            ahead = _begun(worker, partial(prepare, following))
             yield features
-        yield ahead.result()
+        yield ahead()
+
+
+def _begun(worker: ThreadPoolExecutor, work: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """What gives the result of ``work``, which a thread has begun if there can be one."""
+    try:
+        return worker.submit(work).result
+    except RuntimeError:
+        return work  # no thread can be started, as when the interpreter is about to end
 
 
 def collect(values: Tensor | list[Any], precision: str | None, as_numpy: bool, as_tensor: bool) -> Any:
