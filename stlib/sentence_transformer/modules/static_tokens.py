@@ -27,14 +27,13 @@ class StaticTokens:
     """
 
     def __init__(self) -> None:
-        self._settings: Any = None
-        self._tokenizer: Tokenizer | None = None
-        self._reader: TokenReader | None = None
+        # Replaced as a whole, so that threads see a tokenizer with its own settings and reader only.
+        self._known: tuple[Tokenizer | None, Any, TokenReader | None] = (None, None, None)
 
     def read(self, tokenizer: Tokenizer, texts: list[str]) -> TokenRows:
         """Ids of all texts."""
-        reader = self._reader_of(tokenizer)
         limit = tokenizer.truncation
+        reader = self._reader_of(tokenizer, limit)
         if reader is None:
             return _read_by_tokenizer(tokenizer, texts)
         ids, lengths = reader.ids(texts)
@@ -42,14 +41,15 @@ class StaticTokens:
             return TokenRows(ids, lengths, 0)
         return _cut(ids, lengths, limit["max_length"], from_left=limit["direction"] == "left")
 
-    def _reader_of(self, tokenizer: Tokenizer) -> TokenReader | None:
+    def _reader_of(self, tokenizer: Tokenizer, limit: Any) -> TokenReader | None:
         """A reader by words if that is exact for this tokenizer, else None."""
-        settings = (_state(tokenizer.normalizer), tokenizer.truncation, tokenizer.get_added_tokens_decoder())
-        if tokenizer is not self._tokenizer or settings != self._settings:
-            self._tokenizer, self._settings = tokenizer, settings
-            reader = TokenReader(_without_truncation(tokenizer))
-            self._reader = reader if reader.by_words else None
-        return self._reader
+        settings = (_state(tokenizer.normalizer), limit, tokenizer.get_added_tokens_decoder())
+        of, had, reader = self._known
+        if tokenizer is not of or settings != had:
+            made = TokenReader(_without_truncation(tokenizer))
+            reader = made if made.by_words else None
+            self._known = (tokenizer, settings, reader)
+        return reader
 
 
 def _state(normalizer: Any) -> Any:
