@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from stlib.base.batch_media import read_files, refuse_bare_addresses
 from stlib.base.input_formatter import InputFormatter
@@ -11,6 +13,12 @@ from stlib.base.modules import transformer_inputs, transformer_modality, transfo
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
 from stlib.base.modules.transformer_inputs import CallOptions
 from stlib.base.modules.transformer_messages import ChatTemplate, count_media
+
+# A fast tokenizer keeps the truncation and padding of the call that it serves, so that calls with different
+# lengths must not overlap. Modules may share a tokenizer, hence a lock for each of these; kept here, as a
+# lock can be neither pickled nor copied.
+_LOCKS: WeakKeyDictionary[Any, Lock] = WeakKeyDictionary()
+_LOCKS_LOCK = Lock()
 
 
 class PreparesInputs(InputModule):
@@ -113,6 +121,13 @@ class PreparesInputs(InputModule):
         return kind, values
 
     def _processed(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
+        tokenizer = self.tokenizer
+        with _lock_of(self if tokenizer is None else tokenizer):
+            return self._processed_alone(kind, values, options)
+
+    def _processed_alone(
+        self, kind: Any, values: dict[str, list[Any]], options: CallOptions
+    ) -> dict[str, Any]:
         if kind == "message":
             features = self._chat.features(values["message"], options, self.max_seq_length)
             features.update(count_media(values["message"], features))
@@ -138,3 +153,11 @@ class PreparesInputs(InputModule):
             ends_special = ids is not None and int(ids[0, -1]) in self.tokenizer.all_special_ids
             self._prompt_lengths[key] = None if ids is None else ids.shape[-1] - ends_special
         return self._prompt_lengths[key]
+
+
+def _lock_of(owner: Any) -> Lock:
+    lock = _LOCKS.get(owner)
+    if lock is None:
+        with _LOCKS_LOCK:
+            lock = _LOCKS.setdefault(owner, Lock())
+    return lock
