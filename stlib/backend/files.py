@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stlib.backend.requirements import require
 from stlib.errors import MissingModelFile, ModelConfigError
+from stlib.runtime.errors import InvalidModelError
+from stlib.runtime.modules.onnx_files import external_names
 from stlib.util.file_io import checked_relative_path
 
 logger = logging.getLogger(__name__)
@@ -101,22 +101,12 @@ def external_data(path: Path) -> list[str]:
         MissingModelFile: such a file is missing.
         ModelConfigError: the file is no ONNX graph.
     """
-    if not _mentions_locations(path):
-        return []
-    onnx = require("onnx", "onnx")
-    helper = require("onnx.external_data_helper", "onnx")
-    decode_error = require("google.protobuf.message", "onnx").DecodeError
+    if path.stat().st_size == 0:
+        raise ModelConfigError(f"{path} is empty; the download stopped half-way, get the model again")
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except decode_error as error:
-        raise damaged(path, error) from error
-    names = {
-        entry.value
-        for tensor in helper._get_all_tensors(model)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
+        names = external_names(path)
+    except InvalidModelError as error:
+        raise damaged(path, error.__cause__ or error) from error
     for name in names:
         target = path.parent / checked_relative_path(name)
         if not target.is_file():
@@ -124,7 +114,7 @@ def external_data(path: Path) -> list[str]:
                 f"{path} keeps weights in {name!r}, which is missing; the download stopped half-way, get the "
                 "model again"
             )
-    return sorted(names)
+    return names
 
 
 def damaged(path: Path, error: BaseException) -> ModelConfigError:
@@ -134,16 +124,6 @@ def damaged(path: Path, error: BaseException) -> ModelConfigError:
         f"{path} cannot be loaded ({type(error).__name__}: {reason[0] if reason else 'no reason given'}); "
         "the file is damaged or needs another version: export or download it again"
     )
-
-
-def _mentions_locations(path: Path) -> bool:
-    """Whether the bytes could name external data. Every such entry has the key "location" in plain text,
-    which is far quicker to look for than to parse a large graph.
-    """
-    if path.stat().st_size == 0:
-        raise ModelConfigError(f"{path} is empty; the download stopped half-way, get the model again")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b"location") >= 0
 
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -69,20 +69,28 @@ def external_files(path: Path) -> list[Path]:
         InvalidModelError: the file is damaged or empty, or names a place outside its folder.
         MissingModelFileError: a file that it names is not there.
     """
-    if path.stat().st_size == 0:
-        raise InvalidModelError(f"{path} is empty; copy or export the model again")
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            names = set(_locations(content, 0, len(content), "Model", 0))
-    except (IndexError, ValueError, RecursionError) as error:
-        raise InvalidModelError(
-            f"{path}: not an ONNX file ({error}); copy or export the model again"
-        ) from error
-    files = [inside(path.parent, name, path) for name in sorted(names)]
+    files = [inside(path.parent, name, path) for name in external_names(path)]
     for file_ in files:
         if not file_.is_file():
             raise missing(file_)
     return files
+
+
+def external_names(path: Path) -> list[str]:
+    """What an ONNX file calls the files that hold weights of it, sorted and as they stand there, unchecked.
+
+    Raises:
+        InvalidModelError: the file is damaged or empty.
+    """
+    if path.stat().st_size == 0:
+        raise InvalidModelError(f"{path} is empty; copy or export the model again")
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return sorted(set(_locations(content, 0, len(content), "Model", 0)))
+    except (IndexError, ValueError, RecursionError) as error:
+        raise InvalidModelError(
+            f"{path}: not an ONNX file ({error}); copy or export the model again"
+        ) from error
 
 
 def _locations(content: Buffer, start: int, end: int, message: str, depth: int) -> Iterator[str]:
