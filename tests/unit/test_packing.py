@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.modules import module as module_hooks
 
-from stlib.base.modules import packing
+from stlib.base.modules import fused_linear, packing
 from stlib.base.modules.packing import packed_tokens
 from stlib.errors import UnsupportedOption
 
@@ -127,7 +127,36 @@ def another_state(model):
     model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
 
 
-@pytest.mark.parametrize("change", [in_place, through_data, another_tensor, another_module, another_state])
+def columns_through_data(model):
+    model.encoder.layer[0].attention.self.value.weight.data[:, 16:32] = 0
+
+
+def rows_through_data(model):
+    model.encoder.layer[0].output.dense.weight.data[:16] = 0
+
+
+def through_numpy(model):
+    model.encoder.layer[1].intermediate.dense.weight.detach().numpy()[:, 4:20] *= -1
+
+
+def bias_through_data(model):
+    model.encoder.layer[1].intermediate.dense.bias.data[5] = 9
+
+
+CHANGES = [
+    in_place,
+    through_data,
+    another_tensor,
+    another_module,
+    another_state,
+    columns_through_data,
+    rows_through_data,
+    through_numpy,
+    bias_through_data,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_changes_of_the_weights_are_noticed(change):
     model = tiny("bert")
     inputs = batch(model)
@@ -136,6 +165,71 @@ def test_changes_of_the_weights_are_noticed(change):
         change(model)
         assert (packed_tokens(model, inputs, None) - before).abs().max() > 0.01
     assert distance(model, inputs) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (384, 384), (1536, 384), (384, 1536), (768, 3072), (48, 32)])
+def test_sixteen_rows_or_columns_never_go_unnoticed(shape):
+    layer = torch.nn.Linear(shape[1], shape[0])
+    watch = fused_linear.WeightWatch([layer], summed=False)
+    for dim, size in enumerate(shape):
+        for start in range(size - 15):
+            part = layer.weight.data.narrow(dim, start, 16)
+            kept = part.clone()
+            part += 1
+            assert not watch.is_unchanged(1), (dim, start)
+            part.copy_(kept)
+    assert watch.is_unchanged(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("shape", [(300, 500), (33, 3)])
+def test_a_single_value_is_noticed_after_so_many_tokens(shape, dtype):
+    layer = torch.nn.Linear(shape[1], shape[0]).to(dtype)
+    for place in ((1, 2), (shape[0] - 1, 1), (shape[0] // 2, 0)):
+        watch = fused_linear.WeightWatch([layer], summed=True)
+        assert all(watch.is_unchanged(64) for _ in range(70))
+        layer.weight.data[place] *= -1
+        assert not all(watch.is_unchanged(64) for _ in range(fused_linear.TOKENS_PER_CHECK // 64))
+
+
+def test_forgetting_makes_the_change_of_one_value_count_at_once():
+    model = tiny("bert")
+    inputs = batch(model)
+    with torch.no_grad():
+        before = packed_tokens(model, inputs, None)
+        model.encoder.layer[0].intermediate.dense.weight.data[1, 2] += 3
+        packing.forget_packed(torch.nn.Sequential(model))
+        assert (packed_tokens(model, inputs, None) - before).abs().max() > 1e-3
+    assert distance(model, inputs) < 1e-5
+
+
+def test_weights_of_another_layout_rule_packing_out():
+    model = tiny("bert")
+    dense = model.encoder.layer[0].intermediate.dense
+    dense.weight = torch.nn.Parameter(dense.weight.detach().t().contiguous().t())
+    with torch.no_grad():
+        assert packed_tokens(model, batch(model), None) is None
+
+
+def trained(model, inputs):
+    model.train()
+    return inputs
+
+
+def moved(model, inputs):
+    model.to("meta")
+    return {name: value.to("meta") for name, value in inputs.items()}
+
+
+@pytest.mark.parametrize("unpad", [None, False])
+@pytest.mark.parametrize("leave", [trained, moved])
+def test_the_copy_goes_when_the_model_is_no_longer_served(leave, unpad):
+    model = tiny("bert")
+    distance(model, batch(model))
+    copy = weakref.ref(packing._ENCODERS[model])
+    assert packed_tokens(model, leave(model, batch(model)), unpad) is None
+    gc.collect()
+    assert copy() is None
 
 
 def test_embeddings_that_take_no_positions_rule_packing_out(monkeypatch):

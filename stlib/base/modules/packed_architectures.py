@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 # Where transformers' hooks that record hidden states come from.
@@ -62,10 +62,14 @@ def layers_of(model: Any) -> list[LayerParts] | None:
     place, take_apart = ARCHITECTURES[type(model).__name__]
     layers = [take_apart(layer) for layer in getattr(model, place).layer]
     weights = [part.weight for layer in layers for part in layer.linears()]
-    # Changes of inference tensors are not counted, so they could not be noticed.
-    if not all(layer.are_plain() for layer in layers) or any(w.is_inference() or w.is_meta for w in weights):
+    if not all(layer.are_plain() for layer in layers) or not all(map(_can_be_watched, weights)):
         return None
     return layers
+
+
+def _can_be_watched(weight: Tensor) -> bool:
+    # torch does not count changes of inference tensors, and other layouts have no flat view to compare.
+    return not weight.is_inference() and not weight.is_meta and weight.is_contiguous()
 
 
 def _takes_positions(embeddings: nn.Module) -> bool:

@@ -4,6 +4,10 @@ The tokens of all inputs stand in one matrix ``[tokens, d]`` for everything that
 which is most of the work; attention runs over blocks of inputs of equal length, which need no mask. Values
 are those of the padded forward pass, but for the order of floating-point sums. At padding the result is zero,
 where the padded pass has values without meaning.
+
+On a CPU a model's weights are copied in another order, and copied again after a change. Some changes through
+``.data`` or a NumPy view are noticed late, after about 2048 tokens; :func:`forget_packed` makes them count
+at once.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stlib.base.modules.fused_linear import FusedLinear, WeightWatch
+from stlib.base.modules.fused_linear import FusedLinear, WeightWatch, serves
 from stlib.base.modules.packed_architectures import (
     ARCHITECTURES,
     LayerParts,
@@ -69,10 +73,11 @@ def packed_tokens(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) 
     Raises:
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
     """
+    _drop_unserved(model)
     if unpad is False or (unpad is None and not _is_on_cpu(inputs)):
         return None
-    encoder = None if _wants_more(model, inputs) else _encoder_of(model)
-    lengths = None if encoder is None else _lengths(inputs)
+    lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs)
+    encoder = None if lengths is None else _encoder_of(model, sum(lengths))
     if encoder is None or lengths is None:
         if unpad and not torch.is_grad_enabled() and not getattr(model, "training", False):
             raise UnsupportedOption(
@@ -125,12 +130,19 @@ class PackedEncoder:
         linears = [linear for layer in layers for linear in layer.linears()]
         size = sum(linear.weight.numel() * linear.weight.element_size() for linear in linears)
         blocked = size <= _MAX_BLOCKED_BYTES
-        self._watch = WeightWatch(linears)
+        self._watch = WeightWatch(linears, summed=blocked and serves(linears[0].weight))
         self._layers = [_PackedLayer(layer, model.config.num_attention_heads, blocked) for layer in layers]
 
-    def is_current(self) -> bool:
-        """Whether the model still is what this was made from, without hooks that would be passed over."""
-        return self._structure.is_plain() and self._watch.is_unchanged()
+    def is_current(self, tokens: int) -> bool:
+        """Whether the model still is what this was made from, without hooks that would be passed over.
+
+        The share of the weights that is compared grows with the number of tokens to come.
+        """
+        return self._structure.is_plain() and self._watch.is_unchanged(tokens)
+
+    def has_moved(self) -> bool:
+        """Whether the model went to another device."""
+        return self._watch.has_moved()
 
     def run(self, inputs: dict[str, Any], lengths: list[int]) -> Tensor:
         """Last hidden state ``[n, tokens, d]``, zero at padding."""
@@ -243,17 +255,33 @@ def _positions(embeddings: nn.Module, ids: Tensor) -> Tensor:
 _ENCODERS: WeakKeyDictionary[nn.Module, PackedEncoder] = WeakKeyDictionary()
 
 
-def _encoder_of(model: nn.Module) -> PackedEncoder | None:
-    """The packed form of a model, made again after a change; None if it is not of a known form."""
-    if not is_known(model) or not is_plain_module(model):
-        return None
+def forget_packed(module: nn.Module) -> None:
+    """Drop the packed copies of all models inside a module; the next batch makes them again.
+
+    For after changes of weights through ``.data`` or a NumPy view: every batch compares a part of the weights
+    only, and it can take about 2048 tokens until the change of a few values is noticed.
+    """
+    for part in module.modules():
+        _ENCODERS.pop(part, None)
+
+
+def _drop_unserved(model: nn.Module) -> None:
+    """Free the copied weights of a model that went to another device or is being trained."""
     encoder = _ENCODERS.get(model)
-    if encoder is None or not encoder.is_current():
+    if encoder is not None and (model.training or encoder.has_moved()):
         _ENCODERS.pop(model, None)
-        layers = layers_of(model)
-        if layers is None:
-            return None
-        encoder = _ENCODERS[model] = PackedEncoder(model, layers)
+
+
+def _encoder_of(model: nn.Module, tokens: int) -> PackedEncoder | None:
+    """The packed form of a model of a known class, made again after a change; None if it has none."""
+    encoder = _ENCODERS.get(model)
+    if is_plain_module(model) and encoder is not None and encoder.is_current(tokens):
+        return encoder
+    _ENCODERS.pop(model, None)
+    layers = layers_of(model) if is_plain_module(model) else None
+    if layers is None:
+        return None
+    encoder = _ENCODERS[model] = PackedEncoder(model, layers)
     return encoder
 
 
