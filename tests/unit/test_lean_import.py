@@ -8,13 +8,26 @@ import sys
 PROGRAM = """
 import sys
 from stlib.base.modules.lean_import import import_transformers_lean
-import_transformers_lean()
+from threading import Barrier, Thread
+from transformers import utils
+checks = utils.is_sklearn_available, utils.is_scipy_available
+together = Barrier(8)
+seen = []
+def load():
+    together.wait()
+    import_transformers_lean()
+    seen.append((utils.is_sklearn_available, utils.is_scipy_available))
+threads = [Thread(target=load) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert seen == [checks] * 8
 from transformers import BertModel
 assert not {"sklearn", "pandas", "scipy.optimize", "sentence_transformers"} & set(sys.modules)
 
 import transformers.generation.candidate_generator as generation
 import transformers.loss.loss_for_object_detection as loss
-from transformers import utils
 assert generation.is_sklearn_available is utils.is_sklearn_available
 assert loss.is_scipy_available is utils.is_scipy_available
 if utils.is_sklearn_available():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,13 @@ _DEFERRED = (
     ("transformers.loss.loss_utils", "is_scipy_available", "scipy.optimize", "linear_sum_assignment"),
 )
 
+# While one of the modules is imported, its check is another one for the whole process. A second thread that
+# came here would take that for the true answer and go on to import models with it, hence the lock. Threads
+# that do not come here can still see it: one that calls the check of ``transformers.utils`` meanwhile is told
+# that scikit-learn or scipy is missing. Modules imported meanwhile by any thread get the true check back, but
+# what they decided by calling it stays.
+_LOCK = threading.Lock()
+
 
 def import_transformers_lean() -> None:
     """Import modules of transformers such that scikit-learn and scipy are only imported once they are used.
@@ -22,8 +30,9 @@ def import_transformers_lean() -> None:
     Afterwards the modules are as transformers makes them, except that the two functions import their package
     when they are first called.
     """
-    for module, check, package, function in _DEFERRED:
-        _import_deferring(module, check, package, function)
+    with _LOCK:
+        for module, check, package, function in _DEFERRED:
+            _import_deferring(module, check, package, function)
 
 
 def _import_deferring(name: str, check: str, package: str, function: str) -> None:
