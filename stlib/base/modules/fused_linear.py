@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 # Rows and columns between the values that every check compares.
 _SAMPLE_STEP = 8
-# Weights are summed up in pieces of so many 64-bit words, half a megabyte, …
-_PIECE = 2**16
+# Weights are summed up in pieces of so many 64-bit words, too few for torch to wait for several threads, …
+_PIECE = 32_000
 # … once in so many tokens, which takes about 1 % of the time for these tokens, whatever the model's size.
 TOKENS_PER_CHECK = 2048
 
