@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from stlib.errors import MissingModelFile, ModelConfigError
-from stlib.runtime.errors import InvalidModelError
-from stlib.runtime.modules.onnx_files import external_names
 from stlib.util.file_io import checked_relative_path
 
 logger = logging.getLogger(__name__)
@@ -101,6 +99,10 @@ def external_data(path: Path) -> list[str]:
         MissingModelFile: such a file is missing.
         ModelConfigError: the file is no ONNX graph.
     """
+    # Here, since the runtime brings tokenizers, which nobody needs who only imports the backends.
+    from stlib.runtime.errors import InvalidModelError
+    from stlib.runtime.modules.onnx_files import external_names
+
     if path.stat().st_size == 0:
         raise ModelConfigError(f"{path} is empty; the download stopped half-way, get the model again")
     try:
