@@ -44,8 +44,8 @@ def load_encoder(
 ) -> EncoderProtocol:
     """The encoder for `model`: None is the bundled one, a string a folder, an ONNX file or a model name.
 
-    `fingerprint` is that of the encoder a collection was made with. If a folder holds a model both for torch
-    and for ONNX Runtime, it tells which of the two is meant; otherwise ONNX Runtime serves.
+    `fingerprint` is that of the encoder a collection was made with. If a folder holds a model in several
+    forms (torch weights, ONNX files), it tells which is meant; otherwise `model.onnx` comes first, then torch.
 
     Raises:
         BadInput: there is no such model, or the object cannot encode.
@@ -95,7 +95,14 @@ def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -
 
 
 def _other_form(model: str, fingerprint: str) -> EncoderProtocol | None:
-    """The model by torch, if that is what the fingerprint belongs to."""
+    """The model by another of its ONNX files or by torch, if that is what the fingerprint belongs to."""
+    for path in sorted(file for place in ("", "onnx") for file in (Path(model) / place).glob("*.onnx")):
+        try:
+            encoder = Encoder.load(path)
+        except ModelError:
+            continue  # not a file of this model
+        if encoder.fingerprint == fingerprint:
+            return encoder
     try:
         full = _load_full(model)
     except BadInput:

@@ -47,7 +47,7 @@ class Encoder:
                 of these ONNX files itself. ``None`` and ``"stlib-static-en"`` mean the bundled model, unless
                 a folder of that name exists in the working directory.
             file_name: the ONNX file to run, in the folder or its ``onnx`` subfolder. By default it is
-                ``model.onnx``, or the only one there is.
+                ``model.onnx``, or the only one in a folder without torch weights.
 
         Raises:
             ModelError: see :func:`stlib.runtime.folder.read_pipeline`.

@@ -16,6 +16,7 @@ from indexing import Collection
 from indexing.encoders import FullModelEncoder, load_encoder, recorded_name
 from indexing.errors import BadInput, ModelMismatch
 from stlib.runtime import BUNDLED_MODEL_NAME, Encoder, EncoderProtocol
+from stlib.runtime.modules.onnx_files import find_onnx_file
 
 DOCUMENTS = [
     {"id": "sort", "text": "sorted() returns a new sorted list."},
@@ -194,3 +195,26 @@ def test_a_sentence_transformer_is_found_again_by_its_folder(home: Path, tmp_pat
     model.tokenizer.no_truncation()
     made = SentenceTransformer(modules=list(model), device="cpu")
     assert recorded_name(made, load_encoder(made)) == "object of SentenceTransformer; pass model="
+
+
+def test_a_file_added_beside_the_model_does_not_hide_it(bge: Path, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bge, folder)
+    (folder / "onnx").mkdir()
+    (folder / "model.onnx").rename(folder / "onnx" / "model_quint8.onnx")
+    with Collection.create("grown", str(folder), home=home) as collection:
+        collection.add(DOCUMENTS)
+    content = (folder / "onnx" / "model_quint8.onnx").read_bytes()
+    (folder / "onnx" / "model.onnx").write_bytes(content + b"\x32\x01x")  # another one: a field of its own
+    with Collection.open("grown", home=home) as collection:
+        assert ids(collection, "how to bake")[0] == "bread"
+
+
+def test_a_quantised_file_does_not_take_the_place_of_torch_weights(bge: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(bge, folder)
+    (folder / "model.onnx").rename(folder / "model_quint8.onnx")
+    assert find_onnx_file(folder) == folder / "model_quint8.onnx"
+    (folder / "model.safetensors").write_bytes(b"weights")
+    assert find_onnx_file(folder) is None
+    assert find_onnx_file(folder, "model_quint8.onnx") == folder / "model_quint8.onnx"

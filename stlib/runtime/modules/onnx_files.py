@@ -34,7 +34,8 @@ _DEEPEST = 60  # nested graphs and messages; real models have less than ten
 
 def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
     """The ONNX file of a transformer's folder: ``file_name``, ``onnx/model.onnx``, ``model.onnx``, or the
-    only one there is; None if there is none.
+    only one there is in a folder without torch weights, whose place a quantised file must not take unasked;
+    None if there is none.
 
     Args:
         folder: the transformer's folder.
@@ -52,14 +53,18 @@ def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
     there = sorted(
         path.relative_to(folder).as_posix() for p in _FOLDERS for path in (folder / p).glob("*.onnx")
     )
+    if file_name is None and (not there or _has_torch_weights(folder)):
+        return None
     if file_name is None and len(there) == 1:
         return folder / there[0]
-    if file_name is None and not there:
-        return None
     raise MissingModelFileError(
         f"{folder} holds no {name}; pass one of its ONNX files as file_name=: "
         f"{', '.join(there) or 'there is none'}"
     )
+
+
+def _has_torch_weights(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in ("model*.safetensors", "pytorch_model*.bin"))
 
 
 def external_files(path: Path) -> list[Path]:
