@@ -45,7 +45,7 @@ def load_encoder(
     """The encoder for `model`: None is the bundled one, a string a folder, an ONNX file or a model name.
 
     `fingerprint` is that of the encoder a collection was made with. If a folder holds a model in several
-    forms (torch weights, ONNX files), it tells which is meant; otherwise `model.onnx` is taken, or else torch.
+    forms (torch weights, ONNX files), it tells which is meant; otherwise `model.onnx` is taken, or torch.
 
     Raises:
         BadInput: there is no such model, or the object cannot encode.
