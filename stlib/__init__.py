@@ -17,8 +17,16 @@ if TYPE_CHECKING:
         export_optimized_onnx_model,
         export_static_quantized_openvino_model,
     )
+    from stlib.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
+    from stlib.sentence_transformer.datasets.parallel_sentences import ParallelSentencesDataset
+    from stlib.sentence_transformer.datasets.sentences import SentencesDataset
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
+    from stlib.sentence_transformer.readers.input_example import InputExample
+    from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
+    from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
+    from stlib.util.dataset import resolve_ids
+    from stlib.util.hard_negatives import mine_hard_negatives
     from stlib.util.logging import LoggingHandler
     from stlib.util.quantization import quantize_embeddings
     from stlib.util.similarity_function import SimilarityFunction
@@ -26,19 +34,37 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DefaultBatchSampler",
+    "InputExample",
     "LoggingHandler",
+    "MultiDatasetDefaultBatchSampler",
+    "ParallelSentencesDataset",
     "SentenceTransformer",
     "SentenceTransformerModelCardData",
+    "SentenceTransformerTrainer",
+    "SentenceTransformerTrainingArguments",
+    "SentencesDataset",
     "SimilarityFunction",
     "__version__",
     "export_dynamic_quantized_onnx_model",
     "export_optimized_onnx_model",
     "export_static_quantized_openvino_model",
+    "mine_hard_negatives",
     "quantize_embeddings",
+    "resolve_ids",
 ]
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "DefaultBatchSampler": "stlib.base.sampler",
+    "MultiDatasetDefaultBatchSampler": "stlib.base.sampler",
+    "InputExample": "stlib.sentence_transformer.readers.input_example",
+    "ParallelSentencesDataset": "stlib.sentence_transformer.datasets.parallel_sentences",
+    "SentencesDataset": "stlib.sentence_transformer.datasets.sentences",
+    "SentenceTransformerTrainer": "stlib.sentence_transformer.trainer",
+    "SentenceTransformerTrainingArguments": "stlib.sentence_transformer.training_args",
+    "mine_hard_negatives": "stlib.util.hard_negatives",
+    "resolve_ids": "stlib.util.dataset",
     "LoggingHandler": "stlib.util.logging",
     "SentenceTransformer": "stlib.sentence_transformer.model",
     "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
@@ -53,6 +79,14 @@ _EXPORTS = {
 _SUBMODULES = frozenset(
     {
         "backend",
+        "data_collator",
+        "datasets",
+        "losses",
+        "readers",
+        "recipes",
+        "sampler",
+        "trainer",
+        "training_args",
         "base",
         "errors",
         "evaluation",
@@ -69,6 +103,10 @@ _SUBMODULES = frozenset(
 
 add_older_path("stlib.SentenceTransformer", "stlib.sentence_transformer.model")
 add_older_path("stlib.LoggingHandler", "stlib.util.logging")
+add_older_path("stlib.data_collator", "stlib.sentence_transformer.data_collator")
+add_older_path("stlib.sampler", "stlib.base.sampler")
+add_older_path("stlib.trainer", "stlib.sentence_transformer.trainer")
+add_older_path("stlib.training_args", "stlib.sentence_transformer.training_args")
 add_older_path("stlib.model_card", "stlib.sentence_transformer.model_card")
 add_older_path("stlib.peft_mixin", "stlib.base.peft_mixin")
 

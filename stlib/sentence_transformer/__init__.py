@@ -8,16 +8,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
+    from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
+    from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
 
-__all__ = ["SentenceTransformer", "SentenceTransformerModelCardData"]
+__all__ = [
+    "SentenceTransformer",
+    "SentenceTransformerModelCardData",
+    "SentenceTransformerTrainer",
+    "SentenceTransformerTrainingArguments",
+]
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "SentenceTransformerTrainer": "stlib.sentence_transformer.trainer",
+    "SentenceTransformerTrainingArguments": "stlib.sentence_transformer.training_args",
     "SentenceTransformer": "stlib.sentence_transformer.model",
     "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
 }
 
-_SUBMODULES = frozenset({"evaluation", "model", "model_card", "modules"})
+_SUBMODULES = frozenset(
+    {
+        "data_collator",
+        "datasets",
+        "evaluation",
+        "losses",
+        "model",
+        "model_card",
+        "modules",
+        "readers",
+        "trainer",
+        "training_args",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

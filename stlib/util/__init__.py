@@ -8,10 +8,14 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "dataset": ("resolve_ids",),
+    "decorators": ("save_to_hub_args_decorator",),
+    "hard_negatives": ("mine_hard_negatives",),
     "distributed": (
         "all_gather",
         "all_gather_padded",
         "all_gather_with_grad",
+        "distributed_evaluation",
         "get_rank",
         "get_world_size",
     ),
@@ -29,6 +33,7 @@ _MODULES = {
     "logging": ("LoggingHandler", "install_logger"),
     "misc": (
         "append_to_last_row",
+        "check_teacher_targets",
         "disable_datasets_caching",
         "disable_logging",
         "fullname",
