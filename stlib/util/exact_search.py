@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from stlib.util.best_rows import BestRows
 from stlib.util.similarity import cos_sim, dot_score, euclidean_sim, manhattan_sim, pytorch_cos_sim
 from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
 
@@ -57,16 +57,15 @@ def semantic_search(
     queries = queries.unsqueeze(0) if queries.dim() == 1 else queries
     if len(queries) == 0 or len(corpus_embeddings) == 0 or top_k < 1:
         return [[] for _ in range(len(queries))]
-    sample = to_tensor(corpus_embeddings[:1]) if not _is_sparse(corpus_embeddings) else corpus_embeddings
-    score = _score_for(score_function, sparse=queries.is_sparse or sample.is_sparse)
-    chunks = [score.queries(chunk) for _, chunk in _blocks(queries.to(sample.device), query_chunk_size)]
+    sample = to_tensor(corpus_embeddings[:1]) if not is_sparse(corpus_embeddings) else corpus_embeddings
+    score = scorer_for(score_function, sparse=queries.is_sparse or sample.is_sparse)
+    chunks = [score.queries(chunk) for _, chunk in blocks(queries.to(sample.device), query_chunk_size)]
     on_cpu = sample.device.type == "cpu"
-    best: list[_Best] = [(_BestOnCpu if on_cpu else _BestOnDevice)(len(chunk), top_k) for chunk in chunks]
-    by_row = any(score_function is function for function in _ROW_BY_ROW)
+    best: list[_Best] = [(BestRows if on_cpu else _BestOnDevice)(len(chunk), top_k) for chunk in chunks]
     size = corpus_chunk_size
-    if on_cpu and by_row and not sample.is_sparse:
-        size = min(size, max(_LEAST_ROWS, _BLOCK_BYTES // (4 * max(1, sample.shape[-1]))))
-    for start, rows in _blocks(corpus_embeddings, size):
+    if on_cpu and is_row_by_row(score_function) and not sample.is_sparse:
+        size = min(size, rows_per_block(sample.shape[-1]))
+    for start, rows in blocks(corpus_embeddings, size):
         prepared = score.corpus(to_tensor(rows))
         for chunk, kept in zip(chunks, best, strict=True):
             kept.offer(score(chunk, prepared), start)
@@ -77,21 +76,32 @@ def semantic_search(
     ]
 
 
-def _is_sparse(values: Any) -> bool:
+def is_row_by_row(function: ScoreFunction) -> bool:
+    """Whether the score of two rows is known not to depend on the rows given beside them."""
+    return any(function is known for known in _ROW_BY_ROW)
+
+
+def rows_per_block(dimension: int) -> int:
+    """Corpus rows of a dimension to score at a time on a CPU."""
+    return max(_LEAST_ROWS, _BLOCK_BYTES // (4 * max(1, dimension)))
+
+
+def is_sparse(values: Any) -> bool:
+    """Whether these are rows of a sparse tensor."""
     return isinstance(values, Tensor) and values.is_sparse
 
 
-def _blocks(values: Any, size: int) -> Iterator[tuple[int, Any]]:
+def blocks(values: Any, size: int) -> Iterator[tuple[int, Any]]:
     """Consecutive rows, ``size`` at a time, with the position of the first."""
     for start in range(0, len(values), size):
-        if _is_sparse(values):  # cannot be sliced
+        if is_sparse(values):  # cannot be sliced
             stop = min(start + size, len(values))
             yield start, values.index_select(0, torch.arange(start, stop, device=values.device))
         else:
             yield start, values[start : start + size]
 
 
-class _Score:
+class Scorer:
     """A score function as it is."""
 
     def __init__(self, function: ScoreFunction) -> None:
@@ -109,7 +119,7 @@ class _Score:
         return self._function(queries, rows).detach()
 
 
-class _DenseCosine(_Score):
+class _DenseCosine(Scorer):
     """Products with rows as they are, divided by the rows' lengths: rows are read but not written."""
 
     def queries(self, rows: Tensor) -> Tensor:
@@ -133,9 +143,10 @@ class _SparseCosine(_DenseCosine):
         return torch.mm(queries, rows.transpose(0, 1)).to_dense()
 
 
-def _score_for(function: ScoreFunction, sparse: bool) -> _Score:
+def scorer_for(function: ScoreFunction, sparse: bool) -> Scorer:
+    """How a function is computed over blocks; cosines need no scaled copy of dense rows."""
     if not any(function is cosine for cosine in _COSINES):
-        return _Score(function)
+        return Scorer(function)
     return _SparseCosine(function) if sparse else _DenseCosine(function)
 
 
@@ -170,44 +181,4 @@ class _BestOnDevice:
     def rows(self) -> list[tuple[list[int], list[float]]]:
         if self._scores is None or self._positions is None:
             return []
-        return list(zip(self._positions.tolist(), self._scores.tolist(), strict=True))
-
-
-class _BestOnCpu:
-    """Results kept in arrays ``[queries, kept]``; a score must beat the worst of its row to be looked at."""
-
-    def __init__(self, n_queries: int, top_k: int) -> None:
-        self._top_k = top_k
-        self._scores = np.zeros((n_queries, 0), dtype=np.float32)
-        self._positions = np.zeros((n_queries, 0), dtype=np.int64)
-
-    def offer(self, scores: Tensor, offset: int) -> None:
-        if scores.dtype in (torch.bfloat16, torch.float16):
-            scores = scores.float()  # numpy has no bfloat16
-        n = scores.shape[1]
-        if self._scores.shape[1] < self._top_k:
-            # At least so many of this block as there are places; more if scores are equal. "Not less" lets
-            # those through that are not numbers.
-            least = torch.topk(scores, min(self._top_k, n), dim=1).values[:, -1:]
-            found = torch.logical_not(scores < least)
-        else:
-            found = scores > torch.from_numpy(self._scores[:, -1:].copy())
-        places = np.flatnonzero(found.numpy().reshape(-1))
-        if len(places):
-            values = scores.reshape(-1)[torch.from_numpy(places)].numpy()
-            self._merge(places // n, values, places % n + offset)
-
-    def _merge(self, queries: np.ndarray, scores: np.ndarray, positions: np.ndarray) -> None:
-        n_queries, kept = self._scores.shape
-        queries = np.concatenate([np.repeat(np.arange(n_queries), kept), queries])
-        scores = np.concatenate([self._scores.reshape(-1), scores])
-        positions = np.concatenate([self._positions.reshape(-1), positions])
-        # What is not a number comes first, as torch sorts it.
-        order = np.lexsort((positions, -np.where(np.isnan(scores), np.inf, scores), queries))
-        begins = np.searchsorted(queries[order], np.arange(n_queries))
-        k = min(self._top_k, int(np.diff(begins, append=len(order)).min()))
-        chosen = order[begins[:, None] + np.arange(k)]
-        self._scores, self._positions = scores[chosen], positions[chosen]
-
-    def rows(self) -> list[tuple[list[int], list[float]]]:
         return list(zip(self._positions.tolist(), self._scores.tolist(), strict=True))
