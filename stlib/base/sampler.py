@@ -29,16 +29,16 @@ class BatchSamplers(_NamedOption):
     """How rows of one dataset are put into batches: the training argument ``batch_sampler``.
 
     * ``BATCH_SAMPLER`` (default): in random order.
-    * ``NO_DUPLICATES``: no text occurs twice in a batch, by :class:`NoDuplicatesBatchSampler`. For losses that
-      take the other rows of a batch as negatives: ``MultipleNegativesRankingLoss``,
+    * ``NO_DUPLICATES``: no text occurs twice in a batch, by :class:`NoDuplicatesBatchSampler`. For losses
+      that take the other rows of a batch as negatives: ``MultipleNegativesRankingLoss``,
       ``MultipleNegativesSymmetricRankingLoss``, their cached forms, ``GISTEmbedLoss``,
       ``CachedGISTEmbedLoss`` and ``MegaBatchMarginLoss``.
     * ``NO_DUPLICATES_HASHED``: the same batches, the rows being read in several processes beforehand.
     * ``GROUP_BY_LABEL``: at least two labels with at least two rows each, by
       :class:`GroupByLabelBatchSampler`. For the ``Batch…TripletLoss`` family.
 
-    Instead of one of these, the argument may be a subclass of :class:`DefaultBatchSampler`, or a function with
-    the arguments ``dataset, batch_size, drop_last, valid_label_columns, generator, seed`` that returns one.
+    Instead of one of these, the argument may be a subclass of :class:`DefaultBatchSampler`, or a function
+    with the arguments ``dataset, batch_size, drop_last, valid_label_columns, generator, seed`` that returns one.
     """
 
     BATCH_SAMPLER = "batch_sampler"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SetEpochMixin:
-    """A sampler that is told the epoch, so that each epoch has an order of its own and the same one each run."""
+    """A sampler that is told the epoch: each epoch has an order of its own, the same in each run."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class DefaultBatchSampler(SetEpochMixin, BatchSampler):
         generator: torch.Generator | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(dataset, batch_size=batch_size, drop_last=drop_last)  # type: ignore[arg-type]
+        super().__init__(dataset, batch_size=batch_size, drop_last=drop_last)
         self.valid_label_columns = valid_label_columns
         self.generator = generator
         self.seed = seed
@@ -88,11 +88,11 @@ class MultiDatasetDefaultBatchSampler(SetEpochMixin, BatchSampler, ABC):
     ) -> None:
         if len(dataset.datasets) != len(batch_samplers):
             raise InvalidOption(
-                f"{len(batch_samplers)} batch samplers came for {len(dataset.datasets)} datasets; give one for "
-                "each"
+                f"{len(batch_samplers)} batch samplers came for {len(dataset.datasets)} datasets; give "
+                "one for each"
             )
         first = batch_samplers[0]
-        super().__init__(dataset, batch_size=first.batch_size, drop_last=first.drop_last)  # type: ignore[arg-type]
+        super().__init__(dataset, batch_size=first.batch_size, drop_last=first.drop_last)
         self.dataset = dataset
         self.batch_samplers = batch_samplers
         self.generator = generator
@@ -107,7 +107,7 @@ class MultiDatasetDefaultBatchSampler(SetEpochMixin, BatchSampler, ABC):
 
     def first_rows(self) -> list[int]:
         """The number, in the concatenation, of the first row of each dataset."""
-        sizes = [len(dataset) for dataset in self.dataset.datasets]  # type: ignore[arg-type]
+        sizes = [len(dataset) for dataset in self.dataset.datasets]
         return [0, *accumulate(sizes[:-1])]
 
     @abstractmethod

@@ -19,8 +19,8 @@ class RoundRobinBatchSampler(MultiDatasetDefaultBatchSampler):
         self.reseed(self.generator, self.seed)
         first_rows = self.first_rows()
         # A round is asked for as a whole: a dataset that runs out ends it before any of its batches
-        for batches in zip(*map(iter, self.batch_samplers)):
-            for first, batch in zip(first_rows, batches):
+        for batches in zip(*map(iter, self.batch_samplers), strict=False):
+            for first, batch in zip(first_rows, batches, strict=True):
                 yield [row + first for row in batch]
 
     def __len__(self) -> int:

@@ -40,8 +40,8 @@ class NoDuplicatesBatchSampler(DefaultBatchSampler):
     """No value of a batch's rows occurs in another row of the batch, in whichever column.
 
     For losses that take the other rows of a batch as negatives. Values are compared as text (``str``), lists
-    as a whole, pictures and other objects by content; label columns and ``dataset_name`` do not count. None is
-    a value too. Each row comes at most once per epoch, except that with ``drop_last`` and many duplicates the
+    as a whole, pictures and other objects by content; label columns and ``dataset_name`` do not count. None
+    is a value too. Each row comes at most once per epoch, except that with ``drop_last`` and many duplicates the
     rows are gone through again, at most twice, until the epoch has the batches that its length says.
 
     Args:
@@ -165,7 +165,7 @@ def _with_values(order: np.ndarray, shared: Shared) -> Iterator[tuple[int, list[
     for start in range(0, len(order), _CHUNK_ROWS):
         rows = order[start : start + _CHUNK_ROWS]
         starts, stops = shared.offsets[rows], shared.offsets[rows + 1]
-        for row, first, last in zip(rows.tolist(), starts.tolist(), stops.tolist()):
+        for row, first, last in zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True):
             yield row, shared.values[first:last].tolist() if last > first else []
 
 

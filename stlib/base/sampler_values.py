@@ -38,9 +38,9 @@ def shared_values(hashes: np.ndarray) -> Shared:
 
 
 def hash_values(dataset: Dataset, batch_size: int, num_proc: int | None = None) -> np.ndarray:
-    """A 64-bit number for every value: an array of rows x compared columns, read ``batch_size`` rows at a time.
+    """A 64-bit number for every value, as an array of rows x compared columns.
 
-    With ``num_proc``, ``datasets.map`` does it in as many processes.
+    ``batch_size`` rows are read at a time; with ``num_proc``, by ``datasets.map`` in as many processes.
 
     Raises:
         MissingDependency: xxhash is not installed (it comes with datasets).
@@ -106,9 +106,7 @@ def as_bytes(value: Any) -> bytes:
             return str(value).encode()
         return _joined(b"[", [as_bytes(item) for item in value])
     if isinstance(value, dict):
-        return _joined(
-            b"{", [part for key, item in value.items() for part in (as_bytes(key), as_bytes(item))]
-        )
+        return _joined(b"{", [as_bytes(part) for item in value.items() for part in item])
     return _content(value)
 
 
