@@ -79,6 +79,10 @@ class BestRows:
         """Positions and scores of each query, best first."""
         return list(zip(self.positions.tolist(), self.scores.tolist(), strict=True))
 
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Scores and positions ``[queries, kept]``, best first."""
+        return torch.from_numpy(self.scores), torch.from_numpy(self.positions)
+
 
 def _places(found: Tensor) -> np.ndarray:
     if found.device.type == "cpu":

@@ -57,23 +57,58 @@ def semantic_search(
     queries = queries.unsqueeze(0) if queries.dim() == 1 else queries
     if len(queries) == 0 or len(corpus_embeddings) == 0 or top_k < 1:
         return [[] for _ in range(len(queries))]
-    sample = to_tensor(corpus_embeddings[:1]) if not is_sparse(corpus_embeddings) else corpus_embeddings
-    score = scorer_for(score_function, sparse=queries.is_sparse or sample.is_sparse)
+    found = _search(queries, corpus_embeddings, query_chunk_size, corpus_chunk_size, top_k, score_function)
+    return [
+        [{"corpus_id": i, "score": s} for i, s in zip(positions, scores, strict=True)]
+        for kept in found
+        for positions, scores in kept.rows()
+    ]
+
+
+def top_k_tensors(
+    query_embeddings: Any,
+    corpus_embeddings: Any,
+    query_chunk_size: int = 100,
+    corpus_chunk_size: int = 500000,
+    top_k: int = 10,
+    score_function: ScoreFunction = cos_sim,
+) -> tuple[Tensor, Tensor]:
+    """What :func:`semantic_search` finds, as tensors; the arguments are the same.
+
+    There must be a query, a corpus row and a result to find at least.
+
+    Returns:
+        Scores ``[q, k]``, best first, and positions in the corpus ``[q, k]`` (int64), where k is ``top_k`` or
+        the size of a smaller corpus.
+    """
+    queries = to_tensor(query_embeddings)
+    found = _search(queries, corpus_embeddings, query_chunk_size, corpus_chunk_size, top_k, score_function)
+    scores, positions = zip(*(kept.tensors() for kept in found), strict=True)
+    return torch.cat(scores), torch.cat(positions)
+
+
+def _search(
+    queries: Tensor,
+    corpus: Any,
+    query_chunk_size: int,
+    corpus_chunk_size: int,
+    top_k: int,
+    function: ScoreFunction,
+) -> list[_Best]:
+    """The results of each chunk of queries."""
+    sample = to_tensor(corpus[:1]) if not is_sparse(corpus) else corpus
+    score = scorer_for(function, sparse=queries.is_sparse or sample.is_sparse)
     chunks = [score.queries(chunk) for _, chunk in blocks(queries.to(sample.device), query_chunk_size)]
     on_cpu = sample.device.type == "cpu"
     best: list[_Best] = [(BestRows if on_cpu else _BestOnDevice)(len(chunk), top_k) for chunk in chunks]
     size = corpus_chunk_size
-    if on_cpu and is_row_by_row(score_function) and not sample.is_sparse:
+    if on_cpu and is_row_by_row(function) and not sample.is_sparse:
         size = min(size, rows_per_block(sample.shape[-1]))
-    for start, rows in blocks(corpus_embeddings, size):
+    for start, rows in blocks(corpus, size):
         prepared = score.corpus(to_tensor(rows))
         for chunk, kept in zip(chunks, best, strict=True):
             kept.offer(score(chunk, prepared), start)
-    return [
-        [{"corpus_id": i, "score": s} for i, s in zip(positions, scores, strict=True)]
-        for kept in best
-        for positions, scores in kept.rows()
-    ]
+    return best
 
 
 def is_row_by_row(function: ScoreFunction) -> bool:
@@ -159,6 +194,9 @@ class _Best(Protocol):
     def rows(self) -> list[tuple[list[int], list[float]]]:
         """Positions and scores of each query, best first."""
 
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Scores and positions ``[queries, kept]``, best first."""
+
 
 class _BestOnDevice:
     """Results kept on an accelerator, by its own selection."""
@@ -179,6 +217,10 @@ class _BestOnDevice:
         self._scores, self._positions = values.gather(1, order), positions.gather(1, order)
 
     def rows(self) -> list[tuple[list[int], list[float]]]:
+        scores, positions = self.tensors()
+        return list(zip(positions.tolist(), scores.tolist(), strict=True))
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
         if self._scores is None or self._positions is None:
-            return []
-        return list(zip(self._positions.tolist(), self._scores.tolist(), strict=True))
+            return torch.empty(0, 0), torch.empty(0, 0, dtype=torch.int64)
+        return self._scores, self._positions
