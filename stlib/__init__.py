@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         export_static_quantized_openvino_model,
     )
     from stlib.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
+    from stlib.cross_encoder.model import CrossEncoder
+    from stlib.cross_encoder.model_card import CrossEncoderModelCardData
     from stlib.sentence_transformer.datasets.parallel_sentences import ParallelSentencesDataset
     from stlib.sentence_transformer.datasets.sentences import SentencesDataset
     from stlib.sentence_transformer.model import SentenceTransformer
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CrossEncoder",
+    "CrossEncoderModelCardData",
     "DefaultBatchSampler",
     "InputExample",
     "LoggingHandler",
@@ -56,6 +60,8 @@ __all__ = [
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "CrossEncoder": "stlib.cross_encoder.model",
+    "CrossEncoderModelCardData": "stlib.cross_encoder.model_card",
     "DefaultBatchSampler": "stlib.base.sampler",
     "MultiDatasetDefaultBatchSampler": "stlib.base.sampler",
     "InputExample": "stlib.sentence_transformer.readers.input_example",
@@ -88,6 +94,7 @@ _SUBMODULES = frozenset(
         "trainer",
         "training_args",
         "base",
+        "cross_encoder",
         "errors",
         "evaluation",
         "model_card",

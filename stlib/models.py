@@ -15,7 +15,7 @@ add_older_path("stlib.models.Module", "stlib.base.modules.module")
 add_older_path("stlib.models.InputModule", "stlib.base.modules.input_module")
 add_older_path("stlib.models.tokenizer", "stlib.sentence_transformer.modules.tokenizer")
 add_older_path("stlib.models.tokenizer.WordTokenizer", "stlib.sentence_transformer.modules.tokenizer.word")
-for _entry in ENTRIES:
+for _entry in (entry for entry in ENTRIES if entry.short_path):
     add_older_path(f"stlib.models.{_entry.short_path}", f"stlib.{_entry.home}")
 
 

@@ -79,6 +79,11 @@ ENTRIES = (
     _entry("CNN", "sentence_transformer.modules.cnn"),
     _entry("LayerNorm", "sentence_transformer.modules.layer_norm"),
     _entry("Dropout", "sentence_transformer.modules.dropout"),
+    _entry(
+        "LogitScore",
+        "cross_encoder.modules.logit_score",
+        "sentence_transformers.cross_encoder.modules.logit_score.LogitScore",
+    ),
     _tokenizer("WhitespaceTokenizer", "whitespace"),
     _tokenizer("PhraseTokenizer", "phrase"),
     _tokenizer("TransformersTokenizerWrapper", "word"),

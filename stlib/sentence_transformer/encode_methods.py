@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from stlib.base.inference import InferenceModel
 from stlib.base.inputs import as_list
-from stlib.base.model import BaseModel
+from stlib.base.pool import Pool
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.encoding import (
     SENTENCE_EMBEDDING,
     EncodeOptions,
     check_options,
     collect,
-    every_module,
-    run_all,
 )
-from stlib.sentence_transformer.pool import Pool, run_in_pool, start_pool, stop_pool
-
-logger = logging.getLogger(__name__)
 
 # Prompts that encode_query and encode_document look for, first non-empty one first.
 _QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
-class EncodingModel(BaseModel):
+class EncodingModel(InferenceModel):
     """A pipeline that turns inputs into embeddings; the settings of its own are ``truncate_dim``."""
 
     truncate_dim: int | None
@@ -90,9 +84,7 @@ class EncodingModel(BaseModel):
         self._first_module()  # refuses a model without modules
         check_options(batch_size, precision, output_value, kwargs, self.get_model_kwargs())
         items, single = as_list(inputs)
-        devices = list(device) if isinstance(device, (list, tuple)) else []
-        if device is not None and not devices:
-            self.to(device)
+        to_host = pool is not None or bool(self.devices_of(device))
         as_tensor = convert_to_tensor and output_value == SENTENCE_EMBEDDING
         as_numpy = convert_to_numpy and not as_tensor and output_value == SENTENCE_EMBEDDING
         options = EncodeOptions(
@@ -100,21 +92,10 @@ class EncodingModel(BaseModel):
             output_value=output_value,
             normalize=normalize_embeddings,
             truncate_dim=self.truncate_dim if truncate_dim is None else truncate_dim,
-            to_cpu=as_numpy or pool is not None or bool(devices),
+            to_cpu=as_numpy or to_host,
             keywords=kwargs,
         )
-        if show_progress_bar is None:
-            show_progress_bar = logger.isEnabledFor(logging.INFO)
-        if pool is not None:
-            values, cut = run_in_pool(pool, items, batch_size, chunk_size, options, show_progress_bar)
-        elif devices:
-            with self._temporary_pool(devices) as own:
-                values, cut = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
-        else:
-            before = self._truncated_inputs()
-            values = run_all(self, items, batch_size, options, show_progress_bar)
-            cut = self._truncated_inputs() - before
-        self._report_truncation(cut, len(items))
+        values = self.run_inputs(items, batch_size, options, show_progress_bar, device, pool, chunk_size)
         result = collect(values, precision, as_numpy, as_tensor)
         return result[0] if single else result
 
@@ -256,32 +237,6 @@ class EncodingModel(BaseModel):
             chunk_size=chunk_size,
         )
 
-    def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
-        """Start processes for ``encode(pool=…)``, one per device; stop them with
-        :meth:`stop_multi_process_pool`.
-
-        The processes import the calling script, so its own work must stand under ``if __name__ ==
-        "__main__":``.
-
-        Args:
-            target_devices: e.g. ``["cuda:0", "cuda:1"]`` or ``["cpu"] * 4``; default: all CUDA devices, or 4
-                on CPU.
-        """
-        return start_pool(self, target_devices)
-
-    @staticmethod
-    def stop_multi_process_pool(pool: Pool) -> None:
-        """End the processes of a pool."""
-        stop_pool(pool)
-
-    @contextmanager
-    def _temporary_pool(self, devices: list[Any]) -> Iterator[Pool]:
-        pool = start_pool(self, devices)
-        try:
-            yield pool
-        finally:
-            stop_pool(pool)
-
     def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
         """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
         there = [name for name in candidates if name in self.prompts]
@@ -295,12 +250,3 @@ class EncodingModel(BaseModel):
         if inputs is None:
             raise InvalidOption("there are no inputs; pass a text or a list of texts")
         return inputs
-
-    def _truncated_inputs(self) -> int:
-        return sum(module.__dict__.get("truncated_inputs", 0) for module in every_module(self))
-
-    def _report_truncation(self, cut: int, total: int) -> None:
-        if cut:
-            logger.warning(
-                "%d of %d inputs are longer than %s tokens and were cut", cut, total, self.max_seq_length
-            )

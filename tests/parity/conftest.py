@@ -54,6 +54,64 @@ def tiny_bert(tmp_path_factory) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_reranker(tmp_path_factory) -> str:
+    """A random two-layer BERT with one label."""
+    return save_classifier(tmp_path_factory.mktemp("tiny") / "reranker", labels=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory) -> str:
+    """A random two-layer BERT with three labels."""
+    return save_classifier(tmp_path_factory.mktemp("tiny") / "classifier", labels=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_causal(tmp_path_factory) -> str:
+    """A random causal model without a chat template, whose tokenizer knows "yes" and "no"."""
+    from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny") / "causal"
+    _save_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["yes", "no"])
+    tokenizer.save_pretrained(folder)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    torch.manual_seed(8)
+    Qwen3ForCausalLM(config).eval().save_pretrained(folder)
+    return str(folder)
+
+
+def save_classifier(folder: Path, labels: int, **settings: Any) -> str:
+    _save_tokenizer(folder)
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(2)
+    config = BertConfig(
+        vocab_size=len(_vocabulary()),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+        num_labels=labels,
+        **settings,
+    )
+    BertForSequenceClassification(config).eval().save_pretrained(folder)
+    return str(folder)
+
+
 def _vocabulary() -> list[str]:
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]", *WORDS, *letters]

@@ -31,6 +31,7 @@ class Dense(DimensionNames, Module):
             differ.
     """
 
+    without_memory: ClassVar[bool] = True
     config_keys: ClassVar[list[str]] = [
         "in_features",
         "out_features",

@@ -45,6 +45,11 @@ class Module(ABC, nn.Module):
     save_in_root: ClassVar[bool] = False
     """Save into the model's folder itself (first module only) rather than into ``{index}_{Class}``."""
 
+    without_memory: ClassVar[bool] = False
+    """Whether the module's two steps, preparing and running, share no state, so that the next batch may be
+    prepared while one runs. Counts for the class that says so, not for classes made from it.
+    """
+
     forward_kwargs: ClassVar[set[str]] = set()
     """Keywords of ``encode`` that ``forward`` takes."""
 

@@ -16,6 +16,7 @@ class Normalize(Module):
         module_output_name: key to write; the same one by default.
     """
 
+    without_memory: ClassVar[bool] = True
     config_keys: ClassVar[list[str]] = ["module_input_name", "module_output_name"]
 
     def __init__(

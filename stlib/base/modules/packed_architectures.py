@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
@@ -160,3 +161,26 @@ ARCHITECTURES: dict[str, tuple[str, Callable[[Any], LayerParts]]] = {
     "MPNetModel": ("encoder", _mpnet_layer),
 }
 """Class of the transformers model: the attribute that holds its layers, and how one is taken apart."""
+
+
+def _bert_head(model: Any, states: Tensor) -> Tensor:
+    return model.classifier(model.bert.pooler(states))
+
+
+def _distilbert_head(model: Any, states: Tensor) -> Tensor:
+    return model.classifier(torch.relu(model.pre_classifier(states[:, 0])))
+
+
+def _own_head(model: Any, states: Tensor) -> Tensor:
+    return model.classifier(states)
+
+
+HEADS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "BertForSequenceClassification": _bert_head,
+    "RobertaForSequenceClassification": _own_head,
+    "XLMRobertaForSequenceClassification": _own_head,
+    "CamembertForSequenceClassification": _own_head,
+    "DistilBertForSequenceClassification": _distilbert_head,
+    "MPNetForSequenceClassification": _own_head,
+}
+"""Class of a sequence classifier: its logits, in eval mode, from the state ``[n, 1, d]`` of first tokens."""

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from stlib.base.modules.fused_linear import FusedLinear, WeightWatch, serves
 from stlib.base.modules.packed_architectures import (
     ARCHITECTURES,
+    HEADS,
     LayerParts,
     Structure,
     is_known,
@@ -62,13 +63,17 @@ class Block:
         return slice(self.start, self.start + self.inputs * self.length)
 
 
-def packed_tokens(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
+def packed_tokens(
+    model: nn.Module, inputs: dict[str, Any], unpad: bool | None, first_only: bool = False
+) -> Tensor | None:
     """Last hidden state ``[n, tokens, d]`` of a batch, or None where the padded forward pass has to run.
 
     Args:
         model: a transformers model, in eval mode.
         inputs: what the model would be called with: ``input_ids`` and ``attention_mask [n, tokens]``, …
         unpad: None packs on a CPU, True wherever the architecture is known, False never.
+        first_only: compute the first token's state alone, ``[n, 1, d]``, which is what classifiers read; the
+            last layer then costs a third.
 
     Raises:
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
@@ -86,7 +91,21 @@ def packed_tokens(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) 
                 "padding. Leave it out"
             )
         return None
-    return encoder.run(inputs, lengths)
+    return encoder.run(inputs, lengths, first_only)
+
+
+def packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
+    """Logits ``[n, labels]`` of a sequence classifier, or None where the padded forward pass has to run.
+
+    Raises:
+        UnsupportedOption: as for :func:`packed_tokens`.
+    """
+    head = HEADS.get(type(model).__name__)
+    encoder: Any = getattr(model, "base_model", None)
+    if head is None or not is_plain_module(model) or not isinstance(encoder, nn.Module):
+        return None
+    first = packed_tokens(encoder, inputs, unpad, first_only=True)
+    return None if first is None else head(model, first)
 
 
 def _is_on_cpu(inputs: dict[str, Any]) -> bool:
@@ -144,8 +163,8 @@ class PackedEncoder:
         """Whether the model went to another device."""
         return self._watch.has_moved()
 
-    def run(self, inputs: dict[str, Any], lengths: list[int]) -> Tensor:
-        """Last hidden state ``[n, tokens, d]``, zero at padding."""
+    def run(self, inputs: dict[str, Any], lengths: list[int], first_only: bool = False) -> Tensor:
+        """Last hidden state ``[n, tokens, d]``, zero at padding; or ``[n, 1, d]`` of first tokens."""
         ids: Tensor = inputs["input_ids"]
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         blocks = list(_blocks([lengths[i] for i in order]))
@@ -156,8 +175,12 @@ class PackedEncoder:
         tokens = len(x)
         x = F.pad(x, (0, 0, 0, _rounded(tokens) - tokens))
         biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
-        for layer in self._layers:
+        for layer in self._layers[:-1] if first_only else self._layers:
             x = layer(x, blocks, biases)
+        if first_only:
+            firsts = self._layers[-1].first_tokens(x, blocks, biases)
+            places = torch.tensor(order, device=firsts.device)
+            return torch.empty_like(firsts).index_copy_(0, places, firsts).unsqueeze(1)
         x = x[:tokens]
         if where is None:
             return x.view(*ids.shape, -1)
@@ -200,12 +223,29 @@ class _PackedLayer:
         x = _norm(self._attention_norm, self._out(attended, x))
         return _norm(self._output_norm, self._down(self._up(x), x))
 
-    def _attend(self, qkv: Tensor, block: Block, bias: Tensor | None) -> Tensor:
+    def first_tokens(self, x: Tensor, blocks: list[Block], biases: list[Tensor] | None) -> Tensor:
+        """The layer's output ``[inputs, d]`` at the first token of each input."""
+        qkv = self._qkv(x)
+        mixed = [
+            self._attend(qkv[block.rows], block, None if biases is None else biases[i], queries=1)
+            for i, block in enumerate(blocks)
+        ]
+        firsts = torch.cat([x[block.rows].view(block.inputs, block.length, -1)[:, 0] for block in blocks])
+        n = len(firsts)
+        padding = (0, 0, 0, _rounded(n) - n)
+        firsts = F.pad(firsts, padding)
+        attended = _norm(self._attention_norm, self._out(F.pad(torch.cat(mixed), padding), firsts))
+        return _norm(self._output_norm, self._down(self._up(attended), attended))[:n]
+
+    def _attend(self, qkv: Tensor, block: Block, bias: Tensor | None, queries: int | None = None) -> Tensor:
+        """Attention of a block, of its first ``queries`` tokens only if given: ``[inputs * tokens, d]``."""
         width = qkv.shape[1] // 3
         parts = qkv.view(block.inputs, block.length, 3, self._heads, width // self._heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        if queries is not None:
+            query, bias = query[:, :, :queries], None if bias is None else bias[:, :, :queries]
         mixed = _attention(query, key, value, bias)
-        return mixed.transpose(1, 2).reshape(len(qkv), width)
+        return mixed.transpose(1, 2).reshape(-1, width)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:

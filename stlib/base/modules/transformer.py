@@ -11,7 +11,7 @@ from stlib.base.modality import raise_unsupported_modality_error
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
-from stlib.base.modules.packing import packed_tokens
+from stlib.base.modules.packing import packed_logits, packed_tokens
 from stlib.base.modules.transformer_config import (
     check_choices,
     check_length,
@@ -91,6 +91,7 @@ class Transformer(DimensionNames, PreparesInputs):
         "document_length",
         "query_expansion",
     ]
+    without_memory: ClassVar[bool] = True
     save_in_root: ClassVar[bool] = True
 
     def __init__(
@@ -242,18 +243,26 @@ class Transformer(DimensionNames, PreparesInputs):
             given["output_hidden_states"] = True
         method = self.model if entry["method"] == "forward" else self._method(entry["method"])
         arguments = self._arguments(entry["method"], given)
-        is_plain = entry["method"] == "forward" and path == "last_hidden_state"
-        if is_plain and "query_expansion_positions" not in features:
-            unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
-            packed = packed_tokens(self.model, arguments, unpad)
-            if packed is not None:
-                features[self.module_output_name] = packed
-                return features
+        packed = None
+        if entry["method"] == "forward" and "query_expansion_positions" not in features:
+            packed = self._without_padding(path, arguments)
+        if packed is not None:
+            features[self.module_output_name] = packed
+            return features
         output = method(**with_sounds_in(getattr(self.model, "dtype", None), arguments))
         features[self.module_output_name] = read_output(output, path)
         if getattr(self.model.config, "output_hidden_states", False) and "hidden_states" in output:
             features["all_layer_embeddings"] = output.hidden_states
         return features
+
+    def _without_padding(self, path: Any, arguments: dict[str, Any]) -> Any:
+        """The output that ``path`` names, computed over the tokens alone; None where that is not possible."""
+        if path == "last_hidden_state":
+            unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
+            return packed_tokens(self.model, arguments, unpad)
+        if path == "logits" and self.transformer_task == "sequence-classification":
+            return packed_logits(self.model, arguments, self.unpad_inputs)
+        return None
 
     def on_model_ready(self, model: Any) -> None:
         # The padded model's values at padding have no meaning, but a convolution behind it sees them.

@@ -49,6 +49,7 @@ class Pooling(DimensionNames, Module):
 
     POOLING_MODES: ClassVar[tuple[str, ...]] = tuple(_FLAGS.values())
 
+    without_memory: ClassVar[bool] = True
     config_keys: ClassVar[list[str]] = ["embedding_dimension", "pooling_mode", "include_prompt"]
     config_key_renames: ClassVar[dict[str, str]] = {"word_embedding_dimension": "embedding_dimension"}
 

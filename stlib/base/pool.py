@@ -1,4 +1,4 @@
-"""Encoding by several processes, on several devices or on the cores of a CPU.
+"""Inference by several processes, on several devices or on the cores of a CPU.
 
 Each worker holds the model (its weights are shared memory on a CPU) and one pipe to the caller, who hands it
 a chunk of the inputs whenever it is idle and puts the results in order. A pipe of its own, rather than a
@@ -24,11 +24,11 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from tqdm import tqdm
 
+from stlib.base.running import RunOptions, run_all
 from stlib.errors import InvalidOption, WorkerFailed
-from stlib.sentence_transformer.encoding import EncodeOptions, run_all
 
 if TYPE_CHECKING:
-    from stlib.sentence_transformer.encode_methods import EncodingModel
+    from stlib.base.inference import InferenceModel
 
 # {"input": pipes to the workers, "output": the same, which are read as well, "processes": list, "workers":
 # list}: the documented form of a pool; and "lock", held by the thread whose inputs the workers encode.
@@ -63,7 +63,7 @@ class Reply:
     error: str | None = None
 
 
-def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device] | None = None) -> Pool:
+def start_pool(model: InferenceModel, target_devices: Sequence[str | torch.device] | None = None) -> Pool:
     """Start one process per device; default: all CUDA devices, or four processes on the CPU."""
     if target_devices is None:
         cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -87,7 +87,7 @@ def start_pool(model: EncodingModel, target_devices: Sequence[str | torch.device
     return pool
 
 
-def _start_worker(model: EncodingModel, device: str, threads: int) -> Worker:
+def _start_worker(model: InferenceModel, device: str, threads: int) -> Worker:
     context = mp.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(device, threads, model, theirs), daemon=True)
@@ -115,7 +115,7 @@ def run_in_pool(
     inputs: list[Any],
     batch_size: int,
     chunk_size: int | None,
-    options: EncodeOptions,
+    options: RunOptions,
     progress: bool,
 ) -> tuple[Tensor | list[Any], int]:
     """Encode all inputs by the workers of a pool. Threads that share a pool take turns, a call at a time.
@@ -136,7 +136,7 @@ def _run(
     inputs: list[Any],
     batch_size: int,
     chunk_size: int | None,
-    options: EncodeOptions,
+    options: RunOptions,
     progress: bool,
 ) -> tuple[Tensor | list[Any], int]:
     if not workers:
@@ -162,7 +162,7 @@ def _run(
 
 
 def _replies(
-    workers: list[Worker], chunks: list[list[Any]], batch_size: int, options: EncodeOptions
+    workers: list[Worker], chunks: list[list[Any]], batch_size: int, options: RunOptions
 ) -> Iterator[Reply]:
     """One reply per chunk, as they come."""
     job = next(_jobs)
@@ -224,7 +224,7 @@ def _raise_dead(workers: list[Worker]) -> NoReturn:
     )
 
 
-def _work(device: str, threads: int, model: EncodingModel, pipe: Connection) -> None:
+def _work(device: str, threads: int, model: InferenceModel, pipe: Connection) -> None:
     """Body of a worker: encode chunks until the caller closes the pipe."""
     torch.set_num_threads(threads)
     model.to(device)
@@ -241,7 +241,7 @@ def _work(device: str, threads: int, model: EncodingModel, pipe: Connection) -> 
 
 
 def _encoded(
-    model: EncodingModel, job: int, number: int, chunk: list[Any], batch_size: int, options: EncodeOptions
+    model: InferenceModel, job: int, number: int, chunk: list[Any], batch_size: int, options: RunOptions
 ) -> Reply:
     before = model._truncated_inputs()
     try:

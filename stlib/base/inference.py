@@ -1,0 +1,97 @@
+"""What families share that run many inputs through a model: batches, several processes, cut inputs told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from stlib.base.model import BaseModel
+from stlib.base.pool import Pool, run_in_pool, start_pool, stop_pool
+from stlib.base.running import RunOptions, every_module, run_all
+
+logger = logging.getLogger(__name__)
+
+
+class InferenceModel(BaseModel):
+    """A pipeline that runs any number of inputs, in this process or in several."""
+
+    @staticmethod
+    def devices_of(device: Any) -> list[Any]:
+        """The devices of a call that gave a list of them; none for a single one."""
+        return list(device) if isinstance(device, (list, tuple)) else []
+
+    def run_inputs(
+        self,
+        items: list[Any],
+        batch_size: int,
+        options: RunOptions,
+        show_progress_bar: bool | None = None,
+        device: Any = None,
+        pool: Pool | None = None,
+        chunk_size: int | None = None,
+    ) -> Tensor | list[Any]:
+        """Results of all inputs, in their order.
+
+        Args:
+            items: the inputs.
+            batch_size: scale of one forward pass.
+            options: what is made of each batch.
+            show_progress_bar: None shows one if this module's logger is at level INFO or below.
+            device: move the model there first. A list of devices starts a process on each, for this call.
+            pool: run by the processes of :meth:`start_multi_process_pool`.
+            chunk_size: inputs per task of a process.
+        """
+        progress = logger.isEnabledFor(logging.INFO) if show_progress_bar is None else show_progress_bar
+        devices = self.devices_of(device)
+        if device is not None and not devices:
+            self.to(device)
+        if pool is not None:
+            values, cut = run_in_pool(pool, items, batch_size, chunk_size, options, progress)
+        elif devices:
+            with self._temporary_pool(devices) as own:
+                values, cut = run_in_pool(own, items, batch_size, chunk_size, options, progress)
+        else:
+            before = self._truncated_inputs()
+            values = run_all(self, items, batch_size, options, progress)
+            cut = self._truncated_inputs() - before
+        self._report_truncation(cut, len(items))
+        return values
+
+    def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
+        """Start processes for ``encode(pool=…)``, one per device; stop them with
+        :meth:`stop_multi_process_pool`.
+
+        The processes import the calling script, so its own work must stand under ``if __name__ ==
+        "__main__":``.
+
+        Args:
+            target_devices: e.g. ``["cuda:0", "cuda:1"]`` or ``["cpu"] * 4``; default: all CUDA devices, or 4
+                on CPU.
+        """
+        return start_pool(self, target_devices)
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Pool) -> None:
+        """End the processes of a pool."""
+        stop_pool(pool)
+
+    @contextmanager
+    def _temporary_pool(self, devices: list[Any]) -> Iterator[Pool]:
+        pool = start_pool(self, devices)
+        try:
+            yield pool
+        finally:
+            stop_pool(pool)
+
+    def _truncated_inputs(self) -> int:
+        return sum(module.__dict__.get("truncated_inputs", 0) for module in every_module(self))
+
+    def _report_truncation(self, cut: int, total: int) -> None:
+        if cut:
+            logger.warning(
+                "%d of %d inputs are longer than %s tokens and were cut", cut, total, self.max_seq_length
+            )

@@ -1,0 +1,300 @@
+"""Scores of rerankers are those of the reference library, whatever the folder, the options and the call."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stlib import CrossEncoder
+from stlib.cross_encoder.modules import Dense, LogitScore, Transformer
+from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelNotFound
+from stlib.models import Pooling
+
+pytestmark = pytest.mark.parity
+
+QUERY = "how do i sort a list"
+DOCUMENTS = [
+    "sort a list in short",
+    "",
+    "the quick brown fox jumps over the lazy dog " * 12,
+    "meaning of word",
+    "the quick brown fox",
+    "meaning of word",
+]
+PAIRS = [(QUERY, document) for document in DOCUMENTS]
+
+
+@pytest.fixture(scope="module")
+def theirs(reference, tiny_reranker):
+    return reference.CrossEncoder(tiny_reranker, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def ours(tiny_reranker):
+    return CrossEncoder(tiny_reranker, device="cpu")
+
+
+def equal(got, expected):
+    np.testing.assert_allclose(np.asarray(got), np.asarray(expected), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_scores_are_equal(ours, theirs, batch_size):
+    equal(ours.predict(PAIRS, batch_size=batch_size), theirs.predict(PAIRS, batch_size=batch_size))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation_fn": torch.nn.Identity()},
+        {"activation_fn": torch.nn.Tanh()},
+        {"activation_fct": torch.nn.Identity()},
+        {"apply_softmax": True},
+        {"prompt": "query: "},
+        {"convert_to_numpy": False},
+        {"convert_to_tensor": True},
+        {"processing_kwargs": {"text": {"max_length": 12, "truncation": True}}},
+        {"num_workers": 2},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_mean_the_same(ours, theirs, options):
+    mine, other = ours.predict(PAIRS, **options), theirs.predict(PAIRS, **options)
+    assert type(mine) is type(other)
+    equal(mine, other)
+
+
+def test_three_labels(reference, tiny_classifier):
+    mine = CrossEncoder(tiny_classifier, device="cpu")
+    other = reference.CrossEncoder(tiny_classifier, device="cpu")
+    for softmax in (False, True):
+        equal(mine.predict(PAIRS, apply_softmax=softmax), other.predict(PAIRS, apply_softmax=softmax))
+    equal(mine.predict(PAIRS[0]), other.predict(PAIRS[0]))
+    with pytest.raises(InvalidOption, match=r"one label, this one has 3; use predict"):
+        mine.rank(QUERY, DOCUMENTS)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        PAIRS[0],
+        list(PAIRS[0]),
+        [list(pair) for pair in PAIRS],
+        np.array(PAIRS),
+        np.array(PAIRS[0]),
+        [],
+    ],
+    ids=["tuple", "list", "lists", "array", "array of one", "none"],
+)
+def test_inputs_of_many_kinds(ours, theirs, inputs):
+    mine, other = ours.predict(inputs), theirs.predict(inputs)
+    assert np.shape(mine) == np.shape(other)
+    equal(mine, other)
+
+
+def test_older_name_of_the_inputs(ours, theirs):
+    equal(ours.predict(sentences=PAIRS), theirs.predict(sentences=PAIRS))
+    with pytest.raises(InvalidOption, match="inputs and its older name sentences are both given"):
+        ours.predict(PAIRS, sentences=PAIRS)
+
+
+@pytest.mark.parametrize("top_k", [None, 2, 0, 50])
+@pytest.mark.parametrize("return_documents", [False, True])
+def test_rank(ours, theirs, top_k, return_documents):
+    mine = ours.rank(QUERY, DOCUMENTS, top_k=top_k, return_documents=return_documents)
+    other = theirs.rank(QUERY, DOCUMENTS, top_k=top_k, return_documents=return_documents)
+    assert [hit["corpus_id"] for hit in mine] == [hit["corpus_id"] for hit in other]
+    assert [hit.get("text") for hit in mine] == [hit.get("text") for hit in other]
+    equal([hit["score"] for hit in mine], [hit["score"] for hit in other])
+
+
+def test_rank_keeps_the_order_of_ties(ours):
+    hits = ours.rank(QUERY, ["the same words"] * 5)
+    assert [hit["corpus_id"] for hit in hits] == [0, 1, 2, 3, 4]
+    assert ours.rank(QUERY, []) == []
+
+
+def test_a_model_of_a_pipeline_travels_both_ways(reference, ours, theirs, tmp_path):
+    ours.save(str(tmp_path / "ours"))
+    theirs.save(str(tmp_path / "theirs"))
+    expected = theirs.predict(PAIRS)
+    equal(reference.CrossEncoder(str(tmp_path / "ours"), device="cpu").predict(PAIRS), expected)
+    equal(CrossEncoder(tmp_path / "theirs", device="cpu").predict(PAIRS), expected)
+    written = json.loads((tmp_path / "ours" / "config_sentence_transformers.json").read_text())
+    assert written["model_type"] == "CrossEncoder"
+    assert written["activation_fn"] == "torch.nn.modules.activation.Sigmoid"
+
+
+def test_the_activation_is_saved_and_restored(tiny_reranker, reference, tmp_path):
+    model = CrossEncoder(tiny_reranker, device="cpu", activation_fn=torch.nn.Tanh())
+    model.save(str(tmp_path / "tanh"))
+    again = CrossEncoder(tmp_path / "tanh", device="cpu")
+    assert type(again.activation_fn) is torch.nn.Tanh
+    equal(again.predict(PAIRS), reference.CrossEncoder(str(tmp_path / "tanh"), device="cpu").predict(PAIRS))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": "4.1"}},
+        {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"},
+    ],
+    ids=["4.x", "3.x"],
+)
+def test_activations_of_earlier_generations(reference, tiny_reranker, tmp_path, entry):
+    folder = Path(shutil.copytree(tiny_reranker, tmp_path / "older"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **entry}))
+    mine, other = CrossEncoder(folder, device="cpu"), reference.CrossEncoder(str(folder), device="cpu")
+    assert type(mine.activation_fn) is torch.nn.Identity
+    equal(mine.predict(PAIRS), other.predict(PAIRS))
+
+
+def test_a_foreign_activation_is_not_imported(tiny_reranker, tmp_path, caplog):
+    folder = Path(shutil.copytree(tiny_reranker, tmp_path / "foreign"))
+    config = json.loads((folder / "config.json").read_text())
+    config["sentence_transformers"] = {"activation_fn": "antigravity.Fly"}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert type(CrossEncoder(folder, device="cpu").activation_fn) is torch.nn.Sigmoid
+    assert "trust_remote_code=True" in caplog.text
+
+
+def test_arguments_of_earlier_generations(tiny_reranker):
+    model = CrossEncoder(
+        model_name=tiny_reranker,
+        tokenizer_args={"model_max_length": 20},
+        default_activation_function=torch.nn.Identity(),
+        device="cpu",
+    )
+    assert (model.max_length, type(model.default_activation_function)) == (20, torch.nn.Identity)
+    by_position = CrossEncoder(tiny_reranker, 1, 24, torch.nn.Tanh(), "cpu")
+    assert (by_position.max_length, type(by_position.activation_fn)) == (24, torch.nn.Tanh)
+    model.max_length = 16
+    assert model.max_seq_length == 16
+    with pytest.raises(InvalidOption, match="processor_kwargs and its older name tokenizer_args"):
+        CrossEncoder(tiny_reranker, processor_kwargs={}, tokenizer_args={})
+    with pytest.raises(InvalidOption, match="takes no argument 'colour'"):
+        CrossEncoder(tiny_reranker, colour=3)
+
+
+def test_labels_are_added_to_a_model_without_a_head(tiny_bert, caplog):
+    assert CrossEncoder(tiny_bert, device="cpu").num_labels == 1
+    assert CrossEncoder(tiny_bert, num_labels=4, device="cpu").predict(PAIRS).shape == (len(PAIRS), 4)
+
+
+def test_the_length_of_pairs(reference, tiny_reranker):
+    mine = CrossEncoder(tiny_reranker, max_length=14, device="cpu")
+    other = reference.CrossEncoder(tiny_reranker, max_length=14, device="cpu")
+    equal(mine.predict(PAIRS), other.predict(PAIRS))
+
+
+def test_prompts(reference, tiny_reranker):
+    settings = {"prompts": {"search": "search: "}, "default_prompt_name": "search", "device": "cpu"}
+    mine = CrossEncoder(tiny_reranker, **settings)
+    other = reference.CrossEncoder(tiny_reranker, **settings)
+    equal(mine.predict(PAIRS), other.predict(PAIRS))
+    equal(mine.predict(PAIRS, prompt=""), other.predict(PAIRS, prompt=""))
+    equal(
+        [hit["score"] for hit in mine.rank(QUERY, DOCUMENTS, prompt_name="search")],
+        [hit["score"] for hit in other.rank(QUERY, DOCUMENTS, prompt_name="search")],
+    )
+
+
+def test_scores_of_a_dense_head(reference, tiny_bert):
+    from sentence_transformers.base import modules as base
+    from sentence_transformers.sentence_transformer import modules as dense
+
+    torch.manual_seed(3)
+    head = Dense(32, 2, activation_function=torch.nn.Identity(), module_output_name="scores")
+    mine = CrossEncoder(modules=[Transformer(tiny_bert), Pooling(32, "cls"), head], device="cpu")
+    other_head = base.Dense(32, 2, activation_function=torch.nn.Identity(), module_output_name="scores")
+    other_head.load_state_dict(head.state_dict())
+    other = reference.CrossEncoder(
+        modules=[base.Transformer(tiny_bert), dense.Pooling(32, pooling_mode="cls"), other_head], device="cpu"
+    )
+    assert mine.num_labels == other.num_labels == 2
+    equal(mine.predict(PAIRS), other.predict(PAIRS))
+
+
+def test_a_causal_model_is_asked_for_yes_or_no(reference, tiny_causal, tmp_path):
+    mine, other = CrossEncoder(tiny_causal, device="cpu"), reference.CrossEncoder(tiny_causal, device="cpu")
+    assert isinstance(mine[1], LogitScore)
+    equal(mine.predict(PAIRS), other.predict(PAIRS))
+    mine.save(str(tmp_path / "causal"))
+    equal(CrossEncoder(tmp_path / "causal", device="cpu").predict(PAIRS), other.predict(PAIRS))
+    equal(reference.CrossEncoder(str(tmp_path / "causal"), device="cpu").predict(PAIRS), other.predict(PAIRS))
+
+
+def test_layers_in_full_precision(reference, tiny_reranker, tmp_path):
+    settings = {"model_kwargs": {"dtype": "bfloat16"}, "device": "cpu"}
+    chosen = {"keep_in_fp32_modules": ["0.model.classifier"]}
+    mine = CrossEncoder(tiny_reranker, **settings, **chosen)
+    other = reference.CrossEncoder(tiny_reranker, **settings, **chosen)
+    np.testing.assert_allclose(mine.predict(PAIRS), other.predict(PAIRS), atol=0.02)
+    assert mine.model.classifier.weight.dtype is torch.bfloat16
+    assert mine.model.classifier(torch.zeros(1, 32, dtype=torch.bfloat16)).dtype is torch.float32
+    mine.save(str(tmp_path / "full"))
+    again = CrossEncoder(tmp_path / "full", device="cpu")
+    assert again.keep_in_fp32_modules == ["0.model.classifier"]
+    again.set_keep_in_fp32_modules([])
+    assert type(again.model.classifier) is torch.nn.Linear
+    with pytest.raises(InvalidOption, match="only plain linear layers"):
+        again.set_keep_in_fp32_modules(["0.model"])
+    with pytest.raises(InvalidOption, match="which the model does not have"):
+        again.set_keep_in_fp32_modules(["0.model.head"])
+
+
+def test_several_processes(ours):
+    pool = ours.start_multi_process_pool(["cpu", "cpu"])
+    try:
+        equal(ours.predict(PAIRS, pool=pool, chunk_size=2), ours.predict(PAIRS))
+        assert (
+            ours.rank(QUERY, DOCUMENTS, pool=pool)[0]["corpus_id"]
+            == ours.rank(QUERY, DOCUMENTS)[0]["corpus_id"]
+        )
+    finally:
+        ours.stop_multi_process_pool(pool)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (["a", "b", "c"], "input 0 is .* which is not a pair"),
+        ([("a", "b"), ("a", "b", "c")], "input 1 is .* which is not a pair"),
+        ([("a", None)], "input 0 is .* which is not a pair"),
+        ([["a"]], "input 0 is .* which is not a pair"),
+        ("only a text", "input 0 is 'only a text', which is not a pair"),
+    ],
+)
+def test_what_is_no_pair_is_named(ours, inputs, message):
+    with pytest.raises(InvalidInput, match=message):
+        ours.predict(inputs)
+
+
+def test_what_is_no_model_is_named(tmp_path, tiny_reranker):
+    with pytest.raises(MissingModelFile, match=r"neither modules.json nor config.json"):
+        CrossEncoder(tmp_path)
+    with pytest.raises(ModelNotFound):
+        CrossEncoder("no-such/reranker", local_files_only=True)
+    with pytest.raises(InvalidOption, match="batch_size is 0"):
+        CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS, batch_size=0)
+
+
+def test_a_very_long_document(ours, theirs):
+    pair = (QUERY, "word " * 100_000)
+    equal(ours.predict(pair), theirs.predict(pair))
+
+
+def test_the_card_s_example_runs(ours, tmp_path, capsys):
+    ours.save(str(tmp_path / "card"))
+    card = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "pipeline_tag: text-ranking" in card
+    code = card.partition("```python\n")[2].partition("```")[0]
+    code = code.replace('CrossEncoder("card")', f"CrossEncoder({str(tmp_path / 'card')!r})")
+    exec(compile(code, "card", "exec"), {})
+    assert capsys.readouterr().out.startswith("(2,)")
