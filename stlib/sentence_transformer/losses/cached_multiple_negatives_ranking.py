@@ -98,7 +98,7 @@ class CachedMultipleNegativesRankingLoss(CachedLossMixin, MultipleNegativesRanki
         columns = list(sentence_features)
         if len(columns) < 2:  # before any of them is embedded
             raise InvalidInput(
-                f"{type(self).__name__} takes columns (anchor, positive, …), and came to {len(columns)}: "
+                f"{type(self).__name__} takes columns (anchor, positive, …), and got {len(columns)}: "
                 "add a positive"
             )
         return self.forward_cached(columns, labels)

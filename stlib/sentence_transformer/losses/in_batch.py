@@ -23,27 +23,30 @@ class Batch:
     """Rows of this process."""
 
     @classmethod
-    def of(cls, columns: Sequence[Tensor], gather_across_devices: bool, loss: str) -> Batch:
-        """The columns of this process, or of all.
+    def of(
+        cls, columns: Sequence[Tensor], gather_across_devices: bool, loss: str, with_anchors: bool = True
+    ) -> Batch:
+        """The columns of this process, or of all; with or without the anchors of others.
 
         Raises:
             InvalidInput: there are no pairs.
         """
         if len(columns) < 2:
             raise InvalidInput(
-                f"{loss} takes columns (anchor, positive, …), and came to {len(columns)}: add a positive"
+                f"{loss} takes columns (anchor, positive, …), and got {len(columns)}: add a positive"
             )
         size = len(columns[0])
         if not gather_across_devices:
             return cls(list(columns), 0, size)
-        gathered = [all_gather_with_grad(column) for column in columns]
+        own = 0 if with_anchors else 1
+        gathered = [*columns[:own], *map(all_gather_with_grad, columns[own:])]
         # Without a group of processes there is nothing to gather, and the rank is 0.
         return cls(gathered, get_rank() * size, size)
 
     @property
     def world_size(self) -> int:
         """Rows of all processes."""
-        return len(self.columns[0])
+        return len(self.columns[1])
 
     def own(self, begin: int, end: int) -> Tensor:
         """Places ``[end - begin]`` of rows of this process among all rows."""
