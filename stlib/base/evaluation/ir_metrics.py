@@ -128,3 +128,25 @@ def tied_ndcg_at_k(gains: np.ndarray, scores: np.ndarray, k: int) -> float:
     mean_gain = np.bincount(group.reshape(-1), weights=gains) / sizes
     summed = np.add.reduceat(weights, np.cumsum(sizes) - sizes)
     return float(mean_gain @ summed) / best
+
+
+def tied_mrr_at_k(gains: np.ndarray, scores: np.ndarray, k: int) -> float:
+    """Reciprocal rank of one ranking, averaged over all orders of documents of equal score (McSherry and
+    Najork); 0 where the first relevant document comes after k.
+
+    Args:
+        gains: ``[n]``, at least one of them positive.
+        scores: ``[n]``, larger is better.
+        k: documents looked at.
+    """
+    relevant = gains > 0
+    best = scores[relevant].max()
+    above = int((scores > best).sum())
+    tied = scores == best
+    n_tied, n_relevant = int(tied.sum()), int((tied & relevant).sum())
+    value, none_yet = 0.0, 1.0  # none_yet: the chance that no relevant one of the tied came so far
+    for i in range(min(n_tied - n_relevant + 1, k - above)):
+        chance = n_relevant / (n_tied - i)
+        value += none_yet * chance / (above + i + 1)
+        none_yet *= 1 - chance
+    return value
