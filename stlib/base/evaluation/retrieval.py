@@ -71,6 +71,12 @@ class Cutoffs:
             *(("map@k", k) for k in self.map),
         ]
 
+    def by_kind(self) -> dict[str, Sequence[int]]:
+        """Cut-offs of each kind of metric."""
+        both = self.precision_recall
+        kinds = ("accuracy@k", "precision@k", "recall@k", "ndcg@k", "mrr@k", "map@k")
+        return dict(zip(kinds, (self.accuracy, both, both, self.ndcg, self.mrr, self.map), strict=True))
+
     def measure(self, gains: np.ndarray, ideal: np.ndarray, n_relevant: np.ndarray) -> Scores:
         """All metrics, averaged over the queries; see :mod:`stlib.base.evaluation.ir_metrics`.
 
@@ -79,15 +85,15 @@ class Cutoffs:
             ideal: ``[queries, m]`` of all relevant documents, largest first.
             n_relevant: ``[queries]`` how many there are.
         """
-        values = {
-            "accuracy@k": {k: ir_metrics.accuracy_at_k(gains, k) for k in self.accuracy},
-            "precision@k": {k: ir_metrics.precision_at_k(gains, k) for k in self.precision_recall},
-            "recall@k": {k: ir_metrics.recall_at_k(gains, n_relevant, k) for k in self.precision_recall},
-            "ndcg@k": {k: ir_metrics.ndcg_at_k(gains, ideal, k) for k in self.ndcg},
-            "mrr@k": {k: ir_metrics.mrr_at_k(gains, k) for k in self.mrr},
-            "map@k": {k: ir_metrics.average_precision_at_k(gains, n_relevant, k) for k in self.map},
+        measures: dict[str, Callable[[int], np.ndarray]] = {
+            "accuracy@k": lambda k: ir_metrics.accuracy_at_k(gains, k),
+            "precision@k": lambda k: ir_metrics.precision_at_k(gains, k),
+            "recall@k": lambda k: ir_metrics.recall_at_k(gains, n_relevant, k),
+            "ndcg@k": lambda k: ir_metrics.ndcg_at_k(gains, ideal, k),
+            "mrr@k": lambda k: ir_metrics.mrr_at_k(gains, k),
+            "map@k": lambda k: ir_metrics.average_precision_at_k(gains, n_relevant, k),
         }
-        return {kind: {k: float(v.mean()) for k, v in by_k.items()} for kind, by_k in values.items()}
+        return {kind: {k: float(measures[kind](k).mean()) for k in ks} for kind, ks in self.by_kind().items()}
 
 
 def log_scores(scores: Mapping[str, Mapping[int, float]]) -> None:
