@@ -37,8 +37,8 @@ class ColumnsLoss(nn.Module):
         raise TypeError(f"{type(self).__name__} defines no loss of embeddings")
 
 
-def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
-    """Refuse too few columns; columns beyond those that are used are reported once.
+def require_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
+    """Refuse too few columns.
 
     Raises:
         InvalidInput: fewer than ``wanted``.
@@ -48,6 +48,11 @@ def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: s
             f"{type(loss).__name__} got {len(columns)} column(s) of inputs and needs {wanted}: {names}. "
             "Columns are taken in the order of the dataset, labels not counted."
         )
+
+
+def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
+    """As :func:`require_columns`, and report once that columns beyond those are not used."""
+    require_columns(loss, columns, wanted, names)
     if len(columns) > wanted and not getattr(loss, "_told_extra_columns", False):
         loss._told_extra_columns = True  # type: ignore[assignment]
         logger.warning(
@@ -60,7 +65,7 @@ def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: s
 
 
 def check_exact_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
-    """As :func:`check_columns`, and refuse more columns too."""
+    """As :func:`require_columns`, and refuse more columns too."""
     if len(columns) != wanted:
         raise InvalidInput(
             f"{type(loss).__name__} got {len(columns)} column(s) of inputs and takes exactly {wanted}: "

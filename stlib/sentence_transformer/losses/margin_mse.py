@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stlib.errors import InvalidInput
-from stlib.sentence_transformer.losses.columns import ColumnsLoss, Metric, check_columns, require_labels
+from stlib.sentence_transformer.losses.columns import ColumnsLoss, Metric, require_columns, require_labels
 from stlib.util.misc import similarity_fct_name
 from stlib.util.similarity import pairwise_dot_score
 
@@ -77,7 +77,7 @@ class MarginMSELoss(ColumnsLoss):
         """The loss of tensors ``[n, d]`` (query, positive, k negatives) and margins ``[n, k]`` or scores
         ``[n, k + 1]``.
         """
-        check_columns(self, embeddings, max(3, len(embeddings)), "query, positive and at least one negative")
+        require_columns(self, embeddings, 3, "query, positive and at least one negative")
         query, positive, *negatives = embeddings
         wanted = self._teacher_margins(labels, len(query), len(negatives))
         score = self.similarity_fct(query, positive)

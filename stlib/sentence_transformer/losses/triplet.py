@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from stlib.sentence_transformer.losses.columns import (
     check_exact_columns,
     metric_name,
 )
-from stlib.util.similarity import pairwise_cos_sim, pairwise_manhattan_sim
+from stlib.util.similarity import pairwise_cos_sim, pairwise_euclidean_sim, pairwise_manhattan_sim
 
 
 class TripletDistanceMetric:
@@ -26,8 +25,7 @@ class TripletDistanceMetric:
 
     @staticmethod
     def EUCLIDEAN(x: Tensor, y: Tensor) -> Tensor:
-        # The norm has a gradient of 0 at 0, where the square root has none: an anchor may equal its positive.
-        return torch.linalg.vector_norm(x - y, dim=-1)
+        return -pairwise_euclidean_sim(x, y)
 
     @staticmethod
     def MANHATTAN(x: Tensor, y: Tensor) -> Tensor:
