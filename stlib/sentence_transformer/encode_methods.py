@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from stlib.base.inputs import as_list
 from stlib.base.model import BaseModel
@@ -110,13 +111,21 @@ class EncodingModel(BaseModel):
         elif devices:
             with self._temporary_pool(devices) as own:
                 values, cut = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
+        elif self._shared_inference is not None and device is None:
+            values, cut = self._shared_inference(items, batch_size, options)
         else:
-            before = self._truncated_inputs()
-            values = run_all(self, items, batch_size, options, show_progress_bar)
-            cut = self._truncated_inputs() - before
+            values, cut = self._infer(items, batch_size, options, show_progress_bar)
         self._report_truncation(cut, len(items))
         result = collect(values, precision, as_numpy, as_tensor)
         return result[0] if single else result
+
+    def _infer(
+        self, items: list[Any], batch_size: int, options: EncodeOptions, progress: bool = False
+    ) -> tuple[Tensor | list[Any], int]:
+        """Results of this process, in the order of the inputs, and how many inputs were cut."""
+        before = self._truncated_inputs()
+        values = run_all(self, items, batch_size, options, progress)
+        return values, self._truncated_inputs() - before
 
     def encode_query(
         self,

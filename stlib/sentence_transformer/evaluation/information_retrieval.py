@@ -172,7 +172,8 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
         when = moment(epoch, steps, self.truncate_dim)
         logger.info("Information Retrieval Evaluation of the model on the %s dataset%s:", self.name, when)
         self._follow(model)
-        scores = self.compute_all_metrics(model, *args, output_path=output_path, **kwargs)
+        options = {**kwargs, "output_path": output_path}
+        scores = self.compute_all_metrics(model, *args, **options)
         if self.write_csv:
             append_row(output_path, self.csv_file, self.csv_headers, self._row(epoch, steps, scores))
         self._choose_primary_metric(scores)
