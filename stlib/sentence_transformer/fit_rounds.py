@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, IterableDataset
@@ -26,6 +27,8 @@ def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> Non
     turns = int(steps_per_epoch or min(map(len, options.loaders)))
     optimizer = ObjectiveOptimizers(
         {name: options.optimizer(loss.named_parameters()) for name, loss in options.losses.items()},
+        # In the order of the loss, which decides about the last bit of their norm
+        {name: list(loss.parameters()) for name, loss in options.losses.items()},
         options.max_grad_norm,
     )
     rounds = Rounds(model, options.loaders, list(options.losses), turns)
@@ -111,11 +114,18 @@ class ObjectiveOptimizers(Optimizer):
 
     Args:
         parts: the optimizers by name of the objective.
+        parameters: what each of them trains.
         max_grad_norm: gradients of an objective with a larger norm are scaled down to it before its step.
     """
 
-    def __init__(self, parts: dict[str, Optimizer], max_grad_norm: float | None) -> None:
+    def __init__(
+        self,
+        parts: dict[str, Optimizer],
+        parameters: dict[str, list[nn.Parameter]],
+        max_grad_norm: float | None,
+    ) -> None:
         self.parts = parts
+        self.parameters = parameters
         self.current = next(iter(parts))
         self.max_grad_norm = max_grad_norm
         super().__init__([{"params": [torch.zeros(1)]}], {})
@@ -129,8 +139,7 @@ class ObjectiveOptimizers(Optimizer):
         """A step of the current objective's optimizer, whose gradients are then dropped."""
         part = self.parts[self.current]
         if self.max_grad_norm:
-            parameters = [parameter for group in part.param_groups for parameter in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+            nn.utils.clip_grad_norm_(self.parameters[self.current], self.max_grad_norm)
         result = part.step(closure)
         part.zero_grad()
         return result
