@@ -65,7 +65,11 @@ class DenoisingAutoEncoderLoss(nn.Module):
         self.model = model
         self.tokenizer_encoder = model.tokenizer
         self.tokenizer_decoder = load_tokenizer(folder, {})
-        self.need_retokenization = not isinstance(self.tokenizer_encoder, type(self.tokenizer_decoder))
+        self.need_retokenization = not isinstance(self.tokenizer_encoder, type(self.tokenizer_decoder)) or (
+            # Where weights are shared, tokens that the model has more are added to the decoder.
+            not tie_encoder_decoder
+            and self.tokenizer_encoder.get_vocab() != self.tokenizer_decoder.get_vocab()
+        )
         self.decoder = _load_decoder(folder, model.transformers_model.config.hidden_size)
         self.decoder.config._name_or_path = name
         if self.tokenizer_decoder.pad_token is None:
@@ -73,8 +77,6 @@ class DenoisingAutoEncoderLoss(nn.Module):
             self.decoder.config.pad_token_id = self.decoder.config.eos_token_id
         if tie_encoder_decoder:
             self._tie(own_name)
-        elif _n_tokens(own_name) != len(self.tokenizer_encoder):
-            logger.warning("tokens were added to the tokenizer of the model, which the decoder does not know")
 
     @property
     def encoder(self) -> Any:
@@ -198,10 +200,6 @@ def _load_decoder(folder: Path, hidden_size: int) -> Any:
             "they have to be equal"
         )
     return decoder
-
-
-def _n_tokens(name: str) -> int:
-    return len(load_tokenizer(resolve_folder(name, {}), {}))
 
 
 def _share_parameters(encoder: nn.Module, decoder: Any) -> bool:
