@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -160,10 +161,10 @@ def read_similarities(source: str, *, split: str = "train", limit: int | None = 
 def read_scored_or_pairs(source: str, *, limit: int | None = None) -> Dataset:
     """Scored pairs (:func:`read_similarities`) where the table has scores, else pairs
     (:func:`read_pairs`)."""
-    try:
-        return read_similarities(source, limit=limit)
-    except MissingColumn:
-        return read_pairs(source, limit=limit)
+    if not Path(source).expanduser().is_dir():
+        with contextlib.suppress(MissingColumn):
+            return read_similarities(source, limit=limit)
+    return read_pairs(source, limit=limit)
 
 
 def similarity_evaluator(

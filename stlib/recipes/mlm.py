@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import AutoModelForMaskedLM, DataCollatorForLanguageModeling, Trainer, TrainingArguments
 
@@ -70,6 +71,7 @@ def pretrain(model: Any, texts: list[str], options: argparse.Namespace) -> Outco
             bf16=options.bf16,
             save_strategy="no",
             logging_steps=0.05,
+            dataloader_pin_memory=torch.cuda.is_available(),
             report_to="none",
         ),
         data_collator=DataCollatorForLanguageModeling(
