@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 # Rows that are looked at where a data set has a transform, whose result no schema describes.
 _LOOKED_AT = 2
 
+_NUMBERS = "holds numbers"
+
 
 @dataclass(frozen=True)
 class LossInputs:
@@ -99,13 +101,13 @@ class DataChecks:
 
     def _check_one(self, name: str, dataset: Any, loss: Any) -> None:
         check_names(dataset, name)
-        columns = list(dataset.column_names or [])
         if hasattr(dataset, "__len__") and len(dataset) == 0:
             raise InvalidInput(f"{name} is empty; training and evaluation need at least one row")
+        kinds = ColumnKinds(dataset)
+        columns = kinds.columns
         label = next((column for column in self.label_columns if column in columns), None)
         texts = [column for column in columns if column != label]
         self._columns |= set(texts)
-        kinds = ColumnKinds(dataset)
         for column in texts:
             self._check_input(name, column, kinds.problem(column), label)
         if label is not None and (problem := kinds.problem(label, as_label=True)):
@@ -120,13 +122,14 @@ class DataChecks:
     def _check_input(self, name: str, column: str, problem: str | None, label: str | None) -> None:
         if problem is None:
             return
-        hint = (
-            f"the label is {label!r} already; remove the column, or rename it to be the label"
-            if column in self.label_columns
-            else f"remove the column, or, if it is the label, rename it to {self.label_columns[0]!r}"
-            if label is None and self.label_columns
-            else "remove the column, or those rows"
-        )
+        if problem != _NUMBERS:
+            hint = "remove those rows, or the column"
+        elif column in self.label_columns:
+            hint = f"the label is {label!r}; remove one of the two"
+        elif label is None and self.label_columns:
+            hint = f"remove the column, or, if it is the label, rename it to {self.label_columns[0]!r}"
+        else:
+            hint = "remove the column"
         raise InvalidInput(f"column {column!r} of {name} {problem}, and every column is an input; {hint}")
 
     def _check_shape(
@@ -182,13 +185,14 @@ class ColumnKinds:
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
-        self._transformed = hasattr(dataset, "format") and dataset.format["type"] == "custom"
+        transformed = hasattr(dataset, "format") and dataset.format["type"] == "custom"
+        self._rows = list(itertools.islice(iter(dataset), _LOOKED_AT)) if transformed else None
+        self.columns = list(dataset.column_names or []) if self._rows is None else list(self._rows[0])
 
     def problem(self, column: str, as_label: bool = False) -> str | None:
         """Why a column cannot be an input (or the label), as words that follow its name; None if it can."""
-        if self._transformed:
-            rows = list(itertools.islice(iter(self.dataset), _LOOKED_AT))
-            values = [row.get(column) for row in rows]
+        if self._rows is not None:
+            values = [row.get(column) for row in self._rows]
             if any(value is None for value in values):
                 return "has rows without a value"
             is_number = all(isinstance(value, (int, float)) for value in values)
@@ -203,7 +207,7 @@ class ColumnKinds:
             is_text = "string" in str(kind)
         if as_label:
             return "holds texts" if is_text else None
-        return "holds numbers" if is_number else None
+        return _NUMBERS if is_number else None
 
     def _missing(self, column: str) -> int:
         """Rows without a value. Arrow counts them with its data, which may hold rows that were filtered out

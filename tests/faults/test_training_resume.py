@@ -11,9 +11,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-pytest.importorskip("datasets", reason="training needs datasets; run: pip install 'stlib[train]'")
-pytest.importorskip("accelerate", reason="training needs accelerate; run: pip install 'stlib[train]'")
-
 pytestmark = pytest.mark.faults
 
 # Trains in three ways at once, as starting a process is what takes time. The model is a static one with

@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("datasets", reason="training needs datasets; run: pip install 'stlib[train]'")
-pytest.importorskip("accelerate", reason="training needs accelerate; run: pip install 'stlib[train]'")
-
 pytestmark = pytest.mark.parity
 
 WORDS = (
