@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from stlib.util.similarity import cos_sim
 BatchDistance = Callable[[Tensor], Tensor]
 
 
-class BatchTripletLoss(nn.Module):
+class BatchTripletLoss(nn.Module, ABC):
     """Embeds one column of inputs and forms triplets of the rows by their classes.
 
     Subclasses implement ``of_distances`` from distances ``[n, n]`` and classes ``[n]``.
@@ -44,9 +45,9 @@ class BatchTripletLoss(nn.Module):
         check_columns(self, embeddings, 1, "the labelled inputs")
         return self._of_batch(labels, embeddings[0])
 
+    @abstractmethod
     def of_distances(self, distances: Tensor, labels: Tensor) -> Tensor:
         """The loss of distances ``[n, n]`` between rows of classes ``[n]``."""
-        raise TypeError(f"{type(self).__name__} defines no loss of distances")
 
     def _of_batch(self, labels: Tensor | None, embeddings: Tensor) -> Tensor:
         rows = len(embeddings)

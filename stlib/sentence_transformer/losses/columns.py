@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 Metric = Callable[[Tensor, Tensor], Tensor]
 
 
-class ColumnsLoss(nn.Module):
+class ColumnsLoss(nn.Module, ABC):
     """A loss that is a function of the embeddings of its columns, and of the labels.
 
     Subclasses implement ``compute_loss_from_embeddings``, which a caller with embeddings at hand may use too.
@@ -32,9 +33,9 @@ class ColumnsLoss(nn.Module):
         """The loss of a batch: one features dict per column, and the labels ``[n]`` or ``[n, k]``."""
         return self.compute_loss_from_embeddings(embed_columns(self.model, sentence_features), labels)
 
+    @abstractmethod
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None = None) -> Any:
         """The loss of embeddings ``[n, d]``, one tensor per column."""
-        raise TypeError(f"{type(self).__name__} defines no loss of embeddings")
 
 
 def require_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
