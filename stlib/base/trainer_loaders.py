@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import torch
-from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, IterableDataset, RandomSampler
 from transformers import Trainer
 
 from stlib.base import trainer_datasets
@@ -44,7 +44,7 @@ class DataLoaders(Trainer):
         # Filling up the last batches with rows of the first ones would mix data sets.
         self.accelerator.even_batches = False
         loader = self._build_dataloader(self.train_dataset, self.args.train_batch_size)
-        return self.accelerator.prepare(loader)
+        return self._prepared(loader)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Batches of a data set to evaluate: ``eval_dataset`` of the trainer, a part of it by name, or any.
@@ -73,7 +73,21 @@ class DataLoaders(Trainer):
     def _evenly(self, dataset: Any) -> DataLoader:
         # Processes that gather results need the same number of batches.
         self.accelerator.even_batches = True
-        return self.accelerator.prepare(self._build_dataloader(dataset, self.args.eval_batch_size))
+        return self._prepared(self._build_dataloader(dataset, self.args.eval_batch_size))
+
+    def _prepared(self, loader: DataLoader) -> DataLoader:
+        """A loader that gives each process its share.
+
+        Left to itself, accelerate reads a stream in one process and cuts the batches up for the others, which
+        batches with texts or with sequences end to end do not survive. Each process reads it instead.
+        """
+        config = self.accelerator.dataloader_config
+        if config.dispatch_batches is None and isinstance(loader.dataset, IterableDataset):
+            config.dispatch_batches = False
+            prepared = self.accelerator.prepare(loader)
+            config.dispatch_batches = None
+            return prepared
+        return self.accelerator.prepare(loader)
 
     def _build_dataloader(self, dataset: Any, batch_size: int) -> DataLoader:
         import datasets

@@ -91,14 +91,14 @@ class BaseTrainingArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         self._unify_warmup()
+        self.prompts = _prompts(self.prompts)
+        self.router_mapping = _mapping(self.router_mapping, "router_mapping")
+        self.learning_rate_mapping = _mapping(self.learning_rate_mapping, "learning_rate_mapping")
         super().__post_init__()
         if isinstance(self.batch_sampler, str):
             self.batch_sampler = BatchSamplers(self.batch_sampler)
         if isinstance(self.multi_dataset_batch_sampler, str):
             self.multi_dataset_batch_sampler = MultiDatasetBatchSamplers(self.multi_dataset_batch_sampler)
-        self.prompts = _prompts(self.prompts)
-        self.router_mapping = _mapping(self.router_mapping, "router_mapping")
-        self.learning_rate_mapping = _mapping(self.learning_rate_mapping, "learning_rate_mapping")
         self.prediction_loss_only = True
         self.ddp_broadcast_buffers = False
         self._adapt_to_devices()
