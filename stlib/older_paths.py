@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -36,3 +37,11 @@ class OlderPath(ModuleType):
 def add_older_path(name: str, target: str) -> None:
     """Make ``import name`` and ``from name import …`` serve what the module ``target`` holds."""
     sys.modules.setdefault(name, OlderPath(name, target))
+
+
+def add_class_paths(package: str, classes: Mapping[str, type]) -> None:
+    """Serve each class as ``from {package}.{its name} import {its name}``, too, as the first generations did
+    with a file for each.
+    """
+    for name, cls in classes.items():
+        add_older_path(f"{package}.{name}", cls.__module__)

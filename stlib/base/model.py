@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,6 +49,8 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
     default_huggingface_organization: ClassVar[str | None] = None
     default_prompts: ClassVar[dict[str, str]] = {}
     model_card_data_class: ClassVar[type[BaseModelCardData]] = BaseModelCardData
+    # Runs inputs on all processes of a group; see stlib.util.distributed.distributed_evaluation.
+    _shared_inference: Callable[..., Any] | None = None
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ the hub. The text itself is put together in :mod:`stlib.base.model_card_text`.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -63,11 +64,14 @@ class BaseModelCardData(DatasetDescriptions):
     ir_model: bool | None = field(default=None, init=False)
     similarities: str | None = field(default=None, init=False)
     training_seconds: float | None = field(default=None, init=False)
+    evaluation_seconds: float = field(default=0.0, init=False)
     code_carbon_callback: Any = field(default=None, init=False, repr=False)
     pipeline_tag: str | None = field(default=None, init=False)
     library_name: str = field(default="sentence-transformers", init=False)
     model: Any = field(default=None, init=False, repr=False)
     folder_name: str | None = field(default=None, init=False, repr=False)
+    _started: float | None = field(default=None, init=False, repr=False)
+    _results_by_step: dict[int, dict[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
     class_name: ClassVar[str] = "BaseModel"
 
@@ -99,12 +103,6 @@ class BaseModelCardData(DatasetDescriptions):
         """Set the license, e.g. ``"mit"``."""
         self.license = license
 
-    def add_tags(self, tags: str | list[str]) -> None:
-        """Add a tag or several; one that is there is not added again."""
-        for tag in [tags] if isinstance(tags, str) else tags:
-            if tag not in self.tags:
-                self.tags.append(tag)
-
     def add_train_datasets(self, names: Iterable[str]) -> None:
         """Name data sets that the model was trained on; ``owner/name`` is taken for an id on the hub."""
         known = {entry.get("id", entry.get("name")) for entry in self.train_datasets}
@@ -135,27 +133,37 @@ class BaseModelCardData(DatasetDescriptions):
             self.set_base_model(name)
 
     def set_losses(self, losses: list[Any]) -> None:
-        """Collect the citations of losses: their ``citation``, by class name."""
-        self.citations.update(
-            {type(loss).__name__: text for loss in losses if (text := getattr(loss, "citation", None))}
-        )
+        """Collect the citations of losses (their ``citation``) by class name, after that of the method, and
+        tag the model with the names. Losses of one paper share an entry.
+        """
+        names: dict[str, list[str]] = {_SENTENCE_BERT: ["Sentence Transformers"]}
+        for loss in losses:
+            names.setdefault(getattr(loss, "citation", None) or "", []).append(type(loss).__name__)
+        names.pop("", None)
+        self.citations.update({" and ".join(dict.fromkeys(found)): text for text, found in names.items()})
+        self.add_tags([f"loss:{type(loss).__name__}" for loss in losses])
 
     def set_best_model_step(self, step: int) -> None:
-        """Note the training step that the saved weights are from."""
+        """Note the training step that the kept weights are from; the metrics are those of that step."""
         self.best_model_step = step
+        self.eval_results_dict.update(self._results_by_step.get(step, {}))
 
     def set_evaluation_metrics(
         self, evaluator: Any, metrics: dict[str, Any], epoch: int = 0, step: int = 0
     ) -> None:
-        """Keep the newest metrics of an evaluator, and add its primary one to the training logs."""
+        """Keep the newest metrics of an evaluator, and add its primary one to the training logs.
+
+        Outside of a training ``step`` is -1.
+        """
         from copy import deepcopy
 
         self.eval_results_dict[evaluator] = deepcopy(metrics)
+        self._results_by_step.setdefault(step, {})[evaluator] = self.eval_results_dict[evaluator]
         primary = getattr(evaluator, "primary_metric", None)
         chosen = {primary: metrics[primary]} if primary in metrics else dict(metrics)
         if self.training_logs and self.training_logs[-1].get("Step") == step:
             self.training_logs[-1].update(chosen)
-        elif step:
+        else:
             self.training_logs.append({"Epoch": epoch, "Step": step, **chosen})
 
     def try_to_set_ir_model_from_evaluators(self) -> None:
@@ -168,10 +176,13 @@ class BaseModelCardData(DatasetDescriptions):
     def start_training_clock(self) -> None:
         """Begin to measure the training's duration; :meth:`stop_training_clock` ends it."""
         self._started = time.monotonic()
+        self.training_seconds = self.best_model_step = self.similarities = None
+        self.evaluation_seconds = 0.0
 
     def stop_training_clock(self) -> None:
         """Note the time since :meth:`start_training_clock`."""
-        self.training_seconds = time.monotonic() - self._started
+        self.training_seconds = time.monotonic() - (self._started or time.monotonic())
+        self._started = None
 
     # -- what the card is made from
 
@@ -197,11 +208,15 @@ class BaseModelCardData(DatasetDescriptions):
         return self.model_id or self.folder_name or "path/to/this/folder"
 
     def format_eval_metrics(self) -> dict[str, Any]:
-        """``{"eval_metrics": [{"name", "class_name", "metrics": {…}}], "metrics": [names]}``."""
+        """``{"eval_metrics": [{"name", "class_name", "description", "config", "primary_metric", "metrics":
+        {…}}], "metrics": [names]}``.
+        """
         entries: list[dict[str, Any]] = [
             {
                 "name": getattr(evaluator, "name", "") or "",
                 "class_name": type(evaluator).__name__,
+                "description": getattr(evaluator, "description", _task(evaluator)),
+                "config": getattr(evaluator, "get_config_dict", dict)(),
                 "primary_metric": getattr(evaluator, "primary_metric", None),
                 "metrics": {
                     k: float(v) for k, v in metrics.items() if isinstance(v, (int, float, np.number))
@@ -209,16 +224,24 @@ class BaseModelCardData(DatasetDescriptions):
             }
             for evaluator, metrics in self.eval_results_dict.items()
         ]
-        names = sorted({_bare(name, entry["name"]) for entry in entries for name in entry["metrics"]})
-        return {"eval_metrics": entries, "metrics": names}
+        names = [_bare(name, entry["name"]) for entry in entries for name in entry["metrics"]]
+        return {"eval_metrics": entries, "metrics": list(dict.fromkeys(names))}
 
     def format_training_logs(self) -> str:
-        """The training logs as a Markdown table; the best step in bold."""
+        """The training logs as a Markdown table: losses before metrics, the best step in bold.
+
+        What was measured outside of a training is left out.
+        """
         from stlib.base.model_card_text import table
 
-        columns = list(dict.fromkeys(name for row in self.training_logs for name in row))
-        rows = [[row.get(name, "-") for name in columns] for row in self.training_logs]
-        bold = [row.get("Step") == self.best_model_step for row in self.training_logs]
+        logs = [row for row in self.training_logs if row["Step"] >= 0]
+        first = {name: place for place, name in enumerate(("Epoch", "Step", "Training Loss"))}
+        columns = sorted(
+            dict.fromkeys(name for row in logs for name in row),
+            key=lambda name: first.get(name, 3 if name.lower().endswith("loss") else 4),
+        )
+        rows = [[row.get(name, "-") for name in columns] for row in logs]
+        bold = [row["Step"] == self.best_model_step for row in logs]
         return table(columns, rows, bold) if rows else ""
 
     def get_codecarbon_data(self) -> dict[str, Any]:
@@ -240,15 +263,23 @@ class BaseModelCardData(DatasetDescriptions):
         }
 
     def get_training_duration_data(self) -> dict[str, str | None]:
-        """``{"training_duration": "1 h 2 min 3 s"}``, or ``{}`` for a model that was not trained here."""
-        if self.training_seconds is None:
+        """``{"training_duration": "1 h 2 min 3 s"}``, and ``evaluation_duration`` for the part of it that
+        evaluation took; up to now in a training, and ``{}`` for a model that was not trained here.
+        """
+        seconds = self.training_seconds
+        if self._started is not None:
+            seconds = time.monotonic() - self._started
+        if seconds is None:
             return {}
-        minutes, seconds = divmod(round(self.training_seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return {"training_duration": f"{hours} h {minutes} min {seconds} s"}
+        durations: dict[str, str | None] = {"training_duration": _duration(seconds)}
+        if self.evaluation_seconds:
+            durations["evaluation_duration"] = _duration(self.evaluation_seconds)
+        return durations
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that the card is made from."""
+        if self.base_model is None and self.model is not None:
+            self.try_to_set_base_model()
         return {
             "model_name": self.model_name or self.get_default_model_name(),
             "model_id": self.model_id,
@@ -270,6 +301,7 @@ class BaseModelCardData(DatasetDescriptions):
             **self.format_eval_metrics(),
             **self.get_codecarbon_data(),
             **self.get_training_duration_data(),
+            "versions": _versions() if self.all_hyperparameters else {},
             **self.get_model_specific_metadata(),
         }
 
@@ -293,7 +325,7 @@ class BaseModelCardData(DatasetDescriptions):
         front = {key: facts[key] for key in keys if facts.get(key)}
         if facts["eval_metrics"]:
             front["model-index"] = [
-                {"name": facts["model_name"], "results": [_result(e, self) for e in facts["eval_metrics"]]}
+                {"name": facts["model_name"], "results": [_result(e) for e in facts["eval_metrics"]]}
             ]
         text = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, line_break=line_break)
         return text.strip()
@@ -325,16 +357,54 @@ def _bare(metric: str, evaluator: str) -> str:
     return metric.removeprefix(f"{evaluator}_") if evaluator else metric
 
 
-def _result(entry: dict[str, Any], data: BaseModelCardData) -> dict[str, Any]:
-    name = entry["name"] or "unknown"
-    metrics = {_bare(metric, entry["name"]): value for metric, value in entry["metrics"].items()}
-    task = entry["class_name"].removesuffix("Evaluator")
+def _result(entry: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of an evaluator as the hub reads them; what is no number cannot be compared there."""
+    name, task = entry["name"], entry["description"]
+    metrics = {_bare(metric, name): value for metric, value in entry["metrics"].items()}
     return {
-        "task": {"type": _dashed(task), "name": task},
-        "dataset": {"type": "unknown", "name": name},
-        "metrics": [{"type": m, "value": value, "name": m} for m, value in metrics.items()],
+        "task": {"type": task.lower().replace(" ", "-"), "name": task},
+        "dataset": {
+            "type": name or "unknown",
+            "name": name.replace("_", " ").replace("-", " ") if name else "Unknown",
+        },
+        "metrics": [
+            {"type": metric, "value": value, "name": metric.replace("_", " ").title()}
+            for metric, value in metrics.items()
+            if math.isfinite(value)
+        ],
     }
 
 
-def _dashed(name: str) -> str:
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+def _task(evaluator: Any) -> str:
+    return type(evaluator).__name__.removesuffix("Evaluator")
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min {seconds} s"
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what a training depends on, of the packages that are there."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in ("stlib", "transformers", "torch", "accelerate", "datasets", "tokenizers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+_SENTENCE_BERT = """
+@inproceedings{reimers-gurevych-2019-sentence-bert,
+    title = {Sentence-{BERT}: Sentence Embeddings using {S}iamese {BERT}-Networks},
+    author = {Reimers, Nils and Gurevych, Iryna},
+    booktitle = {Proceedings of EMNLP-IJCNLP 2019},
+    year = {2019},
+    url = {https://arxiv.org/abs/1908.10084}
+}
+"""

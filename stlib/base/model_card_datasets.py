@@ -5,15 +5,28 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from stlib.base.model_card_columns import (
+    LONGEST_EXAMPLE,
+    column_statistics,
+    describe_loss,
+    is_media_file,
+    shown,
+)
 
 logger = logging.getLogger(__name__)
 
-# Rows that statistics are taken from, and examples that are shown.
+# Rows that statistics and labels are taken from, and examples that are shown.
+_STATISTICS_ROWS = 100
 _SAMPLE_ROWS = 1000
 _EXAMPLES = 3
-_LONGEST_EXAMPLE = 300  # characters
+
+# Examples for the hub's widget: how many, of how many texts, from how many rows.
+_WIDGETS = 5
+_WIDGET_TEXTS = 4
+_WIDGET_ROWS = 1000
 
 _HUB_FILE = re.compile(r"hf://datasets/(?P<id>[^@/]+/[^@/]+)@(?P<revision>[0-9a-f]+)/")
 
@@ -28,6 +41,12 @@ class DatasetDescriptions:
     usage_examples: list[str] | None
     label_example_list: list[dict[str, Any]]
     model: Any
+    ir_model: bool | None
+    tags: list[str]
+
+    def add_tags(self, tags: str | list[str]) -> None:
+        """Add a tag or several; one that is there is not added again."""
+        self.tags += [tag for tag in ([tags] if isinstance(tags, str) else tags) if tag not in self.tags]
 
     def validate_datasets(
         self, dataset_list: list[dict[str, Any]], infer_languages: bool | None = None
@@ -55,6 +74,8 @@ class DatasetDescriptions:
             if match := _HUB_FILE.match(file):
                 found = match.groupdict()
                 return [{"name": dataset_name or found["id"].split("/")[1], **found}]
+        if dataset_name and re.fullmatch(r"_dataset_\d+", dataset_name):  # of a loader passed to fit
+            dataset_name = None
         return [{"name": dataset_name or getattr(info, "dataset_name", None) or "unnamed"}]
 
     def compute_dataset_metrics(
@@ -64,26 +85,29 @@ class DatasetDescriptions:
         loss: Any,
         router_mapping: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Add size, columns, lengths, examples and the loss to an entry, and return it.
+        """Add size, columns, statistics, examples and the loss to an entry, and return it.
 
         Lengths of texts are in tokens of the model, or in characters if it has no tokenizer; they are those
-        of the first thousand rows.
+        of the first hundred rows. Of a data set that is a stream only the columns are known, as rows that
+        are read here might be missed in the training.
         """
-        columns = list(dataset.column_names or [])
-        rows = list(itertools.islice(iter(dataset), _SAMPLE_ROWS))
-        dataset_info["columns"] = columns
         if hasattr(dataset, "__len__"):
+            rows = [dataset[i] for i in range(min(len(dataset), _STATISTICS_ROWS))]
+            columns = [name for name in (rows[0] if rows else dataset.column_names) if name != "dataset_name"]
+            routes = router_mapping or {}
             dataset_info["size"] = len(dataset)
+            dataset_info["stats"] = {
+                column: column_statistics([row[column] for row in rows], self.model, routes.get(column))
+                for column in columns
+            }
+            dataset_info["examples"] = [
+                {column: shown(row[column]) for column in columns} for row in rows[:_EXAMPLES]
+            ]
         else:
-            dataset_info.setdefault("size", len(rows))
-        dataset_info["stats"] = {
-            column: self._column_stats([row[column] for row in rows]) for column in columns
-        }
-        dataset_info["examples"] = [
-            {column: _shown(row[column]) for column in columns} for row in rows[:_EXAMPLES]
-        ]
+            columns = list(dataset.column_names or [])
+        dataset_info["columns"] = columns
         if loss is not None:
-            dataset_info["loss"] = type(loss).__name__
+            dataset_info["loss"] = describe_loss(loss)
         if router_mapping:
             dataset_info["routes"] = {
                 column: router_mapping[column] for column in columns if column in router_mapping
@@ -121,22 +145,38 @@ class DatasetDescriptions:
             own_loss = loss.get(name) if isinstance(loss, Mapping) else loss
             routes = (router_mapping or {}).get(name, router_mapping) if name else router_mapping
             self.compute_dataset_metrics(one, entry, own_loss, routes if isinstance(routes, dict) else None)
+        if dataset_type == "train":
+            self._note_training_data(named.values(), entries)
         return self.validate_datasets(entries)
+
+    def _note_training_data(self, datasets: Iterable[Any], entries: list[dict[str, Any]]) -> None:
+        """Tell the tags the number of rows, and that questions among the columns mean retrieval."""
+        if rows := sum(entry.get("size", 0) for entry in entries):
+            self.add_tags(f"dataset_size:{rows}")
+        columns = {column for dataset in datasets for column in dataset.column_names or []}
+        if self.ir_model is None and columns & {"query", "question"}:
+            self.ir_model = True
 
     def set_widget_examples(self, dataset: Any) -> None:
         """Take texts of the first rows for the hub's widget and for the example of the card."""
         if not self.generate_widget_examples:
             return
-        sets = dataset.values() if isinstance(dataset, Mapping) else [dataset]
-        texts: list[str] = []
-        for one in sets:
-            for row in itertools.islice(iter(one), _EXAMPLES):
-                texts += [value for value in row.values() if isinstance(value, str) and value.strip()]
-        texts = list(dict.fromkeys(text[:_LONGEST_EXAMPLE] for text in texts))
-        if len(texts) < 2:
-            return
-        self.widget = [{"source_sentence": texts[0], "sentences": texts[1:4]}]
-        self.usage_examples = texts[:3]
+        sets = list(dataset.values()) if isinstance(dataset, Mapping) else [dataset]
+        rows = [
+            texts
+            for one in sets
+            if hasattr(one, "__len__")
+            for i in range(min(len(one), _WIDGET_ROWS // len(sets)))
+            if (texts := _texts_of(one[i]))
+        ]
+        rows.sort(key=lambda texts: sum(map(len, texts)))  # short ones are read at a glance
+        for at in range(min(len(rows), _WIDGETS)):
+            # What a row lacks comes from the rows after it, preferably what was answered there.
+            others = [row[min(1, len(row) - 1)] for row in rows[at + 1 :] + rows[:at]]
+            texts = list(dict.fromkeys([*rows[at], *others]))[:_WIDGET_TEXTS]
+            if len(texts) > 1:
+                self.widget.append({"source_sentence": texts[0], "sentences": texts[1:]})
+                self.usage_examples = self.usage_examples or texts[: 4 if self.ir_model else 3]
 
     def set_label_examples(self, dataset: Any) -> None:
         """Note up to three texts for each value of the column ``label``."""
@@ -145,29 +185,20 @@ class DatasetDescriptions:
             label = row.get("label", row.get("labels"))
             text = next((value for value in row.values() if isinstance(value, str)), None)
             if label is not None and text is not None and len(texts.setdefault(label, [])) < _EXAMPLES:
-                texts[label].append(text[:_LONGEST_EXAMPLE])
+                texts[label].append(text[:LONGEST_EXAMPLE])
         self.label_example_list = [
             {"label": label, "examples": found} for label, found in sorted(texts.items())
         ]
 
-    def _column_stats(self, values: list[Any]) -> dict[str, Any]:
-        if values and all(isinstance(value, str) for value in values):
-            tokenizer = getattr(self.model, "tokenizer", None)
-            counted = tokenizer(values)["input_ids"] if callable(tokenizer) else values
-            unit = "tokens" if callable(tokenizer) else "characters"
-            return {"type": f"text, {unit}", **_spread([len(item) for item in counted])}
-        if values and all(isinstance(value, (int, float)) for value in values):
-            return {"type": type(values[0]).__name__, **_spread(values)}
-        return {"type": type(values[0]).__name__ if values else "empty"}
 
-
-def _spread(numbers: list[Any]) -> dict[str, Any]:
-    return {"min": min(numbers), "mean": float(sum(numbers) / len(numbers)), "max": max(numbers)}
-
-
-def _shown(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST_EXAMPLE else text[:_LONGEST_EXAMPLE] + "…"
+def _texts_of(row: Mapping[str, Any]) -> list[str]:
+    """The texts of a row that are no files, cut to a length for display."""
+    texts = [
+        value[:LONGEST_EXAMPLE]
+        for name, value in row.items()
+        if name != "dataset_name" and isinstance(value, str) and value.strip()
+    ]
+    return [text for text in texts if not is_media_file(text)]
 
 
 def _language_on_hub(dataset_id: str) -> list[str]:

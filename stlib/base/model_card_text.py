@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,9 @@ def _evaluation(facts: dict[str, Any]) -> str:
         rows = [[name, float(value)] for name, value in entry["metrics"].items()]
         bold = [name == entry["primary_metric"] for name in entry["metrics"]]
         title = f"### {entry['name'] or entry['class_name']}"
-        parts.append(
-            f"{title}\n\nMeasured by `{entry['class_name']}`.\n\n{table(['Metric', 'Value'], rows, bold)}"
-        )
+        arguments = f" with\n\n{_json(entry['config'])}" if entry["config"] else "."
+        measured = f"{entry['description']}, measured by `{entry['class_name']}`{arguments}"
+        parts.append(f"{title}\n\n{measured}\n\n{table(['Metric', 'Value'], rows, bold)}")
     return "## Evaluation\n\n" + "\n\n".join(parts) if parts else ""
 
 
@@ -95,12 +96,20 @@ def _training(data: BaseModelCardData, facts: dict[str, Any]) -> str:
     parts = [_dataset(entry, "Training data") for entry in facts["train_datasets"]]
     parts += [_dataset(entry, "Evaluation data") for entry in facts["eval_datasets"]]
     if facts["non_default_hyperparameters"]:
-        rows = [[f"`{name}`", str(value)] for name, value in facts["non_default_hyperparameters"].items()]
-        parts.append(f"### Settings\n\n{table(['Setting', 'Value'], rows)}")
+        parts.append(f"### Settings\n\n{_settings(facts['non_default_hyperparameters'])}")
+    if facts["all_hyperparameters"]:
+        listed = _settings(facts["all_hyperparameters"])
+        parts.append(f"<details><summary>All settings</summary>\n\n{listed}\n\n</details>")
     if logs := data.format_training_logs():
-        parts.append(f"### Log\n\n{logs}")
+        saved = "\n\nThe row in bold is the state that was kept." if "**" in logs else ""
+        parts.append(f"### Log\n\n{logs}{saved}")
     if duration := facts.get("training_duration"):
-        parts.append(f"Training took {duration}.")
+        evaluation = facts.get("evaluation_duration")
+        part = f", of which evaluation {evaluation}" if evaluation else ""
+        parts.append(f"Training took {duration}{part}.")
+    if facts["versions"]:
+        versions = [[package, version] for package, version in facts["versions"].items()]
+        parts.append(f"### Versions\n\n{table(['Package', 'Version'], versions)}")
     return "## Training\n\n" + "\n\n".join(parts) if parts else ""
 
 
@@ -113,18 +122,39 @@ def _dataset(entry: dict[str, Any], kind: str) -> str:
             f"{entry['size']:,} rows with the columns {', '.join(f'`{c}`' for c in entry['columns'])}."
         )
     if entry.get("stats"):
-        stats = entry["stats"]
-        kinds = ("type", "min", "mean", "max")
-        rows = [[kind, *(column.get(kind, "-") for column in stats.values())] for kind in kinds]
-        lines.append(table(["", *stats], rows))
+        lines.append(f"Of the first {min(entry['size'], 100)} rows:\n\n{_statistics(entry['stats'])}")
     if entry.get("examples"):
         columns = list(entry["examples"][0])
         lines.append(
             "Examples:\n\n" + table(columns, [[row[c] for c in columns] for row in entry["examples"]])
         )
-    if entry.get("loss"):
-        lines.append(f"Loss: `{entry['loss']}`")
+    if loss := entry.get("loss"):
+        arguments = f" with\n\n{_json(loss['config'])}" if loss.get("config") else ""
+        lines.append(f"Loss: `{loss['name']}`{arguments}")
     return "\n\n".join(lines)
+
+
+def _statistics(stats: dict[str, dict[str, Any]]) -> str:
+    rows = []
+    for kind in ("type", "min", "mean", "max", "values"):
+        if any(kind in column for column in stats.values()):
+            cells = [column.get(kind, "-") for column in stats.values()]
+            rows.append([kind, *(_shares(cell) if kind == "values" else cell for cell in cells)])
+    return table(["", *stats], rows)
+
+
+def _shares(shares: Any) -> str:
+    if not isinstance(shares, dict):
+        return str(shares)
+    return ", ".join(f"{value}: {share:.1%}" for value, share in shares.items())
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return table(["Setting", "Value"], [[f"`{name}`", str(value)] for name, value in settings.items()])
+
+
+def _json(value: Any) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False, default=str)}\n```"
 
 
 def _citations(facts: dict[str, Any]) -> str:

@@ -38,7 +38,8 @@ class BatchSamplers(_NamedOption):
       :class:`GroupByLabelBatchSampler`. For the ``Batch…TripletLoss`` family.
 
     Instead of one of these, the argument may be a subclass of :class:`DefaultBatchSampler`, or a function
-    with the arguments ``dataset, batch_size, drop_last, valid_label_columns, generator, seed`` that returns one.
+    with the arguments ``dataset, batch_size, drop_last, valid_label_columns, generator, seed`` that returns
+    one.
     """
 
     BATCH_SAMPLER = "batch_sampler"

@@ -107,7 +107,7 @@ class MultiDatasetDefaultBatchSampler(SetEpochMixin, BatchSampler, ABC):
 
     def first_rows(self) -> list[int]:
         """The number, in the concatenation, of the first row of each dataset."""
-        sizes = [len(dataset) for dataset in self.dataset.datasets]
+        sizes = [len(dataset) for dataset in self.dataset.datasets]  # type: ignore[arg-type]
         return [0, *accumulate(sizes[:-1])]
 
     @abstractmethod

@@ -41,8 +41,8 @@ class NoDuplicatesBatchSampler(DefaultBatchSampler):
 
     For losses that take the other rows of a batch as negatives. Values are compared as text (``str``), lists
     as a whole, pictures and other objects by content; label columns and ``dataset_name`` do not count. None
-    is a value too. Each row comes at most once per epoch, except that with ``drop_last`` and many duplicates the
-    rows are gone through again, at most twice, until the epoch has the batches that its length says.
+    is a value too. Each row comes at most once per epoch, except that with ``drop_last`` and many duplicates
+    the rows are gone through again, at most twice, until the epoch has the batches that its length says.
 
     Args:
         dataset: the rows.

@@ -17,12 +17,13 @@ from stlib.base.modules.module import embedding_dimension_of
 from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.encode_methods import EncodingModel
+from stlib.sentence_transformer.fit_mixin import FitMixin
 from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 from stlib.sentence_transformer.modules.pooling import Pooling
 from stlib.util.similarity_function import SimilarityFunction
 
 
-class SentenceTransformer(EncodingModel):
+class SentenceTransformer(EncodingModel, FitMixin):
     """A dense bi-encoder: one vector per text.
 
     Args:

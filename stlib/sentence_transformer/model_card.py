@@ -26,7 +26,12 @@ class SentenceTransformerModelCardData(BaseModelCardData):
         "and more"
     )
     tags: list[str] = field(
-        default_factory=lambda: ["sentence-transformers", "sentence-similarity", "feature-extraction"]
+        default_factory=lambda: [
+            "sentence-transformers",
+            "sentence-similarity",
+            "feature-extraction",
+            "dense",
+        ]
     )
     pipeline_tag: str | None = field(default="sentence-similarity", init=False)
 
@@ -71,7 +76,7 @@ class SentenceTransformerModelCardData(BaseModelCardData):
         self.similarities = str(self.model.similarity(left, right))
 
     def _takes_text(self) -> bool:
-        return "text" in self.model.modalities
+        return self.model is not None and "text" in self.model.modalities
 
     def _loading(self) -> str:
         ours = ("stlib.", "sentence_transformers.")

@@ -1,4 +1,4 @@
-"""Names of objects, objects by name, quiet sections, and rows of CSV files."""
+"""Names of objects, objects by name, quiet sections, rows of CSV files, and scores of teachers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from stlib.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 
 def fullname(obj: Any) -> str:
@@ -128,6 +135,47 @@ def similarity_fct_name(similarity_fct: Callable[..., Any]) -> str:
     if hasattr(similarity_fct, "get_config_dict"):
         return f"{name}({_arguments(similarity_fct.get_config_dict())})"
     return name
+
+
+def check_teacher_targets(
+    teacher_probabilities: Tensor, teacher_logits: Tensor, teacher_temperature: float, loss_name: str
+) -> None:
+    """Look once at what a teacher wants of a student: refuse what cannot be learned, warn of what is lost.
+
+    Scores that differ by more than about 100 temperatures leave the lower one a probability of exactly 0 in
+    float32, and its candidate out of the loss. Infinite scores mark candidates left out on purpose, so
+    nothing is said of rows with them.
+
+    Args:
+        teacher_probabilities: ``softmax(teacher_logits / teacher_temperature)``, ``[n, candidates]``.
+        teacher_logits: the teacher's scores ``[n, candidates]``.
+        teacher_temperature: what they were divided by.
+        loss_name: begins the messages.
+
+    Raises:
+        InvalidInput: a score is not a number.
+    """
+    scores = teacher_logits.detach().float()
+    if scores.isnan().any():
+        raise InvalidInput(
+            f"{loss_name}: some of the teacher's scores are not a number, and would make every weight one; "
+            "look through the column of labels"
+        )
+    if scores.isinf().any():
+        return
+    lost = int((teacher_probabilities == 0).sum())
+    if lost:
+        spread = float((scores.amax(dim=-1) - scores.amin(dim=-1)).max())
+        logger.warning(
+            "%s: at teacher_temperature=%s %d of %d probabilities of the teacher are exactly 0, so their "
+            "candidates teach nothing. Scores of a row lie up to %.1f apart; take a temperature above %.3g.",
+            loss_name,
+            teacher_temperature,
+            lost,
+            teacher_probabilities.numel(),
+            spread,
+            spread / 100,
+        )
 
 
 def _called(name: str, keywords: dict[str, Any]) -> str:

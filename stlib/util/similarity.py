@@ -78,8 +78,12 @@ def pairwise_dot_score(a: Any, b: Any) -> Tensor:
 
 
 def pairwise_euclidean_sim(a: Any, b: Any) -> Tensor:
-    """Negated Euclidean distance of row i of ``a`` to row i of ``b``: ``[n]``."""
-    return -_row_difference(a, b).square().sum(dim=-1).to_dense().sqrt()
+    """Negated Euclidean distance of row i of ``a`` to row i of ``b``: ``[n]``. Equal rows have gradient 0."""
+    difference = _row_difference(a, b)
+    if difference.is_sparse or not difference.is_floating_point():
+        return -difference.square().sum(dim=-1).to_dense().sqrt()
+    # A norm has a gradient where the root of a sum of squares has none: at 0.
+    return -torch.linalg.vector_norm(difference, dim=-1)
 
 
 def pairwise_manhattan_sim(a: Any, b: Any) -> Tensor:

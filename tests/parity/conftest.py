@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,17 @@ WORDS = (
     "the a of to sort list key dictionary how do i quick brown fox jumps over lazy dog search meaning word "
     "text query document passage only short long and in is it by with for . , ? ! : ; ' -"
 ).split()
+
+
+def _sibling(name: str) -> Any:
+    """A module beside this file; the tests are no package that it could be imported from."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+hub = _sibling("stand_in_hub").hub
 
 
 @pytest.fixture(scope="session")
@@ -319,3 +331,91 @@ def qwen_folder(tmp_path_factory) -> str:
     tokenizer.chat_template = FLAT
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+# -- losses
+
+
+@pytest.fixture(scope="session")
+def loss_models(reference, tiny_bert) -> Any:
+    """Our and the reference's model of the tiny BERT, same weights, no dropout unless set to train."""
+    from stlib import SentenceTransformer
+
+    ours = SentenceTransformer(tiny_bert, device="cpu").eval()
+    theirs = reference.SentenceTransformer(tiny_bert, device="cpu").eval()
+    return ours, theirs
+
+
+@pytest.fixture
+def same_loss(loss_models) -> Any:
+    """Compares value and gradients of a loss of both libraries: see :class:`LossComparison`."""
+    return LossComparison(*loss_models)
+
+
+class LossComparison:
+    """``same_loss(make, columns, labels)`` asserts equal losses and gradients on a batch, and returns ours.
+
+    ``make(losses, util, model)`` builds the loss from the ``losses`` and ``util`` of either library;
+    ``columns`` are lists of texts.
+    """
+
+    rtol, atol = 1e-5, 3e-6
+
+    def __init__(self, ours: Any, theirs: Any) -> None:
+        self.models = ours, theirs
+
+    def __call__(self, make: Any, columns: Any, labels: Any = None, seed: int | None = None) -> Any:
+        made = self.both(make)
+        values = [self.value(loss, columns, labels, seed) for loss in made]
+        assert_values_equal(*values, rtol=self.rtol, atol=self.atol)
+        gradients = [self.gradients(*pair) for pair in zip(made, values, strict=True)]
+        assert len(gradients[0]) == len(gradients[1])
+        for (name, ours), (_, theirs) in zip(*gradients, strict=True):
+            limit = self.atol * max(1.0, float(theirs.abs().max()))
+            torch.testing.assert_close(
+                ours, theirs, rtol=self.rtol, atol=limit, msg=lambda m, n=name: f"{n}: {m}"
+            )
+        assert settings_of(made[0]) == settings_of(made[1])
+        return values[0]
+
+    def both(self, make: Any) -> list[Any]:
+        import sentence_transformers.sentence_transformer.losses as their_losses
+        import sentence_transformers.util as their_util
+
+        import stlib.sentence_transformer.losses as our_losses
+        import stlib.util as our_util
+
+        made = []
+        for losses, util, model in zip(
+            (our_losses, their_losses), (our_util, their_util), self.models, strict=True
+        ):
+            torch.manual_seed(11)
+            made.append(make(losses, util, model))
+        return made
+
+    def value(self, loss: Any, columns: Any, labels: Any, seed: int | None) -> Any:
+        features = [self.models[0].preprocess(texts) for texts in columns]
+        random.seed(0)
+        if seed is not None:
+            torch.manual_seed(seed)
+        return loss(features, labels)
+
+    def gradients(self, loss: Any, value: Any) -> list[tuple[str, torch.Tensor]]:
+        loss.zero_grad()
+        total = sum(value.values()) if isinstance(value, dict) else value
+        total.backward()
+        return [(n, torch.zeros_like(p) if p.grad is None else p.grad) for n, p in loss.named_parameters()]
+
+
+def settings_of(loss: Any) -> dict[str, Any]:
+    """The configuration without the guide, of which each library has its own."""
+    return {name: value for name, value in loss.get_config_dict().items() if name != "guide"}
+
+
+def assert_values_equal(ours: Any, theirs: Any, **tolerance: float) -> None:
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        for key in theirs:
+            assert_values_equal(ours[key], theirs[key], **tolerance)
+    else:
+        torch.testing.assert_close(ours.detach(), theirs.detach(), **tolerance)

@@ -87,7 +87,7 @@ def test_facts_are_those_of_the_model(model, tmp_path):
     assert front == {
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
-        "tags": ["sentence-transformers", "sentence-similarity", "feature-extraction"],
+        "tags": ["sentence-transformers", "sentence-similarity", "feature-extraction", "dense"],
     }
     assert "# (3, 4)" in body
 
@@ -235,12 +235,12 @@ def test_metrics_are_in_the_card(model, tmp_path):
     assert "### sts-dev" in body
     assert "| **sts-dev_spearman** | **0.5000** |" in body
     assert "| sts-dev_pearson | 0.2500 |" in body
-    assert front["metrics"] == ["pearson", "spearman"]
+    assert front["metrics"] == ["spearman", "pearson"]
     (result,) = front["model-index"][0]["results"]
-    assert result["dataset"] == {"type": "unknown", "name": "sts-dev"}
+    assert result["dataset"] == {"type": "sts-dev", "name": "sts dev"}
     assert result["metrics"] == [
-        {"type": "spearman", "value": 0.5, "name": "spearman"},
-        {"type": "pearson", "value": 0.25, "name": "pearson"},
+        {"type": "spearman", "value": 0.5, "name": "Spearman"},
+        {"type": "pearson", "value": 0.25, "name": "Pearson"},
     ]
 
 
@@ -251,7 +251,7 @@ def test_the_front_matter_is_what_the_hub_library_reads(model, tmp_path):
     model.save(tmp_path / "model")
     card = ModelCard.load(tmp_path / "model" / "README.md")
     (result,) = [r for r in card.data.eval_results if r.metric_type == "spearman"]
-    assert (result.dataset_name, result.metric_value, result.task_type) == ("sts-dev", 0.5, "similarity")
+    assert (result.dataset_name, result.metric_value, result.task_type) == ("sts dev", 0.5, "similarity")
 
 
 def test_a_trained_model_gets_a_new_card_with_its_training(model, tmp_path):
@@ -276,9 +276,9 @@ def test_a_trained_model_gets_a_new_card_with_its_training(model, tmp_path):
     data.non_default_hyperparameters = {"learning_rate": 2e-5}
     data.training_logs = [{"Epoch": 1.0, "Step": 10, "Training Loss": 0.5}]
     data.set_evaluation_metrics(SimilarityEvaluator(), {"sts-dev_spearman": 0.75}, epoch=1, step=10)
-    data.set_best_model_step(10)
     data.start_training_clock()
     data.stop_training_clock()
+    data.set_best_model_step(10)
     data.add_tags("generated_from_trainer")
     front, body = saved_card(model, tmp_path / "after")
     assert "Old card" not in body
@@ -292,10 +292,13 @@ def test_a_trained_model_gets_a_new_card_with_its_training(model, tmp_path):
     assert "| **1.0000** | **10** | **0.5000** | **0.7500** |" in body
     assert "@article{mse}" in body
     assert "Training took 0 h 0 min 0 s." in body
+    # The texts of a row first, then what belongs to others; short rows first.
     assert front["widget"] == [
-        {"source_sentence": "sort a list", "sentences": ["to sort", "the dog", "lazy dog or fox"]}
+        {"source_sentence": "sort a list", "sentences": ["to sort", "lazy dog or fox"]},
+        {"source_sentence": "the dog", "sentences": ["lazy dog or fox", "to sort"]},
     ]
     assert "'sort a list'," in body
+    assert {"generated_from_trainer", "dataset_size:2", "loss:MSELoss"} <= set(front["tags"])
 
 
 class Regression(torch.nn.Module):
@@ -347,11 +350,11 @@ def test_the_callback_reports_a_run_of_the_trainer(tmp_path):
     assert other.model_card_data.non_default_hyperparameters == expected
     assert [row["Step"] for row in data.training_logs] == [2, 4]
     losses = {log["step"]: log["loss"] for log in trainer.state.log_history if "loss" in log}
-    assert {row["Step"]: row["Training loss"] for row in data.training_logs} == losses
+    assert {row["Step"]: row["Training Loss"] for row in data.training_logs} == losses
     evaluated = {log["step"]: log["eval_loss"] for log in trainer.state.log_history if "eval_loss" in log}
-    assert {row["Step"]: row["Validation loss"] for row in data.training_logs} == evaluated
+    assert {row["Step"]: row["Validation Loss"] for row in data.training_logs} == evaluated
     assert data.training_seconds > 0
-    assert "| Epoch | Step | Training loss | Validation loss |" in data.format_training_logs()
+    assert "| Epoch | Step | Training Loss | Validation Loss |" in data.format_training_logs()
 
 
 def test_datasets_are_described(model):
@@ -372,7 +375,7 @@ def test_datasets_are_described(model):
     assert data.label_example_list == [{"label": 0, "examples": ["a"]}, {"label": 1, "examples": ["b", "a"]}]
     info = data.compute_dataset_metrics(one, {"name": "n"}, None, {"text": "query"})
     assert info["routes"] == {"text": "query"}
-    assert info["stats"]["label"] == {"type": "int", "min": 0, "mean": 2 / 3, "max": 1}
+    assert info["stats"]["label"] == {"type": "int", "values": {"0": 1 / 3, "1": 2 / 3}}
 
 
 def test_a_card_of_earlier_versions_is_kept_and_follows_the_id(model, tmp_path):

@@ -26,7 +26,90 @@ EXPORTS = [
     "export_optimized_onnx_model",
     "export_static_quantized_openvino_model",
 ]
-EVALUATORS = ["SentenceEvaluator", "SequentialEvaluator", "SimilarityFunction"]
+EVALUATORS = {
+    "SentenceEvaluator": "base.evaluation.evaluator",
+    "SequentialEvaluator": "base.evaluation.sequential",
+    "SimilarityFunction": "util.similarity_function",
+    "BinaryClassificationEvaluator": "sentence_transformer.evaluation.binary_classification",
+    "EmbeddingSimilarityEvaluator": "sentence_transformer.evaluation.embedding_similarity",
+    "InformationRetrievalEvaluator": "sentence_transformer.evaluation.information_retrieval",
+    "LabelAccuracyEvaluator": "sentence_transformer.evaluation.label_accuracy",
+    "MSEEvaluator": "sentence_transformer.evaluation.mse",
+    "MSEEvaluatorFromDataFrame": "sentence_transformer.evaluation.mse_from_dataframe",
+    "NanoBEIREvaluator": "sentence_transformer.evaluation.nano_beir",
+    "ParaphraseMiningEvaluator": "sentence_transformer.evaluation.paraphrase_mining",
+    "RerankingEvaluator": "sentence_transformer.evaluation.reranking",
+    "TranslationEvaluator": "sentence_transformer.evaluation.translation",
+    "TripletEvaluator": "sentence_transformer.evaluation.triplet",
+}
+LOSSES = {
+    "AdaptiveLayerLoss": "adaptive_layer",
+    "AnglELoss": "angle",
+    "BatchAllTripletLoss": "batch_all_triplet",
+    "BatchHardSoftMarginTripletLoss": "batch_hard_soft_margin_triplet",
+    "BatchHardTripletLoss": "batch_hard_triplet",
+    "BatchHardTripletLossDistanceFunction": "batch_hard_triplet",
+    "BatchSemiHardTripletLoss": "batch_semi_hard_triplet",
+    "CachedGISTEmbedLoss": "cached_gist_embed",
+    "CachedMultipleNegativesRankingLoss": "cached_multiple_negatives_ranking",
+    "CachedMultipleNegativesSymmetricRankingLoss": "cached_multiple_negatives_symmetric_ranking",
+    "CoSENTLoss": "cosent",
+    "ContrastiveLoss": "contrastive",
+    "ContrastiveTensionDataLoader": "contrastive_tension",
+    "ContrastiveTensionLoss": "contrastive_tension",
+    "ContrastiveTensionLossInBatchNegatives": "contrastive_tension",
+    "CosineSimilarityLoss": "cosine_similarity",
+    "DenoisingAutoEncoderLoss": "denoising_auto_encoder",
+    "DistillKLDivLoss": "distill_kl_div",
+    "EmbedDistillLoss": "embed_distill",
+    "GISTEmbedLoss": "gist_embed",
+    "GlobalOrthogonalRegularizationLoss": "global_orthogonal_regularization",
+    "MSELoss": "mse",
+    "MarginMSELoss": "margin_mse",
+    "Matryoshka2dLoss": "matryoshka_2d",
+    "MatryoshkaLoss": "matryoshka",
+    "MegaBatchMarginLoss": "mega_batch_margin",
+    "MultipleNegativesRankingLoss": "multiple_negatives_ranking",
+    "MultipleNegativesSymmetricRankingLoss": "multiple_negatives_symmetric_ranking",
+    "OnlineContrastiveLoss": "online_contrastive",
+    "SiameseDistanceMetric": "contrastive",
+    "SoftmaxLoss": "softmax",
+    "TripletDistanceMetric": "triplet",
+    "TripletLoss": "triplet",
+}
+DATASETS = {
+    "DenoisingAutoEncoderDataset": "denoising_auto_encoder",
+    "NoDuplicatesDataLoader": "no_duplicates_dataloader",
+    "ParallelSentencesDataset": "parallel_sentences",
+    "SentenceLabelDataset": "sentence_label",
+    "SentencesDataset": "sentences",
+}
+READERS = {
+    "InputExample": "input_example",
+    "LabelSentenceReader": "label_sentence",
+    "NLIDataReader": "nli_data",
+    "PairedFilesReader": "paired_files",
+    "STSBenchmarkDataReader": "sts_data",
+    "STSDataReader": "sts_data",
+    "TripletReader": "triplet",
+}
+SAMPLERS = (
+    "BatchSamplers DefaultBatchSampler GroupByLabelBatchSampler MultiDatasetBatchSamplers "
+    "MultiDatasetDefaultBatchSampler NoDuplicatesBatchSampler ProportionalBatchSampler RoundRobinBatchSampler"
+).split()
+TRAINING = ["SentenceTransformerTrainer", "SentenceTransformerTrainingArguments"]
+
+
+def _short(package: str, names: dict[str, str]) -> dict[str, list[str]]:
+    """A package under its short path and its long one, each class's file, and the file's older path."""
+    long = f"stlib.sentence_transformer.{package}"
+    paths = {f"stlib.{package}": [*names], long: [*names]}
+    for name, file in names.items():
+        home = f"stlib.{file}" if "." in file else f"{long}.{file}"
+        paths.setdefault(home, []).append(name)
+        paths[f"stlib.{package}.{name}"] = [name]
+    return paths
+
 
 # Path -> names one imports from it
 PATHS = {
@@ -38,6 +121,14 @@ PATHS = {
         "quantize_embeddings",
         "models",
         "util",
+        "InputExample",
+        "ParallelSentencesDataset",
+        "SentencesDataset",
+        "DefaultBatchSampler",
+        "MultiDatasetDefaultBatchSampler",
+        "mine_hard_negatives",
+        "resolve_ids",
+        *TRAINING,
         *EXPORTS,
     ],
     "stlib.SentenceTransformer": ["SentenceTransformer"],
@@ -66,14 +157,17 @@ PATHS = {
     "stlib.base.modules.router": ["Asym", "Router"],
     "stlib.base.modules.transformer": ["Transformer"],
     "stlib.base.peft_mixin": ["PeftAdapterMixin"],
-    "stlib.evaluation": ["BaseEvaluator", *EVALUATORS],
     "stlib.model_card": ["SentenceTransformerModelCardData"],
     "stlib.models": [*MODULES, "tokenizer"],
     "stlib.models.tokenizer": TOKENIZERS,
     "stlib.peft_mixin": ["PeftAdapterMixin"],
     "stlib.quantization": ["quantize_embeddings", "semantic_search_faiss", "semantic_search_usearch"],
-    "stlib.sentence_transformer": ["SentenceTransformer", "SentenceTransformerModelCardData", "modules"],
-    "stlib.sentence_transformer.evaluation": ["BaseEvaluator", *EVALUATORS],
+    "stlib.sentence_transformer": [
+        "SentenceTransformer",
+        "SentenceTransformerModelCardData",
+        "modules",
+        *TRAINING,
+    ],
     "stlib.sentence_transformer.model": ["SentenceTransformer", "SentenceTransformerModelCardData"],
     "stlib.sentence_transformer.model_card": ["SentenceTransformerModelCardData"],
     "stlib.sentence_transformer.modules": [*MODULES, "tokenizer"],
@@ -129,7 +223,31 @@ PATHS = {
     "stlib.util.tensor": ["batch_to_device", "normalize_embeddings", "to_scipy_coo", "truncate_embeddings"],
     **{f"stlib.models.{name}": [name] for name in MODULES},
     **{f"stlib.models.tokenizer.{name}": [name] for name in TOKENIZERS},
-    **{f"stlib.evaluation.{name}": [name] for name in EVALUATORS},
+    **_short("evaluation", EVALUATORS),
+    **_short("losses", LOSSES),
+    **_short("datasets", DATASETS),
+    **_short("readers", READERS),
+    "stlib.base.losses": [
+        "CachedLossMixin",
+        "RandContext",
+        "column_merging_disabled",
+        "has_static_embedding_input",
+        "uses_gradient_cache",
+    ],
+    "stlib.base.trainer": ["BaseTrainer"],
+    "stlib.base.training_args": ["BaseTrainingArguments"],
+    "stlib.base.data_collator": ["BaseDataCollator"],
+    "stlib.base.sampler": SAMPLERS,
+    "stlib.sampler": SAMPLERS,
+    "stlib.trainer": ["SentenceTransformerTrainer"],
+    "stlib.training_args": ["SentenceTransformerTrainingArguments", *SAMPLERS[0:1], SAMPLERS[3]],
+    "stlib.data_collator": ["SentenceTransformerDataCollator"],
+    "stlib.sentence_transformer.data_collator": ["SentenceTransformerDataCollator"],
+    "stlib.sentence_transformer.trainer": ["SentenceTransformerTrainer"],
+    "stlib.sentence_transformer.training_args": ["SentenceTransformerTrainingArguments"],
+    "stlib.util.hard_negatives": ["mine_hard_negatives"],
+    "stlib.util.dataset": ["resolve_ids"],
+    "stlib.util.distributed": ["all_gather", "distributed_evaluation", "get_rank", "get_world_size"],
 }
 
 
@@ -157,6 +275,11 @@ STATEMENTS = [
     "from stlib import SentenceTransformer",
     "from stlib import models, SentenceTransformer",
     "from stlib import util",
+    "from stlib import SentenceTransformerTrainer, SentenceTransformerTrainingArguments, losses",
+    "from stlib.losses.CosineSimilarityLoss import CosineSimilarityLoss",
+    "import stlib.losses.CoSENTLoss; from stlib.losses import CoSENTLoss as C; assert isinstance(C, type)",
+    "from stlib.training_args import BatchSamplers; from stlib.util import mine_hard_negatives",
+    "from stlib import InputExample as E, datasets, evaluation, readers; assert readers.InputExample is E",
     "from stlib.evaluation import SentenceEvaluator",
     "from stlib.models import Transformer, Pooling",
     "from stlib.models import StaticEmbedding",
@@ -214,7 +337,7 @@ def test_statement_of_the_documents(results, statement):
 
 
 @pytest.mark.parametrize(
-    "path", ["stlib.models.Nothing", "stlib.models.Pooling.Nothing", "stlib.nothing", "stlib.losses"]
+    "path", ["stlib.models.Nothing", "stlib.models.Pooling.Nothing", "stlib.nothing", "stlib.losses.Nothing"]
 )
 def test_what_does_not_exist(path):
     with pytest.raises(ImportError):

@@ -1,8 +1,8 @@
 """How many inputs a features dict holds, and the part of it that belongs to some of them.
 
 A features dict is what a model's ``preprocess`` returns: padded rows (``input_ids [n, tokens]``), sequences
-laid end to end (``input_ids [1, all tokens]`` with bounds ``cu_seq_lens_q [n + 1]``), and for pictures and films
-tensors with one row per patch or per item rather than per input.
+laid end to end (``input_ids [1, all tokens]`` with bounds ``cu_seq_lens_q [n + 1]``), and for pictures and
+films tensors with one row per patch or per item rather than per input.
 """
 
 from __future__ import annotations

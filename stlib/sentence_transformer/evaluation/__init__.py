@@ -1,27 +1,19 @@
 """Evaluators of dense models."""
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
-
-_EXPORTS = {
-    "BinaryClassificationEvaluator": "stlib.sentence_transformer.evaluation.binary_classification",
-    "EmbeddingSimilarityEvaluator": "stlib.sentence_transformer.evaluation.embedding_similarity",
-    "InformationRetrievalEvaluator": "stlib.sentence_transformer.evaluation.information_retrieval",
-    "LabelAccuracyEvaluator": "stlib.sentence_transformer.evaluation.label_accuracy",
-    "MSEEvaluator": "stlib.sentence_transformer.evaluation.mse",
-    "MSEEvaluatorFromDataFrame": "stlib.sentence_transformer.evaluation.mse_from_dataframe",
-    "NanoBEIREvaluator": "stlib.sentence_transformer.evaluation.nano_beir",
-    "ParaphraseMiningEvaluator": "stlib.sentence_transformer.evaluation.paraphrase_mining",
-    "RerankingEvaluator": "stlib.sentence_transformer.evaluation.reranking",
-    "TranslationEvaluator": "stlib.sentence_transformer.evaluation.translation",
-    "TripletEvaluator": "stlib.sentence_transformer.evaluation.triplet",
-    "BaseEvaluator": "stlib.base.evaluation.evaluator",
-    "SentenceEvaluator": "stlib.base.evaluation.evaluator",
-    "SequentialEvaluator": "stlib.base.evaluation.sequential",
-    "SimilarityFunction": "stlib.util.similarity_function",
-}
+from stlib.base.evaluation.evaluator import BaseEvaluator, SentenceEvaluator
+from stlib.base.evaluation.sequential import SequentialEvaluator
+from stlib.sentence_transformer.evaluation.binary_classification import BinaryClassificationEvaluator
+from stlib.sentence_transformer.evaluation.embedding_similarity import EmbeddingSimilarityEvaluator
+from stlib.sentence_transformer.evaluation.information_retrieval import InformationRetrievalEvaluator
+from stlib.sentence_transformer.evaluation.label_accuracy import LabelAccuracyEvaluator
+from stlib.sentence_transformer.evaluation.mse import MSEEvaluator
+from stlib.sentence_transformer.evaluation.mse_from_dataframe import MSEEvaluatorFromDataFrame
+from stlib.sentence_transformer.evaluation.nano_beir import NanoBEIREvaluator
+from stlib.sentence_transformer.evaluation.paraphrase_mining import ParaphraseMiningEvaluator
+from stlib.sentence_transformer.evaluation.reranking import RerankingEvaluator
+from stlib.sentence_transformer.evaluation.translation import TranslationEvaluator
+from stlib.sentence_transformer.evaluation.triplet import TripletEvaluator
+from stlib.util.similarity_function import SimilarityFunction
 
 __all__ = [
     "BaseEvaluator",
@@ -40,11 +32,3 @@ __all__ = [
     "TranslationEvaluator",
     "TripletEvaluator",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value

@@ -1,0 +1,32 @@
+"""Another function in an attribute of an object for the length of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Let ``owner.name`` be ``function`` inside the block, and be what it was after it."""
+    own = vars(owner)
+    before = (own[name],) if name in own else ()
+    setattr(owner, name, function)
+    try:
+        yield
+    finally:
+        if before:
+            setattr(owner, name, before[0])
+        else:  # that of the class shows again
+            delattr(owner, name)
+
+
+def unwrapped(model: Any, kind: type) -> Any:
+    """The model of a class inside wrappers of distributed training and compilation; None if there is none."""
+    while not isinstance(model, kind):
+        inner = getattr(model, "_orig_mod", None) or getattr(model, "module", None)
+        if inner is None:
+            return None
+        model = inner
+    return model

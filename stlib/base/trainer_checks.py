@@ -1,0 +1,254 @@
+"""What is wrong with a data set, said before the first step: which data set, which column, what to do."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stlib.base.trainer_datasets import RESERVED_COLUMNS
+from stlib.errors import InvalidInput, InvalidOption
+
+logger = logging.getLogger(__name__)
+
+# Rows that are looked at where a data set has a transform, whose result no schema describes.
+_LOOKED_AT = 2
+
+_NUMBERS = "holds numbers"
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """What a loss expects of a data set.
+
+    Attributes:
+        least: columns that it needs, beside the label.
+        most: columns that it can use; None for any number.
+        strict: more columns than ``most`` are an error; otherwise they are left unused.
+        label: whether it needs a label.
+        label_help: what the label is, for the message.
+        label_up_to: with more columns than this it needs no label.
+    """
+
+    least: int = 1
+    most: int | None = None
+    strict: bool = False
+    label: bool = False
+    label_help: str = "a number"
+    label_up_to: int | None = None
+
+
+@dataclass
+class DataChecks:
+    """Checks of the data sets of one run.
+
+    Args:
+        args: the training arguments.
+        loss: the loss, or the losses by data set.
+        label_columns: names that a label may have; the first that a data set has is its label.
+        inputs_of: what a loss expects; None if unknown.
+    """
+
+    args: Any
+    loss: Any
+    label_columns: Sequence[str]
+    inputs_of: Callable[[Any], LossInputs | None]
+    _columns: set[str] = field(default_factory=set)
+    _names: set[str] = field(default_factory=set)
+
+    def check(self, **data: Any) -> None:
+        """Check data sets and the arguments about them.
+
+        Args:
+            data: argument (``train_dataset`` or ``eval_dataset``) to a data set, a dict of them, or None.
+
+        Raises:
+            InvalidInput: a data set cannot be trained on with its loss.
+            InvalidOption: losses, prompts or routes are for data sets or columns that are not there.
+        """
+        given = {argument: one for argument, one in data.items() if one is not None}
+        for argument, one in given.items():
+            self._check_keys(argument, one)
+            for name, dataset in _named(argument, one):
+                self._check_one(name, dataset, self._loss_of(argument, name))
+            if isinstance(one, Mapping):
+                self._names |= set(one)
+        if given:
+            self._check_mapping("prompts", self.args.prompts)
+            self._check_mapping("router_mapping", self.args.router_mapping)
+
+    def _loss_of(self, argument: str, name: str) -> Any:
+        if not isinstance(self.loss, dict):
+            return self.loss
+        return self.loss[name.removeprefix(f"{argument}[")[1:-2]]
+
+    def _check_keys(self, argument: str, data: Any) -> None:
+        """Losses by data set need data sets by name, each with a loss."""
+        if not isinstance(self.loss, dict):
+            return
+        if not isinstance(data, Mapping):
+            raise InvalidInput(
+                f"loss is a dict for {', '.join(map(repr, self.loss))}, and {argument} is a single data set; "
+                "pass a dict of data sets with the same names, or one loss"
+            )
+        if missing := [name for name in data if name not in self.loss]:
+            raise InvalidInput(
+                f"{argument} has {', '.join(map(repr, missing))}, for which loss has nothing; it has: "
+                f"{', '.join(map(repr, self.loss))}"
+            )
+
+    def _check_one(self, name: str, dataset: Any, loss: Any) -> None:
+        check_names(dataset, name)
+        if hasattr(dataset, "__len__") and len(dataset) == 0:
+            raise InvalidInput(f"{name} is empty; training and evaluation need at least one row")
+        kinds = ColumnKinds(dataset)
+        columns = kinds.columns
+        label = next((column for column in self.label_columns if column in columns), None)
+        texts = [column for column in columns if column != label]
+        self._columns |= set(texts)
+        for column in texts:
+            self._check_input(name, column, kinds.problem(column), label)
+        if label is not None and (problem := kinds.problem(label, as_label=True)):
+            raise InvalidInput(
+                f"the label column {label!r} of {name} {problem}; labels are numbers, or lists of numbers of "
+                "one length"
+            )
+        wanted = self.inputs_of(loss)
+        if wanted is not None:
+            self._check_shape(name, texts, label, wanted, type(loss).__name__)
+
+    def _check_input(self, name: str, column: str, problem: str | None, label: str | None) -> None:
+        if problem is None:
+            return
+        if problem != _NUMBERS:
+            hint = "remove those rows, or the column"
+        elif column in self.label_columns:
+            hint = f"the label is {label!r}; remove one of the two"
+        elif label is None and self.label_columns:
+            hint = f"remove the column, or, if it is the label, rename it to {self.label_columns[0]!r}"
+        else:
+            hint = "remove the column"
+        raise InvalidInput(f"column {column!r} of {name} {problem}, and every column is an input; {hint}")
+
+    def _check_shape(
+        self, name: str, texts: list[str], label: str | None, wanted: LossInputs, loss: str
+    ) -> None:
+        """Number of columns and presence of a label, as the loss needs them."""
+        has = f"{name} has {', '.join(map(repr, texts)) or 'none'}"
+        needs_label = wanted.label and len(texts) <= (wanted.label_up_to or len(texts))
+        if needs_label and label is None:
+            raise InvalidInput(
+                f"{loss} needs a label ({wanted.label_help}) in one of the columns "
+                f"{', '.join(map(repr, self.label_columns))}; {has}"
+            )
+        if len(texts) < wanted.least:
+            raise InvalidInput(f"{loss} needs {_count(wanted)} beside the label; {has}")
+        if wanted.most is not None and len(texts) > wanted.most:
+            if wanted.strict:
+                raise InvalidInput(
+                    f"{loss} takes {_count(wanted)} beside the label; {has}; keep those with select_columns"
+                )
+            logger.warning(
+                "%s uses the first %d columns of %s; %s are left unused",
+                loss,
+                wanted.most,
+                name,
+                ", ".join(map(repr, texts[wanted.most :])),
+            )
+
+    def _check_mapping(self, argument: str, mapping: Any) -> None:
+        """Keys of ``prompts`` and ``router_mapping`` are columns or data sets that exist."""
+        if not isinstance(mapping, Mapping):
+            return
+        for key, value in mapping.items():
+            if isinstance(value, Mapping):
+                if key not in self._names:
+                    raise InvalidOption(
+                        f"{argument} is for the data set {key!r}; there are "
+                        f"{', '.join(map(repr, sorted(self._names))) or 'only data sets without names'}"
+                    )
+                unknown = [column for column in value if column not in self._columns]
+            else:
+                unknown = [] if key in self._columns | self._names else [key]
+            if unknown:
+                raise InvalidOption(
+                    f"{argument} is for the column {unknown[0]!r}, which no data set has; columns are "
+                    f"{', '.join(map(repr, sorted(self._columns)))}"
+                    + (f", data sets {', '.join(map(repr, sorted(self._names)))}" if self._names else "")
+                )
+
+
+class ColumnKinds:
+    """What a data set's columns hold, by its schema; where a transform hides that, by its first rows."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        transformed = hasattr(dataset, "format") and dataset.format["type"] == "custom"
+        self._rows = list(itertools.islice(iter(dataset), _LOOKED_AT)) if transformed else None
+        self.columns = list(dataset.column_names or []) if self._rows is None else list(self._rows[0])
+
+    def problem(self, column: str, as_label: bool = False) -> str | None:
+        """Why a column cannot be an input (or the label), as words that follow its name; None if it can."""
+        if self._rows is not None:
+            values = [row.get(column) for row in self._rows]
+            if any(value is None for value in values):
+                return "has rows without a value"
+            is_number = all(isinstance(value, (int, float)) for value in values)
+            is_text = all(isinstance(value, str) for value in values)
+        else:
+            if missing := self._missing(column):
+                return f"has {missing} rows without a value (None)"
+            kind = getattr((self.dataset.features or {}).get(column), "dtype", "")
+            if kind == "null":
+                return "has no values"
+            is_number = str(kind).startswith(("int", "uint", "float", "double", "bool", "decimal"))
+            is_text = "string" in str(kind)
+        if as_label:
+            return "holds texts" if is_text else None
+        return _NUMBERS if is_number else None
+
+    def _missing(self, column: str) -> int:
+        """Rows without a value. Arrow counts them with its data, which may hold rows that were filtered out
+        since.
+        """
+        table = getattr(self.dataset, "data", None)
+        if table is None or column not in table.column_names:
+            return 0
+        values = table.column(column)
+        if not values.null_count:
+            return 0
+        indices = getattr(self.dataset, "_indices", None)
+        return (values if indices is None else values.take(indices.column(0))).null_count
+
+
+def check_names(dataset: Any, name: str) -> None:
+    """Refuse columns by whose name batches carry something else.
+
+    Raises:
+        InvalidInput: a column has such a name.
+    """
+    for called, one in _named(name, dataset):
+        taken = sorted(set(one.column_names or ()) & RESERVED_COLUMNS)
+        if taken:
+            raise InvalidInput(
+                f"the column {taken[0]!r} of {called} has a name that training uses itself; rename it with "
+                "rename_column"
+            )
+
+
+def _named(argument: str, data: Any) -> Iterator[tuple[str, Any]]:
+    """Data sets with what errors call them: ``train_dataset``, or ``train_dataset['name']`` of a dict."""
+    if isinstance(data, Mapping):
+        for name, one in data.items():
+            yield f"{argument}[{name!r}]", one
+    else:
+        yield argument, data
+
+
+def _count(wanted: LossInputs) -> str:
+    most = wanted.most
+    if most == wanted.least:
+        return f"{most} input column{'s' if most > 1 else ''}"
+    return f"at least {wanted.least} input column{'s' if wanted.least > 1 else ''}"

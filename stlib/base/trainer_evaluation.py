@@ -1,0 +1,89 @@
+"""Losses on evaluation data, and evaluators, during training and by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput
+
+
+class Evaluation(Trainer):
+    """The part of a trainer that evaluates."""
+
+    evaluator: Any
+
+    def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
+        """See :meth:`stlib.base.trainer.BaseTrainer.preprocess_dataset`."""
+        raise NotImplementedError
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """The loss on data and the metrics of the evaluator, as ``{"eval_loss": …, "eval_…": …}``.
+
+        Args:
+            eval_dataset: default: that of the trainer. Of a dict, each data set has a loss by its name:
+                ``eval_{name}_loss``. A text is the name of one of the trainer's.
+            ignore_keys: for transformers; without effect.
+            metric_key_prefix: what every name starts with.
+        """
+        if eval_dataset is not None and not isinstance(eval_dataset, str):
+            eval_dataset = self.preprocess_dataset(eval_dataset, dataset_name="eval")
+        return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """The loss over a data loader; the evaluator's metrics are added."""
+        output = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+        )
+        prefix = self._prefix_of_evaluator(metric_key_prefix)
+        if self.evaluator is not None and prefix is not None and output.metrics is not None:
+            for name, value in self._run_evaluator().items():
+                output.metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = value
+        return output
+
+    def _prefix_of_evaluator(self, prefix: str) -> str | None:
+        """In training with several data sets the evaluator runs once, with the first, as ``eval``."""
+        if not (self.is_in_train and isinstance(self.eval_dataset, dict) and prefix.startswith("eval_")):
+            return prefix
+        first = next(iter(self.eval_dataset))
+        return "eval" if prefix == f"eval_{first}" else None
+
+    def _run_evaluator(self) -> dict[str, Any]:
+        """The evaluator's metrics, the same in all processes."""
+        if self.args.world_size == 1:
+            return self._metrics()
+        from accelerate.utils import broadcast_object_list
+
+        from stlib.util.distributed import distributed_evaluation
+
+        # Of a sharded model every process must take part in every forward pass.
+        shared = not self.is_fsdp_enabled and not self.is_deepspeed_enabled
+        metrics: dict[str, Any] = {}
+        with distributed_evaluation(self.model, enabled=shared) as is_mine:
+            if is_mine:
+                metrics = self._metrics()
+        return broadcast_object_list([metrics])[0]
+
+    def _metrics(self) -> dict[str, Any]:
+        folder = None
+        if self.is_world_process_zero() and self.args.output_dir is not None:
+            folder = str(Path(self.args.output_dir) / "eval")
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        metrics = self.evaluator(
+            self.model, output_path=folder, epoch=self.state.epoch, steps=self.state.global_step
+        )
+        return metrics if isinstance(metrics, dict) else {"evaluator": metrics}

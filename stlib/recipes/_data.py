@@ -1,0 +1,252 @@
+"""Reads what the recipes are given: tables, plain texts, collections in BEIR layout, datasets of the hub."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Dataset, load_dataset
+
+from stlib.errors import InvalidOption
+from stlib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
+from stlib.recipes import _inputs
+
+__all__ = [
+    "Collection",
+    "read_collection",
+    "read_pairs",
+    "read_rows",
+    "read_scored_or_pairs",
+    "read_similarities",
+    "read_texts",
+    "retrieval_evaluator",
+    "similarity_evaluator",
+]
+
+# Columns of the files of the STS benchmark, which have no header
+STS_BENCHMARK = ("genre", "file", "year", "id", "score", "sentence1", "sentence2")
+
+# Names that other datasets give to the columns the recipes ask for
+OTHER_NAMES = {
+    "anchor": ("query", "question", "premise", "sentence1"),
+    "positive": ("answer", "passage", "document", "context", "entailment", "sentence2"),
+    "negative": ("contradiction",),
+    "score": ("label", "similarity_score", "similarity"),
+    "sentence1": ("question1", "premise", "sentence_A"),
+    "sentence2": ("question2", "hypothesis", "sentence_B"),
+    "premise": ("sentence1",),
+    "hypothesis": ("sentence2",),
+    "label": ("is_duplicate", "gold_label"),
+    "sentence": ("text",),
+    "english": ("source",),
+    "non_english": ("target", "translation"),
+}
+
+
+# -- tables
+
+
+class MissingColumn(InvalidOption):
+    """A table lacks a column that was asked for."""
+
+
+def read_rows(
+    source: str,
+    columns: Mapping[str, Callable[[Any], Any]],
+    *,
+    optional: Sequence[str] = (),
+    without_header: Sequence[str] = (),
+    split: str = "train",
+    limit: int | None = None,
+) -> Dataset:
+    """The named columns of a table, in this order, each value converted to the column's type.
+
+    Args:
+        source: a CSV, TSV, JSONL or JSON file (see :mod:`stlib.recipes._inputs`), or the id of a dataset on
+            the hub, ``id`` or ``id:configuration``.
+        columns: name to type, or to a function that makes the value; see ``OTHER_NAMES`` for names taken in
+            their place.
+        optional: columns that may be missing; they are left out then.
+        without_header: the columns of a file whose first line names none.
+        split: which split of a dataset on the hub.
+        limit: how many rows at most.
+
+    Raises:
+        MissingColumn: a column stands under none of its names.
+        InvalidOption: no such file, or a value that cannot be converted, with its row.
+    """
+    rows = islice(iter(_rows(source, columns, without_header, split)), limit)
+    first = next(rows, None)
+    if first is None:
+        raise InvalidOption(f"{source} has no rows; give a file with a header line and rows, or JSONL")
+    found = {name: _find(name, first) for name in columns}
+    missing = [name for name, at in found.items() if at is None and name not in optional]
+    if missing:
+        wanted = ", ".join("/".join([name, *OTHER_NAMES.get(name, ())]) for name in missing)
+        raise MissingColumn(f"{source} has the columns {', '.join(map(str, first))}; it also needs {wanted}")
+    kept = {name: at for name, at in found.items() if at is not None}
+    table: dict[str, list[Any]] = {name: [] for name in kept}
+    for number, row in enumerate(chain([first], rows), start=1):
+        for name, at in kept.items():
+            table[name].append(_convert(row.get(at), columns[name], f"{source}, row {number}, column {at}"))
+    return Dataset.from_dict(table)
+
+
+def _find(name: str, row: Mapping[str, Any]) -> str | None:
+    return next((at for at in (name, *OTHER_NAMES.get(name, ())) if at in row), None)
+
+
+def _convert(value: Any, kind: Callable[[Any], Any], where: str) -> Any:
+    name = getattr(kind, "__name__", "value").strip("_")
+    if value is None or (kind is str and not isinstance(value, str)):
+        raise InvalidOption(f"{where}: {value!r} is no {name}; complete the row or remove it")
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidOption(f"{where}: {value!r} is no {name}; correct it") from error
+
+
+def _rows(
+    source: str, columns: Iterable[str], without_header: Sequence[str], split: str
+) -> Iterable[dict[str, Any]]:
+    path = Path(source).expanduser()
+    if not path.is_file():
+        return _hub_rows(source, split)
+    rows = _inputs.read_rows(path)
+    known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
+    if not without_header or (rows and known & set(rows[0])):
+        return rows
+    numbers = {name: str(i) for i, name in enumerate(without_header)}
+    return [
+        {name: row[at] for name, at in numbers.items() if at in row}
+        for row in _inputs.read_rows(path, numbered=True)
+    ]
+
+
+def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
+    path = Path(source)
+    if path.suffix or path.is_absolute() or source.count("/") > 1:
+        raise InvalidOption(f"{source} is no file; give a CSV, TSV or JSONL file or the id of a hub dataset")
+    name, _, configuration = source.partition(":")
+    return load_dataset(name, configuration or None, split=split)
+
+
+# -- texts, scored pairs, pairs
+
+
+def read_texts(source: str, *, limit: int | None = None) -> list[str]:
+    """The lines of a ``.txt`` file, or the column of a table that holds texts; empty ones left out."""
+    if Path(source).expanduser().is_file():
+        return _inputs.read_texts(source, limit=limit)
+    return [text for text in read_rows(source, {"sentence": str}, limit=limit)["sentence"] if text.strip()]
+
+
+def read_similarities(source: str, *, split: str = "train", limit: int | None = None) -> Dataset:
+    """Columns sentence1, sentence2, score; scores above 1 are taken to go from 0 to 5 and divided by 5.
+
+    Files of the STS benchmark are read as they come, without a header.
+    """
+    columns = {"sentence1": str, "sentence2": str, "score": float}
+    rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split, limit=limit)
+    scores = rows["score"][:]
+    if max(scores) <= 1:
+        return rows
+    texts = {name: rows[name][:] for name in ("sentence1", "sentence2")}
+    return Dataset.from_dict({**texts, "score": [score / 5 for score in scores]})
+
+
+def read_scored_or_pairs(source: str, *, limit: int | None = None) -> Dataset:
+    """Scored pairs (:func:`read_similarities`) where the table has scores, else pairs
+    (:func:`read_pairs`)."""
+    if not Path(source).expanduser().is_dir():
+        with contextlib.suppress(MissingColumn):
+            return read_similarities(source, limit=limit)
+    return read_pairs(source, limit=limit)
+
+
+def similarity_evaluator(
+    source: str | None, *, name: str = "sts", **options: Any
+) -> EmbeddingSimilarityEvaluator | None:
+    """Spearman between the model's similarities and the scores of :func:`read_similarities`."""
+    if source is None:
+        return None
+    rows = read_similarities(source, split="test")
+    return EmbeddingSimilarityEvaluator(
+        rows["sentence1"][:], rows["sentence2"][:], rows["score"][:], name=name, write_csv=False, **options
+    )
+
+
+# -- retrieval
+
+
+class Collection(NamedTuple):
+    """Questions, documents and which document answers which question."""
+
+    queries: dict[str, str]
+    corpus: dict[str, str]
+    relevant: dict[str, set[str]]
+
+    def pairs(self) -> Dataset:
+        """A row (anchor, positive) for every judged pair."""
+        pairs = [(q, d) for q, documents in self.relevant.items() for d in sorted(documents)]
+        return Dataset.from_dict(
+            {"anchor": [self.queries[q] for q, _ in pairs], "positive": [self.corpus[d] for _, d in pairs]}
+        )
+
+
+def read_collection(source: str, split: str) -> Collection:
+    """A folder in BEIR layout, or pairs (anchor, positive) where every positive is a document.
+
+    A document's text is its title, if it has one, and its text. Judgments of 0 or less say nothing here.
+    """
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        return _collection_of_pairs(read_pairs(source, split))
+    corpus = {
+        str(row["_id"]): f"{row.get('title') or ''} {row['text']}".strip()
+        for row in _inputs.read_rows(folder / "corpus.jsonl")
+    }
+    queries = {str(row["_id"]): row["text"] for row in _inputs.read_rows(folder / "queries.jsonl")}
+    relevant: dict[str, set[str]] = {}
+    for row in _inputs.read_rows(folder / "qrels" / f"{split}.tsv"):
+        query, document = row["query-id"], row["corpus-id"]
+        if float(row["score"]) > 0 and query in queries and document in corpus:
+            relevant.setdefault(query, set()).add(document)
+    if not relevant:
+        raise InvalidOption(f"{folder}/qrels/{split}.tsv judges no document of the corpus as relevant")
+    return Collection({query: queries[query] for query in relevant}, corpus, relevant)
+
+
+def _collection_of_pairs(pairs: Dataset) -> Collection:
+    queries, corpus = _number(pairs["anchor"][:], "q"), _number(pairs["positive"][:], "d")
+    relevant: dict[str, set[str]] = {}
+    for anchor, positive in zip(pairs["anchor"], pairs["positive"], strict=True):
+        relevant.setdefault(queries[anchor], set()).add(corpus[positive])
+    return Collection({i: t for t, i in queries.items()}, {i: t for t, i in corpus.items()}, relevant)
+
+
+def _number(texts: list[str], letter: str) -> dict[str, str]:
+    return {text: f"{letter}{i}" for i, text in enumerate(dict.fromkeys(texts))}
+
+
+def read_pairs(source: str, split: str = "train", *, limit: int | None = None) -> Dataset:
+    """Columns anchor, positive and, where the table has one, negative; judged pairs of a BEIR folder."""
+    if Path(source).expanduser().is_dir():
+        pairs = read_collection(source, split).pairs()
+        return pairs.select(range(min(limit, len(pairs)))) if limit else pairs
+    columns = {"anchor": str, "positive": str, "negative": str}
+    return read_rows(source, columns, optional=["negative"], split=split, limit=limit)
+
+
+def retrieval_evaluator(
+    source: str | None, *, split: str = "test", name: str = "retrieval", **options: Any
+) -> InformationRetrievalEvaluator | None:
+    """NDCG@10 and its kin on a BEIR folder or on pairs, see :func:`read_collection`."""
+    if source is None:
+        return None
+    return InformationRetrievalEvaluator(
+        *read_collection(source, split), name=name, write_csv=False, **options
+    )

@@ -1,0 +1,64 @@
+"""The trainer of ``old_fit``: it takes ready batches, and counts in turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stlib.sentence_transformer.fit_callbacks import Evaluations
+from stlib.sentence_transformer.fit_options import FitOptions
+from stlib.sentence_transformer.fit_rounds import Rounds, save_checkpoint
+from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
+
+
+class RoundsTrainer(SentenceTransformerTrainer):
+    """A trainer on the batches of data loaders, whose optimizers take turns with the losses."""
+
+    def __init__(self, rounds: Rounds, **kwargs: Any) -> None:
+        self.rounds = rounds
+        super().__init__(**kwargs)
+        self._objectives = self.optimizer
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of the loaders, in turns."""
+        return self.rounds.as_loader()
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The loss of the batch's objective, whose optimizer is to make the next step."""
+        self._objectives.current = inputs["dataset_name"]  # type: ignore[union-attr]
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+class RoundsEvaluations(Evaluations):
+    """Evaluations and checkpoints counted in turns, with epochs as whole numbers."""
+
+    def __init__(self, options: FitOptions, turns_per_epoch: int) -> None:
+        super().__init__(options)
+        self.turns_per_epoch = turns_per_epoch
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Evaluate and save after a whole turn, when it is time."""
+        turn, objective = divmod(state.global_step, len(self.options.losses))
+        if objective:
+            return
+        epoch, in_epoch = divmod(turn - 1, self.turns_per_epoch)
+        every = self.options.evaluation_steps
+        if every and every > 0 and (in_epoch + 1) % every == 0:
+            self.evaluate(args, state, control, epoch, in_epoch + 1)
+        if self.options.saves_checkpoints and turn % self.options.checkpoint_save_steps == 0:
+            self._save(turn)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Evaluate after each epoch."""
+        turn = state.global_step // len(self.options.losses)
+        self.evaluate(args, state, control, (turn - 1) // self.turns_per_epoch, -1)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save the last model where it is wanted."""
+        super().on_train_end(args, state, control, **kwargs)
+        if self.options.checkpoint_path:
+            self._save(state.global_step // len(self.options.losses))
+
+    def _save(self, turn: int) -> None:
+        if self._writes():
+            limit = self.options.checkpoint_save_total_limit
+            save_checkpoint(self.trainer.model, str(self.options.checkpoint_path), turn, limit)

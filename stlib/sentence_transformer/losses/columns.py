@@ -1,0 +1,123 @@
+"""What losses over columns of inputs share: embed the columns, look at labels, name a metric."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from stlib.base.losses.merged_forward import embed_columns
+from stlib.errors import InvalidInput
+
+logger = logging.getLogger(__name__)
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+
+
+class ColumnsLoss(nn.Module, ABC):
+    """A loss that is a function of the embeddings of its columns, and of the labels.
+
+    Subclasses implement ``compute_loss_from_embeddings``, which a caller with embeddings at hand may use too.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        # The trainer puts its wrapped model (compiled, or of several processes) in the place of this name.
+        self.model: Any = model
+
+    def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Tensor | None = None) -> Any:
+        """The loss of a batch: one features dict per column, and the labels ``[n]`` or ``[n, k]``."""
+        return self.compute_loss_from_embeddings(embed_columns(self.model, sentence_features), labels)
+
+    @abstractmethod
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None = None) -> Any:
+        """The loss of embeddings ``[n, d]``, one tensor per column."""
+
+
+def require_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
+    """Refuse too few columns.
+
+    Raises:
+        InvalidInput: fewer than ``wanted``.
+    """
+    if len(columns) < wanted:
+        raise InvalidInput(
+            f"{type(loss).__name__} got {len(columns)} column(s) of inputs and needs {wanted}: {names}. "
+            "Columns are taken in the order of the dataset, labels not counted."
+        )
+
+
+def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
+    """As :func:`require_columns`, and report once that columns beyond those are not used."""
+    require_columns(loss, columns, wanted, names)
+    if len(columns) > wanted and not getattr(loss, "_told_extra_columns", False):
+        loss._told_extra_columns = True  # type: ignore[assignment]
+        logger.warning(
+            "%s uses the first %d columns (%s) and ignores the other %d; remove them to save their embedding",
+            type(loss).__name__,
+            wanted,
+            names,
+            len(columns) - wanted,
+        )
+
+
+def check_exact_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
+    """As :func:`require_columns`, and refuse more columns too."""
+    if len(columns) != wanted:
+        raise InvalidInput(
+            f"{type(loss).__name__} got {len(columns)} column(s) of inputs and takes exactly {wanted}: "
+            f"{names}. Columns are taken in the order of the dataset, labels not counted."
+        )
+
+
+def require_labels(loss: nn.Module, labels: Tensor | None, what: str) -> Tensor:
+    """The labels, if there are any.
+
+    Raises:
+        InvalidInput: the batch has none.
+    """
+    if labels is None:
+        raise InvalidInput(
+            f"{type(loss).__name__} needs labels and the batch has none; give the dataset a column 'label' "
+            f"with {what}"
+        )
+    return labels
+
+
+def labels_per_row(loss: nn.Module, labels: Tensor | None, rows: int, what: str) -> Tensor:
+    """Labels of shape ``[n]``, whatever shape of as many elements they came in.
+
+    Raises:
+        InvalidInput: there are none, or not one per row.
+    """
+    labels = require_labels(loss, labels, what)
+    if labels.numel() != rows:
+        raise InvalidInput(
+            f"{type(loss).__name__} takes {rows} labels for {rows} rows, each {what}; got {labels.numel()}, "
+            f"of shape {tuple(labels.shape)}"
+        )
+    return labels.reshape(-1)
+
+
+def warn_unless_binary(loss: nn.Module, labels: Tensor, consequence: str) -> None:
+    """Warn if the first batch has other labels than 0 and 1. Later ones are not read: it stalls a device."""
+    if getattr(loss, "_checked_labels", False):
+        return
+    loss._checked_labels = True  # type: ignore[assignment]
+    if ((labels != 0) & (labels != 1)).any().item():
+        message = (
+            f"{type(loss).__name__} expects labels 0 (apart) and 1 (alike) and got others: {consequence}"
+        )
+        warnings.warn(message, UserWarning, stacklevel=5)
+
+
+def metric_name(metric: Metric, known: type) -> str:
+    """``Known.NAME`` of a metric that ``known`` offers, else the function's own name."""
+    for name in vars(known):
+        if not name.startswith("_") and getattr(known, name) is metric:
+            return f"{known.__name__}.{name}"
+    return getattr(metric, "__name__", str(metric))

@@ -1,0 +1,32 @@
+"""Older ways to call methods."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+logger = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def save_to_hub_args_decorator(func: F) -> F:
+    """Let ``save_to_hub`` be called as before it had ``repo_id`` and ``token``.
+
+    ``repo_name=`` is taken for ``repo_id``, and positional arguments after the second one are those of the
+    time before ``token`` was third.
+    """
+
+    @functools.wraps(func)
+    def with_older_arguments(self: Any, *args: Any, **kwargs: Any) -> Any:
+        repo_name = kwargs.pop("repo_name", None)
+        if repo_name and "repo_id" not in kwargs:
+            logger.warning("repo_name is the older name of save_to_hub's argument repo_id")
+            kwargs["repo_id"] = repo_name
+        if len(args) >= 2:
+            args = (*args[:2], None, *args[2:])
+        return func(self, *args, **kwargs)
+
+    return with_older_arguments  # type: ignore[return-value]
