@@ -54,12 +54,20 @@ class InferenceModel(BaseModel):
         elif devices:
             with self._temporary_pool(devices) as own:
                 values, cut = run_in_pool(own, items, batch_size, chunk_size, options, progress)
+        elif self._shared_inference is not None and device is None:
+            values, cut = self._shared_inference(items, batch_size, options)
         else:
-            before = self._truncated_inputs()
-            values = run_all(self, items, batch_size, options, progress)
-            cut = self._truncated_inputs() - before
+            values, cut = self._infer(items, batch_size, options, progress)
         self._report_truncation(cut, len(items))
         return values
+
+    def _infer(
+        self, items: list[Any], batch_size: int, options: RunOptions, progress: bool = False
+    ) -> tuple[Tensor | list[Any], int]:
+        """Results of this process, in the order of the inputs, and how many inputs were cut."""
+        before = self._truncated_inputs()
+        values = run_all(self, items, batch_size, options, progress)
+        return values, self._truncated_inputs() - before
 
     def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
         """Start processes for ``encode(pool=…)``, one per device; stop them with

@@ -298,6 +298,14 @@ class EncodingModel(InferenceModel):
         return self.resolve_prompt(None, prompt_name)
 
 >>>>>>> main
+    def prompt_for(self, task: str, prompt: str | None, prompt_name: str | None) -> str | None:
+        """The text that :meth:`encode_query` (task ``"query"``) or :meth:`encode_document` put in front."""
+        if prompt is not None:
+            return prompt
+        if prompt_name is None:
+            prompt_name = self._task_prompt(_QUERY_PROMPTS if task == "query" else _DOCUMENT_PROMPTS)
+        return self.resolve_prompt(None, prompt_name)
+
     def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
         """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
         there = [name for name in candidates if name in self.prompts]
