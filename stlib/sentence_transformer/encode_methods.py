@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from stlib.base.inference import InferenceModel
 from stlib.base.inputs import as_list
@@ -96,32 +95,9 @@ class EncodingModel(InferenceModel):
             to_cpu=as_numpy or to_host,
             keywords=kwargs,
         )
-<<<<<<< HEAD
         values = self.run_inputs(items, batch_size, options, show_progress_bar, device, pool, chunk_size)
-=======
-        if show_progress_bar is None:
-            show_progress_bar = logger.isEnabledFor(logging.INFO)
-        if pool is not None:
-            values, cut = run_in_pool(pool, items, batch_size, chunk_size, options, show_progress_bar)
-        elif devices:
-            with self._temporary_pool(devices) as own:
-                values, cut = run_in_pool(own, items, batch_size, chunk_size, options, show_progress_bar)
-        elif self._shared_inference is not None and device is None:
-            values, cut = self._shared_inference(items, batch_size, options)
-        else:
-            values, cut = self._infer(items, batch_size, options, show_progress_bar)
-        self._report_truncation(cut, len(items))
->>>>>>> main
         result = collect(values, precision, as_numpy, as_tensor)
         return result[0] if single else result
-
-    def _infer(
-        self, items: list[Any], batch_size: int, options: EncodeOptions, progress: bool = False
-    ) -> tuple[Tensor | list[Any], int]:
-        """Results of this process, in the order of the inputs, and how many inputs were cut."""
-        before = self._truncated_inputs()
-        values = run_all(self, items, batch_size, options, progress)
-        return values, self._truncated_inputs() - before
 
     def encode_query(
         self,
@@ -261,43 +237,6 @@ class EncodingModel(InferenceModel):
             chunk_size=chunk_size,
         )
 
-<<<<<<< HEAD
-=======
-    def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
-        """Start processes for ``encode(pool=…)``, one per device; stop them with
-        :meth:`stop_multi_process_pool`.
-
-        The processes import the calling script, so its own work must stand under ``if __name__ ==
-        "__main__":``.
-
-        Args:
-            target_devices: e.g. ``["cuda:0", "cuda:1"]`` or ``["cpu"] * 4``; default: all CUDA devices, or 4
-                on CPU.
-        """
-        return start_pool(self, target_devices)
-
-    @staticmethod
-    def stop_multi_process_pool(pool: Pool) -> None:
-        """End the processes of a pool."""
-        stop_pool(pool)
-
-    @contextmanager
-    def _temporary_pool(self, devices: list[Any]) -> Iterator[Pool]:
-        pool = start_pool(self, devices)
-        try:
-            yield pool
-        finally:
-            stop_pool(pool)
-
-    def prompt_for(self, task: str, prompt: str | None, prompt_name: str | None) -> str | None:
-        """The text that :meth:`encode_query` (task ``"query"``) or :meth:`encode_document` put in front."""
-        if prompt is not None:
-            return prompt
-        if prompt_name is None:
-            prompt_name = self._task_prompt(_QUERY_PROMPTS if task == "query" else _DOCUMENT_PROMPTS)
-        return self.resolve_prompt(None, prompt_name)
-
->>>>>>> main
     def prompt_for(self, task: str, prompt: str | None, prompt_name: str | None) -> str | None:
         """The text that :meth:`encode_query` (task ``"query"``) or :meth:`encode_document` put in front."""
         if prompt is not None:
