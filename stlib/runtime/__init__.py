@@ -16,7 +16,8 @@ from stlib.runtime.errors import (
     UnknownTaskError,
     UnsupportedModelError,
 )
-from stlib.runtime.protocol import EncoderProtocol
+from stlib.runtime.protocol import EncoderProtocol, RerankerProtocol
+from stlib.runtime.reranker import Reranker
 
 __all__ = [
     "BUNDLED_MODEL_NAME",
@@ -27,6 +28,8 @@ __all__ = [
     "MissingModelFileError",
     "ModelError",
     "ModelNotFoundError",
+    "Reranker",
+    "RerankerProtocol",
     "UnknownPromptError",
     "UnknownTaskError",
     "UnsupportedModelError",

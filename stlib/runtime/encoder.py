@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from stlib.runtime.folder import Pipeline, read_pipeline
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, available_cores, unit_length
 from stlib.runtime.modules.normalize import Normalize
 from stlib.runtime.modules.static import StaticEmbedding
+from stlib.runtime.side_by_side import run_side_by_side
 
 # Tasks of encode_query and encode_document, and the prompts they try, the first with a text wins.
 _TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
@@ -187,7 +186,7 @@ class Encoder:
                 features = module.forward(features)
             out[rows] = self._of_declared_width(features[SENTENCE_EMBEDDING])[:, : out.shape[1]]
 
-        _run_side_by_side(run, batches, threads)
+        run_side_by_side(run, batches, threads)
 
     def _of_declared_width(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if vectors.shape[1] != self._pipeline.dimension:
@@ -215,50 +214,6 @@ class Encoder:
             prompts = self._pipeline.prompts
             options["prompt_name"] = next((n for n in _TASK_PROMPTS[task] if prompts.get(n)), task)
         return options
-
-
-def _run_side_by_side(run: Callable[[Any], None], batches: list[Any], threads: int) -> None:
-    """Run all batches in ``threads`` threads, the caller's among them; the first error is raised.
-
-    While the interpreter ends no thread can be started, and the caller's runs all batches; an executor would
-    refuse them.
-    """
-    waiting = deque(batches)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        while not errors:
-            try:
-                batch = waiting.popleft()
-            except IndexError:
-                return
-            try:
-                run(batch)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
-                errors.append(error)
-
-    try:
-        helpers = _started(work, threads - 1)
-        work()
-        for helper in helpers:
-            helper.join()
-    finally:
-        waiting.clear()  # an interrupted caller leaves no work behind
-    if errors:
-        raise errors[0]
-
-
-def _started(work: Callable[[], None], n: int) -> list[Thread]:
-    """``n`` threads that work, or as many as can be started."""
-    started: list[Thread] = []
-    for _ in range(n):
-        thread = Thread(target=work, name="stlib-encode")
-        try:
-            thread.start()
-        except RuntimeError:
-            break
-        started.append(thread)
-    return started
 
 
 def _static_only(pipeline: Pipeline) -> StaticEmbedding | None:

@@ -41,3 +41,13 @@ class EncoderProtocol(Protocol):
 
     def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Character offsets ``[n_tokens, 2]`` (start, end) of every token, one array per text."""
+
+
+@runtime_checkable
+class RerankerProtocol(Protocol):
+    """What a reranker must offer to re-order what a collection found."""
+
+    name: str
+
+    def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """How well each passage answers: float32 ``[len(passages)]``, in order; larger is better."""
