@@ -31,7 +31,7 @@ def accuracy_at_k(gains: np.ndarray, k: int) -> np.ndarray:
 
 def precision_at_k(gains: np.ndarray, k: int) -> np.ndarray:
     """Relevant documents among the first k, divided by k (also where fewer were found)."""
-    return (gains[:, :k] > 0).sum(axis=1) / k
+    return np.asarray((gains[:, :k] > 0).sum(axis=1) / k)
 
 
 def recall_at_k(gains: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
