@@ -26,12 +26,12 @@ import numpy as np
 
 def accuracy_at_k(gains: np.ndarray, k: int) -> np.ndarray:
     """1 where one of the first k documents is relevant, else 0."""
-    return (gains[:, :k] > 0).any(axis=1).astype(np.float64)
+    return np.where((gains[:, :k] > 0).any(axis=1), 1.0, 0.0)
 
 
 def precision_at_k(gains: np.ndarray, k: int) -> np.ndarray:
     """Relevant documents among the first k, divided by k (also where fewer were found)."""
-    return np.asarray((gains[:, :k] > 0).sum(axis=1) / k)
+    return (gains[:, :k] > 0).sum(axis=1) / k
 
 
 def recall_at_k(gains: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
