@@ -9,7 +9,7 @@ import socket
 import pytest
 import torch
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
 COLUMNS = [
     "how do i sort a list|the quick fox|search|a short text|lazy dog ?|the answer is long|in it|key",
