@@ -278,8 +278,6 @@ class BaseModelCardData(DatasetDescriptions):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that the card is made from."""
-        if self.base_model is None and self.model is not None:
-            self.try_to_set_base_model()
         return {
             "model_name": self.model_name or self.get_default_model_name(),
             "model_id": self.model_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -13,6 +14,21 @@ LONGEST_EXAMPLE = 300  # characters
 # Whole numbers with at most so many different values are taken for labels.
 _MOST_LABELS = 10
 _TOKENIZED_AT_A_TIME = 16
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is kept of a value that is large, such as a picture."""
+
+    kind: str
+    text: str
+
+
+def light(value: Any) -> Any:
+    """Texts, numbers and lists as they are, and of everything else what a card can say."""
+    if value is None or isinstance(value, (str, int, float, list, tuple)):
+        return value
+    return Described(type(value).__name__, shown(value))
 
 
 def column_statistics(values: list[Any], model: Any, task: str | None = None) -> dict[str, Any]:
@@ -29,6 +45,8 @@ def column_statistics(values: list[Any], model: Any, task: str | None = None) ->
     if not values:
         return {"type": "empty"}
     first = values[0]
+    if isinstance(first, Described):
+        return {"type": first.kind}
     if all(isinstance(value, str) for value in values):
         if is_media_file(first):
             return {"type": "text, a file"}
@@ -47,7 +65,9 @@ def column_statistics(values: list[Any], model: Any, task: str | None = None) ->
 
 def shown(value: Any) -> str:
     """A value as a card shows it: short, and without what only this machine knows."""
-    if isinstance(value, str):
+    if isinstance(value, Described):
+        text = value.text
+    elif isinstance(value, str):
         text = PurePath(value).name if is_media_file(value) else value
     elif isinstance(value, (int, float, bool)) or value is None:
         text = str(value)

@@ -13,6 +13,7 @@ from stlib.base.model_card_columns import (
     column_statistics,
     describe_loss,
     is_media_file,
+    light,
     shown,
 )
 
@@ -92,7 +93,9 @@ class DatasetDescriptions:
         are read here might be missed in the training.
         """
         if hasattr(dataset, "__len__"):
-            rows = [dataset[i] for i in range(min(len(dataset), _STATISTICS_ROWS))]
+            # One row at a time, as a row of pictures may be large.
+            count = range(min(len(dataset), _STATISTICS_ROWS))
+            rows = [{name: light(value) for name, value in dataset[i].items()} for i in count]
             columns = [name for name in (rows[0] if rows else dataset.column_names) if name != "dataset_name"]
             routes = router_mapping or {}
             dataset_info["size"] = len(dataset)
@@ -104,7 +107,7 @@ class DatasetDescriptions:
                 {column: shown(row[column]) for column in columns} for row in rows[:_EXAMPLES]
             ]
         else:
-            columns = list(dataset.column_names or [])
+            columns = [name for name in dataset.column_names or [] if name != "dataset_name"]
         dataset_info["columns"] = columns
         if loss is not None:
             dataset_info["loss"] = describe_loss(loss)
@@ -166,8 +169,8 @@ class DatasetDescriptions:
             texts
             for one in sets
             if hasattr(one, "__len__")
-            for i in range(min(len(one), _WIDGET_ROWS // len(sets)))
-            if (texts := _texts_of(one[i]))
+            for row in _rows_of_texts(one, _WIDGET_ROWS // len(sets))
+            if (texts := _texts_of(row))
         ]
         rows.sort(key=lambda texts: sum(map(len, texts)))  # short ones are read at a glance
         for at in range(min(len(rows), _WIDGETS)):
@@ -189,6 +192,19 @@ class DatasetDescriptions:
         self.label_example_list = [
             {"label": label, "examples": found} for label, found in sorted(texts.items())
         ]
+
+
+def _rows_of_texts(dataset: Any, limit: int) -> list[dict[str, Any]]:
+    """The first rows, without columns that hold no texts and may be slow to read."""
+    if getattr(dataset, "format", {}).get("type") == "custom":  # the columns are known from its rows only
+        return [dataset[i] for i in range(min(len(dataset), _STATISTICS_ROWS))]
+    names = [
+        name
+        for name, feature in dataset.features.items()
+        if getattr(feature, "dtype", None) in ("string", "large_string")
+    ]
+    columns = dataset.select_columns(names)[:limit] if names else {}
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _texts_of(row: Mapping[str, Any]) -> list[str]:

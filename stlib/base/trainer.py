@@ -326,6 +326,8 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         if not self.is_world_process_zero():
             return
         data = self.model.model_card_data
+        if data.model_id is None and (pushed_to := getattr(self, "hub_model_id", None)):
+            data.set_model_id(pushed_to)
         if language:
             data.set_language(language)
         if license:

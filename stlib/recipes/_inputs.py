@@ -46,8 +46,8 @@ def read_texts(path: str | Path, column: str | None = None, limit: int | None = 
 
 
 def read_columns(path: str | Path, names: Sequence[str]) -> list[list[Any]]:
-    """The values of several columns, one list for each name; those of a JSON file keep their types, all others
-    are texts.
+    """The values of several columns, one list for each name; those of JSON files keep their types, all
+    others are texts.
 
     Raises:
         InvalidInput: no such file or column, or a line that cannot be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from stlib.sentence_transformer.fit_options import FitOptions
 
@@ -13,10 +13,10 @@ from stlib.sentence_transformer.fit_options import FitOptions
 class Evaluations(TrainerCallback):
     """Evaluates after epochs and every few steps, calls back with the score, and saves the best model.
 
-    ``trainer`` is set once it is there; other callbacks learn of the results through it.
+    ``attach`` it to the trainer once that is there; other callbacks learn of the results through it.
     """
 
-    trainer: Any = None
+    trainer: Any
 
     def __init__(self, options: FitOptions) -> None:
         self.options = options
@@ -26,6 +26,12 @@ class Evaluations(TrainerCallback):
             folder = Path(options.output_path) / "eval"
             folder.mkdir(parents=True, exist_ok=True)
             self.folder = str(folder)
+
+    def attach(self, trainer: Any) -> None:
+        """Work for this trainer, which prints nothing if the user wants no progress bar."""
+        self.trainer = trainer
+        if not self.options.show_progress_bar:
+            trainer.remove_callback(PrinterCallback)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Evaluate every ``evaluation_steps``."""

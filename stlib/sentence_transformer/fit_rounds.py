@@ -43,7 +43,7 @@ def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> Non
             optimizers=(optimizer, _in_turns(options.schedule(optimizer, turns * options.epochs), optimizer)),
             callbacks=[evaluations],
         )
-        evaluations.trainer = trainer
+        evaluations.attach(trainer)
         trainer.train()
 
 

@@ -59,7 +59,7 @@ def fit(model: Any, options: FitOptions, steps_per_epoch: int | None, resume: bo
             optimizers=(optimizer, options.schedule(optimizer, total)),
             callbacks=[evaluations],
         )
-        evaluations.trainer = trainer
+        evaluations.attach(trainer)
         trainer.train(resume_from_checkpoint=_latest_checkpoint(options.checkpoint_path) if resume else None)
 
 

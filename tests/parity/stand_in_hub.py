@@ -182,7 +182,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A running hub which huggingface_hub believes to be the hub, and an empty cache."""
-    import huggingface_hub.constants as constants
+    import huggingface_hub.hf_api
+    from huggingface_hub import constants
 
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"hub": hub}))
@@ -190,6 +191,8 @@ def hub(monkeypatch, tmp_path):
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    # huggingface_hub's plain functions belong to one object, made when it is imported.
+    monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     )

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 pytestmark = pytest.mark.parity
 
 WORDS = (
     "the a of to sort list key dictionary how do i quick brown fox jumps over lazy dog search meaning word"
 ).split()
-LONG, SHORT = 20, 6
+LONG, SHORT = 20, 4
 
 
 def sentences(n: int, seed: int) -> list[str]:
@@ -51,6 +52,8 @@ class Run:
     args: dict[str, Any] = field(default_factory=dict)
     evaluate: Any = None
     steps: int = SHORT
+    change: Any = None
+    """What is done to the model first: function of the package and the model, which returns a model."""
 
 
 def package(library: str) -> Any:
@@ -75,6 +78,8 @@ def as_datasets(data: Any) -> Any:
 def train(library: str, run: Run, model_path: str, folder: Any) -> Any:
     lib = package(library)
     model = lib.SentenceTransformer(model_path, device="cpu")
+    torch.manual_seed(3)
+    model = model if run.change is None else run.change(lib, model)
     arguments: dict[str, Any] = {
         "output_dir": str(folder / library),
         "max_steps": run.steps,
@@ -177,6 +182,59 @@ SINGLE = {
 @pytest.mark.parametrize("name", SINGLE)
 def test_one_data_set_gives_the_same_curve_and_weights(name, reference, tiny_bert, tmp_path):
     assert_same(SINGLE[name], tiny_bert, tmp_path)
+
+
+def adapted(lib: Any, model: Any) -> Any:
+    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install 'stlib[adapters]'")
+    model.add_adapter(peft.LoraConfig(r=2, lora_dropout=0.1, target_modules=["query", "value"]))
+    return model
+
+
+def test_an_adapter_learns_and_is_saved_alone(reference, tiny_bert, tmp_path):
+    run = Run(
+        rows(),
+        lambda losses, model: losses.MultipleNegativesRankingLoss(model),
+        {"save_strategy": "steps", "save_steps": 2},
+        change=adapted,
+    )
+    assert_same(run, tiny_bert, tmp_path)
+    stlib = package("ours")
+    before = stlib.SentenceTransformer(tiny_bert, device="cpu").state_dict()
+    folder = tmp_path / "ours" / "checkpoint-2"
+    assert (folder / "adapter_model.safetensors").is_file()
+    assert not (folder / "model.safetensors").exists()
+    trained = stlib.SentenceTransformer(str(folder), device="cpu").state_dict()
+    base = {name.replace(".base_layer", ""): value for name, value in trained.items() if "lora_" not in name}
+    assert all(torch.equal(base[name], value) for name, value in before.items())
+    assert any(value.any() for name, value in trained.items() if "lora_B" in name)
+    # The checkpoint is read into a running trainer, too.
+    trainer = train("ours", run, tiny_bert, tmp_path)
+    trainer._load_from_checkpoint(str(folder))
+    state = trainer.model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in trained.items())
+
+
+def routed(lib: Any, model: Any) -> Any:
+    modules = importlib.import_module(f"{lib.__name__}.sentence_transformer.modules")
+    # A copy: the reference would pad the queries as it pads the documents if both shared the tokenizer.
+    tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    static = modules.StaticEmbedding(tokenizer, embedding_dim=32)
+    router = importlib.import_module(f"{lib.__name__}.base.modules").Router
+    routes = router.for_query_document(query_modules=[static], document_modules=list(model.children()))
+    return lib.SentenceTransformer(modules=[routes], device="cpu")
+
+
+def test_routes_learn_at_their_own_rates(reference, tiny_bert, tmp_path):
+    run = Run(
+        rows(columns=3),
+        lambda losses, model: losses.MultipleNegativesRankingLoss(model),
+        {
+            "router_mapping": {"text0": "query", "text1": "document", "text2": "document"},
+            "learning_rate_mapping": {r"sub_modules\.query": 0.1},
+        },
+        change=routed,
+    )
+    assert_same(run, tiny_bert, tmp_path)
 
 
 TWO = {"pairs": rows(48), "scored": rows(32, label="number", seed=9)}

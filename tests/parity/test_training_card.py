@@ -17,7 +17,7 @@ import yaml
 import stlib.evaluation
 import stlib.losses
 from stlib import SentenceTransformer
-from stlib.base.model_card_columns import column_statistics, describe_loss, shown
+from stlib.base.model_card_columns import column_statistics, describe_loss, light, shown
 from stlib.base.model_card_text import table
 
 datasets = pytest.importorskip("datasets", reason="training needs the extra [train]")
@@ -288,6 +288,8 @@ def test_columns_are_described_by_what_they_hold():
     assert shown(Image.new("RGB", (3, 2))) == "Image 3×2"
     assert shown({"text": "a", "image": "/home/me/a.png"}) == "{text: a, image: a.png}"
     assert shown([0.5, 1]) == "[0.5, 1]"
+    picture = light(Image.new("RGB", (3, 2)))
+    assert (column_statistics([picture], None), shown(picture)) == ({"type": "Image"}, "Image 3×2")
     assert shown("a" * 400) == "a" * 300 + "…"
 
 

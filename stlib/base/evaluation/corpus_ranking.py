@@ -18,7 +18,7 @@ from stlib.util.tensor import to_float_matrix
 logger = logging.getLogger(__name__)
 
 # Queries whose scores and kept results stay in the cache together.
-_QUERIES_PER_BLOCK = 100
+_QUERIES_PER_BLOCK = 256
 # Scores of one call of a function of the user's: half a GiB in float32.
 _MOST_SCORES = 2**27
 

@@ -26,7 +26,7 @@ import numpy as np
 
 def accuracy_at_k(gains: np.ndarray, k: int) -> np.ndarray:
     """1 where one of the first k documents is relevant, else 0."""
-    return (gains[:, :k] > 0).any(axis=1).astype(np.float64)
+    return np.where((gains[:, :k] > 0).any(axis=1), 1.0, 0.0)
 
 
 def precision_at_k(gains: np.ndarray, k: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -365,6 +366,9 @@ def _without_model(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _best_first(hits: Hits) -> Hits:
+    scores = [hit["score"] for hit in hits]
+    if all(map(operator.gt, scores, scores[1:])):
+        return hits
     try:
         return sorted(hits, key=lambda hit: (-hit["score"], hit["corpus_id"]))
     except TypeError:  # ids of different types, which have been put in order already

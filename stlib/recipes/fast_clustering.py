@@ -1,0 +1,34 @@
+"""Fast clustering: groups of texts that are all near a common centre; most texts may belong to none.
+
+    python -m stlib.recipes.fast_clustering questions.txt --threshold 0.75 --min-size 10
+
+Needs no number of clusters and no scikit-learn; see :func:`stlib.util.community_detection`.
+"""
+
+# ruff: noqa: T201 - the result is what the user asked for
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stlib.recipes._clusters import clustering_parser, encoded, print_clusters
+from stlib.recipes._inputs import run
+
+
+def main(argv: Sequence[str] | None = None) -> list[list[str]]:
+    """Print the groups, each with its centre first, and return their texts."""
+    from stlib.util import community_detection
+
+    parser = clustering_parser("Find groups of texts that lie near a common centre.")
+    parser.add_argument("--threshold", type=float, default=0.75, help="least cosine to the centre")
+    parser.add_argument("--min-size", type=int, default=10, help="texts in a group at least")
+    args = parser.parse_args(argv)
+    texts, vectors = encoded(args)
+    found = community_detection(vectors, threshold=args.threshold, min_community_size=args.min_size)
+    print_clusters(found, texts, args.show)
+    print(f"{sum(map(len, found))} of {len(texts)} texts are in {len(found)} groups")
+    return [[texts[i] for i in members] for members in found]
+
+
+if __name__ == "__main__":
+    run(main)
