@@ -37,6 +37,9 @@ __all__ = [
 MODES = {"hybrid": "Hybrid", "semantic": "Semantic", "keyword": "Keyword"}
 RESULT_COUNTS = (5, 10, 20, 50)
 
+# A person waits no longer than this for a better order.
+RERANK_BUDGET_MS = 1500.0
+
 _FACET_PREFIX = "f."
 _MOST_FACETS = 4
 MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
@@ -60,6 +63,7 @@ class SearchRequest:
     mode: str = "hybrid"
     k: int = 10
     filter: str = ""
+    rerank: bool = False
     picks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +88,7 @@ class SearchRequest:
             if k.isascii() and k.isdigit() and len(k) < 10
             else 10,
             filter=last("filter"),
+            rerank=last("rerank") == "1",
             picks=dict(sorted(picks.items())),
         )
 
@@ -95,6 +100,8 @@ class SearchRequest:
             parameters["mode"] = [self.mode]
         if self.k != 10:
             parameters["k"] = [str(self.k)]
+        if self.rerank:
+            parameters["rerank"] = ["1"]
         for name, values in sorted(self.picks.items()):
             if values:
                 parameters[_FACET_PREFIX + name] = sorted(values)
@@ -132,14 +139,25 @@ def facet_choices(counts: Mapping[str, FacetCounts]) -> list[Facet]:
     return sorted(chosen, key=lambda facet: (len(facet.counts), facet.name))[:_MOST_FACETS]
 
 
-def search(collection: Collection, request: SearchRequest, facets: Iterable[Facet] = ()) -> SearchResults:
-    """Ask `collection`. `facets` tell the types of picked values, which an address holds as text.
+def search(
+    collection: Collection,
+    request: SearchRequest,
+    facets: Iterable[Facet] = (),
+    reranker: str | None = None,
+) -> SearchResults:
+    """Ask `collection`. `facets` tell the types of picked values, which an address holds as text; `reranker`
+    re-orders the answers where the request wants that.
 
     Raises:
         FilterError: the written filter cannot be understood; its position counts in `request.filter`.
     """
     return collection.search(
-        request.q, k=request.k, mode=request.mode, filter=combined_filter(request, facets)
+        request.q,
+        k=request.k,
+        mode=request.mode,
+        filter=combined_filter(request, facets),
+        rerank=reranker if request.rerank else None,
+        rerank_budget_ms=RERANK_BUDGET_MS,
     )
 
 

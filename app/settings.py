@@ -1,10 +1,11 @@
 """Where the command line, the search page and the demo look for collections.
 
-The choice travels between processes in two environment variables, so a page started by `stlib ui --home X`
+The choice travels between processes in environment variables, so a page started by `stlib ui --home X`
 sees what `stlib index --home X` wrote:
 
     STLIB_HOME   the folder of collections (default: the platform's folder for application data)
     STLIB_DB     a database URL, for catalogs that live elsewhere
+    STLIB_RERANK a reranker, which `stlib search` uses and the page offers (default: none)
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DEMO_COLLECTION", "EXAMPLE_QUESTIONS", "HOME_VARIABLE", "Location"]
+__all__ = ["DEMO_COLLECTION", "EXAMPLE_QUESTIONS", "HOME_VARIABLE", "Location", "reranker_from_environment"]
 
 HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
+RERANK_VARIABLE = "STLIB_RERANK"
 
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"
@@ -58,6 +60,11 @@ class Location:
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `Collection.open` and its kin."""
         return {"home": self.home, "db": self.db}
+
+
+def reranker_from_environment(environment: Mapping[str, str] | None = None) -> str | None:
+    """Folder or name of the reranker to use; None for none."""
+    return (os.environ if environment is None else environment).get(RERANK_VARIABLE) or None
 
 
 def _absolute_url(db: str) -> str:

@@ -14,7 +14,7 @@ def counted(count: int, noun: str) -> str:
 
 def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
     """How a score came about, in lines of a name and a text; in hybrid mode the shares add up to it."""
-    lines = []
+    lines = _reranking(parts)
     for leg, name, measure in (("semantic", "by meaning", "cosine"), ("keyword", "by words", "BM25")):
         if leg not in parts:
             continue
@@ -25,6 +25,18 @@ def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
         share = parts.get(f"{leg}_share")
         lines.append((name, how if share is None else f"{share:.3f} ({how})"))
     return lines
+
+
+def _reranking(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
+    """What the reranker said, and where the document stood before it."""
+    if "retrieval" not in parts:
+        return []
+    read = parts["rerank"]
+    said = "not read" if read is None else f"{read:.3f}, rank {parts['rerank_rank']}"
+    return [
+        ("by reading", said),
+        ("by retrieval", f"{parts['retrieval']:.3f}, rank {parts['retrieval_rank']}"),
+    ]
 
 
 def format_bytes(count: float) -> str:

@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ from indexing.encoders import load_encoder, recorded_name
 from indexing.errors import (
     BadInput,
     CorruptView,
+    RerankingFailed,
     UnknownCollection,
 )
 from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
@@ -52,8 +53,10 @@ from indexing.opening import (
 from indexing.paths import Home, Place, collection_place
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
+from indexing.rerankers import Rerankers
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.plan import Plan, check_request
+from indexing.search.rerank import Reranking, check_limits
 from indexing.search.results import SearchResults
 from indexing.search.timing import Steps
 from indexing.vectors import engine_class
@@ -101,6 +104,7 @@ class Collection:
         self._views = Views(engine, place, state, self._generation)
         weakref.finalize(self, engine.dispose).atexit = False  # for those who do not close it
         self._filters = AllowedCache(state.id)
+        self._rerankers = Rerankers()
         if encoder is not None:
             check_model(encoder, self._generation, self.name)
 
@@ -293,7 +297,15 @@ class Collection:
             return gone
 
     def search(
-        self, query: str, k: int = 10, *, mode: str = "hybrid", filter: str | None = None
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: str = "hybrid",
+        filter: str | None = None,
+        rerank: Any = None,
+        rerank_depth: int = 50,
+        rerank_budget_ms: float | None = None,
     ) -> SearchResults:
         """The best `k` documents for `query`, each with its best passage.
 
@@ -301,17 +313,42 @@ class Collection:
         `"module = 'itertools' and kind != 'class'"`. There are always min(k, matching documents) results in
         semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
 
+        `rerank` is a cross-encoder that re-orders the best `rerank_depth` documents: a folder, a model name,
+        an stlib Reranker or a CrossEncoder. After `rerank_budget_ms` it stops; what it has read is placed
+        first, the rest keeps its order, and `SearchResults.reranked` tells how many it has read. A reranker
+        that fails leaves the order as it was, and a note says why.
+
         Raises:
             FilterError: with the position in `filter`.
             BadInput: an unknown mode, or k < 1.
         """
         steps = Steps()
         check_request(query, k, mode)
+        check_limits(rerank_depth, rerank_budget_ms)
         allowed = self._filters.of(filter)
+        if rerank is None or rerank is False:
+            return self._search(query, k, mode, allowed, steps, None)
+        try:
+            with steps.step("load reranker"):
+                reranking = Reranking(self._rerankers.of(rerank), rerank_depth, rerank_budget_ms)
+            return self._search(query, k, mode, allowed, steps, reranking)
+        except RerankingFailed as error:
+            found = self._search(query, k, mode, allowed, steps, None)
+            return replace(found, notes=[*found.notes, f"not reranked: {error}"])
+
+    def _search(
+        self,
+        query: str,
+        k: int,
+        mode: str,
+        allowed: Any,
+        steps: Steps,
+        reranking: Reranking | None,
+    ) -> SearchResults:
         for _ in range(ATTEMPTS):
             found, seq = self._with_readers(
                 lambda readers: (
-                    self._plan(readers).search(query, k, mode, allowed, steps),
+                    self._plan(readers).search(query, k, mode, allowed, steps, reranking),
                     readers.state.last_seq,
                 ),
                 steps,
@@ -352,13 +389,21 @@ class Collection:
         *,
         mode: str = "hybrid",
         corpus_ids: Iterable[str] | None = None,
+        rerank: Any = None,
+        rerank_depth: int = 50,
     ) -> EvaluationReport:
         """IR metrics of this collection: every judged query runs through the real index.
 
         `queries` id → text, `qrels` query id → document id → grade. `corpus_ids` restricts the search to
-        these documents, for judgments that were made over a part of the collection.
+        these documents, for judgments that were made over a part of the collection. `rerank` as for `search`.
+
+        Raises:
+            RerankingFailed: the reranker cannot be used; without it another ranking would be measured.
         """
         check_request("", 1, mode)
+        check_limits(rerank_depth, None)
+        no_reranker = rerank is None or rerank is False
+        reranking = None if no_reranker else Reranking(self._rerankers.of(rerank), rerank_depth)
         started = time.perf_counter()
         with reading(self._engine) as connection:
             table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
@@ -369,7 +414,7 @@ class Collection:
             plan = self._plan(readers)
 
             def ranked(query: str) -> Sequence[str]:
-                return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table)]
+                return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table, reranking)]
 
             return evaluate_rankings(ranked, queries, qrels, mode)
 

@@ -7,6 +7,7 @@
     ├── BadInput              something the caller gave cannot be used
     │   └── BadLine           one line of a file cannot be used; knows the file and the line number
     ├── FilterError           a metadata filter cannot be understood; knows the position
+    ├── RerankingFailed       the reranker cannot be loaded, or failed
     ├── LockedError           another process holds the lock that is needed
     ├── StorageError          the catalog or a file could not be read or written
     │   └── DiskFull          ... because no space is left
@@ -27,6 +28,7 @@ __all__ = [
     "IndexingError",
     "LockedError",
     "ModelMismatch",
+    "RerankingFailed",
     "StorageError",
     "UnknownCollection",
 ]
@@ -46,6 +48,10 @@ class CollectionExists(IndexingError):
 
 class ModelMismatch(IndexingError):
     """The model, or its dimension, is not the one the collection was made with; the message names both."""
+
+
+class RerankingFailed(IndexingError):
+    """A reranker cannot be loaded, or failed on what it was given; the ranking before it stands."""
 
 
 class BadInput(IndexingError):

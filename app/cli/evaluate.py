@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.options import MODES, json_option, location_options
+from app.cli.options import MODES, json_option, location_options, rerank_options
 from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
 from app.wording import counted, format_duration
@@ -19,16 +19,29 @@ __all__ = ["command"]
 @click.argument("beir_dir", type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
 @click.option("--mode", type=click.Choice([*MODES, "all"]), default="hybrid", show_default=True)
+@rerank_options
 @location_options
 @json_option
-def command(name: str, beir_dir: Path, split: str, mode: str, location: Location, as_json: bool) -> None:
+def command(
+    name: str,
+    beir_dir: Path,
+    split: str,
+    mode: str,
+    rerank: str | None,
+    rerank_depth: int,
+    location: Location,
+    as_json: bool,
+) -> None:
     """Measure collection NAME with the queries and judgments of BEIR_DIR, through the real index."""
     from indexing import Collection
     from indexing.evaluation import read_beir
 
     beir = read_beir(beir_dir, split)
     with Collection.open(name, **location.arguments()) as collection:
-        reports = [collection.evaluate(beir.queries, beir.qrels, mode=one) for one in _modes(mode)]
+        reports = [
+            collection.evaluate(beir.queries, beir.qrels, mode=one, rerank=rerank, rerank_depth=rerank_depth)
+            for one in _modes(mode)
+        ]
     if as_json:
         about = {"collection": name, "split": split}
         if mode == "all":

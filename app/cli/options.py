@@ -11,7 +11,7 @@ import click
 
 from app.settings import Location
 
-__all__ = ["MODES", "json_option", "location_options", "mode_option"]
+__all__ = ["MODES", "json_option", "location_options", "mode_option", "rerank_options"]
 
 MODES = ("hybrid", "semantic", "keyword")
 
@@ -44,3 +44,22 @@ mode_option = click.option(
     show_default=True,
     help="By meaning and words, by meaning alone, or by words alone.",
 )
+
+
+def rerank_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --rerank and --rerank-depth."""
+    depth = click.option(
+        "--rerank-depth",
+        type=click.IntRange(1, 1000),
+        default=50,
+        show_default=True,
+        help="How many of the best documents the reranker reads.",
+    )
+    model = click.option(
+        "--rerank",
+        metavar="MODEL",
+        envvar="STLIB_RERANK",
+        help="Re-order the best documents with a cross-encoder: a folder or a model name. "
+        "Default: $STLIB_RERANK, else no reranking.",
+    )
+    return model(depth(function))

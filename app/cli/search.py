@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.failures import USAGE
-from app.cli.options import json_option, location_options, mode_option
+from app.cli.options import json_option, location_options, mode_option, rerank_options
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
 from app.wording import counted, explained
@@ -30,6 +30,13 @@ _SNIPPET_LINES = 4
 @click.option(
     "--filter", "filter_", metavar="EXPRESSION", help="Condition on metadata: \"module = 'itertools'\"."
 )
+@rerank_options
+@click.option(
+    "--rerank-budget",
+    type=click.FloatRange(min=0),
+    metavar="MS",
+    help="Stop reranking after so many milliseconds. Default: read all.",
+)
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
 @location_options
 @json_option
@@ -41,6 +48,9 @@ def command(
     count: int,
     mode: str,
     filter_: str | None,
+    rerank: str | None,
+    rerank_depth: int,
+    rerank_budget: float | None,
     explain: bool,
     location: Location,
     as_json: bool,
@@ -53,7 +63,15 @@ def command(
 
     with Collection.open(name, **location.arguments()) as collection:
         try:
-            results = collection.search(query, count, mode=mode, filter=filter_)
+            results = collection.search(
+                query,
+                count,
+                mode=mode,
+                filter=filter_,
+                rerank=rerank,
+                rerank_depth=rerank_depth,
+                rerank_budget_ms=rerank_budget,
+            )
         except FilterError as error:
             click.echo(f"stlib: {error}", err=True)
             if error.position is not None:
@@ -72,7 +90,8 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     for number, result in enumerate(results.results, start=1):
         print_result(number, result)
         if explain:
-            parts = " + ".join(f"{name} {text}" for name, text in explained(result.parts))
+            joint = "; " if "retrieval" in result.parts else " + "
+            parts = joint.join(f"{name} {text}" for name, text in explained(result.parts))
             _print_dim(f"{result.score:.3f} = {parts}", " " * len(f"{number}. "))
         echo()
     count = len(results.results)
@@ -80,9 +99,13 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     footer = counted(count, "result") + took if count else f"no results{took}"
     if results.keyword_lag:
         footer += f"; the keyword index is {counted(results.keyword_lag, 'change')} behind"
+    if results.reranked is not None:
+        footer += f"; {counted(results.reranked, 'document')} reranked"
     _print_dim(footer)
     if explain:
-        if results.mode == "hybrid" and count:
+        if results.reranked and count:
+            _print_dim("a score adds up reading and retrieval, each by its spread over what was read")
+        elif results.mode == "hybrid" and count:
             _print_dim("a score adds up what both legs say, each measured by its spread over the collection")
         steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
         _print_dim(" · ".join(steps))

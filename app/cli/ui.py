@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import click
 
 from app.cli.options import location_options
-from app.settings import Location
+from app.settings import RERANK_VARIABLE, Location
 
 __all__ = ["command"]
 
@@ -24,9 +24,17 @@ _PORT = 8501
     "--port", type=click.IntRange(1, 65535), help=f"Port. Default: {_PORT}, or a free one if it is taken."
 )
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+@click.option(
+    "--rerank",
+    metavar="MODEL",
+    envvar=RERANK_VARIABLE,
+    help="Offer to re-order answers with a cross-encoder: a folder or a model name. Default: $STLIB_RERANK.",
+)
 @location_options
-def command(location: Location, port: int | None, no_browser: bool) -> None:
+def command(location: Location, port: int | None, no_browser: bool, rerank: str | None) -> None:
     """Open the search page. It is served to this machine only; Ctrl-C stops it."""
+    if rerank:
+        os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
     serve(location, port=port, browser=not no_browser)
 
 

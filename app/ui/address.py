@@ -14,7 +14,7 @@ __all__ = ["PICK_PREFIX", "current", "forget_filters", "load", "store"]
 
 PICK_PREFIX = "pick "
 _SEEN = "address seen"
-_WIDGETS = ("q", "mode", "filter")
+_WIDGETS = ("q", "mode", "filter", "rerank")
 
 
 def load() -> None:
@@ -47,6 +47,7 @@ def current() -> SearchRequest:
         mode=state["mode"] or "hybrid",
         k=state["k"],
         filter=state["filter"].strip(),
+        rerank=state["rerank"],
         picks=dict(sorted(picks.items())),
     )
 

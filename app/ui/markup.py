@@ -112,6 +112,8 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     notes += [request.filter] if request.filter else []
     if results.keyword_lag:
         notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
+    if results.reranked is not None:
+        notes.append(f"{counted(results.reranked, 'document')} reranked")
     notes += results.notes
     extra = "".join(f" · {escape(note)}" for note in notes)
     return (

@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from app.search_view import MODES, RESULT_COUNTS, Facet, SearchRequest, make_card, search
-from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location
+from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.ui import address, markup, service
 from indexing import Collection
 from indexing.errors import FilterError, IndexingError
@@ -97,6 +97,8 @@ def draw_controls(facets: Sequence[Facet]) -> None:
         )
         with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
             draw_filters(facets)
+        if reranker_from_environment():
+            st.toggle("Rerank", key="rerank", help="Read the best answers and put them in a better order")
         if active:
             st.button("Clear", icon=":material/close:", type="tertiary", on_click=address.forget_filters)
 
@@ -130,7 +132,7 @@ def with_count(value: str, counts: Mapping[str, int]) -> str:
 
 def draw_results(collection: Collection, request: SearchRequest, facets: Sequence[Facet]) -> None:
     try:
-        results = search(collection, request, facets)
+        results = search(collection, request, facets, reranker_from_environment())
     except FilterError as error:
         st.html(markup.filter_failure(request.filter, error))
         return

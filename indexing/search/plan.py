@@ -1,24 +1,25 @@
-"""One query from text to results: encode ▸ filter ▸ retrieve ▸ fuse ▸ fetch ▸ snippets."""
+"""One query from text to results: encode ▸ filter ▸ retrieve ▸ fuse ▸ fetch ▸ rerank ▸ snippets."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
+from indexing.catalog.reads import StoredDocument, chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
 from indexing.search.allowed import Allowed
 from indexing.search.fusion import shares
+from indexing.search.rerank import Reranking, passages_of, rerank
 from indexing.search.results import MODES, Result, SearchResults
 from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
-from indexing.search.snippets import Highlighter, make_snippet
+from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
 from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 from stlib.runtime import EncoderProtocol
@@ -45,6 +46,27 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A document of a ranking, with its text; `span` is its best chunk, if the search has one."""
+
+    document: StoredDocument
+    span: tuple[int, int] | None
+    score: float
+    parts: dict[str, float | int | None]
+
+    def reranked(self, former: int, score: float, read: float | None, rank: int) -> Candidate:
+        """With the score that decides now; what retrieval said stays among the parts."""
+        parts = {
+            **self.parts,
+            "retrieval": self.score,
+            "retrieval_rank": former,
+            "rerank": read,
+            "rerank_rank": None if read is None else rank,
+        }
+        return replace(self, score=score, parts=parts)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a query needs besides its text."""
 
@@ -53,15 +75,30 @@ class Plan:
     readers: Readers
     highlighter: Highlighter
 
-    def search(self, query: str, k: int, mode: str, allowed: Allowed | None, steps: Steps) -> SearchResults:
+    def search(
+        self,
+        query: str,
+        k: int,
+        mode: str,
+        allowed: Allowed | None,
+        steps: Steps,
+        reranking: Reranking | None = None,
+    ) -> SearchResults:
         """The best `k` documents with everything that is shown of them."""
         check_request(query, k, mode)
         table = None
         if allowed is not None:
             with steps.step("filter"), reading(self.engine) as connection:
                 table = allowed.table(connection)
-        ranking = self.rank(query, k, mode, table, steps)
-        results = self._results(query, ranking, k, allowed, steps)
+        depth = k if reranking is None else max(k, reranking.depth)
+        ranking = self.rank(query, depth, mode, table, steps)
+        found = self._fetched(ranking, allowed, steps)
+        n_read = None
+        if reranking is not None:
+            found, n_read = self._reranked(query, found, reranking, steps)
+        with steps.step("snippets"):
+            words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
+            results = [_result(candidate, words) for candidate in found[:k]]
         return SearchResults(
             query,
             mode,
@@ -69,7 +106,8 @@ class Plan:
             steps.milliseconds,
             results,
             0 if mode == "semantic" else self.readers.keyword_lag,
-            [] if allowed is None else allowed.notes,
+            [] if allowed is None else list(allowed.notes),
+            n_read,
         )
 
     def rank(self, query: str, k: int, mode: str, allowed: np.ndarray | None, steps: Steps) -> Ranking:
@@ -134,45 +172,74 @@ class Plan:
             scores = np.where(np.isnan(scores), scores_of(extra, documents), scores)
         return np.nan_to_num(scores, nan=0.0)
 
-    def _results(
-        self, query: str, ranking: Ranking, k: int, allowed: Allowed | None, steps: Steps
-    ) -> list[Result]:
+    def _fetched(self, ranking: Ranking, allowed: Allowed | None, steps: Steps) -> list[Candidate]:
+        """The documents of a ranking with their texts, best first."""
         keys = ranking.documents.tolist()
         with steps.step("fetch"), reading(self.engine) as connection:
             if allowed is not None:
                 still = allowed.still_matching(connection, keys)
             documents = stored_documents(connection, keys if allowed is None else still)
             spans = chunk_spans(connection, ranking.chunks.tolist())
-        with steps.step("snippets"):
-            results = []
+        return [
+            Candidate(
+                documents[key],
+                spans.get(int(ranking.chunks[position])),
+                float(ranking.scores[position]),
+                ranking.parts[position],
+            )
+            for position, key in enumerate(keys)
+            if key in documents  # else it was deleted, or changed and fits no more, in between
+        ]
+
+    def _reranked(
+        self, query: str, found: list[Candidate], reranking: Reranking, steps: Steps
+    ) -> tuple[list[Candidate], int]:
+        """The candidates in the reranker's order, and how many it has read."""
+        with steps.step("rerank"):
             words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
-            for position, key in enumerate(keys):
-                document = documents.get(key)
-                if document is None:
-                    continue  # since the readers were made it was deleted, or changed and matches no more
-                span = spans.get(int(ranking.chunks[position]))
-                results.append(
-                    Result(
-                        document.id,
-                        float(ranking.scores[position]),
-                        document.title,
-                        document.text,
-                        make_snippet(document.text, span, words),
-                        json.loads(document.metadata),
-                        ranking.parts[position],
-                    )
-                )
-        return results[:k]
+            passages = [
+                passages_of(c.document.title, c.document.text, best_spots(c.document.text, c.span, words))
+                for c in found[: reranking.depth]
+            ]
+            retrieved = np.asarray([candidate.score for candidate in found], np.float32)
+            result = rerank(reranking, query[:MAX_QUERY_CHARACTERS], retrieved, passages)
+        return [
+            found[old].reranked(old + 1, score, None if np.isnan(read) else float(read), rank)
+            for rank, (old, score, read) in enumerate(
+                zip(result.order.tolist(), result.scores.tolist(), result.read.tolist(), strict=True), 1
+            )
+        ], result.n_read
 
     def ranked_ids(
-        self, query: str, k: int, mode: str, allowed: np.ndarray | None
+        self,
+        query: str,
+        k: int,
+        mode: str,
+        allowed: np.ndarray | None,
+        reranking: Reranking | None = None,
     ) -> list[tuple[str, float]]:
-        """(id, score) best first, without fetching texts: what an evaluation needs."""
+        """(id, score) best first: what an evaluation needs. Texts are fetched for a reranker only."""
         ranking = self.rank(query, k, mode, allowed, Steps())
+        if reranking is not None:
+            found, _ = self._reranked(query, self._fetched(ranking, None, Steps()), reranking, Steps())
+            return [(candidate.document.id, candidate.score) for candidate in found]
         with reading(self.engine) as connection:
             ids = document_ids(connection, ranking.documents.tolist())
         pairs = zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True)
         return [(ids[key], score) for key, score in pairs if key in ids]
+
+
+def _result(candidate: Candidate, words: QueryWords) -> Result:
+    document = candidate.document
+    return Result(
+        document.id,
+        candidate.score,
+        document.title,
+        document.text,
+        make_snippet(document.text, candidate.span, words),
+        json.loads(document.metadata),
+        candidate.parts,
+    )
 
 
 def check_request(query: str, k: int, mode: str) -> None:

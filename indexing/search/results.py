@@ -24,7 +24,9 @@ class Result:
 
     For each leg that ran, `semantic` (cosine) and `keyword` (BM25), its rank (`…_rank`, None for a document
     that was not among its candidates) and in hybrid mode its share: the score is `semantic_share` +
-    `keyword_share`, see `indexing.search.fusion`.
+    `keyword_share`, see `indexing.search.fusion`. After reranking `retrieval` and `retrieval_rank` are score
+    and rank before it, `rerank` is what the reranker said, and the score adds up both, see
+    `indexing.search.rerank`.
     """
 
     id: str
@@ -55,7 +57,8 @@ class SearchResults:
     """The answer to one query: `results` best first, `steps` in milliseconds, `keyword_lag` in documents.
 
     `keyword_lag` counts changes that are committed but not yet in the keyword index, because another process
-    is writing it at this moment; the semantic side has no lag. `notes` are hints on the filter.
+    is writing it at this moment; the semantic side has no lag. `notes` are hints on the filter and
+    the reranker. `reranked` is how many of the best documents the reranker has read, None without one.
     """
 
     query: str
@@ -65,6 +68,7 @@ class SearchResults:
     results: list[Result]
     keyword_lag: int = 0
     notes: list[str] = field(default_factory=list)
+    reranked: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -15,7 +15,7 @@ import numpy as np
 
 from indexing.search.results import Snippet
 
-__all__ = ["Highlighter", "QueryWords", "make_snippet"]
+__all__ = ["Highlighter", "QueryWords", "best_spots", "make_snippet"]
 
 SNIPPET_CHARACTERS = 280  # about four lines on a laptop, seven on a phone
 SEARCHED_CHARACTERS = 20_000  # of a text without a known best chunk
@@ -104,6 +104,13 @@ def make_snippet(text: str, span: tuple[int, int] | None, words: QueryWords) -> 
     start, end = _window(text, start, end, words)
     piece = text[start:end]
     return Snippet(piece, _highlights(piece, words))
+
+
+def best_spots(text: str, span: tuple[int, int] | None, words: QueryWords) -> list[int]:
+    """Characters where an answer may be: the best chunk, and the sentence that matches best outside of it."""
+    spots = [] if span is None else [span[0]]
+    start, end = _window(text, 0, min(len(text), SEARCHED_CHARACTERS), words)
+    return [*spots, start] if end > start else spots
 
 
 def _window(text: str, start: int, end: int, words: QueryWords) -> tuple[int, int]:

@@ -47,7 +47,9 @@ class EncoderProtocol(Protocol):
 class RerankerProtocol(Protocol):
     """What a reranker must offer to re-order what a collection found."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Human-readable name, for messages only."""
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, in order; larger is better."""

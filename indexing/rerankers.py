@@ -1,0 +1,98 @@
+"""The rerankers a search can use, behind the one protocol that indexing knows.
+
+One with an ONNX file runs on `stlib.runtime` without torch; anything else is loaded by `stlib.CrossEncoder`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexing.errors import RerankingFailed
+from stlib.runtime import ModelError, ModelNotFoundError, Reranker, RerankerProtocol, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from stlib import CrossEncoder
+
+__all__ = ["FullModelReranker", "Rerankers", "loaded_reranker"]
+
+
+class Rerankers:
+    """The reranker of the last search: loading one takes longer than a search. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._reranker: RerankerProtocol | None = None
+        self._lock = Lock()
+
+    def of(self, model: Any) -> RerankerProtocol:
+        """The reranker for `model`, see `loaded_reranker`."""
+        if not isinstance(model, (str, os.PathLike)):
+            return loaded_reranker(model)
+        with self._lock:
+            if self._reranker is None or self._name != os.fspath(model):
+                self._reranker, self._name = loaded_reranker(model), os.fspath(model)
+            return self._reranker
+
+
+def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEncoder) -> RerankerProtocol:
+    """The reranker for `model`: a folder, an ONNX file, a model name, or an object.
+
+    Raises:
+        RerankingFailed: there is no such model, or it gives no score per pair.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        try:
+            return Reranker.load(model)
+        except ModelError as error:
+            if isinstance(error, (UnsupportedModelError, ModelNotFoundError)):
+                return _load_full(str(model))
+            raise RerankingFailed(f"reranker {str(model)!r} cannot be loaded: {error}") from error
+    if isinstance(model, RerankerProtocol):
+        return model
+    if hasattr(model, "predict") and hasattr(model, "num_labels"):
+        return FullModelReranker(model)
+    raise RerankingFailed(
+        f"reranker of type {type(model).__name__}: give a folder, a model name, an stlib Reranker or a "
+        "CrossEncoder"
+    )
+
+
+def _load_full(name: str) -> FullModelReranker:
+    """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub."""
+    from stlib import CrossEncoder
+
+    try:
+        return FullModelReranker(CrossEncoder(name), name)
+    except RerankingFailed:
+        raise
+    except Exception as error:  # the hub's client lets the errors of its HTTP library through
+        raise RerankingFailed(
+            f"reranker {name!r} cannot be loaded: {' '.join(str(error).split())}"
+        ) from error
+
+
+class FullModelReranker:
+    """A CrossEncoder in the reranker protocol."""
+
+    def __init__(self, model: CrossEncoder, name: str | None = None) -> None:
+        if model.num_labels != 1:
+            raise RerankingFailed(
+                f"the model gives {model.num_labels} scores per pair; a reranker gives one, see num_labels"
+            )
+        self._model = model
+        source = name or model.loaded_from
+        self.name = Path(source).name if source else "CrossEncoder"
+
+    def scores(self, query: str, passages: Sequence[str]) -> np.ndarray:
+        import torch
+
+        pairs = [(query, passage) for passage in passages]
+        # Logits, as the torch-free reranker gives: a sigmoid would press the best ones together.
+        scores: Any = self._model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        return np.asarray(scores, dtype=np.float32)

@@ -1,0 +1,165 @@
+"""Re-ordering what was retrieved by a cross-encoder, which reads query and passage together.
+
+The final order adds up both scores, each standardised over the candidates: the reranker reads better, and
+retrieval has seen what the whole collection says, so their mistakes differ. The weight was chosen on
+cranfield's train judgments with ms-marco-MiniLM-L12: from 0.4 to 0.6 it gains 0.012 to 0.016 NDCG@10 over the
+hybrid ranking, where the reranker's order alone loses 0.007 to 0.017.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexing.errors import BadInput, RerankingFailed
+from stlib.runtime import RerankerProtocol
+
+__all__ = ["Reranked", "Reranking", "check_limits", "passages_of", "rerank"]
+
+# Characters of a window: about as many as a cross-encoder of 512 tokens reads beside a question.
+WINDOW = 1800
+# Windows per document that are read; the best one counts.
+WINDOWS = 3
+# Documents scored between two looks at the clock.
+_STEP = 8
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """How to re-order.
+
+    Attributes:
+        reranker: scores a query's passages.
+        depth: how many of the best documents are read.
+        budget_ms: stop reading after so many milliseconds; None reads all.
+        weight: of the reranker's score against the retrieval's, from 0 to 1.
+    """
+
+    reranker: RerankerProtocol
+    depth: int = 50
+    budget_ms: float | None = None
+    weight: float = 0.6
+
+
+def check_limits(depth: int, budget_ms: float | None) -> None:
+    """Raises BadInput unless the limits of a `Reranking` make sense."""
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise BadInput(f"rerank_depth = {depth!r}: give a whole number of documents, 1 or more")
+    if budget_ms is not None and (isinstance(budget_ms, bool) or not budget_ms >= 0):
+        raise BadInput(f"rerank_budget_ms = {budget_ms!r}: give milliseconds, or None for no limit")
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """An order of n candidates: `order` int64 [n] are their former positions, `scores` float32 [n] decide.
+
+    The first `n_read` were read; the rest keeps its order behind them. `read` float32 [n] are the reranker's
+    own scores, NaN where it read nothing. All three are in the new order.
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    read: np.ndarray
+    n_read: int
+
+
+def rerank(
+    reranking: Reranking, query: str, retrieved: np.ndarray, passages: Sequence[Sequence[str]]
+) -> Reranked:
+    """Re-order candidates by what a reranker reads in their passages.
+
+    Args:
+        reranking: model and limits.
+        query: the question.
+        retrieved: scores of the retrieval, best first, float [n].
+        passages: the windows of each candidate, see `passages_of`; only the first `depth` are read.
+    """
+    read = _read(reranking, query, passages[: reranking.depth])
+    n, n_read = len(retrieved), len(read)
+    own = np.full(n, np.nan, np.float32)
+    own[:n_read] = read
+    scores = np.asarray(retrieved, np.float32).copy()
+    weight = reranking.weight
+    scores[:n_read] = weight * _standardised(read) + (1 - weight) * _standardised(scores[:n_read])
+    order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
+    return Reranked(order, scores[order], own[order], n_read)
+
+
+def _read(reranking: Reranking, query: str, passages: Sequence[Sequence[str]]) -> np.ndarray:
+    """Score of the best window of each candidate, as far as the time allows."""
+    started = time.perf_counter()
+    step = len(passages) if reranking.budget_ms is None else _STEP
+    best: list[float] = []
+    for start in range(0, len(passages), step or 1):
+        spent = (time.perf_counter() - started) * 1000
+        if reranking.budget_ms is not None and spent >= reranking.budget_ms:
+            break
+        portion = passages[start : start + step]
+        flat = [window for windows in portion for window in windows]
+        scores = _scores(reranking.reranker, query, flat)
+        ends = np.cumsum([len(windows) for windows in portion])
+        best += [float(part.max()) for part in np.split(scores, ends[:-1])]
+    return np.asarray(best, np.float32)
+
+
+def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.ndarray:
+    """What the reranker says of each passage.
+
+    Raises:
+        RerankingFailed: it failed, or said something that no order can be made of.
+    """
+    try:
+        scores = np.asarray(reranker.scores(query, passages), np.float32)
+    except Exception as error:  # any model may run here; a search must survive it
+        reason = " ".join(str(error).split())
+        raise RerankingFailed(f"{reranker.name} failed: {type(error).__name__}: {reason}") from error
+    if scores.shape != (len(passages),) or not np.isfinite(scores).all():
+        raise RerankingFailed(
+            f"{reranker.name} gave scores of shape {scores.shape} for {len(passages)} passages, or some that "
+            "are no numbers; a reranker gives one finite number for each"
+        )
+    return scores
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Distance from the mean in standard deviations; zero where all are alike."""
+    if not len(values):
+        return values
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+
+
+def passages_of(title: str, text: str, spots: Sequence[int]) -> list[str]:
+    """What of a document a reranker reads: all of a short one, else windows at its start and around `spots`.
+
+    Args:
+        title: put in front of each window, unless the text begins with it.
+        text: the document's text.
+        spots: characters where an answer may be, such as the start of the best chunk; the first count most.
+    """
+    windows = _windows(text, spots)
+    head = "" if not title or text.startswith(title) else f"{title}. "
+    return [head + text[start:end] for start, end in windows]
+
+
+def _windows(text: str, spots: Sequence[int]) -> list[tuple[int, int]]:
+    if len(text) <= WINDOW:
+        return [(0, len(text))]
+    starts: list[int] = []
+    for spot in (*spots, 0):
+        # A quarter of the window lies before the spot, so that its sentence has a beginning.
+        start = min(max(spot - WINDOW // 4, 0), len(text) - WINDOW)
+        if all(abs(start - other) >= WINDOW // 2 for other in starts) and len(starts) < WINDOWS:
+            starts.append(start)
+    return [(_word_start(text, start), start + WINDOW) for start in starts]
+
+
+def _word_start(text: str, position: int) -> int:
+    """The next beginning of a word, if there is one nearby."""
+    if position == 0:
+        return 0
+    space = text.find(" ", position, position + 40)
+    return position if space < 0 else space + 1
