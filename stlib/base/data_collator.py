@@ -69,7 +69,7 @@ class BaseDataCollator:
         label = next((name for name in self.valid_label_columns if name in columns), None)
         if label is not None:
             columns.remove(label)
-            batch["label"] = _label_tensor([row[label] for row in features], label)
+            batch["label"] = label_tensor([row[label] for row in features], label)
         self._warn_about_ids(columns)
         prompts, routes = self._prompts_of(batch), self._routes_of(batch)
         for position, name in enumerate(columns):
@@ -156,11 +156,24 @@ def _is_nested(mapping: dict[str, Any]) -> bool:
     return isinstance(next(iter(mapping.values()), None), dict)
 
 
-def _label_tensor(labels: list[Any], name: str) -> torch.Tensor:
+def label_tensor(labels: Any, name: str) -> torch.Tensor:
+    """Labels as one tensor.
+
+    Args:
+        labels: a list of numbers, of lists of as many numbers each, or of tensors; or a tensor or array.
+        name: their column, for the error.
+
+    Raises:
+        InvalidInput: they are something else.
+    """
     try:
+        if not isinstance(labels, (list, tuple)):
+            return torch.as_tensor(labels)
+        if not labels:
+            return torch.tensor([])
         return torch.stack(labels) if isinstance(labels[0], torch.Tensor) else torch.tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInput(
             f"the label column {name!r} must hold numbers, or lists of as many numbers in each row, but a "
-            f"batch of it starts with {labels[:2]!r}; convert it, or rename it if it is no label"
+            f"batch of it has {labels[:2]!r}; convert it, or rename it if it is no label"
         ) from error

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from stlib.base.trainer_datasets import RESERVED_COLUMNS
 from stlib.errors import InvalidInput, InvalidOption
 
@@ -223,14 +225,26 @@ class ColumnKinds:
         return (values if indices is None else values.take(indices.column(0))).null_count
 
 
-def check_names(dataset: Any, name: str) -> None:
+def inputs_from(table: Mapping[str, LossInputs], package: str, loss: Any) -> LossInputs | None:
+    """What a loss of a package expects, by the name of its class; one that wraps another expects what that
+    does. None for a user's own loss.
+    """
+    if not type(loss).__module__.startswith(f"{package}."):
+        return None
+    inner = getattr(loss, "loss", None)
+    if isinstance(inner, nn.Module) and type(loss).__name__ not in table:
+        return inputs_from(table, package, inner)
+    return table.get(type(loss).__name__)
+
+
+def check_names(dataset: Any, name: str, reserved: frozenset[str] = RESERVED_COLUMNS) -> None:
     """Refuse columns by whose name batches carry something else.
 
     Raises:
         InvalidInput: a column has such a name.
     """
     for called, one in _named(name, dataset):
-        taken = sorted(set(one.column_names or ()) & RESERVED_COLUMNS)
+        taken = sorted(set(one.column_names or ()) & reserved)
         if taken:
             raise InvalidInput(
                 f"the column {taken[0]!r} of {called} has a name that training uses itself; rename it with "

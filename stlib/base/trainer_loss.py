@@ -104,11 +104,19 @@ class LossHandling(Trainer):
         if model is self.model_wrapped and self._wired.get(id(loss_fn)) is not model:
             loss_fn = self.override_model_in_loss(loss_fn, model)
             self._wired[id(loss_fn)] = model
-        loss = loss_fn(features, labels)
+        loss = self.call_loss(loss_fn, features, labels, inputs)
         if isinstance(loss, dict):
             self.track_loss_components(loss)
             loss = torch.stack(list(loss.values())).sum()
         return (loss, {}) if return_outputs else loss
+
+    def call_loss(
+        self, loss_fn: nn.Module, features: list[Any], labels: Any, inputs: dict[str, Any]
+    ) -> Tensor | dict[str, Tensor]:
+        """What a loss says about a batch; ``inputs`` is what the collator made, for families whose losses
+        want more of it.
+        """
+        return loss_fn(features, labels)
 
     def _loss_of(self, name: str | None) -> nn.Module:
         if not isinstance(self.loss, dict):

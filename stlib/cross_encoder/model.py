@@ -19,6 +19,7 @@ from stlib.base.modules.dense import Dense
 from stlib.base.modules.transformer import Transformer
 from stlib.base.modules.transformer_files import load_config
 from stlib.cross_encoder import full_precision
+from stlib.cross_encoder.fit_mixin import FitMixin
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.modules.logit_score import LogitScore
 from stlib.cross_encoder.older_arguments import current_arguments, current_positions
@@ -34,7 +35,7 @@ from stlib.errors import InvalidOption, ModelConfigError, UntrustedCode
 logger = logging.getLogger(__name__)
 
 
-class CrossEncoder(InferenceModel):
+class CrossEncoder(InferenceModel, FitMixin):
     """A reranker: reads a query and a document together and scores the pair.
 
     It is more exact than comparing embeddings, and too slow to compare a query with a whole collection: let

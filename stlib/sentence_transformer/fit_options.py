@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -12,6 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from stlib.base.evaluation import BaseEvaluator
 from stlib.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from stlib.base.training_args import BaseTrainingArguments
 
 _NOT_DECAYED = ("bias", "LayerNorm.bias", "LayerNorm.weight")
 # Name in lower case -> transformers' name of it
@@ -92,14 +95,20 @@ class FitOptions:
 
     def training_arguments(self, output_dir: str, **more: Any) -> Any:
         """Arguments of the trainer, with ``more`` that the caller sets."""
-        from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
         from stlib.util.environment import get_device_name
 
         if self.use_amp:
             more["fp16" if get_device_name().startswith("cuda") else "bf16"] = True
-        return SentenceTransformerTrainingArguments(
+        return self.arguments_class()(
             output_dir=output_dir,
             num_train_epochs=self.epochs,
             disable_tqdm=not self.show_progress_bar,
             **more,
         )
+
+    @staticmethod
+    def arguments_class() -> type[BaseTrainingArguments]:
+        """The class of the trainer's arguments."""
+        from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
+
+        return SentenceTransformerTrainingArguments

@@ -22,7 +22,16 @@ from stlib.sentence_transformer.fit_training import output_folder, require_train
 def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> None:
     """See :meth:`FitMixin.old_fit`."""
     require_training()
-    from stlib.sentence_transformer.fit_rounds_trainer import RoundsEvaluations, RoundsTrainer
+    from stlib.sentence_transformer.fit_rounds_trainer import RoundsTrainer
+
+    train_in_rounds(RoundsTrainer, model, options, steps_per_epoch)
+
+
+def train_in_rounds(
+    trainer_class: type, model: Any, options: FitOptions, steps_per_epoch: int | None
+) -> None:
+    """Train with the batches of the options' loaders; the class is one with ``OnRounds``."""
+    from stlib.sentence_transformer.fit_rounds_trainer import RoundsEvaluations
 
     turns = int(steps_per_epoch or min(map(len, options.loaders)))
     optimizer = ObjectiveOptimizers(
@@ -34,7 +43,7 @@ def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> Non
     rounds = Rounds(model, options.loaders, list(options.losses), turns)
     evaluations = RoundsEvaluations(options, turns)
     with output_folder(None) as folder:
-        trainer = RoundsTrainer(
+        trainer = trainer_class(
             rounds,
             model=model,
             # Gradients are clipped by the optimizer, with those of the loss's own parameters
@@ -101,8 +110,12 @@ class Rounds(IterableDataset):
         return DataLoader(self, batch_size=None, generator=torch.Generator())
 
 
-def as_inputs(name: str, features: list[dict[str, Any]], labels: Any) -> dict[str, Any]:
-    """A batch of ``smart_batching_collate`` as one dict of the trainer."""
+def as_inputs(name: str, features: Any, labels: Any) -> dict[str, Any]:
+    """A batch of ``smart_batching_collate`` as one dict of the trainer.
+
+    Features are those of each column, or of all columns together.
+    """
+    features = features if isinstance(features, list) else [features]
     inputs: dict[str, Any] = {"dataset_name": name, "label": labels}
     for place, column in enumerate(features):
         inputs.update({f"sentence_{place}_{key}": value for key, value in column.items()})

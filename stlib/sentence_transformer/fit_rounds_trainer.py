@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from stlib.base.trainer import BaseTrainer
 from stlib.sentence_transformer.fit_callbacks import Evaluations
 from stlib.sentence_transformer.fit_options import FitOptions
 from stlib.sentence_transformer.fit_rounds import Rounds, save_checkpoint
 from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
 
 
-class RoundsTrainer(SentenceTransformerTrainer):
+class OnRounds(BaseTrainer):
     """A trainer on the batches of data loaders, whose optimizers take turns with the losses."""
 
     def __init__(self, rounds: Rounds, **kwargs: Any) -> None:
@@ -26,6 +27,10 @@ class RoundsTrainer(SentenceTransformerTrainer):
         """The loss of the batch's objective, whose optimizer is to make the next step."""
         self._objectives.current = inputs["dataset_name"]  # type: ignore[union-attr]
         return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+class RoundsTrainer(OnRounds, SentenceTransformerTrainer):
+    """Such a trainer of models that make one vector per input."""
 
 
 class RoundsEvaluations(Evaluations):

@@ -33,7 +33,7 @@ def fit(model: Any, options: FitOptions, steps_per_epoch: int | None, resume: bo
 
     names = list(options.losses)
     parts = [as_dataset(loader) for loader in options.loaders]
-    sizes = [_batch_size(loader) for loader in options.loaders]
+    sizes = [batch_size_of(loader) for loader in options.loaders]
     max_steps = _max_steps(steps_per_epoch, options.epochs)
     shortest = min(len(part) // size for part, size in zip(parts, sizes, strict=True))
     total = max_steps if max_steps > 0 else int(shortest * options.epochs) * len(parts)
@@ -69,10 +69,10 @@ def require_training() -> None:
         raise MissingDependency("training needs datasets and accelerate; run: pip install 'stlib[train]'")
 
 
-def as_dataset(loader: Any) -> Any:
+def as_dataset(loader: Any, keep_zeros: bool = False) -> Any:
     """The examples of a loader, in its order, as columns ``sentence_0`` … and ``label``.
 
-    A loader with a batch sampler of its own gives them in the order of their numbers, which that sampler
+    Labels that are all 0 are taken for none, unless ``keep_zeros``. A loader with a batch sampler of its own gives them in the order of their numbers, which that sampler
     yields.
 
     Raises:
@@ -92,7 +92,7 @@ def as_dataset(loader: Any) -> Any:
         f"sentence_{place}": [example.texts[place] for example in examples] for place in range(widths.pop())
     }
     labels = [example.label for example in examples]
-    if not _all_zero(labels):
+    if keep_zeros or not _all_zero(labels):
         columns["label"] = labels
     return Dataset.from_dict(columns)
 
@@ -107,7 +107,7 @@ def _examples(loader: Any) -> Iterator[InputExample]:
             if not hasattr(example, "texts") or not hasattr(example, "label"):
                 raise InvalidInput(
                     f"a data loader gave a {type(example).__name__} where fit wants an InputExample; for "
-                    "other data use SentenceTransformerTrainer"
+                    "other data use a trainer"
                 )
             yield example
 
@@ -140,7 +140,8 @@ def _has_own_batches(loader: Any) -> bool:
     )
 
 
-def _batch_size(loader: Any) -> int:
+def batch_size_of(loader: Any) -> int:
+    """Examples in a batch of a loader."""
     size = getattr(loader, "batch_size", None)
     return size or getattr(getattr(loader, "batch_sampler", None), "batch_size", None) or _USUAL_BATCH_SIZE
 
@@ -148,18 +149,25 @@ def _batch_size(loader: Any) -> int:
 def _batch_sampler(loaders: list[Any], names: list[str]) -> Any:
     """One choice for all loaders if they agree, else a function that makes the right one for each."""
     choices = [_choice(loader) for loader in loaders]
-    sizes = [_batch_size(loader) for loader in loaders]
+    sizes = [batch_size_of(loader) for loader in loaders]
     if len(set(choices)) == len(set(sizes)) == 1 and not any(map(_has_own_batches, loaders)):
         return choices[0]
     by_name = dict(zip(names, zip(loaders, choices, sizes, strict=True), strict=True))
 
-    def sampler_of(dataset: Any, **options: Any) -> Any:
+    def sampler_by_name(dataset: Any, **options: Any) -> Any:
         loader, choice, size = by_name[dataset[0]["dataset_name"]]
         if _has_own_batches(loader):
             return GivenBatches(loader.batch_sampler, **options)
         return _make_sampler(choice, dataset, {**options, "batch_size": size})
 
-    return sampler_of
+    return sampler_by_name
+
+
+def sampler_of(loader: Any) -> Any:
+    """What a trainer on the examples of one loader makes its batches with."""
+    if _has_own_batches(loader):
+        return lambda dataset, **options: GivenBatches(loader.batch_sampler, **options)
+    return _choice(loader)
 
 
 def _choice(loader: Any) -> BatchSamplers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from stlib.base.trainer_checks import LossInputs
+from stlib.base.trainer_checks import LossInputs, inputs_from
 
 _PAIR_WITH_NUMBER = LossInputs(2, 2, label=True, label_help="a number, larger for more similar pairs")
 _PAIR_WITH_FLAG = LossInputs(2, 2, strict=True, label=True, label_help="1 for similar pairs, 0 for others")
@@ -37,14 +37,9 @@ _LOSSES = {
     "TripletLoss": LossInputs(3, 3, strict=True),
 }
 
-_HOME = "stlib.sentence_transformer.losses."
+_HOME = "stlib.sentence_transformer.losses"
 
 
 def inputs_of(loss: nn.Module) -> LossInputs | None:
     """What a loss expects; one that wraps another expects what that does. None for a user's own loss."""
-    if not type(loss).__module__.startswith(_HOME):
-        return None
-    inner = getattr(loss, "loss", None)
-    if isinstance(inner, nn.Module) and type(loss).__name__ not in _LOSSES:
-        return inputs_of(inner)
-    return _LOSSES.get(type(loss).__name__)
+    return inputs_from(_LOSSES, _HOME, loss)
