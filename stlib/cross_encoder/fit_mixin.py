@@ -24,9 +24,13 @@ class FitMixin:
     """
 
     if TYPE_CHECKING:
-        device: torch.device
-        num_labels: int
         tokenizer: Any
+
+        @property
+        def device(self) -> torch.device: ...
+
+        @property
+        def num_labels(self) -> int: ...
 
     def fit(
         self,

@@ -115,7 +115,7 @@ class CrossEncoderTrainer(BaseTrainer):
         if any(isinstance(part, datasets.IterableDataset) for part in parts):
             raise InvalidInput(
                 f"{argument} is an IterableDataset, which training a CrossEncoder does not support, as its "
-                "batches hold texts; convert it first, e.g. with Dataset.from_list(list(stream.take(100_000)))"
+                "batches hold texts; make a Dataset of it, e.g. Dataset.from_list(list(stream.take(100_000)))"
             )
         return super().as_training_data(data, argument)
 

@@ -72,8 +72,8 @@ def require_training() -> None:
 def as_dataset(loader: Any, keep_zeros: bool = False) -> Any:
     """The examples of a loader, in its order, as columns ``sentence_0`` … and ``label``.
 
-    Labels that are all 0 are taken for none, unless ``keep_zeros``. A loader with a batch sampler of its own gives them in the order of their numbers, which that sampler
-    yields.
+    Labels that are all 0 are taken for none, unless ``keep_zeros``. A loader with a batch sampler of its own
+    gives its examples in the order of their numbers, which that sampler yields.
 
     Raises:
         InvalidInput: it gives something else, or examples that differ in their number of texts.

@@ -106,8 +106,9 @@ def hub_rows(dataset_id: str, subset: str, split: str, columns: list[str]) -> An
     return rows
 
 
-def read_hub(dataset_id: str, split: str) -> RetrievalData:
-    """Subsets ``corpus``, ``queries`` and ``qrels`` of a dataset on a hub; judgments are binary.
+def read_hub(dataset_id: str, split: str, keep_empty: bool = False) -> RetrievalData:
+    """Subsets ``corpus``, ``queries`` and ``qrels`` of a dataset on a hub; judgments are binary. Documents
+    and queries without text are left out, unless ``keep_empty``.
 
     Raises:
         MissingDependency, InvalidInput: as for :func:`hub_rows`.
@@ -115,7 +116,7 @@ def read_hub(dataset_id: str, split: str) -> RetrievalData:
     texts = {}
     for subset in ("corpus", "queries"):
         rows = hub_rows(dataset_id, subset, split, ["_id", "text"])
-        texts[subset] = {row["_id"]: row["text"] for row in rows if row["text"]}
+        texts[subset] = {row["_id"]: row["text"] for row in rows if keep_empty or row["text"]}
     relevant: dict[str, set[str]] = {}
     for row in hub_rows(dataset_id, "qrels", split, ["query-id", "corpus-id"]):
         found = row["corpus-id"]

@@ -136,6 +136,33 @@ def best_f1(labels: Any, scores: Any, larger_is_better: bool = True, n_positive:
     return BestF1(float(f1[best]), float(precision[best]), float(recall[best]), _middle(steps.values, best))
 
 
+class ClassF1(NamedTuple):
+    """F1 of a decision among several classes, each in [0, 1]."""
+
+    macro: float
+    """The mean over the classes."""
+    micro: float
+    """Of all decisions together, which is the accuracy."""
+    weighted: float
+    """The mean over the classes, weighted by how often each is right."""
+
+
+def class_f1(labels: Any, predictions: Any) -> ClassF1:
+    """F1 scores of predicted classes; those of a class that is never predicted right are 0.
+
+    Args:
+        labels: ``[n]`` of right classes, n at least 1.
+        predictions: ``[n]``.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    classes = np.union1d(labels, predictions)
+    actual = (labels[:, None] == classes).sum(axis=0)
+    predicted = (predictions[:, None] == classes).sum(axis=0)
+    right = ((labels[:, None] == classes) & (labels == predictions)[:, None]).sum(axis=0)
+    f1 = 2 * right / (actual + predicted)
+    return ClassF1(float(f1.mean()), float(right.sum() / len(labels)), float(f1 @ actual / len(labels)))
+
+
 class _Steps(NamedTuple):
     """A list cut after each of its different scores, best first."""
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from stlib.base.evaluation.beir import RetrievalData, beir_folders, read_beir, read_hub
+from stlib.base.evaluation.beir import RetrievalData, read_beir, read_hub
 from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.nano_datasets import (
+    HUMAN_READABLE,
+    NANO_BEIR_EN,
+    checked_names,
+    local_folders,
+    match_name,
+)
 from stlib.base.evaluation.retrieval import (
     RetrievalEvaluator,
     ScoreFunctions,
@@ -24,28 +30,6 @@ from stlib.sentence_transformer.evaluation.information_retrieval import Informat
 from stlib.util.similarity_function import SimilarityFunction
 
 logger = logging.getLogger(__name__)
-
-NANO_BEIR_EN = "sentence-transformers/NanoBEIR-en"
-
-# Names of the datasets in lower case, and as they are written.
-HUMAN_READABLE = {
-    name.lower(): name
-    for name in (
-        "ClimateFEVER",
-        "DBPedia",
-        "FEVER",
-        "FiQA2018",
-        "HotpotQA",
-        "MSMARCO",
-        "NFCorpus",
-        "NQ",
-        "QuoraRetrieval",
-        "SCIDOCS",
-        "ArguAna",
-        "SciFact",
-        "Touche2020",
-    )
-}
 
 
 class NanoBEIREvaluator(RetrievalEvaluator):
@@ -125,8 +109,8 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         write_predictions: bool = False,
     ) -> None:
         self.dataset_id = dataset_id
-        self._folders = _local_folders(dataset_id)
-        self.dataset_names = _checked_names(dataset_names, self._folders)
+        self._folders = local_folders(dataset_id)
+        self.dataset_names = checked_names(dataset_names, self._folders)
         self.query_prompts = _by_name(query_prompts, self.dataset_names, "query_prompts")
         self.corpus_prompts = _by_name(corpus_prompts, self.dataset_names, "corpus_prompts")
         self.mrr_at_k, self.ndcg_at_k, self.map_at_k = list(mrr_at_k), list(ndcg_at_k), list(map_at_k)
@@ -171,7 +155,7 @@ class NanoBEIREvaluator(RetrievalEvaluator):
     def read_dataset(self, dataset_name: str) -> RetrievalData:
         """The data of one dataset, from a folder or the hub."""
         if self._folders is not None:
-            return read_beir(self._folders[_match(dataset_name, self._folders)])
+            return read_beir(self._folders[match_name(dataset_name, self._folders)])
         return read_hub(str(self.dataset_id), f"Nano{HUMAN_READABLE[dataset_name.lower()]}")
 
     def readable_name(self, dataset_name: str) -> str:
@@ -246,39 +230,6 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         config: dict[str, Any] = {"dataset_names": self.dataset_names, "dataset_id": self.dataset_id}
         names = ("truncate_dim", "query_prompts", "corpus_prompts")
         return {**config, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}}
-
-
-def _local_folders(dataset_id: Any) -> dict[str, Path] | None:
-    """Folders in BEIR's layout by name; None if the dataset is not of that kind."""
-    if isinstance(dataset_id, Mapping):
-        return {name: Path(folder) for name, folder in dataset_id.items()}
-    return beir_folders(dataset_id) or None
-
-
-def _checked_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None) -> list[str]:
-    if names is None:
-        return list(HUMAN_READABLE) if folders is None else list(folders)
-    if isinstance(names, str):
-        raise InvalidOption(f"dataset_names is the text {names!r}; use a list, such as [{names!r}]")
-    if not len(names):
-        raise InvalidOption("dataset_names is empty; use None for all datasets")
-    if folders is None:
-        unknown = [name for name in names if name.lower() not in HUMAN_READABLE]
-        there = list(HUMAN_READABLE)
-    else:
-        unknown = [name for name in names if _match(name, folders) not in folders]
-        there = list(folders)
-    if unknown:
-        raise InvalidOption(f"there is no dataset {', '.join(unknown)}; there are: {', '.join(there)}")
-    return list(names)
-
-
-def _match(name: str, folders: Mapping[str, Path]) -> str:
-    """The key that is meant: written in another case, or with ``Nano`` in front."""
-    if name in folders:
-        return name
-    lower = {key.lower(): key for key in folders}
-    return lower.get(name.lower(), lower.get(f"nano{name.lower()}", name))
 
 
 def _by_name(

@@ -1,0 +1,27 @@
+"""Evaluators of rerankers."""
+
+from stlib.cross_encoder.evaluation.classification import CrossEncoderClassificationEvaluator
+from stlib.cross_encoder.evaluation.correlation import CrossEncoderCorrelationEvaluator
+from stlib.cross_encoder.evaluation.deprecated import (
+    CEBinaryAccuracyEvaluator,
+    CEBinaryClassificationEvaluator,
+    CECorrelationEvaluator,
+    CEF1Evaluator,
+    CERerankingEvaluator,
+    CESoftmaxAccuracyEvaluator,
+)
+from stlib.cross_encoder.evaluation.nano_beir import CrossEncoderNanoBEIREvaluator
+from stlib.cross_encoder.evaluation.reranking import CrossEncoderRerankingEvaluator
+
+__all__ = [
+    "CEBinaryAccuracyEvaluator",
+    "CEBinaryClassificationEvaluator",
+    "CECorrelationEvaluator",
+    "CEF1Evaluator",
+    "CERerankingEvaluator",
+    "CESoftmaxAccuracyEvaluator",
+    "CrossEncoderClassificationEvaluator",
+    "CrossEncoderCorrelationEvaluator",
+    "CrossEncoderNanoBEIREvaluator",
+    "CrossEncoderRerankingEvaluator",
+]
