@@ -97,9 +97,6 @@ def test_the_real_reranker_prefers_the_answer(ms_marco):
     scores = reranker.scores("How do I sort a list in Python?", passages)
     assert scores.argmax() == 1
     assert scores[1] > 1 > -1 > np.delete(scores, 1).max()
-    # By itself or among others: int8 ranges depend a little on the batch.
-    alone = reranker.scores("How do I sort a list in Python?", passages[1:2])
-    assert alone[0] == pytest.approx(scores[1], abs=0.3)
 
 
 def test_reranking_loads_no_torch(exported):
