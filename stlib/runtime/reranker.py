@@ -31,6 +31,9 @@ __all__ = ["Reranker"]
 
 # Tokens of one batch, padding included: the activations of a layer stay in the caches of one core.
 _MAX_TOKENS = 1024
+# Below this, pairs of different lengths share a batch: a run's fixed cost is larger than the padding's.
+_MIN_TOKENS = 128
+_SIMILAR = 0.8
 # Kept per pair by a model that does not say. Cross-encoders were trained on passages, not on books.
 _USUAL_LENGTH = 512
 # A tokenizer reads all of a text before it cuts. No token of the usual vocabularies is longer on average, so
@@ -158,12 +161,15 @@ class Reranker:
 
 
 def _batches(encoded: list[Encoding]) -> Iterator[list[int]]:
-    """Rows of about equal length, longest first."""
+    """Rows of about equal length, longest first, so that little is padding."""
     batch: list[int] = []
     for row in sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids)):
-        if batch and (len(batch) + 1) * len(encoded[batch[0]].ids) > _MAX_TOKENS:
-            yield batch
-            batch = []
+        if batch:
+            longest, tokens = len(encoded[batch[0]].ids), len(batch) * len(encoded[batch[0]].ids)
+            shorter = len(encoded[row].ids) < _SIMILAR * longest and tokens >= _MIN_TOKENS
+            if shorter or tokens + longest > _MAX_TOKENS:
+                yield batch
+                batch = []
         batch.append(row)
     if batch:
         yield batch
