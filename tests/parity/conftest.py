@@ -375,7 +375,8 @@ class LossComparison:
             torch.testing.assert_close(
                 ours, theirs, rtol=self.rtol, atol=limit, msg=lambda m, n=name: f"{n}: {m}"
             )
-        assert settings_of(made[0]) == settings_of(made[1])
+        if hasattr(made[1], "get_config_dict"):
+            assert settings_of(made[0]) == settings_of(made[1])
         return values[0]
 
     def both(self, make: Any) -> list[Any]:
@@ -408,8 +409,14 @@ class LossComparison:
 
 
 def settings_of(loss: Any) -> dict[str, Any]:
-    """The configuration without the guide, of which each library has its own."""
-    return {name: value for name, value in loss.get_config_dict().items() if name != "guide"}
+    """The configuration without the guide, of which each library has its own; classes by their bare name."""
+    config = {name: value for name, value in loss.get_config_dict().items() if name != "guide"}
+    return {name: _without_package(value) for name, value in config.items()}
+
+
+def _without_package(value: Any) -> Any:
+    ours = isinstance(value, str) and value.startswith(("stlib.", "sentence_transformers."))
+    return value.rpartition(".")[2] if ours else value
 
 
 def assert_values_equal(ours: Any, theirs: Any, **tolerance: float) -> None:
@@ -419,3 +426,58 @@ def assert_values_equal(ours: Any, theirs: Any, **tolerance: float) -> None:
             assert_values_equal(ours[key], theirs[key], **tolerance)
     else:
         torch.testing.assert_close(ours.detach(), theirs.detach(), **tolerance)
+
+
+# -- losses of rerankers
+
+
+@pytest.fixture(scope="session")
+def reranker_models(reference, tiny_reranker) -> Any:
+    """Our and the reference's reranker, same weights, no dropout unless set to train."""
+    return _rerankers(reference, tiny_reranker)
+
+
+@pytest.fixture(scope="session")
+def classifier_models(reference, tiny_classifier) -> Any:
+    """The same with three labels."""
+    return _rerankers(reference, tiny_classifier)
+
+
+@pytest.fixture
+def same_reranker_loss(reranker_models) -> Any:
+    """Compares value and gradients of a loss of both libraries: see :class:`RerankerLossComparison`."""
+    return RerankerLossComparison(*reranker_models)
+
+
+@pytest.fixture
+def same_classifier_loss(classifier_models) -> Any:
+    return RerankerLossComparison(*classifier_models)
+
+
+def _rerankers(reference: Any, folder: str) -> Any:
+    from stlib import CrossEncoder
+
+    return CrossEncoder(folder, device="cpu").eval(), reference.CrossEncoder(folder, device="cpu").eval()
+
+
+class RerankerLossComparison(LossComparison):
+    """As :class:`LossComparison`, with ``make(losses, model)`` and columns of raw texts or lists of them."""
+
+    def __call__(
+        self, make: Any, columns: Any, labels: Any = None, seed: int | None = None, **options: Any
+    ) -> Any:
+        self.options = options
+        return super().__call__(make, columns, labels, seed)
+
+    def both(self, make: Any) -> list[Any]:
+        import sentence_transformers.cross_encoder.losses as their_losses
+
+        import stlib.cross_encoder.losses as our_losses
+
+        return [
+            make(losses, model) for losses, model in zip((our_losses, their_losses), self.models, strict=True)
+        ]
+
+    def value(self, loss: Any, columns: Any, labels: Any, seed: int | None) -> Any:
+        torch.manual_seed(0 if seed is None else seed)
+        return loss([list(column) for column in columns], labels, **self.options)

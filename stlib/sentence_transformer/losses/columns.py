@@ -10,8 +10,27 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import (
+    check_exact_columns,
+    labels_per_row,
+    require_columns,
+    require_labels,
+    teacher_margins,
+)
 from stlib.base.losses.merged_forward import embed_columns
-from stlib.errors import InvalidInput
+
+__all__ = [
+    "ColumnsLoss",
+    "Metric",
+    "check_columns",
+    "check_exact_columns",
+    "labels_per_row",
+    "metric_name",
+    "require_columns",
+    "require_labels",
+    "teacher_margins",
+    "warn_unless_binary",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +57,6 @@ class ColumnsLoss(nn.Module, ABC):
         """The loss of embeddings ``[n, d]``, one tensor per column."""
 
 
-def require_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
-    """Refuse too few columns.
-
-    Raises:
-        InvalidInput: fewer than ``wanted``.
-    """
-    if len(columns) < wanted:
-        raise InvalidInput(
-            f"{type(loss).__name__} got {len(columns)} column(s) of inputs and needs {wanted}: {names}. "
-            "Columns are taken in the order of the dataset, labels not counted."
-        )
-
-
 def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
     """As :func:`require_columns`, and report once that columns beyond those are not used."""
     require_columns(loss, columns, wanted, names)
@@ -63,44 +69,6 @@ def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: s
             names,
             len(columns) - wanted,
         )
-
-
-def check_exact_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:
-    """As :func:`require_columns`, and refuse more columns too."""
-    if len(columns) != wanted:
-        raise InvalidInput(
-            f"{type(loss).__name__} got {len(columns)} column(s) of inputs and takes exactly {wanted}: "
-            f"{names}. Columns are taken in the order of the dataset, labels not counted."
-        )
-
-
-def require_labels(loss: nn.Module, labels: Tensor | None, what: str) -> Tensor:
-    """The labels, if there are any.
-
-    Raises:
-        InvalidInput: the batch has none.
-    """
-    if labels is None:
-        raise InvalidInput(
-            f"{type(loss).__name__} needs labels and the batch has none; give the dataset a column 'label' "
-            f"with {what}"
-        )
-    return labels
-
-
-def labels_per_row(loss: nn.Module, labels: Tensor | None, rows: int, what: str) -> Tensor:
-    """Labels of shape ``[n]``, whatever shape of as many elements they came in.
-
-    Raises:
-        InvalidInput: there are none, or not one per row.
-    """
-    labels = require_labels(loss, labels, what)
-    if labels.numel() != rows:
-        raise InvalidInput(
-            f"{type(loss).__name__} takes {rows} labels for {rows} rows, each {what}; got {labels.numel()}, "
-            f"of shape {tuple(labels.shape)}"
-        )
-    return labels.reshape(-1)
 
 
 def warn_unless_binary(loss: nn.Module, labels: Tensor, consequence: str) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stlib.errors import InvalidInput
-from stlib.sentence_transformer.losses.columns import ColumnsLoss, Metric, require_columns, require_labels
+from stlib.sentence_transformer.losses.columns import ColumnsLoss, Metric, require_columns, teacher_margins
 from stlib.util.misc import similarity_fct_name
 from stlib.util.similarity import pairwise_dot_score
 
@@ -79,24 +78,10 @@ class MarginMSELoss(ColumnsLoss):
         """
         require_columns(self, embeddings, 3, "query, positive and at least one negative")
         query, positive, *negatives = embeddings
-        wanted = self._teacher_margins(labels, len(query), len(negatives))
+        wanted = teacher_margins(self, labels, len(query), len(negatives))
         score = self.similarity_fct(query, positive)
         margins = torch.stack([score - self.similarity_fct(query, other) for other in negatives], dim=1)
         return self.loss_fct(margins, wanted)
-
-    def _teacher_margins(self, labels: Tensor | None, rows: int, negatives: int) -> Tensor:
-        labels = require_labels(self, labels, "the teacher's margins, or its scores").detach()
-        if labels.shape == (rows, negatives + 1):
-            return labels[:, :1] - labels[:, 1:]
-        if labels.shape == (rows,) and negatives == 1:
-            return labels.unsqueeze(1)
-        if labels.shape == (rows, negatives):
-            return labels
-        raise InvalidInput(
-            f"MarginMSELoss got labels of shape {tuple(labels.shape)} for {rows} rows with {negatives} "
-            f"negative(s); it takes margins, {negatives} a row, or scores of positive and negatives, "
-            f"{negatives + 1} a row"
-        )
 
     def get_config_dict(self) -> dict[str, Any]:
         return {"similarity_fct": similarity_fct_name(self.similarity_fct)}
