@@ -91,9 +91,7 @@ def compare(folder: Path, exported: Path, pairs: list[tuple[str, str]], rounds: 
     for name in runs:
         median = statistics.median(seconds[name])
         off = np.abs(scores[name] - scores["sentence-transformers"]).max()
-        print(
-            f"{name:30} {len(pairs) / median:6.0f} pairs/s  {base / median:5.2f} x  differs by {off:.1e} at most"
-        )
+        print(f"{name:30} {len(pairs) / median:6.0f} pairs/s  {base / median:5.2f} x  differs by {off:.1e}")
 
 
 def without_torch(folder: Path, pairs: list[tuple[str, str]]):
