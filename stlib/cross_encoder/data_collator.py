@@ -77,6 +77,6 @@ def _of_dataset(mapping: Any, dataset_name: str | None) -> str | None:
 
 
 def _labels(labels: list[Any], name: str) -> torch.Tensor | list[torch.Tensor]:
-    if isinstance(labels[0], (list, tuple)) or getattr(labels[0], "shape", ()):
+    if isinstance(labels[0], (list, tuple)) or getattr(labels[0], "shape", None):
         return [label_tensor(label, name) for label in labels]
     return label_tensor(labels, name)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from stlib.base.model_card import BaseModelCardData
+from stlib.base.model_card_columns import LONGEST_EXAMPLE, is_media_file
 from stlib.base.saving import module_type
+
+_MOST_EXAMPLES = 5
 
 _PAIRS = [
     ["How do I sort a list?", "sorted() returns a new sorted list."],
@@ -56,6 +60,23 @@ class CrossEncoderModelCardData(BaseModelCardData):
             "prompts": ", ".join(f"`{name}`: `{text}`" for name, text in model.prompts.items() if text),
         }
 
+    def set_widget_examples(self, dataset: Any) -> None:
+        """Take pairs of the first rows for the example of the card; of a list of documents, those of the
+        first row. The hub has no widget for pairs.
+        """
+        if not self.generate_widget_examples or self.usage_examples:
+            return
+        first = next(iter(dataset.values())) if isinstance(dataset, Mapping) else dataset
+        if not hasattr(first, "__len__"):  # rows of a stream that are read here would be missed in training
+            return
+        rows = [first[i] for i in range(min(len(first), _MOST_EXAMPLES))]
+        pairs: Any = [pair for row in rows if len(pair := _first_two(row)) == 2]
+        if pairs and isinstance(pairs[0][1], list):
+            query, documents = pairs[0]
+            pairs = [(query, document) for document in documents[:_MOST_EXAMPLES]]
+        shown = [[text[:LONGEST_EXAMPLE] for text in pair] for pair in pairs if _are_texts(pair)]
+        self.usage_examples = shown or None  # type: ignore[assignment]
+
     def generate_usage_snippet(self) -> str:
         ours = ("stlib.", "sentence_transformers.")
         foreign = [module for module in self.model if not module_type(module).startswith(ours)]
@@ -100,6 +121,21 @@ ranking = model.rank(
 {documents}    ],
 )
 """
+
+
+def _first_two(row: Mapping[str, Any]) -> list[Any]:
+    """The first two inputs of a row: texts, or lists of texts."""
+    inputs = [
+        value
+        for name, value in row.items()
+        if name != "dataset_name"
+        and (isinstance(value, str) or (isinstance(value, list) and value and isinstance(value[0], str)))
+    ]
+    return inputs[:2]
+
+
+def _are_texts(pair: Any) -> bool:
+    return all(isinstance(text, str) and text.strip() and not is_media_file(text) for text in pair)
 
 
 def __getattr__(name: str) -> Any:
