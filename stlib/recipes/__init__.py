@@ -10,6 +10,8 @@ Training with labels or pairs
     ``hyperparameter_search``, ``static_model``, ``router``
 Smaller and more flexible models
     ``matryoshka``, ``adaptive_layers``, ``distillation``, ``multilingual``
+Rerankers
+    ``cross_encoder_msmarco``, ``cross_encoder_distillation``, ``cross_encoder_sts``, ``cross_encoder_nli``
 Training without labels
     ``mlm``, ``adaptive_pretraining``, ``tsdae``, ``simcse``, ``ct``, ``gpl``, ``augmented_sbert``
 """

@@ -7,17 +7,20 @@ import inspect
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
-from stlib import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from stlib import SentenceTransformerTrainingArguments
+from stlib.base.trainer import BaseTrainer
+from stlib.base.training_args import BaseTrainingArguments
 from stlib.errors import InvalidOption
 from stlib.evaluation import SentenceEvaluator
 
 __all__ = [
     "Outcome",
+    "arguments_of",
     "first",
     "mean",
     "measure",
@@ -92,8 +95,16 @@ def parser(
     return made
 
 
+Arguments = TypeVar("Arguments", bound=BaseTrainingArguments)
+
+
 def training_arguments(options: argparse.Namespace, **changes: Any) -> SentenceTransformerTrainingArguments:
     """The trainer's arguments for the options; `changes` are those a recipe adds or sets differently."""
+    return arguments_of(SentenceTransformerTrainingArguments, options, **changes)
+
+
+def arguments_of(kind: type[Arguments], options: argparse.Namespace, **changes: Any) -> Arguments:
+    """The same, for models of another family."""
     arguments: dict[str, Any] = {
         "output_dir": str(Path(options.output) / "checkpoints"),
         "num_train_epochs": options.epochs,
@@ -110,11 +121,11 @@ def training_arguments(options: argparse.Namespace, **changes: Any) -> SentenceT
         "logging_steps": 0.05,  # twenty lines, however long it takes
         "report_to": "none",
     }
-    return SentenceTransformerTrainingArguments(**{**arguments, **changes})
+    return kind(**{**arguments, **changes})
 
 
 def train_and_save(
-    trainer: SentenceTransformerTrainer,
+    trainer: BaseTrainer,
     evaluator: SentenceEvaluator | None,
     options: argparse.Namespace,
     before_saving: Callable[[Any], object] | None = None,

@@ -1,0 +1,191 @@
+"""Recipes of rerankers on toy texts of four topics: they improve what they promise, and save what loads."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("datasets")
+pytest.importorskip("accelerate")
+
+from datasets import Dataset
+
+from stlib import CrossEncoder
+from stlib.recipes import (
+    cross_encoder_distillation,
+    cross_encoder_msmarco,
+    cross_encoder_nli,
+    cross_encoder_sts,
+)
+
+TOPICS = {
+    "sea": "ship wave fish salt harbour sail anchor tide".split(),
+    "kitchen": "bread oven dough flour yeast cake spoon butter".split(),
+    "garden": "rose tree soil seed rain leaf bee spade".split(),
+    "city": "street tram house bridge tower market car light".split(),
+}
+COMMON = "the not where is".split()
+FAST = ["--batch-size", "16", "--learning-rate", "3e-3", "--warmup", "0"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> str:
+    """A BERT of one layer without a head, that knows the words of the topics."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "bert"
+    words = [*COMMON, *(word for topic in TOPICS.values() for word in topic)]
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=32,
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.2,
+    )
+    BertModel(config).eval().save_pretrained(folder)
+    return str(folder)
+
+
+def text(topic: str, draw: random.Random) -> str:
+    return "the " + " ".join(draw.sample(TOPICS[topic], 3))
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory) -> str:
+    """A BEIR folder: questions of one word, answered by the documents with that word that do not say "not",
+    which means nothing to BM25.
+    """
+    folder, draw = tmp_path_factory.mktemp("beir"), random.Random(1)
+    documents = {}
+    for number, topic in enumerate(list(TOPICS) * 20):
+        documents[f"d{number}"] = text(topic, draw) + (" not" if draw.random() < 0.6 else " is")
+    words = [word for topic in TOPICS.values() for word in topic]
+    queries = {f"q{number}": f"where {word}" for number, word in enumerate(words)}
+    judgments = {"train": [], "test": []}
+    for number, word in enumerate(words):
+        right = [i for i, one in documents.items() if word in one.split() and "not" not in one]
+        judgments["test" if number % 4 == 0 else "train"] += [(f"q{number}", i) for i in right]
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        lines = [json.dumps({"_id": i, "text": one}) + "\n" for i, one in rows.items()]
+        (folder / f"{name}.jsonl").write_text("".join(lines), "utf-8")
+    (folder / "qrels").mkdir()
+    for split, pairs in judgments.items():
+        lines = ["query-id\tcorpus-id\tscore", *(f"{q}\t{d}\t1" for q, d in pairs)]
+        (folder / "qrels" / f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    return str(folder)
+
+
+def table(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def reranker(tiny, collection, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("reranker"))
+    options = ["--train", collection, "--eval", collection, "--model", tiny, "--output", folder, *FAST]
+    mining = ["--margin", "0", "--negatives", "3", "--depth", "20", "--epochs", "4"]
+    return folder, cross_encoder_msmarco.main([*options, *mining])
+
+
+def test_a_reranker_learns_to_order(reranker):
+    folder, outcome = reranker
+    assert outcome.after > outcome.before + 0.1
+    model = CrossEncoder(folder)
+    assert model.rank("where ship", ["the ship wave salt not", "the ship wave salt is"])[0]["corpus_id"] == 1
+
+
+def test_the_figure_is_printed_beside_that_of_bm25(tiny, collection, tmp_path, capsys):
+    options = ["--train", collection, "--eval", collection, "--model", tiny, "--output", str(tmp_path)]
+    cross_encoder_msmarco.main([*options, *FAST, "--max-steps", "1", "--limit", "20", "--margin", "0"])
+    printed = capsys.readouterr().out
+    for when in ("before", "after"):
+        assert f"{when} training: reranking_ndcg@10 = " in printed
+        assert f"{when} training: reranking_base_ndcg@10 = " in printed
+
+
+@pytest.mark.parametrize("loss", ["margin_mse", "mse"])
+def test_a_student_learns_from_a_teacher(loss, reranker, tiny, collection, tmp_path):
+    options = ["--train", collection, "--eval", collection, "--model", tiny, "--teacher", reranker[0]]
+    more = ["--output", str(tmp_path), "--loss", loss, "--margin", "0", "--depth", "20", "--epochs", "4"]
+    outcome = cross_encoder_distillation.main([*options, *more, *FAST])
+    assert outcome.after > outcome.before
+    assert outcome.losses[-1] < outcome.losses[0] / 2
+
+
+def test_what_the_teacher_says_are_logits():
+    class Teacher:
+        def predict(self, pairs, batch_size, activation_fn):
+            assert isinstance(activation_fn, torch.nn.Identity)
+            return np.array([len(passage) for _, passage in pairs], dtype=np.float32)
+
+    triplets = Dataset.from_dict({"anchor": ["q", "q"], "positive": ["abc", "abc"], "negative": ["a", "ab"]})
+    made = cross_encoder_distillation.labelled(triplets, Teacher(), "margin_mse")
+    assert made["label"][:] == [2.0, 1.0]
+    made = cross_encoder_distillation.labelled(triplets, Teacher(), "mse")
+    assert list(zip(made["passage"], made["label"], strict=True)) == [("abc", 3), ("a", 1), ("ab", 2)]
+
+
+def test_similarity_of_sentences(tiny, tmp_path):
+    draw, rows = random.Random(3), []
+    for i in range(160):
+        topic = draw.choice(list(TOPICS))
+        other = ("not " if i % 2 else "") + text(topic, draw)
+        rows.append({"sentence1": text(topic, draw), "sentence2": other, "score": 5.0 * (1 - i % 2)})
+    train, dev = table(tmp_path / "train.jsonl", rows[:128]), table(tmp_path / "dev.jsonl", rows[128:])
+    options = ["--train", train, "--eval", dev, "--model", tiny, "--output", str(tmp_path / "model"), *FAST]
+    outcome = cross_encoder_sts.main(options)
+    assert outcome.after > outcome.before
+    assert CrossEncoder(str(tmp_path / "model")).num_labels == 1
+
+
+def test_inference(tiny, tmp_path):
+    draw, rows = random.Random(4), []
+    for i in range(180):
+        topic, label = draw.choice(list(TOPICS)), ("entailment", "neutral", "contradiction")[i % 3]
+        other = draw.choice([one for one in TOPICS if one != topic])
+        words = {"entailment": topic, "neutral": other, "contradiction": topic}[label]
+        hypothesis = ("not " if label == "contradiction" else "") + text(words, draw)
+        rows.append({"premise": text(topic, draw), "hypothesis": hypothesis, "label": label})
+    train, dev = table(tmp_path / "train.jsonl", rows[:150]), table(tmp_path / "dev.jsonl", rows[150:])
+    options = ["--train", train, "--eval", dev, "--model", tiny, "--output", str(tmp_path / "model"), *FAST]
+    outcome = cross_encoder_nli.main([*options, "--epochs", "4"])
+    assert outcome.after > outcome.before + 0.1
+    model = CrossEncoder(str(tmp_path / "model"))
+    assert model.config.id2label == {0: "entailment", 1: "neutral", 2: "contradiction"}
