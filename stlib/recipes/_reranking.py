@@ -48,7 +48,7 @@ def mine(collection: Collection, options: Any, output_format: str) -> Dataset:
         range_max=50,
         relative_margin=options.margin,
         num_negatives=options.negatives,
-        output_format=output_format,  # type: ignore[arg-type]
+        output_format=output_format,
         verbose=False,
     )
 
