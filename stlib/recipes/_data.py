@@ -115,15 +115,13 @@ def _rows(
     path = Path(source).expanduser()
     if not path.is_file():
         return _hub_rows(source, split)
-    rows = _inputs.read_rows(path)
-    known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
-    if not without_header or (rows and known & set(rows[0])):
-        return rows
-    numbers = {name: str(i) for i, name in enumerate(without_header)}
-    return [
-        {name: row[at] for name, at in numbers.items() if at in row}
-        for row in _inputs.read_rows(path, numbered=True)
-    ]
+    if without_header:
+        lines = _inputs.read_rows(path, numbered=True)
+        known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
+        if lines and "0" in lines[0] and not known & set(lines[0].values()):
+            numbers = {name: str(i) for i, name in enumerate(without_header)}
+            return [{name: line[at] for name, at in numbers.items() if at in line} for line in lines]
+    return _inputs.read_rows(path)
 
 
 def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
