@@ -14,7 +14,7 @@ from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.statistics import average_precision, best_f1
 from stlib.errors import InvalidInput
-from stlib.util import paraphrase_mining
+from stlib.util.retrieval import mined_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -99,19 +99,15 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         logger.info(
             "Paraphrases among %s%s:", self.name or "sentences", moment(epoch, steps, self.truncate_dim)
         )
-        pairs = paraphrase_mining(
-            model,
-            self.sentences,
-            show_progress_bar=self.show_progress_bar,
-            batch_size=self.batch_size,
-            query_chunk_size=self.query_chunk_size,
-            corpus_chunk_size=self.corpus_chunk_size,
-            max_pairs=self.max_pairs,
-            top_k=self.top_k,
-            truncate_dim=self.truncate_dim,
+        scores, first, second = mined_pairs(
+            self.embed_inputs(model, self.sentences),
+            self.query_chunk_size,
+            self.corpus_chunk_size,
+            self.max_pairs,
+            self.top_k,
         )
-        metrics = self._metrics(pairs)
-        logger.info("%s pairs: %s", f"{len(pairs):,}", ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
+        metrics = self._metrics(scores, list(zip(first.tolist(), second.tolist(), strict=True)))
+        logger.info("%s pairs: %s", f"{len(scores):,}", ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
         if self.write_csv:
             values = [metrics[column] for column in self.csv_headers[2:]]
             append_row(output_path, self.csv_file, self.csv_headers, [epoch, steps, *values])
@@ -119,9 +115,21 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
         return metrics
 
-    def _metrics(self, pairs: list[list[float | int]]) -> dict[str, float]:
-        scores = np.array([score for score, _, _ in pairs], dtype=np.float64)
-        labels = np.array([(i, j) in self._positive for _, i, j in pairs], dtype=bool)
+    def embed_inputs(self, model: Any, sentences: Any, **kwargs: Any) -> Any:
+        """Embeddings ``[n, d]`` as a tensor."""
+        return model.encode(
+            sentences,
+            batch_size=self.batch_size,
+            show_progress_bar=self.show_progress_bar,
+            convert_to_tensor=True,
+            truncate_dim=self.truncate_dim,
+            **kwargs,
+        )
+
+    def _metrics(self, scores: np.ndarray, pairs: list[tuple[int, int]]) -> dict[str, float]:
+        # Thresholds between two scores are found in float64, where there always is one.
+        scores = scores.astype(np.float64)
+        labels = np.array([pair in self._positive for pair in pairs], dtype=bool)
         best = best_f1(labels, scores, n_positive=self.total_num_duplicates)
         return {
             "average_precision": average_precision(labels, scores, self.total_num_duplicates),

@@ -17,8 +17,8 @@ from stlib.util.similarity import cos_sim
 
 logger = logging.getLogger(__name__)
 
-# Similarities held at a time: 64 MiB of float32.
-_BLOCK = 2**24
+# Similarities held at a time: 16 MiB of float32, which stay near the processor.
+_BLOCK = 2**22
 
 
 class TranslationEvaluator(BaseEvaluator):
