@@ -399,6 +399,13 @@ def test_settings_survive_the_disk(arguments, tmp_path):
     assert json.dumps(args.to_dict()["prompts"]) == '{"one": "query: "}'
 
 
+def test_sharding_is_a_setting(arguments):
+    config = {"transformer_layer_cls_to_wrap": ["BertLayer"]}
+    args = arguments(fsdp="full_shard auto_wrap", fsdp_config=config)
+    assert [option.value for option in args.fsdp] == ["full_shard", "auto_wrap"]
+    assert args.fsdp_config["transformer_layer_cls_to_wrap"] == ["BertLayer"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("router_mapping", "{"), ("learning_rate_mapping", "[1]"), ("batch_sampler", "none")]
 )
