@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
+from torch import nn
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
 
     model = SentenceTransformer(options.model)
     collection = read_collection(options.train, options.train_split)
+    loss: nn.Module
     if options.loss == "mnrl":
         train = mine(model, collection, options, output_format="n-tuple")
         loss = losses.MultipleNegativesRankingLoss(model)
