@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.util.exact_search import semantic_search, top_k_tensors
+from stlib.util.exact_search import blocks, is_row_by_row, semantic_search, top_k_tensors
 from stlib.util.similarity import cos_sim
 from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
 
@@ -100,7 +100,7 @@ def mined_pairs(
     embeddings = to_tensor(embeddings)
     best = _BestPairs(len(embeddings), max_pairs)
     if len(embeddings) < 2 or top_k < 1:
-        return []
+        return best.arrays()
     # Functions that may look at rows side by side are called as the chunk sizes say.
     step = min(query_chunk_size, _ROWS_AT_A_TIME) if is_row_by_row(score_function) else query_chunk_size
     for start, rows in blocks(embeddings, query_chunk_size):
@@ -109,7 +109,7 @@ def mined_pairs(
             rows, embeddings, step, corpus_chunk_size, top_k + 1, score_function=score_function
         )
         best.offer(scores.cpu().numpy(), partners.cpu().numpy(), start, top_k)
-    return best.rows()
+    return best.arrays()
 
 
 class _BestPairs:
@@ -139,10 +139,9 @@ class _BestPairs:
         chosen = first[np.argsort(-values[first], kind="stable")[: max(0, self._limit)]]
         self._keys, self._scores = keys[chosen], values[chosen]
 
-    def rows(self) -> list[list[float | int]]:
-        """``[score, i, j]`` with ``i < j``, best first."""
-        low, high = np.divmod(self._keys, self._n)
-        return [list(row) for row in zip(self._scores.tolist(), low.tolist(), high.tolist(), strict=True)]
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, i and j with ``i < j``, best first."""
+        return (self._scores, *np.divmod(self._keys, max(1, self._n)))
 
 
 def community_detection(
