@@ -22,6 +22,7 @@ __all__ = [
     "read_scored_or_pairs",
     "read_similarities",
     "read_texts",
+    "read_titles",
     "retrieval_evaluator",
     "similarity_evaluator",
 ]
@@ -224,6 +225,21 @@ def _collection_of_pairs(pairs: Dataset) -> Collection:
     for anchor, positive in zip(pairs["anchor"], pairs["positive"], strict=True):
         relevant.setdefault(queries[anchor], set()).add(corpus[positive])
     return Collection({i: t for t, i in queries.items()}, {i: t for t, i in corpus.items()}, relevant)
+
+
+def read_titles(source: str) -> Dataset:
+    """Columns anchor (title) and positive (text without it) of a BEIR folder's documents that have both."""
+    documents = _inputs.read_rows(Path(source).expanduser() / "corpus.jsonl")
+    pairs = [
+        (title, text)
+        for title, text in (
+            (d.get("title") or "", d["text"].removeprefix(d.get("title") or "")) for d in documents
+        )
+        if title.strip() and text.strip()
+    ]
+    if not pairs:
+        raise InvalidOption(f"no document of {source} has a title and a text")
+    return Dataset.from_dict({"anchor": [t for t, _ in pairs], "positive": [t.strip() for _, t in pairs]})
 
 
 def _number(texts: list[str], letter: str) -> dict[str, str]:

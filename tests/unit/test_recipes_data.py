@@ -74,6 +74,7 @@ def test_collections_keep_relevant_documents_only(tmp_path):
     (tmp_path / "qrels" / "test.tsv").write_text(judged)
     collection = _data.read_collection(str(tmp_path), "test")
     assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1"}})
+    assert _data.read_titles(str(tmp_path))[:] == {"anchor": ["Tides"], "positive": ["Sea."]}
     assert collection.pairs()[:] == {"anchor": ["q"], "positive": ["Tides Sea."]}
 
 

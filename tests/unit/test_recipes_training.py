@@ -292,7 +292,7 @@ def test_paraphrases_learn_from_tables_of_both_kinds(data, start):
 def test_msmarco_mines_and_learns(data, start):
     ranking = msmarco.main([*collected(data), *start])
     assert ranking.after > ranking.before + 0.1
-    margins = msmarco.main([*collected(data), *start, "--loss", "margin_mse"], labeller=Topics())
+    margins = msmarco.main([*collected(data), *start, "--loss", "margin_mse", "--titles"], labeller=Topics())
     assert margins.losses[-1] < margins.losses[0]
 
 
