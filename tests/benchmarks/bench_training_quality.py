@@ -31,8 +31,9 @@ from stlib.recipes._data import retrieval_evaluator, similarity_evaluator
 
 # Options of the recipes, by the model that training starts from
 STS = {
-    "static": "--epochs 4 --batch-size 64 --learning-rate 1e-2",
-    "minilm": "--epochs 2 --batch-size 32 --learning-rate 5e-5",
+    # The bundled model knew such pairs before: no learning rate from 2e-4 to 1e-2 gained on dev.
+    "static": "--epochs 1 --batch-size 32 --learning-rate 2e-4",
+    "minilm": "--epochs 1 --batch-size 32 --learning-rate 5e-5",
 }
 RETRIEVAL = {
     "static": "--epochs 3 --batch-size 64 --learning-rate 1e-2 --negatives 3 --titles",
