@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from stlib.base.evaluation.arguments import known_settings
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import average_precision, best_f1
 from stlib.errors import InvalidInput
 from stlib.util.retrieval import mined_pairs
@@ -24,7 +26,8 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
 
     Metrics are ``average_precision`` (the primary one), ``f1`` with its ``precision`` and ``recall``, and
     ``threshold``, the similarity from which on a pair is called a duplicate for that F1. Duplicates that
-    mining did not find count as missed.
+    mining did not find count as missed; those of sentences whose embedding holds nan, as those of a diverged
+    model, are not found, with a warning in the log.
 
     Args:
         sentences_map: sentences by id.
@@ -99,13 +102,7 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         logger.info(
             "Paraphrases among %s%s:", self.name or "sentences", moment(epoch, steps, self.truncate_dim)
         )
-        scores, first, second = mined_pairs(
-            self.embed_inputs(model, self.sentences),
-            self.query_chunk_size,
-            self.corpus_chunk_size,
-            self.max_pairs,
-            self.top_k,
-        )
+        scores, first, second = self._mine(self.embed_inputs(model, self.sentences))
         metrics = self._metrics(scores, list(zip(first.tolist(), second.tolist(), strict=True)))
         logger.info("%s pairs: %s", f"{len(scores):,}", ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
         if self.write_csv:
@@ -114,6 +111,26 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         metrics = self.prefix_name_to_metrics(metrics, self.name)
         self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
         return metrics
+
+    def _mine(self, embeddings: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores and both positions of the pairs, without sentences whose embedding is not of numbers."""
+        usable = torch.ones(len(embeddings), dtype=torch.bool)
+        if isinstance(embeddings, torch.Tensor) and not embeddings.is_sparse:
+            usable = embeddings.isfinite().all(dim=1)
+        missing = len(usable) - int(usable.sum())
+        warn_of_nan(logger, missing, len(usable), "embeddings")
+        scores, first, second = mined_pairs(
+            embeddings[usable] if missing else embeddings,
+            self.query_chunk_size,
+            self.corpus_chunk_size,
+            self.max_pairs,
+            self.top_k,
+        )
+        if missing:
+            numbers = np.flatnonzero(usable.cpu().numpy())
+            first, second = numbers[first], numbers[second]
+        kept = ~np.isnan(scores)
+        return scores[kept], first[kept], second[kept]
 
     def embed_inputs(self, model: Any, sentences: Any, **kwargs: Any) -> Any:
         """Embeddings ``[n, d]`` as a tensor."""
