@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 # A collection in BEIR layout for the benchmarks that need real passages: make bench BEIR=FOLDER
 BEIR   ?=
+# A folder with sts-train.csv, sts-dev.csv and sts-test.csv, for the benchmark of training: make bench STSB=FOLDER
+STSB   ?=
 
 # On machines without a GPU the CPU build of torch is enough; TORCH may name another requirement.
 TORCH  ?= torch>=2.4,<2.14
@@ -56,6 +58,9 @@ bench: $(VENV)/.dev
 	    *_common.py) continue ;; \
 	    *_backends.py) corpus="$(BEIR)" ;; \
 	    *_runtime.py) corpus="$(if $(BEIR),$(BEIR)/corpus.jsonl)" ;; \
+	    *_training_quality.py) \
+	      echo "== $$f"; $(BIN)/python $$f $(if $(BEIR),--beir "$(BEIR)") $(if $(STSB),--stsb "$(STSB)") || exit 1; \
+	      continue ;; \
 	    *) echo "== $$f"; $(BIN)/python $$f || exit 1; continue ;; \
 	  esac; \
 	  if [ -z "$$corpus" ]; then echo "== $$f left out: it needs BEIR=FOLDER"; continue; fi; \

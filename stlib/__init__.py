@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stlib.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
     from stlib.cross_encoder.model import CrossEncoder
     from stlib.cross_encoder.model_card import CrossEncoderModelCardData
+    from stlib.cross_encoder.trainer import CrossEncoderTrainer
+    from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
     from stlib.sentence_transformer.datasets.parallel_sentences import ParallelSentencesDataset
     from stlib.sentence_transformer.datasets.sentences import SentencesDataset
     from stlib.sentence_transformer.model import SentenceTransformer
@@ -38,6 +40,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CrossEncoder",
     "CrossEncoderModelCardData",
+    "CrossEncoderTrainer",
+    "CrossEncoderTrainingArguments",
     "DefaultBatchSampler",
     "InputExample",
     "LoggingHandler",
@@ -60,6 +64,8 @@ __all__ = [
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "CrossEncoderTrainer": "stlib.cross_encoder.trainer",
+    "CrossEncoderTrainingArguments": "stlib.cross_encoder.training_args",
     "CrossEncoder": "stlib.cross_encoder.model",
     "CrossEncoderModelCardData": "stlib.cross_encoder.model_card",
     "DefaultBatchSampler": "stlib.base.sampler",

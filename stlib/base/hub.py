@@ -12,6 +12,7 @@ from stlib.base import saving
 from stlib.base.loading import CARD_NAME, CONFIG_NAME
 from stlib.base.model_card import generate_model_card
 from stlib.errors import InvalidOption, ModelNotFound
+from stlib.util.decorators import save_to_hub_args_decorator
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
@@ -119,6 +120,7 @@ class HubMixin:
             )
         return str(commit.pr_url if create_pr else commit.commit_url)
 
+    @save_to_hub_args_decorator
     def save_to_hub(
         self,
         repo_id: str,

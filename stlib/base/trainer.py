@@ -38,7 +38,7 @@ from stlib.base.model_card_callback import BaseModelCardCallback
 from stlib.base.modules.router import Router
 from stlib.base.trainer_checkpoints import Checkpoints
 from stlib.base.trainer_evaluation import Evaluation
-from stlib.base.trainer_loaders import DataLoaders
+from stlib.base.trainer_loaders import DataLoaders, EpochOfBatches
 from stlib.base.trainer_loss import LossFactory, LossHandling
 from stlib.base.trainer_optimizer import LossOwnGradients, ParameterGroups
 from stlib.base.training_args import DEFAULTS_DIR, BaseTrainingArguments
@@ -163,6 +163,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         self._name_projects()
         self.add_model_card_callback(self._default_args())
         self.add_callback(LossOwnGradients(self))
+        self.add_callback(EpochOfBatches())
 
     # -- construction
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from stlib.base.trainer_datasets import RESERVED_COLUMNS
-from stlib.errors import InvalidInput, InvalidOption
+from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,6 @@ class DataChecks:
 
         Raises:
             InvalidInput: a data set cannot be trained on with its loss.
-            InvalidOption: losses, prompts or routes are for data sets or columns that are not there.
         """
         given = {argument: one for argument, one in data.items() if one is not None}
         for argument, one in given.items():
@@ -161,25 +160,26 @@ class DataChecks:
             )
 
     def _check_mapping(self, argument: str, mapping: Any) -> None:
-        """Keys of ``prompts`` and ``router_mapping`` are columns or data sets that exist."""
+        """Warn of keys of ``prompts`` and ``router_mapping`` that are no columns or data sets: they have no
+        effect, and may be left over from another run.
+        """
         if not isinstance(mapping, Mapping):
             return
+        unknown = []
         for key, value in mapping.items():
             if isinstance(value, Mapping):
-                if key not in self._names:
-                    raise InvalidOption(
-                        f"{argument} is for the data set {key!r}; there are "
-                        f"{', '.join(map(repr, sorted(self._names))) or 'only data sets without names'}"
-                    )
-                unknown = [column for column in value if column not in self._columns]
-            else:
-                unknown = [] if key in self._columns | self._names else [key]
-            if unknown:
-                raise InvalidOption(
-                    f"{argument} is for the column {unknown[0]!r}, which no data set has; columns are "
-                    f"{', '.join(map(repr, sorted(self._columns)))}"
-                    + (f", data sets {', '.join(map(repr, sorted(self._names)))}" if self._names else "")
-                )
+                known = key in self._names
+                unknown += [column for column in value if column not in self._columns] if known else [key]
+            elif key not in self._columns | self._names:
+                unknown.append(key)
+        if unknown:
+            logger.warning(
+                "%s names %s, which has no effect: columns are %s%s",
+                argument,
+                ", ".join(map(repr, unknown)),
+                ", ".join(map(repr, sorted(self._columns))),
+                f", data sets {', '.join(map(repr, sorted(self._names)))}" if self._names else "",
+            )
 
 
 class ColumnKinds:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import torch
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, IterableDataset, RandomSampler
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from stlib.base import trainer_datasets
 from stlib.base.sampler import (
@@ -22,6 +23,33 @@ from stlib.base.sampler import (
 from stlib.errors import InvalidInput, InvalidOption, UnsupportedOption
 
 logger = logging.getLogger(__name__)
+
+
+class EpochOfBatches(TrainerCallback):
+    """Tell batch samplers the epoch, however deep they lie in the wrappers of a training run.
+
+    A resumed run skips batches, and processes share them, by samplers around the own one that do not hand the
+    epoch on: it would make the batches of the first epoch.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.epoch = int(state.epoch or 0)
+        loader = kwargs.get("train_dataloader")
+        if isinstance(loader, DataLoader) and loader.batch_sampler is not None and len(loader):
+            # As transformers counts, which goes on from the step rather than from the epoch.
+            self.epoch = state.global_step // math.ceil(len(loader) / args.gradient_accumulation_steps)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        sampler = getattr(kwargs.get("train_dataloader"), "batch_sampler", None)
+        while sampler is not None:
+            for one in (sampler, getattr(sampler, "sampler", None)):
+                if hasattr(one, "set_epoch"):
+                    one.set_epoch(self.epoch)
+            sampler = getattr(sampler, "batch_sampler", None)
+        self.epoch += 1
 
 
 class DataLoaders(Trainer):

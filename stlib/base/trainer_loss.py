@@ -165,22 +165,24 @@ class LossHandling(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log values, and with a loss the averages of its parts since the last time."""
-        kind = "train" if "loss" in logs else "eval" if "eval_loss" in logs else None
-        if kind is not None and self.accum_loss_components[kind]:
-            logs = {**logs, **self._averages(kind)}
+        measured = next((name for name in logs if name.startswith("eval") and name.endswith("_loss")), None)
+        if "loss" in logs:
+            logs = {**logs, **self._averages("train", "")}
+        elif measured is not None:
+            logs = {**logs, **self._averages("eval", measured.removesuffix("loss"))}
         if start_time is None:
             super().log(logs)
         else:
             super().log(logs, start_time)
 
-    def _averages(self, kind: str) -> dict[str, float]:
+    def _averages(self, kind: str, prefix: str) -> dict[str, float]:
+        """Averages of the parts since the last time, over all processes."""
         own = self.accum_loss_components[kind]
         everywhere = self._gathered(own)
         self.accum_loss_components[kind] = {name: torch.zeros_like(value) for name, value in own.items()}
-        steps = everywhere.pop("steps").sum().item()
+        steps = everywhere.pop("steps").sum().item() if everywhere else 0
         if not steps:
             return {}
-        prefix = "eval_" if kind == "eval" else ""
         return {f"{prefix}{name}": round(value.sum().item() / steps, 4) for name, value in everywhere.items()}
 
     def _gathered(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

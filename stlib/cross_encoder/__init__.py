@@ -5,19 +5,46 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.older_paths import add_older_path
+
 if TYPE_CHECKING:
+    from stlib.cross_encoder.data_collator import CrossEncoderDataCollator
     from stlib.cross_encoder.model import CrossEncoder
     from stlib.cross_encoder.model_card import CrossEncoderModelCardData
+    from stlib.cross_encoder.trainer import CrossEncoderTrainer
+    from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 
-__all__ = ["CrossEncoder", "CrossEncoderModelCardData"]
+__all__ = [
+    "CrossEncoder",
+    "CrossEncoderDataCollator",
+    "CrossEncoderModelCardData",
+    "CrossEncoderTrainer",
+    "CrossEncoderTrainingArguments",
+]
 
 # Public name -> module that defines it.
 _EXPORTS = {
     "CrossEncoder": "stlib.cross_encoder.model",
+    "CrossEncoderDataCollator": "stlib.cross_encoder.data_collator",
     "CrossEncoderModelCardData": "stlib.cross_encoder.model_card",
+    "CrossEncoderTrainer": "stlib.cross_encoder.trainer",
+    "CrossEncoderTrainingArguments": "stlib.cross_encoder.training_args",
 }
 
-_SUBMODULES = frozenset({"model", "model_card", "modules"})
+_SUBMODULES = frozenset(
+    {
+        "data_collator",
+        "evaluation",
+        "losses",
+        "model",
+        "model_card",
+        "modules",
+        "trainer",
+        "training_args",
+    }
+)
+
+add_older_path(f"{__name__}.CrossEncoder", "stlib.cross_encoder.model")
 
 
 def __getattr__(name: str) -> Any:

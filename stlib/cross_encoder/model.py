@@ -28,6 +28,7 @@ from stlib.cross_encoder.predicting import (
     as_pairs,
     check_batch_size,
     collect,
+    distinct,
     is_single_pair,
 )
 from stlib.errors import InvalidOption, ModelConfigError, UntrustedCode
@@ -192,7 +193,11 @@ class CrossEncoder(InferenceModel, FitMixin):
             to_cpu=elsewhere or (convert_to_numpy and not convert_to_tensor),
             keywords=kwargs,
         )
-        values = self.run_inputs(pairs, batch_size, options, show_progress_bar, device, pool, chunk_size)
+        # Equal pairs get one score: rounding differs with the place in a batch, and would order them.
+        unique, places = distinct(pairs)
+        values = self.run_inputs(unique, batch_size, options, show_progress_bar, device, pool, chunk_size)
+        if places is not None:
+            values = [values[place] for place in places] if isinstance(values, list) else values[places]
         scores = collect(values, convert_to_numpy, convert_to_tensor, self.device)
         return scores[0] if single else scores
 

@@ -83,6 +83,18 @@ def as_pairs(inputs: Any, single: bool) -> list[Any]:
     return pairs
 
 
+def distinct(pairs: list[Any]) -> tuple[list[Any], list[int] | None]:
+    """Each pair of texts once, and the place of every pair among them; None if all differ or are no texts."""
+    places: dict[tuple[Any, ...], int] = {}
+    for pair in pairs:
+        if isinstance(pair, dict) or not all(isinstance(part, str) for part in pair):
+            return pairs, None
+        places.setdefault(tuple(pair), len(places))
+    if len(places) == len(pairs):
+        return pairs, None
+    return [list(pair) for pair in places], [places[tuple(pair)] for pair in pairs]
+
+
 def collect(values: Any, as_numpy: bool, as_tensor: bool, device: torch.device) -> Any:
     """Scores in the form that was asked for: an array, a tensor, or a list with one entry per pair."""
     if len(values) == 0:

@@ -5,6 +5,9 @@ They are meant to be read and changed. Each takes local files or folders (or the
 and a model, prints its metric before and after where it is given something to evaluate on, and saves the
 model. What they share (options, reading, evaluating) stands in the modules whose names begin with ``_``.
 
+Using a model
+    ``kmeans``, ``agglomerative``, ``fast_clustering``, ``topics``, ``paraphrase_mining``,
+    ``parallel_mining``, ``quantized_search``, ``image_search``
 Training with labels or pairs
     ``sts``, ``nli``, ``paraphrases``, ``quora_duplicates``, ``msmarco``, ``prompts``, ``lora``,
     ``hyperparameter_search``, ``static_model``, ``router``

@@ -22,6 +22,7 @@ __all__ = [
     "read_scored_or_pairs",
     "read_similarities",
     "read_texts",
+    "read_titles",
     "retrieval_evaluator",
     "similarity_evaluator",
 ]
@@ -115,15 +116,13 @@ def _rows(
     path = Path(source).expanduser()
     if not path.is_file():
         return _hub_rows(source, split)
-    rows = _inputs.read_rows(path)
-    known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
-    if not without_header or (rows and known & set(rows[0])):
-        return rows
-    numbers = {name: str(i) for i, name in enumerate(without_header)}
-    return [
-        {name: row[at] for name, at in numbers.items() if at in row}
-        for row in _inputs.read_rows(path, numbered=True)
-    ]
+    if without_header:
+        lines = _inputs.read_rows(path, numbered=True)
+        known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
+        if lines and "0" in lines[0] and not known & set(lines[0].values()):
+            numbers = {name: str(i) for i, name in enumerate(without_header)}
+            return [{name: line[at] for name, at in numbers.items() if at in line} for line in lines]
+    return _inputs.read_rows(path)
 
 
 def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
@@ -226,6 +225,21 @@ def _collection_of_pairs(pairs: Dataset) -> Collection:
     for anchor, positive in zip(pairs["anchor"], pairs["positive"], strict=True):
         relevant.setdefault(queries[anchor], set()).add(corpus[positive])
     return Collection({i: t for t, i in queries.items()}, {i: t for t, i in corpus.items()}, relevant)
+
+
+def read_titles(source: str) -> Dataset:
+    """Columns anchor (title) and positive (text without it) of a BEIR folder's documents that have both."""
+    documents = _inputs.read_rows(Path(source).expanduser() / "corpus.jsonl")
+    pairs = [
+        (title, text)
+        for title, text in (
+            (d.get("title") or "", d["text"].removeprefix(d.get("title") or "")) for d in documents
+        )
+        if title.strip() and text.strip()
+    ]
+    if not pairs:
+        raise InvalidOption(f"no document of {source} has a title and a text")
+    return Dataset.from_dict({"anchor": [t for t, _ in pairs], "positive": [t.strip() for _, t in pairs]})
 
 
 def _number(texts: list[str], letter: str) -> dict[str, str]:

@@ -2,15 +2,14 @@
 
 Files may be compressed with gzip (``.gz``). ``.jsonl`` holds an object on each line, ``.json`` a list of
 objects or texts, ``.csv`` and ``.tsv`` a table whose first line names the columns, anything else one text on
-each line. Columns are asked for by name, or by number from 0 on if the table has no line of names.
+each line. Cells of ``.tsv`` are separated by tabs; those of ``.csv`` by commas, or by tabs if the first line
+shows it. Columns are asked for by name, or by number from 0 on if the table has no line of names.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import gzip
-import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.errors import InvalidInput, StlibError
+from stlib.recipes._tables import read_table
 
 DEFAULT_MODEL = "stlib-static-en"
 
@@ -73,8 +73,9 @@ def read_rows(path: str | Path, numbered: bool = False) -> list[dict[str, Any]]:
     if kind == ".json":
         return _json_list(lines, path)
     if kind in (".csv", ".tsv"):
-        return _table(lines, path, numbered)
-    return [{"text": line} for line in lines.splitlines() if line.strip()]
+        return read_table(lines, path, kind, numbered)
+    # Not splitlines(): texts may hold U+2028 and its like.
+    return [{"text": line.rstrip("\r")} for line in lines.split("\n") if line.strip()]
 
 
 def _text_of(path: Path) -> str:
@@ -118,25 +119,6 @@ def _row(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput(f"{where} is a {type(value).__name__}; expected an object or a text")
     return value
-
-
-def _table(text: str, path: Path, numbered: bool) -> list[dict[str, Any]]:
-    first, _, _ = text.partition("\n")
-    # Tables with tabs rarely quote anything, and hold quotation marks as part of the text.
-    tabs = "\t" in first
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="\t" if tabs else ",",
-        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-    )
-    try:
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        raise InvalidInput(f"line {reader.line_num} of {path} cannot be read: {error}") from error
-    if numbered:
-        return [{str(i): value for i, value in enumerate(row)} for row in rows]
-    names, rows = (rows[0], rows[1:]) if rows else ([], [])
-    return [dict(zip(names, row, strict=False)) for row in rows]
 
 
 def _text_column(rows: list[dict[str, Any]], path: str | Path) -> str:

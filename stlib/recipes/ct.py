@@ -14,6 +14,7 @@ import random
 from collections.abc import Sequence
 
 from datasets import Dataset
+from torch import nn
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 
     model = SentenceTransformer(options.model)
     texts = list(dict.fromkeys(read_texts(options.train, limit=options.limit)))
+    loss: nn.Module
     if options.sampled:
         train = sampled_pairs(texts, options.seed)
         loss = losses.ContrastiveTensionLoss(model)

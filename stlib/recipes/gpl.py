@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_collection, retrieval_evaluator
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
 
     model = SentenceTransformer(options.model)
     collection = read_collection(options.train, options.train_split)
+    loss: nn.Module
     if options.method == "genq":
         train = collection.pairs()
         loss = losses.MultipleNegativesRankingLoss(model)

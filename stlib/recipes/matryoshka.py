@@ -11,6 +11,7 @@ inside). ``--two-dimensional`` also trains earlier layers, so that layers can be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.evaluation import SequentialEvaluator
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 def every_dimension(source: str | None, dims: list[int]) -> SequentialEvaluator | None:
     if source is None:
         return None
-    evaluators = [similarity_evaluator(source, name=f"sts-{dim}", truncate_dim=dim) for dim in dims]
+    evaluators: list[Any] = [
+        similarity_evaluator(source, name=f"sts-{dim}", truncate_dim=dim) for dim in dims
+    ]
     return SequentialEvaluator(evaluators, main_score_function=mean)
 
 

@@ -7,6 +7,8 @@ positive. Negatives are passages that the model finds near a question and that a
 those nearly as near as the answer are left out, as they often answer it too. ``margin_mse`` has the model
 copy how much better a labeller finds the answer than the negative; the labeller is a stronger bi-encoder,
 for instance the one training starts from.
+
+Where few questions are judged, ``--titles`` adds every document's title as a question that its text answers.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
+from torch import nn
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
-from stlib.recipes._data import Collection, read_collection, retrieval_evaluator
+from stlib.recipes._data import Collection, read_collection, read_titles, retrieval_evaluator
 from stlib.recipes._inputs import run
 from stlib.recipes._labels import score_pairs
 from stlib.util import mine_hard_negatives
@@ -37,10 +40,12 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
         default=0.05,
         help="a negative's score is below the answer's by this part (0.05)",
     )
+    made.add_argument("--titles", action="store_true", help="also learn to find documents by their titles")
     options = made.parse_args(argv)
 
     model = SentenceTransformer(options.model)
     collection = read_collection(options.train, options.train_split)
+    loss: nn.Module
     if options.loss == "mnrl":
         train = mine(model, collection, options, output_format="n-tuple")
         loss = losses.MultipleNegativesRankingLoss(model)
@@ -48,11 +53,15 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
         triplets = mine(model, collection, options, output_format="triplet")
         train = with_margins(triplets, labeller or SentenceTransformer(options.labeller or options.model))
         loss = losses.MarginMSELoss(model)
+    datasets, functions = {"judged": train}, {"judged": loss}
+    if options.titles:
+        datasets["titles"] = read_titles(options.train)
+        functions["titles"] = losses.MultipleNegativesRankingLoss(model)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=training_arguments(options, batch_sampler="no_duplicates"),
-        train_dataset=train,
-        loss=loss,
+        train_dataset=datasets,
+        loss=functions,
     )
     return train_and_save(trainer, retrieval_evaluator(options.eval, split=options.eval_split), options)
 

@@ -17,6 +17,7 @@ from itertools import cycle
 from typing import Any
 
 from datasets import Dataset
+from torch import nn
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.errors import InvalidOption
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 
     model = SentenceTransformer(options.model)
     rows = read_labelled(options.train, options.limit)
+    loss: nn.Module
     if options.loss == "softmax":
         train = rows
         loss = losses.SoftmaxLoss(model, model.get_embedding_dimension(), num_labels=len(LABELS))

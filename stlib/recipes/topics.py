@@ -4,7 +4,8 @@
 
 A cluster's words are those with the highest class-based TF-IDF (Grootendorst 2022, BERTopic,
 arXiv:2203.05794): all texts of a cluster count as one document, a word weighs ``tf * log(1 + A / f)`` with
-its count ``tf`` in the cluster, its count ``f`` in all clusters and the mean number of words ``A`` of a cluster.
+its count ``tf`` in the cluster, its count ``f`` in all clusters and the mean number of words ``A`` of a
+cluster.
 """
 
 # ruff: noqa: T201 - the result is what the user asked for

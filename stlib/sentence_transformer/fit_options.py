@@ -98,7 +98,10 @@ class FitOptions:
         from stlib.util.environment import get_device_name
 
         if self.use_amp:
-            more["fp16" if get_device_name().startswith("cuda") else "bf16"] = True
+            device = get_device_name()
+            more["fp16" if device.startswith("cuda") else "bf16"] = True
+            # Without this, transformers takes bfloat16 to mean that there is a GPU
+            more["use_cpu"] = device == "cpu"
         return self.arguments_class()(
             output_dir=output_dir,
             num_train_epochs=self.epochs,

@@ -25,7 +25,7 @@ def save_to_hub_args_decorator(func: F) -> F:
         if repo_name and "repo_id" not in kwargs:
             logger.warning("repo_name is the older name of save_to_hub's argument repo_id")
             kwargs["repo_id"] = repo_name
-        if len(args) >= 2:
+        if len(args) > 2:
             args = (*args[:2], None, *args[2:])
         return func(self, *args, **kwargs)
 

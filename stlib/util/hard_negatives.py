@@ -122,7 +122,8 @@ def mine_hard_negatives(
 
     Raises:
         InvalidOption: an option has no meaning.
-        InvalidInput: the dataset is empty, no table of two columns, or misses a value.
+        InvalidInput: the dataset is empty, no table of two columns, or misses a value; or the score of a
+            positive is not a number. Documents with such scores are never negatives.
         MissingDependency: ``datasets``, or with ``use_faiss`` FAISS, is not installed.
     """
     dataset_class = _dataset_class()

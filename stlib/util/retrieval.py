@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.util.exact_search import semantic_search
+from stlib.util.exact_search import blocks, is_row_by_row, semantic_search, top_k_tensors
 from stlib.util.similarity import cos_sim
 from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
 
@@ -19,6 +20,11 @@ __all__ = [
     "paraphrase_mining_embeddings",
     "semantic_search",
 ]
+
+# Scores of so many rows with a block of the others stay in the cache.
+_ROWS_AT_A_TIME = 256
+# Scores held at a time where every row is compared with all others at once: 64 MiB.
+_SCORES_AT_A_TIME = 2**24
 
 
 def information_retrieval(*args: Any, **kwargs: Any) -> list[list[dict[str, Any]]]:
@@ -67,8 +73,8 @@ def paraphrase_mining_embeddings(
 
     Args:
         embeddings: all vectors; each is compared with all others.
-        query_chunk_size: rows scored at a time.
-        corpus_chunk_size: columns scored at a time.
+        query_chunk_size: rows whose partners are merged into the result at a time.
+        corpus_chunk_size: columns scored at a time, at most.
         max_pairs: pairs returned at most.
         top_k: partners considered per row.
         score_function: symmetric, larger is better.
@@ -76,33 +82,66 @@ def paraphrase_mining_embeddings(
     Returns:
         ``[score, i, j]`` with ``i < j``, best first, each pair once.
     """
+    scores, first, second = mined_pairs(
+        embeddings, query_chunk_size, corpus_chunk_size, max_pairs, top_k, score_function
+    )
+    return [[*pair] for pair in zip(scores.tolist(), first.tolist(), second.tolist(), strict=True)]
+
+
+def mined_pairs(
+    embeddings: Any,
+    query_chunk_size: int = 5000,
+    corpus_chunk_size: int = 100000,
+    max_pairs: int = 500000,
+    top_k: int = 100,
+    score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What :func:`paraphrase_mining_embeddings` finds, as three arrays: scores, i and j."""
     embeddings = to_tensor(embeddings)
-    pairs: dict[tuple[int, int], float] = {}
-    for start in range(0, len(embeddings), query_chunk_size):
-        rows = _rows(embeddings, start, start + query_chunk_size)
+    best = _BestPairs(len(embeddings), max_pairs)
+    if len(embeddings) < 2 or top_k < 1:
+        return best.arrays()
+    # Functions that may look at rows side by side are called as the chunk sizes say.
+    step = min(query_chunk_size, _ROWS_AT_A_TIME) if is_row_by_row(score_function) else query_chunk_size
+    for start, rows in blocks(embeddings, query_chunk_size):
         # One more than asked for: the row itself is among them.
-        hits = semantic_search(
-            rows, embeddings, query_chunk_size, corpus_chunk_size, top_k + 1, score_function=score_function
+        scores, partners = top_k_tensors(
+            rows, embeddings, step, corpus_chunk_size, top_k + 1, score_function=score_function
         )
-        for i, row_hits in enumerate(hits, start):
-            partners = [hit for hit in row_hits if hit["corpus_id"] != i][:top_k]
-            for hit in partners:
-                j = hit["corpus_id"]
-                pairs.setdefault((min(i, j), max(i, j)), hit["score"])
-        if len(pairs) > 2 * max_pairs:
-            pairs = dict(_best_pairs(pairs, max_pairs))
-    return [[score, i, j] for (i, j), score in _best_pairs(pairs, max_pairs)]
+        best.offer(scores.cpu().numpy(), partners.cpu().numpy(), start, top_k)
+    return best.arrays()
 
 
-def _rows(matrix: Tensor, start: int, stop: int) -> Tensor:
-    if not matrix.is_sparse:
-        return matrix[start:stop]
-    # sparse COO tensors cannot be sliced
-    return matrix.index_select(0, torch.arange(start, min(stop, len(matrix)), device=matrix.device))
+class _BestPairs:
+    """The best pairs of rows so far, each once, in arrays.
 
+    Args:
+        n: number of rows.
+        limit: pairs kept.
+    """
 
-def _best_pairs(pairs: dict[tuple[int, int], float], n: int) -> list[tuple[tuple[int, int], float]]:
-    return sorted(pairs.items(), key=lambda item: item[1], reverse=True)[:n]
+    def __init__(self, n: int, limit: int) -> None:
+        self._n = n
+        self._limit = limit
+        self._keys = np.zeros(0, dtype=np.int64)
+        self._scores = np.zeros(0, dtype=np.float32)
+
+    def offer(self, scores: np.ndarray, partners: np.ndarray, start: int, top_k: int) -> None:
+        """Take the ``top_k`` best partners ``[rows, k]`` of the rows from ``start`` on, themselves apart."""
+        own = np.arange(start, start + len(partners))[:, None]
+        others = partners != own
+        wanted = others & (others.cumsum(axis=1) <= top_k)
+        low, high = np.minimum(partners, own)[wanted], np.maximum(partners, own)[wanted]
+        keys = np.concatenate([self._keys, low * self._n + high])
+        values = np.concatenate([self._scores, scores[wanted]])
+        # A pair met from both sides counts as it was met first.
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        chosen = first[np.argsort(-values[first], kind="stable")[: max(0, self._limit)]]
+        self._keys, self._scores = keys[chosen], values[chosen]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, i and j with ``i < j``, best first."""
+        return (self._scores, *np.divmod(self._keys, max(1, self._n)))
 
 
 def community_detection(
@@ -118,7 +157,7 @@ def community_detection(
         embeddings: ``[n, d]`` tensor or array.
         threshold: least cosine between a member and the centre of its group.
         min_community_size: smaller groups are dropped.
-        batch_size: rows compared with all others at a time.
+        batch_size: rows compared with all others at a time; fewer if their scores would take over 64 MiB.
         show_progress_bar: show one.
 
     Returns:
@@ -126,28 +165,36 @@ def community_detection(
     """
     from tqdm import trange
 
-    if len(embeddings) < max(min_community_size, 1):
+    least = max(min_community_size, 1)
+    if len(embeddings) < least:
         return []
     unit = normalize_embeddings(to_float_matrix(embeddings))
-    groups: list[tuple[int, list[int]]] = []
-    for start in trange(0, len(unit), batch_size, desc="Finding clusters", disable=not show_progress_bar):
-        scores = unit[start : start + batch_size] @ unit.T
-        for i, row in enumerate(scores, start):
-            near = torch.nonzero(row >= threshold).squeeze(1)
-            if len(near) >= min_community_size:
-                order = torch.argsort(row[near], descending=True, stable=True)
-                groups.append((i, near[order].tolist()))
-    return _disjoint(groups, min_community_size)
+    step = max(1, min(batch_size, _SCORES_AT_A_TIME // len(unit)))
+    groups: list[tuple[int, np.ndarray]] = []
+    for start in trange(0, len(unit), step, desc="Finding clusters", disable=not show_progress_bar):
+        scores = unit[start : start + step] @ unit.T
+        large = (scores >= threshold).sum(dim=1) >= least
+        for i in torch.nonzero(large).squeeze(1).tolist():
+            groups.append((start + i, _near(scores[i], threshold)))
+    return _disjoint(groups, least)
 
 
-def _disjoint(groups: list[tuple[int, list[int]]], min_size: int) -> list[list[int]]:
+def _near(scores: Tensor, threshold: float) -> np.ndarray:
+    """Positions of scores that reach the threshold, best first."""
+    near = torch.nonzero(scores >= threshold).squeeze(1)
+    order = torch.argsort(scores[near], descending=True, stable=True)
+    return near[order].to(torch.int32).cpu().numpy()
+
+
+def _disjoint(groups: list[tuple[int, np.ndarray]], least: int) -> list[list[int]]:
     """Give each position to the largest group that claims it; a group whose centre is taken is dropped."""
     taken: set[int] = set()
     kept = []
     for centre, members in sorted(groups, key=lambda group: len(group[1]), reverse=True):
-        free = [m for m in members if m not in taken]
-        if centre in taken or len(free) < min_size:
+        if centre in taken:
             continue
-        kept.append([centre, *(m for m in free if m != centre)])
-        taken.update(free)
+        free = [m for m in members.tolist() if m not in taken]
+        if len(free) >= least:
+            kept.append([centre, *(m for m in free if m != centre)])
+            taken.update(free)
     return sorted(kept, key=len, reverse=True)

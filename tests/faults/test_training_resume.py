@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 
 pytestmark = pytest.mark.faults
 
-# Trains in three ways at once, as starting a process is what takes time. The model is a static one with
-# dropout and a layer, which needs random states as any other does.
+# Trains in several ways at once, as starting a process is what takes time. The model is a static one with
+# dropout and a layer, which needs random states as any other does. Runs are killed in their first epoch, and
+# with each sampler in a later one, whose batches are others than those of the first.
 SCRIPT = '''
 import os, random, signal, sys
 import torch
@@ -24,7 +25,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import TrainerCallback
 from stlib import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from stlib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
+from stlib.losses import BatchAllTripletLoss, MultipleNegativesRankingLoss, SoftmaxLoss
 from stlib.models import Dense, Dropout, StaticEmbedding
 
 folder = sys.argv[1]
@@ -34,10 +35,23 @@ texts = lambda n: [" ".join(draw.choices(words, k=4)) for _ in range(n)]
 pairs = {"anchor": (texts(20) * 2)[:36], "positive": texts(36)}
 classes = {"one": texts(28), "two": texts(28), "label": [draw.randrange(3) for _ in range(28)]}
 
+first = lambda rows, data: {name: column[:rows] for name, column in data.items()}
+groups = {"text": texts(24), "label": [i % 4 for i in range(24)]}
+
 CASES = {
     "unique": ({"pairs": pairs}, {"batch_sampler": "no_duplicates"}),
     "accumulated": ({"classes": classes}, {"gradient_accumulation_steps": 2}),
     "several": ({"pairs": pairs, "classes": classes}, {"multi_dataset_batch_sampler": "round_robin"}),
+    # Of five steps an epoch at most: the checkpoint is of the second one.
+    "later": ({"pairs": first(20, pairs)}, {}),
+    "later unique": ({"pairs": first(20, pairs)}, {"batch_sampler": "no_duplicates"}),
+    "later hashed": ({"pairs": first(20, pairs)}, {"batch_sampler": "no_duplicates_hashed"}),
+    "later groups": ({"groups": first(20, groups)}, {"batch_sampler": "group_by_label"}),
+    "later several": ({"pairs": first(12, pairs), "classes": first(8, classes)}, {}),
+    "later unique several": (
+        {"pairs": first(12, pairs), "classes": first(8, classes)},
+        {"multi_dataset_batch_sampler": "round_robin", "batch_sampler": "no_duplicates"},
+    ),
 }
 
 
@@ -59,6 +73,7 @@ def run(name, mode):
     losses = {
         "pairs": MultipleNegativesRankingLoss(model),
         "classes": SoftmaxLoss(model, 6, num_labels=3),
+        "groups": BatchAllTripletLoss(model, margin=0.5),
     }
     several = len(data) > 1
     trainer = SentenceTransformerTrainer(
@@ -99,7 +114,17 @@ for name in CASES:
         torn.write('{"global_step": 8, "log_his')
     assert in_own_process(name, "resumed") == 0
 '''
-NAMES = ("unique", "accumulated", "several")
+NAMES = (
+    "unique",
+    "accumulated",
+    "several",
+    "later",
+    "later unique",
+    "later hashed",
+    "later groups",
+    "later several",
+    "later unique several",
+)
 
 
 @pytest.fixture(scope="module")

@@ -120,9 +120,21 @@ class Handler(BaseHTTPRequestHandler):
                 {"id": repo, "modelId": repo, "sha": sha, "siblings": names, "private": False, "tags": []},
             )
 
-    def tree(self, _body, repo, revision):
+    def tree(self, _body, repo, place):
+        """Files of a revision, or of a folder in it: ``revision`` or ``revision/folder``."""
+        state = self.hub.repos.get(repo, {"branches": {}, "commits": {}})
+        known = {*state["branches"], *state["commits"]}
+        revision = next((name for name in known if f"{place}/".startswith(f"{name}/")), place)
         if sha := self.found(repo, revision):
-            files = self.hub.repos[repo]["commits"][sha]
+            folder = place[len(revision) :].strip("/")
+            files = {
+                name: content
+                for name, content in state["commits"][sha].items()
+                if not folder or name.startswith(f"{folder}/")
+            }
+            if folder and not files:
+                self.reply(404, X_Error_Code="EntryNotFound")
+                return
             entry = {"type": "file", "oid": "0" * 40}
             self.reply(200, [{**entry, "path": name, "size": len(files[name])} for name in files])
 

@@ -255,9 +255,27 @@ def test_bad_options_are_refused(model):
         TripletEvaluator(["a"], ["b"], ["c"], margin="0.1")
 
 
-def test_broken_weights_are_named(tiny_bert):
+@pytest.mark.parametrize("function", ["cosine", "manhattan"])
+def test_a_diverged_model_decides_nothing_rightly(tiny_bert, function, caplog):
     model = SentenceTransformer(tiny_bert, device="cpu")
     for parameter in model.parameters():
         parameter.data.fill_(float("nan"))
-    with pytest.raises(InvalidInput, match="2 of 2 cosine scores are nan"):
-        BinaryClassificationEvaluator(["a", "b"], ["c", "d"], [1, 0])(model)
+    evaluator = BinaryClassificationEvaluator(["a", "b"], ["c", "d"], [1, 0], similarity_fn_names=[function])
+    metrics = evaluator(model)
+    for name in ("accuracy", "f1", "precision", "recall", "ap", "mcc"):
+        assert metrics[f"{function}_{name}"] == 0.0
+    assert caplog.text.count(f"2 of 2 {function} scores are not numbers") == 1
+
+
+def test_pairs_without_a_score_are_missed():
+    class Table:
+        similarity_fn_name = "dot"
+
+        def encode(self, sentences, **options):
+            return np.array([[float(text)] for text in sentences], dtype=np.float32)
+
+    # Scores 3, nan, 1, nan of labels 1, 1, 0, 0.
+    metrics = BinaryClassificationEvaluator(["3", "nan", "1", "nan"], ["1"] * 4, [1, 1, 0, 0])(Table())
+    assert metrics["dot_accuracy"] == 0.5
+    assert (metrics["dot_precision"], metrics["dot_recall"]) == (1.0, 0.5)
+    assert metrics["dot_ap"] == 0.5

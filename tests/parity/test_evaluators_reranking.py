@@ -214,7 +214,18 @@ def test_wrong_cut_off_is_refused():
         RerankingEvaluator(make_samples(0), at_k=0)
 
 
-def test_scores_that_are_no_numbers_are_refused():
+def test_a_diverged_model_finds_nothing(caplog):
     evaluator = RerankingEvaluator(make_samples(0), similarity_fct=lambda a, b: (b @ a) * torch.nan)
-    with pytest.raises(InvalidInput, match="not a number"):
-        evaluator(Table())
+    assert evaluator(Table()) == {"map": 0.0, "mrr@10": 0.0, "ndcg@10": 0.0}
+    assert caplog.text.count("not numbers") == 1
+
+
+def test_documents_without_a_score_are_missed():
+    # Relevant: a, b, c; b has no score, and neither has the document x. The order is a, y, c.
+    scores = torch.tensor([5.0, torch.nan, 1.0, torch.nan, 3.0])
+    sample = {"query": "q", "positive": ["a", "b", "c"], "negative": ["x", "y"]}
+    found = RerankingEvaluator([sample], similarity_fct=lambda a, b: scores)(Table())
+    gains = 1 / np.log2([2, 3, 4])
+    assert found["map"] == pytest.approx((1 + 2 / 3) / 3)
+    assert found["mrr@10"] == 1.0
+    assert found["ndcg@10"] == pytest.approx((gains[0] + gains[2]) / gains.sum())

@@ -330,7 +330,27 @@ def test_grades_are_gains():
     assert metrics["dot_map@10"] == pytest.approx((1 + 2 / 3) / 2)
 
 
-def test_scores_that_are_no_numbers_come_last(caplog):
+def test_a_diverged_model_finds_nothing(caplog, tmp_path):
+    data, vectors = task()
+    broken = {text: np.full(DIMENSION, np.nan) for text in vectors}
+    evaluator = InformationRetrievalEvaluator(*data, write_predictions=True)
+    metrics = evaluator(Table(broken), tmp_path)
+    assert set(metrics.values()) == {0.0}
+    assert caplog.text.count("3680 of 3680 scores are not numbers") == 1
+    (path,) = tmp_path.glob("*.jsonl")
+    assert {str(json.loads(line)["results"]) for line in path.read_text().splitlines()} == {"[]"}
+
+
+def test_scores_of_minus_infinity_are_scores():
+    data = ({"q": "q"}, {"a": "a", "b": "b"}, {"q": {"b"}})
+    functions = {"masked": lambda a, b: torch.tensor([[1.0, -torch.inf]])}
+    found = InformationRetrievalEvaluator(*data, score_functions=functions)(
+        Table({text: [1.0] for text in "qab"})
+    )
+    assert found["masked_mrr@10"] == 0.5
+
+
+def test_scores_that_are_no_numbers_are_not_found(caplog):
     data = ({"q": "q"}, {"a": "a", "b": "b"}, {"q": {"b"}})
     vectors = {"q": [1.0], "a": [np.nan], "b": [-1.0]}
     metrics = InformationRetrievalEvaluator(*data)(Table(vectors, similarity="dot"))

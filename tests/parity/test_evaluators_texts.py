@@ -161,6 +161,41 @@ def test_translations_are_the_references(theirs, model, their_model, tmp_path, o
     assert 0 < next(iter(found.values())) < 1
 
 
+class Numbers:
+    """Texts are numbers; their vectors are angles."""
+
+    similarity_fn_name = "cosine"
+
+    def encode(self, sentences, **options):
+        angles = torch.tensor([float(text) for text in sentences])
+        return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+@pytest.mark.parametrize("block", [2**24, 1])
+def test_sentences_without_a_vector_match_nothing(block, monkeypatch, caplog, capsys):
+    monkeypatch.setattr(translation, "_BLOCK", block)
+    # The first target has no vector, and neither has the last source.
+    evaluator = TranslationEvaluator(["0", "1", "nan"], ["nan", "1.1", "2"], print_wrong_matches=True)
+    metrics = evaluator(Numbers())
+    assert metrics == {"src2trg_accuracy": 1 / 3, "trg2src_accuracy": 1 / 3, "mean_accuracy": 1 / 3}
+    assert caplog.text.count("5 of 9 similarities are not numbers") == 1
+    assert "Wrong match of source 2: nan\n  found nothing" in capsys.readouterr().out
+    metrics = TranslationEvaluator(["nan", "nan"], ["nan", "nan"])(Numbers())
+    assert set(metrics.values()) == {0.0}
+
+
+def test_sentences_without_a_vector_are_no_paraphrases(caplog):
+    sentences = {"x": "nan", "a": "0", "y": "nan", "b": "0.1", "c": "2"}
+    evaluator = ParaphraseMiningEvaluator(sentences, [("a", "b"), ("x", "y")])
+    metrics = evaluator(Numbers())
+    # Pairs in order: ab (right), bc, ac; xy is missed.
+    assert metrics["average_precision"] == 0.5
+    assert (metrics["precision"], metrics["recall"]) == (1.0, 0.5)
+    assert caplog.text.count("2 of 5 embeddings are not numbers") == 1
+    broken = ParaphraseMiningEvaluator(dict.fromkeys("abc", "nan"), [("a", "b")])
+    assert set(broken(Numbers()).values()) == {0.0}
+
+
 def test_wrong_matches_are_printed(model, capsys):
     words = ["fox", "dog", "list"]
     evaluator = TranslationEvaluator(words, ["dog", "fox", "list"], print_wrong_matches=True)

@@ -67,6 +67,12 @@ def test_padding_that_nobody_needs_is_left_out():
     assert take_rows(PADDED, 3, 9)["input_ids"].tolist() == [[8, 9, 1]]
 
 
+def test_what_belongs_to_the_batch_is_not_cut():
+    taken = take_rows({**PADDED, "prompt_length": torch.tensor([2]), "step": torch.tensor(5)}, 2, 4)
+    assert taken["prompt_length"].tolist() == [2]
+    assert taken["step"].item() == 5
+
+
 def test_padding_on_the_left_stays():
     left = {name: PADDED[name].flip(1) for name in ("input_ids", "attention_mask")}
     assert take_rows(left, 1, 3)["input_ids"].tolist() == [[0, 0, 6, 5], [0, 0, 0, 7]]

@@ -53,14 +53,12 @@ LIGHT = {
     "import stlib.base, stlib.base.modules, stlib.base.evaluation": NOTHING,
     "import stlib.base.modality": ARRAYS,
     "import stlib.errors": NOTHING,
-    "import stlib.evaluation": NOTHING,
     "import stlib.model_card, stlib.peft_mixin": NOTHING,
     "import stlib.models": NOTHING,
     "import stlib.models.Pooling, stlib.models.tokenizer.WhitespaceTokenizer": NOTHING,
     "import stlib.quantization": ARRAYS,
     "import stlib.runtime": {"numpy", "tokenizers", "safetensors"},
     "import stlib.sentence_transformer, stlib.sentence_transformer.modules": NOTHING,
-    "import stlib.sentence_transformer.evaluation": NOTHING,
     "import stlib.similarity_functions": NOTHING,
     "import stlib.util, stlib.util.environment, stlib.util.file_io": NOTHING,
     "import stlib.util.logging, stlib.util.misc": NOTHING,
@@ -68,7 +66,6 @@ LIGHT = {
     "from stlib import LoggingHandler": NOTHING,
     "from stlib import SimilarityFunction": NOTHING,
     "from stlib import quantize_embeddings": ARRAYS,
-    "from stlib.evaluation import SentenceEvaluator, SequentialEvaluator": NOTHING,
     "from stlib.runtime import Encoder": {"numpy", "tokenizers", "safetensors"},
     "from stlib.util import load_file_path, is_sentence_transformer_model": NOTHING,
     "from stlib.util import semantic_search_faiss, semantic_search_usearch": ARRAYS,
@@ -80,6 +77,10 @@ LIGHT = {
 WITH_TORCH = {
     "import stlib.backend": MODULES,
     "import stlib.base.model": MODULES,
+    "import stlib.datasets, stlib.readers": TORCH,
+    "import stlib.evaluation": MODULES,
+    "import stlib.losses": MODULES,
+    "import stlib.sampler, stlib.data_collator": TORCH,
     "import stlib.sentence_transformer.model_card": MODULES,
     "import stlib.sentence_transformer.modules.tokenizer": MODULES,
     "import stlib.util.retrieval": TORCH,
@@ -97,6 +98,7 @@ WITH_TORCH = {
     "from stlib.models import StaticEmbedding": {*MODULES, "tokenizers"},
     "from stlib.models import Transformer, WeightedLayerPooling": MODULES,
     "from stlib.util import cos_sim, semantic_search": TORCH,
+    "from stlib.util import mine_hard_negatives": TORCH,
 }
 
 REPORT = f"import sys; print(*[name for name in {HEAVY} if name in sys.modules])"

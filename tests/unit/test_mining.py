@@ -153,6 +153,49 @@ def test_equal_scores_come_in_the_order_of_the_documents():
     assert found["negative"][:] == ["p 5", "p -5", "b 5", "c -5"]
 
 
+class Broken(Line):
+    """Has no vector for texts that say so."""
+
+    def encode_query(self, texts, **options):
+        vectors = super().encode_query(texts)
+        vectors[[text.startswith("broken") for text in texts]] = np.nan
+        return vectors
+
+    encode_document = encode_query
+
+
+@pytest.mark.parametrize("use_faiss", [False, True])
+@pytest.mark.parametrize("options", [{}, {"max_score": 0.99}, {"relative_margin": 0.01}], ids=str)
+def test_documents_without_a_vector_are_never_negatives(options, use_faiss, caplog):
+    if use_faiss:
+        pytest.importorskip("faiss", reason="run: pip install faiss-cpu")
+    corpus = [*(f"broken {i}" for i in range(50)), "p 40", "p 50"]
+    found = mine_hard_negatives(
+        table([(0, 0)]), Broken(), corpus=corpus, use_faiss=use_faiss, verbose=False, **options
+    )
+    assert found["negative"][:] == ["p 40", "p 50"]
+    assert "50 of 53 documents" in caplog.text
+
+
+def test_scores_of_positives_must_be_numbers():
+    data = datasets.Dataset.from_dict({"q": ["q 1", "q 2"], "p": ["p 1", "broken 2"]})
+    with pytest.raises(InvalidInput, match="1 of 2 positives are nan, such as that of 'q 2' with 'broken 2'"):
+        mine_hard_negatives(data, Broken(), verbose=False)
+    data = datasets.Dataset.from_dict({"q": ["q 1"], "p": ["broken 2"]})
+    with pytest.raises(InvalidInput, match="all documents"):
+        mine_hard_negatives(data, Broken(), verbose=False)
+
+
+def test_a_cross_encoder_without_numbers_gives_no_negatives():
+    class Undecided:
+        def predict(self, pairs, **options):
+            return torch.tensor([torch.nan if b.startswith("none") else float(b[2:]) for _, b in pairs])
+
+    corpus = ["none 1", "p -3", "none 2"]
+    found = mine([(0, 0)], corpus=corpus, cross_encoder=Undecided(), max_score=9.0)
+    assert found["negative"][:] == ["p -3"]
+
+
 class Longest:
     """Prefers long texts; has one score per pair, or two."""
 

@@ -278,7 +278,7 @@ def test_bad_files_are_named(tmp_path, name, content, message):
 def test_a_missing_column_is_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"x": "a"}\n{"y": "b"}\n', encoding="utf-8")
-    with pytest.raises(InvalidInput, match="row 2 of .* has no column 'x'; its columns: y"):
+    with pytest.raises(InvalidInput, match=r"row 2 of .* has no column 'x'; its columns: y"):
         read_texts(path, "x")
     assert read_rows(path) == [{"x": "a"}, {"y": "b"}]
 
@@ -307,5 +307,5 @@ def test_expected_errors_are_one_line():
     def fail(argv):
         raise InvalidInput("there is no file x")
 
-    with pytest.raises(SystemExit, match="^error: there is no file x$"):
+    with pytest.raises(SystemExit, match=r"^error: there is no file x$"):
         run(fail)

@@ -198,6 +198,17 @@ def test_parts_of_a_loss_are_summed_and_logged(trainer):
     assert made.loss.scale < 2.0  # learned, though no part of the model
 
 
+def test_parts_of_losses_on_evaluation_data_go_by_its_name(trainer):
+    data = datasets.Dataset.from_dict(SCORED)
+    single = trainer(loss=Parts, given={"eval_dataset": data})
+    found = single.evaluate()["eval_loss"]
+    assert logged(single, "eval_size")[0] + logged(single, "eval_scaled")[0] == pytest.approx(found, abs=1e-3)
+    several = trainer(loss=Parts, given={"eval_dataset": {"a": data, "b": data.select(range(32))}})
+    several.evaluate()
+    assert logged(several, "eval_a_scaled") == pytest.approx([63 / 64], abs=1e-4)  # 2 * mean(label)
+    assert logged(several, "eval_b_scaled") == pytest.approx([31 / 64], abs=1e-4)
+
+
 def test_a_part_that_is_no_number_counts_as_the_average_so_far(trainer):
     made = trainer(loss=Parts)
     made.model.train()
@@ -386,6 +397,13 @@ def test_settings_survive_the_disk(arguments, tmp_path):
     loaded = torch.load(tmp_path / "args.bin", weights_only=False)
     assert loaded.batch_sampler.value == "batch_sampler" and loaded.prompts == args.prompts
     assert json.dumps(args.to_dict()["prompts"]) == '{"one": "query: "}'
+
+
+def test_sharding_is_a_setting(arguments):
+    config = {"transformer_layer_cls_to_wrap": ["BertLayer"]}
+    args = arguments(fsdp="full_shard auto_wrap", fsdp_config=config)
+    assert [option.value for option in args.fsdp] == ["full_shard", "auto_wrap"]
+    assert args.fsdp_config["transformer_layer_cls_to_wrap"] == ["BertLayer"]
 
 
 @pytest.mark.parametrize(

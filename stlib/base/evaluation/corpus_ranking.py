@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.errors import InvalidInput
 from stlib.util.best_rows import BestRows
 from stlib.util.exact_search import Scorer, blocks, is_row_by_row, is_sparse, rows_per_block, scorer_for
@@ -43,7 +44,7 @@ class CorpusRanking:
         self._rows_per_block = 0
         self._parts: list[tuple[Any, BestRows]] = []
         self._seen = 0
-        self._all_numbers = True
+        self._not_numbers = 0
 
     def add(self, documents: Any, ranks: np.ndarray) -> None:
         """Rank the next documents of the corpus.
@@ -71,12 +72,14 @@ class CorpusRanking:
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions in the corpus and scores, each ``[queries, min(top_k, documents)]``, best first.
 
-        A score that is not a number counts as the lowest there is.
+        A document whose score is not a number is not found: the row ends in positions of -1 with scores -inf.
         """
-        if not self._all_numbers:
-            logger.warning("some scores are not numbers; those documents are ranked last")
         positions = np.concatenate([best.positions for _, best in self._parts])
-        return positions, np.concatenate([best.scores for _, best in self._parts])
+        scores = np.concatenate([best.scores for _, best in self._parts])
+        if self._not_numbers:
+            warn_of_nan(logger, self._not_numbers, len(self._queries) * self._seen)
+            positions[np.isneginf(scores)] = -1
+        return positions, scores
 
     def _plan(self, documents: Any) -> None:
         """Decide how many queries and documents are scored at a time; ``documents`` is the largest chunk."""
@@ -102,5 +105,6 @@ class CorpusRanking:
         # A sum is cheap, and not a number if any of the scores is none.
         if not torch.isnan(scores.sum()) or not torch.isnan(scores).any():
             return scores
-        self._all_numbers = False
-        return torch.where(torch.isnan(scores), -torch.inf, scores)
+        missing = torch.isnan(scores)
+        self._not_numbers += int(missing.sum())
+        return torch.where(missing, -torch.inf, scores)

@@ -86,7 +86,7 @@ def take_rows(features: Features, begin: int, end: int) -> Features:
     width, used = _used_columns(features, begin, end)
     taken: Features = {}
     for key, value in features.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or value.ndim == 0 or key in BATCH_KEYS:
             taken[key] = value
         elif key in other_axes:
             first, last = other_axes[key]

@@ -12,6 +12,7 @@ from stlib.cross_encoder.evaluation.deprecated import (
 )
 from stlib.cross_encoder.evaluation.nano_beir import CrossEncoderNanoBEIREvaluator
 from stlib.cross_encoder.evaluation.reranking import CrossEncoderRerankingEvaluator
+from stlib.older_paths import add_class_paths
 
 __all__ = [
     "CEBinaryAccuracyEvaluator",
@@ -25,3 +26,5 @@ __all__ = [
     "CrossEncoderNanoBEIREvaluator",
     "CrossEncoderRerankingEvaluator",
 ]
+
+add_class_paths(__name__, {name: globals()[name] for name in __all__})

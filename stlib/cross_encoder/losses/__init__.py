@@ -19,6 +19,7 @@ from stlib.cross_encoder.losses.mse import MSELoss
 from stlib.cross_encoder.losses.multiple_negatives_ranking import MultipleNegativesRankingLoss
 from stlib.cross_encoder.losses.plist_mle import PListMLELambdaWeight, PListMLELoss
 from stlib.cross_encoder.losses.rank_net import RankNetLoss
+from stlib.older_paths import add_class_paths
 
 __all__ = [
     "ADRMSELoss",
@@ -40,3 +41,5 @@ __all__ = [
     "PListMLELoss",
     "RankNetLoss",
 ]
+
+add_class_paths(__name__, {name: globals()[name] for name in __all__})

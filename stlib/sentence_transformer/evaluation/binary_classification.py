@@ -17,6 +17,7 @@ from stlib.base.evaluation.arguments import (
 )
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import (
     average_precision,
     best_accuracy,
@@ -39,7 +40,8 @@ class BinaryClassificationEvaluator(BaseEvaluator):
     (``_accuracy_threshold``, ``_f1_threshold``), ``_precision``, ``_recall`` and Matthews' correlation
     ``_mcc`` at the threshold of F1, and ``_ap``, the average precision. Thresholds of Euclidean and Manhattan
     are distances: a pair is alike up to them. With several functions ``max_…`` is the largest of each metric.
-    The primary metric is the average precision, ``{function}_ap`` or ``max_ap``.
+    The primary metric is the average precision, ``{function}_ap`` or ``max_ap``. A pair whose similarity is
+    nan, as those of a diverged model, is never alike and never decided rightly, with a warning in the log.
 
     Args:
         sentences1: ``[n]``, the first of each pair.
@@ -126,11 +128,7 @@ class BinaryClassificationEvaluator(BaseEvaluator):
         return metrics
 
     def compute_metrics(self, model: Any) -> dict[str, dict[str, float]]:
-        """Metrics of each similarity function, by its name.
-
-        Raises:
-            InvalidInput: the embeddings hold nan.
-        """
+        """Metrics of each similarity function, by its name."""
         first, second = self._embed_pairs(model)
         labels = np.asarray(self.labels)
         found = {}
@@ -191,24 +189,22 @@ class BinaryClassificationEvaluator(BaseEvaluator):
 
 
 def _metrics(function: str, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    if missing := int(np.isnan(scores).sum()):
-        raise InvalidInput(
-            f"{missing:,} of {len(scores):,} {function} scores are nan, as embeddings hold nan: look at the "
-            "model's weights; its training may have diverged"
-        )
+    decided = ~np.isnan(scores)
+    n, n_decided, n_positive = len(scores), int(decided.sum()), int((labels == 1).sum())
+    warn_of_nan(logger, n - n_decided, n, f"{function} scores")
     distances = function in _DISTANCES
     if distances:  # the similarity functions return them negated
         scores = -scores
-    accuracy = best_accuracy(labels, scores, not distances)
-    f1 = best_f1(labels, scores, not distances)
+    accuracy = best_accuracy(labels[decided], scores[decided], not distances)
+    f1 = best_f1(labels[decided], scores[decided], not distances, n_positive)
     alike = scores <= f1.threshold if distances else scores >= f1.threshold
     return {
-        "accuracy": accuracy.accuracy,
+        "accuracy": accuracy.accuracy * n_decided / n if n_decided < n else accuracy.accuracy,
         "accuracy_threshold": accuracy.threshold,
         "f1": f1.f1,
         "f1_threshold": f1.threshold,
         "precision": f1.precision,
         "recall": f1.recall,
-        "ap": average_precision(labels, -scores if distances else scores),
+        "ap": average_precision(labels[decided], (-scores if distances else scores)[decided], n_positive),
         "mcc": matthews_correlation(labels, alike),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,8 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
     over the queries, named ``{name}_{score function}_{metric}``; definitions and sources stand in
     :mod:`stlib.base.evaluation.ir_metrics`. Documents of equal score are ordered by ascending id, so numbers
     depend neither on the order of the corpus nor on the size of its chunks (trec_eval orders them by
-    descending id). Documents without a judgment count as not relevant.
+    descending id). Documents without a judgment count as not relevant; documents whose score is nan, as those
+    of a diverged model, as not found, with a warning in the log.
 
     The corpus is encoded chunk by chunk, and only the best results of each query are kept: besides one chunk
     of embeddings, memory grows with queries, not with documents.
@@ -258,7 +260,7 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
     def _hits(self, positions: np.ndarray, scores: np.ndarray) -> list[Hits]:
         ids = self.corpus_ids
         return [
-            [{"corpus_id": ids[i], "score": score} for i, score in zip(*row, strict=True)]
+            [{"corpus_id": ids[i], "score": score} for i, score in zip(*row, strict=True) if i >= 0]
             for row in zip(positions.tolist(), scores.tolist(), strict=True)
         ]
 
@@ -366,6 +368,7 @@ def _without_model(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _best_first(hits: Hits) -> Hits:
+    hits = [hit for hit in hits if not math.isnan(hit["score"])]
     scores = [hit["score"] for hit in hits]
     if all(map(operator.gt, scores, scores[1:])):
         return hits

@@ -9,6 +9,7 @@ import torch
 
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.tensor import batch_to_device
 
@@ -52,15 +53,19 @@ class LabelAccuracyEvaluator(BaseEvaluator):
         """``{"accuracy": …}``; see the class."""
         model.eval()
         self.dataloader.collate_fn = model.smart_batching_collate
-        correct = total = 0
+        correct = total = undecided = 0
         for features, labels in self.dataloader:
             on_device = [batch_to_device(one, model.device) for one in features]
             with torch.no_grad():
                 _, predictions = self.softmax_model(on_device, labels=None)
-            correct += int((predictions.argmax(dim=1) == labels.to(predictions.device)).sum())
+            decided = ~predictions.isnan().any(dim=1)
+            right = predictions.argmax(dim=1) == labels.to(predictions.device)
+            correct += int((right & decided).sum())
+            undecided += int((~decided).sum())
             total += len(predictions)
         if not total:
             raise InvalidInput("the dataloader has no examples; there is nothing to evaluate")
+        warn_of_nan(logger, undecided, total, "predictions")
         accuracy = correct / total
         when = moment(epoch, steps)
         logger.info("Labels of %s%s: %.4f (%d of %d)", self.name or "texts", when, accuracy, correct, total)

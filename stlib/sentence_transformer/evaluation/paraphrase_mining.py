@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from stlib.base.evaluation.arguments import known_settings
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import average_precision, best_f1
 from stlib.errors import InvalidInput
-from stlib.util import paraphrase_mining
+from stlib.util.retrieval import mined_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,8 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
 
     Metrics are ``average_precision`` (the primary one), ``f1`` with its ``precision`` and ``recall``, and
     ``threshold``, the similarity from which on a pair is called a duplicate for that F1. Duplicates that
-    mining did not find count as missed.
+    mining did not find count as missed; those of sentences whose embedding holds nan, as those of a diverged
+    model, are not found, with a warning in the log.
 
     Args:
         sentences_map: sentences by id.
@@ -99,19 +102,9 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         logger.info(
             "Paraphrases among %s%s:", self.name or "sentences", moment(epoch, steps, self.truncate_dim)
         )
-        pairs = paraphrase_mining(
-            model,
-            self.sentences,
-            show_progress_bar=self.show_progress_bar,
-            batch_size=self.batch_size,
-            query_chunk_size=self.query_chunk_size,
-            corpus_chunk_size=self.corpus_chunk_size,
-            max_pairs=self.max_pairs,
-            top_k=self.top_k,
-            truncate_dim=self.truncate_dim,
-        )
-        metrics = self._metrics(pairs)
-        logger.info("%s pairs: %s", f"{len(pairs):,}", ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
+        scores, first, second = self._mine(self.embed_inputs(model, self.sentences))
+        metrics = self._metrics(scores, list(zip(first.tolist(), second.tolist(), strict=True)))
+        logger.info("%s pairs: %s", f"{len(scores):,}", ", ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
         if self.write_csv:
             values = [metrics[column] for column in self.csv_headers[2:]]
             append_row(output_path, self.csv_file, self.csv_headers, [epoch, steps, *values])
@@ -119,9 +112,41 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
         return metrics
 
-    def _metrics(self, pairs: list[list[float | int]]) -> dict[str, float]:
-        scores = np.array([score for score, _, _ in pairs], dtype=np.float64)
-        labels = np.array([(i, j) in self._positive for _, i, j in pairs], dtype=bool)
+    def _mine(self, embeddings: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores and both positions of the pairs, without sentences whose embedding is not of numbers."""
+        usable = torch.ones(len(embeddings), dtype=torch.bool)
+        if isinstance(embeddings, torch.Tensor) and not embeddings.is_sparse:
+            usable = embeddings.isfinite().all(dim=1)
+        missing = len(usable) - int(usable.sum())
+        warn_of_nan(logger, missing, len(usable), "embeddings")
+        scores, first, second = mined_pairs(
+            embeddings[usable] if missing else embeddings,
+            self.query_chunk_size,
+            self.corpus_chunk_size,
+            self.max_pairs,
+            self.top_k,
+        )
+        if missing:
+            numbers = np.flatnonzero(usable.cpu().numpy())
+            first, second = numbers[first], numbers[second]
+        kept = ~np.isnan(scores)
+        return scores[kept], first[kept], second[kept]
+
+    def embed_inputs(self, model: Any, sentences: Any, **kwargs: Any) -> Any:
+        """Embeddings ``[n, d]`` as a tensor."""
+        return model.encode(
+            sentences,
+            batch_size=self.batch_size,
+            show_progress_bar=self.show_progress_bar,
+            convert_to_tensor=True,
+            truncate_dim=self.truncate_dim,
+            **kwargs,
+        )
+
+    def _metrics(self, scores: np.ndarray, pairs: list[tuple[int, int]]) -> dict[str, float]:
+        # Thresholds between two scores are found in float64, where there always is one.
+        scores = scores.astype(np.float64)
+        labels = np.array([pair in self._positive for pair in pairs], dtype=bool)
         best = best_f1(labels, scores, n_positive=self.total_num_duplicates)
         return {
             "average_precision": average_precision(labels, scores, self.total_num_duplicates),

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
-from stlib.base.evaluation.ir_metrics import average_precision, tied_mrr_at_k, tied_ndcg_at_k
+from stlib.base.evaluation.ir_metrics import average_precision, discounts, tied_mrr_at_k, tied_ndcg_at_k
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.similarity import cos_sim
 
@@ -25,7 +26,8 @@ class RerankingEvaluator(BaseEvaluator):
 
     Metrics are ``map``, ``mrr@{at_k}`` and ``ndcg@{at_k}``, averaged over the samples; the last one is the
     primary metric. Documents of equal score have no order: NDCG and MRR are averaged over all their orders,
-    MAP takes them in at once. Sources: :mod:`stlib.base.evaluation.ir_metrics`.
+    MAP takes them in at once. Documents whose score is nan, as those of a diverged model, are not found, with
+    a warning in the log. Sources: :mod:`stlib.base.evaluation.ir_metrics`.
 
     Args:
         samples: dicts with ``query``, ``positive`` (relevant documents, or one) and either ``negative``
@@ -160,9 +162,12 @@ class RerankingEvaluator(BaseEvaluator):
     def _measure(self, embedded: Iterator[tuple[Any, Any]]) -> dict[str, float]:
         """Means over the samples, given the vectors of each query and of its documents."""
         values = []
+        missing = total = 0
         for (query, documents), sample in zip(embedded, self.samples, strict=True):
             scores = _as_row(self.similarity_fct(query, documents))
+            missing, total = missing + int(np.isnan(scores).sum()), total + len(scores)
             values.append(rank_measures(scores, len(sample["positive"]), self.at_k))
+        warn_of_nan(logger, missing, total)
         means = np.mean(values, axis=0)
         return dict(zip(("map", "mrr", "ndcg"), means.tolist(), strict=True))
 
@@ -254,15 +259,17 @@ def rank_measures(scores: np.ndarray, n_positive: int, at_k: int) -> tuple[float
         n_positive: at least 1.
         at_k: documents looked at for the last two.
 
-    Raises:
-        InvalidInput: a score is not a number.
+    Documents whose score is nan are not found; relevant ones among them are missed.
     """
-    if np.isnan(scores).any():
-        raise InvalidInput("a score is not a number; check the vectors of the model for NaN")
-    relevant = np.zeros(len(scores))
-    relevant[:n_positive] = 1.0
+    found = ~np.isnan(scores)
+    relevant = (np.arange(len(scores)) < n_positive)[found].astype(float)
+    scores, n_found = scores[found], int(relevant.sum())
+    if not n_found:
+        return 0.0, 0.0, 0.0
+    # Recall and the best possible gain are those of all relevant documents, whether found or not.
+    gain_found, gain = (discounts(min(n, at_k)).sum() for n in (n_found, n_positive))
     return (
-        average_precision(relevant, scores),
+        average_precision(relevant, scores) * n_found / n_positive,
         tied_mrr_at_k(relevant, scores, at_k),
-        tied_ndcg_at_k(relevant, scores, at_k),
+        tied_ndcg_at_k(relevant, scores, at_k) * float(gain_found / gain),
     )

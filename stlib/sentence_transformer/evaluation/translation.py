@@ -13,12 +13,13 @@ from torch import Tensor
 from stlib.base.evaluation.arguments import check_columns, known_settings
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.util.similarity import cos_sim
 
 logger = logging.getLogger(__name__)
 
-# Similarities held at a time: 64 MiB of float32.
-_BLOCK = 2**24
+# Similarities held at a time: 16 MiB of float32, which stay near the processor.
+_BLOCK = 2**22
 
 
 class TranslationEvaluator(BaseEvaluator):
@@ -26,7 +27,8 @@ class TranslationEvaluator(BaseEvaluator):
 
     ``src2trg_accuracy`` is the share of source sentences whose most similar target has the text of their
     translation, ``trg2src_accuracy`` the same the other way round, and ``mean_accuracy``, the primary metric,
-    their mean. Memory for similarities is bounded, whatever the number of sentences.
+    their mean. A sentence whose similarities are nan, as those of a diverged model, finds nothing and is not
+    found, with a warning in the log. Memory for similarities is bounded, whatever the number of sentences.
 
     Args:
         source_sentences: ``[n]``.
@@ -91,29 +93,36 @@ class TranslationEvaluator(BaseEvaluator):
 
     def _nearest(self, sources: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Position of the most similar target of each source, and source of each target; the first of
-        several.
+        several, -1 for none.
         """
-        n = len(sources)
-        target_of, source_of = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        n, missing = len(sources), 0
+        target_of, source_of = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
         best = np.full(n, -np.inf, dtype=np.float32)
         for start, scores in _blocks(sources, targets):
             stop = start + len(scores)
-            target_of[start:stop] = scores.argmax(axis=1)
+            not_numbers = np.isnan(scores)
+            if not_numbers.any():
+                missing += int(not_numbers.sum())
+                scores = np.where(not_numbers, -np.inf, scores)
+            row = scores.argmax(axis=1)
+            target_of[start:stop] = np.where(np.isneginf(scores[np.arange(len(row)), row]), -1, row)
             row = scores.argmax(axis=0)
             found = np.take_along_axis(scores, row[None], axis=0)[0]
             better = found > best
             best[better], source_of[better] = found[better], start + row[better]
             if self.print_wrong_matches:
                 self._print_wrong(start, scores, target_of[start:stop])
+        warn_of_nan(logger, missing, n * n, "similarities")
         return target_of, source_of
 
     def _print_wrong(self, start: int, scores: np.ndarray, nearest: np.ndarray) -> None:
         for i, (row, found) in enumerate(zip(scores, nearest, strict=True), start):
-            if self.target_sentences[i] == self.target_sentences[found]:
+            if found >= 0 and self.target_sentences[i] == self.target_sentences[found]:
                 continue
+            match = f"target {found} ({row[found]:.4f}): {self.target_sentences[found]}"
             lines = [
                 f"Wrong match of source {i}: {self.source_sentences[i]}",
-                f"  found target {found} ({row[found]:.4f}): {self.target_sentences[found]}",
+                f"  found {match if found >= 0 else 'nothing'}",
                 f"  translation ({row[i]:.4f}): {self.target_sentences[i]}",
                 *(
                     f"    {place}. target {j} ({row[j]:.4f}): {self.target_sentences[j]}"
@@ -147,4 +156,6 @@ def _blocks(sources: Tensor, targets: Tensor) -> Iterator[tuple[int, np.ndarray]
 
 def _share_found(texts: list[Any], nearest: np.ndarray) -> float:
     """Share of positions at which the text that was found is the right one; equal texts are."""
-    return sum(texts[i] == texts[found] for i, found in enumerate(nearest.tolist())) / len(texts)
+    return sum(found >= 0 and texts[i] == texts[found] for i, found in enumerate(nearest.tolist())) / len(
+        texts
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.errors import MissingDependency
+from stlib.errors import InvalidInput, MissingDependency
 from stlib.util.exact_search import top_k_tensors
 from stlib.util.mining.pairs import Pairs
 from stlib.util.similarity import cos_sim, dot_score
 from stlib.util.similarity_function import SimilarityFunction
+
+logger = logging.getLogger(__name__)
 
 # Scores of so many queries with a block of documents stay in the cache.
 _QUERIES_AT_A_TIME = 256
@@ -35,12 +38,42 @@ def similarities(model: Any) -> tuple[ScoreFunction, ScoreFunction]:
 
 
 def search_for(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
-    """A search in documents by the model's similarity; the result has always k columns."""
+    """A search in documents by the model's similarity; the result has always k columns.
+
+    Documents whose vectors hold nan or infinity are not found.
+
+    Raises:
+        InvalidInput: all documents are of that kind.
+    """
+    usable = np.flatnonzero(np.isfinite(documents).all(axis=1))
+    if len(usable) == len(documents):
+        return _padded(_search_in(model, documents, use_faiss))
+    if not len(usable):
+        raise InvalidInput(
+            "the vectors of all documents hold nan or infinity; look at the model's weights, its training "
+            "may have diverged"
+        )
+    missing = len(documents) - len(usable)
+    logger.warning(
+        "the vectors of %d of %d documents hold nan or infinity; they are no negatives",
+        missing,
+        len(documents),
+    )
+    search, numbers = _search_in(model, documents[usable], use_faiss), torch.from_numpy(usable)
+
+    def search_usable(queries: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+        scores, positions = search(queries, k)
+        return scores, torch.where(positions < 0, -1, numbers[positions])
+
+    return _padded(search_usable)
+
+
+def _search_in(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
     everyone, aligned = similarities(model)
     if use_faiss:
         by_product = everyone in (cos_sim, dot_score)
-        return _padded(_faiss_search(documents, None if by_product else aligned))
-    return _padded(_exact_search(documents, everyone, getattr(model, "device", "cpu")))
+        return _faiss_search(documents, None if by_product else aligned)
+    return _exact_search(documents, everyone, getattr(model, "device", "cpu"))
 
 
 def positive_scores(model: Any, pairs: Pairs, queries: np.ndarray, documents: np.ndarray) -> Tensor:
@@ -87,10 +120,12 @@ def _faiss_search(documents: np.ndarray, aligned: ScoreFunction | None) -> Searc
 
 
 def _padded(search: Search) -> Search:
-    """Where there are no more documents: score -inf and position -1."""
+    """Where there are no more documents, or the score is not a number: score -inf and position -1."""
 
     def search_padded(queries: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
         scores, positions = search(queries, k)
+        nothing = scores.isnan() | (positions < 0)
+        scores, positions = scores.masked_fill(nothing, -float("inf")), positions.masked_fill(nothing, -1)
         missing = max(0, k - scores.shape[1])
         pad = torch.nn.functional.pad
         return pad(scores, (0, missing), value=-float("inf")), pad(positions, (0, missing), value=-1)

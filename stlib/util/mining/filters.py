@@ -1,6 +1,6 @@
 """Which candidates cannot be negatives: the positives, and those whose score is outside the limits.
 
-A disqualified candidate has the score -inf.
+A disqualified candidate has the score -inf; so has one whose score is not a number.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stlib.errors import InvalidInput
 from stlib.util.mining.options import MiningOptions
 from stlib.util.mining.pairs import Pairs
 
@@ -27,9 +28,13 @@ class Filters:
         options: limits and margins, with a ``range_max``.
         pairs: the positives of each query.
         positive_scores: ``[positives]``.
+
+    Raises:
+        InvalidInput: the score of a positive is not a number, so nothing can be measured from it.
     """
 
     def __init__(self, options: MiningOptions, pairs: Pairs, positive_scores: Tensor) -> None:
+        _check_numbers(pairs, positive_scores)
         self._options = options
         self._n_documents = len(pairs.corpus)
         self._positive_keys = np.sort(self._keys(pairs.query_of, pairs.positives))
@@ -50,6 +55,7 @@ class Filters:
             positions: their documents ``[q, k]``.
             first_query: number of the first row.
         """
+        scores[scores.isnan()] = OUT  # before comparing: nothing is larger or smaller than nan
         if not self._options.include_positives:
             scores[self._are_positives(positions, first_query)] = OUT
         self.candidates += int((scores != OUT).sum())
@@ -76,3 +82,14 @@ class Filters:
         # Every query has a positive, so there is at least one key.
         places = np.searchsorted(self._positive_keys, keys).clip(max=len(self._positive_keys) - 1)
         return torch.from_numpy((self._positive_keys[places] == keys) & (documents >= 0))
+
+
+def _check_numbers(pairs: Pairs, positive_scores: Tensor) -> None:
+    wrong = np.flatnonzero(np.isnan(positive_scores.numpy()))
+    if len(wrong):
+        query, document = pairs.query_of[wrong[0]], pairs.positives[wrong[0]]
+        raise InvalidInput(
+            f"the scores of {len(wrong):,} of {len(positive_scores):,} positives are nan, such as that of "
+            f"{str(pairs.queries[query])[:80]!r} with {str(pairs.corpus[document])[:80]!r}; look at the "
+            "model's weights, its training may have diverged"
+        )

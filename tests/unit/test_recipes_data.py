@@ -1,0 +1,93 @@
+"""What recipes read: tables of many kinds, collections in BEIR layout, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("datasets")
+pytest.importorskip("accelerate")
+
+from stlib.errors import InvalidOption
+from stlib.recipes import _common, _data
+
+
+def test_files_of_the_sts_benchmark_are_read_without_a_header(tmp_path):
+    file = tmp_path / "sts-dev.csv"
+    row = 'main-captions\tMSRvid\t2012test\t0001\t{}\tHe said "no, A.\tB "quoted" b.\tlicence\n'
+    file.write_text(row.format("5.000") + row.format("1.250"))
+    rows = _data.read_similarities(str(file))
+    assert rows[0] == {"sentence1": 'He said "no, A.', "sentence2": 'B "quoted" b.', "score": 1.0}
+    assert rows["score"][:] == [1.0, 0.25]
+
+
+def test_scores_up_to_one_stay_as_they_are(tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text('sentence1,sentence2,score\n"a, b",c,0.5\nd,e,1\n')
+    rows = _data.read_similarities(str(file))
+    assert (rows["sentence1"][:], rows["score"][:]) == (["a, b", "d"], [0.5, 1.0])
+
+
+def test_other_names_and_orders_of_columns_are_understood(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps({"answer": "a", "id": 7, "query": "q"}))
+    pairs = _data.read_pairs(str(file))
+    assert (pairs.column_names, pairs[0]) == (["anchor", "positive"], {"anchor": "q", "positive": "a"})
+
+
+def test_scored_tables_and_pairs_are_told_apart(tmp_path):
+    scores, pairs = tmp_path / "scores.csv", tmp_path / "pairs.csv"
+    scores.write_text("sentence1,sentence2,score\na,b,1\n")
+    pairs.write_text("anchor,positive,negative\na,b,c\n")
+    assert _data.read_scored_or_pairs(str(scores)).column_names == ["sentence1", "sentence2", "score"]
+    assert _data.read_scored_or_pairs(str(pairs)).column_names == ["anchor", "positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("sentence1,text\na,b\n", r"has the columns sentence1, text; it also needs sentence2/question2"),
+        ("sentence1,sentence2,score\na,b,1\nc,d,high\n", r"row 2, column score: 'high' is no float"),
+        ("sentence1,sentence2,score\na,b,1\na\n", r"row 2, column sentence2: None is no str"),
+        ("sentence1,sentence2,score\n", r"has no rows"),
+    ],
+)
+def test_broken_tables_are_refused_with_the_place(content, message, tmp_path):
+    file = tmp_path / "broken.csv"
+    file.write_text(content)
+    with pytest.raises(InvalidOption, match=message):
+        _data.read_similarities(str(file))
+
+
+def test_a_file_that_is_not_there_is_not_looked_up_on_the_hub():
+    with pytest.raises(InvalidOption, match=r"missing\.csv is no file"):
+        _data.read_pairs("missing.csv")
+
+
+def test_collections_keep_relevant_documents_only(tmp_path):
+    (tmp_path / "qrels").mkdir()
+    corpus = [{"_id": "1", "title": "Tides", "text": "Sea."}, {"_id": "2", "text": "Bread."}]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (tmp_path / "queries.jsonl").write_text('{"_id": "a", "text": "q"}\n{"_id": "b", "text": "unjudged"}')
+    judged = "query-id\tcorpus-id\tscore\na\t1\t2\na\t2\t0\nb\t2\t-1\na\tgone\t1\n"
+    (tmp_path / "qrels" / "test.tsv").write_text(judged)
+    collection = _data.read_collection(str(tmp_path), "test")
+    assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1"}})
+    assert _data.read_titles(str(tmp_path))[:] == {"anchor": ["Tides"], "positive": ["Sea."]}
+    assert collection.pairs()[:] == {"anchor": ["q"], "positive": ["Tides Sea."]}
+
+
+def test_pairs_become_a_collection_of_their_positives(tmp_path):
+    file = tmp_path / "pairs.tsv"
+    file.write_text("anchor\tpositive\nq\ta\nq\tb\nr\ta\n")
+    queries, corpus, relevant = _data.read_collection(str(file), "test")
+    found = {queries[q]: {corpus[d] for d in documents} for q, documents in relevant.items()}
+    assert found == {"q": {"a", "b"}, "r": {"a"}}
+    assert sorted(corpus.values()) == ["a", "b"]
+
+
+def test_named_files():
+    assert _common.named("de=a=b.tsv") == ("de", "a=b.tsv")
+    with pytest.raises(InvalidOption, match="expected NAME=FILE"):
+        _common.named("a.tsv")
