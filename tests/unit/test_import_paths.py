@@ -99,6 +99,51 @@ SAMPLERS = (
 ).split()
 TRAINING = ["SentenceTransformerTrainer", "SentenceTransformerTrainingArguments"]
 
+RERANKER_LOSSES = {
+    "ADRMSELoss": "adr_mse",
+    "BinaryCrossEntropyLoss": "binary_cross_entropy",
+    "CachedMultipleNegativesRankingLoss": "cached_multiple_negatives_ranking",
+    "CrossEntropyLoss": "cross_entropy",
+    "LambdaLoss": "lambda_loss",
+    "LambdaRankScheme": "lambda_loss",
+    "ListMLELoss": "list_mle",
+    "ListNetLoss": "list_net",
+    "MSELoss": "mse",
+    "MarginMSELoss": "margin_mse",
+    "MultipleNegativesRankingLoss": "multiple_negatives_ranking",
+    "NDCGLoss1Scheme": "lambda_loss",
+    "NDCGLoss2PPScheme": "lambda_loss",
+    "NDCGLoss2Scheme": "lambda_loss",
+    "NoWeightingScheme": "lambda_loss",
+    "PListMLELambdaWeight": "plist_mle",
+    "PListMLELoss": "plist_mle",
+    "RankNetLoss": "rank_net",
+}
+RERANKER_EVALUATORS = {
+    "CEBinaryAccuracyEvaluator": "deprecated",
+    "CEBinaryClassificationEvaluator": "deprecated",
+    "CECorrelationEvaluator": "deprecated",
+    "CEF1Evaluator": "deprecated",
+    "CERerankingEvaluator": "deprecated",
+    "CESoftmaxAccuracyEvaluator": "deprecated",
+    "CrossEncoderClassificationEvaluator": "classification",
+    "CrossEncoderCorrelationEvaluator": "correlation",
+    "CrossEncoderNanoBEIREvaluator": "nano_beir",
+    "CrossEncoderRerankingEvaluator": "reranking",
+}
+RERANKERS = (
+    "CrossEncoder CrossEncoderModelCardData CrossEncoderTrainer CrossEncoderTrainingArguments"
+).split()
+
+
+def _rerankers(package: str, names: dict[str, str]) -> dict[str, list[str]]:
+    """A package of rerankers, each class's file, and the file's older path."""
+    paths = {package: [*names]}
+    for name, file in names.items():
+        paths.setdefault(f"{package}.{file}", []).append(name)
+        paths[f"{package}.{name}"] = [name]
+    return paths
+
 
 def _short(package: str, names: dict[str, str]) -> dict[str, list[str]]:
     """A package under its short path and its long one, each class's file, and the file's older path."""
@@ -128,6 +173,7 @@ PATHS = {
         "MultiDatasetDefaultBatchSampler",
         "mine_hard_negatives",
         "resolve_ids",
+        *RERANKERS,
         *TRAINING,
         *EXPORTS,
     ],
@@ -227,6 +273,14 @@ PATHS = {
     **_short("losses", LOSSES),
     **_short("datasets", DATASETS),
     **_short("readers", READERS),
+    **_rerankers("stlib.cross_encoder.losses", RERANKER_LOSSES),
+    **_rerankers("stlib.cross_encoder.evaluation", RERANKER_EVALUATORS),
+    "stlib.cross_encoder": [*RERANKERS, "CrossEncoderDataCollator", "losses", "evaluation", "modules"],
+    "stlib.cross_encoder.CrossEncoder": ["CrossEncoder"],
+    "stlib.cross_encoder.model": ["CrossEncoder"],
+    "stlib.cross_encoder.modules": ["LogitScore"],
+    "stlib.cross_encoder.trainer": ["CrossEncoderTrainer"],
+    "stlib.cross_encoder.training_args": ["CrossEncoderTrainingArguments"],
     "stlib.base.losses": [
         "CachedLossMixin",
         "RandContext",
