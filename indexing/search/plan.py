@@ -55,7 +55,14 @@ class Candidate:
     parts: dict[str, float | int | None]
 
     def reranked(self, former: int, score: float, read: float | None, rank: int) -> Candidate:
-        """With the score that decides now; what retrieval said stays among the parts."""
+        """With the score that decides now; what retrieval said stays among the parts.
+
+        Args:
+            former: rank by retrieval.
+            score: decides from now on.
+            read: what the reranker said, None if it did not read the document.
+            rank: rank by what the reranker said.
+        """
         parts = {
             **self.parts,
             "retrieval": self.score,
@@ -93,9 +100,12 @@ class Plan:
         depth = k if reranking is None else max(k, reranking.depth)
         ranking = self.rank(query, depth, mode, table, steps)
         found = self._fetched(ranking, allowed, steps)
-        n_read = None
+        n_read, notes = None, [] if allowed is None else list(allowed.notes)
         if reranking is not None:
+            wanted = min(len(found), reranking.depth)
             found, n_read = self._reranked(query, found, reranking, steps)
+            if n_read < wanted:
+                notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
         with steps.step("snippets"):
             words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
             results = [_result(candidate, words) for candidate in found[:k]]
@@ -106,7 +116,7 @@ class Plan:
             steps.milliseconds,
             results,
             0 if mode == "semantic" else self.readers.keyword_lag,
-            [] if allowed is None else list(allowed.notes),
+            notes,
             n_read,
         )
 
@@ -203,11 +213,11 @@ class Plan:
             ]
             retrieved = np.asarray([candidate.score for candidate in found], np.float32)
             result = rerank(reranking, query[:MAX_QUERY_CHARACTERS], retrieved, passages)
+        by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
+        columns = (result.order, result.scores, result.read, by_reading)
         return [
-            found[old].reranked(old + 1, score, None if np.isnan(read) else float(read), rank)
-            for rank, (old, score, read) in enumerate(
-                zip(result.order.tolist(), result.scores.tolist(), result.read.tolist(), strict=True), 1
-            )
+            found[old].reranked(old + 1, score, None if np.isnan(read) else read, rank)
+            for old, score, read, rank in zip(*(column.tolist() for column in columns), strict=True)
         ], result.n_read
 
     def ranked_ids(

@@ -76,10 +76,14 @@ def test_scores_are_the_weighted_sum_of_both(food, mode):
     expected = dict(zip(order, blend, strict=True))
     assert ids(after) == sorted(order, key=lambda id_: -expected[id_])
     assert after.reranked == 4
-    for rank, result in enumerate(after.results, 1):
+    by_length = sorted(TEXTS, key=lambda id_: -len(TEXTS[id_]))
+    for result in after.results:
         assert result.score == pytest.approx(expected[result.id], abs=1e-5)
         parts = result.parts
-        assert (parts["rerank"], parts["rerank_rank"]) == (len(TEXTS[result.id]), rank)
+        assert (parts["rerank"], parts["rerank_rank"]) == (
+            len(TEXTS[result.id]),
+            by_length.index(result.id) + 1,
+        )
         assert (parts["retrieval"], parts["retrieval_rank"]) == (
             pytest.approx(retrieved[result.id]),
             order.index(result.id) + 1,
@@ -105,6 +109,7 @@ def test_no_time_at_all_leaves_the_order(food):
     before = food.search("fruit of trees")
     found = food.search("fruit of trees", rerank=Lengths(), rerank_budget_ms=0)
     assert (ids(found), found.reranked) == (ids(before), 0)
+    assert found.notes == ["time was up after 0 of 4 documents were reranked"]
 
 
 def test_when_the_time_is_over_what_was_read_comes_first(monkeypatch):
