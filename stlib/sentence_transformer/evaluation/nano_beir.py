@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stlib.base.evaluation.beir import RetrievalData, beir_folders, read_beir, read_hub
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.retrieval import (
     RetrievalEvaluator,
     ScoreFunctions,
@@ -138,7 +138,7 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         self.aggregate_fn = aggregate_fn
         self.aggregate_key = aggregate_key
         self.name = f"NanoBEIR_{aggregate_key}" + (f"_{truncate_dim}" if truncate_dim else "")
-        self.csv_file = f"NanoBEIR_evaluation_{aggregate_key}_results.csv"
+        self.csv_file = file_name(f"NanoBEIR_evaluation_{aggregate_key}_results.csv")
         self._set_scoring(score_functions, main_score_function)
         options = {
             "mrr_at_k": mrr_at_k,

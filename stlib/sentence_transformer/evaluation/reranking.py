@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.ir_metrics import average_precision, discounts, tied_mrr_at_k, tied_ndcg_at_k
 from stlib.base.evaluation.nan_scores import warn_of_nan
@@ -95,7 +95,7 @@ class RerankingEvaluator(BaseEvaluator):
         self.show_progress_bar = show_progress_bar
         self.use_batched_encoding = use_batched_encoding
         self.truncate_dim = truncate_dim
-        self.csv_file = f"RerankingEvaluator{f'_{name}' if name else ''}_results_@{at_k}.csv"
+        self.csv_file = file_name(f"RerankingEvaluator{f'_{name}' if name else ''}_results_@{at_k}.csv")
         self.csv_headers = ["epoch", "steps", "MAP", f"MRR@{at_k}", f"NDCG@{at_k}"]
         self.primary_metric = f"ndcg@{at_k}"
 
