@@ -107,7 +107,8 @@ def mine_hard_negatives(
             of ``label``, ``scores`` in place of ``labels``.
         batch_size: of the model and of the cross-encoder.
         faiss_batch_size: anchors that go through search, filters and sampling at a time.
-        use_faiss: search by a flat FAISS index on the CPU, which finds the same.
+        use_faiss: search by a flat FAISS index on the CPU, which finds the same (by its L1 metric for
+            Manhattan's similarity). A model with a similarity of its own is refused.
         use_multi_process: encode and rescore by several processes: True for one per CUDA device (4 on a CPU),
             or a list of devices.
         verbose: print figures, show progress.
@@ -145,7 +146,7 @@ def mine_hard_negatives(
     if faiss_batch_size < 1:
         raise InvalidOption(f"faiss_batch_size must be a positive integer, but is {faiss_batch_size}")
     if use_faiss:
-        candidates.import_faiss()  # before hours of encoding
+        candidates.check_faiss(model)  # before hours of encoding
     say = speaker(verbose)
     pairs = read_pairs(dataset, anchor_column_name, positive_column_name, corpus)
     check_columns(pairs, options)

@@ -196,6 +196,37 @@ def test_a_cross_encoder_without_numbers_gives_no_negatives():
     assert found["negative"][:] == ["p -3"]
 
 
+@pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
+def test_faiss_finds_what_exact_search_finds(name):
+    pytest.importorskip("faiss", reason="run: pip install faiss-cpu")
+
+    class Directions:
+        similarity_fn_name = name
+
+        def encode_query(self, texts, **options):
+            rows = [np.random.default_rng(list(text.encode())).standard_normal(24) for text in texts]
+            return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+        encode_document = encode_query
+
+    data, corpus = table([(i, i) for i in range(60)]), [f"c {i}" for i in range(300)]
+    found = [
+        mine_hard_negatives(data, Directions(), corpus=corpus, use_faiss=use, verbose=False, num_negatives=2)
+        for use in (False, True)
+    ]
+    assert _rows(found[0]) == _rows(found[1])
+
+
+def test_faiss_is_refused_for_an_unknown_similarity():
+    pytest.importorskip("faiss", reason="run: pip install faiss-cpu")
+
+    class Own(Line):
+        similarity = similarity_pairwise = staticmethod(lambda a, b: a @ b.T)
+
+    with pytest.raises(ValueError, match="use_faiss=True needs a model whose similarity is one of cosine"):
+        mine_hard_negatives(table([(0, 0), (1, 1)]), Own(), use_faiss=True, verbose=False)
+
+
 class Longest:
     """Prefers long texts; has one score per pair, or two."""
 
