@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -139,6 +140,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         self._eval_loaders = {}
         self._wired = {}
         self.accum_loss_components = {"train": {}, "eval": {}}
+        self._steps_of_parts = {"train": Counter(), "eval": Counter()}
         super().__init__(
             model=None if model_init else model,
             args=args,

@@ -220,6 +220,30 @@ def test_a_part_that_is_no_number_counts_as_the_average_so_far(trainer):
     assert logged(made, "part") == [2.0]  # nothing since
 
 
+def test_parts_of_losses_by_data_set_are_averages_over_their_own_batches(trainer):
+    class Constant(torch.nn.Module):
+        def __init__(self, model: Any, name: str) -> None:
+            super().__init__()
+            self.model, self.name = model, name
+
+        def forward(self, features: Any, labels: Any) -> dict[str, torch.Tensor]:
+            embeddings = self.model(features[0])["sentence_embedding"]
+            return {self.name: 0 * embeddings.sum() + 1.0, "both": 0 * embeddings.sum() + 2.0}
+
+    table = datasets.Dataset.from_dict(SCORED)
+    made = trainer(
+        {"a": table.select(range(24)), "b": table.select(range(8))},
+        {"a": lambda model: Constant(model, "of_a"), "b": lambda model: Constant(model, "of_b")},
+        logging_steps=4,
+    )
+    made.train()  # three batches of a and one of b
+    assert [logged(made, name) for name in ("of_a", "of_b", "both", "loss")] == [[1.0], [1.0], [2.0], [3.0]]
+    made.model.train()
+    made.track_loss_components({"of_a": torch.tensor(7.0)})
+    made.log({"loss": 7.0})
+    assert [logged(made, name) for name in ("of_a", "of_b")] == [[1.0, 7.0], [1.0]]  # none of b since
+
+
 def test_learning_rates_go_to_the_parameters_they_name(trainer):
     mapping = {r"^model\.1\.": 0.2, r"scale": 0.7}
     made = trainer(loss=Parts, learning_rate_mapping=mapping, weight_decay=0.1, max_steps=1)
