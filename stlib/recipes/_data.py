@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset, load_dataset
 
-from stlib.errors import InvalidOption
+from stlib.base.evaluation.beir import CORPUS, read_beir
+from stlib.errors import InvalidInput, InvalidOption
 from stlib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
 from stlib.recipes import _inputs
 
@@ -126,11 +127,22 @@ def _rows(
 
 
 def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
-    path = Path(source)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise InvalidOption(
+            f"{source} is a folder; only the recipes of questions and documents take one, in BEIR layout. "
+            "Give a CSV, TSV or JSONL file or the id of a hub dataset"
+        )
     if path.suffix or path.is_absolute() or source.count("/") > 1:
         raise InvalidOption(f"{source} is no file; give a CSV, TSV or JSONL file or the id of a hub dataset")
     name, _, configuration = source.partition(":")
-    return load_dataset(name, configuration or None, split=split)
+    try:
+        return load_dataset(name, configuration or None, split=split)
+    except Exception as error:  # network, hub and file formats have no error in common
+        raise InvalidInput(
+            f"{source} is no file here, and split {split!r} of a dataset of this name could not be loaded "
+            f"from the hub ({type(error).__name__}: {error}); check the name and the connection"
+        ) from error
 
 
 # -- texts, scored pairs, pairs
@@ -181,12 +193,17 @@ def similarity_evaluator(
 # -- retrieval
 
 
+# Ids of relevant documents, or their grades
+Judged = set[str] | dict[str, int]
+
+
 class Collection(NamedTuple):
-    """Questions, documents and which document answers which question."""
+    """Questions, documents and which document answers which question; texts by their ids."""
 
     queries: dict[str, str]
     corpus: dict[str, str]
-    relevant: dict[str, set[str]]
+    relevant: Mapping[str, Judged]
+    """For each question the relevant documents, with their grades if any is above 1."""
 
     def pairs(self) -> Dataset:
         """A row (anchor, positive) for every judged pair."""
@@ -199,24 +216,37 @@ class Collection(NamedTuple):
 def read_collection(source: str, split: str) -> Collection:
     """A folder in BEIR layout, or pairs (anchor, positive) where every positive is a document.
 
-    A document's text is its title, if it has one, and its text. Judgments of 0 or less say nothing here.
+    A document's text is its title, if it has one, and its text. Judgments of 0 or less say nothing here, and
+    neither do those of documents or questions that are not there.
+
+    Raises:
+        InvalidInput: a file of the folder is missing, or a line of it cannot be read.
+        InvalidOption: the split has no judgments, or none that is relevant.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         return _collection_of_pairs(read_pairs(source, split))
-    corpus = {
-        str(row["_id"]): f"{row.get('title') or ''} {row['text']}".strip()
-        for row in _inputs.read_rows(folder / "corpus.jsonl")
+    judgments = folder / "qrels" / f"{split}.tsv"
+    # read_beir would take those of another split, which is no way to train and to test.
+    if not judgments.is_file():
+        has = ", ".join(sorted(path.stem for path in judgments.parent.glob("*.tsv"))) or "none"
+        raise InvalidOption(f"{judgments} is missing; the folder has judgments of: {has}")
+    data = read_beir(folder, split)
+    relevant = {
+        query: kept
+        for query, judged in data.relevant_docs.items()
+        if query in data.queries and (kept := _within(judged, data.corpus))
     }
-    queries = {str(row["_id"]): row["text"] for row in _inputs.read_rows(folder / "queries.jsonl")}
-    relevant: dict[str, set[str]] = {}
-    for row in _inputs.read_rows(folder / "qrels" / f"{split}.tsv"):
-        query, document = row["query-id"], row["corpus-id"]
-        if float(row["score"]) > 0 and query in queries and document in corpus:
-            relevant.setdefault(query, set()).add(document)
     if not relevant:
-        raise InvalidOption(f"{folder}/qrels/{split}.tsv judges no document of the corpus as relevant")
-    return Collection({query: queries[query] for query in relevant}, corpus, relevant)
+        raise InvalidOption(f"{judgments} judges no document of the corpus as relevant")
+    return Collection({query: data.queries[query] for query in relevant}, data.corpus, relevant)
+
+
+def _within(judged: Judged, corpus: Mapping[str, str]) -> Judged:
+    """The judgments of documents that are there."""
+    if isinstance(judged, dict):
+        return {document: grade for document, grade in judged.items() if document in corpus}
+    return {document for document in judged if document in corpus}
 
 
 def _collection_of_pairs(pairs: Dataset) -> Collection:
@@ -229,14 +259,14 @@ def _collection_of_pairs(pairs: Dataset) -> Collection:
 
 def read_titles(source: str) -> Dataset:
     """Columns anchor (title) and positive (text without it) of a BEIR folder's documents that have both."""
-    documents = _inputs.read_rows(Path(source).expanduser() / "corpus.jsonl")
-    pairs = [
-        (title, text)
-        for title, text in (
-            (d.get("title") or "", d["text"].removeprefix(d.get("title") or "")) for d in documents
-        )
-        if title.strip() and text.strip()
-    ]
+    pairs = []
+    for number, row in enumerate(_inputs.read_rows(Path(source).expanduser() / CORPUS), start=1):
+        title, text = row.get("title") or "", row.get("text")
+        if not (isinstance(title, str) and isinstance(text, str)):
+            raise InvalidOption(f"{source}/{CORPUS}, document {number} has no text; complete or remove it")
+        text = text.removeprefix(title)
+        if title.strip() and text.strip():
+            pairs.append((title, text))
     if not pairs:
         raise InvalidOption(f"no document of {source} has a title and a text")
     return Dataset.from_dict({"anchor": [t for t, _ in pairs], "positive": [t.strip() for _, t in pairs]})

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("datasets")
 pytest.importorskip("accelerate")
 
-from stlib.errors import InvalidOption
-from stlib.recipes import _common, _data
+from stlib.errors import InvalidInput, InvalidOption
+from stlib.recipes import _common, _data, _inputs
 
 
 def test_files_of_the_sts_benchmark_are_read_without_a_header(tmp_path):
@@ -73,7 +73,8 @@ def test_collections_keep_relevant_documents_only(tmp_path):
     judged = "query-id\tcorpus-id\tscore\na\t1\t2\na\t2\t0\nb\t2\t-1\na\tgone\t1\n"
     (tmp_path / "qrels" / "test.tsv").write_text(judged)
     collection = _data.read_collection(str(tmp_path), "test")
-    assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1"}})
+    # Grades are kept where there are some.
+    assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1": 2}})
     assert _data.read_titles(str(tmp_path))[:] == {"anchor": ["Tides"], "positive": ["Sea."]}
     assert collection.pairs()[:] == {"anchor": ["q"], "positive": ["Tides Sea."]}
 
@@ -91,3 +92,49 @@ def test_named_files():
     assert _common.named("de=a=b.tsv") == ("de", "a=b.tsv")
     with pytest.raises(InvalidOption, match="expected NAME=FILE"):
         _common.named("a.tsv")
+
+
+def beir(folder, corpus='{"_id": "1", "text": "Sea."}\n', qrels="query-id\tcorpus-id\tscore\na\t1\t1\n"):
+    (folder / "qrels").mkdir()
+    (folder / "corpus.jsonl").write_text(corpus, encoding="utf-8-sig")
+    (folder / "queries.jsonl").write_text('{"_id": "a", "text": "q"}\n', encoding="utf-8-sig")
+    (folder / "qrels" / "test.tsv").write_text(qrels, encoding="utf-8-sig")
+    return str(folder)
+
+
+@pytest.mark.parametrize("header", ["query-id\tcorpus-id\tscore\n", ""])
+def test_judgments_need_no_header(header, tmp_path):
+    collection = _data.read_collection(beir(tmp_path, qrels=f"{header}a\t1\t1\n"), "test")
+    assert collection == ({"a": "q"}, {"1": "Sea."}, {"a": {"1"}})
+
+
+def test_broken_collections_are_refused_with_the_place(tmp_path):
+    source = beir(tmp_path, corpus='{"_id": "1", "text": "Sea."}\n{"_id": "2", "title": "T"}\n')
+    with pytest.raises(
+        InvalidInput, match=r"corpus\.jsonl, line 2: expected a JSON object with _id and text"
+    ):
+        _data.read_collection(source, "test")
+    with pytest.raises(InvalidOption, match=r"document 2 has no text"):
+        _data.read_titles(source)
+
+
+def test_judgments_of_another_split_are_not_taken(tmp_path):
+    with pytest.raises(InvalidOption, match=r"train\.tsv is missing; the folder has judgments of: test"):
+        _data.read_collection(beir(tmp_path), "train")
+
+
+def test_datasets_that_the_hub_does_not_give_are_one_line(monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InvalidInput, match=r"owner/mistyped is no file here, and split 'train' of a dataset"):
+        _data.read_pairs("owner/mistyped")
+
+
+@pytest.mark.parametrize("given", ["-1", "0", "1.5", "many"])
+def test_limits_are_whole_numbers_above_zero(given, capsys):
+    parser = _inputs.argument_parser("anything")
+    _inputs.add_text_arguments(parser)
+    assert parser.parse_args(["texts.txt", "--limit", "3"]).limit == 3
+    with pytest.raises(SystemExit):
+        parser.parse_args(["texts.txt", "--limit", given])
+    assert f"argument --limit: '{given}' is no whole number of 1 or more" in capsys.readouterr().err
