@@ -268,6 +268,30 @@ def test_learning_rates_for_nothing_are_refused(trainer, pattern):
 # -- evaluation
 
 
+class Size(torch.nn.Module):
+    """An average over rows, without labels."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Any, labels: Any) -> torch.Tensor:
+        return self.model(features[0])["sentence_embedding"].square().sum(dim=1).mean()
+
+
+@pytest.mark.parametrize("loss", [losses.CosineSimilarityLoss, Size])
+def test_the_loss_on_a_stream_is_an_average_over_its_rows(trainer, loss):
+    table = datasets.Dataset.from_dict({name: column[20:29] for name, column in SCORED.items()})
+    if loss is Size:
+        table = table.remove_columns("score")
+    whole = trainer(loss=loss).evaluate(table)["eval_loss"]
+    for rows in (9, 4):  # all at once; two batches and one row
+        made = trainer(loss=loss, per_device_eval_batch_size=rows)
+        found = made.evaluate(table.to_iterable_dataset())["eval_loss"]
+        assert found == pytest.approx(whole, rel=1e-5)
+        assert logged(made, "eval_loss") == [found]
+
+
 def test_several_evaluators_run_one_after_the_other(trainer, tmp_path):
     first, second = Weight("first_"), Weight("second_")
     second.primary_metric = "second_falling"
