@@ -292,6 +292,17 @@ def test_the_loss_on_a_stream_is_an_average_over_its_rows(trainer, loss):
         assert logged(made, "eval_loss") == [found]
 
 
+def test_several_streams_are_evaluated_by_name(trainer):
+    table = datasets.Dataset.from_dict(SCORED)
+    parts = {"a": table, "b": table.select(range(9))}
+    by_name = {"a": losses.CosineSimilarityLoss, "b": Size}
+    made = trainer(parts, by_name, per_device_eval_batch_size=4)
+    expected = made.evaluate(parts)
+    found = made.evaluate({name: part.to_iterable_dataset() for name, part in parts.items()})
+    for name in parts:
+        assert found[f"eval_{name}_loss"] == pytest.approx(expected[f"eval_{name}_loss"], rel=1e-5)
+
+
 def test_several_evaluators_run_one_after_the_other(trainer, tmp_path):
     first, second = Weight("first_"), Weight("second_")
     second.primary_metric = "second_falling"
