@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -138,7 +139,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         self._collator_is_ours = data_collator is None
         self.evaluator = SequentialEvaluator(evaluator) if isinstance(evaluator, (list, tuple)) else evaluator
         self._eval_loaders = {}
-        self._wired = {}
+        self._wired = WeakKeyDictionary()
         self.accum_loss_components = {"train": {}, "eval": {}}
         self._steps_of_parts = {"train": Counter(), "eval": Counter()}
         super().__init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +44,8 @@ class LossHandling(Trainer):
     """How many batches each sum is of."""
 
     _collator_is_ours: bool
-    _wired: dict[int, Any]
-    """The model (or its wrapper) that each loss was last told to use, by the loss's id."""
+    _wired: WeakKeyDictionary[nn.Module, Any]
+    """The model (or its wrapper) that each loss was last told to use, as long as the loss is in use."""
 
     def get_default_loss(self, model: Any) -> nn.Module:
         """The loss for a trainer that was given none; families define it."""
@@ -107,9 +108,9 @@ class LossHandling(Trainer):
         name = inputs.pop("dataset_name", None)
         features, labels = self.collect_features(inputs)
         loss_fn = self._loss_of(name)
-        if model is self.model_wrapped and self._wired.get(id(loss_fn)) is not model:
+        if model is self.model_wrapped and self._wired.get(loss_fn) is not model:
             loss_fn = self.override_model_in_loss(loss_fn, model)
-            self._wired[id(loss_fn)] = model
+            self._wired[loss_fn] = model
         loss = loss_fn(features, labels)
         if isinstance(loss, dict):
             self.track_loss_components(loss)

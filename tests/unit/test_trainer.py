@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +386,26 @@ def test_a_search_starts_each_trial_with_a_new_model_and_loss(trainer):
     assert len(made_losses) == 3 and len({id(one.model) for one in made_losses}) == 3
     assert all(one.scale != 2.0 for one in made_losses[1:])  # each learned, from the start
     assert search.data_collator.preprocess_fn.__self__ is made_losses[-1].model
+
+
+def test_models_of_earlier_trainings_are_let_go(arguments):
+    made: list[weakref.ref[Any]] = []
+
+    def init(trial: Any = None) -> SentenceTransformer:
+        model = new_model()
+        made.append(weakref.ref(model))
+        return model
+
+    tuned = SentenceTransformerTrainer(
+        model_init=init,
+        args=arguments(max_steps=1),
+        train_dataset=datasets.Dataset.from_dict(SCORED),
+        loss=lambda model: losses.CoSENTLoss(model),
+    )
+    for _ in range(4):
+        tuned.train()
+    gc.collect()
+    assert [reference() for reference in made if reference() is not None] == [tuned.model]
 
 
 def test_a_compiled_model_learns_as_itself(trainer):
