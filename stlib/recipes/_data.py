@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -47,6 +48,17 @@ OTHER_NAMES = {
     "non_english": ("target", "translation"),
 }
 
+# What a column ``split`` calls them, and how they are called here
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+
 
 # -- tables
 
@@ -61,7 +73,7 @@ def read_rows(
     *,
     optional: Sequence[str] = (),
     without_header: Sequence[str] = (),
-    split: str = "train",
+    split: str | None = "train",
     limit: int | None = None,
 ) -> Dataset:
     """The named columns of a table, in this order, each value converted to the column's type.
@@ -73,7 +85,8 @@ def read_rows(
             their place.
         optional: columns that may be missing; they are left out then.
         without_header: the columns of a file whose first line names none.
-        split: which split of a dataset on the hub.
+        split: which split of a dataset on the hub, or of a file whose column ``split`` names several. None:
+            all rows of a file.
         limit: how many rows at most.
 
     Raises:
@@ -102,7 +115,7 @@ def _find(name: str, row: Mapping[str, Any]) -> str | None:
 
 
 def _convert(value: Any, kind: Callable[[Any], Any], where: str) -> Any:
-    name = getattr(kind, "__name__", "value").strip("_")
+    name = getattr(kind, "__name__", "value").strip("_").replace("_", " ")
     if value is None or (kind is str and not isinstance(value, str)):
         raise InvalidOption(f"{where}: {value!r} is no {name}; complete the row or remove it")
     try:
@@ -112,18 +125,30 @@ def _convert(value: Any, kind: Callable[[Any], Any], where: str) -> Any:
 
 
 def _rows(
-    source: str, columns: Iterable[str], without_header: Sequence[str], split: str
+    source: str, columns: Iterable[str], without_header: Sequence[str], split: str | None
 ) -> Iterable[dict[str, Any]]:
     path = Path(source).expanduser()
     if not path.is_file():
-        return _hub_rows(source, split)
+        return _hub_rows(source, split or "train")
     if without_header:
         lines = _inputs.read_rows(path, numbered=True)
         known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
         if lines and "0" in lines[0] and not known & set(lines[0].values()):
             numbers = {name: str(i) for i, name in enumerate(without_header)}
             return [{name: line[at] for name, at in numbers.items() if at in line} for line in lines]
-    return _inputs.read_rows(path)
+    return _of_split(_inputs.read_rows(path), split, source)
+
+
+def _of_split(rows: list[dict[str, Any]], split: str | None, source: str) -> list[dict[str, Any]]:
+    """The rows of a split, if a column ``split`` says that the table has several."""
+    found = {SPLITS.get(str(row.get("split")).lower()) for row in rows}
+    if split is None or None in found or len(found) < 2:
+        return rows
+    kept = [row for row in rows if SPLITS[row["split"].lower()] == SPLITS.get(split, split)]
+    if not kept:
+        has = ", ".join(sorted(dict.fromkeys(row["split"] for row in rows)))
+        raise InvalidOption(f"{source} has no row of the split {split!r}; its column split has: {has}")
+    return kept
 
 
 def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
@@ -156,17 +181,37 @@ def read_texts(source: str, *, limit: int | None = None) -> list[str]:
 
 
 def read_similarities(source: str, *, split: str = "train", limit: int | None = None) -> Dataset:
-    """Columns sentence1, sentence2, score; scores above 1 are taken to go from 0 to 5 and divided by 5.
+    """Columns sentence1, sentence2, score. If a score of the file, in any split, is above 1, they are taken
+    to go from 0 to 5 and divided by 5.
 
-    Files of the STS benchmark are read as they come, without a header.
+    Files of the STS benchmark are read as they come, with a header or without.
+
+    Raises:
+        InvalidOption: as for :func:`read_rows`, or a score is not finite, above 5, or below 0 (below -1 if
+            none is above 1).
     """
-    columns = {"sentence1": str, "sentence2": str, "score": float}
-    rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split, limit=limit)
+    columns = {"sentence1": str, "sentence2": str, "score": _finite_number}
+    rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split)
     scores = rows["score"][:]
-    if max(scores) <= 1:
-        return rows
-    texts = {name: rows[name][:] for name in ("sentence1", "sentence2")}
-    return Dataset.from_dict({**texts, "score": [score / 5 for score in scores]})
+    every = scores
+    if Path(source).expanduser().is_file():
+        only = {"score": _finite_number}
+        every = read_rows(source, only, without_header=STS_BENCHMARK, split=None)["score"][:]
+    least, scale = (0, 5) if max(every) > 1 else (-1, 1)
+    if wrong := [score for score in every if not least <= score <= scale]:
+        raise InvalidOption(
+            f"{source} has the score {wrong[0]}, but expected are scores from 0 to 5, or from -1 to 1; "
+            "divide all by the highest that there can be"
+        )
+    texts = {name: rows[name][:limit] for name in ("sentence1", "sentence2")}
+    return Dataset.from_dict({**texts, "score": [score / scale for score in scores[:limit]]})
+
+
+def _finite_number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
 
 
 def read_scored_or_pairs(source: str, *, limit: int | None = None) -> Dataset:

@@ -48,7 +48,7 @@ def test_scored_tables_and_pairs_are_told_apart(tmp_path):
     ("content", "message"),
     [
         ("sentence1,text\na,b\n", r"has the columns sentence1, text; it also needs sentence2/question2"),
-        ("sentence1,sentence2,score\na,b,1\nc,d,high\n", r"row 2, column score: 'high' is no float"),
+        ("sentence1,sentence2,score\na,b,1\nc,d,high\n", r"row 2, column score: 'high' is no finite number"),
         ("sentence1,sentence2,score\na,b,1\na\n", r"row 2, column sentence2: None is no str"),
         ("sentence1,sentence2,score\n", r"has no rows"),
     ],
@@ -138,3 +138,61 @@ def test_limits_are_whole_numbers_above_zero(given, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["texts.txt", "--limit", given])
     assert f"argument --limit: '{given}' is no whole number of 1 or more" in capsys.readouterr().err
+
+
+SPLIT = """split,genre,score,sentence1,sentence2
+train,g,0.5,a,b
+train,g,1.0,c,d
+dev,g,2.5,e,f
+test,g,5.0,g,h
+test,g,0.0,i,j
+"""
+
+
+@pytest.mark.parametrize(
+    ("split", "first", "scores"),
+    [("train", "a", [0.1, 0.2]), ("validation", "e", [0.5]), ("test", "g", [1.0, 0.0])],
+)
+def test_a_column_split_is_obeyed_and_the_scale_is_that_of_the_file(split, first, scores, tmp_path):
+    file = tmp_path / "stsbenchmark.csv"
+    file.write_text(SPLIT)
+    rows = _data.read_similarities(str(file), split=split)
+    assert (rows[0]["sentence1"], rows["score"][:]) == (first, scores)
+    assert _data.read_similarities(str(file), split=split, limit=1)["score"][:] == scores[:1]
+
+
+def test_a_split_that_is_not_in_the_column_is_refused(tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("".join(line for line in SPLIT.splitlines(True) if not line.startswith("test")))
+    with pytest.raises(InvalidOption, match=r"no row of the split 'test'; its column split has: dev, train"):
+        _data.read_similarities(str(file), split="test")
+
+
+@pytest.mark.parametrize("values", [("dev", "dev"), ("wood", "train")])
+def test_a_column_split_that_tells_nothing_apart_is_ignored(values, tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("split,sentence1,sentence2,score\n" + "".join(f"{v},a,b,1\n" for v in values))
+    assert len(_data.read_similarities(str(file), split="test")) == 2
+
+
+def test_the_scale_is_found_before_the_limit(tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("sentence1,sentence2,score\na,b,1\nc,d,0.5\ne,f,4\n")
+    assert _data.read_similarities(str(file), limit=2)["score"][:] == [0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ("1\nnan", "row 2, column score: 'nan' is no finite number"),
+        ("1\ninf", "row 2, column score: 'inf' is no finite number"),
+        ("1\n80", r"has the score 80\.0, but expected are scores from 0 to 5"),
+        ("2\n-0.5", r"has the score -0\.5, but expected"),
+        ("1\n-1.5", r"has the score -1\.5, but expected"),
+    ],
+)
+def test_scores_beyond_the_scale_are_refused(scores, message, tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("sentence1,sentence2,score\n" + "".join(f"a,b,{s}\n" for s in scores.split("\n")))
+    with pytest.raises(InvalidOption, match=message):
+        _data.read_similarities(str(file), limit=1)
