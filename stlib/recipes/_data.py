@@ -190,7 +190,11 @@ def read_similarities(source: str, *, split: str = "train", limit: int | None = 
         InvalidOption: as for :func:`read_rows`, or a score is not finite, above 5, or below 0 (below -1 if
             none is above 1).
     """
-    columns = {"sentence1": str, "sentence2": str, "score": _finite_number}
+    columns: dict[str, Callable[[Any], Any]] = {
+        "sentence1": str,
+        "sentence2": str,
+        "score": _finite_number,
+    }
     rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split)
     scores = rows["score"][:]
     every = scores

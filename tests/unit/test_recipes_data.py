@@ -10,7 +10,7 @@ pytest.importorskip("datasets")
 pytest.importorskip("accelerate")
 
 from stlib.errors import InvalidInput, InvalidOption
-from stlib.recipes import _common, _data, _inputs
+from stlib.recipes import _common, _data, _inputs, multilingual
 
 
 def test_files_of_the_sts_benchmark_are_read_without_a_header(tmp_path):
@@ -196,3 +196,33 @@ def test_scores_beyond_the_scale_are_refused(scores, message, tmp_path):
     file.write_text("sentence1,sentence2,score\n" + "".join(f"a,b,{s}\n" for s in scores.split("\n")))
     with pytest.raises(InvalidOption, match=message):
         _data.read_similarities(str(file), limit=1)
+
+
+@pytest.mark.parametrize(
+    ("header", "swapped"),
+    [("en\tde", False), ("de\ten-GB", True), ("English\ttarget_text", False), ("EN\tzh-Hant", False)],
+)
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_line_of_languages_is_no_translation(header, swapped, limit, tmp_path, caplog):
+    file = tmp_path / "pairs.tsv"
+    file.write_text(f"{header}\nGood day\tGuten Tag\nyes\tja\n")
+    rows = multilingual.read(str(file), "train", limit)
+    expected = [("Good day", "Guten Tag"), ("yes", "ja")][:limit]
+    left, right = ("non_english", "english") if swapped else ("english", "non_english")
+    assert rows.column_names == ["english", "non_english"]
+    assert list(zip(rows[left][:], rows[right][:], strict=True)) == expected
+    assert "is taken for names of columns" in caplog.text
+
+
+@pytest.mark.parametrize("header", ["english\tnon_english\n", ""])
+def test_translations_are_kept_from_the_first_on(header, tmp_path, caplog):
+    file = tmp_path / "pairs.tsv"
+    file.write_text(f"{header}Good day\tGuten Tag\nyes\tja\n")
+    assert multilingual.read(str(file), "train")["non_english"][:] == ["Guten Tag", "ja"]
+    assert multilingual.read(str(file), "train", 1)["english"][:] == ["Good day"]
+    assert not caplog.text
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(InvalidOption, match=r"is a folder; only the recipes of questions and documents"):
+        _data.read_similarities(str(tmp_path))
