@@ -67,9 +67,11 @@ def mine_hard_negatives(
     """Mine negatives for each anchor of a dataset of (anchor, positive) pairs.
 
     Each anchor is compared with all documents: the positives of the whole dataset and ``corpus``, equal texts
-    counted once. Its own positives, all of them if it stands in several rows, are never its negatives. What
-    remains after the limits below is ranked by score; the negatives come from ranks ``range_min`` to
-    ``range_max``. Of equal scores, the document that comes first ranks first.
+    counted once. Its own positives, all of them if it stands in several rows, are never its negatives, and
+    neither is the document with the anchor's own text (of rows (A, B) and (B, A), say, B is no negative of B;
+    Sentence Transformers 6.2 takes it, so there rows differ). What remains after the limits below is ranked
+    by score; the negatives come from ranks ``range_min`` to ``range_max``. Of equal scores, the document that
+    comes first ranks first.
 
     Relative margins of 0.05 with ``sampling_strategy="top"`` did best in NV-Retriever (Moreira et al. 2024,
     arXiv:2407.15831), where the method is called TopK-PercPos.

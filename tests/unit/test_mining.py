@@ -227,6 +227,24 @@ def test_faiss_is_refused_for_an_unknown_similarity():
         mine_hard_negatives(table([(0, 0), (1, 1)]), Own(), use_faiss=True, verbose=False)
 
 
+def test_an_anchor_is_not_its_own_negative():
+    data = datasets.Dataset.from_dict({"q": ["a 0", "b 10"], "p": ["b 10", "a 0"]})
+    options = {"corpus": ["c 3", "d 12", "e 90"], "num_negatives": 2, "verbose": False}
+    assert _rows(mine_hard_negatives(data, Line(), **options)) == [
+        ("a 0", "b 10", "c 3"),
+        ("a 0", "b 10", "d 12"),
+        ("b 10", "a 0", "d 12"),
+        ("b 10", "a 0", "c 3"),
+    ]
+    # As many candidates are looked at as for an anchor that is no document.
+    found = mine_hard_negatives(data, Line(), range_max=2, **options)
+    assert found["negative"][:] == ["c 3", "d 12", "d 12", "c 3"]
+    # A positive that is the anchor itself stays one where positives are kept.
+    data = datasets.Dataset.from_dict({"q": ["a 0", "b 10"], "p": ["a 0", "c 3"]})
+    found = mine_hard_negatives(data, Line(), include_positives=True, num_negatives=2, verbose=False)
+    assert found.to_dict()["negative_1"] == ["a 0", "c 3"]
+
+
 class Longest:
     """Prefers long texts; has one score per pair, or two."""
 
