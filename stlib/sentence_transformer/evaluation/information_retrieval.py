@@ -42,9 +42,10 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
     Metrics are ``accuracy@k``, ``precision@k``, ``recall@k``, ``ndcg@k``, ``mrr@k`` and ``map@k``, averaged
     over the queries, named ``{name}_{score function}_{metric}``; definitions and sources stand in
     :mod:`stlib.base.evaluation.ir_metrics`. Documents of equal score are ordered by ascending id, so numbers
-    depend neither on the order of the corpus nor on the size of its chunks (trec_eval orders them by
-    descending id). Documents without a judgment count as not relevant; documents whose score is nan, as those
-    of a diverged model, as not found, with a warning in the log.
+    depend neither on the order of the corpus nor on the size of its chunks, as far as scores are equal: those
+    of equal vectors may differ by rounding, some 1e-7, with their place (trec_eval orders by descending id).
+    Documents without a judgment count as not relevant; documents whose score is nan, as
+    those of a diverged model, as not found, with a warning in the log.
 
     The corpus is encoded chunk by chunk, and only the best results of each query are kept: besides one chunk
     of embeddings, memory grows with queries, not with documents.

@@ -26,8 +26,10 @@ class RerankingEvaluator(BaseEvaluator):
 
     Metrics are ``map``, ``mrr@{at_k}`` and ``ndcg@{at_k}``, averaged over the samples; the last one is the
     primary metric. Documents of equal score have no order: NDCG and MRR are averaged over all their orders,
-    MAP takes them in at once. Documents whose score is nan, as those of a diverged model, are not found, with
-    a warning in the log. Sources: :mod:`stlib.base.evaluation.ir_metrics`.
+    MAP takes them in at once. For MRR that differs from Sentence Transformers on purpose: there, the
+    sorting decides which of equal scores is first, and positives, which stand first in a sample, may gain by
+    it. Documents whose score is nan, as those of a diverged model, are not found, with a warning in the log.
+    Sources: :mod:`stlib.base.evaluation.ir_metrics`.
 
     Args:
         samples: dicts with ``query``, ``positive`` (relevant documents, or one) and either ``negative``
