@@ -245,6 +245,21 @@ def test_an_anchor_is_not_its_own_negative():
     assert found.to_dict()["negative_1"] == ["a 0", "c 3"]
 
 
+def test_a_cached_archive_is_made_again(tmp_path, caplog):
+    class Weighted(Line):
+        def state_dict(self):
+            return {"weight": torch.ones(1)}
+
+    options = {"cache_folder": str(tmp_path), "verbose": False}
+    data = table([(0, 0), (5, 6), (9, 8)])
+    first = _rows(mine_hard_negatives(data, Weighted(), **options))
+    for path in list(tmp_path.glob("query*")):
+        with path.open("wb") as file:
+            np.savez(file, a=np.zeros((3, 2)))
+    assert _rows(mine_hard_negatives(data, Weighted(), **options)) == first
+    assert caplog.text.count("holds no single array; the texts are encoded again") == 1
+
+
 class Longest:
     """Prefers long texts; has one score per pair, or two."""
 
