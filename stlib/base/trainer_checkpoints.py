@@ -71,7 +71,9 @@ class Checkpoints(Trainer):
 
         Returns:
             ``(global_step, training_loss, metrics)``. The model ends like that of a run that was never
-            stopped, as the order of batches and all random states go on from where they were.
+            stopped, as the order of batches and all random states go on from where they were. Of an
+            ``IterableDataset``, or several, this holds in the first pass through the rows only: their length
+            being unknown, a run stopped later goes on with a new pass, from its start.
 
         Raises:
             InvalidOption: ``output_dir`` has no complete checkpoint.

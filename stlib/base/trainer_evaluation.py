@@ -40,13 +40,14 @@ class Evaluation(Trainer):
             ignore_keys: for transformers; without effect.
             metric_key_prefix: what every name starts with.
         """
-        if eval_dataset is None or isinstance(eval_dataset, str):
-            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
-        prepared = self.preprocess_dataset(eval_dataset, dataset_name="eval")
+        prepared: Any = eval_dataset  # a name, perhaps
+        if eval_dataset is not None and not isinstance(eval_dataset, str):
+            prepared = self.preprocess_dataset(eval_dataset, dataset_name="eval")
         if not isinstance(prepared, dict):
             return super().evaluate(prepared, ignore_keys, metric_key_prefix)
-        # Not by super(), which would come back here with each data set to have it prepared twice.
+        # Given the dict, super() would come back here with each part, to have it prepared twice.
         metrics: dict[str, float] = {}
+        part: Any
         for name, part in prepared.items():
             metrics.update(super().evaluate(part, ignore_keys, f"{metric_key_prefix}_{name}"))
         return metrics

@@ -44,8 +44,9 @@ class EpochOfBatches(TrainerCallback):
             self.epoch = state.global_step // math.ceil(len(loader) / args.gradient_accumulation_steps)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        sampler = getattr(kwargs.get("train_dataloader"), "batch_sampler", None)
+        sampler: Any = getattr(kwargs.get("train_dataloader"), "batch_sampler", None)
         while sampler is not None:
+            one: Any
             for one in (sampler, getattr(sampler, "sampler", None)):
                 if hasattr(one, "set_epoch"):
                     one.set_epoch(self.epoch)
