@@ -38,7 +38,8 @@ class HubMixin:
             model_name: the model's name or id in the model card.
             create_model_card: write ``README.md``; a card the model was loaded with is kept, unless the model
                 was trained since.
-            train_datasets: names of data sets to list in the card.
+            train_datasets: names of data sets to list in the card; a card that is kept stays as it is, clear
+                ``model.model_card_text`` to have a new one written.
             safe_serialization: write safetensors; False writes torch files.
         """
         with saving.transaction(Path(path)) as folder:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from stlib.base.model_card_columns import without_folders
 from stlib.base.model_card_datasets import DatasetDescriptions
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class BaseModelCardData(DatasetDescriptions):
                 "name": getattr(evaluator, "name", "") or "",
                 "class_name": type(evaluator).__name__,
                 "description": getattr(evaluator, "description", _task(evaluator)),
-                "config": getattr(evaluator, "get_config_dict", dict)(),
+                "config": without_folders(getattr(evaluator, "get_config_dict", dict)()),
                 "primary_metric": getattr(evaluator, "primary_metric", None),
                 "metrics": {
                     k: float(v) for k, v in metrics.items() if isinstance(v, (int, float, np.number))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 from transformers import TrainerCallback
+
+from stlib.base.model_card_columns import without_folders
 
 
 class BaseModelCardCallback(TrainerCallback):
@@ -153,13 +154,4 @@ def _simple(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as a card shows them: enumerations by their value, files by their name."""
-    return {name: _without_folders(getattr(value, "value", value)) for name, value in settings.items()}
-
-
-def _without_folders(value: Any) -> Any:
-    """A value without the folders of this machine, e.g. of a file with settings for FSDP."""
-    if isinstance(value, (str, PurePath)) and PurePath(value).is_absolute():
-        return PurePath(value).name
-    if isinstance(value, dict):
-        return {key: _without_folders(item) for key, item in value.items()}
-    return value
+    return {name: without_folders(getattr(value, "value", value)) for name, value in settings.items()}

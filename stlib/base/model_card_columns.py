@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -97,7 +98,9 @@ def describe_loss(loss: Any) -> dict[str, Any]:
 
 def _argument(value: Any) -> Any:
     """An argument of a loss as JSON knows it; models and functions by their names."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, (str, PurePath)):
+        return without_folders(value)
+    if value is None or isinstance(value, (int, float, bool)):
         return value
     if isinstance(value, (list, tuple)):
         return [_argument(item) for item in value]
@@ -111,6 +114,31 @@ def _argument(value: Any) -> Any:
     if name := getattr(value, "__name__", None):
         return name
     return f"{type(value).__name__}({', '.join(inner)})" if inner else type(value).__name__
+
+
+def without_folders(value: Any) -> Any:
+    """A setting without the folders of this machine: a path becomes the name of its file or folder.
+
+    Texts are taken for paths if they are absolute, begin with ``~`` and a separator, or have a separator and
+    lead to something that is there. Lists and dicts are gone through.
+    """
+    if isinstance(value, (str, PurePath)) and _is_path(value):
+        return PurePath(value).name or str(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_folders(item) for item in value]
+    return value
+
+
+def _is_path(value: str | PurePath) -> bool:
+    path = PurePath(value)
+    if isinstance(value, PurePath) or path.is_absolute():
+        return True
+    # Path.exists would raise for a long text such as a prompt.
+    return len(path.parts) > 1 and (path.parts[0] == "~" or os.path.exists(path))  # noqa: PTH110
 
 
 def _text_lengths(texts: list[str], model: Any, task: str | None) -> tuple[list[int], str]:

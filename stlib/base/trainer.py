@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -137,8 +139,9 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         self._collator_is_ours = data_collator is None
         self.evaluator = SequentialEvaluator(evaluator) if isinstance(evaluator, (list, tuple)) else evaluator
         self._eval_loaders = {}
-        self._wired = {}
+        self._wired = WeakKeyDictionary()
         self.accum_loss_components = {"train": {}, "eval": {}}
+        self._steps_of_parts = {"train": Counter(), "eval": Counter()}
         super().__init__(
             model=None if model_init else model,
             args=args,

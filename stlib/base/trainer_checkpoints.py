@@ -71,13 +71,21 @@ class Checkpoints(Trainer):
 
         Returns:
             ``(global_step, training_loss, metrics)``. The model ends like that of a run that was never
-            stopped, as the order of batches and all random states go on from where they were.
+            stopped, as the order of batches and all random states go on from where they were. Of an
+            ``IterableDataset``, or several, this holds in the first pass through the rows only: their length
+            being unknown, a run stopped later goes on with a new pass, from its start.
 
         Raises:
             InvalidOption: ``output_dir`` has no complete checkpoint.
         """
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = str(_last_complete(Path(str(self.args.output_dir))))
+            last = last_complete(Path(str(self.args.output_dir)))
+            if last is None:
+                raise InvalidOption(
+                    f"no complete checkpoint is in {str(self.args.output_dir)!r}; pass the folder of one as "
+                    "resume_from_checkpoint, or leave it out to start anew"
+                )
+            resume_from_checkpoint = str(last)
         return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval, **kwargs)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
@@ -169,21 +177,20 @@ def _load_adapter(model: Any, file: Path) -> None:
     set_peft_model_state_dict(model, weights, model.active_adapters()[0])
 
 
-def _last_complete(output_dir: Path) -> Path:
-    """The checkpoint with the highest step whose last file was written."""
+def last_complete(folder: Path) -> Path | None:
+    """Of the checkpoints in a folder, the one with the highest step whose last file was written, if any."""
     found: dict[int, Path] = {}
-    for folder in output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        step = folder.name.removeprefix(f"{PREFIX_CHECKPOINT_DIR}-")
+    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        step = checkpoint.name.removeprefix(f"{PREFIX_CHECKPOINT_DIR}-")
         if step.isdigit():
-            found[int(step)] = folder
-    for _, folder in sorted(found.items(), reverse=True):
+            found[int(step)] = checkpoint
+    for _, checkpoint in sorted(found.items(), reverse=True):
         try:
-            json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+            json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            logger.warning("%s is incomplete, as its run ended while writing it; it is passed over", folder)
+            logger.warning(
+                "%s is incomplete, as its run ended while writing it; it is passed over", checkpoint
+            )
         else:
-            return folder
-    raise InvalidOption(
-        f"no complete checkpoint is in {str(output_dir)!r}; pass the folder of one as "
-        "resume_from_checkpoint, or leave it out to start anew"
-    )
+            return checkpoint
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, IterableDataset, RandomSampler
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import has_length
 
 from stlib.base import trainer_datasets
 from stlib.base.sampler import (
@@ -37,14 +38,15 @@ class EpochOfBatches(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.epoch = int(state.epoch or 0)
-        loader = kwargs.get("train_dataloader")
-        if isinstance(loader, DataLoader) and loader.batch_sampler is not None and len(loader):
+        loader: Any = kwargs.get("train_dataloader")
+        if has_length(loader) and len(loader):
             # As transformers counts, which goes on from the step rather than from the epoch.
             self.epoch = state.global_step // math.ceil(len(loader) / args.gradient_accumulation_steps)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        sampler = getattr(kwargs.get("train_dataloader"), "batch_sampler", None)
+        sampler: Any = getattr(kwargs.get("train_dataloader"), "batch_sampler", None)
         while sampler is not None:
+            one: Any
             for one in (sampler, getattr(sampler, "sampler", None)):
                 if hasattr(one, "set_epoch"):
                     one.set_epoch(self.epoch)

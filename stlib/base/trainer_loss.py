@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +38,14 @@ class LossHandling(Trainer):
     """What was passed as ``loss``, to make the losses of a new model with."""
 
     accum_loss_components: dict[str, dict[str, Tensor]]
+    """Sums of the parts since the last log, of ``"train"`` and ``"eval"``, by name."""
+
+    _steps_of_parts: dict[str, Counter[str]]
+    """How many batches each sum is of."""
+
     _collator_is_ours: bool
-    _wired: dict[int, Any]
-    """The model (or its wrapper) that each loss was last told to use, by the loss's id."""
+    _wired: WeakKeyDictionary[nn.Module, Any]
+    """The model (or its wrapper) that each loss was last told to use, as long as the loss is in use."""
 
     def get_default_loss(self, model: Any) -> nn.Module:
         """The loss for a trainer that was given none; families define it."""
@@ -101,9 +108,9 @@ class LossHandling(Trainer):
         name = inputs.pop("dataset_name", None)
         features, labels = self.collect_features(inputs)
         loss_fn = self._loss_of(name)
-        if model is self.model_wrapped and self._wired.get(id(loss_fn)) is not model:
+        if model is self.model_wrapped and self._wired.get(loss_fn) is not model:
             loss_fn = self.override_model_in_loss(loss_fn, model)
-            self._wired[id(loss_fn)] = model
+            self._wired[loss_fn] = model
         loss = self.call_loss(loss_fn, features, labels, inputs)
         if isinstance(loss, dict):
             self.track_loss_components(loss)
@@ -151,17 +158,16 @@ class LossHandling(Trainer):
         """Add up the parts of a loss until the next log. A part that is no number counts as the average of
         those before, if ``logging_nan_inf_filter`` is set.
         """
-        sums = self.accum_loss_components["train" if self.model.training else "eval"]
-        steps = sums.get("steps")
+        kind = "train" if self.model.training else "eval"
+        sums, steps = self.accum_loss_components[kind], self._steps_of_parts[kind]
         for name, part in loss.items():
             value = part.detach()  # else the graphs of all steps stay in memory
             known = sums.get(name)
             if self.args.logging_nan_inf_filter:
-                so_far = torch.zeros_like(value) if known is None or steps is None else known / steps.clamp(1)
+                so_far = torch.zeros_like(value) if known is None else known / max(steps[name], 1)
                 value = torch.where(value.isfinite(), value, so_far)
             sums[name] = value if known is None else known + value
-        device = next(iter(loss.values())).device
-        sums["steps"] = torch.tensor(1, device=device) if steps is None else steps + 1
+            steps[name] += 1
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log values, and with a loss the averages of its parts since the last time."""
@@ -176,20 +182,33 @@ class LossHandling(Trainer):
             super().log(logs, start_time)
 
     def _averages(self, kind: str, prefix: str) -> dict[str, float]:
-        """Averages of the parts since the last time, over all processes."""
-        own = self.accum_loss_components[kind]
-        everywhere = self._gathered(own)
-        self.accum_loss_components[kind] = {name: torch.zeros_like(value) for name, value in own.items()}
-        steps = everywhere.pop("steps").sum().item() if everywhere else 0
-        if not steps:
-            return {}
-        return {f"{prefix}{name}": round(value.sum().item() / steps, 4) for name, value in everywhere.items()}
+        """Averages of the parts since the last time, over all processes.
 
-    def _gathered(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of all processes."""
+        Each is over the batches whose loss had that part. (The reference divides by all batches, so that with
+        losses by data set it prints less than the parts are.)
+        """
+        steps = self._steps_of_parts[kind]
+        own = {
+            name: (total.item(), steps[name])
+            for name, total in self.accum_loss_components[kind].items()
+            if steps[name]
+        }
+        self.accum_loss_components[kind] = {}
+        self._steps_of_parts[kind] = Counter()
+        totals: dict[str, list[float]] = {}
+        for of_process in self._of_all_processes(own):
+            for name, (total, count) in of_process.items():
+                before = totals.get(name, (0.0, 0))
+                totals[name] = [before[0] + total, before[1] + count]
+        return {f"{prefix}{name}": round(total / count, 4) for name, (total, count) in totals.items()}
+
+    def _of_all_processes(self, own: dict[str, Any]) -> list[dict[str, Any]]:
+        """What each process has. They may have seen different losses, so it is gathered as a whole."""
         if self.args.world_size == 1:
-            return dict(tensors)
-        return {name: self.accelerator.gather(value.reshape(1)) for name, value in tensors.items()}
+            return [own]
+        from accelerate.utils import gather_object
+
+        return gather_object([own])
 
 
 def unwrapped(module: Any) -> Any:

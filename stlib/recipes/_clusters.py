@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, read_texts
+from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, positive, read_texts
 
 
 def clustering_parser(description: str) -> argparse.ArgumentParser:
     """Arguments of every clustering: the texts, the model, and how much is printed."""
     parser = argument_parser(description)
     add_text_arguments(parser)
-    parser.add_argument("--show", type=int, default=5, help="texts printed of each cluster")
+    parser.add_argument("--show", type=positive, default=5, help="texts printed of each cluster")
     return parser
 
 

@@ -17,6 +17,7 @@ from stlib.base.trainer import BaseTrainer
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.errors import InvalidOption
 from stlib.evaluation import SentenceEvaluator
+from stlib.recipes._inputs import positive
 
 __all__ = [
     "Outcome",
@@ -68,7 +69,7 @@ def parser(
         made.add_argument("--model", default=model, help=f"folder or hub id (default: {model})")
     made.add_argument("--output", required=True, metavar="FOLDER", help="where the trained model goes")
     made.add_argument(
-        "--limit", type=int, metavar="ROWS", help="read no more rows than this of the training data"
+        "--limit", type=positive, metavar="ROWS", help="read no more rows than this of the training data"
     )
     group = made.add_argument_group("training")
     group.add_argument(
@@ -78,7 +79,7 @@ def parser(
         "--max-steps", type=int, default=-1, help="stop after so many steps, whatever the epochs"
     )
     group.add_argument(
-        "--batch-size", type=int, default=batch_size, help=f"rows per step (default: {batch_size})"
+        "--batch-size", type=positive, default=batch_size, help=f"rows per step (default: {batch_size})"
     )
     group.add_argument(
         "--learning-rate", type=float, default=learning_rate, help=f"at its peak (default: {learning_rate})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset, load_dataset
 
-from stlib.errors import InvalidOption
+from stlib.base.evaluation.beir import CORPUS, read_beir
+from stlib.errors import InvalidInput, InvalidOption
 from stlib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
 from stlib.recipes import _inputs
 
@@ -46,6 +48,17 @@ OTHER_NAMES = {
     "non_english": ("target", "translation"),
 }
 
+# What a column ``split`` calls them, and how they are called here
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+
 
 # -- tables
 
@@ -60,7 +73,7 @@ def read_rows(
     *,
     optional: Sequence[str] = (),
     without_header: Sequence[str] = (),
-    split: str = "train",
+    split: str | None = "train",
     limit: int | None = None,
 ) -> Dataset:
     """The named columns of a table, in this order, each value converted to the column's type.
@@ -72,7 +85,8 @@ def read_rows(
             their place.
         optional: columns that may be missing; they are left out then.
         without_header: the columns of a file whose first line names none.
-        split: which split of a dataset on the hub.
+        split: which split of a dataset on the hub, or of a file whose column ``split`` names several. None:
+            all rows of a file.
         limit: how many rows at most.
 
     Raises:
@@ -101,7 +115,7 @@ def _find(name: str, row: Mapping[str, Any]) -> str | None:
 
 
 def _convert(value: Any, kind: Callable[[Any], Any], where: str) -> Any:
-    name = getattr(kind, "__name__", "value").strip("_")
+    name = getattr(kind, "__name__", "value").strip("_").replace("_", " ")
     if value is None or (kind is str and not isinstance(value, str)):
         raise InvalidOption(f"{where}: {value!r} is no {name}; complete the row or remove it")
     try:
@@ -111,26 +125,49 @@ def _convert(value: Any, kind: Callable[[Any], Any], where: str) -> Any:
 
 
 def _rows(
-    source: str, columns: Iterable[str], without_header: Sequence[str], split: str
+    source: str, columns: Iterable[str], without_header: Sequence[str], split: str | None
 ) -> Iterable[dict[str, Any]]:
     path = Path(source).expanduser()
     if not path.is_file():
-        return _hub_rows(source, split)
+        return _hub_rows(source, split or "train")
     if without_header:
         lines = _inputs.read_rows(path, numbered=True)
         known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
         if lines and "0" in lines[0] and not known & set(lines[0].values()):
             numbers = {name: str(i) for i, name in enumerate(without_header)}
             return [{name: line[at] for name, at in numbers.items() if at in line} for line in lines]
-    return _inputs.read_rows(path)
+    return _of_split(_inputs.read_rows(path), split, source)
+
+
+def _of_split(rows: list[dict[str, Any]], split: str | None, source: str) -> list[dict[str, Any]]:
+    """The rows of a split, if a column ``split`` says that the table has several."""
+    found = {SPLITS.get(str(row.get("split")).lower()) for row in rows}
+    if split is None or None in found or len(found) < 2:
+        return rows
+    kept = [row for row in rows if SPLITS[row["split"].lower()] == SPLITS.get(split, split)]
+    if not kept:
+        has = ", ".join(sorted(dict.fromkeys(row["split"] for row in rows)))
+        raise InvalidOption(f"{source} has no row of the split {split!r}; its column split has: {has}")
+    return kept
 
 
 def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
-    path = Path(source)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise InvalidOption(
+            f"{source} is a folder; only the recipes of questions and documents take one, in BEIR layout. "
+            "Give a CSV, TSV or JSONL file or the id of a hub dataset"
+        )
     if path.suffix or path.is_absolute() or source.count("/") > 1:
         raise InvalidOption(f"{source} is no file; give a CSV, TSV or JSONL file or the id of a hub dataset")
     name, _, configuration = source.partition(":")
-    return load_dataset(name, configuration or None, split=split)
+    try:
+        return load_dataset(name, configuration or None, split=split)
+    except Exception as error:  # network, hub and file formats have no error in common
+        raise InvalidInput(
+            f"{source} is no file here, and split {split!r} of a dataset of this name could not be loaded "
+            f"from the hub ({type(error).__name__}: {error}); check the name and the connection"
+        ) from error
 
 
 # -- texts, scored pairs, pairs
@@ -144,17 +181,41 @@ def read_texts(source: str, *, limit: int | None = None) -> list[str]:
 
 
 def read_similarities(source: str, *, split: str = "train", limit: int | None = None) -> Dataset:
-    """Columns sentence1, sentence2, score; scores above 1 are taken to go from 0 to 5 and divided by 5.
+    """Columns sentence1, sentence2, score. If a score of the file, in any split, is above 1, they are taken
+    to go from 0 to 5 and divided by 5.
 
-    Files of the STS benchmark are read as they come, without a header.
+    Files of the STS benchmark are read as they come, with a header or without.
+
+    Raises:
+        InvalidOption: as for :func:`read_rows`, or a score is not finite, above 5, or below 0 (below -1 if
+            none is above 1).
     """
-    columns = {"sentence1": str, "sentence2": str, "score": float}
-    rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split, limit=limit)
+    columns: dict[str, Callable[[Any], Any]] = {
+        "sentence1": str,
+        "sentence2": str,
+        "score": _finite_number,
+    }
+    rows = read_rows(source, columns, without_header=STS_BENCHMARK, split=split)
     scores = rows["score"][:]
-    if max(scores) <= 1:
-        return rows
-    texts = {name: rows[name][:] for name in ("sentence1", "sentence2")}
-    return Dataset.from_dict({**texts, "score": [score / 5 for score in scores]})
+    every = scores
+    if Path(source).expanduser().is_file():
+        only = {"score": _finite_number}
+        every = read_rows(source, only, without_header=STS_BENCHMARK, split=None)["score"][:]
+    least, scale = (0, 5) if max(every) > 1 else (-1, 1)
+    if wrong := [score for score in every if not least <= score <= scale]:
+        raise InvalidOption(
+            f"{source} has the score {wrong[0]}, but expected are scores from 0 to 5, or from -1 to 1; "
+            "divide all by the highest that there can be"
+        )
+    texts = {name: rows[name][:limit] for name in ("sentence1", "sentence2")}
+    return Dataset.from_dict({**texts, "score": [score / scale for score in scores[:limit]]})
+
+
+def _finite_number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
 
 
 def read_scored_or_pairs(source: str, *, limit: int | None = None) -> Dataset:
@@ -181,12 +242,17 @@ def similarity_evaluator(
 # -- retrieval
 
 
+# Ids of relevant documents, or their grades
+Judged = set[str] | dict[str, int]
+
+
 class Collection(NamedTuple):
-    """Questions, documents and which document answers which question."""
+    """Questions, documents and which document answers which question; texts by their ids."""
 
     queries: dict[str, str]
     corpus: dict[str, str]
-    relevant: dict[str, set[str]]
+    relevant: Mapping[str, Judged]
+    """For each question the relevant documents, with their grades if any is above 1."""
 
     def pairs(self) -> Dataset:
         """A row (anchor, positive) for every judged pair."""
@@ -199,24 +265,37 @@ class Collection(NamedTuple):
 def read_collection(source: str, split: str) -> Collection:
     """A folder in BEIR layout, or pairs (anchor, positive) where every positive is a document.
 
-    A document's text is its title, if it has one, and its text. Judgments of 0 or less say nothing here.
+    A document's text is its title, if it has one, and its text. Judgments of 0 or less say nothing here, and
+    neither do those of documents or questions that are not there.
+
+    Raises:
+        InvalidInput: a file of the folder is missing, or a line of it cannot be read.
+        InvalidOption: the split has no judgments, or none that is relevant.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         return _collection_of_pairs(read_pairs(source, split))
-    corpus = {
-        str(row["_id"]): f"{row.get('title') or ''} {row['text']}".strip()
-        for row in _inputs.read_rows(folder / "corpus.jsonl")
+    judgments = folder / "qrels" / f"{split}.tsv"
+    # read_beir would take those of another split, which is no way to train and to test.
+    if not judgments.is_file():
+        has = ", ".join(sorted(path.stem for path in judgments.parent.glob("*.tsv"))) or "none"
+        raise InvalidOption(f"{judgments} is missing; the folder has judgments of: {has}")
+    data = read_beir(folder, split)
+    relevant = {
+        query: kept
+        for query, judged in data.relevant_docs.items()
+        if query in data.queries and (kept := _within(judged, data.corpus))
     }
-    queries = {str(row["_id"]): row["text"] for row in _inputs.read_rows(folder / "queries.jsonl")}
-    relevant: dict[str, set[str]] = {}
-    for row in _inputs.read_rows(folder / "qrels" / f"{split}.tsv"):
-        query, document = row["query-id"], row["corpus-id"]
-        if float(row["score"]) > 0 and query in queries and document in corpus:
-            relevant.setdefault(query, set()).add(document)
     if not relevant:
-        raise InvalidOption(f"{folder}/qrels/{split}.tsv judges no document of the corpus as relevant")
-    return Collection({query: queries[query] for query in relevant}, corpus, relevant)
+        raise InvalidOption(f"{judgments} judges no document of the corpus as relevant")
+    return Collection({query: data.queries[query] for query in relevant}, data.corpus, relevant)
+
+
+def _within(judged: Judged, corpus: Mapping[str, str]) -> Judged:
+    """The judgments of documents that are there."""
+    if isinstance(judged, dict):
+        return {document: grade for document, grade in judged.items() if document in corpus}
+    return {document for document in judged if document in corpus}
 
 
 def _collection_of_pairs(pairs: Dataset) -> Collection:
@@ -229,14 +308,14 @@ def _collection_of_pairs(pairs: Dataset) -> Collection:
 
 def read_titles(source: str) -> Dataset:
     """Columns anchor (title) and positive (text without it) of a BEIR folder's documents that have both."""
-    documents = _inputs.read_rows(Path(source).expanduser() / "corpus.jsonl")
-    pairs = [
-        (title, text)
-        for title, text in (
-            (d.get("title") or "", d["text"].removeprefix(d.get("title") or "")) for d in documents
-        )
-        if title.strip() and text.strip()
-    ]
+    pairs = []
+    for number, row in enumerate(_inputs.read_rows(Path(source).expanduser() / CORPUS), start=1):
+        title, text = row.get("title") or "", row.get("text")
+        if not (isinstance(title, str) and isinstance(text, str)):
+            raise InvalidOption(f"{source}/{CORPUS}, document {number} has no text; complete or remove it")
+        text = text.removeprefix(title)
+        if title.strip() and text.strip():
+            pairs.append((title, text))
     if not pairs:
         raise InvalidOption(f"no document of {source} has a title and a text")
     return Dataset.from_dict({"anchor": [t for t, _ in pairs], "positive": [t.strip() for _, t in pairs]})

@@ -138,6 +138,13 @@ def _columns(rows: list[dict[str, Any]], names: Sequence[str], path: str | Path)
     return [[row[name] for row in rows] for name in names]
 
 
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as a ``type`` of argparse."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
 def argument_parser(description: str, model: str | None = DEFAULT_MODEL) -> argparse.ArgumentParser:
     """A parser with what every recipe takes: ``--model`` (required if there is no default) and
     ``--batch-size``.
@@ -150,7 +157,7 @@ def argument_parser(description: str, model: str | None = DEFAULT_MODEL) -> argp
         parser.add_argument("--model", required=True, help=where)
     else:
         parser.add_argument("--model", default=model, help=where)
-    parser.add_argument("--batch-size", type=int, default=32, help="texts that the model takes at a time")
+    parser.add_argument("--batch-size", type=positive, default=32, help="texts for the model at a time")
     return parser
 
 
@@ -158,7 +165,7 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments ``file``, ``--column`` and ``--limit`` of :func:`read_texts`."""
     parser.add_argument("file", help="texts: .txt (one a line), .csv, .tsv, .json or .jsonl, also .gz")
     parser.add_argument("--column", help="column of the text, by name or by number from 0 on")
-    parser.add_argument("--limit", type=int, help="read so many texts at most")
+    parser.add_argument("--limit", type=positive, help="read so many texts at most")
 
 
 def load_model(name: str, **kwargs: Any) -> Any:

@@ -19,7 +19,7 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.evaluation import SentenceEvaluator
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_scored_or_pairs, similarity_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import positive, run
 from stlib.recipes._layers import keep_layers
 
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         evaluate="table with sentence1, sentence2, score",
         epochs=4,
     )
-    made.add_argument("--keep-layers", type=int, metavar="N", help="cut the model to its first N layers")
+    made.add_argument("--keep-layers", type=positive, metavar="N", help="cut the model to its first N layers")
     options = made.parse_args(argv)
 
     model = SentenceTransformer(options.model)

@@ -29,7 +29,7 @@ from datasets import Dataset, concatenate_datasets
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_similarities, read_texts, similarity_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import positive, run
 from stlib.recipes._labels import score_pairs
 from stlib.util import semantic_search
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
     made.add_argument("--cross-domain", action="store_true", help="--train has texts without scores")
     made.add_argument("--source", metavar="DATA", help="scored pairs that the labeller is trained on first")
     made.add_argument(
-        "--neighbours", type=int, default=3, help="new pairs with near sentences, each (default: 3)"
+        "--neighbours", type=positive, default=3, help="new pairs with near sentences, each (default: 3)"
     )
     made.add_argument(
         "--random", type=int, default=2, help="new pairs with random sentences, each (default: 2)"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stlib.recipes._clusters import clustering_parser, encoded, print_clusters
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> list[list[str]]:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
 
     parser = clustering_parser("Find groups of texts that lie near a common centre.")
     parser.add_argument("--threshold", type=float, default=0.75, help="least cosine to the centre")
-    parser.add_argument("--min-size", type=int, default=10, help="texts in a group at least")
+    parser.add_argument("--min-size", type=positive, default=10, help="texts in a group at least")
     args = parser.parse_args(argv)
     texts, vectors = encoded(args)
     found = community_detection(vectors, threshold=args.threshold, min_community_size=args.min_size)

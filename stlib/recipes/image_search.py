@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stlib.errors import InvalidInput
-from stlib.recipes._inputs import argument_parser, load_model, run
+from stlib.recipes._inputs import argument_parser, load_model, positive, run
 
 KINDS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[float, Path]]:
     parser = argument_parser("Find pictures by a text or by another picture.", model=None)
     parser.add_argument("folder", help="folder of pictures")
     parser.add_argument("query", help="a text, or the path of a picture")
-    parser.add_argument("--top-k", type=int, default=5, help="pictures printed")
+    parser.add_argument("--top-k", type=positive, default=5, help="pictures printed")
     args = parser.parse_args(argv)
     paths = pictures(args.folder)
     model = load_model(args.model)

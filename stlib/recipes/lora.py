@@ -16,7 +16,7 @@ from peft import LoraConfig, TaskType
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, retrieval_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         evaluate="data as for --train",
         learning_rate=2e-4,
     )
-    made.add_argument("--rank", type=int, default=16, help="size of the adapter (default: 16)")
+    made.add_argument("--rank", type=positive, default=16, help="size of the adapter (default: 16)")
     made.add_argument("--targets", nargs="+", help="names of the layers to adapt (default: what peft knows)")
     options = made.parse_args(argv)
 

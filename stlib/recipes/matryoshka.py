@@ -17,7 +17,7 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.evaluation import SequentialEvaluator
 from stlib.recipes._common import Outcome, mean, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_scored_or_pairs, similarity_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         evaluate="table with sentence1, sentence2, score",
         epochs=4,
     )
-    made.add_argument("--dims", type=int, nargs="+", help="(default: all, halved down to an eighth)")
+    made.add_argument("--dims", type=positive, nargs="+", help="(default: all, halved down to an eighth)")
     made.add_argument("--two-dimensional", action="store_true", help="train earlier layers as well")
     made.add_argument(
-        "--keep-dim", type=int, help="the saved model cuts its embeddings to so many dimensions"
+        "--keep-dim", type=positive, help="the saved model cuts its embeddings to so many dimensions"
     )
     options = made.parse_args(argv)
 

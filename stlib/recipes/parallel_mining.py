@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from stlib.recipes._inputs import argument_parser, load_model, read_texts, run
+from stlib.recipes._inputs import argument_parser, load_model, positive, read_texts, run
 
 
 def margin_pairs(
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[float, str, str]]:
     parser.add_argument("target", help="sentences of the other language")
     parser.add_argument("--source-column", help="column of the text")
     parser.add_argument("--target-column", help="column of the text")
-    parser.add_argument("--neighbours", type=int, default=4, help="neighbours that a pair is compared with")
+    parser.add_argument("--neighbours", type=positive, default=4, help="neighbours a pair is compared with")
     parser.add_argument("--threshold", type=float, default=1.0, help="least ratio of a pair")
     args = parser.parse_args(argv)
     # Repeated sentences would each take a place among the neighbours of their translation.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, read_texts, run
+from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, positive, read_texts, run
 
 
 def main(argv: Sequence[str] | None = None) -> list[tuple[float, str]]:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[float, str]]:
     add_text_arguments(parser)
     parser.add_argument("query", help="what to look for")
     parser.add_argument("--precision", choices=("float32", "uint8", "ubinary"), default="ubinary")
-    parser.add_argument("--top-k", type=int, default=5, help="texts printed")
+    parser.add_argument("--top-k", type=positive, default=5, help="texts printed")
     args = parser.parse_args(argv)
     texts = read_texts(args.file, args.column, args.limit)
     model = load_model(args.model)

@@ -83,7 +83,7 @@ class FitMixin:
             checkpoint_path: where checkpoints are written; None for none.
             checkpoint_save_steps: a checkpoint after each so many steps.
             checkpoint_save_total_limit: delete the oldest beyond this number; 0 keeps all.
-            resume_from_checkpoint: go on from the latest checkpoint in ``checkpoint_path``, if there is one.
+            resume_from_checkpoint: go on from the latest complete checkpoint in ``checkpoint_path``, if any.
 
         Raises:
             InvalidOption: the scheduler is unknown, or there is no objective.

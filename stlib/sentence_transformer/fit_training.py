@@ -230,12 +230,10 @@ def output_folder(checkpoint_path: str | None) -> Iterator[str]:
 
 
 def _latest_checkpoint(checkpoint_path: str | None) -> str | None:
-    steps = {}
-    if checkpoint_path and Path(checkpoint_path).is_dir():
-        for path in Path(checkpoint_path).glob("checkpoint-*"):
-            if path.is_dir() and path.name.removeprefix("checkpoint-").isdigit():
-                steps[int(path.name.removeprefix("checkpoint-"))] = str(path)
-    if not steps:
+    from stlib.base.trainer_checkpoints import last_complete
+
+    latest = last_complete(Path(checkpoint_path)) if checkpoint_path else None
+    if latest is None:
         logger.warning("there is no checkpoint in %s to resume from; training starts anew", checkpoint_path)
         return None
-    return steps[max(steps)]
+    return str(latest)

@@ -67,9 +67,11 @@ def mine_hard_negatives(
     """Mine negatives for each anchor of a dataset of (anchor, positive) pairs.
 
     Each anchor is compared with all documents: the positives of the whole dataset and ``corpus``, equal texts
-    counted once. Its own positives, all of them if it stands in several rows, are never its negatives. What
-    remains after the limits below is ranked by score; the negatives come from ranks ``range_min`` to
-    ``range_max``. Of equal scores, the document that comes first ranks first.
+    counted once. Its own positives, all of them if it stands in several rows, are never its negatives, and
+    neither is the document with the anchor's own text (of rows (A, B) and (B, A), say, B is no negative of B;
+    Sentence Transformers 6.2 takes it, so there rows differ). What remains after the limits below is ranked
+    by score; the negatives come from ranks ``range_min`` to ``range_max``. Of equal scores, the document that
+    comes first ranks first.
 
     Relative margins of 0.05 with ``sampling_strategy="top"`` did best in NV-Retriever (Moreira et al. 2024,
     arXiv:2407.15831), where the method is called TopK-PercPos.
@@ -107,7 +109,8 @@ def mine_hard_negatives(
             of ``label``, ``scores`` in place of ``labels``.
         batch_size: of the model and of the cross-encoder.
         faiss_batch_size: anchors that go through search, filters and sampling at a time.
-        use_faiss: search by a flat FAISS index on the CPU, which finds the same.
+        use_faiss: search by a flat FAISS index on the CPU, which finds the same (by its L1 metric for
+            Manhattan's similarity). A model with a similarity of its own is refused.
         use_multi_process: encode and rescore by several processes: True for one per CUDA device (4 on a CPU),
             or a list of devices.
         verbose: print figures, show progress.
@@ -145,7 +148,7 @@ def mine_hard_negatives(
     if faiss_batch_size < 1:
         raise InvalidOption(f"faiss_batch_size must be a positive integer, but is {faiss_batch_size}")
     if use_faiss:
-        candidates.import_faiss()  # before hours of encoding
+        candidates.check_faiss(model)  # before hours of encoding
     say = speaker(verbose)
     pairs = read_pairs(dataset, anchor_column_name, positive_column_name, corpus)
     check_columns(pairs, options)

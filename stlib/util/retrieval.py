@@ -170,13 +170,37 @@ def community_detection(
         return []
     unit = normalize_embeddings(to_float_matrix(embeddings))
     step = max(1, min(batch_size, _SCORES_AT_A_TIME // len(unit)))
-    groups: list[tuple[int, np.ndarray]] = []
+    sizes = torch.zeros(len(unit), dtype=torch.long)
     for start in trange(0, len(unit), step, desc="Finding clusters", disable=not show_progress_bar):
         scores = unit[start : start + step] @ unit.T
-        large = (scores >= threshold).sum(dim=1) >= least
-        for i in torch.nonzero(large).squeeze(1).tolist():
-            groups.append((start + i, _near(scores[i], threshold)))
-    return _disjoint(groups, least)
+        sizes[start : start + step] = (scores >= threshold).sum(dim=1).cpu()
+    order = torch.argsort(sizes, descending=True, stable=True)
+    centres = order[sizes[order] >= least].tolist()
+    return _disjoint(unit, centres, threshold, least, step)
+
+
+def _disjoint(unit: Tensor, centres: list[int], threshold: float, least: int, step: int) -> list[list[int]]:
+    """Give each position to the largest group that claims it; a group whose centre is taken is dropped.
+
+    The members of ``step`` groups at a time are found again, as those of all groups together may be as many
+    as there are pairs.
+    """
+    taken = np.zeros(len(unit), dtype=bool)
+    kept = []
+    waiting = np.asarray(centres, dtype=np.int64)
+    while len(waiting):
+        batch, waiting = waiting[:step], waiting[step:]
+        scores = unit[torch.from_numpy(batch).to(unit.device)] @ unit.T
+        for row, centre in enumerate(batch.tolist()):
+            if taken[centre]:
+                continue
+            members = _near(scores[row], threshold)
+            free = members[~taken[members]]
+            if len(free) >= least:
+                kept.append([centre, *free[free != centre].tolist()])
+                taken[free] = True
+        waiting = waiting[~taken[waiting]]
+    return sorted(kept, key=len, reverse=True)
 
 
 def _near(scores: Tensor, threshold: float) -> np.ndarray:
@@ -184,17 +208,3 @@ def _near(scores: Tensor, threshold: float) -> np.ndarray:
     near = torch.nonzero(scores >= threshold).squeeze(1)
     order = torch.argsort(scores[near], descending=True, stable=True)
     return near[order].to(torch.int32).cpu().numpy()
-
-
-def _disjoint(groups: list[tuple[int, np.ndarray]], least: int) -> list[list[int]]:
-    """Give each position to the largest group that claims it; a group whose centre is taken is dropped."""
-    taken: set[int] = set()
-    kept = []
-    for centre, members in sorted(groups, key=lambda group: len(group[1]), reverse=True):
-        if centre in taken:
-            continue
-        free = [m for m in members.tolist() if m not in taken]
-        if len(free) >= least:
-            kept.append([centre, *(m for m in free if m != centre)])
-            taken.update(free)
-    return sorted(kept, key=len, reverse=True)

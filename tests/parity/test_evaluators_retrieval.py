@@ -404,6 +404,40 @@ def test_scores_of_a_wrong_shape_are_refused():
         evaluator(Table(vectors))
 
 
+@pytest.mark.parametrize("name", ["BeIR/nf", "a/../../../esc", "a\\b", "/tmp"])
+def test_files_stay_in_the_folder_whatever_the_name(name, tmp_path):
+    data = ({"q": "q"}, {"a": "a"}, {"q": {"a"}})
+    functions = {"a/dot": lambda a, b: a @ b.T}
+    evaluator = InformationRetrievalEvaluator(
+        *data, name=name, write_predictions=True, score_functions=functions
+    )
+    folder = tmp_path / "deep" / "folder"
+    metrics = evaluator(Table({text: [1.0] for text in "qa"}), folder)
+    assert metrics[f"{name}_a/dot_mrr@10"] == 1.0
+    changed = name.replace("/", "_").replace("\\", "_")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"Information-Retrieval_evaluation_{changed}_predictions_a_dot.jsonl",
+        f"Information-Retrieval_evaluation_{changed}_results.csv",
+    ]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [*folder.glob("*")]
+    assert (folder / evaluator.csv_file).is_file()
+
+
+def test_predictions_that_cannot_be_written_leave_the_scores(tmp_path):
+    class Unprintable:
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    query = Unprintable()
+    evaluator = InformationRetrievalEvaluator({"q": query}, {"a": "a"}, {"q": {"a"}}, write_predictions=True)
+    model = Table({"a": [1.0]})
+    model.vectors[query] = torch.ones(1)
+    with pytest.raises(RuntimeError, match="no text"):
+        evaluator(model, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.name == evaluator.csv_file
+
+
 def test_predictions_hold_queries_and_results(tmp_path):
     data = ({"q": "q"}, {"a": "a", "b": "b"}, {"q": {"b"}})
     vectors = {"q": [1.0], "a": [0.5], "b": [2.0]}

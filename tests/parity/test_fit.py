@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import operator
 import random
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -313,11 +312,13 @@ def test_fit_goes_on_from_a_checkpoint(tiny_bert, tmp_path, caplog):
     whole = run()
     folders = sorted(path.name for path in (tmp_path / "run").glob("checkpoint-*"))
     assert folders == ["checkpoint-3", "checkpoint-6", "checkpoint-8"]
-    shutil.rmtree(tmp_path / "run" / "checkpoint-8")
+    # As if the run had died while it wrote its last checkpoint
+    (tmp_path / "run" / "checkpoint-8" / "trainer_state.json").unlink()
     resumed = run(resume_from_checkpoint=True, checkpoint_save_total_limit=1)
     for name, value in whole.items():
         assert torch.equal(resumed[name], value), name
     assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-8"]
+    assert "checkpoint-8 is incomplete" in caplog.text
     run(resume_from_checkpoint=True, checkpoint_path=str(tmp_path / "none"))
     assert "no checkpoint" in caplog.text
 

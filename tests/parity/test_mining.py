@@ -131,6 +131,7 @@ OPTIONS = {
     "margin": {"margin": 0.1, "corpus": CORPUS},
     "n-tuple-scores": {"output_format": "n-tuple-scores"},
 }
+# Here no anchor is a document: the reference would take it as a negative of itself, ours does not.
 FORMATS = ["triplet", "n-tuple", "labeled-pair", "labeled-list"]
 
 
@@ -165,6 +166,21 @@ def assert_equal(ours, theirs):
 @pytest.mark.parametrize("data", DATA.values(), ids=DATA)
 def test_options_equal(their, data, options):
     assert_equal(*both(their, data(), **{"output_scores": True, **options}))
+
+
+def test_anchors_among_the_documents_differ_by_themselves_only(their):
+    """The reference makes an anchor its own best negative; without these rows, the results are equal."""
+    anchors = [f"question {i}" for i in range(12)]
+    answers = [f"question {i ^ 1}" for i in range(12)]
+    data = datasets.Dataset.from_dict({"query": anchors, "answer": answers})
+    ours, theirs = both(their, data, corpus=CORPUS, num_negatives=4, range_max=20)
+    expected = list(zip(theirs["query"], theirs["answer"], theirs["negative"], strict=True))
+    itself = [row for row in expected if row[0] == row[2]]
+    assert itself
+    found = list(zip(ours["query"], ours["answer"], ours["negative"], strict=True))
+    assert not [row for row in found if row[0] == row[2]]
+    # Where the reference took an anchor, ours has the next candidate.
+    assert [row for row in expected if row not in itself] == [row for row in found if row in expected]
 
 
 @pytest.mark.parametrize("with_scores", [False, True])

@@ -315,6 +315,43 @@ def test_models_and_functions_among_the_arguments_have_names(tiny_bert):
     assert describe_loss(Loss()) == {"name": "Loss", "config": expected}
 
 
+def test_losses_and_evaluators_are_described_without_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "decoder").mkdir(parents=True)
+    given = {
+        "absolute": str(tmp_path / "models" / "decoder"),
+        "relative": "models/decoder",
+        "object": Path("data/beir"),
+        "home": "~/models/mine",
+        "folders": {"nq": tmp_path / "nq", "more": [str(tmp_path / "a"), ("models/decoder", 2)]},
+        "hub": "org/decoder",
+        "prompt": "query: either/or",
+        "scale": 20.0,
+    }
+    expected = {
+        "absolute": "decoder",
+        "relative": "decoder",
+        "object": "beir",
+        "home": "mine",
+        "folders": {"nq": "nq", "more": ["a", ["decoder", 2]]},
+        "hub": "org/decoder",
+        "prompt": "query: either/or",
+        "scale": 20.0,
+    }
+
+    class Configured:
+        name, primary_metric = "any", None
+
+        def get_config_dict(self):
+            return given
+
+    assert describe_loss(Configured()) == {"name": "Configured", "config": expected}
+    data = SentenceTransformer.model_card_data_class()
+    data.set_evaluation_metrics(Configured(), {"any_accuracy": 0.5})
+    (entry,) = data.format_eval_metrics()["eval_metrics"]
+    assert entry["config"] == expected
+
+
 def test_a_trainer_pushes_its_model_with_the_card(hub, tiny_bert, tmp_path):
     data = training_data()["pairs"]
     arguments = stlib.SentenceTransformerTrainingArguments(

@@ -196,6 +196,70 @@ def test_a_cross_encoder_without_numbers_gives_no_negatives():
     assert found["negative"][:] == ["p -3"]
 
 
+@pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
+def test_faiss_finds_what_exact_search_finds(name):
+    pytest.importorskip("faiss", reason="run: pip install faiss-cpu")
+
+    class Directions:
+        similarity_fn_name = name
+
+        def encode_query(self, texts, **options):
+            rows = [np.random.default_rng(list(text.encode())).standard_normal(24) for text in texts]
+            return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+        encode_document = encode_query
+
+    data, corpus = table([(i, i) for i in range(60)]), [f"c {i}" for i in range(300)]
+    found = [
+        mine_hard_negatives(data, Directions(), corpus=corpus, use_faiss=use, verbose=False, num_negatives=2)
+        for use in (False, True)
+    ]
+    assert _rows(found[0]) == _rows(found[1])
+
+
+def test_faiss_is_refused_for_an_unknown_similarity():
+    pytest.importorskip("faiss", reason="run: pip install faiss-cpu")
+
+    class Own(Line):
+        similarity = similarity_pairwise = staticmethod(lambda a, b: a @ b.T)
+
+    with pytest.raises(ValueError, match="use_faiss=True needs a model whose similarity is one of cosine"):
+        mine_hard_negatives(table([(0, 0), (1, 1)]), Own(), use_faiss=True, verbose=False)
+
+
+def test_an_anchor_is_not_its_own_negative():
+    data = datasets.Dataset.from_dict({"q": ["a 0", "b 10"], "p": ["b 10", "a 0"]})
+    options = {"corpus": ["c 3", "d 12", "e 90"], "num_negatives": 2, "verbose": False}
+    assert _rows(mine_hard_negatives(data, Line(), **options)) == [
+        ("a 0", "b 10", "c 3"),
+        ("a 0", "b 10", "d 12"),
+        ("b 10", "a 0", "d 12"),
+        ("b 10", "a 0", "c 3"),
+    ]
+    # As many candidates are looked at as for an anchor that is no document.
+    found = mine_hard_negatives(data, Line(), range_max=2, **options)
+    assert found["negative"][:] == ["c 3", "d 12", "d 12", "c 3"]
+    # A positive that is the anchor itself stays one where positives are kept.
+    data = datasets.Dataset.from_dict({"q": ["a 0", "b 10"], "p": ["a 0", "c 3"]})
+    found = mine_hard_negatives(data, Line(), include_positives=True, num_negatives=2, verbose=False)
+    assert found.to_dict()["negative_1"] == ["a 0", "c 3"]
+
+
+def test_a_cached_archive_is_made_again(tmp_path, caplog):
+    class Weighted(Line):
+        def state_dict(self):
+            return {"weight": torch.ones(1)}
+
+    options = {"cache_folder": str(tmp_path), "verbose": False}
+    data = table([(0, 0), (5, 6), (9, 8)])
+    first = _rows(mine_hard_negatives(data, Weighted(), **options))
+    for path in list(tmp_path.glob("query*")):
+        with path.open("wb") as file:
+            np.savez(file, a=np.zeros((3, 2)))
+    assert _rows(mine_hard_negatives(data, Weighted(), **options)) == first
+    assert caplog.text.count("holds no single array; the texts are encoded again") == 1
+
+
 class Longest:
     """Prefers long texts; has one score per pair, or two."""
 

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("datasets")
 pytest.importorskip("accelerate")
 
-from stlib.errors import InvalidOption
-from stlib.recipes import _common, _data
+from stlib.errors import InvalidInput, InvalidOption
+from stlib.recipes import _common, _data, _inputs, multilingual
 
 
 def test_files_of_the_sts_benchmark_are_read_without_a_header(tmp_path):
@@ -48,7 +48,7 @@ def test_scored_tables_and_pairs_are_told_apart(tmp_path):
     ("content", "message"),
     [
         ("sentence1,text\na,b\n", r"has the columns sentence1, text; it also needs sentence2/question2"),
-        ("sentence1,sentence2,score\na,b,1\nc,d,high\n", r"row 2, column score: 'high' is no float"),
+        ("sentence1,sentence2,score\na,b,1\nc,d,high\n", r"row 2, column score: 'high' is no finite number"),
         ("sentence1,sentence2,score\na,b,1\na\n", r"row 2, column sentence2: None is no str"),
         ("sentence1,sentence2,score\n", r"has no rows"),
     ],
@@ -73,7 +73,8 @@ def test_collections_keep_relevant_documents_only(tmp_path):
     judged = "query-id\tcorpus-id\tscore\na\t1\t2\na\t2\t0\nb\t2\t-1\na\tgone\t1\n"
     (tmp_path / "qrels" / "test.tsv").write_text(judged)
     collection = _data.read_collection(str(tmp_path), "test")
-    assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1"}})
+    # Grades are kept where there are some.
+    assert collection == ({"a": "q"}, {"1": "Tides Sea.", "2": "Bread."}, {"a": {"1": 2}})
     assert _data.read_titles(str(tmp_path))[:] == {"anchor": ["Tides"], "positive": ["Sea."]}
     assert collection.pairs()[:] == {"anchor": ["q"], "positive": ["Tides Sea."]}
 
@@ -91,3 +92,137 @@ def test_named_files():
     assert _common.named("de=a=b.tsv") == ("de", "a=b.tsv")
     with pytest.raises(InvalidOption, match="expected NAME=FILE"):
         _common.named("a.tsv")
+
+
+def beir(folder, corpus='{"_id": "1", "text": "Sea."}\n', qrels="query-id\tcorpus-id\tscore\na\t1\t1\n"):
+    (folder / "qrels").mkdir()
+    (folder / "corpus.jsonl").write_text(corpus, encoding="utf-8-sig")
+    (folder / "queries.jsonl").write_text('{"_id": "a", "text": "q"}\n', encoding="utf-8-sig")
+    (folder / "qrels" / "test.tsv").write_text(qrels, encoding="utf-8-sig")
+    return str(folder)
+
+
+@pytest.mark.parametrize("header", ["query-id\tcorpus-id\tscore\n", ""])
+def test_judgments_need_no_header(header, tmp_path):
+    collection = _data.read_collection(beir(tmp_path, qrels=f"{header}a\t1\t1\n"), "test")
+    assert collection == ({"a": "q"}, {"1": "Sea."}, {"a": {"1"}})
+
+
+def test_broken_collections_are_refused_with_the_place(tmp_path):
+    source = beir(tmp_path, corpus='{"_id": "1", "text": "Sea."}\n{"_id": "2", "title": "T"}\n')
+    with pytest.raises(
+        InvalidInput, match=r"corpus\.jsonl, line 2: expected a JSON object with _id and text"
+    ):
+        _data.read_collection(source, "test")
+    with pytest.raises(InvalidOption, match=r"document 2 has no text"):
+        _data.read_titles(source)
+
+
+def test_judgments_of_another_split_are_not_taken(tmp_path):
+    with pytest.raises(InvalidOption, match=r"train\.tsv is missing; the folder has judgments of: test"):
+        _data.read_collection(beir(tmp_path), "train")
+
+
+def test_datasets_that_the_hub_does_not_give_are_one_line(monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InvalidInput, match=r"owner/mistyped is no file here, and split 'train' of a dataset"):
+        _data.read_pairs("owner/mistyped")
+
+
+@pytest.mark.parametrize("given", ["-1", "0", "1.5", "many"])
+def test_limits_are_whole_numbers_above_zero(given, capsys):
+    parser = _inputs.argument_parser("anything")
+    _inputs.add_text_arguments(parser)
+    assert parser.parse_args(["texts.txt", "--limit", "3"]).limit == 3
+    with pytest.raises(SystemExit):
+        parser.parse_args(["texts.txt", "--limit", given])
+    assert f"argument --limit: '{given}' is no whole number of 1 or more" in capsys.readouterr().err
+
+
+SPLIT = """split,genre,score,sentence1,sentence2
+train,g,0.5,a,b
+train,g,1.0,c,d
+dev,g,2.5,e,f
+test,g,5.0,g,h
+test,g,0.0,i,j
+"""
+
+
+@pytest.mark.parametrize(
+    ("split", "first", "scores"),
+    [("train", "a", [0.1, 0.2]), ("validation", "e", [0.5]), ("test", "g", [1.0, 0.0])],
+)
+def test_a_column_split_is_obeyed_and_the_scale_is_that_of_the_file(split, first, scores, tmp_path):
+    file = tmp_path / "stsbenchmark.csv"
+    file.write_text(SPLIT)
+    rows = _data.read_similarities(str(file), split=split)
+    assert (rows[0]["sentence1"], rows["score"][:]) == (first, scores)
+    assert _data.read_similarities(str(file), split=split, limit=1)["score"][:] == scores[:1]
+
+
+def test_a_split_that_is_not_in_the_column_is_refused(tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("".join(line for line in SPLIT.splitlines(True) if not line.startswith("test")))
+    with pytest.raises(InvalidOption, match=r"no row of the split 'test'; its column split has: dev, train"):
+        _data.read_similarities(str(file), split="test")
+
+
+@pytest.mark.parametrize("values", [("dev", "dev"), ("wood", "train")])
+def test_a_column_split_that_tells_nothing_apart_is_ignored(values, tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("split,sentence1,sentence2,score\n" + "".join(f"{v},a,b,1\n" for v in values))
+    assert len(_data.read_similarities(str(file), split="test")) == 2
+
+
+def test_the_scale_is_found_before_the_limit(tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("sentence1,sentence2,score\na,b,1\nc,d,0.5\ne,f,4\n")
+    assert _data.read_similarities(str(file), limit=2)["score"][:] == [0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ("1\nnan", "row 2, column score: 'nan' is no finite number"),
+        ("1\ninf", "row 2, column score: 'inf' is no finite number"),
+        ("1\n80", r"has the score 80\.0, but expected are scores from 0 to 5"),
+        ("2\n-0.5", r"has the score -0\.5, but expected"),
+        ("1\n-1.5", r"has the score -1\.5, but expected"),
+    ],
+)
+def test_scores_beyond_the_scale_are_refused(scores, message, tmp_path):
+    file = tmp_path / "sts.csv"
+    file.write_text("sentence1,sentence2,score\n" + "".join(f"a,b,{s}\n" for s in scores.split("\n")))
+    with pytest.raises(InvalidOption, match=message):
+        _data.read_similarities(str(file), limit=1)
+
+
+@pytest.mark.parametrize(
+    ("header", "swapped"),
+    [("en\tde", False), ("de\ten-GB", True), ("English\ttarget_text", False), ("EN\tzh-Hant", False)],
+)
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_line_of_languages_is_no_translation(header, swapped, limit, tmp_path, caplog):
+    file = tmp_path / "pairs.tsv"
+    file.write_text(f"{header}\nGood day\tGuten Tag\nyes\tja\n")
+    rows = multilingual.read(str(file), "train", limit)
+    expected = [("Good day", "Guten Tag"), ("yes", "ja")][:limit]
+    left, right = ("non_english", "english") if swapped else ("english", "non_english")
+    assert rows.column_names == ["english", "non_english"]
+    assert list(zip(rows[left][:], rows[right][:], strict=True)) == expected
+    assert "is taken for names of columns" in caplog.text
+
+
+@pytest.mark.parametrize("header", ["english\tnon_english\n", ""])
+def test_translations_are_kept_from_the_first_on(header, tmp_path, caplog):
+    file = tmp_path / "pairs.tsv"
+    file.write_text(f"{header}Good day\tGuten Tag\nyes\tja\n")
+    assert multilingual.read(str(file), "train")["non_english"][:] == ["Guten Tag", "ja"]
+    assert multilingual.read(str(file), "train", 1)["english"][:] == ["Good day"]
+    assert not caplog.text
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(InvalidOption, match=r"is a folder; only the recipes of questions and documents"):
+        _data.read_similarities(str(tmp_path))

@@ -47,7 +47,7 @@ def test_a_quotation_mark_that_never_closes_is_refused(tmp_path):
         read_rows(path)
 
 
-TEXTS = ['He said "no".', "two\nlines", "a\ttab", '"all of it"', "plain, with comma", 'tab\tline\nand "mark"', ""]
+TEXTS = ['He said "no".', "two\nlines", "a\ttab", '"all of it"', "a, b", 'tab\tline\nand "mark"', ""]
 
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +222,30 @@ def test_a_part_that_is_no_number_counts_as_the_average_so_far(trainer):
     assert logged(made, "part") == [2.0]  # nothing since
 
 
+def test_parts_of_losses_by_data_set_are_averages_over_their_own_batches(trainer):
+    class Constant(torch.nn.Module):
+        def __init__(self, model: Any, name: str) -> None:
+            super().__init__()
+            self.model, self.name = model, name
+
+        def forward(self, features: Any, labels: Any) -> dict[str, torch.Tensor]:
+            embeddings = self.model(features[0])["sentence_embedding"]
+            return {self.name: 0 * embeddings.sum() + 1.0, "both": 0 * embeddings.sum() + 2.0}
+
+    table = datasets.Dataset.from_dict(SCORED)
+    made = trainer(
+        {"a": table.select(range(24)), "b": table.select(range(8))},
+        {"a": lambda model: Constant(model, "of_a"), "b": lambda model: Constant(model, "of_b")},
+        logging_steps=4,
+    )
+    made.train()  # three batches of a and one of b
+    assert [logged(made, name) for name in ("of_a", "of_b", "both", "loss")] == [[1.0], [1.0], [2.0], [3.0]]
+    made.model.train()
+    made.track_loss_components({"of_a": torch.tensor(7.0)})
+    made.log({"loss": 7.0})
+    assert [logged(made, name) for name in ("of_a", "of_b")] == [[1.0, 7.0], [1.0]]  # none of b since
+
+
 def test_learning_rates_go_to_the_parameters_they_name(trainer):
     mapping = {r"^model\.1\.": 0.2, r"scale": 0.7}
     made = trainer(loss=Parts, learning_rate_mapping=mapping, weight_decay=0.1, max_steps=1)
@@ -242,6 +268,41 @@ def test_learning_rates_for_nothing_are_refused(trainer, pattern):
 
 
 # -- evaluation
+
+
+class Size(torch.nn.Module):
+    """An average over rows, without labels."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Any, labels: Any) -> torch.Tensor:
+        return self.model(features[0])["sentence_embedding"].square().sum(dim=1).mean()
+
+
+@pytest.mark.parametrize("loss", [losses.CosineSimilarityLoss, Size])
+def test_the_loss_on_a_stream_is_an_average_over_its_rows(trainer, loss):
+    table = datasets.Dataset.from_dict({name: column[20:29] for name, column in SCORED.items()})
+    if loss is Size:
+        table = table.remove_columns("score")
+    whole = trainer(loss=loss).evaluate(table)["eval_loss"]
+    for rows in (9, 4):  # all at once; two batches and one row
+        made = trainer(loss=loss, per_device_eval_batch_size=rows)
+        found = made.evaluate(table.to_iterable_dataset())["eval_loss"]
+        assert found == pytest.approx(whole, rel=1e-5)
+        assert logged(made, "eval_loss") == [found]
+
+
+def test_several_streams_are_evaluated_by_name(trainer):
+    table = datasets.Dataset.from_dict(SCORED)
+    parts = {"a": table, "b": table.select(range(9))}
+    by_name = {"a": losses.CosineSimilarityLoss, "b": Size}
+    made = trainer(parts, by_name, per_device_eval_batch_size=4)
+    expected = made.evaluate(parts)
+    found = made.evaluate({name: part.to_iterable_dataset() for name, part in parts.items()})
+    for name in parts:
+        assert found[f"eval_{name}_loss"] == pytest.approx(expected[f"eval_{name}_loss"], rel=1e-5)
 
 
 def test_several_evaluators_run_one_after_the_other(trainer, tmp_path):
@@ -325,6 +386,26 @@ def test_a_search_starts_each_trial_with_a_new_model_and_loss(trainer):
     assert len(made_losses) == 3 and len({id(one.model) for one in made_losses}) == 3
     assert all(one.scale != 2.0 for one in made_losses[1:])  # each learned, from the start
     assert search.data_collator.preprocess_fn.__self__ is made_losses[-1].model
+
+
+def test_models_of_earlier_trainings_are_let_go(arguments):
+    made: list[weakref.ref[Any]] = []
+
+    def init(trial: Any = None) -> SentenceTransformer:
+        model = new_model()
+        made.append(weakref.ref(model))
+        return model
+
+    tuned = SentenceTransformerTrainer(
+        model_init=init,
+        args=arguments(max_steps=1),
+        train_dataset=datasets.Dataset.from_dict(SCORED),
+        loss=lambda model: losses.CoSENTLoss(model),
+    )
+    for _ in range(4):
+        tuned.train()
+    gc.collect()
+    assert [reference() for reference in made if reference() is not None] == [tuned.model]
 
 
 def test_a_compiled_model_learns_as_itself(trainer):

@@ -57,6 +57,35 @@ for name, data in {"cosine": scored, "softmax": classes}.items():
            for e in trainer.state.log_history]
     with open(os.path.join(folder, f"{name}-{world}-{args.process_index}.json"), "w") as file:
         json.dump({"state": state, "log": [e for e in log if e]}, file)
+
+
+class Parts(torch.nn.Module):
+    # Parts that are known beforehand.
+
+    def __init__(self, model, parts):
+        super().__init__()
+        self.model, self.parts = model, parts
+
+    def forward(self, features, labels):
+        nothing = 0 * self.model(features[0])["sentence_embedding"].sum()
+        return {name: nothing + value for name, value in self.parts.items()}
+
+
+# Taken in turn by two processes, one of them sees only the first data set and the other only the second.
+args = SentenceTransformerTrainingArguments(
+    os.path.join(folder, f"parts-{world}"), max_steps=4, per_device_train_batch_size=4, logging_steps=2,
+    report_to="none", disable_tqdm=True, use_cpu=True, save_strategy="no",
+    multi_dataset_batch_sampler="round_robin", ddp_backend="gloo" if world > 1 else None,
+)
+trainer = SentenceTransformerTrainer(
+    model, args, train_dataset={"scored": scored, "classes": classes},
+    loss={"scored": Parts(model, {"first": 1.0}), "classes": Parts(model, {"second": 3.0, "third": 5.0})},
+)
+trainer.train()
+log = [{k: v for k, v in e.items() if k in ("loss", "first", "second", "third")}
+       for e in trainer.state.log_history]
+with open(os.path.join(folder, f"parts-{world}-{args.process_index}.json"), "w") as file:
+    json.dump([e for e in log if e], file)
 """
 
 
@@ -72,7 +101,13 @@ def runs(tmp_path_factory) -> Path:
     path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     for command in (alone, together):
         done = subprocess.run(
-            command, env={**env, "PYTHONPATH": path}, cwd=folder, check=False, capture_output=True, text=True
+            command,
+            env={**env, "PYTHONPATH": path},
+            cwd=folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=200,  # processes that wait for each other would do so for ever
         )
         assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -99,6 +134,12 @@ def test_two_processes_report_what_one_reports(loss, runs):
     for one, two in zip(alone, first, strict=True):
         assert one.keys() == two.keys()
         assert [*two.values()] == pytest.approx([*one.values()], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("which", ["1-0", "2-0", "2-1"])
+def test_parts_of_losses_are_averages_over_the_processes_that_saw_them(which, runs):
+    average = {"loss": 4.5, "first": 1.0, "second": 3.0, "third": 5.0}
+    assert result(runs, f"parts-{which}") == [average, average]
 
 
 def test_one_of_the_processes_writes_the_model(runs):

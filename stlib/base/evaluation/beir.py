@@ -128,7 +128,7 @@ def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Id and object of each line."""
     if not path.is_file():
         raise InvalidInput(f"{path} is missing; a dataset in BEIR's layout has {CORPUS} and {QUERIES}")
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -156,7 +156,7 @@ def _qrels_file(folder: Path, split: str) -> Path:
 
 
 def _judgments(path: Path) -> Iterator[tuple[str, str, int]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for number, row in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
             if not row or (number == 1 and row[-1] == "score"):
                 continue

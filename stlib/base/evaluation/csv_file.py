@@ -1,34 +1,56 @@
-"""Results of evaluations as rows of a CSV file, and the words that say when they were measured."""
+"""Files of evaluations, such as CSV files of results, and the words that say when they were measured."""
 
 from __future__ import annotations
 
 import csv
 import logging
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 logger = logging.getLogger(__name__)
 
 
+def file_name(name: str) -> str:
+    """``name`` as the name of one file: an evaluator's name such as ``BeIR/nf`` leads into no other folder.
+
+    Separators of folders (of any system) and control characters become ``_``; other names stay as they are.
+    """
+    return re.sub(r"[/\\\x00-\x1f]", "_", name)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A file to write in place of ``path``, which changes only once all is written."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            yield file
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def append_row(
-    output_path: str | os.PathLike[str] | None, file_name: str, headers: Sequence[str], values: Sequence[Any]
+    output_path: str | os.PathLike[str] | None, name: str, headers: Sequence[str], values: Sequence[Any]
 ) -> None:
-    """Add one row to ``output_path/file_name``; a new file gets the headers first.
+    """Add one row to ``output_path/name``; a new file gets the headers first.
 
     The folder is made if it is missing. A file that starts with other headers is warned about and still gets
     the row, so that results of a long training are never lost.
 
     Args:
         output_path: folder of the file; None writes nothing.
-        file_name: name inside that folder.
+        name: of the file inside that folder; made by :func:`file_name`.
         headers: one per value, usually beginning with ``epoch`` and ``steps``.
         values: the row.
     """
     if output_path is None:
         return
-    path = Path(output_path) / file_name
+    path = Path(output_path) / file_name(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     written = _first_row(path)
     if written and written != list(headers):

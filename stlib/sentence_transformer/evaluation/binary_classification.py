@@ -15,7 +15,7 @@ from stlib.base.evaluation.arguments import (
     similarity_names,
     texts_of_examples,
 )
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import (
@@ -91,8 +91,8 @@ class BinaryClassificationEvaluator(BaseEvaluator):
         self.show_progress_bar = resolve_progress(show_progress_bar, logger)
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
-        self.csv_file = "_".join(
-            part for part in ("binary_classification_evaluation", name, "results.csv") if part
+        self.csv_file = file_name(
+            "_".join(part for part in ("binary_classification_evaluation", name, "results.csv") if part)
         )
         self.csv_headers = ["epoch", "steps"]
         self.similarity_fn_names: list[str] = []

@@ -16,7 +16,7 @@ from stlib.base.evaluation.arguments import (
     similarity_names,
     texts_of_examples,
 )
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.statistics import pearson, spearman
 from stlib.errors import InvalidOption
@@ -89,7 +89,7 @@ class EmbeddingSimilarityEvaluator(BaseEvaluator):
         self.precision = precision
         self.truncate_dim = truncate_dim
         parts = ["similarity_evaluation", name, precision, "results.csv"]
-        self.csv_file = "_".join(part for part in parts if part)
+        self.csv_file = file_name("_".join(part for part in parts if part))
         self.csv_headers = ["epoch", "steps"]
         self.similarity_fn_names: list[str] = []
         self._use(similarity_names(similarity_fn_names, self.main_similarity))

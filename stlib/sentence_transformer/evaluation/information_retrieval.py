@@ -17,7 +17,7 @@ from tqdm import trange
 
 from stlib.base.evaluation import ir_metrics
 from stlib.base.evaluation.corpus_ranking import CorpusRanking
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment, replacing
 from stlib.base.evaluation.retrieval import (
     RetrievalEvaluator,
     ScoreFunctions,
@@ -42,9 +42,10 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
     Metrics are ``accuracy@k``, ``precision@k``, ``recall@k``, ``ndcg@k``, ``mrr@k`` and ``map@k``, averaged
     over the queries, named ``{name}_{score function}_{metric}``; definitions and sources stand in
     :mod:`stlib.base.evaluation.ir_metrics`. Documents of equal score are ordered by ascending id, so numbers
-    depend neither on the order of the corpus nor on the size of its chunks (trec_eval orders them by
-    descending id). Documents without a judgment count as not relevant; documents whose score is nan, as those
-    of a diverged model, as not found, with a warning in the log.
+    depend neither on the order of the corpus nor on the size of its chunks, as far as scores are equal: those
+    of equal vectors may differ by rounding, some 1e-7, with their place (trec_eval orders by descending id).
+    Documents without a judgment count as not relevant; documents whose score is nan, as
+    those of a diverged model, as not found, with a warning in the log.
 
     The corpus is encoded chunk by chunk, and only the best results of each query are kept: besides one chunk
     of embeddings, memory grows with queries, not with documents.
@@ -144,8 +145,8 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
         self.truncate_dim = truncate_dim
         self.write_predictions = write_predictions
         stem = "Information-Retrieval_evaluation" + (f"_{name}" if name else "")
-        self.csv_file = f"{stem}_results.csv"
-        self.predictions_file = f"{stem}_predictions.jsonl"
+        self.csv_file = file_name(f"{stem}_results.csv")
+        self.predictions_file = file_name(f"{stem}_predictions.jsonl")
         self._set_scoring(score_functions, main_score_function)
 
     def _report_left_out(self, n_queries: int, corpus: Mapping[Any, Any]) -> None:
@@ -175,10 +176,10 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
         when = moment(epoch, steps, self.truncate_dim)
         logger.info("Information Retrieval Evaluation of the model on the %s dataset%s:", self.name, when)
         self._follow(model)
-        options = {**kwargs, "output_path": output_path}
-        scores = self.compute_all_metrics(model, *args, **options)
-        if self.write_csv:
+        scores, results = self._measured(model, *args, **kwargs)
+        if self.write_csv:  # before the predictions: what fails there cannot lose the scores
             append_row(output_path, self.csv_file, self.csv_headers, self._row(epoch, steps, scores))
+        self._write_all_predictions(output_path, results)
         self._choose_primary_metric(scores)
         metrics = self.prefix_name_to_metrics(flat_metrics(scores), self.name)
         self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
@@ -199,20 +200,25 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             corpus_embeddings: those of the documents, in the order of the corpus, if they are there already.
             output_path: folder for predictions.
         """
+        scores, results = self._measured(model, corpus_model, corpus_embeddings)
+        self._write_all_predictions(output_path, results)
+        return scores
+
+    compute_metrices = compute_all_metrics  # its older name
+
+    def _measured(
+        self, model: Any, corpus_model: Any = None, corpus_embeddings: Any = None
+    ) -> tuple[dict[str, Scores], dict[str, list[Hits]]]:
+        """What :meth:`compute_all_metrics` returns, and the results that it was measured from."""
         functions = self.score_functions or self._follow(model)
         results = self._search(model, corpus_model or model, corpus_embeddings, functions)
-        if self.write_predictions and output_path is not None:
-            for name, hits in results.items():
-                self._write_predictions(Path(output_path), name, hits)
         logger.info("Queries: %d", len(self.queries))
         logger.info("Corpus: %d\n", len(self.corpus))
         scores = {name: self.compute_metrics(hits) for name, hits in results.items()}
         for name in self.score_function_names:
             logger.info("Score-Function: %s", name)
             self.output_scores(scores[name])
-        return scores
-
-    compute_metrices = compute_all_metrics  # its older name
+        return scores, results
 
     def _search(
         self, model: Any, corpus_model: Any, corpus_embeddings: Any, functions: ScoreFunctions
@@ -326,10 +332,16 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
         names = ("truncate_dim", "query_prompt", "query_prompt_name", "corpus_prompt", "corpus_prompt_name")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
+    def _write_all_predictions(self, output_path: Any, results: Mapping[str, Sequence[Hits]]) -> None:
+        if self.write_predictions and output_path is not None:
+            for name, hits in results.items():
+                self._write_predictions(Path(output_path), name, hits)
+
     def _write_predictions(self, folder: Path, function_name: str, results: Sequence[Hits]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / self.predictions_file.replace(".jsonl", f"_{function_name}.jsonl")
-        with path.open("w", encoding="utf-8") as file:
+        stem = self.predictions_file.removesuffix(".jsonl")
+        path = folder / file_name(f"{stem}_{function_name}.jsonl")
+        with replacing(path) as file:
             for query_id, query, hits in zip(self.queries_ids, self.queries, results, strict=True):
                 # Inputs that JSON cannot hold, such as images, are named by what they print as.
                 line = {"query_id": query_id, "query": query, "results": hits}

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.errors import InvalidInput, InvalidOption
@@ -43,7 +43,9 @@ class LabelAccuracyEvaluator(BaseEvaluator):
         self.name = name
         self.softmax_model = softmax_model
         self.write_csv = write_csv
-        self.csv_file = "_".join(part for part in ("accuracy_evaluation", name, "results.csv") if part)
+        self.csv_file = file_name(
+            "_".join(part for part in ("accuracy_evaluation", name, "results.csv") if part)
+        )
         self.csv_headers = ["epoch", "steps", "accuracy"]
         self.primary_metric = "accuracy"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stlib.base.evaluation.arguments import check_columns, known_settings
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidInput, InvalidOption
 
@@ -91,7 +91,7 @@ class MSEEvaluator(BaseEvaluator):
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
         # Without a name there are two underscores: the file's documented name.
-        self.csv_file = f"mse_evaluation_{name}_results.csv"
+        self.csv_file = file_name(f"mse_evaluation_{name}_results.csv")
         self.csv_headers = ["epoch", "steps", "MSE"]
         self.primary_metric = "negative_mse"
         self.source_embeddings = self.embed_inputs(teacher_model, source_sentences)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidInput
 from stlib.sentence_transformer.evaluation.mse import check_teacher, mean_squared_error
@@ -55,7 +55,7 @@ class MSEEvaluatorFromDataFrame(BaseEvaluator):
         self.name = name
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
-        self.csv_file = "_".join(part for part in ("mse_evaluation", name, "results.csv") if part)
+        self.csv_file = file_name("_".join(part for part in ("mse_evaluation", name, "results.csv") if part))
         self.csv_headers = ["epoch", "steps", *(f"{source}-{target}" for source, target in combinations)]
         self.primary_metric = "negative_mse"
         self.data = {

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stlib.base.evaluation.beir import RetrievalData, read_beir, read_hub
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.nano_datasets import (
     HUMAN_READABLE,
     NANO_BEIR_EN,
@@ -122,7 +122,7 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         self.aggregate_fn = aggregate_fn
         self.aggregate_key = aggregate_key
         self.name = f"NanoBEIR_{aggregate_key}" + (f"_{truncate_dim}" if truncate_dim else "")
-        self.csv_file = f"NanoBEIR_evaluation_{aggregate_key}_results.csv"
+        self.csv_file = file_name(f"NanoBEIR_evaluation_{aggregate_key}_results.csv")
         self._set_scoring(score_functions, main_score_function)
         options = {
             "mrr_at_k": mrr_at_k,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from stlib.base.evaluation.arguments import known_settings
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import average_precision, best_f1
@@ -83,8 +83,8 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         self.name = name
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
-        self.csv_file = "_".join(
-            part for part in ("paraphrase_mining_evaluation", name, "results.csv") if part
+        self.csv_file = file_name(
+            "_".join(part for part in ("paraphrase_mining_evaluation", name, "results.csv") if part)
         )
         self.csv_headers = ["epoch", "steps", "precision", "recall", "f1", "threshold", "average_precision"]
         self.primary_metric = "average_precision"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.ir_metrics import average_precision, discounts, tied_mrr_at_k, tied_ndcg_at_k
 from stlib.base.evaluation.nan_scores import warn_of_nan
@@ -26,8 +26,10 @@ class RerankingEvaluator(BaseEvaluator):
 
     Metrics are ``map``, ``mrr@{at_k}`` and ``ndcg@{at_k}``, averaged over the samples; the last one is the
     primary metric. Documents of equal score have no order: NDCG and MRR are averaged over all their orders,
-    MAP takes them in at once. Documents whose score is nan, as those of a diverged model, are not found, with
-    a warning in the log. Sources: :mod:`stlib.base.evaluation.ir_metrics`.
+    MAP takes them in at once. For MRR that differs from Sentence Transformers on purpose: there, the
+    sorting decides which of equal scores is first, and positives, which stand first in a sample, may gain by
+    it. Documents whose score is nan, as those of a diverged model, are not found, with a warning in the log.
+    Sources: :mod:`stlib.base.evaluation.ir_metrics`.
 
     Args:
         samples: dicts with ``query``, ``positive`` (relevant documents, or one) and either ``negative``
@@ -95,7 +97,7 @@ class RerankingEvaluator(BaseEvaluator):
         self.show_progress_bar = show_progress_bar
         self.use_batched_encoding = use_batched_encoding
         self.truncate_dim = truncate_dim
-        self.csv_file = f"RerankingEvaluator{f'_{name}' if name else ''}_results_@{at_k}.csv"
+        self.csv_file = file_name(f"RerankingEvaluator{f'_{name}' if name else ''}_results_@{at_k}.csv")
         self.csv_headers = ["epoch", "steps", "MAP", f"MRR@{at_k}", f"NDCG@{at_k}"]
         self.primary_metric = f"ndcg@{at_k}"
 

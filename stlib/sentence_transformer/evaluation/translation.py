@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stlib.base.evaluation.arguments import check_columns, known_settings
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.util.similarity import cos_sim
@@ -69,7 +69,9 @@ class TranslationEvaluator(BaseEvaluator):
         self.print_wrong_matches = print_wrong_matches
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
-        self.csv_file = "_".join(part for part in ("translation_evaluation", name, "results.csv") if part)
+        self.csv_file = file_name(
+            "_".join(part for part in ("translation_evaluation", name, "results.csv") if part)
+        )
         self.csv_headers = ["epoch", "steps", "src2trg", "trg2src"]
         self.primary_metric = "mean_accuracy"
 

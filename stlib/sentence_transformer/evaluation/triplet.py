@@ -16,7 +16,7 @@ from stlib.base.evaluation.arguments import (
     similarity_names,
     texts_of_examples,
 )
-from stlib.base.evaluation.csv_file import append_row, moment
+from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidOption
 from stlib.util.similarity_function import SimilarityFunction
@@ -88,7 +88,9 @@ class TripletEvaluator(BaseEvaluator):
         self.show_progress_bar = resolve_progress(show_progress_bar, logger)
         self.write_csv = write_csv
         self.truncate_dim = truncate_dim
-        self.csv_file = "_".join(part for part in ("triplet_evaluation", name, "results.csv") if part)
+        self.csv_file = file_name(
+            "_".join(part for part in ("triplet_evaluation", name, "results.csv") if part)
+        )
         self.csv_headers = ["epoch", "steps"]
         self.similarity_fn_names: list[str] = []
         self._use(similarity_names(similarity_fn_names, self.main_similarity_function))

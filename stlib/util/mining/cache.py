@@ -52,6 +52,10 @@ class EmbeddingCache:
         except (ValueError, EOFError, OSError) as error:
             logger.warning("%s cannot be read (%s); the texts are encoded again", path, error)
             return None
+        if not isinstance(values, np.ndarray):  # an archive of several arrays
+            values.close()
+            logger.warning("%s holds no single array; the texts are encoded again", path)
+            return None
         if values.ndim != 2 or len(values) != rows:
             logger.warning("%s has the shape %s; the texts are encoded again", path, values.shape)
             return None

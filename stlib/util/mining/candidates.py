@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.errors import InvalidInput, MissingDependency
+from stlib.errors import InvalidInput, InvalidOption, MissingDependency
 from stlib.util.exact_search import top_k_tensors
 from stlib.util.mining.pairs import Pairs
-from stlib.util.similarity import cos_sim, dot_score
+from stlib.util.similarity import cos_sim, dot_score, euclidean_sim, manhattan_sim, pytorch_cos_sim
 from stlib.util.similarity_function import SimilarityFunction
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,13 @@ _PAIRS_AT_A_TIME = 65536
 # A search: queries [q, d] and k to scores [q, k], best first, and positions [q, k].
 Search = Callable[[np.ndarray, int], tuple[Tensor, Tensor]]
 ScoreFunction = Callable[[Any, Any], Tensor]
+
+_INNER_PRODUCT = "METRIC_INNER_PRODUCT"
+_METRICS: dict[tuple[ScoreFunction, ...], str] = {
+    (cos_sim, pytorch_cos_sim, dot_score): _INNER_PRODUCT,
+    (euclidean_sim,): "METRIC_L2",
+    (manhattan_sim,): "METRIC_L1",
+}
 
 
 def similarities(model: Any) -> tuple[ScoreFunction, ScoreFunction]:
@@ -44,6 +51,7 @@ def search_for(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
 
     Raises:
         InvalidInput: all documents are of that kind.
+        InvalidOption: FAISS has no order that is the one of the model's similarity.
     """
     usable = np.flatnonzero(np.isfinite(documents).all(axis=1))
     if len(usable) == len(documents):
@@ -71,8 +79,8 @@ def search_for(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
 def _search_in(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
     everyone, aligned = similarities(model)
     if use_faiss:
-        by_product = everyone in (cos_sim, dot_score)
-        return _faiss_search(documents, None if by_product else aligned)
+        metric = _faiss_metric(everyone)
+        return _faiss_search(documents, metric, None if metric == _INNER_PRODUCT else aligned)
     return _exact_search(documents, everyone, getattr(model, "device", "cpu"))
 
 
@@ -95,15 +103,33 @@ def _exact_search(documents: np.ndarray, function: ScoreFunction, device: Any) -
     return search
 
 
-def _faiss_search(documents: np.ndarray, aligned: ScoreFunction | None) -> Search:
-    """A flat FAISS index of inner products, on the CPU.
+def _faiss_metric(function: ScoreFunction) -> str:
+    """The name of FAISS's metric that puts unit vectors in the order of a similarity function.
+
+    Raises:
+        InvalidOption: it is none of the functions of which that is known.
+    """
+    for functions, metric in _METRICS.items():
+        if any(function is known for known in functions):
+            return metric
+    raise InvalidOption(
+        "use_faiss=True needs a model whose similarity is one of "
+        f"{', '.join(SimilarityFunction.possible_values())}; this one has a similarity of its own, whose "
+        "order FAISS does not know. Use use_faiss=False"
+    )
+
+
+def _faiss_search(documents: np.ndarray, metric: str, aligned: ScoreFunction | None) -> Search:
+    """A flat FAISS index on the CPU.
 
     Args:
         documents: unit vectors ``[n, d]``.
+        metric: by which it finds the nearest, such as ``METRIC_L1``.
         aligned: scores what FAISS finds, so that it can be compared with the positives; None if the
             similarity is the inner product of unit vectors.
     """
-    index = import_faiss().IndexFlatIP(documents.shape[1])
+    faiss = import_faiss()
+    index = faiss.IndexFlat(documents.shape[1], getattr(faiss, metric))
     index.add(np.ascontiguousarray(documents, dtype=np.float32))
 
     def search(queries: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
@@ -117,6 +143,17 @@ def _faiss_search(documents: np.ndarray, aligned: ScoreFunction | None) -> Searc
         return scores, positions.gather(1, order)
 
     return search
+
+
+def check_faiss(model: Any) -> None:
+    """Refuse what a search by FAISS could not do.
+
+    Raises:
+        MissingDependency: FAISS is not installed.
+        InvalidOption: it has no order that is the one of the model's similarity.
+    """
+    import_faiss()
+    _faiss_metric(similarities(model)[0])
 
 
 def _padded(search: Search) -> Search:

@@ -1,4 +1,5 @@
-"""Which candidates cannot be negatives: the positives, and those whose score is outside the limits.
+"""Which candidates cannot be negatives: the positives, the query's own text, and those whose score is outside
+the limits.
 
 A disqualified candidate has the score -inf; so has one whose score is not a number.
 """
@@ -39,8 +40,12 @@ class Filters:
         self._n_documents = len(pairs.corpus)
         self._positive_keys = np.sort(self._keys(pairs.query_of, pairs.positives))
         self._hardest = torch.from_numpy(np.minimum.reduceat(positive_scores.numpy(), pairs.starts[:-1]))
-        self.width: int = (options.range_max or 0) + pairs.most_positives
-        """Candidates to look for: all up to ``range_max``, even if every positive is among them."""
+        self._same = torch.from_numpy(pairs.same)
+        self._any_same = bool((pairs.same >= 0).any())
+        self.width: int = (options.range_max or 0) + pairs.most_positives + self._any_same
+        """Candidates to look for: all up to ``range_max``, even if every positive is among them, and the
+        query's own text.
+        """
         self.candidates = 0
         self.skipped: Counter[str] = Counter()
 
@@ -56,8 +61,11 @@ class Filters:
             first_query: number of the first row.
         """
         scores[scores.isnan()] = OUT  # before comparing: nothing is larger or smaller than nan
+        positives = self._are_positives(positions, first_query)
+        if self._any_same:
+            self._remove_same(scores, positions, positives, first_query)
         if not self._options.include_positives:
-            scores[self._are_positives(positions, first_query)] = OUT
+            scores[positives] = OUT
         self.candidates += int((scores != OUT).sum())
         hardest = self._hardest[first_query : first_query + len(scores)].unsqueeze(1)
         options = self._options
@@ -71,6 +79,15 @@ class Filters:
             self._remove("max_score", scores, scores > options.max_score)
         if options.min_score is not None:
             self._remove("min_score", scores, scores < options.min_score)
+
+    def _remove_same(self, scores: Tensor, positions: Tensor, positives: Tensor, first_query: int) -> None:
+        """Disqualify the query's own text, unless the dataset has it as a positive; elsewhere the last
+        candidate, which was looked for in place of it.
+        """
+        same = self._same[first_query : first_query + len(scores)].unsqueeze(1)
+        itself = (positions == same) & (same >= 0) & ~positives
+        scores[itself] = OUT
+        scores[~itself.any(dim=1), -1] = OUT
 
     def _remove(self, option: str, scores: Tensor, wrong: Tensor) -> None:
         self.skipped[option] += int((wrong & (scores != OUT)).sum())

@@ -26,6 +26,8 @@ class Pairs:
     corpus: list[Any]
     positives: np.ndarray
     starts: np.ndarray
+    same: np.ndarray
+    """``[queries]``: the position in ``corpus`` of the text of the query itself; -1 if it is not there."""
     most_positives: int
     """Rows of the dataset, repeated ones counted, of the query that has most of them."""
 
@@ -67,6 +69,7 @@ def read_pairs(
         corpus=list(documents),
         positives=positives[order],
         starts=np.searchsorted(of_query[order], np.arange(len(queries) + 1)),
+        same=np.array([documents.get(query, -1) for query in queries]),
         most_positives=int(np.bincount(rows).max()),
     )
 
