@@ -90,14 +90,15 @@ class BaseDataCollator:
         for order in _USUAL_ORDERS:
             for expected, name in enumerate(order):
                 if name in column_names and column_names.index(name) != expected:
+                    usual = [name for name in order if name in column_names]
                     logger.warning(
                         "column %r is at index %d, where losses such as MultipleNegativesRankingLoss take it "
-                        "by its place and not by its name; it usually comes at index %d. If it is meant so, "
-                        "reorder: dataset = dataset.select_columns(%s)",
+                        "by its place and not by its name; it usually comes at index %d. Unless this is "
+                        "meant, change the order: dataset = dataset.select_columns(%s)",
                         name,
                         column_names.index(name),
                         expected,
-                        list(order),
+                        [*usual, *(name for name in column_names if name not in usual)],
                     )
                     return
 

@@ -208,21 +208,40 @@ class ColumnKinds:
             is_number = str(kind).startswith(("int", "uint", "float", "double", "bool", "decimal"))
             is_text = "string" in str(kind)
         if as_label:
-            return "holds texts" if is_text else None
+            return "holds texts" if is_text else self._not_numbers(column)
         return _NUMBERS if is_number else None
+
+    def _not_numbers(self, column: str) -> str | None:
+        """Whether a column of floating-point labels holds NaN or infinity, which would reach all weights."""
+        values = self._stored(column)
+        if values is None:
+            return None
+        import pyarrow
+        from pyarrow import compute
+
+        if not pyarrow.types.is_floating(values.type):
+            return None
+        values = self._selected(values)
+        finite = compute.sum(compute.is_finite(values)).as_py() or 0
+        wrong = len(values) - values.null_count - finite
+        return f"has {wrong} rows with NaN or infinity" if wrong else None
 
     def _missing(self, column: str) -> int:
         """Rows without a value. Arrow counts them with its data, which may hold rows that were filtered out
         since.
         """
+        values = self._stored(column)
+        # Selecting rows copies them, which is not needed where no stored one is missing.
+        return self._selected(values).null_count if values is not None and values.null_count else 0
+
+    def _stored(self, column: str) -> Any:
+        """A column as Arrow holds it, with rows that are not selected; None for streams."""
         table = getattr(self.dataset, "data", None)
-        if table is None or column not in table.column_names:
-            return 0
-        values = table.column(column)
-        if not values.null_count:
-            return 0
+        return None if table is None or column not in table.column_names else table.column(column)
+
+    def _selected(self, values: Any) -> Any:
         indices = getattr(self.dataset, "_indices", None)
-        return (values if indices is None else values.take(indices.column(0))).null_count
+        return values if indices is None else values.take(indices.column(0))
 
 
 def inputs_from(table: Mapping[str, LossInputs], package: str, loss: Any) -> LossInputs | None:

@@ -5,6 +5,7 @@ network.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
@@ -238,13 +239,10 @@ def download_model(
 
 def _download_errors() -> tuple[type[Exception], ...]:
     """What huggingface_hub raises: its own errors and those of requests derive from these two; those of
-    httpx, its client since version 1, do not.
+    httpx and its successor, its clients since version 1, do not.
     """
-    try:
-        import httpx
-    except ImportError:
-        return OSError, ValueError
-    return OSError, ValueError, httpx.HTTPError
+    clients = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    return OSError, ValueError, *(client.HTTPError for client in clients if client is not None)
 
 
 def _first_line(error: Exception) -> str:

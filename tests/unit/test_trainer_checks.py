@@ -173,3 +173,12 @@ def test_streams_are_checked_by_their_schema(trainer):
 def test_streams_and_tables_are_not_mixed(trainer):
     with pytest.raises(InvalidInput, match="Datasets only, or IterableDatasets only"):
         trainer({"a": table(PAIRS), "b": table(PAIRS).to_iterable_dataset()})
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_labels_that_would_spoil_all_weights_are_refused(trainer, wrong):
+    data = {**PAIRS, "score": [0.5, wrong, 1.0]}
+    with pytest.raises(InvalidInput, match="'score' of train_dataset has 1 rows with NaN or infinity"):
+        trainer(data, losses.CosineSimilarityLoss)
+    selected = datasets.Dataset.from_dict(data).select([0, 2])
+    trainer(selected, losses.CosineSimilarityLoss)
