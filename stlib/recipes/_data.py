@@ -133,7 +133,8 @@ def _rows(
     if without_header:
         lines = _inputs.read_rows(path, numbered=True)
         known = {name for column in columns for name in (column, *OTHER_NAMES.get(column, ()))}
-        if lines and "0" in lines[0] and not known & set(lines[0].values()):
+        is_wide = bool(lines) and len(lines[0]) >= len(without_header)
+        if is_wide and "0" in lines[0] and not known & set(lines[0].values()):
             numbers = {name: str(i) for i, name in enumerate(without_header)}
             return [{name: line[at] for name, at in numbers.items() if at in line} for line in lines]
     return _of_split(_inputs.read_rows(path), split, source)

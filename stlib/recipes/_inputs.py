@@ -181,3 +181,6 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> None:
         main(None)
     except StlibError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)

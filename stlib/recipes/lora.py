@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from peft import LoraConfig, TaskType
-
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
+from stlib.errors import MissingDependency
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, retrieval_evaluator
 from stlib.recipes._inputs import positive, run
@@ -29,6 +28,10 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     made.add_argument("--rank", type=positive, default=16, help="size of the adapter (default: 16)")
     made.add_argument("--targets", nargs="+", help="names of the layers to adapt (default: what peft knows)")
     options = made.parse_args(argv)
+    try:
+        from peft import LoraConfig, TaskType
+    except ImportError as error:
+        raise MissingDependency("adapters need peft; run: pip install 'stlib[adapters]'") from error
 
     model = SentenceTransformer(options.model)
     model.add_adapter(
