@@ -64,7 +64,9 @@ def trained(
     )
     trainer.train()
     logs = [{k: v for k, v in log.items() if "loss" in k or "gor" in k} for log in trainer.state.log_history]
-    return logs[:STEPS], [p.detach() for p in loss.parameters()]
+    # The true gradient of attention's key bias is zero: Adam makes steps of what rounding leaves of it.
+    learned = [p.detach() for name, p in loss.named_parameters() if not name.endswith("key.bias")]
+    return logs[:STEPS], learned
 
 
 @pytest.mark.filterwarnings("ignore")  # those of the reference's trainer
