@@ -25,6 +25,7 @@ __all__ = [
     "filter_example",
     "filter_failure",
     "focus_script",
+    "hints",
     "masthead",
     "no_collections",
     "nothing_found",
@@ -86,10 +87,14 @@ def filter_failure(expression: str, error: FilterError) -> str:
     return f'<section class="st-note st-bad" role="alert"><p>{escape(str(error))}</p>{pointer}</section>'
 
 
-def nothing_found(request: SearchRequest, notes: Sequence[str] = ()) -> str:
-    if notes:
-        advice = "In the filter: " + "; ".join(notes)
-    elif request.filtered:
+def hints(notes: Sequence[str]) -> str:
+    """What a person should know about the answer: a field that no document has, a reranker that failed."""
+    lines = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f'<div class="st-hints" role="status">{lines}</div>' if lines else ""
+
+
+def nothing_found(request: SearchRequest) -> str:
+    if request.filtered:
         advice = "Nothing that passes the filters answers this. Clear a filter, or choose more values in it."
     elif request.mode == "keyword":
         advice = "No document has any of these words. Try Hybrid or Semantic, which search by meaning."
@@ -114,11 +119,11 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
         notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
     if results.reranked is not None:
         notes.append(f"{counted(results.reranked, 'document')} reranked")
-    notes += results.notes
     extra = "".join(f" · {escape(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{counted(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
+        f"{hints(results.notes)}"
     )
 
 

@@ -137,7 +137,7 @@ def draw_results(collection: Collection, request: SearchRequest, facets: Sequenc
         st.html(markup.filter_failure(request.filter, error))
         return
     if not results.results:
-        st.html(markup.nothing_found(request, results.notes))
+        st.html(markup.hints(results.notes) + markup.nothing_found(request))
         return
     st.html(markup.summary(results, request))
     st.html(markup.cards([make_card(i, result, facets) for i, result in enumerate(results.results, start=1)]))

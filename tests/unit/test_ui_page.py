@@ -75,6 +75,14 @@ def test_a_misspelt_field_in_a_filter_is_named(page, animals):
     assert expected in html(page(q="bee", filter="kin != 'insect'"))
 
 
+def test_a_reranker_that_fails_is_no_matter_of_the_filter(page, animals, home, monkeypatch):
+    monkeypatch.setenv("STLIB_RERANK", str(home))
+    shown = html(page(q="zebra", mode="keyword", rerank="1"))
+    assert "<p>not reranked: reranker " in shown
+    assert "No document has any of these words." in shown
+    assert "filter" not in shown.partition("<p>not reranked: ")[2]
+
+
 def test_an_empty_question_shows_the_size(page, animals):
     assert "12 documents." in html(page())
 
