@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import pytest
 from playwright.sync_api import expect
 
-from app.settings import Location
-from app.ui.server import ServerFailed, free_port, running_server
 from indexing import Collection
 
 pytestmark = pytest.mark.browser
@@ -25,7 +21,7 @@ QUESTION = "why does dough rise"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(serve, tmp_path_factory):
     """The search page over a small collection."""
     folder = tmp_path_factory.mktemp("browser")
     with Collection.create("kitchen", home=folder) as collection:
@@ -33,36 +29,8 @@ def address(tmp_path_factory):
             {"id": id_, "title": title, "text": text, "metadata": {"kind": kind}}
             for id_, title, kind, text in DOCUMENTS
         )
-    with (folder / "stderr").open("w+") as stderr:
-        try:
-            with running_server(Location(folder), free_port(), stderr=stderr) as (url, process):
-                yield url
-                assert process.poll() is None, "the server died"
-        except ServerFailed as failure:
-            stderr.seek(0)
-            pytest.fail(f"{failure}:\n{stderr.read()}")
-
-
-@contextmanager
-def visit(browser, address, url=None, **options):
-    """A page in a fresh profile; fails on a console error or a request to anywhere else."""
-    complaints = []
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request", lambda request: None if _is_local(request.url, address) else complaints.append(request.url)
-    )
-    page.goto(url or address)
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def _is_local(url, address):
-    return url.startswith((address, address.replace("http", "ws", 1), "data:", "blob:"))
+    with serve(folder) as url:
+        yield url
 
 
 def titles(page):
@@ -87,8 +55,8 @@ def ask(page, question):
     box.press("Enter")
 
 
-def test_ask_change_mode_filter_and_share(chromium, address):
-    with visit(chromium, address) as page:
+def test_ask_change_mode_filter_and_share(visit, address):
+    with visit(address) as page:
         ask(page, QUESTION)
         wait_for_titles(page, ["Bread"])
         expect(page.locator(".st-snippet mark").first).to_have_text("Dough")
@@ -109,7 +77,7 @@ def test_ask_change_mode_filter_and_share(chromium, address):
         seen = titles(page)
         assert seen == ["Oven"]
 
-    with visit(chromium, address, shared) as page:
+    with visit(shared) as page:
         wait_for_titles(page, seen)
         assert titles(page) == seen
         expect(page.get_by_role("textbox", name="Question")).to_have_value(QUESTION)
@@ -121,8 +89,8 @@ def test_ask_change_mode_filter_and_share(chromium, address):
         assert "f.kind" not in page.url
 
 
-def test_back_returns_to_the_question_before(chromium, address):
-    with visit(chromium, address) as page:
+def test_back_returns_to_the_question_before(visit, address):
+    with visit(address) as page:
         ask(page, QUESTION)
         wait_for_titles(page, ["Bread"])
         ask(page, "what do bees make")
@@ -132,8 +100,8 @@ def test_back_returns_to_the_question_before(chromium, address):
         expect(page.get_by_role("textbox", name="Question")).to_have_value(QUESTION)
 
 
-def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(chromium, address):
-    with visit(chromium, address) as page:
+def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(visit, address):
+    with visit(address) as page:
         page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Question'")
         page.keyboard.type("what bakes at high heat")
         page.keyboard.press("Enter")
@@ -141,8 +109,8 @@ def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(chromium
         expect(page.locator(".st-snippet").first).to_contain_text("<b>other</b> dough")
 
 
-def test_parts_of_the_score_and_step_times_on_demand(chromium, address):
-    with visit(chromium, address, f"{address}/?q=honey") as page:
+def test_parts_of_the_score_and_step_times_on_demand(visit, address):
+    with visit(f"{address}/?q=honey") as page:
         wait_for_titles(page, ["Honey"])
         card = page.locator(".st-card").first
         expect(card.get_by_text("by meaning")).to_be_hidden()
@@ -153,24 +121,12 @@ def test_parts_of_the_score_and_step_times_on_demand(chromium, address):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways(chromium, address, scheme):
-    phone = {
-        "viewport": {"width": 390, "height": 844},
-        "is_mobile": True,
-        "has_touch": True,
-        "color_scheme": scheme,
-    }
-    complaints = []
-    context = chromium.new_context(**phone)
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}/?q=dough&f.kind=machine")
-    wait_for_titles(page, ["Oven"])
-    for summary in page.locator(".st-card summary").all():
-        summary.click()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
-    channels = [int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(",")]
-    assert (sum(channels) > 600) == (scheme == "light")
-    assert complaints == []
-    context.close()
+def test_a_phone_never_scrolls_sideways(visit, address, phone, width_of, scheme):
+    with visit(f"{address}/?q=dough&f.kind=machine", color_scheme=scheme, **phone) as page:
+        wait_for_titles(page, ["Oven"])
+        for summary in page.locator(".st-card summary").all():
+            summary.click()
+        assert width_of(page) == 390
+        background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+        channels = [int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(",")]
+        assert (sum(channels) > 600) == (scheme == "light")
