@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from stlib.runtime.errors import ModelNotFoundError, UnsupportedModelError
+from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
 from stlib.runtime.files import OpenFiles, read_json, read_object
 from stlib.runtime.modules.base import available_cores
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
@@ -49,8 +49,11 @@ class Reranker:
     Create it with :meth:`load`. Instances may be shared between threads.
     """
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, digest: str, max_length: int, pad_id: int) -> None:
+    def __init__(
+        self, path: Path, tokenizer: Tokenizer, digest: str, max_length: int, pad_id: int, prompt: str = ""
+    ) -> None:
         self.path = path
+        self.prompt = prompt  # in front of every query, as saved with the model
         self.max_length = max_length
         self._digest = digest
         self._pad_id = pad_id
@@ -96,7 +99,8 @@ class Reranker:
                 "stlib.CrossEncoder(folder, backend='onnx') exports one"
             )
         tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
-        return cls(graph, tokenizer, digest, _max_length(folder), _pad_id(folder, tokenizer))
+        length, pad_id, prompt = _max_length(folder), _pad_id(folder, tokenizer), _default_prompt(folder)
+        return cls(graph, tokenizer, digest, length, pad_id, prompt)
 
     @property
     def name(self) -> str:
@@ -111,14 +115,17 @@ class Reranker:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over tokenizer, weights and length: equal scores everywhere if equal."""
+        """SHA-256 over tokenizer, weights, length and prompt: equal scores everywhere if equal."""
         header = {"tokenizer": self._digest, "files": self._files.digests(), "length": self.max_length}
+        if self.prompt:
+            header["prompt"] = self.prompt
         return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, the model's logits, larger is better.
 
-        Pairs are cut to ``max_length`` tokens, and run in batches of similar length on all cores.
+        The model's default prompt, if it has one, comes in front of the query. Pairs are cut to
+        ``max_length`` tokens, and run in batches of similar length on all cores.
 
         Raises:
             TypeError: ``passages`` is a single string.
@@ -126,7 +133,8 @@ class Reranker:
         if isinstance(passages, str):
             raise TypeError("passages is a single string; pass a list, for example scores(query, [passage])")
         longest = self.max_length * _CHARACTERS_PER_TOKEN
-        pairs = [(query[:longest], passage[:longest]) for passage in passages]
+        asked = (self.prompt + query)[:longest]
+        pairs = [(asked, passage[:longest]) for passage in passages]
         encoded = self._tokenizer.encode_batch(pairs)
         result = np.zeros(len(encoded), np.float32)
         self._files.check()  # weights are mapped, so a file that shrank would end the process
@@ -204,6 +212,22 @@ def _max_length(folder: Path) -> int:
             offset = settings.get("pad_token_id", 1) + 1 if settings.get("model_type") in _SHIFTED else 0
             limits.append(limit - offset)
     return min(limits, default=_USUAL_LENGTH)
+
+
+def _default_prompt(folder: Path) -> str:
+    """The text that ``CrossEncoder.predict`` puts in front of queries unless it is told otherwise."""
+    path = folder / "config_sentence_transformers.json"
+    settings = read_object(path)
+    name, prompts = settings.get("default_prompt_name"), settings.get("prompts")
+    if name is None:
+        return ""
+    prompt = prompts.get(name) if isinstance(prompts, dict) and isinstance(name, str) else None
+    if not isinstance(prompt, str):
+        raise InvalidModelError(
+            f"{path}: default_prompt_name is {name!r}, and prompts has no text of that name; add it, or set "
+            "default_prompt_name to null"
+        )
+    return prompt
 
 
 def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
