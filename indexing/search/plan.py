@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -206,13 +208,17 @@ class Plan:
     ) -> tuple[list[Candidate], int]:
         """The candidates in the reranker's order, and how many it has read."""
         with steps.step("rerank"):
-            words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
-            passages = [
-                passages_of(c.document.title, c.document.text, best_spots(c.document.text, c.span, words))
-                for c in found[: reranking.depth]
-            ]
+            query = storable_text(query[:MAX_QUERY_CHARACTERS])
+            words = self.highlighter.query(query)
+
+            @cache
+            def windows(position: int) -> list[str]:
+                document, span = found[position].document, found[position].span
+                return passages_of(document.title, document.text, best_spots(document.text, span, words))
+
+            passages = _Passages(windows, range(len(found)))
             retrieved = np.asarray([candidate.score for candidate in found], np.float32)
-            result = rerank(reranking, query[:MAX_QUERY_CHARACTERS], retrieved, passages)
+            result = rerank(reranking, query, retrieved, passages)
         by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
         columns = (result.order, result.scores, result.read, by_reading)
         return [
@@ -237,6 +243,23 @@ class Plan:
             ids = document_ids(connection, ranking.documents.tolist())
         pairs = zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True)
         return [(ids[key], score) for key, score in pairs if key in ids]
+
+
+class _Passages(Sequence[Sequence[str]]):
+    """What a reranker reads of each candidate, chosen when it is its turn: choosing takes time, of which a
+    search may have little.
+    """
+
+    def __init__(self, windows: Callable[[int], list[str]], positions: range) -> None:
+        self._windows = windows
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, at: Any) -> Any:
+        chosen = self._positions[at]
+        return _Passages(self._windows, chosen) if isinstance(chosen, range) else self._windows(chosen)
 
 
 def _result(candidate: Candidate, words: QueryWords) -> Result:

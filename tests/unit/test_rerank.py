@@ -112,6 +112,32 @@ def test_no_time_at_all_leaves_the_order(food):
     assert found.notes == ["time was up after 0 of 4 documents were reranked"]
 
 
+def test_no_time_is_spent_on_documents_that_are_not_read(food, monkeypatch):
+    chosen = []
+
+    def counted(title, text, spots):
+        chosen.append(text)
+        return passages_of(title, text, spots)
+
+    monkeypatch.setattr("indexing.search.plan.passages_of", counted)
+    food.search("fruit of trees", rerank=Lengths(), rerank_budget_ms=0)
+    assert chosen == []
+    food.search("fruit of trees", rerank=Lengths(), rerank_depth=3)
+    assert len(chosen) == 3
+
+
+def test_half_a_character_in_the_query_reaches_no_reranker(food):
+    asked = []
+
+    class Asked(Lengths):
+        def scores(self, query, passages):
+            asked.append(query.encode())  # as tokenizers do
+            return super().scores(query, passages)
+
+    found = food.search("fruit \ud800 of trees", rerank=Asked())
+    assert (len(asked), found.reranked, found.notes) == (1, 4, [])
+
+
 def test_when_the_time_is_over_what_was_read_comes_first(monkeypatch):
     clock = iter([0.0, 0.0, 0.001, 0.9])
     monkeypatch.setattr("indexing.search.rerank.time.perf_counter", lambda: next(clock))
