@@ -333,6 +333,7 @@ class Collection:
                 reranking = Reranking(self._rerankers.of(rerank), rerank_depth, rerank_budget_ms)
             return self._search(query, k, mode, allowed, steps, reranking)
         except RerankingFailed as error:
+            self._rerankers = Rerankers()  # what failed is loaded again, as its files may have changed
             found = self._search(query, k, mode, allowed, steps, None)
             return replace(found, notes=[*found.notes, f"not reranked: {error}"])
 

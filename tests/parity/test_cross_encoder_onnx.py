@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexing import Collection
 from stlib import CrossEncoder, export_dynamic_quantized_onnx_model
 from stlib.runtime import (
     InvalidModelError,
@@ -146,3 +147,41 @@ def test_damaged_folders_are_named(exported, tmp_path):
 def test_one_text_is_not_taken_for_a_list(exported):
     with pytest.raises(TypeError, match="pass a list"):
         Reranker.load(exported).scores("a", "b")
+
+
+def test_the_runtime_asks_with_the_saved_prompt(exported, tmp_path):
+    import torch
+
+    model = CrossEncoder(str(exported), backend="onnx", device="cpu", prompts={"find": "sort the word: "})
+    model.default_prompt_name = "find"
+    model.save(str(tmp_path / "prompted"))
+    expected = CrossEncoder(str(tmp_path / "prompted"), backend="onnx", device="cpu").predict(
+        PAIRS, activation_fn=torch.nn.Identity()
+    )
+    prompted = Reranker.load(tmp_path / "prompted")
+    np.testing.assert_allclose(prompted.scores(QUERY, PASSAGES), expected, atol=1e-5)
+    plain = Reranker.load(exported)
+    np.testing.assert_allclose(plain.scores(f"sort the word: {QUERY}", PASSAGES), expected, atol=1e-5)
+    assert prompted.fingerprint != plain.fingerprint
+
+
+def test_a_prompt_that_is_missing_is_named(exported, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "promptless"))
+    settings = {"default_prompt_name": "find", "prompts": {"other": "Find: "}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    with pytest.raises(InvalidModelError, match="default_prompt_name is 'find', and prompts has no text"):
+        Reranker.load(folder)
+
+
+def test_a_reranker_whose_file_was_written_anew_is_loaded_again(exported, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "reranker"))
+    with Collection.create("fox", home=tmp_path) as collection:
+        collection.add([{"id": "fox", "text": "the quick brown fox"}, {"id": "list", "text": "sort a list"}])
+        before = collection.search("fox", rerank=str(folder))
+        graph = folder / "onnx" / "model.onnx"
+        graph.write_bytes(graph.read_bytes())
+        changed = collection.search("fox", rerank=str(folder))
+        assert "has changed since it was loaded" in changed.notes[0]
+        after = collection.search("fox", rerank=str(folder))
+        assert (after.reranked, after.notes) == (2, [])
+        assert [r.parts["rerank"] for r in after.results] == [r.parts["rerank"] for r in before.results]
