@@ -313,6 +313,9 @@ def test_wrong_input_is_said():
         evaluation.CrossEncoderRerankingEvaluator([])
     with pytest.raises(InvalidInput, match=r"sentence_pairs has 60, labels has 1"):
         evaluation.CrossEncoderClassificationEvaluator(PAIRS, [1])
+    for labels, other in (([0.9, 0.1] * 30, "0.9"), ([0, 1, 2] * 20, "2")):
+        with pytest.raises(InvalidInput, match=f"the label {other} is neither 0 nor 1"):
+            evaluation.CrossEncoderClassificationEvaluator(PAIRS, labels)(Scorer())
     with pytest.raises(InvalidOption, match="needs a model with one label, this one has 3"):
         evaluation.CrossEncoderCorrelationEvaluator(PAIRS, list(range(60)))(Scorer(3))
 

@@ -13,6 +13,7 @@ from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.statistics import average_precision, best_accuracy, best_f1, class_f1
 from stlib.cross_encoder.evaluation.scoring import scores_of
+from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +91,16 @@ class CrossEncoderClassificationEvaluator(BaseEvaluator):
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
-        """Metrics by name; see the class."""
+        """Metrics by name; see the class.
+
+        Raises:
+            InvalidInput: the model has one label, and those given are not 0 and 1.
+        """
+        binary = model.num_labels == 1
+        if binary:
+            _check_binary(self.labels)
         logger.info("Classes of pairs on %s%s:", self.name or "pairs", moment(epoch, steps))
         scores = scores_of(self, model, list(self.sentence_pairs))
-        binary = model.num_labels == 1
         metrics = self._of_scores(scores.reshape(-1)) if binary else self._of_classes(scores.argmax(axis=1))
         headers = _BINARY if binary else _CLASSES
         for metric, value in metrics.items():
@@ -121,3 +128,13 @@ class CrossEncoderClassificationEvaluator(BaseEvaluator):
     def _of_classes(self, classes: np.ndarray) -> dict[str, float]:
         f1 = class_f1(self.labels, classes)
         return {"f1_macro": f1.macro, "f1_micro": f1.micro, "f1_weighted": f1.weighted}
+
+
+def _check_binary(labels: np.ndarray) -> None:
+    """Refuse labels other than 0 and 1, of which every metric of two classes would be wrong."""
+    others = labels[~np.isin(labels, (0, 1))]
+    if len(others):
+        raise InvalidInput(
+            f"the label {others[0]} is neither 0 nor 1, and a model with one label tells two classes; for "
+            "scores on a scale use CrossEncoderCorrelationEvaluator, for classes a model with several labels"
+        )
