@@ -70,7 +70,7 @@ def as_pairs(inputs: Any, single: bool) -> list[Any]:
     else:
         pairs = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
     for position, pair in enumerate(pairs):
-        if isinstance(pair, (list, tuple)) and len(pair) == 2 and None not in pair:
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and all(part is not None for part in pair):
             continue
         if isinstance(pair, dict):
             continue  # several kinds of input in one

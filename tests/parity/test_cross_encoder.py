@@ -269,6 +269,7 @@ def test_several_processes(ours):
         ([("a", None)], "input 0 is .* which is not a pair"),
         ([["a"]], "input 0 is .* which is not a pair"),
         ("only a text", "input 0 is 'only a text', which is not a pair"),
+        ([(np.zeros((2, 2)), "a")], "input 0 is a tuple"),
     ],
 )
 def test_what_is_no_pair_is_named(ours, inputs, message):
