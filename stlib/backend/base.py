@@ -105,10 +105,13 @@ class BackendModel(ABC):
         return self
 
     def save_pretrained(self, folder: str | Path, **kwargs: Any) -> None:
-        """Write ``config.json`` and the exported files, these into ``onnx`` or ``openvino``."""
+        """Write ``config.json``, if the model came with one, and the exported files into ``onnx`` or
+        ``openvino``.
+        """
         target = Path(folder) / self.format.folder
         target.mkdir(parents=True, exist_ok=True)
-        self.config.save_pretrained(folder)
+        if self.config.model_type:
+            self.config.save_pretrained(folder)
         for name in self.files():
             destination = target / name
             destination.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 from stlib.backend.base import OUTPUTS, BackendModel
 from stlib.backend.export import export_onnx
 from stlib.backend.files import ONNX, OPENVINO, Format, choose_file, take
+from stlib.backend.labels import check_labels, config_without_file, set_labels
 from stlib.backend.onnx_model import OnnxModel
 from stlib.backend.openvino_model import OpenVINOModel, convert_to_openvino
 from stlib.backend.requirements import require
@@ -34,7 +35,8 @@ def load_backend_model(
     """The model of a folder, run by ONNX Runtime or OpenVINO.
 
     Args:
-        folder: holds ``config.json`` and an exported file or torch weights.
+        folder: holds ``config.json`` and an exported file or torch weights; for classifiers, an ONNX file
+            alone will do, which tells its number of labels itself.
         backend: ``"onnx"`` or ``"openvino"``.
         model_kwargs: ``file_name``, ``subfolder`` and ``export`` (see :func:`choose_file`); for ONNX
             ``provider``, ``provider_options`` and ``session_options``; for OpenVINO ``device`` and
@@ -44,7 +46,7 @@ def load_backend_model(
         config: a configuration that is loaded already.
 
     Raises:
-        InvalidOption: unknown backend or option.
+        InvalidOption: unknown backend or option, or another number of labels than the ONNX file has.
         UnsupportedOption: the task or architecture cannot be exported.
         MissingModelFile, ModelConfigError: the files are missing or damaged.
         MissingDependency: the packages of the backend are not installed.
@@ -61,7 +63,11 @@ def load_backend_model(
             "backend='torch', call model.merge_and_unload(), save the model and load the result"
         )
     wanted = ONNX if backend == "onnx" else OPENVINO
-    if config is None:
+    classifies = wanted is ONNX and task == "sequence-classification"
+    bare = config is None and classifies and transformer_files.has_onnx_alone(folder)
+    if bare:
+        config = config_without_file(dict(config_kwargs or {}))
+    elif config is None:
         config = transformer_files.load_config(folder, task, dict(config_kwargs or {}))
     engine = take(options, *(_ONNX_OPTIONS if wanted is ONNX else _OPENVINO_OPTIONS))
     place = take(options, "file_name", "subfolder", "export")
@@ -74,7 +80,10 @@ def load_backend_model(
     try:
         if temporary is not None:
             _export(folder, path, wanted, options, dict(config_kwargs or {}), task)
-        return kind(path, config, task, **engine, temporary=temporary)
+        model = kind(path, config, task, **engine, temporary=temporary)
+        if classifies:
+            (set_labels if bare else check_labels)(model, (config_kwargs or {}).get("num_labels"))
+        return model
     except BaseException:
         if temporary is not None:
             temporary.remove()

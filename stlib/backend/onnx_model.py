@@ -97,6 +97,14 @@ class OnnxModel(BackendModel):
         """
         return 256 if self.task == "feature-extraction" else 64
 
+    @property
+    def output_shape(self) -> list[int | str | None]:
+        """Sizes of the result as the graph declares them, names and None where they vary; ``[]`` if it does
+        not say.
+        """
+        values = self.session.get_outputs()
+        return next(list(value.shape or []) for value in values if value.name == self._output)
+
     def files(self) -> list[str]:
         return [self.path.name, *self.external_files]
 
@@ -129,6 +137,8 @@ class OnnxModel(BackendModel):
 
     def _run(self, session: Any, arrays: Arrays) -> np.ndarray:
         result = session.run([self._output], arrays)[0]
+        if result.ndim == 1:
+            result = result[:, None]  # a classifier may drop the dimension of its one label
         return result if result.dtype == np.float32 else result.astype(np.float32)
 
     def _open(self, threads: int) -> Any:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from stlib.base.inference import InferenceModel
-from stlib.base.loading import LoadOptions
+from stlib.base.loading import MODULES_NAME, LoadOptions, Pipeline, named_modules
 from stlib.base.modules.activations import activation_from_name, activation_name
 from stlib.base.modules.dense import Dense
 from stlib.base.modules.transformer import Transformer
-from stlib.base.modules.transformer_files import load_config
+from stlib.base.modules.transformer_files import has_onnx_alone, load_config
 from stlib.cross_encoder import full_precision
 from stlib.cross_encoder.fit_mixin import FitMixin
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
@@ -31,7 +31,7 @@ from stlib.cross_encoder.predicting import (
     distinct,
     is_single_pair,
 )
-from stlib.errors import InvalidOption, ModelConfigError, UntrustedCode
+from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UntrustedCode
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class CrossEncoder(InferenceModel, FitMixin):
     Args:
         model_name_or_path: a folder or a model id: a saved pipeline, or any transformers model for sequence
             classification (one label is added to a model without a head). Causal models are asked for "yes"
-            or "no".
+            or "no". With ``backend="onnx"`` a folder with an ONNX file and ``tokenizer.json`` is enough.
         modules: build the model from these instead.
         num_labels: labels of the classifier; default: those of the model, or 1.
         max_length: tokens kept per pair; default: what the model takes.
@@ -339,12 +339,22 @@ class CrossEncoder(InferenceModel, FitMixin):
         self._saved_activation = config.get("activation_fn")
         self._saved_fp32 = list(config.get("keep_in_fp32_modules") or [])
 
+    def _load_folder(self, folder: Path, options: LoadOptions) -> Pipeline:
+        if not has_onnx_alone(folder):
+            return super()._load_folder(folder, options)
+        if options.backend != "onnx":
+            raise MissingModelFile(
+                f"{str(folder)!r} has an ONNX file and no config.json, which backend={options.backend!r} "
+                "needs: load it with backend='onnx'"
+            )
+        if (folder / MODULES_NAME).is_file():
+            return super()._load_folder(folder, options)
+        return Pipeline(named_modules(self._default_modules(folder, options)), {}, {}, None)
+
     def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
         shared = {"trust_remote_code": options.trust_remote_code}
         config_kwargs = {**shared, **options.config_kwargs}
-        config = load_config(folder, "sequence-classification", config_kwargs)
-        architectures = getattr(config, "architectures", None) or [""]
-        causal = architectures[0].endswith("ForCausalLM")
+        causal = not has_onnx_alone(folder) and _is_causal(folder, config_kwargs)
         transformer = Transformer(
             str(folder),
             transformer_task="text-generation" if causal else "sequence-classification",
@@ -354,6 +364,12 @@ class CrossEncoder(InferenceModel, FitMixin):
             backend=options.backend,  # type: ignore[arg-type]
         )
         return [transformer, _yes_or_no(transformer)] if causal else [transformer]
+
+
+def _is_causal(folder: Path, config_kwargs: dict[str, Any]) -> bool:
+    config = load_config(folder, "sequence-classification", config_kwargs)
+    architectures = getattr(config, "architectures", None) or [""]
+    return architectures[0].endswith("ForCausalLM")
 
 
 def _yes_or_no(transformer: Transformer) -> LogitScore:

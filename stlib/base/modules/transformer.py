@@ -374,6 +374,8 @@ class Transformer(DimensionNames, PreparesInputs):
 
     def _set_up_tokenizer(self, length_is_given: bool) -> None:
         if self.tokenizer is not None:
+            if self.backend == "onnx" and not self.config.model_type:
+                transformer_inputs.fit_to_graph(self.tokenizer, self.model.input_names, length_is_given)
             if not length_is_given:
                 transformer_inputs.limit_to_positions(self.tokenizer, self.model.config)
             if self.do_lower_case:

@@ -223,6 +223,13 @@ def check_weights(folder: Path) -> None:
     raise missing_file(str(folder), "", _WHOLE_WEIGHTS[0])
 
 
+def has_onnx_alone(folder: Path) -> bool:
+    """Whether a folder has an ONNX file and nothing that tells the architecture."""
+    if any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        return False
+    return any(next((folder / place).glob("*.onnx"), None) for place in ("", "onnx"))
+
+
 def save_torch_format(model: Any, folder: Path) -> None:
     """Write a model as ``pytorch_model.bin``, the format before safetensors."""
     import torch

@@ -17,6 +17,10 @@ _FLAT_KEYWORDS = frozenset({"clipseg", "whisper", "sam3"})
 
 _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "videos"}
 
+# Tokens kept per input where no file says it, and what tokenizers write that have no limit (10**30).
+_USUAL_LENGTH = 512
+_NO_LIMIT = 10**9
+
 logger = logging.getLogger(__name__)
 
 
@@ -159,6 +163,19 @@ def limit_to_positions(tokenizer: Any, config: Any) -> None:
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and not isinstance(positions, bool) and positions > 0:
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+
+
+def fit_to_graph(tokenizer: Any, input_names: list[str], length_is_given: bool) -> None:
+    """Let a tokenizer that may come without settings make the inputs of a graph that has no configuration."""
+    # Padding wants the mask, whether or not the graph does.
+    types = ["token_type_ids"] if "token_type_ids" in input_names else []
+    tokenizer.model_input_names = ["input_ids", *types, "attention_mask"]
+    if not length_is_given and tokenizer.model_max_length >= _NO_LIMIT:
+        tokenizer.model_max_length = _USUAL_LENGTH
+    if tokenizer.pad_token is None:
+        known = tokenizer.get_vocab()
+        usual = next((token for token in ("[PAD]", "<pad>") if token in known), None)
+        tokenizer.pad_token = usual or tokenizer.convert_ids_to_tokens(0)
 
 
 def lowercase_first(tokenizer: Any) -> None:
