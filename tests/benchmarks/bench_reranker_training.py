@@ -1,0 +1,262 @@
+"""Does training a reranker help? NDCG@10 through the real index, before and after.
+
+    python tests/benchmarks/bench_reranker_training.py BEIR_FOLDER [--dev]
+
+A cross-encoder made of the first layers of all-MiniLM-L6-v2 and a new head is trained on the collection's
+train split, with documents that hybrid search finds and that are not judged relevant as negatives, and
+measured on the test split. With --dev nothing of test is read: in three turns a third of the questions of the
+train split is left out of training and measured on. That way the defaults were chosen.
+
+"Order alone" is that of the reranker among the documents found, with binary judgments and without the
+retrieval's score. Every p is that of a paired randomisation test, see `bench_common.p_value`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from bench_common import describe, p_value, time_once
+from bench_quality import reference_model
+from bench_training_quality import quiet
+from datasets import Dataset
+
+from indexing import Collection
+from indexing.documents import Document, read_paths
+from indexing.evaluation import read_beir
+from indexing.search.rerank import passages_of
+from stlib import CrossEncoder, SentenceTransformer
+from stlib.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from stlib.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
+from stlib.cross_encoder.losses import BinaryCrossEntropyLoss, LambdaLoss, RankNetLoss
+from stlib.recipes._layers import keep_layers
+
+LOSSES = {"bce": BinaryCrossEntropyLoss, "lambda": LambdaLoss, "ranknet": RankNetLoss}
+TURNS = 3
+METRIC = "NDCG@10"
+
+Qrels = dict[str, dict[str, int]]
+
+
+def main() -> None:
+    options = read_options()
+    transformers.logging.set_verbosity_error()  # it says which weights a new head lacks
+    describe("torch", "transformers", "accelerate", "datasets", "faiss-cpu", "tantivy")
+    chosen = ", ".join(f"{name} {value}" for name, value in vars(options).items() if name != "folder")
+    print(f"{torch.get_num_threads()} threads; {chosen}", flush=True)
+    train = read_beir(options.folder, "train")
+    splits = (
+        turns(train.qrels)[: options.turns]
+        if options.dev
+        else [(train.qrels, read_beir(options.folder, "test").qrels)]
+    )
+    with tempfile.TemporaryDirectory() as home, Collection.create("bench", home=home) as collection:
+        documents = [item for item in read_paths([options.folder]) if isinstance(item, Document)]
+        collection.add(documents)
+        bench = Bench(collection, documents, train.queries, options)
+        gains = [bench.run(*split) for split in splits]
+    if options.dev:
+        print(f"mean of the turns: {np.mean(gains):+.4f} to hybrid")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dev", action="store_true", help="measure on data for choosing settings")
+    parser.add_argument("--turns", type=int, default=TURNS, help="of --dev")
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--max-length", type=int, default=128, help="tokens of a pair")
+    parser.add_argument("--depth", type=int, default=20, help="documents that are reranked")
+    parser.add_argument("--loss", choices=sorted(LOSSES), default="lambda")
+    parser.add_argument("--negatives", type=int, default=8, help="for each question")
+    parser.add_argument("--epochs", type=float, default=1)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--batch-size", type=int, default=4, help="questions a step")
+    parser.add_argument("--titles", type=int, default=0, help="negatives of titles, learned before; 0: none")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def turns(qrels: Qrels) -> list[tuple[Qrels, Qrels]]:
+    """Questions to train on and those left out, three times."""
+    left_out = [set(list(qrels)[turn::TURNS]) for turn in range(TURNS)]
+    return [
+        ({q: d for q, d in qrels.items() if q not in out}, {q: d for q, d in qrels.items() if q in out})
+        for out in left_out
+    ]
+
+
+class Bench:
+    """Trains on some questions of a collection and measures on others."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        documents: list[Document],
+        queries: dict[str, str],
+        options: argparse.Namespace,
+    ) -> None:
+        self.collection = collection
+        self.documents = {document.id: document for document in documents}
+        self.texts = {document.id: text_of(document) for document in documents}
+        self.queries = queries
+        self.options = options
+
+    def run(self, train: Qrels, measured: Qrels) -> float:
+        """Prints the figures; returns what the trained reranker adds to hybrid search."""
+        torch.manual_seed(self.options.seed)  # the head is random
+        model = small_reranker(self.options.layers, self.options.max_length)
+        found = self.reranked(None, measured)
+        if not self.options.dev:
+            before, (before_alone, found_alone) = self.reranked(model, measured), self.alone(model, measured)
+        seconds = time_once(lambda: self.train(model, train))
+        after = self.reranked(model, measured)
+        print(f"\ntrained on {len(train)} questions in {seconds:.0f} s, {METRIC} of {len(measured)} others:")
+        print(f"  hybrid                     {found.mean():.4f}")
+        print(f"  + trained reranker         {compared(after, found)}", flush=True)
+        if not self.options.dev:
+            after_alone, _ = self.alone(model, measured)
+            print(f"  + untrained reranker       {compared(before, found)}")
+            print(f"  gained by training         {gain(after, before)}")
+            print(f"  hybrid, order alone        {found_alone.mean():.4f}")
+            print(f"  untrained, order alone     {compared(before_alone, found_alone)}")
+            print(f"  trained, order alone       {compared(after_alone, found_alone)}")
+            print(f"  gained by training         {gain(after_alone, before_alone)}", flush=True)
+        return float((after - found).mean())
+
+    # -- measuring
+
+    def reranked(self, model: CrossEncoder | None, qrels: Qrels) -> np.ndarray:
+        """NDCG@10 of hybrid search for each question, reranked if there is a model."""
+        with quiet():
+            report = self.collection.evaluate(
+                self.queries, qrels, rerank=model, rerank_depth=self.options.depth
+            )
+        return np.array([metrics[METRIC] for metrics in report.per_query.values()])
+
+    def alone(self, model: CrossEncoder, qrels: Qrels) -> np.ndarray:
+        """NDCG@10 for each question of the reranker's order and of the order found, ``[2, questions]``."""
+        values = []
+        for query, judged in qrels.items():
+            ids = [result.id for result in self.found(self.queries[query], self.options.depth)]
+            sample = {
+                "query": self.queries[query],
+                # What was not found cannot be reranked; without it the two orders compare.
+                "positive": [self.texts[id_] for id_ in ids if judged.get(id_, 0) > 0],
+                "documents": [self.texts[id_] for id_ in ids],
+            }
+            with quiet():
+                metrics = CrossEncoderRerankingEvaluator([sample], write_csv=False)(model)
+            values.append((metrics["ndcg@10"], metrics.get("base_ndcg@10", 0.0)))
+        return np.array(values).T
+
+    def found(self, text: str, k: int) -> list[Any]:
+        return self.collection.search(text, k).results
+
+    # -- training
+
+    def train(self, model: CrossEncoder, qrels: Qrels) -> None:
+        if self.options.titles:
+            self.train_on(model, list(self.lists_of_titles()), epochs=1)
+        self.train_on(model, list(self.lists_of(qrels)), self.options.epochs)
+
+    def lists_of(self, qrels: Qrels) -> Iterable[dict[str, Any]]:
+        """Judged documents and the best found of the others, with grades, of each question."""
+        for query, judged in qrels.items():
+            grades = {id_: max(grade, 0) for id_, grade in judged.items() if id_ in self.texts}
+            results = self.found(self.queries[query], self.options.negatives + len(grades))
+            others = [result.id for result in results if result.id not in grades][: self.options.negatives]
+            ids = [*grades, *others]
+            yield {
+                "query": self.queries[query],
+                "documents": [self.texts[id_] for id_ in ids],
+                "label": [float(grades.get(id_, 0)) for id_ in ids],
+            }
+
+    def lists_of_titles(self) -> Iterable[dict[str, Any]]:
+        """The same of titles as questions, each with its own document, without its title, as the answer."""
+        for document in self.documents.values():
+            results = self.found(document.title, self.options.titles + 1) if document.title else []
+            others = [r.id for r in results if r.id != document.id][: self.options.titles]
+            ids = [document.id, *others]
+            if others:
+                yield {
+                    "query": document.title,
+                    "documents": [without_title(self.documents[id_]) for id_ in ids],
+                    "label": [1.0] + [0.0] * len(others),
+                }
+
+    def train_on(self, model: CrossEncoder, lists: list[dict[str, Any]], epochs: float) -> None:
+        options = self.options
+        size = options.batch_size
+        if options.loss == "bce":
+            size *= round(sum(len(one["documents"]) for one in lists) / len(lists))
+            lists = [row for one in lists for row in pairs_of(one)]
+        loss: Any = {"bce": BinaryCrossEntropyLoss, "lambda": LambdaLoss, "ranknet": RankNetLoss}[
+            options.loss
+        ]
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            arguments = CrossEncoderTrainingArguments(
+                output_dir=folder,
+                num_train_epochs=epochs,
+                per_device_train_batch_size=size,
+                learning_rate=options.learning_rate,
+                warmup_steps=0.1,
+                seed=options.seed,
+                save_strategy="no",
+                report_to="none",
+                use_cpu=True,
+            )
+            CrossEncoderTrainer(
+                model, args=arguments, train_dataset=Dataset.from_list(lists), loss=loss(model)
+            ).train()
+
+
+def small_reranker(layers: int, max_length: int) -> CrossEncoder:
+    """The first layers of all-MiniLM-L6-v2 with a new head."""
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        encoder = SentenceTransformer(reference_model(), device="cpu")
+        keep_layers(encoder, range(layers))
+        transformer: Any = encoder[0]
+        transformer.auto_model.save_pretrained(folder)
+        encoder.tokenizer.save_pretrained(folder)
+        return CrossEncoder(folder, num_labels=1, max_length=max_length, device="cpu")
+
+
+def pairs_of(one: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"query": one["query"], "document": document, "label": float(label > 0)}
+        for document, label in zip(one["documents"], one["label"], strict=True)
+    ]
+
+
+def text_of(document: Document) -> str:
+    """What a search gives the reranker to read of a document of this length."""
+    return passages_of(document.title, document.text, [0])[0]
+
+
+def without_title(document: Document) -> str:
+    return document.text.removeprefix(document.title).strip(" .\n")
+
+
+def compared(values: np.ndarray, others: np.ndarray) -> str:
+    return f"{values.mean():.4f} ({gain(values, others)})"
+
+
+def gain(values: np.ndarray, others: np.ndarray) -> str:
+    differences = values - others
+    return f"{differences.mean():+.4f}, p = {p_value(differences):.4f}"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    main()
