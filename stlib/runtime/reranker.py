@@ -40,6 +40,14 @@ _USUAL_LENGTH = 512
 # nothing that is cut off here would have been kept.
 _CHARACTERS_PER_TOKEN = 40
 _NO_LIMIT = 10**9  # greater numbers limit nothing; transformers writes 10**30
+# Settings of the transformer that change its input in ways the tokenizer's file does not tell.
+_UNSERVED = (
+    "do_lower_case",
+    "processing_kwargs",
+    "processor_kwargs",
+    "tokenizer_args",
+    "tokenizer_name_or_path",
+)
 _SHIFTED = ("roberta", "xlm-roberta", "camembert")
 
 
@@ -50,15 +58,23 @@ class Reranker:
     """
 
     def __init__(
-        self, path: Path, tokenizer: Tokenizer, digest: str, max_length: int, pad_id: int, prompt: str = ""
+        self,
+        path: Path,
+        tokenizer: Tokenizer,
+        digest: str,
+        max_length: int,
+        pad_id: int,
+        prompt: str = "",
+        truncation_side: str = "right",
     ) -> None:
         self.path = path
         self.prompt = prompt  # in front of every query, as saved with the model
         self.max_length = max_length
+        self.truncation_side = truncation_side
         self._digest = digest
         self._pad_id = pad_id
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length, strategy="longest_first")
+        tokenizer.enable_truncation(max_length, strategy="longest_first", direction=truncation_side)
         self._tokenizer = tokenizer
         external = external_files(path)
         self._files = OpenFiles([path, *external])
@@ -92,6 +108,7 @@ class Reranker:
         if not folder.is_dir():
             raise ModelNotFoundError(f"no reranker at {str(path)!r}: there is no such folder")
         _check_modules(folder)
+        _check_settings(folder)
         graph = find_onnx_file(folder, file_name)
         if graph is None:
             raise UnsupportedModelError(
@@ -100,7 +117,7 @@ class Reranker:
             )
         tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
         length, pad_id, prompt = _max_length(folder), _pad_id(folder, tokenizer), _default_prompt(folder)
-        return cls(graph, tokenizer, digest, length, pad_id, prompt)
+        return cls(graph, tokenizer, digest, length, pad_id, prompt, _truncation_side(folder, tokenizer))
 
     @property
     def name(self) -> str:
@@ -119,6 +136,8 @@ class Reranker:
         header = {"tokenizer": self._digest, "files": self._files.digests(), "length": self.max_length}
         if self.prompt:
             header["prompt"] = self.prompt
+        if self.truncation_side != "right":
+            header["truncation_side"] = self.truncation_side
         return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
@@ -133,8 +152,9 @@ class Reranker:
         if isinstance(passages, str):
             raise TypeError("passages is a single string; pass a list, for example scores(query, [passage])")
         longest = self.max_length * _CHARACTERS_PER_TOKEN
-        asked = (self.prompt + query)[:longest]
-        pairs = [(asked, passage[:longest]) for passage in passages]
+        kept = slice(-longest, None) if self.truncation_side == "left" else slice(longest)
+        asked = (self.prompt + query)[kept]
+        pairs = [(asked, passage[kept]) for passage in passages]
         encoded = self._tokenizer.encode_batch(pairs)
         result = np.zeros(len(encoded), np.float32)
         self._files.check()  # weights are mapped, so a file that shrank would end the process
@@ -197,10 +217,32 @@ def _check_modules(folder: Path) -> None:
         )
 
 
+def _check_settings(folder: Path) -> None:
+    """Refuse a transformer that prepares texts in another way than its tokenizer's file says."""
+    path = folder / "sentence_bert_config.json"
+    settings = read_object(path)
+    if unserved := [name for name in _UNSERVED if settings.get(name)]:
+        raise UnsupportedModelError(
+            f"{path} sets {', '.join(unserved)}, which the torch-free Reranker does not serve; use "
+            "stlib.CrossEncoder(folder, backend='onnx')"
+        )
+
+
+def _truncation_side(folder: Path, tokenizer: Tokenizer) -> str:
+    """The end at which long texts are cut."""
+    path = folder / "tokenizer_config.json"
+    saved = (tokenizer.truncation or {}).get("direction", "right")
+    side = read_object(path).get("truncation_side", saved)
+    if side not in ("left", "right"):
+        raise InvalidModelError(f"{path}: truncation_side is {side!r}; use 'left' or 'right'")
+    return side
+
+
 def _max_length(folder: Path) -> int:
-    """Tokens kept per pair: the least that tokenizer and model allow."""
+    """Tokens kept per pair: the least that module, tokenizer and model allow."""
     limits = []
     for name, key in (
+        ("sentence_bert_config.json", "max_seq_length"),
         ("tokenizer_config.json", "model_max_length"),
         ("config.json", "max_position_embeddings"),
     ):

@@ -185,3 +185,33 @@ def test_a_reranker_whose_file_was_written_anew_is_loaded_again(exported, tmp_pa
         after = collection.search("fox", rerank=str(folder))
         assert (after.reranked, after.notes) == (2, [])
         assert [r.parts["rerank"] for r in after.results] == [r.parts["rerank"] for r in before.results]
+
+
+def test_the_runtime_cuts_pairs_as_the_folder_says(exported, tmp_path):
+    import torch
+
+    folder = Path(shutil.copytree(exported, tmp_path / "cut"))
+    for name, settings in (
+        ("tokenizer_config.json", {"truncation_side": "left"}),
+        ("sentence_bert_config.json", {"max_seq_length": 12}),
+    ):
+        saved = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**saved, **settings}))
+    model = CrossEncoder(str(folder), backend="onnx", device="cpu")
+    passages = [*PASSAGES, "fox " * 1000 + "meaning of word"]
+    expected = model.predict([(QUERY, p) for p in passages], activation_fn=torch.nn.Identity())
+    reranker = Reranker.load(folder)
+    assert (reranker.max_length, model.max_length) == (12, 12)
+    np.testing.assert_allclose(reranker.scores(QUERY, passages), expected, atol=1e-5)
+    assert abs(Reranker.load(exported).scores(QUERY, passages) - expected).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "settings", [{"do_lower_case": True}, {"processing_kwargs": {"text": {"max_length": 6}}}]
+)
+def test_settings_that_only_the_full_library_serves_are_named(exported, tmp_path, settings):
+    folder = Path(shutil.copytree(exported, tmp_path / "settings"))
+    path = folder / "sentence_bert_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    with pytest.raises(UnsupportedModelError, match=f"sets {next(iter(settings))}"):
+        Reranker.load(folder)
