@@ -31,7 +31,7 @@ from stlib.cross_encoder.predicting import (
     distinct,
     is_single_pair,
 )
-from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UntrustedCode
+from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelConfigError, UntrustedCode
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +221,7 @@ class CrossEncoder(InferenceModel, FitMixin):
 
         Args:
             query: one query.
-            documents: any number of documents.
+            documents: any number of documents, in any collection that keeps an order.
             top_k: keep the best so many; default: all.
             return_documents: return the documents themselves, too.
 
@@ -232,6 +232,7 @@ class CrossEncoder(InferenceModel, FitMixin):
 
         Raises:
             InvalidOption: the model has several labels, so that it has no order of documents.
+            InvalidInput: ``documents`` is a single text or a dict.
         """
         if self.num_labels != 1:
             raise InvalidOption(
@@ -239,6 +240,11 @@ class CrossEncoder(InferenceModel, FitMixin):
             )
         if top_k is not None and top_k < 0:
             raise InvalidOption(f"top_k is {top_k}; use None for all documents, or a number from 0 on")
+        if isinstance(documents, (str, bytes, Mapping)):
+            raise InvalidInput(
+                f"documents is a {type(documents).__name__}; pass a list, for example rank(query, [document])"
+            )
+        documents = list(documents)
         for former in ("apply_softmax", "convert_to_numpy", "convert_to_tensor"):
             kwargs.pop(former, None)  # they never changed the result
         scores = self.predict(
@@ -332,7 +338,10 @@ class CrossEncoder(InferenceModel, FitMixin):
     # -- files
 
     def config_dict(self) -> dict[str, Any]:
-        config = {**super().config_dict(), "activation_fn": activation_name(self.activation_fn)}
+        config = {
+            **super().config_dict(),
+            "activation_fn": activation_name(self.activation_fn or nn.Identity()),
+        }
         return {**config, "keep_in_fp32_modules": self._fp32_modules} if self._fp32_modules else config
 
     def _read_config(self, config: dict[str, Any]) -> None:

@@ -119,6 +119,24 @@ def test_rank_keeps_the_order_of_ties(ours):
     assert ours.rank(QUERY, []) == []
 
 
+def test_rank_takes_what_gives_documents_once(ours):
+    expected = ours.rank(QUERY, DOCUMENTS, return_documents=True)
+    assert ours.rank(QUERY, iter(DOCUMENTS), return_documents=True) == expected
+
+
+@pytest.mark.parametrize("documents", ["one document", {"id": "one document"}])
+def test_rank_takes_no_single_text_for_a_list(ours, documents):
+    with pytest.raises(InvalidInput, match="pass a list"):
+        ours.rank(QUERY, documents)
+
+
+def test_a_model_without_activation_stays_so(tiny_reranker, tmp_path):
+    model = CrossEncoder(tiny_reranker, device="cpu")
+    model.activation_fn = None
+    model.save(str(tmp_path / "logits"))
+    equal(CrossEncoder(str(tmp_path / "logits"), device="cpu").predict(PAIRS), model.predict(PAIRS))
+
+
 def test_a_model_of_a_pipeline_travels_both_ways(reference, ours, theirs, tmp_path):
     ours.save(str(tmp_path / "ours"))
     theirs.save(str(tmp_path / "theirs"))
