@@ -5,7 +5,8 @@ sees what `stlib index --home X` wrote:
 
     STLIB_HOME   the folder of collections (default: the platform's folder for application data)
     STLIB_DB     a database URL, for catalogs that live elsewhere
-    STLIB_RERANK a reranker, which `stlib search` uses and the page offers (default: none)
+    STLIB_RERANK a reranker, which `stlib search` uses and the page offers (default: the page offers the
+                 bundled one; empty: it offers none)
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from stlib.runtime.bundled import BUNDLED_RERANKER_NAME
 
 __all__ = ["DEMO_COLLECTION", "EXAMPLE_QUESTIONS", "HOME_VARIABLE", "Location", "reranker_from_environment"]
 
@@ -63,8 +66,9 @@ class Location:
 
 
 def reranker_from_environment(environment: Mapping[str, str] | None = None) -> str | None:
-    """Folder or name of the reranker to use; None for none."""
-    return (os.environ if environment is None else environment).get(RERANK_VARIABLE) or None
+    """Folder or name of the reranker that the page offers: by default the bundled one; None for none."""
+    environment = os.environ if environment is None else environment
+    return environment.get(RERANK_VARIABLE, BUNDLED_RERANKER_NAME) or None
 
 
 def _absolute_url(db: str) -> str:

@@ -326,7 +326,7 @@ class Collection:
         check_request(query, k, mode)
         check_limits(rerank_depth, rerank_budget_ms)
         allowed = self._filters.of(filter)
-        if rerank is None or rerank is False:
+        if rerank is None or rerank is False or rerank == "":
             return self._search(query, k, mode, allowed, steps, None)
         try:
             with steps.step("load reranker"):

@@ -14,12 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexing.errors import RerankingFailed
-from stlib.runtime import ModelError, ModelNotFoundError, Reranker, RerankerProtocol, UnsupportedModelError
+from stlib.runtime import (
+    BUNDLED_RERANKER_NAME,
+    InteractionReranker,
+    ModelError,
+    ModelNotFoundError,
+    Reranker,
+    RerankerProtocol,
+    UnsupportedModelError,
+)
+from stlib.runtime.files import read_object
+from stlib.runtime.interaction_reranker import MODEL_TYPE
 
 if TYPE_CHECKING:
     from stlib import CrossEncoder
 
 __all__ = ["FullModelReranker", "Rerankers", "loaded_reranker"]
+
+# Ends of the names of architectures that say nothing about pairs.
+_HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")
 
 
 class Rerankers:
@@ -48,7 +61,7 @@ def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEnco
     """
     if isinstance(model, (str, os.PathLike)):
         try:
-            return Reranker.load(model)
+            return InteractionReranker.load(model) if _is_interaction(model) else Reranker.load(model)
         except ModelError as error:
             if isinstance(error, (UnsupportedModelError, ModelNotFoundError)):
                 return _load_full(str(model))
@@ -63,10 +76,32 @@ def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEnco
     )
 
 
+def _is_interaction(model: str | os.PathLike[str]) -> bool:
+    """Whether `model` is the bundled reranker, or a folder with one of its kind."""
+    if os.fspath(model) == BUNDLED_RERANKER_NAME:
+        return True
+    return read_object(Path(model) / "config.json").get("model_type") == MODEL_TYPE
+
+
+def _check_head(name: str) -> None:
+    """Refuse a folder whose model has no trained head: its scores would be random.
+
+    Raises:
+        RerankingFailed: `config.json` names an encoder or a language model only.
+    """
+    named = read_object(Path(name) / "config.json").get("architectures")
+    if isinstance(named, list) and named and all(str(one).endswith(_HEADLESS) for one in named):
+        raise RerankingFailed(
+            f"reranker {name!r} holds {', '.join(map(str, named))}, which gives no score for a pair: an "
+            "embedding model, or one without a trained head; give a cross-encoder"
+        )
+
+
 def _load_full(name: str) -> FullModelReranker:
     """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub."""
     from stlib import CrossEncoder
 
+    _check_head(name)
     try:
         return FullModelReranker(CrossEncoder(name), name)
     except RerankingFailed:

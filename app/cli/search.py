@@ -68,7 +68,7 @@ def command(
                 count,
                 mode=mode,
                 filter=filter_,
-                rerank=rerank,
+                rerank=rerank or None,
                 rerank_depth=rerank_depth,
                 rerank_budget_ms=rerank_budget,
             )

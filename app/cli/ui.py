@@ -13,6 +13,7 @@ import click
 
 from app.cli.options import location_options
 from app.settings import RERANK_VARIABLE, Location
+from stlib.runtime.bundled import BUNDLED_RERANKER_NAME
 
 __all__ = ["command"]
 
@@ -28,12 +29,13 @@ _PORT = 8501
     "--rerank",
     metavar="MODEL",
     envvar=RERANK_VARIABLE,
-    help="Offer to re-order answers with a cross-encoder: a folder or a model name. Default: $STLIB_RERANK.",
+    help="Offer to re-order answers with this reranker: the folder of a cross-encoder, or a model name. "
+    f"Default: $STLIB_RERANK, else {BUNDLED_RERANKER_NAME}.",
 )
 @location_options
 def command(location: Location, port: int | None, no_browser: bool, rerank: str | None) -> None:
     """Open the search page. It is served to this machine only; Ctrl-C stops it."""
-    if rerank:
+    if rerank is not None:
         os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
     serve(location, port=port, browser=not no_browser)
 

@@ -23,7 +23,9 @@ __all__ = ["Reranked", "Reranking", "check_limits", "passages_of", "rerank"]
 WINDOW = 1800
 # Windows per document that are read; the best one counts.
 WINDOWS = 3
-# Documents scored between two looks at the clock.
+# Of a cross-encoder's score, see above.
+USUAL_WEIGHT = 0.6
+# Documents scored between two looks at the clock, at most.
 _STEP = 8
 
 
@@ -35,21 +37,26 @@ class Reranking:
         reranker: scores a query's passages.
         depth: how many of the best documents are read.
         budget_ms: stop reading after so many milliseconds; None reads all.
-        weight: of the reranker's score against the retrieval's, from 0 to 1.
+        weight: of the reranker's score against the retrieval's, from 0 to 1; None takes the reranker's own
+            `weight`, or 0.6 if it names none.
     """
 
     reranker: RerankerProtocol
     depth: int = 50
     budget_ms: float | None = None
-    weight: float = 0.6
+    weight: float | None = None
 
 
 def check_limits(depth: int, budget_ms: float | None) -> None:
     """Raises BadInput unless the limits of a `Reranking` make sense."""
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise BadInput(f"rerank_depth = {depth!r}: give a whole number of documents, 1 or more")
-    if budget_ms is not None and (isinstance(budget_ms, bool) or not budget_ms >= 0):
+    if budget_ms is not None and not _is_budget(budget_ms):
         raise BadInput(f"rerank_budget_ms = {budget_ms!r}: give milliseconds, or None for no limit")
+
+
+def _is_budget(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True)
@@ -82,27 +89,44 @@ def rerank(
     own = np.full(n, np.nan, np.float32)
     own[:n_read] = read
     scores = np.asarray(retrieved, np.float32).copy()
-    weight = reranking.weight
+    weight = _weight(reranking)
     scores[:n_read] = weight * _standardised(read) + (1 - weight) * _standardised(scores[:n_read])
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
     return Reranked(order, scores[order], own[order], n_read)
 
 
+def _weight(reranking: Reranking) -> float:
+    if reranking.weight is not None:
+        return reranking.weight
+    return float(getattr(reranking.reranker, "weight", USUAL_WEIGHT))
+
+
 def _read(reranking: Reranking, query: str, passages: Sequence[Sequence[str]]) -> np.ndarray:
     """Score of the best window of each candidate, as far as the time allows."""
     started = time.perf_counter()
-    step = len(passages) if reranking.budget_ms is None else _STEP
     best: list[float] = []
-    for start in range(0, len(passages), step or 1):
+    while len(best) < len(passages):
         spent = (time.perf_counter() - started) * 1000
-        if reranking.budget_ms is not None and spent >= reranking.budget_ms:
+        step = _next_step(reranking.budget_ms, spent, len(best), len(passages))
+        if step == 0:
             break
-        portion = passages[start : start + step]
+        portion = passages[len(best) : len(best) + step]
         flat = [window for windows in portion for window in windows]
         scores = _scores(reranking.reranker, query, flat)
         ends = np.cumsum([len(windows) for windows in portion])
         best += [float(part.max()) for part in np.split(scores, ends[:-1])]
     return np.asarray(best, np.float32)
+
+
+def _next_step(budget_ms: float | None, spent_ms: float, n_read: int, n: int) -> int:
+    """How many documents to read before the next look at the clock: one first, then what should fit."""
+    if budget_ms is None:
+        return n - n_read
+    if spent_ms >= budget_ms:
+        return 0
+    if n_read == 0 or spent_ms <= 0:
+        return 1
+    return max(1, min(_STEP, int((budget_ms - spent_ms) * n_read / spent_ms)))
 
 
 def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.ndarray:
@@ -128,8 +152,9 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     """Distance from the mean in standard deviations; zero where all are alike."""
     if not len(values):
         return values
-    spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+    exact = np.asarray(values, np.float64)  # the square of a large float32 is none
+    spread = float(exact.std())
+    return (exact - exact.mean()) / spread if spread > 0 else np.zeros_like(exact)
 
 
 def passages_of(title: str, text: str, spots: Sequence[int]) -> list[str]:

@@ -4,7 +4,12 @@ second.
 
 from __future__ import annotations
 
-from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
+from stlib.runtime.bundled import (
+    BUNDLED_MODEL_NAME,
+    BUNDLED_RERANKER_NAME,
+    default_model_path,
+    default_reranker_path,
+)
 from stlib.runtime.encoder import Encoder
 from stlib.runtime.errors import (
     InvalidModelError,
@@ -16,13 +21,16 @@ from stlib.runtime.errors import (
     UnknownTaskError,
     UnsupportedModelError,
 )
+from stlib.runtime.interaction_reranker import InteractionReranker
 from stlib.runtime.protocol import EncoderProtocol, RerankerProtocol
 from stlib.runtime.reranker import Reranker
 
 __all__ = [
     "BUNDLED_MODEL_NAME",
+    "BUNDLED_RERANKER_NAME",
     "Encoder",
     "EncoderProtocol",
+    "InteractionReranker",
     "InvalidModelError",
     "MissingDependencyError",
     "MissingModelFileError",
@@ -34,4 +42,5 @@ __all__ = [
     "UnknownTaskError",
     "UnsupportedModelError",
     "default_model_path",
+    "default_reranker_path",
 ]

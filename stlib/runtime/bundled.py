@@ -1,4 +1,4 @@
-"""Where the model that comes with the package lies."""
+"""Where the models that come with the package lie."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from stlib.runtime.errors import ModelNotFoundError
 BUNDLED_MODEL_NAME = "stlib-static-en"
 """Name of the bundled model; usable wherever a model path is."""
 
+BUNDLED_RERANKER_NAME = "stlib-rerank-en"
+"""Name of the bundled reranker; usable wherever a reranker is."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CANDIDATES = (
-    _PACKAGE / "_data" / "models" / BUNDLED_MODEL_NAME,  # installed from a wheel
-    _PACKAGE.parent / "data" / "models" / BUNDLED_MODEL_NAME,  # checkout or editable install
+    _PACKAGE / "_data" / "models",  # installed from a wheel
+    _PACKAGE.parent / "data" / "models",  # checkout or editable install
 )
 
 
@@ -22,11 +25,24 @@ def default_model_path() -> Path:
     Raises:
         ModelNotFoundError: the installation lacks the model.
     """
-    for folder in _CANDIDATES:
+    return _bundled(BUNDLED_MODEL_NAME)
+
+
+def default_reranker_path() -> Path:
+    """Folder of the bundled reranker, in an installed package or in a checkout.
+
+    Raises:
+        ModelNotFoundError: the installation lacks the reranker.
+    """
+    return _bundled(BUNDLED_RERANKER_NAME)
+
+
+def _bundled(name: str) -> Path:
+    folders = [folder / name for folder in _CANDIDATES]
+    for folder in folders:
         if folder.is_dir():
             return folder
-    looked = " nor ".join(str(folder) for folder in _CANDIDATES)
+    looked = " nor ".join(str(folder) for folder in folders)
     raise ModelNotFoundError(
-        f"the bundled model {BUNDLED_MODEL_NAME!r} is neither at {looked}; "
-        "reinstall stlib or pass a model path"
+        f"the bundled model {name!r} is neither at {looked}; reinstall stlib or pass a model path"
     )

@@ -144,10 +144,10 @@ def test_when_the_time_is_over_what_was_read_comes_first(monkeypatch):
     retrieved = np.arange(30, 0, -1).astype(np.float32)
     passages = [["x" * n] for n in range(1, 31)]
     result = rerank(Reranking(Lengths(), 50, 500, weight=1.0), "q", retrieved, passages)
-    assert result.n_read == 16  # two portions of eight before the clock said so
-    assert result.order.tolist() == [*range(15, -1, -1), *range(16, 30)]
-    assert np.isnan(result.read[16:]).all()
-    assert result.scores[16:].tolist() == retrieved[16:].tolist()
+    assert result.n_read == 9  # one, then a portion of eight, before the clock said so
+    assert result.order.tolist() == [*range(8, -1, -1), *range(9, 30)]
+    assert np.isnan(result.read[9:]).all()
+    assert result.scores[9:].tolist() == retrieved[9:].tolist()
 
 
 def test_equal_scores_keep_their_order():
@@ -207,7 +207,10 @@ def test_a_reranker_that_fails_leaves_the_answer(food, reranker, reason, monkeyp
         food.evaluate({"q": "fruit"}, {"q": {"apple": 1}}, rerank=reranker)
 
 
-@pytest.mark.parametrize("limits", [{"rerank_depth": 0}, {"rerank_depth": 1.5}, {"rerank_budget_ms": -1}])
+@pytest.mark.parametrize(
+    "limits",
+    [{"rerank_depth": 0}, {"rerank_depth": 1.5}, {"rerank_budget_ms": -1}, {"rerank_budget_ms": "5"}],
+)
 def test_limits_without_meaning_are_refused(food, limits):
     with pytest.raises(BadInput, match=next(iter(limits))):
         food.search("fruit", rerank=Lengths(), **limits)

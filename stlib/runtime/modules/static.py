@@ -118,14 +118,14 @@ class StaticEmbedding:
             after = int(np.searchsorted(ends, begin + _TOKENS_PER_BLOCK, "right"))
             if after == first:  # a long text on its own
                 for start in range(begin, ends[first], _TOKENS_PER_BLOCK):
-                    sums[first] += self._rows(
-                        tokens[start : min(start + _TOKENS_PER_BLOCK, ends[first])]
-                    ).sum(axis=0)
+                    sums[first] += self.rows(tokens[start : min(start + _TOKENS_PER_BLOCK, ends[first])]).sum(
+                        axis=0
+                    )
                 first += 1
                 continue
             filled = np.arange(first, after)[lengths[first:after] > 0]
             if len(filled):
-                rows = self._rows(tokens[begin : ends[after - 1]])
+                rows = self.rows(tokens[begin : ends[after - 1]])
                 sums[filled] = np.add.reduceat(rows, ends[filled] - lengths[filled] - begin, axis=0)
             first = after
         return sums
@@ -136,7 +136,8 @@ class StaticEmbedding:
         table = self.weight.astype(np.float32)
         return table if self.scale is None else table * self.scale
 
-    def _rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Vectors of tokens, float32 ``[len(tokens), d]``."""
         if self._bulk:
             return np.take(self._float_rows, tokens, axis=0)
         rows = self.weight[tokens].astype(np.float32, copy=False)
