@@ -38,6 +38,9 @@ __all__ = ["BaseModel", "BaseModelCardData", "generate_model_card"]
 
 logger = logging.getLogger(__name__)
 
+# What a pipeline is that does not say: the family that saved pipelines before there were others.
+_OLDEST_FAMILY = "SentenceTransformer"
+
 
 class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
     """Modules in a row, with prompts, files and devices. Families add what they do with the result.
@@ -196,7 +199,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
 
     def _load_folder(self, folder: Path, options: LoadOptions) -> Pipeline:
         if (folder / MODULES_NAME).is_file():
-            saved_as = read_model_config(folder).get("model_type", self.model_type)
+            saved_as = read_model_config(folder).get("model_type", _OLDEST_FAMILY)
             if saved_as == self.model_type:
                 return load_pipeline(folder, options)
             logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)

@@ -317,3 +317,20 @@ def test_the_card_s_example_runs(ours, tmp_path, capsys):
     code = code.replace('CrossEncoder("card")', f"CrossEncoder({str(tmp_path / 'card')!r})")
     exec(compile(code, "card", "exec"), {})
     assert capsys.readouterr().out.startswith("(2,)")
+
+
+def test_an_old_embedding_model_gives_its_transformer(tiny_bert, tmp_path):
+    from stlib import SentenceTransformer
+
+    SentenceTransformer(tiny_bert, device="cpu").save(str(tmp_path / "new"))
+    shutil.copytree(tmp_path / "new", tmp_path / "old")
+    path = tmp_path / "old" / "config_sentence_transformers.json"
+    config = json.loads(path.read_text())
+    del config["model_type"]
+    path.write_text(json.dumps(config))
+    scores = []
+    for name in ("new", "old"):
+        torch.manual_seed(5)  # the head is new
+        model = CrossEncoder(str(tmp_path / name), num_labels=1, device="cpu")
+        scores.append(model.predict(PAIRS))
+    assert scores[1].tolist() == scores[0].tolist()
