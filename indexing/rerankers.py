@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FullModelReranker", "Rerankers", "loaded_reranker"]
 
+# One of them is in every folder that CrossEncoder loads.
+_MODEL_FILES = ("modules.json", "config.json", "adapter_config.json")
 # Ends of the names of architectures that say nothing about pairs.
 _HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")
 
@@ -83,12 +85,28 @@ def _is_interaction(model: str | os.PathLike[str]) -> bool:
     return read_object(Path(model) / "config.json").get("model_type") == MODEL_TYPE
 
 
+def _check_files(name: str) -> None:
+    """Refuse a folder that is no model before torch is loaded, which takes seconds.
+
+    Raises:
+        RerankingFailed: none of the files of a model is there.
+    """
+    folder = Path(name)
+    if folder.is_dir() and not any((folder / file).is_file() for file in _MODEL_FILES):
+        raise RerankingFailed(
+            f"reranker {name!r} cannot be loaded: {name!r} holds neither modules.json nor config.json, nor "
+            "an ONNX file with its tokenizer.json; give the folder of a cross-encoder"
+        )
+
+
 def _check_head(name: str) -> None:
     """Refuse a folder whose model has no trained head: its scores would be random.
 
     Raises:
         RerankingFailed: `config.json` names an encoder or a language model only.
     """
+    if read_object(Path(name) / "config_sentence_transformers.json").get("model_type") == "CrossEncoder":
+        return  # its modules may well begin with an encoder
     named = read_object(Path(name) / "config.json").get("architectures")
     if isinstance(named, list) and named and all(str(one).endswith(_HEADLESS) for one in named):
         raise RerankingFailed(
@@ -99,9 +117,10 @@ def _check_head(name: str) -> None:
 
 def _load_full(name: str) -> FullModelReranker:
     """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub."""
+    _check_files(name)
+    _check_head(name)
     from stlib import CrossEncoder
 
-    _check_head(name)
     try:
         return FullModelReranker(CrossEncoder(name), name)
     except RerankingFailed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -31,6 +32,7 @@ __all__ = ["Reranker"]
 
 # Tokens of one batch, padding included: the activations of a layer stay in the caches of one core.
 _MAX_TOKENS = 1024
+_ALONE = 0  # every pair by itself
 # Below this, pairs of different lengths share a batch: a run's fixed cost is larger than the padding's.
 _MIN_TOKENS = 128
 _SIMILAR = 0.8
@@ -82,6 +84,7 @@ class Reranker:
         self._session = open_session(path, self._has_external, threads=1)
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._output = _score_output(self._session, path)
+        self._alone = _depends_on_batch(path)
         self._lock = Lock()
 
     @classmethod
@@ -158,7 +161,7 @@ class Reranker:
         encoded = self._tokenizer.encode_batch(pairs)
         result = np.zeros(len(encoded), np.float32)
         self._files.check()  # weights are mapped, so a file that shrank would end the process
-        batches = list(_batches(encoded))
+        batches = list(_batches(encoded, _ALONE if self._alone else _MAX_TOKENS))
 
         def run(rows: list[int]) -> None:
             feed = self._feed([encoded[row] for row in rows])
@@ -188,14 +191,23 @@ class Reranker:
         return f"Reranker(name={self.name!r}, max_length={self.max_length})"
 
 
-def _batches(encoded: list[Encoding]) -> Iterator[list[int]]:
-    """Rows of about equal length, longest first, so that little is padding."""
+def _depends_on_batch(path: Path) -> bool:
+    """Whether the graph chooses the range of its 8-bit numbers anew for each batch.
+
+    Then a score would depend on the pairs beside it, and an order on how much fitted into the time.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"DynamicQuantizeLinear") >= 0
+
+
+def _batches(encoded: list[Encoding], most: int) -> Iterator[list[int]]:
+    """Rows of about equal length, longest first, so that little is padding; at most ``most`` tokens."""
     batch: list[int] = []
     for row in sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids)):
         if batch:
             longest, tokens = len(encoded[batch[0]].ids), len(batch) * len(encoded[batch[0]].ids)
             shorter = len(encoded[row].ids) < _SIMILAR * longest and tokens >= _MIN_TOKENS
-            if shorter or tokens + longest > _MAX_TOKENS:
+            if shorter or tokens + longest > most:
                 yield batch
                 batch = []
         batch.append(row)

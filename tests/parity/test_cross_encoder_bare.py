@@ -185,3 +185,11 @@ def test_what_is_no_reranker_is_named(tiny_bert, reranker, tmp_path):
     (folder / "onnx" / "model.onnx").write_bytes(b"nothing of the kind")
     with pytest.raises(errors.ModelConfigError, match=r"model\.onnx cannot be loaded"):
         load(folder)
+
+
+def test_eight_bit_scores_do_not_depend_on_the_pairs_beside(ms_marco):
+    reranker = Reranker.load(ms_marco)
+    documents = ["Call sorted() on the list.", "Tigers are cats.", "A list has a method sort. " * 20]
+    together = reranker.scores("how do i sort a list", documents)
+    alone = [reranker.scores("how do i sort a list", [document])[0] for document in documents]
+    assert together.tolist() == alone

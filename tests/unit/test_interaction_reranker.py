@@ -192,3 +192,17 @@ def test_a_model_without_a_head_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
     with pytest.raises(RerankingFailed, match="BertModel, which gives no score for a pair"):
         loaded_reranker(tmp_path)
+
+
+def test_an_empty_folder_costs_no_torch(tmp_path):
+    script = (
+        "import sys\n"
+        "from indexing.errors import RerankingFailed\n"
+        "from indexing.rerankers import loaded_reranker\n"
+        "try: loaded_reranker(sys.argv[1])\n"
+        "except RerankingFailed as error: print('torch' in sys.modules, error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False ")
+    assert f"'{tmp_path}' holds neither modules.json nor config.json" in done.stdout
