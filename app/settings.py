@@ -17,13 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stlib.runtime.bundled import BUNDLED_RERANKER_NAME
-
-__all__ = ["DEMO_COLLECTION", "EXAMPLE_QUESTIONS", "HOME_VARIABLE", "Location", "reranker_from_environment"]
+__all__ = [
+    "BUNDLED_RERANKER",
+    "DEMO_COLLECTION",
+    "EXAMPLE_QUESTIONS",
+    "HOME_VARIABLE",
+    "Location",
+    "reranker_from_environment",
+]
 
 HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
+
+# stlib.runtime.BUNDLED_RERANKER_NAME, spelled out: importing it would load numpy for a --help.
+BUNDLED_RERANKER = "stlib-rerank-en"
 
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"
@@ -68,7 +76,7 @@ class Location:
 def reranker_from_environment(environment: Mapping[str, str] | None = None) -> str | None:
     """Folder or name of the reranker that the page offers: by default the bundled one; None for none."""
     environment = os.environ if environment is None else environment
-    return environment.get(RERANK_VARIABLE, BUNDLED_RERANKER_NAME) or None
+    return environment.get(RERANK_VARIABLE, BUNDLED_RERANKER) or None
 
 
 def _absolute_url(db: str) -> str:

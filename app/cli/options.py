@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from app.settings import Location
-from stlib.runtime.bundled import BUNDLED_RERANKER_NAME
+from app.settings import BUNDLED_RERANKER, Location
 
 __all__ = ["MODES", "json_option", "location_options", "mode_option", "rerank_options"]
 
@@ -60,7 +59,7 @@ def rerank_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--rerank",
         metavar="MODEL",
         envvar="STLIB_RERANK",
-        help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER_NAME} (comes with stlib), the "
+        help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
         "folder of a cross-encoder, or a model name. Default: $STLIB_RERANK, else no reranking.",
     )
     return model(depth(function))

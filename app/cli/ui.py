@@ -12,8 +12,7 @@ from contextlib import contextmanager
 import click
 
 from app.cli.options import location_options
-from app.settings import RERANK_VARIABLE, Location
-from stlib.runtime.bundled import BUNDLED_RERANKER_NAME
+from app.settings import BUNDLED_RERANKER, RERANK_VARIABLE, Location
 
 __all__ = ["command"]
 
@@ -30,7 +29,7 @@ _PORT = 8501
     metavar="MODEL",
     envvar=RERANK_VARIABLE,
     help="Offer to re-order answers with this reranker: the folder of a cross-encoder, or a model name. "
-    f"Default: $STLIB_RERANK, else {BUNDLED_RERANKER_NAME}.",
+    f"Default: $STLIB_RERANK, else {BUNDLED_RERANKER}.",
 )
 @location_options
 def command(location: Location, port: int | None, no_browser: bool, rerank: str | None) -> None:

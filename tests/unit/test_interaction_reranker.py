@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from app.settings import BUNDLED_RERANKER, reranker_from_environment
 from indexing import Collection
 from indexing.errors import RerankingFailed
 from indexing.rerankers import loaded_reranker
@@ -206,3 +207,10 @@ def test_an_empty_folder_costs_no_torch(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("False ")
     assert f"'{tmp_path}' holds neither modules.json nor config.json" in done.stdout
+
+
+def test_the_page_offers_it_unless_told_otherwise():
+    assert BUNDLED_RERANKER == BUNDLED_RERANKER_NAME
+    assert reranker_from_environment({}) == BUNDLED_RERANKER_NAME
+    assert reranker_from_environment({"STLIB_RERANK": "folder"}) == "folder"
+    assert reranker_from_environment({"STLIB_RERANK": ""}) is None
