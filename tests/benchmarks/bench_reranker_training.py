@@ -82,7 +82,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--batch-size", type=int, default=4, help="questions a step")
-    parser.add_argument("--titles", type=int, default=0, help="negatives of titles, learned before; 0: none")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -170,8 +169,6 @@ class Bench:
     # -- training
 
     def train(self, model: CrossEncoder, qrels: Qrels) -> None:
-        if self.options.titles:
-            self.train_on(model, list(self.lists_of_titles()), epochs=1)
         self.train_on(model, list(self.lists_of(qrels)), self.options.epochs)
 
     def lists_of(self, qrels: Qrels) -> Iterable[dict[str, Any]]:
@@ -187,19 +184,6 @@ class Bench:
                 "documents": [self.texts[id_] for id_ in ids],
                 "label": [float(grades.get(id_, 0)) for id_ in ids],
             }
-
-    def lists_of_titles(self) -> Iterable[dict[str, Any]]:
-        """The same of titles as questions, each with its own document, without its title, as the answer."""
-        for document in self.documents.values():
-            results = self.found(document.title, self.options.titles + 1) if document.title else []
-            others = [r.id for r in results if r.id != document.id][: self.options.titles]
-            ids = [document.id, *others]
-            if others:
-                yield {
-                    "query": document.title,
-                    "documents": [without_title(self.documents[id_]) for id_ in ids],
-                    "label": [1.0] + [0.0] * len(others),
-                }
 
     def train_on(self, model: CrossEncoder, lists: list[dict[str, Any]], epochs: float) -> None:
         options = self.options
@@ -266,10 +250,6 @@ def pairs_of(one: dict[str, Any]) -> list[dict[str, Any]]:
 def text_of(document: Document) -> str:
     """What a search gives the reranker to read of a document of this length."""
     return passages_of(document.title, document.text, [0])[0]
-
-
-def without_title(document: Document) -> str:
-    return document.text.removeprefix(document.title).strip(" .\n")
 
 
 def compared(values: np.ndarray, others: np.ndarray) -> str:
