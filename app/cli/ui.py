@@ -48,7 +48,7 @@ def serve(location: Location, *, port: int | None = None, browser: bool = True) 
     from app.ui.server import HOST, ServerFailed, free_port, running_server
 
     if importlib.util.find_spec("streamlit") is None:
-        raise click.ClickException('the search page needs Streamlit: pip install "stlib[app]"')
+        raise click.ClickException('the search page needs Streamlit: pip install "streamlit>=1.52"')
     chosen = free_port(port or _PORT)
     if port is not None and chosen != port:
         raise click.ClickException(f"port {port} of {HOST} is taken; leave --port away for a free one")

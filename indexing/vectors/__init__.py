@@ -18,6 +18,9 @@ ENGINES: dict[str, tuple[str, str]] = {
 }
 """Name of each engine and where its class is; `engine_class` imports it when it is wanted."""
 
+# Modules that a package of another name brings
+_PACKAGES = {"faiss": "faiss-cpu"}
+
 
 def engine_class(name: str) -> type[VectorIndex]:
     """The class of an engine. Raises `BadInput` for an unknown name or one that is not installed."""
@@ -27,6 +30,7 @@ def engine_class(name: str) -> type[VectorIndex]:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
+        package = _PACKAGES.get(str(error.name), error.name)
         raise BadInput(
-            f"the vector engine {name} needs the package {error.name}: pip install 'stlib[index]'"
+            f"the vector engine {name} needs the package {error.name}: pip install {package}"
         ) from error

@@ -1,4 +1,4 @@
-"""Optional packages of the backends, with an error that says which extra brings them."""
+"""Optional packages of the backends, with an error that says what to install."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 
 from stlib.errors import MissingDependency
 
+# What each extra brings. Messages name the packages: on package indexes this project's own name is another's.
+PACKAGES = {
+    "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "openvino": ("openvino", "nncf"),
+    "recipes": ("scikit-learn",),
+    "train": ("datasets", "accelerate"),
+}
+
 
 def require(package: str, extra: str) -> Any:
-    """Import an optional package.
+    """Import an optional package that an extra of this project brings.
 
     Raises:
-        MissingDependency: it is not installed; the message names the extra that brings it.
+        MissingDependency: it is not installed; the message names the packages of the extra.
     """
     try:
         return importlib.import_module(package)
@@ -20,5 +28,6 @@ def require(package: str, extra: str) -> Any:
         if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
             raise
         raise MissingDependency(
-            f"this needs the package {error.name!r}, which is missing; run: pip install 'stlib[{extra}]'"
+            f"this needs the package {error.name!r}, which is missing; run: "
+            f"pip install {' '.join(PACKAGES[extra])}"
         ) from error

@@ -52,7 +52,7 @@ _MEGATRON = "megatron.core"
 def require_peft() -> None:
     """Raise :class:`MissingDependency` unless ``peft`` can be imported."""
     if importlib.util.find_spec("peft") is None:
-        raise MissingDependency("adapters need the package peft; run: pip install 'stlib[adapters]'")
+        raise MissingDependency("adapters need the package peft; run: pip install peft")
 
 
 def is_adapter_folder(folder: Path) -> bool:

@@ -160,7 +160,7 @@ def read_image(source: Any) -> Any:
         import PIL  # noqa: F401 - transformers would say less about its absence
         from transformers.image_utils import load_image
     except ImportError as error:
-        raise MissingDependency("pictures need pillow; run: pip install 'stlib[image]'") from error
+        raise MissingDependency("pictures need pillow; run: pip install pillow") from error
     try:
         return load_image(_downloaded(source) if is_url(source) else source)
     except (ValueError, OSError) as error:  # also what PIL and urllib raise
@@ -177,7 +177,7 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
     try:
         import soundfile
     except ImportError as error:
-        raise MissingDependency("sound files need soundfile; run: pip install 'stlib[audio]'") from error
+        raise MissingDependency("sound files need soundfile; run: pip install soundfile") from error
     if not Path(path).is_file():
         raise InvalidInput(f"there is no sound file {path[:200]!r}; check the path, addresses are not read")
     try:

@@ -88,7 +88,7 @@ def _digest() -> Any:
         import xxhash
     except ModuleNotFoundError as error:
         raise MissingDependency(
-            "comparing rows needs the package 'xxhash', which is missing; run: pip install 'stlib[train]'"
+            "comparing rows needs the package 'xxhash', which is missing; run: pip install xxhash"
         ) from error
     return xxhash.xxh64_intdigest
 

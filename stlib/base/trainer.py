@@ -19,7 +19,7 @@ from stlib.util.environment import is_training_available
 if not is_training_available():
     from stlib.errors import MissingDependency
 
-    raise MissingDependency("training needs accelerate and datasets; run: pip install 'stlib[train]'")
+    raise MissingDependency("training needs accelerate and datasets; run: pip install accelerate datasets")
 
 from transformers import (
     FeatureExtractionMixin,

@@ -1,5 +1,4 @@
-"""Trains a small adapter (LoRA) and leaves the model's own weights as they are; needs ``pip install
-stlib[adapters]``.
+"""Trains a small adapter (LoRA) and leaves the model's own weights as they are; needs ``pip install peft``.
 
     python -m stlib.recipes.lora --train FOLDER --eval FOLDER --output adapter
 
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     try:
         from peft import LoraConfig, TaskType
     except ImportError as error:
-        raise MissingDependency("adapters need peft; run: pip install 'stlib[adapters]'") from error
+        raise MissingDependency("adapters need peft; run: pip install peft") from error
 
     model = SentenceTransformer(options.model)
     model.add_adapter(

@@ -66,7 +66,9 @@ def fit(model: Any, options: FitOptions, steps_per_epoch: int | None, resume: bo
 def require_training() -> None:
     """Raise :class:`MissingDependency` if the packages of the trainer are not installed."""
     if not is_training_available():
-        raise MissingDependency("training needs datasets and accelerate; run: pip install 'stlib[train]'")
+        raise MissingDependency(
+            "training needs datasets and accelerate; run: pip install accelerate datasets"
+        )
 
 
 def as_dataset(loader: Any, keep_zeros: bool = False) -> Any:

@@ -157,7 +157,7 @@ def _parts(name: str, given: Any) -> tuple[Any, str | None, str | None]:
         from datasets import Dataset
     except ImportError as error:
         raise MissingDependency(
-            "resolve_ids needs the package 'datasets', which is missing; run: pip install 'stlib[train]'"
+            "resolve_ids needs the package 'datasets', which is missing; run: pip install datasets"
         ) from error
     dataset, *columns = given if isinstance(given, tuple) else (given,)
     if not isinstance(dataset, Dataset):

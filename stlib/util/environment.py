@@ -70,25 +70,27 @@ def get_installed_version(package_name: str) -> str | None:
 
 
 # What messages about missing packages hold, and what brings the package; the first match wins.
-_EXTRAS = (
+_PACKAGES = (
     (
         r"\bread_video\b|\btorchcodec\b",
         "torchcodec",
     ),  # transformers asks torchvision for it without torchcodec
-    (r"\bpillow\b|\bpil\b|\btorchvision\b", "stlib[image]"),
-    (r"\bsoundfile\b|\blibrosa\b", "stlib[audio]"),
+    (r"\bpillow\b|\bpil\b", "pillow"),
+    (r"\btorchvision\b", "torchvision"),
+    (r"\bsoundfile\b", "soundfile"),
+    (r"\blibrosa\b", "librosa"),
 )
 
 
 @contextlib.contextmanager
 def suggest_extra_on_exception() -> Iterator[None]:
-    """Add to an error about a missing package inside the ``with`` block which extra of stlib brings it."""
+    """Add to an error about a missing package inside the ``with`` block how to install it."""
     try:
         yield
     except (ImportError, AttributeError) as error:
-        for pattern, package in _EXTRAS:
+        for pattern, package in _PACKAGES:
             if re.search(pattern, str(error), re.IGNORECASE):
-                raise type(error)(f"{error}; run: pip install -U '{package}'") from error
+                raise type(error)(f"{error}; run: pip install -U {package}") from error
         raise
 
 

@@ -210,6 +210,6 @@ def _dataset_class() -> Any:
         from datasets import Dataset
     except ImportError as error:
         raise MissingDependency(
-            "mine_hard_negatives needs the package datasets; run: pip install 'stlib[train]'"
+            "mine_hard_negatives needs the package datasets; run: pip install datasets"
         ) from error
     return Dataset

@@ -288,5 +288,5 @@ def _import(module: str, package: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingDependency(
-            f"{module.split('.')[0]} is not installed; run: pip install {package} (or stlib[index])"
+            f"{module.split('.')[0]} is not installed; run: pip install {package}"
         ) from error

@@ -18,7 +18,7 @@ import torch
 from stlib import SentenceTransformer, errors
 from stlib.models import Dense, Pooling, StaticEmbedding, Transformer
 
-peft = pytest.importorskip("peft", reason="peft is missing; run: pip install 'stlib[adapters]'")
+peft = pytest.importorskip("peft", reason="peft is missing; run: pip install '.[adapters]'")
 pytestmark = pytest.mark.parity
 
 SOME = ["How do I sort a list?", "short", "the quick brown fox"]
@@ -162,9 +162,9 @@ def test_a_missing_package_is_named(base, adapted, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "peft" else find_spec(name, *a)
     )
-    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[adapters\]'"):
+    with pytest.raises(errors.MissingDependency, match=r"pip install peft"):
         model.active_adapters()
-    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[adapters\]'"):
+    with pytest.raises(errors.MissingDependency, match=r"pip install peft"):
         SentenceTransformer(adapted[0])
 
 

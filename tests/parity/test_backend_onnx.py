@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("onnxruntime", reason="ONNX Runtime is missing; run: pip install 'stlib[onnx]'")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is missing; run: pip install '.[onnx]'")
 
 from stlib import SentenceTransformer
 from stlib.backend import (
@@ -525,5 +525,5 @@ def test_load_function_gives_the_hidden_states(saved, tiny_bert):
 
 def test_missing_package_names_the_extra(saved, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'stlib\[onnx\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install onnxruntime onnx onnxscript"):
         load(saved)

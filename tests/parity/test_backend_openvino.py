@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("openvino", reason="OpenVINO is missing; run: pip install 'stlib[openvino]'")
+pytest.importorskip("openvino", reason="OpenVINO is missing; run: pip install '.[openvino]'")
 
 from stlib import SentenceTransformer
 from stlib.backend import export_static_quantized_openvino_model, load_openvino_model
@@ -142,7 +142,7 @@ def test_load_function(saved):
 
 def test_missing_package_names_the_extra(saved, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'stlib\[openvino\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install openvino nncf"):
         load(saved)
 
 

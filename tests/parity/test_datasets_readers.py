@@ -267,7 +267,7 @@ def test_noise_without_nltk(monkeypatch):
 
 @pytest.fixture
 def tables():
-    hf = pytest.importorskip("datasets", reason="datasets is missing; run: pip install 'stlib[train]'")
+    hf = pytest.importorskip("datasets", reason="datasets is missing; run: pip install '.[train]'")
     return {
         "queries": hf.Dataset.from_dict({"query_id": [3, 1, 2, 1], "text": ["q3", "old", "q2", "q1"]}),
         "documents": hf.Dataset.from_dict({"id": ["a", "c", "b"], "text": ["A", "C", "B"]}),

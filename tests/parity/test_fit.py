@@ -19,8 +19,8 @@ from stlib.sentence_transformer import losses as our_losses
 from stlib.sentence_transformer.fit_options import FitOptions
 from stlib.sentence_transformer.readers import InputExample
 
-pytest.importorskip("accelerate", reason="accelerate is missing; run: pip install 'stlib[train]'")
-pytest.importorskip("datasets", reason="datasets is missing; run: pip install 'stlib[train]'")
+pytest.importorskip("accelerate", reason="accelerate is missing; run: pip install '.[train]'")
+pytest.importorskip("datasets", reason="datasets is missing; run: pip install '.[train]'")
 
 WORDS = "the of to sort list key quick brown fox jumps over lazy dog search meaning word text query".split()
 SMALL = {"show_progress_bar": False, "warmup_steps": 2, "optimizer_params": {"lr": 1e-3}}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("datasets", reason="training needs datasets; run: pip install 'stlib[train]'")
-pytest.importorskip("accelerate", reason="training needs accelerate; run: pip install 'stlib[train]'")
+pytest.importorskip("datasets", reason="training needs datasets; run: pip install '.[train]'")
+pytest.importorskip("accelerate", reason="training needs accelerate; run: pip install '.[train]'")
 
 pytestmark = pytest.mark.parity
 

@@ -12,7 +12,7 @@ import torch
 from stlib.util import mine_hard_negatives
 from stlib.util import similarity as ours_similarity
 
-datasets = pytest.importorskip("datasets", reason="run: pip install 'stlib[train]'")
+datasets = pytest.importorskip("datasets", reason="run: pip install '.[train]'")
 
 pytestmark = [pytest.mark.parity]
 

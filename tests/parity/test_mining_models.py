@@ -9,7 +9,7 @@ import torch
 from stlib import SentenceTransformer
 from stlib.util import mine_hard_negatives
 
-datasets = pytest.importorskip("datasets", reason="run: pip install 'stlib[train]'")
+datasets = pytest.importorskip("datasets", reason="run: pip install '.[train]'")
 
 pytestmark = [pytest.mark.parity]
 

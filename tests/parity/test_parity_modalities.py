@@ -19,7 +19,7 @@ from stlib.base.input_formatter import InputFormatter
 from stlib.base.inputs import as_list, text_length
 from stlib.sentence_transformer import modules as our_modules
 
-Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install 'stlib[image]'")
+Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install '.[image]'")
 
 TEXTS = ["a quick brown fox", "the lazy dog of the list", "fox", "a long text of words " * 6]
 
@@ -160,7 +160,7 @@ def test_an_address_is_downloaded_only_when_it_is_named_a_picture(clip):
 
 
 def test_whisper_encodes_sounds(whisper, tmp_path):
-    soundfile = pytest.importorskip("soundfile", reason="pip install 'stlib[audio]'")
+    soundfile = pytest.importorskip("soundfile", reason="pip install '.[audio]'")
     assert whisper.ours.modalities == whisper.theirs.modalities == ["audio", ("audio", "text")]
     expected = whisper.check([{"array": sound, "sampling_rate": 16000} for sound in SOUNDS])
     close(whisper.check(SOUNDS), expected)
@@ -396,10 +396,10 @@ def test_pictures_and_sounds_name_the_package_they_need(monkeypatch, clip, whisp
     for name in ("a.png", "b.wav"):
         (tmp_path / name).touch()
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[image\]'"):
+    with pytest.raises(errors.MissingDependency, match=r"pip install pillow"):
         clip.ours.encode(str(tmp_path / "a.png"))
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(errors.MissingDependency, match=r"pip install 'stlib\[audio\]'"):
+    with pytest.raises(errors.MissingDependency, match=r"pip install soundfile"):
         whisper.ours.encode(str(tmp_path / "b.wav"))
 
 

@@ -15,7 +15,7 @@ import stlib
 from stlib import errors
 from stlib.sentence_transformer.modules import CLIPModel, Pooling, Transformer
 
-Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install 'stlib[image]'")
+Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install '.[image]'")
 
 TEXTS = ["a quick brown fox", "the lazy dog of the list", "fox", "a long text of words " * 6]
 

@@ -157,7 +157,7 @@ def test_a_pipeline_with_old_weights_in_one_module_is_fetched_whole(hub, saved, 
 
 
 def test_an_adapter_brings_its_base_along(hub, saved, tmp_path):
-    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install 'stlib[adapters]'")
+    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install '.[adapters]'")
     hub.put_folder("org/base", saved[0])
     model = SentenceTransformer("org/base", device="cpu")
     model.add_adapter(peft.LoraConfig(target_modules=["query"], r=2, init_lora_weights=False))
@@ -304,7 +304,7 @@ def test_pushed_models_load_in_the_reference(hub, model, saved, reference):
 
 
 def test_exported_files_are_pushed_and_loaded(hub, saved, tmp_path):
-    pytest.importorskip("onnxruntime", reason="ONNX Runtime is missing; run: pip install 'stlib[onnx]'")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is missing; run: pip install '.[onnx]'")
     from stlib.backend import export_dynamic_quantized_onnx_model, export_optimized_onnx_model
 
     folder, vectors = saved

@@ -185,7 +185,7 @@ def test_one_data_set_gives_the_same_curve_and_weights(name, reference, tiny_ber
 
 
 def adapted(lib: Any, model: Any) -> Any:
-    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install 'stlib[adapters]'")
+    peft = pytest.importorskip("peft", reason="adapters need peft; run: pip install '.[adapters]'")
     model.add_adapter(peft.LoraConfig(r=2, lora_dropout=0.1, target_modules=["query", "value"]))
     return model
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stlib.errors import InvalidInput, InvalidOption
 
-datasets = pytest.importorskip("datasets", reason="datasets is missing; run: pip install 'stlib[train]'")
+datasets = pytest.importorskip("datasets", reason="datasets is missing; run: pip install '.[train]'")
 
 from torch.utils.data import BatchSampler, ConcatDataset, RandomSampler  # noqa: E402
 

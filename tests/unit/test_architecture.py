@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from stlib.backend.requirements import PACKAGES as PACKAGES_OF_EXTRAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("stlib", "indexing", "app")
@@ -54,6 +57,23 @@ def test_nothing_is_unpickled():
 
     wrong = {str(p.relative_to(ROOT)): used(p) for package in PACKAGES for p in modules(package)}
     assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_messages_name_packages_of_this_project():
+    """On package indexes the name ``stlib`` is another project's: ``pip install`` of it brings that one."""
+    texts = {path: path.read_text("utf-8") for package in PACKAGES for path in modules(package)}
+    texts |= {path: path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "stlib/README.md")}
+    wrong = [
+        str(path) for path, text in texts.items() if re.search(r"stlib\[\w|pip install ['\"]?stlib\b", text)
+    ]
+    assert wrong == []
+
+
+def test_extras_of_messages_are_those_of_the_project():
+    declared = (ROOT / "pyproject.toml").read_text("utf-8")
+    for extra, packages in PACKAGES_OF_EXTRAS.items():
+        lines = re.search(rf"^{extra} = \[(.*?)\]", declared, re.MULTILINE | re.DOTALL)
+        assert re.findall(r'"([\w-]+)[><=]', lines[1]) == list(packages), extra
 
 
 @pytest.mark.parametrize("name", ["stlib", "indexing"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stlib.errors import InvalidInput, MissingDependency
 from stlib.util import mine_hard_negatives
 
-datasets = pytest.importorskip("datasets", reason="run: pip install 'stlib[train]'")
+datasets = pytest.importorskip("datasets", reason="run: pip install '.[train]'")
 
 
 class Line:

@@ -50,7 +50,7 @@ def file(tmp_path):
 
 
 def test_kmeans(file, capsys):
-    pytest.importorskip("sklearn", reason="run: pip install 'stlib[recipes]'")
+    pytest.importorskip("sklearn", reason="run: pip install '.[recipes]'")
     found = kmeans.main([file, "--clusters", "3", "--show", "2"])
     assert [sorted(cluster) for cluster in found] == GROUPS
     printed = capsys.readouterr().out
@@ -61,7 +61,7 @@ def test_kmeans(file, capsys):
 
 
 def test_agglomerative(file):
-    pytest.importorskip("sklearn", reason="run: pip install 'stlib[recipes]'")
+    pytest.importorskip("sklearn", reason="run: pip install '.[recipes]'")
     found = agglomerative.main([file, "--threshold", "1.2"])
     assert [sorted(cluster) for cluster in found] == GROUPS
     one = agglomerative.main([file, "--threshold", "9"])
@@ -75,7 +75,7 @@ def test_fast_clustering(file, capsys):
 
 
 def test_topics(file):
-    pytest.importorskip("sklearn", reason="run: pip install 'stlib[recipes]'")
+    pytest.importorskip("sklearn", reason="run: pip install '.[recipes]'")
     found = topics.main([file, "--clusters", "3", "--words", "3"])
     assert [sorted(texts) for _, texts in found] == GROUPS
     assert [set(words) for words, _ in found] == [
@@ -96,7 +96,7 @@ def test_words_of_a_topic_by_hand():
 def test_missing_sklearn_is_named(monkeypatch, file, recipe):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'stlib\[recipes\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install scikit-learn"):
         recipe.main([file])
 
 
@@ -188,7 +188,7 @@ def test_quantized_search(file, capsys, precision):
 
 
 def test_image_search(tmp_path):
-    image = pytest.importorskip("PIL.Image", reason="run: pip install 'stlib[image]'")
+    image = pytest.importorskip("PIL.Image", reason="run: pip install '.[image]'")
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)
     colours = {"red.png": (250, 10, 10), "more/blue.png": (10, 10, 250), "green.jpg": (10, 250, 10)}

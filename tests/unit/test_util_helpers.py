@@ -135,13 +135,14 @@ def test_versions_are_those_that_run(monkeypatch):
 @pytest.mark.parametrize(
     ("message", "package"),
     [
-        ("No module named 'PIL'", "stlib[image]"),
+        ("No module named 'PIL'", "pillow"),
         ("module 'torchvision.io' has no attribute 'read_video'", "torchcodec"),
-        ("librosa is missing", "stlib[audio]"),
+        ("librosa is missing", "librosa"),
+        ("AutoImageProcessor requires the Torchvision library", "torchvision"),
     ],
 )
 def test_missing_packages_are_named(message, package):
-    with pytest.raises(ImportError, match=package.replace("[", r"\[")), suggest_extra_on_exception():
+    with pytest.raises(ImportError, match=f"; run: pip install -U {package}$"), suggest_extra_on_exception():
         raise ImportError(message)
 
 

@@ -84,7 +84,7 @@ def hub_rows(dataset_id: str, subset: str, split: str, columns: list[str]) -> An
     """
     if not is_datasets_available():
         raise MissingDependency(
-            "reading a dataset of the hub needs the package datasets; run: pip install 'stlib[train]', or "
+            "reading a dataset of the hub needs the package datasets; run: pip install datasets, or "
             "give a folder in BEIR's layout"
         )
     from datasets import load_dataset

@@ -48,7 +48,7 @@ def open_session(path: Path, has_external: bool, threads: int | None = None) -> 
         from onnxruntime.capi import onnxruntime_pybind11_state as native
     except ImportError as error:
         raise MissingDependencyError(
-            f"{path} runs on ONNX Runtime, which is not installed: pip install 'stlib[onnx]'"
+            f"{path} runs on ONNX Runtime, which is not installed: pip install onnxruntime"
         ) from error
     errors = tuple(getattr(native, name) for name in _ERRORS)
     # A download cache holds links; ONNX Runtime accepts weights below the folder that it is told only.

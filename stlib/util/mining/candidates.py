@@ -179,9 +179,7 @@ def import_faiss() -> Any:
     try:
         return importlib.import_module("faiss")
     except ImportError as error:
-        raise MissingDependency(
-            "use_faiss=True needs FAISS; run: pip install faiss-cpu (or stlib[index])"
-        ) from error
+        raise MissingDependency("use_faiss=True needs FAISS; run: pip install faiss-cpu") from error
 
 
 def aligned_scores(
