@@ -70,6 +70,8 @@ def test_features_equal_plain_loops():
         assert tokens[i, 3] == pytest.approx(math.log1p(list(read).count(asked[i])), abs=1e-5)
         beside = max(min(line[j], cos[i + 1][j + 1]) for j in range(59)) if i < 2 else 0
         assert tokens[i, 4] == pytest.approx(beside, abs=1e-5)
+        both = i < 2 and any(read[j] == asked[i] and read[j + 1] == asked[i + 1] for j in range(59))
+        assert tokens[i, 5] == float(both)
         assert tokens[i, 6] == pytest.approx(max(line[start : start + SPAN]), abs=1e-5)
         first = next((1 / (1 + j / SPAN) for j, value in enumerate(line) if value >= 0.65), 0)
         assert tokens[i, 7] == pytest.approx(first, abs=1e-5)
@@ -78,6 +80,17 @@ def test_features_equal_plain_loops():
         assert tokens[i, 8:] == pytest.approx(counts, abs=1e-4)
     assert tokens[0, 5] == 1.0  # 3 and 7 stand side by side in both
     assert pair[0] == pytest.approx(_cosine(rows[asked].sum(0), rows[read].sum(0)), abs=1e-5)
+    assert pair[1] == pytest.approx(
+        _cosine(rows[asked].sum(0), rows[read[start : start + SPAN]].sum(0)), abs=1e-5
+    )
+    assert pair[2] == pytest.approx(_cosine(rows[asked].sum(0), rows[read[:SPAN]].sum(0)), abs=1e-5)
+
+    def share(values):
+        return sum(w * value for w, value in zip(weight, values, strict=True)) / sum(weight)
+
+    assert pair[4] == pytest.approx(share([max(line) for line in cos]), abs=1e-5)
+    assert pair[5] == pytest.approx(share([max(line[:SPAN]) for line in cos]), abs=1e-5)
+    assert pair[6] == pytest.approx(share([a in read for a in asked]), abs=1e-5)
     covered = sum(w * max(line[start : start + SPAN]) for w, line in zip(weight, cos, strict=True))
     assert pair[3] == pytest.approx(covered / sum(weight), abs=1e-5)
     assert pair[7:] == pytest.approx([math.log(60), math.log(3)], abs=1e-5)
@@ -160,6 +173,20 @@ def test_damaged_folders_are_named(tmp_path):
     damaged(UnsupportedModelError, "model_type 'bert'", model_type="bert")
     damaged(InvalidModelError, "other token vectors", token_vectors="0")
     damaged(InvalidModelError, "weight 2", weight=2)
+    (folder / "config.json").write_text(json.dumps(config))
+    for name, value, why in (
+        ("gate.weight", np.nan, "'gate.weight' holds 1 number that is infinite or none"),
+        ("score.bias", np.inf, "'score.bias' holds 1 number that is infinite or none"),
+        ("pair_scale", 0.0, "'pair_scale' holds 1 number that is not above 0"),
+        ("token_scale", -1.0, "'token_scale' holds 1 number that is not above 0"),
+    ):
+        broken = tensors[name].copy()
+        broken.flat[-1] = value
+        save_file({**tensors, name: broken}, folder / "model.safetensors")
+        with pytest.raises(InvalidModelError, match=why):
+            InteractionReranker.load(folder)
+    with pytest.raises(RerankingFailed, match=r"cannot be loaded: .*'token_scale'"):
+        loaded_reranker(folder)
     save_file({**tensors, "score.bias": np.zeros(2, np.float32)}, folder / "model.safetensors")
     damaged(InvalidModelError, r"'score.bias' has the shape \[2\]; expected \[1\]")
     del tensors["gate.weight"]

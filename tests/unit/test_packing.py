@@ -11,15 +11,15 @@ import torch
 from torch.nn.modules import module as module_hooks
 
 from stlib.base.modules import fused_linear, packing
-from stlib.base.modules.packing import packed_tokens
+from stlib.base.modules.packing import packed_logits, packed_tokens
 from stlib.errors import UnsupportedOption
 
 ARCHITECTURES = ["bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert"]
 LENGTHS = [20, 3, 1, 7, 7, 12, 20, 2]
 
 
-def tiny(name: str, **options):
-    from transformers import AutoConfig, AutoModel
+def tiny(name: str, kind: str = "AutoModel", **options):
+    import transformers
 
     sizes = {
         "vocab_size": 60,
@@ -33,8 +33,8 @@ def tiny(name: str, **options):
         sizes = {"vocab_size": 60, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
     torch.manual_seed(3)
     # Wide enough that the layers matter next to the embeddings
-    config = AutoConfig.for_model(name, **sizes, initializer_range=0.3, **options)
-    return AutoModel.from_config(config).eval()
+    config = transformers.AutoConfig.for_model(name, **sizes, initializer_range=0.3, **options)
+    return getattr(transformers, kind).from_config(config).eval()
 
 
 def batch(model, lengths=LENGTHS):
@@ -64,6 +64,22 @@ def test_equals_the_padded_forward_pass(name, attention):
     assert distance(model, batch(model, [5, 5, 5])) < 1e-5
     assert distance(model, batch(model, [1])) < 1e-5
     assert distance(model.double(), batch(model)) < 1e-12
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, [5, 5, 5], [1]], ids=["ragged", "even", "one"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_logits_of_classifiers_equal_those_of_the_padded_pass(name, lengths):
+    model = tiny(name, "AutoModelForSequenceClassification", num_labels=3)
+    inputs = batch(model, lengths)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            packed_logits(model, inputs, None), model(**inputs).logits, rtol=1e-4, atol=1e-5
+        )
+        assert packed_logits(model, inputs, unpad=False) is None
+        hook = model.register_forward_hook(lambda *args: None)
+        assert packed_logits(model, inputs, None) is None
+        hook.remove()
+    assert packed_logits(model, inputs, None) is None  # a gradient is wanted
 
 
 @pytest.mark.parametrize("name", ["bert", "mpnet"])
