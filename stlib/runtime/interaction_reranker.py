@@ -46,7 +46,7 @@ class InteractionNet:
             ``gate [1, h]``, ``pair_in [h, 2 h + g]`` and ``score [1, h]``.
 
     Raises:
-        ValueError: a tensor is missing or has another shape.
+        ValueError: a tensor is missing, has another shape, or holds what no score can be made of.
     """
 
     def __init__(self, tensors: dict[str, NDArray[Any]]) -> None:
@@ -57,6 +57,7 @@ class InteractionNet:
             if found is None or found.shape != shape:
                 came = "is missing" if found is None else f"has the shape {list(found.shape)}"
                 raise ValueError(f"tensor {name!r} {came}; expected {list(shape)}")
+            _check_numbers(name, found)
 
     def __call__(self, tokens: NDArray[np.float32], pairs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``[n]`` of n passages for one question.
@@ -201,6 +202,16 @@ def _shapes(hidden: int) -> dict[str, tuple[int, ...]]:
     for name, width in (("token", TOKEN_FEATURES), ("pair", GLOBAL_FEATURES)):
         shapes |= {f"{name}_mean": (width,), f"{name}_scale": (width,)}
     return shapes
+
+
+def _check_numbers(name: str, values: NDArray[np.float32]) -> None:
+    """Raises ValueError for what would make every score NaN."""
+    usable, what = np.isfinite(values), "infinite or none"
+    if usable.all() and name.endswith("_scale"):
+        usable, what = values > 0, "not above 0"
+    if wrong := int((~usable).sum()):
+        numbers = "number that is" if wrong == 1 else "numbers that are"
+        raise ValueError(f"tensor {name!r} holds {wrong} {numbers} {what}; train or download it again")
 
 
 def _relu(values: NDArray[np.float32]) -> NDArray[np.float32]:
