@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -32,13 +32,8 @@ from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.documents.model import storable_text
 from indexing.encoders import load_encoder, recorded_name
-from indexing.errors import (
-    BadInput,
-    CorruptView,
-    RerankingFailed,
-    UnknownCollection,
-)
-from indexing.evaluation import DEPTH, EvaluationReport, evaluate_rankings
+from indexing.errors import BadInput, RerankingFailed, UnknownCollection
+from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
 from indexing.files import remove
 from indexing.listing import list_collections
@@ -53,28 +48,26 @@ from indexing.opening import (
 from indexing.paths import Home, Place, collection_place
 from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
-from indexing.rerankers import Rerankers
+from indexing.rerankers import Rerankers, no_reranker
 from indexing.search.allowed import AllowedCache, key_table
-from indexing.search.plan import Plan, check_request
+from indexing.search.plan import check_request
 from indexing.search.rerank import Reranking, check_limits
 from indexing.search.results import SearchResults
+from indexing.search.searcher import Searcher
 from indexing.search.timing import Steps
 from indexing.vectors import engine_class
 from indexing.verify import VerifyReport, verify
-from indexing.views.manager import Readers, Views
+from indexing.views.manager import Views
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]
 
-T = TypeVar("T")
 Names = list[str]  # inside the class, `list` is the method
 
 # A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
 PUBLISH_SECONDS = 60.0
 # After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
 PUBLISH_CHANGES = 512
-# How often a search looks again when the collection changes under it.
-ATTEMPTS = 3
 
 
 class Collection:
@@ -314,9 +307,10 @@ class Collection:
         semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
 
         `rerank` is a cross-encoder that re-orders the best `rerank_depth` documents: a folder, a model name,
-        an stlib Reranker or a CrossEncoder. After `rerank_budget_ms` it stops; what it has read is placed
-        first, the rest keeps its order, and `SearchResults.reranked` tells how many it has read. A reranker
-        that fails leaves the order as it was, and a note says why.
+        an stlib Reranker or a CrossEncoder; None, False and an empty name are none. After `rerank_budget_ms`
+        it stops; what it has read is placed first, the rest keeps its order below it, and
+        `SearchResults.reranked` tells how many it has read. A reranker that fails leaves the answer as it
+        was, and a note says why.
 
         Raises:
             FilterError: with the position in `filter`.
@@ -326,56 +320,31 @@ class Collection:
         check_request(query, k, mode)
         check_limits(rerank_depth, rerank_budget_ms)
         allowed = self._filters.of(filter)
-        if rerank is None or rerank is False or rerank == "":
-            return self._search(query, k, mode, allowed, steps, None)
+        searcher = self._searcher()
         try:
-            with steps.step("load reranker"):
-                reranking = Reranking(self._rerankers.of(rerank), rerank_depth, rerank_budget_ms)
-            return self._search(query, k, mode, allowed, steps, reranking)
+            reranking = self._reranking(rerank, rerank_depth, rerank_budget_ms, steps)
+            return searcher.search(query, k, mode, allowed, steps, reranking)
         except RerankingFailed as error:
-            self._rerankers = Rerankers()  # what failed is loaded again, as its files may have changed
-            found = self._search(query, k, mode, allowed, steps, None)
+            self._rerankers.forget()  # its files may have changed when it is asked for again
+            found = searcher.search(query, k, mode, allowed, steps)
             return replace(found, notes=[*found.notes, f"not reranked: {error}"])
 
-    def _search(
-        self,
-        query: str,
-        k: int,
-        mode: str,
-        allowed: Any,
-        steps: Steps,
-        reranking: Reranking | None,
-    ) -> SearchResults:
-        for _ in range(ATTEMPTS):
-            found, seq = self._with_readers(
-                lambda readers: (
-                    self._plan(readers).search(query, k, mode, allowed, steps, reranking),
-                    readers.state.last_seq,
-                ),
-                steps,
-            )
-            if len(found.results) >= k or self._state().last_seq == seq:
-                break  # otherwise a document may have vanished in between: look again
-        return found
+    def _reranking(self, model: Any, depth: int, budget_ms: float | None, steps: Steps) -> Reranking | None:
+        """How to rerank by `model`; None if there is nothing to do."""
+        if no_reranker(model):
+            return None
+        with steps.step("load reranker"):
+            return Reranking(self._rerankers.of(model), depth, budget_ms)
 
-    def _with_readers(self, use: Callable[[Readers], T], steps: Steps) -> T:
-        """`use` of the views as they are now; of new ones if a snapshot is damaged, or gone because another
-        process has just replaced it.
-        """
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return use(self._readers(steps))
-            except CorruptView:
-                with self._lock:
-                    self._views.examine(self._codec)
-        return use(self._readers(steps))
-
-    def _plan(self, readers: Readers) -> Plan:
-        return Plan(self._engine, lambda: self.encoder, readers, self._highlighter)
-
-    def _readers(self, steps: Steps) -> Readers:
-        with steps.step("open"), self._lock:
-            return self._views.readers(self._state(), self._codec)
+    def _searcher(self) -> Searcher:
+        return Searcher(
+            self._engine,
+            self._views,
+            self._lock,
+            lambda: (self._state(), self._codec),
+            lambda: self.encoder,
+            self._highlighter,
+        )
 
     @cached_property
     def _highlighter(self) -> Any:
@@ -403,23 +372,14 @@ class Collection:
         """
         check_request("", 1, mode)
         check_limits(rerank_depth, None)
-        no_reranker = rerank is None or rerank is False
-        reranking = None if no_reranker else Reranking(self._rerankers.of(rerank), rerank_depth)
+        reranking = self._reranking(rerank, rerank_depth, None, Steps())
         started = time.perf_counter()
         with reading(self._engine) as connection:
             table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
             judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
             missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
 
-        def evaluated(readers: Readers) -> EvaluationReport:
-            plan = self._plan(readers)
-
-            def ranked(query: str) -> Sequence[str]:
-                return [id_ for id_, _ in plan.ranked_ids(query, DEPTH, mode, table, reranking)]
-
-            return evaluate_rankings(ranked, queries, qrels, mode)
-
-        report = self._with_readers(evaluated, Steps())
+        report = self._searcher().evaluate(queries, qrels, mode, table, reranking)
         return EvaluationReport(
             mode, report.queries, report.metrics, report.per_query, missing, time.perf_counter() - started
         )

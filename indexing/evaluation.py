@@ -28,6 +28,7 @@ __all__ = [
 DEPTH = 100
 METRICS = ("NDCG@10", "MRR@10", "MAP@100", "Recall@1", "Recall@10", "Recall@100", "Precision@10")
 
+Queries = Mapping[str, str]
 Qrels = Mapping[str, Mapping[str, int]]
 
 
@@ -74,7 +75,7 @@ def _dcg(gains: Sequence[int]) -> float:
 
 
 def evaluate_rankings(
-    search: Callable[[str], Sequence[str]], queries: Mapping[str, str], qrels: Qrels, mode: str = ""
+    search: Callable[[str], Sequence[str]], queries: Queries, qrels: Qrels, mode: str = ""
 ) -> EvaluationReport:
     """Runs every judged query through `search`, which returns document ids best first.
 

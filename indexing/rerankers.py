@@ -29,12 +29,17 @@ from stlib.runtime.interaction_reranker import MODEL_TYPE
 if TYPE_CHECKING:
     from stlib import CrossEncoder
 
-__all__ = ["FullModelReranker", "Rerankers", "loaded_reranker"]
+__all__ = ["FullModelReranker", "Rerankers", "loaded_reranker", "no_reranker"]
 
 # One of them is in every folder that CrossEncoder loads.
 _MODEL_FILES = ("modules.json", "config.json", "adapter_config.json")
 # Ends of the names of architectures that say nothing about pairs.
 _HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")
+
+
+def no_reranker(model: Any) -> bool:
+    """Whether `model` says that nothing is to be reranked: None, False, or an empty name."""
+    return model is None or model is False or (isinstance(model, str) and not model)
 
 
 class Rerankers:
@@ -53,6 +58,11 @@ class Rerankers:
             if self._reranker is None or self._name != os.fspath(model):
                 self._reranker, self._name = loaded_reranker(model), os.fspath(model)
             return self._reranker
+
+    def forget(self) -> None:
+        """Load anew what is asked for next."""
+        with self._lock:
+            self._reranker = None
 
 
 def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEncoder) -> RerankerProtocol:

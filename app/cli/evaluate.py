@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.argument("beir_dir", type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
 @click.option("--mode", type=click.Choice([*MODES, "all"]), default="hybrid", show_default=True)
-@rerank_options
+@rerank_options()
 @location_options
 @json_option
 def command(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from app.settings import BUNDLED_RERANKER, Location
+from app.settings import BUNDLED_RERANKER, RERANK_VARIABLE, Location
 
 __all__ = ["MODES", "json_option", "location_options", "mode_option", "rerank_options"]
 
@@ -46,8 +48,18 @@ mode_option = click.option(
 )
 
 
-def rerank_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --rerank and --rerank-depth."""
+def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --rerank and --rerank-depth, where the command can stop early also --rerank-budget.
+
+    Limits without a reranker are noted: whoever gives them expects one.
+    """
+    model = click.option(
+        "--rerank",
+        metavar="MODEL",
+        envvar=RERANK_VARIABLE,
+        help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
+        "folder of a cross-encoder, or a model name. Default: $STLIB_RERANK, else no reranking.",
+    )
     depth = click.option(
         "--rerank-depth",
         type=click.IntRange(1, 1000),
@@ -55,11 +67,43 @@ def rerank_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="How many of the best documents the reranker reads.",
     )
-    model = click.option(
-        "--rerank",
-        metavar="MODEL",
-        envvar="STLIB_RERANK",
-        help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
-        "folder of a cross-encoder, or a model name. Default: $STLIB_RERANK, else no reranking.",
+    milliseconds = click.option(
+        "--rerank-budget",
+        type=click.FloatRange(min=0),
+        callback=_number,
+        metavar="MS",
+        help="Stop reranking after so many milliseconds. Default: read all.",
     )
-    return model(depth(function))
+
+    def with_reranker(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            if not kwargs["rerank"]:
+                _note_limits(click.get_current_context())
+            return function(*args, **kwargs)
+
+        return model(depth(milliseconds(noted) if budget else noted))
+
+    return with_reranker
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN, which lies in every range."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter(f"{value} is no number of milliseconds", context, parameter)
+    return value
+
+
+def _note_limits(context: click.Context) -> None:
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("rerank_depth", "rerank_budget")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        verb = "does" if len(given) == 1 else "do"
+        click.echo(
+            f"stlib: note: {' and '.join(given)} {verb} nothing without a reranker: add --rerank MODEL, such "
+            f"as --rerank {BUNDLED_RERANKER}",
+            err=True,
+        )

@@ -30,13 +30,7 @@ _SNIPPET_LINES = 4
 @click.option(
     "--filter", "filter_", metavar="EXPRESSION", help="Condition on metadata: \"module = 'itertools'\"."
 )
-@rerank_options
-@click.option(
-    "--rerank-budget",
-    type=click.FloatRange(min=0),
-    metavar="MS",
-    help="Stop reranking after so many milliseconds. Default: read all.",
-)
+@rerank_options(budget=True)
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
 @location_options
 @json_option
@@ -68,7 +62,7 @@ def command(
                 count,
                 mode=mode,
                 filter=filter_,
-                rerank=rerank or None,
+                rerank=rerank,
                 rerank_depth=rerank_depth,
                 rerank_budget_ms=rerank_budget,
             )
@@ -104,7 +98,10 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     _print_dim(footer)
     if explain:
         if results.reranked and count:
-            _print_dim("a score adds up reading and retrieval, each by its spread over what was read")
+            how = "a score adds up reading and retrieval, each by its spread over what was read"
+            if any(result.parts.get("rerank") is None for result in results.results):
+                how += "; what was not read follows below, as far apart as retrieval had it"
+            _print_dim(how)
         elif results.mode == "hybrid" and count:
             _print_dim("a score adds up what both legs say, each measured by its spread over the collection")
         steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())

@@ -1,38 +1,32 @@
-"""One query from text to results: encode ▸ filter ▸ retrieve ▸ fuse ▸ fetch ▸ rerank ▸ snippets."""
+"""One query from text to candidates: filter ▸ encode ▸ retrieve ▸ fuse ▸ fetch."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import StoredDocument, chunk_spans, document_ids, stored_documents
+from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
 from indexing.encoders import normalised
 from indexing.errors import BadInput
 from indexing.search.allowed import Allowed
+from indexing.search.candidates import MAX_QUERY_CHARACTERS, Candidate
 from indexing.search.fusion import shares
-from indexing.search.rerank import Reranking, passages_of, rerank
-from indexing.search.results import MODES, Result, SearchResults
+from indexing.search.results import MODES
 from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
-from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
 from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["MAX_QUERY_CHARACTERS", "Plan", "Ranking"]
+__all__ = ["Plan", "Ranking", "check_request"]
 
 # Candidates that each leg contributes to a hybrid ranking. Deeper changes NDCG@10 by less than 0.001 and
 # costs time.
 DEPTH = 100
-# A longer text is no question; its first part says what it is about.
-MAX_QUERY_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -48,79 +42,21 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A document of a ranking, with its text; `span` is its best chunk, if the search has one."""
-
-    document: StoredDocument
-    span: tuple[int, int] | None
-    score: float
-    parts: dict[str, float | int | None]
-
-    def reranked(self, former: int, score: float, read: float | None, rank: int) -> Candidate:
-        """With the score that decides now; what retrieval said stays among the parts.
-
-        Args:
-            former: rank by retrieval.
-            score: decides from now on.
-            read: what the reranker said, None if it did not read the document.
-            rank: rank by what the reranker said.
-        """
-        parts = {
-            **self.parts,
-            "retrieval": self.score,
-            "retrieval_rank": former,
-            "rerank": read,
-            "rerank_rank": None if read is None else rank,
-        }
-        return replace(self, score=score, parts=parts)
-
-
-@dataclass(frozen=True)
 class Plan:
     """What a query needs besides its text."""
 
     engine: Engine
     encoder: Callable[[], EncoderProtocol]  # called only for modes that embed the query
     readers: Readers
-    highlighter: Highlighter
 
-    def search(
-        self,
-        query: str,
-        k: int,
-        mode: str,
-        allowed: Allowed | None,
-        steps: Steps,
-        reranking: Reranking | None = None,
-    ) -> SearchResults:
-        """The best `k` documents with everything that is shown of them."""
+    def find(self, query: str, k: int, mode: str, allowed: Allowed | None, steps: Steps) -> list[Candidate]:
+        """The best `k` documents with their texts, best first."""
         check_request(query, k, mode)
         table = None
         if allowed is not None:
             with steps.step("filter"), reading(self.engine) as connection:
                 table = allowed.table(connection)
-        depth = k if reranking is None else max(k, reranking.depth)
-        ranking = self.rank(query, depth, mode, table, steps)
-        found = self._fetched(ranking, allowed, steps)
-        n_read, notes = None, [] if allowed is None else list(allowed.notes)
-        if reranking is not None:
-            wanted = min(len(found), reranking.depth)
-            found, n_read = self._reranked(query, found, reranking, steps)
-            if n_read < wanted:
-                notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
-        with steps.step("snippets"):
-            words = self.highlighter.query(query[:MAX_QUERY_CHARACTERS])
-            results = [_result(candidate, words) for candidate in found[:k]]
-        return SearchResults(
-            query,
-            mode,
-            steps.total,
-            steps.milliseconds,
-            results,
-            0 if mode == "semantic" else self.readers.keyword_lag,
-            notes,
-            n_read,
-        )
+        return self.fetched(self.rank(query, k, mode, table, steps), allowed, steps)
 
     def rank(self, query: str, k: int, mode: str, allowed: np.ndarray | None, steps: Steps) -> Ranking:
         """Document keys and scores only."""
@@ -184,7 +120,7 @@ class Plan:
             scores = np.where(np.isnan(scores), scores_of(extra, documents), scores)
         return np.nan_to_num(scores, nan=0.0)
 
-    def _fetched(self, ranking: Ranking, allowed: Allowed | None, steps: Steps) -> list[Candidate]:
+    def fetched(self, ranking: Ranking, allowed: Allowed | None, steps: Steps) -> list[Candidate]:
         """The documents of a ranking with their texts, best first."""
         keys = ranking.documents.tolist()
         with steps.step("fetch"), reading(self.engine) as connection:
@@ -203,76 +139,11 @@ class Plan:
             if key in documents  # else it was deleted, or changed and fits no more, in between
         ]
 
-    def _reranked(
-        self, query: str, found: list[Candidate], reranking: Reranking, steps: Steps
-    ) -> tuple[list[Candidate], int]:
-        """The candidates in the reranker's order, and how many it has read."""
-        with steps.step("rerank"):
-            query = storable_text(query[:MAX_QUERY_CHARACTERS])
-            words = self.highlighter.query(query)
-
-            @cache
-            def windows(position: int) -> list[str]:
-                document, span = found[position].document, found[position].span
-                return passages_of(document.title, document.text, best_spots(document.text, span, words))
-
-            passages = _Passages(windows, range(len(found)))
-            retrieved = np.asarray([candidate.score for candidate in found], np.float32)
-            result = rerank(reranking, query, retrieved, passages)
-        by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
-        columns = (result.order, result.scores, result.read, by_reading)
-        return [
-            found[old].reranked(old + 1, score, None if np.isnan(read) else read, rank)
-            for old, score, read, rank in zip(*(column.tolist() for column in columns), strict=True)
-        ], result.n_read
-
-    def ranked_ids(
-        self,
-        query: str,
-        k: int,
-        mode: str,
-        allowed: np.ndarray | None,
-        reranking: Reranking | None = None,
-    ) -> list[tuple[str, float]]:
-        """(id, score) best first: what an evaluation needs. Texts are fetched for a reranker only."""
-        ranking = self.rank(query, k, mode, allowed, Steps())
-        if reranking is not None:
-            found, _ = self._reranked(query, self._fetched(ranking, None, Steps()), reranking, Steps())
-            return [(candidate.document.id, candidate.score) for candidate in found]
+    def ids(self, ranking: Ranking) -> list[str]:
+        """The ids of a ranking's documents, best first: all that an evaluation needs."""
         with reading(self.engine) as connection:
             ids = document_ids(connection, ranking.documents.tolist())
-        pairs = zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True)
-        return [(ids[key], score) for key, score in pairs if key in ids]
-
-
-class _Passages(Sequence[Sequence[str]]):
-    """What a reranker reads of each candidate, chosen when it is its turn: choosing takes time, of which a
-    search may have little.
-    """
-
-    def __init__(self, windows: Callable[[int], list[str]], positions: range) -> None:
-        self._windows = windows
-        self._positions = positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, at: Any) -> Any:
-        chosen = self._positions[at]
-        return _Passages(self._windows, chosen) if isinstance(chosen, range) else self._windows(chosen)
-
-
-def _result(candidate: Candidate, words: QueryWords) -> Result:
-    document = candidate.document
-    return Result(
-        document.id,
-        candidate.score,
-        document.title,
-        document.text,
-        make_snippet(document.text, candidate.span, words),
-        json.loads(document.metadata),
-        candidate.parts,
-    )
+        return [ids[key] for key in ranking.documents.tolist() if key in ids]
 
 
 def check_request(query: str, k: int, mode: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,8 @@ class Reranked:
     """An order of n candidates: `order` int64 [n] are their former positions, `scores` float32 [n] decide.
 
     The first `n_read` were read; the rest keeps its order behind them. `read` float32 [n] are the reranker's
-    own scores, NaN where it read nothing. All three are in the new order.
+    own scores, NaN where it read nothing. All three are in the new order, in which `scores` never rise: the
+    rest goes on below the last that was read, as far apart as retrieval had it.
     """
 
     order: np.ndarray
@@ -83,22 +85,38 @@ def rerank(
         query: the question.
         retrieved: scores of the retrieval, best first, float [n].
         passages: the windows of each candidate, see `passages_of`; only the first `depth` are read.
+
+    Raises:
+        RerankingFailed: the reranker failed, or gave what no order can be made of.
     """
+    weight = _weight(reranking)
     read = _read(reranking, query, passages[: reranking.depth])
     n, n_read = len(retrieved), len(read)
     own = np.full(n, np.nan, np.float32)
     own[:n_read] = read
-    scores = np.asarray(retrieved, np.float32).copy()
-    weight = _weight(reranking)
-    scores[:n_read] = weight * _standardised(read) + (1 - weight) * _standardised(scores[:n_read])
+    scores = np.asarray(retrieved, np.float64).copy()
+    if n_read:
+        distances = scores[n_read:] - scores[n_read - 1]
+        scores[:n_read] = weight * _standardised(read) + (1 - weight) * _standardised(scores[:n_read])
+        scores[n_read:] = scores[:n_read].min() + distances
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
-    return Reranked(order, scores[order], own[order], n_read)
+    return Reranked(order, scores[order].astype(np.float32), own[order], n_read)
 
 
 def _weight(reranking: Reranking) -> float:
-    if reranking.weight is not None:
-        return reranking.weight
-    return float(getattr(reranking.reranker, "weight", USUAL_WEIGHT))
+    """The share of the reranker's score; what is no share would make no order.
+
+    Raises:
+        RerankingFailed: it is no number from 0 to 1.
+    """
+    weight: Any = reranking.weight
+    if weight is None:
+        weight = getattr(reranking.reranker, "weight", USUAL_WEIGHT)
+    if not isinstance(weight, (int, float, np.floating)) or isinstance(weight, bool) or not 0 <= weight <= 1:
+        raise RerankingFailed(
+            f"{reranking.reranker.name} has the weight {weight!r}; a weight is a number from 0 to 1"
+        )
+    return float(weight)
 
 
 def _read(reranking: Reranking, query: str, passages: Sequence[Sequence[str]]) -> np.ndarray:
@@ -126,7 +144,7 @@ def _next_step(budget_ms: float | None, spent_ms: float, n_read: int, n: int) ->
         return 0
     if n_read == 0 or spent_ms <= 0:
         return 1
-    return max(1, min(_STEP, int((budget_ms - spent_ms) * n_read / spent_ms)))
+    return max(1, int(min(_STEP, (budget_ms - spent_ms) * n_read / spent_ms)))
 
 
 def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.ndarray:
@@ -140,10 +158,15 @@ def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.n
     except Exception as error:  # any model may run here; a search must survive it
         reason = " ".join(str(error).split())
         raise RerankingFailed(f"{reranker.name} failed: {type(error).__name__}: {reason}") from error
-    if scores.shape != (len(passages),) or not np.isfinite(scores).all():
+    if scores.shape != (len(passages),):
         raise RerankingFailed(
-            f"{reranker.name} gave scores of shape {scores.shape} for {len(passages)} passages, or some that "
-            "are no numbers; a reranker gives one finite number for each"
+            f"{reranker.name} gave scores of shape {scores.shape} for {len(passages)} passages; a reranker "
+            "gives one number for each"
+        )
+    if missing := int((~np.isfinite(scores)).sum()):
+        raise RerankingFailed(
+            f"{reranker.name} gave no number for {missing} of {len(passages)} passages, so its weights may "
+            "be damaged; train, export or download it again"
         )
     return scores
 
@@ -153,7 +176,7 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     if not len(values):
         return values
     exact = np.asarray(values, np.float64)  # the square of a large float32 is none
-    spread = float(exact.std())
+    spread = float(exact.std()) if np.ptp(exact) > 0 else 0.0  # rounding gives equal numbers a spread too
     return (exact - exact.mean()) / spread if spread > 0 else np.zeros_like(exact)
 
 

@@ -26,7 +26,8 @@ class Result:
     that was not among its candidates) and in hybrid mode its share: the score is `semantic_share` +
     `keyword_share`, see `indexing.search.fusion`. After reranking `retrieval` and `retrieval_rank` are score
     and rank before it, `rerank` is what the reranker said, and the score adds up both, see
-    `indexing.search.rerank`.
+    `indexing.search.rerank`. Of a document that was not read `rerank` is None, and its score goes on below
+    the last that was read, as far apart as retrieval had it: scores never rise along a list.
     """
 
     id: str
@@ -75,4 +76,6 @@ class SearchResults:
             "query": self.query,
             "took_ms": self.took_ms,
             "results": [result.to_dict() for result in self.results],
+            **({} if self.reranked is None else {"reranked": self.reranked}),
+            **({"notes": self.notes} if self.notes else {}),
         }

@@ -1,0 +1,113 @@
+"""Documents that were found, with their texts: read again by a reranker, and turned into results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from indexing.catalog.reads import StoredDocument
+from indexing.documents.model import storable_text
+from indexing.search.rerank import Reranking, passages_of, rerank
+from indexing.search.results import Result
+from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
+
+__all__ = ["MAX_QUERY_CHARACTERS", "Candidate", "reranked", "to_results"]
+
+# A longer text is no question; its first part says what it is about.
+MAX_QUERY_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A document of a ranking, with its text; `span` is its best chunk, if the search has one."""
+
+    document: StoredDocument
+    span: tuple[int, int] | None
+    score: float
+    parts: dict[str, float | int | None]
+
+    def reranked(self, former: int, score: float, read: float | None, rank: int) -> Candidate:
+        """With the score that decides now; what retrieval said stays among the parts.
+
+        Args:
+            former: rank by retrieval.
+            score: decides from now on.
+            read: what the reranker said, None if it did not read the document.
+            rank: rank by what the reranker said.
+        """
+        parts = {
+            **self.parts,
+            "retrieval": self.score,
+            "retrieval_rank": former,
+            "rerank": read,
+            "rerank_rank": None if read is None else rank,
+        }
+        return replace(self, score=score, parts=parts)
+
+
+def reranked(
+    query: str, found: Sequence[Candidate], reranking: Reranking, highlighter: Highlighter
+) -> tuple[list[Candidate], int]:
+    """The candidates in the reranker's order, and how many it has read.
+
+    Raises:
+        RerankingFailed: the reranker failed.
+    """
+    query = storable_text(query[:MAX_QUERY_CHARACTERS])
+    words = highlighter.query(query)
+
+    @cache
+    def windows(position: int) -> list[str]:
+        document, span = found[position].document, found[position].span
+        return passages_of(document.title, document.text, best_spots(document.text, span, words))
+
+    passages = _Passages(windows, range(len(found)))
+    retrieved = np.asarray([candidate.score for candidate in found], np.float32)
+    result = rerank(reranking, query, retrieved, passages)
+    by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
+    columns = (result.order, result.scores, result.read, by_reading)
+    return [
+        found[old].reranked(old + 1, score, None if np.isnan(read) else read, rank)
+        for old, score, read, rank in zip(*(column.tolist() for column in columns), strict=True)
+    ], result.n_read
+
+
+class _Passages(Sequence[Sequence[str]]):
+    """What a reranker reads of each candidate, chosen when it is its turn: choosing takes time, of which a
+    search may have little.
+    """
+
+    def __init__(self, windows: Callable[[int], list[str]], positions: range) -> None:
+        self._windows = windows
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, at: Any) -> Any:
+        chosen = self._positions[at]
+        return _Passages(self._windows, chosen) if isinstance(chosen, range) else self._windows(chosen)
+
+
+def to_results(query: str, found: Sequence[Candidate], highlighter: Highlighter) -> list[Result]:
+    """What is shown of each candidate, with a snippet for the query."""
+    words = highlighter.query(query[:MAX_QUERY_CHARACTERS])
+    return [_result(candidate, words) for candidate in found]
+
+
+def _result(candidate: Candidate, words: QueryWords) -> Result:
+    document = candidate.document
+    return Result(
+        document.id,
+        candidate.score,
+        document.title,
+        document.text,
+        make_snippet(document.text, candidate.span, words),
+        json.loads(document.metadata),
+        candidate.parts,
+    )
