@@ -30,7 +30,7 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
-from stlib.base import trainer_checks, trainer_datasets
+from stlib.base import trainer_arguments, trainer_checks, trainer_datasets
 from stlib.base.data_collator import BaseDataCollator
 from stlib.base.evaluation import BaseEvaluator, SequentialEvaluator
 from stlib.base.loading import CARD_NAME
@@ -127,6 +127,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
             logger.warning("compute_metrics has no effect; pass evaluator for metrics of a model")
         if args.hub_model_id and not model.model_card_data.model_id:
             model.model_card_data.set_model_id(args.hub_model_id)
+        trainer_arguments.check_evaluator(evaluator)
         train_dataset = self.as_training_data(train_dataset, "train_dataset")
         eval_dataset = self.as_training_data(eval_dataset, "eval_dataset")
         if args.eval_strategy != "no" and eval_dataset is None and evaluator is None:
@@ -186,12 +187,13 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         if model is not None:
             if model_init is not None:
                 logger.warning("train() replaces model by what model_init returns; pass one of the two")
-            return model
+            return trainer_arguments.check_model(model, self.model_class)
         if model_init is None:
             raise InvalidOption("there is nothing to train; pass model or model_init")
         return self.call_model_init()
 
     def _set_loss(self, loss: Any) -> None:
+        self._loss_is_default = loss is None
         if loss is None:
             loss = self.get_default_loss(self.model)
         self.loss_factories = loss
@@ -203,7 +205,9 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
     def _check_data(self) -> None:
         """Refuse what cannot be trained on, before the first step."""
         labels = getattr(self.data_collator, "valid_label_columns", ())
-        checks = trainer_checks.DataChecks(self.args, self.loss, labels, self.loss_inputs)
+        checks = trainer_checks.DataChecks(
+            self.args, self.loss, labels, self.loss_inputs, self._loss_is_default
+        )
         checks.check(train_dataset=self.train_dataset, eval_dataset=self.eval_dataset)
 
     def loss_inputs(self, loss: nn.Module) -> trainer_checks.LossInputs | None:

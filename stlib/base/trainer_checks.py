@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
+from stlib.base.trainer_columns import NUMBERS, ColumnKinds
 from stlib.base.trainer_datasets import RESERVED_COLUMNS
 from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
-# Rows that are looked at where a data set has a transform, whose result no schema describes.
-_LOOKED_AT = 2
-
-_NUMBERS = "holds numbers"
+# Names of parts of a data set that are not for training: "test", "validation_matched", "dev-2"
+_FOR_EVALUATION = re.compile(r"(test|val|valid|validation|dev|eval|evaluation)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,17 @@ class DataChecks:
         loss: the loss, or the losses by data set.
         label_columns: names that a label may have; the first that a data set has is its label.
         inputs_of: what a loss expects; None if unknown.
+        default_loss: whether the loss is the family's default rather than one that was passed.
     """
 
     args: Any
     loss: Any
     label_columns: Sequence[str]
     inputs_of: Callable[[Any], LossInputs | None]
+    default_loss: bool = False
     _columns: set[str] = field(default_factory=set)
     _names: set[str] = field(default_factory=set)
+    _told: set[tuple[str, ...]] = field(default_factory=set)
 
     def check(self, **data: Any) -> None:
         """Check data sets and the arguments about them.
@@ -70,6 +72,7 @@ class DataChecks:
             InvalidInput: a data set cannot be trained on with its loss.
         """
         given = {argument: one for argument, one in data.items() if one is not None}
+        warn_of_parts_for_evaluation(given.get("train_dataset"))
         for argument, one in given.items():
             self._check_keys(argument, one)
             for name, dataset in _named(argument, one):
@@ -119,11 +122,15 @@ class DataChecks:
         wanted = self.inputs_of(loss)
         if wanted is not None:
             self._check_shape(name, texts, label, wanted, type(loss).__name__)
+            for one in losses_in(loss):
+                one._told_extra_columns = True  # type: ignore[assignment]
+        if label is not None:
+            check_range_of_labels(loss, kinds, label, name)
 
     def _check_input(self, name: str, column: str, problem: str | None, label: str | None) -> None:
         if problem is None:
             return
-        if problem != _NUMBERS:
+        if problem != NUMBERS:
             hint = "remove those rows, or the column"
         elif column in self.label_columns:
             hint = f"the label is {label!r}; remove one of the two"
@@ -142,21 +149,38 @@ class DataChecks:
         if needs_label and label is None:
             raise InvalidInput(
                 f"{loss} needs a label ({wanted.label_help}) in one of the columns "
-                f"{', '.join(map(repr, self.label_columns))}; {has}"
+                f"{', '.join(map(repr, self.label_columns))}; {has}{self._other_loss}"
             )
         if len(texts) < wanted.least:
-            raise InvalidInput(f"{loss} needs {_count(wanted)} beside the label; {has}")
+            raise InvalidInput(f"{loss} needs {_count(wanted)} beside the label; {has}{self._other_loss}")
         if wanted.most is not None and len(texts) > wanted.most:
             if wanted.strict:
                 raise InvalidInput(
                     f"{loss} takes {_count(wanted)} beside the label; {has}; keep those with select_columns"
                 )
+            self._say_unused(loss, wanted.most, name, texts[wanted.most :])
+
+    @property
+    def _other_loss(self) -> str:
+        """What to say to somebody who never chose the loss that complains."""
+        if not self.default_loss:
+            return ""
+        return (
+            ". It is the default, as no loss was passed: pass the one that fits the data, e.g. "
+            "MultipleNegativesRankingLoss for pairs and triplets without labels"
+        )
+
+    def _say_unused(self, loss: str, used: int, name: str, unused: list[str]) -> None:
+        """Once for the data sets to train on and to evaluate, which mostly have the same columns."""
+        key = (loss, name.partition("[")[2], *unused)
+        if key not in self._told:
+            self._told.add(key)
             logger.warning(
-                "%s uses the first %d columns of %s; %s are left unused",
+                "%s uses the first %s of %s; %s left unused",
                 loss,
-                wanted.most,
+                "column" if used == 1 else f"{used} columns",
                 name,
-                ", ".join(map(repr, texts[wanted.most :])),
+                f"{', '.join(map(repr, unused))} {'is' if len(unused) == 1 else 'are'}",
             )
 
     def _check_mapping(self, argument: str, mapping: Any) -> None:
@@ -182,66 +206,36 @@ class DataChecks:
             )
 
 
-class ColumnKinds:
-    """What a data set's columns hold, by its schema; where a transform hides that, by its first rows."""
+def losses_in(loss: nn.Module) -> Iterator[nn.Module]:
+    """A loss, and the losses that it wraps."""
+    yield loss
+    inner = getattr(loss, "loss", None)
+    if isinstance(inner, nn.Module):
+        yield from losses_in(inner)
 
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-        transformed = hasattr(dataset, "format") and dataset.format["type"] == "custom"
-        self._rows = list(itertools.islice(iter(dataset), _LOOKED_AT)) if transformed else None
-        self.columns = list(dataset.column_names or []) if self._rows is None else list(self._rows[0])
 
-    def problem(self, column: str, as_label: bool = False) -> str | None:
-        """Why a column cannot be an input (or the label), as words that follow its name; None if it can."""
-        if self._rows is not None:
-            values = [row.get(column) for row in self._rows]
-            if any(value is None for value in values):
-                return "has rows without a value"
-            is_number = all(isinstance(value, (int, float)) for value in values)
-            is_text = all(isinstance(value, str) for value in values)
-        else:
-            if missing := self._missing(column):
-                return f"has {missing} rows without a value (None)"
-            kind = getattr((self.dataset.features or {}).get(column), "dtype", "")
-            if kind == "null":
-                return "has no values"
-            is_number = str(kind).startswith(("int", "uint", "float", "double", "bool", "decimal"))
-            is_text = "string" in str(kind)
-        if as_label:
-            return "holds texts" if is_text else self._not_numbers(column)
-        return _NUMBERS if is_number else None
+def check_range_of_labels(loss: nn.Module, kinds: ColumnKinds, label: str, name: str) -> None:
+    """Let losses that know which labels make sense look at the range of a column."""
+    for one in losses_in(loss):
+        check = getattr(one, "check_range_of_labels", None)
+        bounds = kinds.bounds(label, getattr(one, "ignored_label", None)) if check else None
+        if check and bounds:
+            check(*bounds, f"the column {label!r} of {name}")
 
-    def _not_numbers(self, column: str) -> str | None:
-        """Whether a column of floating-point labels holds NaN or infinity, which would reach all weights."""
-        values = self._stored(column)
-        if values is None:
-            return None
-        import pyarrow
-        from pyarrow import compute
 
-        if not pyarrow.types.is_floating(values.type):
-            return None
-        values = self._selected(values)
-        finite = compute.sum(compute.is_finite(values)).as_py() or 0
-        wrong = len(values) - values.null_count - finite
-        return f"has {wrong} rows with NaN or infinity" if wrong else None
-
-    def _missing(self, column: str) -> int:
-        """Rows without a value. Arrow counts them with its data, which may hold rows that were filtered out
-        since.
-        """
-        values = self._stored(column)
-        # Selecting rows copies them, which is not needed where no stored one is missing.
-        return self._selected(values).null_count if values is not None and values.null_count else 0
-
-    def _stored(self, column: str) -> Any:
-        """A column as Arrow holds it, with rows that are not selected; None for streams."""
-        table = getattr(self.dataset, "data", None)
-        return None if table is None or column not in table.column_names else table.column(column)
-
-    def _selected(self, values: Any) -> Any:
-        indices = getattr(self.dataset, "_indices", None)
-        return values if indices is None else values.take(indices.column(0))
+def warn_of_parts_for_evaluation(data: Any) -> None:
+    """Warn if a dict of data sets to train on has names that are those of parts to evaluate on, as the whole
+    result of ``load_dataset`` has.
+    """
+    if not isinstance(data, Mapping):
+        return
+    parts = [name for name in data if _FOR_EVALUATION.match(name)]
+    if parts:
+        logger.warning(
+            "train_dataset is a dict, and each of its data sets is trained on, also %s; if those are for "
+            "evaluation, pass the others as train_dataset and one of them as eval_dataset",
+            ", ".join(map(repr, parts)),
+        )
 
 
 def inputs_from(table: Mapping[str, LossInputs], package: str, loss: Any) -> LossInputs | None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import ConcatDataset
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
+from stlib.base.trainer_arguments import described
 from stlib.errors import InvalidInput
 
 RESERVED_COLUMNS = frozenset({"return_loss", "dataset_name"})
@@ -36,9 +37,26 @@ def as_training_data(data: Any, argument: str) -> Any:
         data = {str(position): one for position, one in enumerate(data)}
     if isinstance(data, Mapping) and data:
         return _as_dict(data, argument)
-    raise InvalidInput(
-        f"{argument} is a {type(data).__name__}{'' if data else ' without any rows'}; pass a Dataset, "
-        "DatasetDict, IterableDataset, IterableDatasetDict, a dict or list of data sets, or a list of rows"
+    raise InvalidInput(f"{argument} is {_described(data)}; {_remedy(data)}")
+
+
+def _described(data: Any) -> str:
+    """What came in place of a data set, as words that follow "is"."""
+    empty = " without any rows" if isinstance(data, (list, tuple, Mapping)) and not data else ""
+    return f"{described(data)}{empty}"
+
+
+def _remedy(data: Any) -> str:
+    package = type(data).__module__.split(".")[0]
+    if package == "pandas" and hasattr(data, "columns"):
+        return "convert it: Dataset.from_pandas(frame, preserve_index=False) of the package datasets"
+    if package == "polars" and hasattr(data, "columns"):
+        return "convert it: Dataset.from_polars(frame) of the package datasets"
+    if isinstance(data, str):
+        return "load it first, e.g. with load_dataset('csv', data_files=...) of the package datasets"
+    return (
+        "pass a Dataset, DatasetDict, IterableDataset, IterableDatasetDict, a dict or list of data sets, or "
+        "a list of rows"
     )
 
 

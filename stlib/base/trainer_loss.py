@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from stlib.base.model import BaseModel
+from stlib.base.trainer_arguments import check_loss, check_model
 from stlib.errors import InvalidInput
 
 # A key of a batch that is a column's name, "_" and one of these belongs to an input of the model.
@@ -32,6 +33,7 @@ class LossHandling(Trainer):
 
     loss: Any
     model: Any
+    model_class: ClassVar[type[BaseModel]]
     model_init: Any
     data_collator: Any
     loss_factories: Any
@@ -52,13 +54,19 @@ class LossHandling(Trainer):
         raise NotImplementedError
 
     def prepare_loss(self, loss: nn.Module | LossFactory, model: Any) -> nn.Module:
-        """A loss on the model's device; a function (or class) is called with the model first."""
-        made = loss if isinstance(loss, nn.Module) else loss(model)
+        """A loss on the model's device; a function (or class) is called with the model first.
+
+        Raises:
+            InvalidOption: there is no loss in the end.
+        """
+        made = loss(model) if callable(loss) and not isinstance(loss, nn.Module) else loss
+        check_loss(made, loss)
         return made.to(model.device)
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model of ``model_init``, which the losses and the collator use from now on."""
         model = super().call_model_init(trial=trial)
+        check_model(model, self.model_class, "what model_init returned")
         if not hasattr(self, "loss"):
             return model
         if isinstance(self.loss_factories, dict):
@@ -220,15 +228,6 @@ def unwrapped(module: Any) -> Any:
         if not isinstance(inner, nn.Module):
             return module
         module = inner
-
-
-def losses_in(loss: Any) -> Iterator[nn.Module]:
-    """A loss, or those of a dict, and the losses that wrap others inside."""
-    for one in loss.values() if isinstance(loss, dict) else [loss]:
-        yield one
-        inner = getattr(one, "loss", None)
-        if isinstance(inner, nn.Module):
-            yield from losses_in(inner)
 
 
 def _lend_methods(model: Any, wrapper: Any) -> None:

@@ -50,7 +50,7 @@ class SentenceTransformerTrainer(BaseTrainer):
         """:class:`CoSENTLoss`, for pairs with a number each."""
         from stlib.sentence_transformer.losses import CoSENTLoss
 
-        logger.info("no loss was passed; CoSENTLoss is used")
+        logger.info("no loss was passed; CoSENTLoss is used, which needs pairs with a score each")
         return CoSENTLoss(model)
 
     def loss_inputs(self, loss: nn.Module) -> LossInputs | None:

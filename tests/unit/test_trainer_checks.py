@@ -6,6 +6,7 @@ from typing import Any
 
 import datasets
 import pytest
+from torch import nn
 
 from stlib import (
     SentenceTransformer,
@@ -13,7 +14,7 @@ from stlib import (
     SentenceTransformerTrainingArguments,
     losses,
 )
-from stlib.errors import InvalidInput
+from stlib.errors import InvalidInput, InvalidOption
 from stlib.models import StaticEmbedding
 
 PAIRS = {"one": ["a b", "c", "d"], "two": ["b", "c d", "a"]}
@@ -109,7 +110,19 @@ def test_triplets_have_three_columns(trainer):
 
 def test_columns_that_a_loss_leaves_unused_are_named(trainer, caplog):
     trainer({**SCORED, "comment": ["x", "y", "z"]}, losses.CoSENTLoss)
-    assert "CoSENTLoss uses the first 2 columns of train_dataset; 'comment' are left unused" in caplog.text
+    assert "CoSENTLoss uses the first 2 columns of train_dataset; 'comment' is left unused" in caplog.text
+
+
+def test_columns_left_unused_are_named_once(trainer, model, caplog):
+    data = {"text": ["a b", "c", "d"], "comment": ["x", "y", "z"], "label": [0, 0, 1]}
+    inside = losses.MatryoshkaLoss(model, losses.BatchAllTripletLoss(model), [4, 2])
+    trainer(data, inside, data, eval_strategy="steps", eval_steps=1).train()
+    trainer(data, losses.BatchAllTripletLoss, data).train()
+    said = [record.getMessage() for record in caplog.records if "first" in record.getMessage()]
+    assert said == [
+        f"{loss} uses the first column of train_dataset; 'comment' is left unused"
+        for loss in ("MatryoshkaLoss", "BatchAllTripletLoss")
+    ]
 
 
 def test_rows_that_were_filtered_out_do_not_count(trainer):
@@ -153,7 +166,7 @@ def test_prompts_may_be_for_columns_of_any_data_set(trainer):
     trainer({"a": PAIRS}, evaluation={"b": {"x": ["a"], "y": ["b"]}}, prompts={"x": "query: ", "a": "text: "})
 
 
-@pytest.mark.parametrize("data", [3, "train.csv", [], {}, {"a": 3}, [1, 2]])
+@pytest.mark.parametrize("data", [3, [], {}, {"a": 3}, [1, 2]])
 def test_what_is_no_data_is_refused(data, trainer):
     with pytest.raises(InvalidInput, match="pass a Dataset"):
         trainer(data)
@@ -182,3 +195,169 @@ def test_labels_that_would_spoil_all_weights_are_refused(trainer, wrong):
         trainer(data, losses.CosineSimilarityLoss)
     selected = datasets.Dataset.from_dict(data).select([0, 2])
     trainer(selected, losses.CosineSimilarityLoss)
+
+
+# -- labels outside of what a loss is about
+
+RATED = {**PAIRS, "score": [0.0, 3.0, 5.0]}
+
+
+def warned_of_labels(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "labels from" in record.getMessage()]
+
+
+def test_scores_that_no_cosine_reaches_are_warned_of_once(trainer, model, caplog):
+    trainer(RATED, losses.CosineSimilarityLoss, RATED, eval_strategy="steps", eval_steps=1).train()
+    inside = losses.MatryoshkaLoss(model, losses.CosineSimilarityLoss(model), [4, 2])
+    trainer({**PAIRS, "label": [-10, 0, 5]}, inside)
+    assert warned_of_labels(caplog) == [
+        f"the column {column} of train_dataset has labels from {values}; CosineSimilarityLoss compares them "
+        f"with cosines, which lie between -1 and 1. Scale them (divide by {divisor}), or use CoSENTLoss, "
+        "which looks at their order only"
+        for column, values, divisor in (("'score'", "0 to 5", "5"), ("'label'", "-10 to 5", "10"))
+    ]
+
+
+def test_scores_of_a_stream_are_warned_of_at_the_first_batch(trainer, caplog):
+    stream = datasets.Dataset.from_dict(RATED).to_iterable_dataset()
+    trainer(stream, losses.CosineSimilarityLoss).train()
+    assert [message.partition(";")[0] for message in warned_of_labels(caplog)] == [
+        "a batch has labels from 0 to 5"
+    ]
+
+
+def test_scores_that_are_fine_are_not_warned_of(trainer, model, caplog):
+    trainer({**PAIRS, "score": [-1.0, 0.0, 1.0001]}, losses.CosineSimilarityLoss)
+    trainer(RATED, losses.CoSENTLoss)
+    trainer(RATED, losses.AnglELoss)
+    scaled = losses.CosineSimilarityLoss(model, cos_score_transformation=nn.Hardtanh(0, 5))
+    trainer(RATED, scaled).train()
+    some = datasets.Dataset.from_dict(RATED).filter(lambda row: row["score"] < 1)
+    trainer(some, losses.CosineSimilarityLoss)
+    assert warned_of_labels(caplog) == []
+
+
+@pytest.mark.parametrize(("labels", "found"), [([0, 1, 3], "0 to 3"), ([-1, 0, 1], "-1 to 1")])
+def test_classes_that_a_classifier_lacks_are_refused(trainer, model, labels, found):
+    loss = losses.SoftmaxLoss(model, 4, num_labels=3)
+    data = datasets.Dataset.from_dict({**PAIRS, "label": labels})
+    message = (
+        f"has labels from {found}; SoftmaxLoss has num_labels=3, the classes 0 to 2. Number the classes from "
+        "0, and pass how many there are as num_labels"
+    )
+    with pytest.raises(InvalidInput, match=f"the column 'label' of train_dataset {message}"):
+        trainer(data, loss)
+    with pytest.raises(InvalidInput, match=rf"the column 'label' of eval_dataset\['x'\] {message}"):
+        trainer(data.select([1]), loss, {"x": data})
+    with pytest.raises(InvalidInput, match=f"a batch {message}"):
+        trainer(data.to_iterable_dataset(), loss).train()
+
+
+def test_classes_that_are_left_out_may_be_any(trainer, model):
+    trainer({**PAIRS, "label": [0, -100, 2]}, losses.SoftmaxLoss(model, 4, num_labels=3)).train()
+    ignoring = losses.SoftmaxLoss(model, 4, 3, loss_fct=nn.CrossEntropyLoss(ignore_index=9))
+    trainer({**PAIRS, "label": [0, 9, 2]}, ignoring).train()
+    own = losses.SoftmaxLoss(
+        model, 4, 3, loss_fct=lambda logits, labels: (logits.sum(1) - labels).square().sum()
+    )
+    trainer({**PAIRS, "label": [5, 9, 2]}, own).train()
+    with pytest.raises(InvalidInput, match="has labels from 0 to 9;"):
+        trainer({**PAIRS, "label": [0, -100, 9]}, losses.SoftmaxLoss(model, 4, num_labels=3))
+
+
+# -- parts for evaluation
+
+
+def parts_warned_of(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "is trained on" in record.getMessage()]
+
+
+def test_parts_that_look_like_those_for_evaluation_are_warned_of(trainer, caplog):
+    data = datasets.DatasetDict({name: table(PAIRS) for name in ("train", "test", "validation_matched")})
+    trainer(data)
+    assert parts_warned_of(caplog) == [
+        "train_dataset is a dict, and each of its data sets is trained on, also 'test', "
+        "'validation_matched'; if those are for evaluation, pass the others as train_dataset and one of them "
+        "as eval_dataset"
+    ]
+
+
+def test_data_sets_of_other_names_are_not_warned_of(trainer, caplog):
+    trainer({"nli": PAIRS, "testimony": PAIRS, "devices": PAIRS}, evaluation={"test": PAIRS, "dev": PAIRS})
+    assert parts_warned_of(caplog) == []
+
+
+# -- arguments of the wrong type
+
+
+def test_a_loss_that_nobody_chose_is_said_to_be_the_default(model, tmp_path):
+    args = SentenceTransformerTrainingArguments(str(tmp_path), report_to="none", use_cpu=True)
+    for data, needs in ((PAIRS, "a label"), ({"text": ["a"], "label": [1]}, "2 input columns")):
+        with pytest.raises(InvalidInput) as caught:
+            SentenceTransformerTrainer(model, args, train_dataset=table(data))
+        assert str(caught.value).startswith(f"CoSENTLoss needs {needs}")
+        assert str(caught.value).endswith(
+            ". It is the default, as no loss was passed: pass the one that fits the data, e.g. "
+            "MultipleNegativesRankingLoss for pairs and triplets without labels"
+        )
+
+
+def test_a_table_of_pandas_is_refused_with_the_way_to_convert_it(trainer):
+    pandas = pytest.importorskip("pandas", reason="datasets brings it")
+    frame = pandas.DataFrame(SCORED)
+    way = r"is a pandas DataFrame; convert it: Dataset.from_pandas\(frame, preserve_index=False\)"
+    with pytest.raises(InvalidInput, match=f"train_dataset {way}"):
+        trainer(frame)
+    with pytest.raises(InvalidInput, match=f"eval_dataset {way}"):
+        trainer(SCORED, evaluation=frame)
+    with pytest.raises(InvalidInput, match=rf"train_dataset\['a'\] {way}"):
+        trainer({"a": frame})
+    with pytest.raises(InvalidInput, match="train_dataset is a numpy ndarray; pass a Dataset"):
+        trainer(frame.to_numpy())
+
+
+def test_the_name_of_a_file_is_refused_with_the_way_to_read_it(trainer):
+    with pytest.raises(InvalidInput, match=r"train_dataset is the text 'train.csv'; load it .*load_dataset"):
+        trainer("train.csv")
+
+
+@pytest.mark.parametrize(
+    ("loss", "came"),
+    [
+        ("CoSENTLoss", "is the text 'CoSENTLoss'"),
+        (3, "is an int"),
+        (lambda model: None, "is a function that returned None"),
+        (losses, "is a module"),
+    ],
+)
+def test_what_is_no_loss_is_refused(loss, came, trainer):
+    with pytest.raises(InvalidOption, match=f"^loss {came}; pass a loss, e.g. Multiple"):
+        trainer(SCORED, loss)
+    with pytest.raises(InvalidOption, match=f"^loss {came}; pass a loss, e.g. Multiple"):
+        trainer({"a": SCORED}, {"a": loss})
+
+
+@pytest.mark.parametrize(
+    ("model", "came"),
+    [
+        (
+            "all-MiniLM-L6-v2",
+            r"is the text 'all-MiniLM-L6-v2'; load it: SentenceTransformer\('all-MiniLM-L6-v2'\)",
+        ),
+        (nn.Linear(2, 2), "is a torch.nn.modules.linear.Linear; pass a SentenceTransformer of stlib"),
+        (SentenceTransformer, "is the class SentenceTransformer; pass a SentenceTransformer of stlib"),
+    ],
+)
+def test_what_is_no_model_is_refused(model, came, tmp_path):
+    args = SentenceTransformerTrainingArguments(str(tmp_path), report_to="none", use_cpu=True)
+    with pytest.raises(InvalidOption, match=f"^model {came}"):
+        SentenceTransformerTrainer(model, args, train_dataset=table(SCORED))
+    with pytest.raises(InvalidOption, match=f"^what model_init returned {came}"):
+        SentenceTransformerTrainer(args=args, train_dataset=table(SCORED), model_init=lambda: model)
+
+
+def test_what_is_no_evaluator_is_refused(model, tmp_path):
+    args = SentenceTransformerTrainingArguments(str(tmp_path), report_to="none", use_cpu=True)
+    for wrong in ("sts", ["sts"]):
+        with pytest.raises(InvalidOption, match="evaluator is the text 'sts'; pass an evaluator"):
+            SentenceTransformerTrainer(model, args, train_dataset=table(SCORED), evaluator=wrong)

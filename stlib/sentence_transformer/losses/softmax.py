@@ -148,7 +148,36 @@ class SoftmaxLoss(nn.Module):
                 f"SoftmaxLoss got one {classes.dtype} label per pair; a class is an integer: {what}. Scores "
                 "are for CosineSimilarityLoss or CoSENTLoss"
             )
+        if not classes.is_floating_point() and classes.dtype != torch.bool:
+            counted = classes[classes != self.ignored_label]
+            if len(counted):
+                least, most = torch.stack(counted.aminmax()).tolist()
+                self.check_range_of_labels(least, most, "a batch")
         return classes
+
+    @property
+    def ignored_label(self) -> int | None:
+        """The label of pairs that cross entropy leaves out; None for other functions."""
+        return self.loss_fct.ignore_index if isinstance(self.loss_fct, nn.CrossEntropyLoss) else None
+
+    def check_range_of_labels(self, least: float, most: float, where: str) -> None:
+        """Refuse classes that the classifier lacks: on a GPU torch would end the process.
+
+        Args:
+            least: the lowest class but ``ignored_label``.
+            most: the highest one.
+            where: what the error calls their place.
+
+        Raises:
+            InvalidInput: one is outside of ``[0, num_labels)``.
+        """
+        classes = isinstance(least, int) and self.ignored_label is not None
+        if classes and not 0 <= least <= most < self.num_labels:
+            raise InvalidInput(
+                f"{where} has labels from {least} to {most}; SoftmaxLoss has num_labels={self.num_labels}, "
+                f"the classes 0 to {self.num_labels - 1}. Number the classes from 0, and pass how many there "
+                "are as num_labels"
+            )
 
     def get_config_dict(self) -> dict[str, Any]:
         return {
