@@ -357,6 +357,28 @@ def test_a_loss_of_ones_own_is_called_with_what_it_takes(tiny_reranker, tmp_path
         train("ours", replace(run, args={"prompts": "search : "}), tiny_reranker, tmp_path)
 
 
+def test_each_data_set_has_its_task(tiny_reranker, tmp_path):
+    """A loss that takes the task is given the route of the data set that its batch comes from."""
+    told = []
+
+    class Routed(Recorder):
+        def forward(self, inputs: Any, labels: Any, task: str | None = None) -> Any:
+            told.append((len(labels), task))
+            return super().forward(inputs, labels)
+
+    run = Run(
+        {"one": pairs("flag", 16), "two": pairs("number", 4)},
+        lambda losses, model: Routed(model),
+        {
+            "router_mapping": {"one": "search", "two": "classify"},
+            "multi_dataset_batch_sampler": "round_robin",
+        },
+        steps=2,
+    )
+    train("ours", run, tiny_reranker, tmp_path)
+    assert sorted(told) == [(4, "classify"), (8, "search")]
+
+
 # -- what cannot be trained on
 
 

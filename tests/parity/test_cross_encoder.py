@@ -272,6 +272,21 @@ def test_layers_in_full_precision(reference, tiny_reranker, tmp_path):
         again.set_keep_in_fp32_modules(["0.model.head"])
 
 
+def test_scores_in_few_bits_are_activated_in_float32(tiny_reranker):
+    """A sigmoid in bfloat16 would give different documents the same score."""
+    model = CrossEncoder(tiny_reranker, model_kwargs={"dtype": "bfloat16"}, device="cpu")
+    seen = []
+
+    def watched(scores):
+        seen.append(scores.dtype)
+        return torch.sigmoid(scores)
+
+    logits = model.predict(PAIRS, activation_fn=torch.nn.Identity())
+    scores = model.predict(PAIRS, activation_fn=watched)
+    assert set(seen) == {torch.float32}
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-6)
+
+
 def test_several_processes(ours):
     pool = ours.start_multi_process_pool(["cpu", "cpu"])
     try:
