@@ -18,6 +18,7 @@ from tokenizers import Encoding, Tokenizer
 
 from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
 from stlib.runtime.files import OpenFiles, read_json, read_object
+from stlib.runtime.long_texts import shorten
 from stlib.runtime.modules.base import available_cores
 from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
 from stlib.runtime.modules.onnx_session import open_session, run_session
@@ -38,9 +39,6 @@ _MIN_TOKENS = 128
 _SIMILAR = 0.8
 # Kept per pair by a model that does not say. Cross-encoders were trained on passages, not on books.
 _USUAL_LENGTH = 512
-# A tokenizer reads all of a text before it cuts. No token of the usual vocabularies is longer on average, so
-# nothing that is cut off here would have been kept.
-_CHARACTERS_PER_TOKEN = 40
 _NO_LIMIT = 10**9  # greater numbers limit nothing; transformers writes 10**30
 # Settings of the transformer that change its input in ways the tokenizer's file does not tell.
 _UNSERVED = (
@@ -154,10 +152,8 @@ class Reranker:
         """
         if isinstance(passages, str):
             raise TypeError("passages is a single string; pass a list, for example scores(query, [passage])")
-        longest = self.max_length * _CHARACTERS_PER_TOKEN
-        kept = slice(-longest, None) if self.truncation_side == "left" else slice(longest)
-        asked = (self.prompt + query)[kept]
-        pairs = [(asked, passage[kept]) for passage in passages]
+        pairs = [(self.prompt + query, passage) for passage in passages]
+        pairs = shorten(lambda: self._untruncating, pairs, self.max_length, self.truncation_side)
         encoded = self._tokenizer.encode_batch(pairs)
         result = np.zeros(len(encoded), np.float32)
         self._files.check()  # weights are mapped, so a file that shrank would end the process
@@ -170,6 +166,13 @@ class Reranker:
 
         run_side_by_side(run, batches, min(available_cores(), len(batches)))
         return result
+
+    @cached_property
+    def _untruncating(self) -> Tokenizer:
+        """A second tokenizer, as the settings of the first are shared by all threads."""
+        tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
+        tokenizer.no_truncation()
+        return tokenizer
 
     def _feed(self, rows: list[Encoding]) -> dict[str, NDArray[np.int64]]:
         width = max(len(row.ids) for row in rows)

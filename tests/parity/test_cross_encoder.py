@@ -367,3 +367,27 @@ def test_a_search_takes_an_encoder_only_with_a_head_of_its_own(tiny_bert, tmp_pa
     equal(reranker.scores(QUERY, DOCUMENTS), model.predict(PAIRS, activation_fn=torch.nn.Identity()))
     with pytest.raises(RerankingFailed, match="BertModel, which gives no score"):
         loaded_reranker(tiny_bert)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(
+    "words", ["fox ", "unknownword" * 30 + " ", "fox\n  ."], ids=["words", "long words", "lines"]
+)
+def test_what_is_cut_off_of_a_very_long_document_is_not_read(tiny_reranker, side, words):
+    model = CrossEncoder(tiny_reranker, device="cpu", processor_kwargs={"truncation_side": side})
+    words *= 1000
+    # Half a character, which no tokenizer reads, at the end that is cut off
+    document = "\ud800 " + words if side == "left" else words + " \ud800"
+    expected = model.tokenizer([(QUERY, words)], truncation="longest_first", max_length=64)["input_ids"]
+    assert model.preprocess([(QUERY, document)])["input_ids"].tolist() == expected
+    assert model.predict((QUERY, document)) == model.predict((QUERY, words))
+
+
+@pytest.mark.parametrize(
+    "text", [{"truncation": "only_second"}, {"stride": 2, "return_overflowing_tokens": True}]
+)
+def test_other_ways_to_cut_read_all_of_a_document(ours, text):
+    pairs, keywords = [(QUERY, "the quick fox " * 2000)], {"truncation": "longest_first", **text}
+    expected = ours.tokenizer(pairs, max_length=64, padding=True, **keywords)["input_ids"]
+    got = ours.preprocess(pairs, processing_kwargs={"text": text})["input_ids"]
+    assert got.tolist() == expected

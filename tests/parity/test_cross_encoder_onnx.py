@@ -245,3 +245,11 @@ def test_settings_that_only_the_full_library_serves_are_named(exported, tmp_path
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
     with pytest.raises(UnsupportedModelError, match=f"sets {next(iter(settings))}"):
         Reranker.load(folder)
+
+
+def test_the_runtime_cuts_very_long_texts_as_if_it_had_read_them(exported):
+    """Each word is a single unknown token, however long it is."""
+    long, short = ("unknownword" * 30 + " the ") * 100, "x1y2z3 the " * 100
+    reranker = Reranker.load(exported)
+    np.testing.assert_array_equal(*reranker.scores(QUERY, [long, short]))
+    assert reranker.scores(long, ["fox"]) == reranker.scores(short, ["fox"])

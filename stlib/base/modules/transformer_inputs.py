@@ -21,6 +21,11 @@ _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "vid
 _USUAL_LENGTH = 512
 _NO_LIMIT = 10**9
 
+# Keywords of a tokenizer that do not change which of a text's tokens are kept.
+_PLAIN_KEYWORDS = frozenset(
+    {"padding", "truncation", "max_length", "add_special_tokens", "return_tensors", "pad_to_multiple_of"}
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -113,6 +118,32 @@ def call_processor(
         return dict(processor(**arguments, **{**keywords, **options.common}))
     arguments.update(by_kind(options), common_kwargs=options.common)
     return dict(processor(**arguments))
+
+
+def shortened(tokenizer: Any, texts: list[Any], keywords: dict[str, Any]) -> list[Any]:
+    """The texts of a call of a tokenizer, without what it would read for nothing of very long ones.
+
+    Args:
+        tokenizer: nobody else uses it meanwhile.
+        texts: texts and pairs of texts.
+        keywords: of the call; its tokens stay the same.
+    """
+    length = keywords.get("max_length") or tokenizer.model_max_length
+    usual = keywords.get("truncation") in (True, "longest_first") and set(keywords) <= _PLAIN_KEYWORDS
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not usual or backend is None or not isinstance(length, int) or length > _NO_LIMIT:
+        return texts
+
+    def reading_all() -> Any:
+        backend.no_truncation()  # transformers sets it again for its call, as it does this switch
+        backend.encode_special_tokens = getattr(tokenizer, "split_special_tokens", False)
+        return backend
+
+    # Here, since tokenizers is loaded with the first model.
+    from stlib.runtime.long_texts import shorten
+
+    special = keywords.get("add_special_tokens", True)
+    return shorten(reading_all, texts, length, tokenizer.truncation_side, special)
 
 
 def by_kind(options: CallOptions) -> dict[str, dict[str, Any]]:

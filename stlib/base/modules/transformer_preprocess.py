@@ -136,7 +136,9 @@ class PreparesInputs(InputModule):
             return transformer_inputs.call_processor(
                 self.processor, self.config.model_type, kind, values, options
             )
-        encoded = self.processor(values["text"], **{**options.kinds["text"], **options.common})
+        keywords = {**options.kinds["text"], **options.common}
+        texts = transformer_inputs.shortened(self.processor, values["text"], keywords)
+        encoded = self.processor(texts, **keywords)
         self.truncated_inputs += sum(bool(e.overflowing) for e in encoded.encodings or ())
         return dict(encoded)
 
