@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -251,6 +252,32 @@ def test_a_missing_file_is_named(folders):
 def test_refused(folders, options, message):
     with pytest.raises(InvalidOption, match=message):
         NanoBEIREvaluator(**{"dataset_id": folders, **options})
+
+
+@pytest.mark.parametrize("given", [str, Path, lambda folder: {"mine": folder}])
+def test_a_folder_that_is_not_there_is_said(tmp_path, given):
+    with pytest.raises(InvalidInput, match=f"^there is no folder {tmp_path / 'nano'}[;,]"):
+        NanoBEIREvaluator(dataset_id=given(tmp_path / "nano"))
+
+
+def test_a_relative_folder_that_is_not_there_is_said():
+    with pytest.raises(InvalidInput, match=r"^there is no folder \./no-such;"):
+        NanoBEIREvaluator(dataset_id="./no-such")
+
+
+def test_a_folder_without_datasets_says_what_was_looked_for(tmp_path):
+    with pytest.raises(InvalidInput) as caught:
+        NanoBEIREvaluator(dataset_id=tmp_path)
+    assert str(caught.value).startswith(
+        f"neither the folder {tmp_path} nor a folder in it has a corpus.jsonl, the sign of a dataset in "
+        "BEIR's layout, and the package datasets cannot load the subset 'corpus', split 'NanoClimateFEVER' from it"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_stored_dataset_with_fewer_splits_asks_for_their_names(stored):
+    with pytest.raises(InvalidInput, match=r"'NanoClimateFEVER'.*name the datasets it has in dataset_names"):
+        NanoBEIREvaluator(dataset_id=stored)
 
 
 def test_unknown_names_of_the_hub_are_refused():

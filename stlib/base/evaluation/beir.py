@@ -48,6 +48,8 @@ def read_beir(folder: str | Path, split: str = "test") -> RetrievalData:
         InvalidInput: a file is missing, or a line cannot be read; the message names file and line.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise InvalidInput(f"there is no folder {folder}, for a dataset in BEIR's layout")
     corpus = {i: f"{row.get('title') or ''} {row['text']}".strip() for i, row in _objects(folder / CORPUS)}
     queries = {i: row["text"] for i, row in _objects(folder / QUERIES)}
     grades: dict[str, dict[str, int]] = {}
@@ -92,11 +94,7 @@ def hub_rows(dataset_id: str, subset: str, split: str, columns: list[str]) -> An
     try:
         rows = load_dataset(dataset_id, subset, split=split)
     except Exception as error:  # network, hub and file formats have no error in common
-        raise InvalidInput(
-            f"subset {subset!r}, split {split!r} of the dataset {dataset_id!r} could not be loaded "
-            f"({type(error).__name__}: {error}). Check the name and the connection, or give a folder in "
-            "BEIR's layout as dataset_id"
-        ) from error
+        raise InvalidInput(_not_loaded(dataset_id, subset, split, error)) from error
     missing = sorted(set(columns) - set(rows.column_names))
     if missing:
         raise InvalidInput(
@@ -104,6 +102,20 @@ def hub_rows(dataset_id: str, subset: str, split: str, columns: list[str]) -> An
             f"{', '.join(missing)}; it has {', '.join(rows.column_names)}"
         )
     return rows
+
+
+def _not_loaded(dataset_id: str, subset: str, split: str, error: Exception) -> str:
+    cause = f"({type(error).__name__}: {error})"
+    if not Path(dataset_id).is_dir():
+        return (
+            f"subset {subset!r}, split {split!r} of the dataset {dataset_id!r} could not be loaded {cause}. "
+            "Check the name and the connection, or give a folder in BEIR's layout as dataset_id"
+        )
+    return (
+        f"neither the folder {dataset_id} nor a folder in it has a {CORPUS}, the sign of a dataset in BEIR's "
+        f"layout, and the package datasets cannot load the subset {subset!r}, split {split!r} from it "
+        f"{cause}. Give a folder of the one kind, or of the other and name the datasets it has in dataset_names"
+    )
 
 
 def read_hub(dataset_id: str, split: str, keep_empty: bool = False) -> RetrievalData:

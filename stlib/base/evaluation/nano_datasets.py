@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stlib.base.evaluation.beir import beir_folders
-from stlib.errors import InvalidOption
+from stlib.errors import InvalidInput, InvalidOption
 
 NANO_BEIR_EN = "sentence-transformers/NanoBEIR-en"
 
@@ -33,10 +34,26 @@ HUMAN_READABLE = {
 
 
 def local_folders(dataset_id: Any) -> dict[str, Path] | None:
-    """Folders in BEIR's layout by name; None if the dataset is not of that kind."""
+    """Folders in BEIR's layout by name; None if the dataset is not of that kind.
+
+    Raises:
+        InvalidInput: ``dataset_id`` can only be a folder, and there is none.
+    """
     if isinstance(dataset_id, Mapping):
         return {name: Path(folder) for name, folder in dataset_id.items()}
+    if _is_path(dataset_id) and not Path(dataset_id).is_dir():
+        raise InvalidInput(
+            f"there is no folder {dataset_id}; give a folder with datasets in BEIR's layout, or the name of "
+            "a dataset on the hub"
+        )
     return beir_folders(dataset_id) or None
+
+
+def _is_path(dataset_id: Any) -> bool:
+    """Whether this cannot be a name on the hub, which is ``name`` or ``owner/name``."""
+    if isinstance(dataset_id, os.PathLike):
+        return True
+    return str(dataset_id).startswith((".", "/", "~")) or str(dataset_id).count("/") > 1
 
 
 def checked_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None) -> list[str]:

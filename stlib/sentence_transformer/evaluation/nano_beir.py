@@ -44,10 +44,11 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         dataset_id: where the datasets come from.
 
             - A dataset on the hub with the subsets ``corpus``, ``queries`` and ``qrels`` and a split such as
-              ``NanoMSMARCO`` in each (needs the package ``datasets``). Names are those of NanoBEIR.
-            - A folder whose sub-folders are datasets in BEIR's layout (see
-              :func:`stlib.base.evaluation.beir.read_beir`; judgments of ``qrels/test.tsv``), or one such
-              dataset. Names are those of the sub-folders; ``Nano`` in front of them may be left out.
+              ``NanoMSMARCO`` in each, or a folder with a copy of one (needs the package ``datasets``). Names
+              are those of NanoBEIR; of a copy with fewer splits, name those there are.
+            - A folder whose sub-folders are datasets in BEIR's layout, each with ``corpus.jsonl``,
+              ``queries.jsonl`` and ``qrels/test.tsv`` (see :func:`stlib.base.evaluation.beir.read_beir`), or
+              one such dataset. Names are those of the sub-folders; ``Nano`` in front of them may be left out.
             - A dict of such datasets' folders by name.
         mrr_at_k: cut-offs, as for the following four those of :class:`InformationRetrievalEvaluator`.
         ndcg_at_k: cut-offs; the largest one decides between models.
