@@ -270,7 +270,8 @@ def test_a_folder_without_datasets_says_what_was_looked_for(tmp_path):
         NanoBEIREvaluator(dataset_id=tmp_path)
     assert str(caught.value).startswith(
         f"neither the folder {tmp_path} nor a folder in it has a corpus.jsonl, the sign of a dataset in "
-        "BEIR's layout, and the package datasets cannot load the subset 'corpus', split 'NanoClimateFEVER' from it"
+        "BEIR's layout, and the package datasets cannot load the subset 'corpus', split 'NanoClimateFEVER' "
+        "from it"
     )
 
 

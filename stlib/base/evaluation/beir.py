@@ -114,7 +114,8 @@ def _not_loaded(dataset_id: str, subset: str, split: str, error: Exception) -> s
     return (
         f"neither the folder {dataset_id} nor a folder in it has a {CORPUS}, the sign of a dataset in BEIR's "
         f"layout, and the package datasets cannot load the subset {subset!r}, split {split!r} from it "
-        f"{cause}. Give a folder of the one kind, or of the other and name the datasets it has in dataset_names"
+        f"{cause}. Give a folder of the one kind, or of the other and name the datasets it has in "
+        "dataset_names"
     )
 
 
