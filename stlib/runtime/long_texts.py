@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import PreTokenizer
 
 __all__ = ["is_long", "shorten"]
 
@@ -33,7 +34,7 @@ _BREAK = re.compile(r"(?<=\S)[ \t\n\r]")
 
 
 def is_long(text: str | Sequence[str], max_length: float) -> bool:
-    """Whether it pays to shorten a text, or one of a pair, of which at most ``max_length`` tokens are kept."""
+    """Whether it pays to shorten a text, or one of a pair, of which ``max_length`` tokens are kept."""
     parts = (text,) if isinstance(text, str) else text
     return any(len(part) > _LONG * max_length for part in parts)
 
@@ -127,12 +128,9 @@ def _splits_words(tokenizer: Tokenizer, anywhere: bool) -> bool:
     Args:
         anywhere: rules that read on from the word before are taken, too, e.g. digits in groups of three.
     """
-    if tokenizer.pre_tokenizer is None:
+    if type(tokenizer.pre_tokenizer) in (type(None), PreTokenizer):  # none, or one that is written in Python
         return False
-    try:
-        settings = json.loads(tokenizer.pre_tokenizer.__getstate__())
-    except Exception:  # of no narrower kind; rules that are written in Python cannot be told
-        return False
+    settings = json.loads(tokenizer.pre_tokenizer.__getstate__())
     parts = settings["pretokenizers"] if settings["type"] == "Sequence" else [settings]
     kinds = [part["type"] for part in parts if part.get("split", True) and part.get("use_regex", True)]
     if anywhere:
