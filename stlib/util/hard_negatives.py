@@ -21,7 +21,7 @@ from stlib.util.mining.embeddings import EncodeSettings, embed, pool_of
 from stlib.util.mining.filters import Filters
 from stlib.util.mining.mined import Mined
 from stlib.util.mining.options import MiningOptions, options_from
-from stlib.util.mining.output import check_columns, columns_of
+from stlib.util.mining.output import check_columns, columns_of, features_of_nothing
 from stlib.util.mining.pairs import read_pairs
 from stlib.util.mining.report import describe_pairs, describe_result, speaker
 from stlib.util.mining.rescoring import CrossEncoderScores
@@ -180,7 +180,8 @@ def mine_hard_negatives(
         negatives, scores = _mine(queries, search, rescorer, filters, options, faiss_batch_size, verbose)
     mined = Mined(pairs, negatives.numpy(), scores.numpy(), positive_scores.numpy())
     describe_result(mined, filters, options, say)
-    return dataset_class.from_dict(columns_of(mined, options))
+    columns = columns_of(mined, options)
+    return dataset_class.from_dict(columns, features=features_of_nothing(columns, options))
 
 
 def _mine(

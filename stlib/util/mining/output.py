@@ -44,6 +44,24 @@ def columns_of(mined: Mined, options: MiningOptions) -> Columns:
     return dict(zip(names, columns.values(), strict=True))
 
 
+def features_of_nothing(columns: Columns, options: MiningOptions) -> Any:
+    """The types of columns without rows, which their values do not tell: those that they have with rows. None
+    if there are rows.
+    """
+    from datasets import Features, Value
+
+    if next(iter(columns.values())):
+        return None
+    text, number = Value("string"), Value("float64" if options.output_scores else "int64")
+    in_lists = options.output_format == "labeled-list"
+    if options.output_format == "labeled-pair":
+        last: Any = number
+    else:
+        last = [number] if in_lists or options.output_scores else text
+    types = [text, [text] if in_lists else text, *[text] * (len(columns) - 3), last]
+    return Features(zip(columns, types, strict=True))
+
+
 def _triplets(mined: Mined, with_scores: bool) -> Columns:
     pairs, queries = mined.pairs, mined.pairs.query_of
     rows, places = mined.kept(complete=False).nonzero()
