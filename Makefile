@@ -56,7 +56,7 @@ bench: $(VENV)/.dev
 	@for f in tests/benchmarks/bench_*.py; do \
 	  case $$f in \
 	    *_common.py) continue ;; \
-	    *_backends.py|*_cross_encoder.py|*_rerank_quality.py) corpus="$(BEIR)" ;; \
+	    *_backends.py|*_cross_encoder.py|*_rerank_quality.py|*_reranker_latency.py|*_reranker_training.py) corpus="$(BEIR)" ;; \
 	    *_runtime.py) corpus="$(if $(BEIR),$(BEIR)/corpus.jsonl)" ;; \
 	    *_training_quality.py) \
 	      echo "== $$f"; $(BIN)/python $$f $(if $(BEIR),--beir "$(BEIR)") $(if $(STSB),--stsb "$(STSB)") || exit 1; \

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bench_common import describe, time_once
-from bench_rerank_quality import ms_marco
+from dequantized import ms_marco
 
 from indexing.documents import read_paths
 from indexing.evaluation import read_beir
