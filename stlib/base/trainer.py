@@ -77,7 +77,9 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         args: default: the family's arguments with the ``output_dir`` ``"tmp_trainer"``.
         train_dataset: a ``Dataset``, ``IterableDataset``, a ``DatasetDict``, ``IterableDatasetDict`` or dict
             of several, or a list of rows or of data sets. Columns become inputs of the loss in their order,
-            except the label: the first of ``label``, ``labels``, ``score`` and ``scores``.
+            except the label: the first of ``label``, ``labels``, ``score`` and ``scores``. All data sets of
+            a dict are trained on. A killed run goes on exactly where it was; with an ``IterableDataset`` only
+            in the first pass over it, later it goes on with a new pass.
         eval_dataset: the same, to measure the loss on.
         loss: a loss, a function or class that makes one of the model (again for each new model of
             ``model_init``), or a dict of either by data set.

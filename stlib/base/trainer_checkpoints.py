@@ -86,7 +86,25 @@ class Checkpoints(Trainer):
                     "resume_from_checkpoint, or leave it out to start anew"
                 )
             resume_from_checkpoint = str(last)
+        if resume_from_checkpoint:
+            self._warn_of_later_pass(Path(resume_from_checkpoint))
         return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval, **kwargs)
+
+    def _warn_of_later_pass(self, checkpoint: Path) -> None:
+        """Say that a run does not go on exactly, which only the first pass over a stream does."""
+        import datasets
+
+        if not isinstance(self.train_dataset, (datasets.IterableDataset, datasets.IterableDatasetDict)):
+            return
+        state = checkpoint / TRAINER_STATE_NAME
+        # The whole part of it counts the passes that ended.
+        epoch = json.loads(state.read_text(encoding="utf-8")).get("epoch") if state.is_file() else None
+        if (epoch or 0) > 1:
+            logger.warning(
+                "%s was written after the first pass over train_dataset, a stream without known length: "
+                "training goes on with a new pass from its start; a Dataset goes on exactly where it was",
+                checkpoint,
+            )
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir if output_dir is not None else str(self.args.output_dir))

@@ -63,9 +63,9 @@ def check_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: s
     if len(columns) > wanted and not getattr(loss, "_told_extra_columns", False):
         loss._told_extra_columns = True  # type: ignore[assignment]
         logger.warning(
-            "%s uses the first %d columns (%s) and ignores the other %d; remove them to save their embedding",
+            "%s uses the first %s (%s) and ignores the other %d; remove them to save their embedding",
             type(loss).__name__,
-            wanted,
+            "column" if wanted == 1 else f"{wanted} columns",
             names,
             len(columns) - wanted,
         )
