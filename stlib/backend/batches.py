@@ -25,11 +25,12 @@ MAX_TOKENS = 512
 MIN_TOKENS = 128
 
 
-def plan(mask: np.ndarray) -> list[tuple[np.ndarray, int]] | None:
+def plan(mask: np.ndarray, alone: bool = False) -> list[tuple[np.ndarray, int]] | None:
     """Rows and length of each small batch, longest first; None if a row is padded elsewhere than at its end.
 
     Args:
         mask: attention mask ``[n, tokens]``, 1 for tokens.
+        alone: every row is a batch by itself.
     """
     lengths = mask.sum(axis=1)
     if not np.array_equal(mask != 0, np.arange(mask.shape[1]) < lengths[:, None]):
@@ -40,7 +41,7 @@ def plan(mask: np.ndarray) -> list[tuple[np.ndarray, int]] | None:
     while start < len(order):
         length = max(int(lengths[order[start]]), 1)
         end = start + 1
-        while end < len(order) and (end - start + 1) * length <= MAX_TOKENS:
+        while not alone and end < len(order) and (end - start + 1) * length <= MAX_TOKENS:
             if lengths[order[end]] != length and (end - start) * length >= MIN_TOKENS:
                 break
             end += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -20,7 +19,7 @@ from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, Unsuppor
 from stlib.runtime.files import OpenFiles, read_json, read_object
 from stlib.runtime.long_texts import shorten
 from stlib.runtime.modules.base import available_cores
-from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
+from stlib.runtime.modules.onnx_files import depends_on_batch, external_files, find_onnx_file
 from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.modules.text_tokens import check_length
@@ -82,7 +81,7 @@ class Reranker:
         self._session = open_session(path, self._has_external, threads=1)
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._output = _score_output(self._session, path)
-        self._alone = _depends_on_batch(path)
+        self._alone = depends_on_batch(path)  # else an order would depend on how much fitted into the time
         self._lock = Lock()
 
     @classmethod
@@ -192,15 +191,6 @@ class Reranker:
 
     def __repr__(self) -> str:
         return f"Reranker(name={self.name!r}, max_length={self.max_length})"
-
-
-def _depends_on_batch(path: Path) -> bool:
-    """Whether the graph chooses the range of its 8-bit numbers anew for each batch.
-
-    Then a score would depend on the pairs beside it, and an order on how much fitted into the time.
-    """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b"DynamicQuantizeLinear") >= 0
 
 
 def _batches(encoded: list[Encoding], most: int) -> Iterator[list[int]]:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from stlib import CrossEncoder, SentenceTransformer, errors
-from stlib.runtime import Reranker
+from stlib import CrossEncoder, SentenceTransformer, errors, export_dynamic_quantized_onnx_model
+from stlib.runtime import Encoder, Reranker
 
 pytestmark = pytest.mark.parity
 
@@ -59,12 +59,10 @@ def load(folder: Path, **options) -> CrossEncoder:
 
 
 def test_the_real_reranker_scores_as_without_torch(ms_marco):
-    """Pair by pair: this file quantises activations as it runs, by the whole batch that a pair is in."""
     model, other = load(ms_marco), Reranker.load(ms_marco)
-    expected = np.array([other.scores(QUERY, [passage])[0] for passage in PASSAGES])
+    expected = other.scores(QUERY, PASSAGES)
     assert expected.argmax() == 0
-    scores = [model.predict(pair, activation_fn=LOGITS) for pair in PAIRS]
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(PAIRS, activation_fn=LOGITS), expected, atol=1e-5)
     np.testing.assert_allclose(model.predict(PAIRS[0]), 1 / (1 + np.exp(-expected[0])), atol=1e-6)
     assert (model.num_labels, model.max_length) == (1, other.max_length)
     assert model.rank(QUERY, PASSAGES)[0]["corpus_id"] == 0
@@ -193,3 +191,25 @@ def test_eight_bit_scores_do_not_depend_on_the_pairs_beside(ms_marco):
     together = reranker.scores("how do i sort a list", documents)
     alone = [reranker.scores("how do i sort a list", [document])[0] for document in documents]
     assert together.tolist() == alone
+    model, pairs = load(ms_marco), [("how do i sort a list", document) for document in documents]
+    np.testing.assert_allclose(model.predict(pairs, activation_fn=LOGITS), together, atol=1e-5)
+    for same in (
+        [model.predict(pair) for pair in pairs],
+        model.predict(pairs[::-1])[::-1],
+        model.predict(pairs, processing_kwargs={"text": {"padding": "max_length"}}),
+        model.predict(pairs, batch_size=1),
+    ):
+        assert list(same) == model.predict(pairs).tolist()
+
+
+def test_eight_bit_vectors_without_torch_do_not_depend_on_the_texts_beside(tiny_bert, tmp_path):
+    model = SentenceTransformer(tiny_bert, backend="onnx", device="cpu")
+    model.save(str(tmp_path))
+    export_dynamic_quantized_onnx_model(model, "avx2", str(tmp_path))
+    encoder = Encoder.load(tmp_path, file_name="model_quint8_avx2.onnx")
+    texts = ["Tigers are cats.", "A list has a method sort.", *(f"The number {i} is even." for i in range(9))]
+    together = encoder.encode(texts)
+    alone = np.vstack([encoder.encode([text]) for text in texts])
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(encoder.encode(texts[::-1])[::-1], alone)
+    assert encoder.encode([]).shape == (0, 32)

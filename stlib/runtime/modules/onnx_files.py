@@ -32,6 +32,17 @@ _FIELDS: dict[str, dict[int, str]] = {
 _DEEPEST = 60  # nested graphs and messages; real models have less than ten
 
 
+def depends_on_batch(path: Path) -> bool:
+    """Whether a graph chooses the range of its 8-bit numbers anew for each batch.
+
+    What it gives for a text then depends on the texts beside it, unless every text runs by itself.
+    """
+    if path.stat().st_size == 0:
+        return False  # nothing to map
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"DynamicQuantize") >= 0  # …Linear, or …MatMul once it is optimised
+
+
 def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
     """The ONNX file of a transformer's folder: ``file_name``, ``onnx/model.onnx``, ``model.onnx``, or the
     only one there is in a folder without torch weights, whose place a quantised file must not take unasked;

@@ -66,7 +66,7 @@ class TextTokens:
         self._before, self._after = _surroundings(tokenizer) if settings.add_special_tokens else ([], [])
 
     def batches(
-        self, texts: list[str], prompt: str = "", max_length: int | None = None
+        self, texts: list[str], prompt: str = "", max_length: int | None = None, alone: bool = False
     ) -> Iterator[tuple[NDArray[np.intp], Features]]:
         """Which of the texts, longest first, and their ``input_ids`` and ``attention_mask [n, tokens]``.
 
@@ -74,6 +74,7 @@ class TextTokens:
             texts: any number; each is in exactly one batch.
             prompt: put in front of each text; its length in tokens becomes ``prompt_length``.
             max_length: wins over that of the settings.
+            alone: every text is a batch by itself.
         """
         room = self._room(max_length)
         flat, lengths = self.reader.ids([prompt + text for text in texts] if prompt else texts)
@@ -84,7 +85,7 @@ class TextTokens:
         extra = {"prompt_length": self._prompt_length(prompt, room)} if prompt else {}
         order = np.argsort(-kept, kind="stable")
         around = len(self._before) + len(self._after)
-        for rows in _cut(order, kept + around):
+        for rows in order[:, None] if alone else _cut(order, kept + around):
             pieces = [flat[begins[row] : begins[row] + kept[row]] for row in rows]
             yield rows, {**self._padded(pieces), **extra}
 

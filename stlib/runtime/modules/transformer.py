@@ -22,7 +22,7 @@ from stlib.runtime.modules.base import (
     Features,
     Rows,
 )
-from stlib.runtime.modules.onnx_files import external_files, find_onnx_file
+from stlib.runtime.modules.onnx_files import depends_on_batch, external_files, find_onnx_file
 from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.text_tokens import TextTokens, check_length, load_text_tokens
 from stlib.runtime.words import TokenReader
@@ -84,6 +84,7 @@ class OnnxTransformer:
         self._files = OpenFiles([path, *external])
         self._has_external = bool(external)
         self._session = open_session(path, self._has_external)
+        self._alone = depends_on_batch(path)
         self._lock = Lock()
         self._single: InferenceSession | None = None
         self._inputs = {node.name: _input_type(node, path) for node in self._session.get_inputs()}
@@ -125,7 +126,8 @@ class OnnxTransformer:
         return self._tokens.reader
 
     def batches(self, texts: list[str], prompt: str, task: str | None) -> Iterator[tuple[Rows, Features]]:
-        yield from self._tokens.batches(texts, prompt, self._lengths.get(task or ""))
+        length = self._lengths.get(task or "")
+        yield from self._tokens.batches(texts, prompt, length, alone=self._alone)
 
     def forward(self, features: Features) -> Features:
         self._files.check()  # weights are mapped, so a file that shrank would end the process
