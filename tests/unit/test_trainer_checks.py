@@ -287,6 +287,36 @@ def test_data_sets_of_other_names_are_not_warned_of(trainer, caplog):
     assert parts_warned_of(caplog) == []
 
 
+# -- runs that go on
+
+
+def test_a_stream_resumes_exactly_in_its_first_pass_and_says_where_not(trainer, tmp_path, caplog):
+    class Seen(losses.CoSENTLoss):
+        def forward(self, features, labels):
+            seen.append(labels.tolist())
+            return super().forward(features, labels)
+
+    words = list("abcdefgh")
+    rows = {"one": words, "two": words[::-1], "score": [i / 8 for i in range(8)]}
+    settings = {"max_steps": 4, "per_device_train_batch_size": 4, "save_strategy": "steps", "save_steps": 1}
+    orders = []
+    for checkpoint in (None, 1, 2, 3):  # a pass is two batches
+        seen: list[list[float]] = []
+        stream = datasets.Dataset.from_dict(rows).to_iterable_dataset().shuffle(seed=1, buffer_size=8)
+        made = trainer(stream, Seen, **settings)
+        made.train(checkpoint and str(tmp_path / f"checkpoint-{checkpoint}"))
+        orders.append(seen)
+    through, *resumed = orders
+    assert resumed[:2] == [through[1:], through[2:]]
+    assert resumed[2] == [through[2]]
+    warned = [record.getMessage() for record in caplog.records if "a stream" in record.getMessage()]
+    assert warned == [
+        f"{tmp_path / 'checkpoint-3'} was written after the first pass over train_dataset, a stream "
+        "without known length: training goes on with a new pass from its start; a Dataset goes on exactly "
+        "where it was"
+    ]
+
+
 # -- arguments of the wrong type
 
 
