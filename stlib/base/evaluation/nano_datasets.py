@@ -50,10 +50,11 @@ def local_folders(dataset_id: Any) -> dict[str, Path] | None:
 
 
 def _is_path(dataset_id: Any) -> bool:
-    """Whether this cannot be a name on the hub, which is ``name`` or ``owner/name``."""
+    """Whether this is neither a name on the hub, which is ``name`` or ``owner/name``, nor an address."""
     if isinstance(dataset_id, os.PathLike):
         return True
-    return str(dataset_id).startswith((".", "/", "~")) or str(dataset_id).count("/") > 1
+    name = str(dataset_id)
+    return "://" not in name and (name.startswith((".", "/", "~")) or name.count("/") > 1)
 
 
 def checked_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None) -> list[str]:
