@@ -18,7 +18,7 @@ from stlib.backend.batches import Arrays, plan, run_in_parts
 from stlib.backend.files import ONNX, Format, damaged, external_data
 from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
-from stlib.errors import InvalidOption
+from stlib.errors import InvalidInput, InvalidOption
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,15 @@ class OnnxModel(BackendModel):
         self._pool = None
 
     def _run(self, session: Any, arrays: Arrays) -> np.ndarray:
-        result = session.run([self._output], arrays)[0]
+        try:
+            result = session.run([self._output], arrays)[0]
+        except _native_errors() as error:
+            reason = str(error).strip().splitlines()[-1]
+            width = arrays["input_ids"].shape[1]
+            raise InvalidInput(
+                f"{self.path} cannot run on inputs of {width} tokens ({reason}); if it has fewer positions, "
+                "set max_seq_length, or max_length of a CrossEncoder"
+            ) from error
         if result.ndim == 1:
             result = result[:, None]  # a classifier may drop the dimension of its one label
         return result if result.dtype == np.float32 else result.astype(np.float32)
@@ -163,7 +171,6 @@ class OnnxModel(BackendModel):
             options.log_severity_level = 3  # errors; its warnings are about its own choices
             # Idle threads would compete with torch and the tokenizer for the cores.
             options.add_session_config_entry("session.force_spinning_stop", "1")
-        errors = require("onnxruntime.capi.onnxruntime_pybind11_state", "onnx")
         try:
             return ort.InferenceSession(
                 str(self.path),
@@ -172,13 +179,19 @@ class OnnxModel(BackendModel):
                 provider_options=[self.provider_options] if self.provider_options else None,
                 disabled_optimizers=_SLOW_ON_CPU if self.provider == CPU else None,
             )
-        except tuple(getattr(errors, name) for name in _ERRORS if hasattr(errors, name)) as error:
+        except _native_errors() as error:
             raise damaged(self.path, error) from error
 
     def __reduce__(self) -> Any:
         # Sessions belong to a process; another one opens the file itself.
         settings = (self.provider, self.provider_options, self.session_options)
         return type(self), (self.path, self.config, self.task, *settings, self.temporary)
+
+
+def _native_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's errors, which have no common base."""
+    native = require("onnxruntime.capi.onnxruntime_pybind11_state", "onnx")
+    return tuple(getattr(native, name) for name in _ERRORS if hasattr(native, name))
 
 
 def _depends_on_batch(path: Path) -> bool:

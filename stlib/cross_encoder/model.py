@@ -23,10 +23,13 @@ from stlib.cross_encoder.fit_mixin import FitMixin
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.modules.logit_score import LogitScore
 from stlib.cross_encoder.older_arguments import current_arguments, current_positions
+from stlib.cross_encoder.positions import check_positions
 from stlib.cross_encoder.predicting import (
     PredictOptions,
     as_pairs,
+    check_activation,
     check_batch_size,
+    checked_labels,
     collect,
     distinct,
     is_single_pair,
@@ -109,8 +112,9 @@ class CrossEncoder(InferenceModel, FitMixin):
         }
         given = current_arguments(current_positions(given, older_positions), older)
         activation_fn = given.pop("activation_fn")
+        check_activation(activation_fn)
         if (labels := given.pop("num_labels")) is not None:
-            given["config_kwargs"] = {**(given["config_kwargs"] or {}), "num_labels": labels}
+            given["config_kwargs"] = {**(given["config_kwargs"] or {}), "num_labels": checked_labels(labels)}
         if (length := given.pop("max_length")) is not None:
             given["processor_kwargs"] = {**(given["processor_kwargs"] or {}), "model_max_length": length}
         self._fp32_modules: list[str] = []
@@ -182,6 +186,7 @@ class CrossEncoder(InferenceModel, FitMixin):
         if inputs is None:
             raise InvalidOption("there are no inputs; pass a (query, document) pair or a list of pairs")
         check_batch_size(batch_size)
+        check_activation(activation_fn)
         single = self.is_singular_input(inputs)
         pairs = as_pairs(inputs, single)
         elsewhere = pool is not None or bool(self.devices_of(device))
@@ -263,6 +268,16 @@ class CrossEncoder(InferenceModel, FitMixin):
         hits = [{"corpus_id": i, "score": float(scores[i])} for i in order]
         return [{**hit, "text": documents[hit["corpus_id"]]} for hit in hits] if return_documents else hits
 
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Features of a batch of pairs, with ``prompt`` in front of the first text of each.
+
+        Raises:
+            InvalidOption: ``max_length`` leaves more tokens than the model has positions.
+        """
+        features = super().preprocess(inputs, prompt, **kwargs)
+        check_positions(self.model, features, self.max_length)
+        return features
+
     def is_singular_input(self, inputs: Any) -> bool:
         """Whether ``inputs`` is one pair rather than a collection of pairs."""
         return is_single_pair(inputs)
@@ -330,6 +345,7 @@ class CrossEncoder(InferenceModel, FitMixin):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "activation_fn":
+            check_activation(value)
             # An attribute and no module of the pipeline, although it may be an nn.Module.
             object.__setattr__(self, name, value)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +104,40 @@ def collect(values: Any, as_numpy: bool, as_tensor: bool, device: torch.device) 
     if as_tensor:
         return values
     return tensor_to_numpy(values) if as_numpy else list(values)
+
+
+def check_activation(activation: Any) -> None:
+    """Refuse what cannot be applied to logits; None applies nothing.
+
+    Raises:
+        InvalidOption: it is no function, or the class of one.
+    """
+    if isinstance(activation, type):
+        raise InvalidOption(
+            f"activation_fn is the class {activation.__name__}; pass an object of it: {activation.__name__}()"
+        )
+    if activation is not None and not callable(activation):
+        raise InvalidOption(
+            f"activation_fn is {activation!r}; pass a function of a tensor, e.g. torch.nn.Sigmoid(), or "
+            "torch.nn.Identity() for the logits"
+        )
+
+
+def checked_labels(labels: Any) -> int:
+    """A number of labels that a classifier can have.
+
+    Raises:
+        InvalidOption: it is none.
+    """
+    try:
+        count = operator.index(labels)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise InvalidOption(
+            f"num_labels is {labels!r}; use 1 for a score, the number of classes, or None for the model's own"
+        )
+    return count
 
 
 def check_batch_size(batch_size: int) -> None:

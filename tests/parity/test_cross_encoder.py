@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+import stlib
 from stlib import CrossEncoder
 from stlib.cross_encoder.modules import Dense, LogitScore, Transformer
+from stlib.cross_encoder.positions import positions_of
 from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelNotFound
 from stlib.models import Pooling
 
@@ -367,6 +369,70 @@ def test_a_search_takes_an_encoder_only_with_a_head_of_its_own(tiny_bert, tmp_pa
     equal(reranker.scores(QUERY, DOCUMENTS), model.predict(PAIRS, activation_fn=torch.nn.Identity()))
     with pytest.raises(RerankingFailed, match="BertModel, which gives no score"):
         loaded_reranker(tiny_bert)
+
+
+@pytest.mark.parametrize("labels", [0, -1, 1.5, "2"])
+def test_a_number_of_labels_that_there_is_not(tiny_reranker, labels):
+    with pytest.raises(InvalidOption, match=f"num_labels is {labels!r}; use 1 for a score"):
+        CrossEncoder(tiny_reranker, num_labels=labels, device="cpu")
+    assert CrossEncoder(tiny_reranker, num_labels=np.int64(1), device="cpu").num_labels == 1
+
+
+def test_what_is_no_activation(ours, tiny_reranker):
+    for wrong, message in (("sigmoid", "activation_fn is 'sigmoid'; pass a function"), (3, "is 3; pass a")):
+        with pytest.raises(InvalidOption, match=message):
+            CrossEncoder(tiny_reranker, activation_fn=wrong, device="cpu")
+        for call in (ours.predict, lambda pairs, **options: ours.rank(*pairs[0], **options)):
+            with pytest.raises(InvalidOption, match=message):
+                call([(QUERY, DOCUMENTS)], activation_fn=wrong)
+        with pytest.raises(InvalidOption, match=message):
+            ours.activation_fn = wrong
+    with pytest.raises(InvalidOption, match=r"is the class Sigmoid; pass an object of it: Sigmoid\(\)"):
+        ours.predict(PAIRS, activation_fn=torch.nn.Sigmoid)
+
+
+def test_more_tokens_than_the_model_has_positions(reference, tiny_reranker):
+    """As in the reference, only a pair that is too long is refused, and here with a reason."""
+    mine, other = (
+        library.CrossEncoder(tiny_reranker, max_length=100, device="cpu") for library in (stlib, reference)
+    )
+    equal(mine.predict(PAIRS[:2]), other.predict(PAIRS[:2]))
+    with pytest.raises(RuntimeError, match="must match the size"):
+        other.predict(PAIRS)
+    with pytest.raises(InvalidOption, match=r"has 100 tokens .* max_length=100, .* positions for 64; pass"):
+        mine.predict(PAIRS)
+    mine.max_length = 64
+    equal(mine.predict(PAIRS), CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS))
+    exported = CrossEncoder(tiny_reranker, backend="onnx", max_length=100, device="cpu")
+    equal(exported.predict(PAIRS[:2]), other.predict(PAIRS[:2]))
+    with pytest.raises(InvalidInput, match="cannot run on inputs of 100 tokens"):
+        exported.predict(PAIRS)
+
+
+@pytest.mark.parametrize("kind", ["Roberta", "GPT2", "Bart", "XLMRoberta", "DebertaV2", "Distil"])
+def test_positions_that_an_architecture_has(kind):
+    """The model runs on so many tokens, and not on one more."""
+    import transformers
+
+    sizes = {"vocab_size": 9, "hidden_size": 8, "num_attention_heads": 1, "num_hidden_layers": 1}
+    named = {
+        "GPT2": {"n_positions": 12, "n_embd": 8, "n_layer": 1, "n_head": 1, "vocab_size": 9},
+        "Bart": {"max_position_embeddings": 12, "d_model": 8, "encoder_layers": 1, "decoder_layers": 1}
+        | {"encoder_attention_heads": 1, "decoder_attention_heads": 1, "vocab_size": 9},
+        "Distil": {"max_position_embeddings": 12, "dim": 8, "n_layers": 1, "n_heads": 1, "vocab_size": 9},
+        "DebertaV2": {"relative_attention": True, "position_biased_input": False, **sizes},
+    }.get(kind, {"max_position_embeddings": 14, "intermediate_size": 8, **sizes})
+    name = "DistilBert" if kind == "Distil" else kind
+    config = getattr(transformers, f"{name}Config")(pad_token_id=1, eos_token_id=2, **named)
+    model = getattr(transformers, f"{name}Model")(config).eval()
+    found = positions_of(model)
+    assert found == (None if kind == "DebertaV2" else 12)
+    ids = torch.full((1, 13), 5)
+    with torch.no_grad():
+        model(ids[:, :12])
+        if found is not None:
+            with pytest.raises((IndexError, RuntimeError)):
+                model(ids)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -1,0 +1,51 @@
+"""How many tokens a model can number, and a clear word where a batch has more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from stlib.errors import InvalidOption
+
+# What tables of learnt (or computed) positions are called in the architectures of transformers.
+_TABLES = ("position_embeddings", "embed_positions", "wpe")
+_MOST_OFFSET = 8  # no table has its first position further behind its beginning
+
+
+def positions_of(model: Any) -> int | None:
+    """Tokens for which a model has a position; None if it needs no table of them, or does not show it.
+
+    ``max_position_embeddings`` does not tell: models of relative positions take longer texts than it says.
+    """
+    if not isinstance(model, nn.Module):
+        return None
+    sizes = [
+        table.num_embeddings - _first_position(table)
+        for name, table in model.named_modules()
+        if name.rpartition(".")[2] in _TABLES and isinstance(table, nn.Embedding)
+    ]
+    return min(sizes, default=None)
+
+
+def _first_position(table: nn.Embedding) -> int:
+    """RoBERTa's kin number positions from behind the padding, BART's and OPT's from 2."""
+    return table.padding_idx + 1 if table.padding_idx is not None else int(getattr(table, "offset", 0))
+
+
+def check_positions(model: Any, features: dict[str, Any], max_length: Any) -> None:
+    """Refuse a batch that is wider than the model has positions.
+
+    Raises:
+        InvalidOption: it is.
+    """
+    width = getattr(features.get("input_ids"), "shape", (0,))[-1]
+    # Looked up only if the settings make it possible: that takes some time.
+    stated = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    if isinstance(stated, int) and width > stated - _MOST_OFFSET:
+        found = positions_of(model)
+        if found is not None and width > found:
+            raise InvalidOption(
+                f"a pair has {width} tokens after it was cut at max_length={max_length}, but the model has "
+                f"positions for {found}; pass max_length={found} or less"
+            )
