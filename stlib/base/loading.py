@@ -104,18 +104,18 @@ def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> Fo
     exported = exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
     names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
-    failure: ModelNotFound | None = None
-    # The cache may know any of the names; the network is asked when it knows none.
-    for local_only in (True,) if options.local_files_only else (True, False):
-        failure = None
+    failures: list[ModelNotFound] = []
+    # The cache may know any of the names; the network is asked when it knows none. Only if that is no help,
+    # an ONNX file and a tokenizer are taken for a whole model.
+    attempts = [(True, True)] if options.local_files_only else [(True, False), (False, False), (True, True)]
+    for local_only, onnx_alone in attempts:
         for candidate in names:
             try:
-                folder = resolve_model_folder(candidate, *places, local_only, exported)
+                folder = resolve_model_folder(candidate, *places, local_only, exported, onnx_alone)
                 return FoundModel(folder, candidate)
             except ModelNotFound as error:
-                failure = failure or error
-    assert failure is not None
-    raise failure
+                failures.append(error)
+    raise failures[0 if options.local_files_only else len(names)]
 
 
 def complete_model(found: FoundModel, options: LoadOptions) -> Path | None:

@@ -18,8 +18,9 @@ def positions_of(model: Any) -> int | None:
 
     ``max_position_embeddings`` does not tell: models of relative positions take longer texts than it says.
     """
-    if not isinstance(model, nn.Module):
-        return None
+    kind = getattr(getattr(model, "config", None), "position_embedding_type", None) or "absolute"
+    if not isinstance(model, nn.Module) or kind != "absolute":
+        return None  # a table of rotary positions may be there without being read
     sizes = [
         table.num_embeddings - _first_position(table)
         for name, table in model.named_modules()

@@ -119,11 +119,13 @@ def resolve_model_folder(
     revision: str | None = None,
     local_files_only: bool = False,
     exported: Sequence[str] = (),
+    onnx_alone: bool = False,
 ) -> Path:
     """The local folder of a model: itself, its snapshot in the cache, or a fresh download into the cache.
 
     A cached model is used without asking the network whether it changed; pass a ``revision`` to get a certain
-    one. For ``exported`` see :func:`download_model`.
+    one. For ``exported`` see :func:`download_model`. With ``onnx_alone`` an ONNX file and a tokenizer are
+    enough for a snapshot, which may also be what was fetched of a model that has more.
 
     Raises:
         ModelNotFound: no such folder, not in the cache, and not to be downloaded.
@@ -139,7 +141,7 @@ def resolve_model_folder(
         raise ModelNotFound(
             f"there is no folder {model_name_or_path!r}; check the path (a model id is 'owner/name')"
         )
-    cached = _cached_snapshot(str(model_name_or_path), cache_folder, revision)
+    cached = _cached_snapshot(str(model_name_or_path), cache_folder, revision, onnx_alone)
     if cached is not None:
         return cached
     if local_files_only:
@@ -177,7 +179,9 @@ def _is_model_id(name: str) -> bool:
     return True
 
 
-def _cached_snapshot(model_id: str, cache_folder: str | None, revision: str | None) -> Path | None:
+def _cached_snapshot(
+    model_id: str, cache_folder: str | None, revision: str | None, onnx_alone: bool = False
+) -> Path | None:
     """Folder of a cached snapshot that has at least one file to start from; a half-filled one is no
     snapshot.
     """
@@ -186,6 +190,10 @@ def _cached_snapshot(model_id: str, cache_folder: str | None, revision: str | No
     for entry in ("modules.json", "config.json", "adapter_config.json"):
         found = try_to_load_from_cache(model_id, entry, cache_dir=cache_folder, revision=revision)
         if isinstance(found, str) and _has_weights(Path(found).parent):
+            return Path(found).parent
+    if onnx_alone:
+        found = try_to_load_from_cache(model_id, "tokenizer.json", cache_dir=cache_folder, revision=revision)
+        if isinstance(found, str) and any(Path(found).parent.rglob("*.onnx")):
             return Path(found).parent
     return None
 

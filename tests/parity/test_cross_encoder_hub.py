@@ -93,3 +93,29 @@ def test_an_exported_reranker_without_configuration(hub, tiny_reranker, tmp_path
     query, passages = PAIRS[0][0], [passage for _, passage in PAIRS]
     logits = Reranker.load(tmp_path / "again").scores(query, passages)
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["model.onnx", "onnx/model.onnx"])
+def test_an_onnx_file_and_a_tokenizer_from_the_cache_alone(hub, tiny_reranker, tmp_path, place):
+    """What was fetched once loads without the hub, also if another program fetched it."""
+    from huggingface_hub import snapshot_download
+
+    folder = tmp_path / "exported"
+    CrossEncoder(tiny_reranker, backend="onnx", device="cpu").save(str(folder))
+    files = {place: "onnx/model.onnx", "tokenizer.json": "tokenizer.json"}
+    hub.create("org/bare")
+    hub.commit("org/bare", "main", {name: (folder / source).read_bytes() for name, source in files.items()})
+    expected = predict("org/bare", backend="onnx")
+    np.testing.assert_allclose(expected, predict(tiny_reranker), atol=2e-6)
+    snapshot_download("org/bare", cache_dir=tmp_path / "other", endpoint=hub.url)
+    hub.requests.clear()
+    for cache in (None, str(tmp_path / "other")):
+        got = predict("org/bare", backend="onnx", local_files_only=True, cache_folder=cache)
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(errors.MissingModelFile, match="load it with backend='onnx'"):
+        predict("org/bare", local_files_only=True)
+    with pytest.raises(errors.ModelNotFound, match="org/other"):
+        predict("org/other", backend="onnx", local_files_only=True)
+    assert hub.requests == []
+    hub.repos.clear()  # as good as no connection
+    np.testing.assert_array_equal(predict("org/bare", backend="onnx"), expected)
