@@ -42,23 +42,18 @@ class ColumnKinds:
         return NUMBERS if is_number else None
 
     def _not_numbers(self, column: str) -> str | None:
-        """Whether a column of floating-point labels holds NaN or infinity, which would reach all weights."""
+        """Whether a column of labels, or of lists of them, holds what is no number and would reach all
+        weights.
+        """
         values = self._stored(column)
-        if values is None:
+        # Selecting rows copies them, which is not needed where all stored ones are numbers.
+        if values is None or _not_numbers(values) is None:
             return None
-        import pyarrow
-        from pyarrow import compute
-
-        if not pyarrow.types.is_floating(values.type):
-            return None
-        values = self._selected(values)
-        finite = compute.sum(compute.is_finite(values)).as_py() or 0
-        wrong = len(values) - values.null_count - finite
-        return f"has {wrong} rows with NaN or infinity" if wrong else None
+        return _not_numbers(self._selected(values))
 
     def bounds(self, column: str, ignored: int | None = None) -> tuple[float, float] | None:
-        """The least and the greatest number in a column, ``ignored`` left out; None for streams, transforms,
-        lists and columns without a number.
+        """The least and the greatest number in a column or its lists, ``ignored`` left out; None for streams,
+        transforms and columns without a number.
         """
         values = None if self._rows is not None else self._stored(column)
         if values is None:
@@ -66,9 +61,9 @@ class ColumnKinds:
         import pyarrow
         from pyarrow import compute
 
+        values = _flat(self._selected(values))
         if not (pyarrow.types.is_integer(values.type) or pyarrow.types.is_floating(values.type)):
             return None
-        values = self._selected(values)
         if ignored is not None:
             values = values.filter(compute.not_equal(values, ignored))
         found = compute.min_max(values).as_py()
@@ -90,3 +85,41 @@ class ColumnKinds:
     def _selected(self, values: Any) -> Any:
         indices = getattr(self.dataset, "_indices", None)
         return values if indices is None else values.take(indices.column(0))
+
+
+def _not_numbers(values: Any) -> str | None:
+    """What is wrong with the numbers of a column ``values``, as words that follow its name."""
+    import pyarrow
+    from pyarrow import compute
+
+    total = missing = wrong = 0
+    # One chunk after the other, as a column of embeddings may be larger than the memory.
+    for chunk in values.chunks:
+        numbers = _flat(chunk)
+        total += len(numbers)
+        missing += numbers.null_count
+        if pyarrow.types.is_floating(numbers.type):
+            finite = compute.sum(compute.is_finite(numbers)).as_py() or 0
+            wrong += len(numbers) - numbers.null_count - finite
+    if not _is_list(values.type):
+        return f"has {wrong} rows with NaN or infinity" if wrong else None
+    for count, what in ((missing, "None"), (wrong, "NaN or infinity")):
+        if count:
+            return f"has lists in which {count} of {total} values {'is' if count == 1 else 'are'} {what}"
+    return None
+
+
+def _flat(values: Any) -> Any:
+    """The values inside of lists, and of lists of lists, one after the other."""
+    from pyarrow import compute
+
+    while _is_list(values.type):
+        values = compute.list_flatten(values)
+    return values
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow
+
+    is_list = (pyarrow.types.is_list, pyarrow.types.is_large_list, pyarrow.types.is_fixed_size_list)
+    return any(check(kind) for check in is_list)

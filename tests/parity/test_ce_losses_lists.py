@@ -257,6 +257,13 @@ def test_one_label_per_query_is_refused(reranker_models):
         ours.LambdaLoss(reranker_models[0])(COLUMNS, torch.zeros(4))
 
 
+def test_relevance_whose_gain_is_no_number_is_refused(reranker_models):
+    high = labels([[130.0, *LABELS[0][1:]], *LABELS[1:]])
+    with pytest.raises(InvalidInput, match=r"^a batch has labels up to 130; LambdaLoss takes 2 \*\* label"):
+        ours.LambdaLoss(reranker_models[0])(COLUMNS, high)
+    assert ours.RankNetLoss(reranker_models[0])(COLUMNS, high).isfinite()
+
+
 @pytest.mark.parametrize("name", LISTWISE)
 def test_refused_models(classifier_models, name):
     with pytest.raises(InvalidOption, match=f"{name} trains a model with 1 output label, and this one has 3"):

@@ -251,6 +251,7 @@ def test_classes_need_several_labels(reranker_models):
         ("BinaryCrossEntropyLoss", 2, None, "batch has none"),
         ("BinaryCrossEntropyLoss", 2, BINARY[:4], "takes 6 labels for 6 rows"),
         ("BinaryCrossEntropyLoss", 2, [torch.zeros(2), torch.zeros(3)], "as many numbers in each row"),
+        ("BinaryCrossEntropyLoss", 2, 5 * BINARY, "0 to 1"),
         ("MSELoss", 1, SCORES, "takes exactly 2"),
         ("MSELoss", 2, numbers(6, 2), "takes 6 labels for 6 rows"),
         ("MarginMSELoss", 2, SCORES, "at least one negative"),

@@ -413,6 +413,24 @@ def test_what_cannot_be_trained_on_is_said_first(data, args, error, message, tin
         trainer_of("ours", Run(data, binary, args), tiny_reranker, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("loss", "label", "message"),
+    [
+        ("BinaryCrossEntropyLoss", [5.0, -3.0], r"has labels from -3 to 5; BinaryCross.* MSELoss .*CrossEnt"),
+        ("LambdaLoss", [[130, 0], [1, 0]], r"has labels up to 130; .*2 \*\* label.*usually 0 to 4"),
+        ("LambdaLoss", [[1.0, float("nan")], [1.0, 0.0]], "has lists in which 1 of 4 values is NaN"),
+    ],
+)
+def test_labels_that_would_spoil_the_weights_are_said_first(loss, label, message, tiny_reranker, tmp_path):
+    documents = [["x", "y"], ["z", "w"]] if isinstance(label[0], list) else ["x", "y"]
+    run = Run(
+        {"query": ["a", "b"], "passage": documents, "label": label},
+        lambda losses, model: getattr(losses, loss)(model),
+    )
+    with pytest.raises(InvalidInput, match=f"the (label )?column 'label' of train_dataset {message}"):
+        trainer_of("ours", run, tiny_reranker, tmp_path)
+
+
 @pytest.mark.parametrize("argument", ["train_dataset", "eval_dataset"])
 def test_streams_are_refused(argument, tiny_reranker, tmp_path):
     from stlib.cross_encoder.trainer import CrossEncoderTrainer

@@ -197,6 +197,25 @@ def test_labels_that_would_spoil_all_weights_are_refused(trainer, wrong):
     trainer(selected, losses.CosineSimilarityLoss)
 
 
+@pytest.mark.parametrize("length", [-1, 2])
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(float("nan"), "NaN or infinity"), (-float("inf"), "NaN or infinity"), (None, "None")]
+)
+def test_a_number_in_a_list_of_labels_counts_like_a_label(trainer, length, wrong, said):
+    numbers = datasets.Sequence(datasets.Value("float32"), length)
+    data = datasets.Dataset.from_dict({**PAIRS, "label": [[0.5, 0.0], [wrong, 1.0], [1.0, 0.0]]})
+    data = data.cast_column("label", numbers)
+    message = f"^the label column 'label' of train_dataset has lists in which 1 of 6 values is {said}; "
+    with pytest.raises(InvalidInput, match=message):
+        trainer(data, losses.MSELoss)
+    trainer(data.select([0, 2]), losses.MSELoss)
+    nested = datasets.Dataset.from_dict(
+        {**PAIRS, "label": [[[0.5], [wrong]], [[1.0], [0.0]], [[1.0], [1.0]]]}
+    )
+    with pytest.raises(InvalidInput, match=message):
+        trainer(nested, losses.MSELoss)
+
+
 # -- labels outside of what a loss is about
 
 RATED = {**PAIRS, "score": [0.0, 3.0, 5.0]}

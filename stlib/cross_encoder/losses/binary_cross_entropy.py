@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from stlib.cross_encoder.losses.pairs import ScoredPairsLoss
+from stlib.errors import InvalidInput
+
+# What labels may lie outside of 0 to 1, from rounding
+_ROUNDING = 1e-3
 
 
 class BinaryCrossEntropyLoss(ScoredPairsLoss):
@@ -24,7 +28,8 @@ class BinaryCrossEntropyLoss(ScoredPairsLoss):
 
     Raises:
         InvalidOption: the model is no ``CrossEncoder``, or has several labels.
-        InvalidInput: when called with other columns, or without one label for each pair.
+        InvalidInput: when called with other columns, without one label for each pair, or with labels outside
+            of 0 to 1, for which the loss has no minimum.
 
     References:
         - :class:`torch.nn.BCEWithLogitsLoss`
@@ -76,7 +81,27 @@ class BinaryCrossEntropyLoss(ScoredPairsLoss):
         task: str | None = None,
     ) -> Tensor:
         """The loss of two columns of n texts, and labels ``[n]``."""
-        return self.bce_with_logits_loss(*self.scores_and_labels(inputs, labels, prompt, task))
+        scores, aims = self.scores_and_labels(inputs, labels, prompt, task)
+        self.check_range_of_labels(*torch.stack(aims.aminmax()).tolist(), "a batch")
+        return self.bce_with_logits_loss(scores, aims)
+
+    def check_range_of_labels(self, least: float, most: float, where: str) -> None:
+        """Refuse labels that are no probabilities.
+
+        Args:
+            least: the least label.
+            most: the greatest.
+            where: what the error calls their place.
+
+        Raises:
+            InvalidInput: one is outside of 0 to 1.
+        """
+        if least < -_ROUNDING or most > 1 + _ROUNDING:
+            raise InvalidInput(
+                f"{where} has labels from {least:g} to {most:g}; BinaryCrossEntropyLoss takes "
+                f"{self.labels_are}. Scale them; or use MSELoss for scores of a teacher, and CrossEntropyLoss "
+                "for several classes"
+            )
 
     def get_config_dict(self) -> dict[str, Any]:
         weight = None if self.pos_weight is None else self.pos_weight.item()

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from stlib.cross_encoder.losses.lists import Lists, ListsLoss
-from stlib.errors import InvalidOption
+from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.misc import fullname
 
 # Beyond this difference of scores a pair changes nothing any more; differences to padding are larger.
 _LARGEST_DIFFERENCE = 1e8
+# Gains are float32, whose largest number is a little less than 2 ** 128; several of them are added.
+_LARGEST_RELEVANCE = 120
 
 
 class BaseWeightingScheme(nn.Module):
@@ -176,7 +178,26 @@ class LambdaLoss(ListsLoss):
         first = torch.arange(labels.shape[1], device=labels.device) < (self.k or labels.shape[1])
         return counts & (first.unsqueeze(1) | first)
 
+    def check_range_of_labels(self, least: float, most: float, where: str) -> None:
+        """Refuse relevance whose gain is no number: all weights of the model would become NaN.
+
+        Args:
+            least: the least relevance.
+            most: the greatest.
+            where: what the error calls their place.
+
+        Raises:
+            InvalidInput: it is too great for the weighting scheme.
+        """
+        if most > _LARGEST_RELEVANCE and not isinstance(self.weighting_scheme, NoWeightingScheme):
+            raise InvalidInput(
+                f"{where} has labels up to {most:g}; LambdaLoss takes 2 ** label for the gain of a document, "
+                f"which is no float32 beyond {_LARGEST_RELEVANCE}. Grades are usually 0 to 4: scale them, "
+                "or pass weighting_scheme=None"
+            )
+
     def _weights(self, labels: Tensor) -> Tensor:
+        self.check_range_of_labels(0.0, labels.max().item(), "a batch")
         relevance = labels.clamp(min=0.0)
         discount = torch.log2(torch.arange(2.0, labels.shape[1] + 2, device=labels.device)).unsqueeze(0)
         best = relevance.sort(dim=1, descending=True).values
