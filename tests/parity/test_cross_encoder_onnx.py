@@ -206,36 +206,6 @@ def test_the_runtime_cuts_pairs_as_the_folder_says(exported, tmp_path):
     assert abs(Reranker.load(exported).scores(QUERY, passages) - expected).max() > 0.01
 
 
-def test_the_runtime_cuts_at_the_positions_of_a_roberta(tiny_reranker, tmp_path):
-    """Of 42 positions the first is for padding where the padding id is 0; nothing else says a length."""
-    import torch
-    from transformers import RobertaConfig, RobertaForSequenceClassification
-
-    folder = Path(shutil.copytree(tiny_reranker, tmp_path / "roberta"))
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    del settings["model_max_length"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    torch.manual_seed(4)
-    config = RobertaConfig(
-        **sizes,
-        vocab_size=CrossEncoder(tiny_reranker, device="cpu").config.vocab_size,
-        max_position_embeddings=42,
-        type_vocab_size=1,
-        pad_token_id=0,
-        num_labels=1,
-        initializer_range=0.3,
-    )
-    RobertaForSequenceClassification(config).eval().save_pretrained(folder)
-    CrossEncoder(str(folder), backend="onnx", device="cpu").save(str(tmp_path / "exported"))
-    (tmp_path / "exported" / "sentence_bert_config.json").unlink(missing_ok=True)
-    reranker = Reranker.load(tmp_path / "exported")
-    assert reranker.max_length == 41
-    model = CrossEncoder(str(folder), device="cpu", max_length=41)
-    expected = model.predict(PAIRS, activation_fn=torch.nn.Identity())
-    np.testing.assert_allclose(reranker.scores(QUERY, PASSAGES), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "settings", [{"do_lower_case": True}, {"processing_kwargs": {"text": {"max_length": 6}}}]
 )

@@ -297,6 +297,7 @@ class Transformer(DimensionNames, PreparesInputs):
             self.model.save_pretrained(output_path)
         else:
             save_torch_format(self.model, Path(output_path))
+        transformer_inputs.keep_input_names(self.tokenizer)
         self.processor.save_pretrained(output_path)
         self.save_config(output_path)
 

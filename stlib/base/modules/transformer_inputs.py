@@ -191,9 +191,22 @@ def check_padding(task: str, features: dict[str, Any]) -> None:
 
 def limit_to_positions(tokenizer: Any, config: Any) -> None:
     """Let a tokenizer cut at the number of positions the model knows, if that is less."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and not isinstance(positions, bool) and positions > 0:
+    # Here, since the runtime brings tokenizers, which is loaded with the first model.
+    from stlib.runtime.positions import text_positions
+
+    keys = ("model_type", "max_position_embeddings", "pad_token_id")
+    positions = text_positions({key: getattr(config, key, None) for key in keys})
+    if positions is not None and positions > 0:
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+
+
+def keep_input_names(tokenizer: Any) -> None:
+    """Let a tokenizer save which inputs it makes; what its class makes differs between transformers 4 and 5.
+
+    Without it, whoever has only the files cannot tell whether a model knew the two texts of a pair apart.
+    """
+    if isinstance(getattr(tokenizer, "init_kwargs", None), dict):
+        tokenizer.init_kwargs["model_input_names"] = list(tokenizer.model_input_names)
 
 
 def fit_to_graph(tokenizer: Any, input_names: list[str], length_is_given: bool) -> None:

@@ -19,6 +19,7 @@ from stlib.runtime.errors import InvalidModelError
 from stlib.runtime.files import read_object
 from stlib.runtime.modules.base import Features
 from stlib.runtime.modules.static import read_tokenizer
+from stlib.runtime.positions import text_positions
 from stlib.runtime.words import TokenReader
 
 # Tokens of one batch: the activations of a layer stay in the caches of one core.
@@ -241,9 +242,8 @@ def _per_call(processing: Any, folder: Path) -> dict[str, Any]:
 def _usual_limit(given: dict[str, Any], own: dict[str, Any], config: dict[str, Any]) -> Any:
     """What tokenizer and model allow when the module's settings do not tell."""
     limit = given.get("model_max_length")
-    positions = config.get("max_position_embeddings")
-    is_count = isinstance(positions, int) and not isinstance(positions, bool) and positions > 0
-    if "model_max_length" in own or not is_count:
+    positions = text_positions(config)
+    if "model_max_length" in own or positions is None or positions < 1:
         return limit
     return positions if limit is None else min(limit, positions)
 

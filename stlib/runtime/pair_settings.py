@@ -1,0 +1,219 @@
+"""What the files beside an ONNX reranker say about its pairs: their length, ends, padding and prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from stlib.runtime.errors import InvalidModelError, UnsupportedModelError
+from stlib.runtime.files import read_json, read_object
+from stlib.runtime.modules.text_tokens import check_length
+from stlib.runtime.positions import text_positions
+
+__all__ = ["PairSettings", "check_pipeline", "read_pair_settings"]
+
+# Kept per pair by a model that does not say. Cross-encoders were trained on passages, not on books.
+_USUAL_LENGTH = 512
+_NO_LIMIT = 10**9  # greater numbers limit nothing; transformers writes 10**30
+# Settings of the transformer that change its input in ways the tokenizer's file does not tell.
+_UNSERVED = (
+    "do_lower_case",
+    "processing_kwargs",
+    "processor_kwargs",
+    "tokenizer_args",
+    "tokenizer_name_or_path",
+)
+_TYPES = "token_type_ids"
+# Tokenizers of transformers 5 that tell the two texts of a pair apart.
+_TELLING_APART = frozenset(
+    {
+        "BertTokenizer",
+        "CanineTokenizer",
+        "DebertaTokenizer",
+        "DebertaV2Tokenizer",
+        "FNetTokenizer",
+        "LayoutLMv2Tokenizer",
+        "MarkupLMTokenizer",
+        "TapasTokenizer",
+    }
+)
+# The tokenizer that transformers expects for a kind of model; one of another class runs as a plain one, which
+# tells nothing apart. Kinds whose graphs take token types, or that often come with another's tokenizer.
+_EXPECTED = {
+    "albert": "AlbertTokenizer",
+    "bert": "BertTokenizer",
+    "big_bird": "BigBirdTokenizer",
+    "canine": "CanineTokenizer",
+    "convbert": "BertTokenizer",
+    "deberta": "DebertaTokenizer",
+    "deberta-v2": "DebertaV2Tokenizer",
+    "distilbert": "BertTokenizer",
+    "electra": "BertTokenizer",
+    "ernie": "BertTokenizer",
+    "fnet": "FNetTokenizer",
+    "funnel": "FunnelTokenizer",
+    "layoutlm": "BertTokenizer",
+    "markuplm": "MarkupLMTokenizer",
+    "megatron-bert": "BertTokenizer",
+    "mobilebert": "MobileBertTokenizer",
+    "nystromformer": "AlbertTokenizer",
+    "rembert": "RemBertTokenizer",
+    "roberta": "RobertaTokenizer",
+    "roc_bert": "RoCBertTokenizer",
+    "roformer": "RoFormerTokenizer",
+    "squeezebert": "BertTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+    "xlnet": "XLNetTokenizer",
+}
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How a query and a passage become a row of a batch.
+
+    Attributes:
+        max_length: tokens kept per pair, special ones included.
+        pad_id: what fills up shorter rows.
+        prompt: in front of every query.
+        truncation_side: the end at which long texts are cut.
+        told_apart: the graph is told which tokens are the passage's, as it was when the model was trained.
+    """
+
+    max_length: int
+    pad_id: int = 0
+    prompt: str = ""
+    truncation_side: str = "right"
+    told_apart: bool = True
+
+
+def read_pair_settings(folder: Path, tokenizer: Tokenizer) -> PairSettings:
+    """The settings in a folder.
+
+    Args:
+        folder: holds perhaps ``config.json`` and the other files that `CrossEncoder.save` writes.
+        tokenizer: as the folder's ``tokenizer.json`` has it.
+
+    Raises:
+        InvalidModelError: one of the files says what cannot be.
+        UnsupportedModelError: the texts are prepared in another way than the tokenizer's file says.
+    """
+    _check_preparation(folder)
+    return PairSettings(
+        _max_length(folder),
+        _pad_id(folder, tokenizer),
+        _default_prompt(folder),
+        _truncation_side(folder, tokenizer),
+        _told_apart(folder),
+    )
+
+
+def check_pipeline(folder: Path) -> None:
+    """Refuse a pipeline of more than a transformer: what its other modules do is not in the ONNX file.
+
+    Raises:
+        InvalidModelError: ``modules.json`` is no list of modules.
+        UnsupportedModelError: it names others.
+    """
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    entries: Any = read_json(path)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'")
+    kinds = [str(entry.get("type", "")).rpartition(".")[2] for entry in entries]
+    if kinds != ["Transformer"]:
+        raise UnsupportedModelError(
+            f"{path} names the modules {', '.join(kinds) or 'none'}; the torch-free Reranker runs a "
+            "Transformer alone: use stlib.CrossEncoder"
+        )
+
+
+def _check_preparation(folder: Path) -> None:
+    path = folder / "sentence_bert_config.json"
+    settings = read_object(path)
+    if unserved := [name for name in _UNSERVED if settings.get(name)]:
+        raise UnsupportedModelError(
+            f"{path} sets {', '.join(unserved)}, which the torch-free Reranker does not serve; use "
+            "stlib.CrossEncoder(folder, backend='onnx')"
+        )
+
+
+def _truncation_side(folder: Path, tokenizer: Tokenizer) -> str:
+    path = folder / "tokenizer_config.json"
+    saved = (tokenizer.truncation or {}).get("direction", "right")
+    side = read_object(path).get("truncation_side", saved)
+    if side not in ("left", "right"):
+        raise InvalidModelError(f"{path}: truncation_side is {side!r}; use 'left' or 'right'")
+    return side
+
+
+def _max_length(folder: Path) -> int:
+    """The least that module, tokenizer and model allow."""
+    limits = []
+    for name, key in (
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+    ):
+        settings = read_object(folder / name)
+        check_length(settings, key, folder / name)
+        limits.append(settings.get(key))
+    limits.append(_positions(folder / "config.json"))
+    numbers = [limit for limit in limits if isinstance(limit, int) and limit < _NO_LIMIT]
+    return min(numbers, default=_USUAL_LENGTH)
+
+
+def _positions(path: Path) -> int | None:
+    config = read_object(path)
+    check_length(config, "max_position_embeddings", path)
+    positions = text_positions(config)
+    if positions is not None and positions < 1:
+        raise InvalidModelError(
+            f"{path}: max_position_embeddings={config['max_position_embeddings']} leaves no position behind "
+            f"pad_token_id={config.get('pad_token_id')}, where a {config['model_type']} model begins to count"
+        )
+    return positions
+
+
+def _default_prompt(folder: Path) -> str:
+    """The text that ``CrossEncoder.predict`` puts in front of queries unless it is told otherwise."""
+    path = folder / "config_sentence_transformers.json"
+    settings = read_object(path)
+    name, prompts = settings.get("default_prompt_name"), settings.get("prompts")
+    if name is None:
+        return ""
+    prompt = prompts.get(name) if isinstance(prompts, dict) and isinstance(name, str) else None
+    if not isinstance(prompt, str):
+        raise InvalidModelError(
+            f"{path}: default_prompt_name is {name!r}, and prompts has no text of that name; add it, or set "
+            "default_prompt_name to null"
+        )
+    return prompt
+
+
+def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
+    saved = read_object(folder / "config.json").get("pad_token_id")
+    if isinstance(saved, int) and saved >= 0:
+        return saved
+    return next((i for t in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(t)) is not None), 0)
+
+
+def _told_apart(folder: Path) -> bool:
+    """Whether the folder's tokenizer makes token types in transformers 5, and so in training with it."""
+    config = read_object(folder / "config.json")
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not kind:
+        return True  # nothing but the graph says what it takes
+    path = folder / "tokenizer_config.json"
+    settings = read_object(path)
+    names = settings.get("model_input_names")
+    if names is not None:
+        if not isinstance(names, list):
+            raise InvalidModelError(f"{path}: model_input_names is {names!r}; it must be a list of names")
+        return _TYPES in names
+    expected = _EXPECTED.get(kind)
+    class_ = settings.get("tokenizer_class") or config.get("tokenizer_class") or expected
+    class_ = str(class_).removesuffix("Fast")
+    return class_ in _TELLING_APART and expected in (class_, None)
