@@ -219,6 +219,35 @@ def read_specs(folder: Path) -> list[ModuleSpec]:
         ) from error
 
 
+def transformer_folder(folder: Path) -> Path:
+    """Where a pipeline's folder has its transformer: at its top, or in the folder of its first module of that
+    class, as pipelines had it once.
+
+    Raises:
+        ModelConfigError: the list of modules has the wrong form.
+        UnsafePath: a module's path leaves the folder.
+    """
+    if is_plain_model(folder):
+        return folder
+    specs = [spec for spec in read_specs(folder) if str(spec.type).rpartition(".")[2] == "Transformer"]
+    places = (_module_folder(spec, folder) for spec in specs)
+    return next((place for place in places if is_plain_model(place)), folder)
+
+
+def is_plain_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in PLAIN_MODEL_FILES)
+
+
+def _module_folder(spec: ModuleSpec, folder: Path) -> Path:
+    """The folder of a module, which lies in that of the model."""
+    inner = folder / checked_relative_path(spec.path)
+    if not inner.resolve().is_relative_to(folder.resolve()):
+        raise UnsafePath(
+            f"{inner} is a link that leaves the model's folder; copy what it points to into the model"
+        )
+    return inner
+
+
 def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Module:
     """Build one module from its folder.
 
@@ -226,11 +255,7 @@ def load_module(spec: ModuleSpec, folder: Path, options: LoadOptions) -> nn.Modu
         UnsafePath: the module's path, or a link in it, leaves the model's folder.
         ModelConfigError: its type is no module.
     """
-    inner = folder / checked_relative_path(spec.path)
-    if not inner.resolve().is_relative_to(folder.resolve()):
-        raise UnsafePath(
-            f"{inner} is a link that leaves the model's folder; copy what it points to into the model"
-        )
+    inner = _module_folder(spec, folder)
     given = options.module_classes.get(spec.type) if isinstance(spec.type, str) else None
     cls = given or resolve_module_class(
         spec.type,

@@ -15,15 +15,16 @@ import stlib
 from stlib.base.hub import HubMixin
 from stlib.base.loading import (
     MODULES_NAME,
-    PLAIN_MODEL_FILES,
     LoadOptions,
     Pipeline,
     complete_model,
     find_model,
+    is_plain_model,
     load_pipeline,
     name_inner_model,
     named_modules,
     read_model_config,
+    transformer_folder,
 )
 from stlib.base.merging import MergeMixin
 from stlib.base.model_card import BaseModelCardData, generate_model_card
@@ -203,7 +204,8 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
             if saved_as == self.model_type:
                 return load_pipeline(folder, options)
             logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)
-        elif not any((folder / name).is_file() for name in PLAIN_MODEL_FILES):
+            folder = transformer_folder(folder)
+        elif not is_plain_model(folder):
             raise MissingModelFile(
                 f"{str(folder)!r} holds neither modules.json nor config.json, so it is no model; "
                 "pass the folder that model.save(path) wrote, or that of a transformers model"

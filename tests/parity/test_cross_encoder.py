@@ -350,12 +350,20 @@ def test_an_old_embedding_model_gives_its_transformer(tiny_bert, tmp_path):
     config = json.loads(path.read_text())
     del config["model_type"]
     path.write_text(json.dumps(config))
+    shutil.copytree(tmp_path / "old", tmp_path / "oldest")
+    inner = tmp_path / "oldest" / "0_Transformer"
+    inner.mkdir()
+    for file in (tmp_path / "oldest").iterdir():
+        if file.is_file() and file.name not in ("modules.json", path.name, "README.md"):
+            file.rename(inner / file.name)
+    path = tmp_path / "oldest" / "modules.json"
+    path.write_text(path.read_text().replace('"path": ""', '"path": "0_Transformer"', 1))
     scores = []
-    for name in ("new", "old"):
+    for name in ("new", "old", "oldest"):
         torch.manual_seed(5)  # the head is new
         model = CrossEncoder(str(tmp_path / name), num_labels=1, device="cpu")
         scores.append(model.predict(PAIRS))
-    assert scores[1].tolist() == scores[0].tolist()
+    assert scores[1].tolist() == scores[2].tolist() == scores[0].tolist()
 
 
 def test_a_search_takes_an_encoder_only_with_a_head_of_its_own(tiny_bert, tmp_path):

@@ -99,8 +99,8 @@ class BinaryCrossEntropyLoss(ScoredPairsLoss):
         if least < -_ROUNDING or most > 1 + _ROUNDING:
             raise InvalidInput(
                 f"{where} has labels from {least:g} to {most:g}; BinaryCrossEntropyLoss takes "
-                f"{self.labels_are}. Scale them; or use MSELoss for scores of a teacher, and CrossEntropyLoss "
-                "for several classes"
+                f"{self.labels_are}. Scale them; or use MSELoss for scores of a teacher, and "
+                "CrossEntropyLoss for several classes"
             )
 
     def get_config_dict(self) -> dict[str, Any]:
