@@ -345,6 +345,21 @@ def test_other_architectures_and_gradients():
         assert packed_tokens(known, batch(known), True) is not None
 
 
+@pytest.mark.parametrize("name", ["electra", "bert"])
+def test_classifiers_that_are_not_served_are_named_where_packing_is_demanded(name):
+    model = tiny(name, "AutoModelForSequenceClassification")
+    inputs = batch(model)
+    if name == "bert":
+        model.register_forward_hook(lambda *args: None)
+    with torch.no_grad():
+        assert packed_logits(model, inputs, None) is None
+        with pytest.raises(UnsupportedOption, match=f"(?i)is not possible for {name}ForSequenceClassific"):
+            packed_logits(model, inputs, True)
+    assert packed_logits(model, inputs, True) is None  # a gradient is wanted
+    with torch.no_grad():
+        assert packed_logits(model.train(), inputs, True) is None
+
+
 def test_after_hidden_states_were_asked_for_packing_goes_on():
     model = tiny("bert")
     with torch.no_grad():

@@ -12,7 +12,7 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -73,7 +73,7 @@ def packed_tokens(
         inputs: what the model would be called with: ``input_ids`` and ``attention_mask [n, tokens]``, …
         unpad: None packs on a CPU, True wherever the architecture is known, False never.
         first_only: compute the first token's state alone, ``[n, 1, d]``, which is what classifiers read; the
-            last layer then costs a third.
+            last layer then costs less.
 
     Raises:
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
@@ -84,12 +84,7 @@ def packed_tokens(
     lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs)
     encoder = None if lengths is None else _encoder_of(model, sum(lengths))
     if encoder is None or lengths is None:
-        if unpad and not torch.is_grad_enabled() and not getattr(model, "training", False):
-            raise UnsupportedOption(
-                f"unpad_inputs=True is not possible for {type(model).__name__} as it is set up or called; "
-                f"it serves {', '.join(ARCHITECTURES)} without adapters, hooks, compilation or left "
-                "padding. Leave it out"
-            )
+        _refuse_if_demanded(unpad, model, ARCHITECTURES)
         return None
     return encoder.run(inputs, lengths, first_only)
 
@@ -103,9 +98,20 @@ def packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) -> Ten
     head = HEADS.get(type(model).__name__)
     encoder: Any = getattr(model, "base_model", None)
     if head is None or not is_plain_module(model) or not isinstance(encoder, nn.Module):
+        _refuse_if_demanded(unpad, model, HEADS)
         return None
     first = packed_tokens(encoder, inputs, unpad, first_only=True)
     return None if first is None else head(model, first)
+
+
+def _refuse_if_demanded(unpad: bool | None, model: nn.Module, served: Iterable[str]) -> None:
+    """Refuse a model that cannot be packed where that is asked for; training always pads."""
+    if unpad and not torch.is_grad_enabled() and not getattr(model, "training", False):
+        raise UnsupportedOption(
+            f"unpad_inputs=True is not possible for {type(model).__name__} as it is set up or called; "
+            f"it serves {', '.join(served)} without adapters, hooks, compilation or left padding. Leave it "
+            "out"
+        )
 
 
 def _is_on_cpu(inputs: dict[str, Any]) -> bool:

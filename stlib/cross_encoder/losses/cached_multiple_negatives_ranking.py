@@ -20,7 +20,7 @@ from stlib.cross_encoder.losses.pairs import score_features
 class CachedMultipleNegativesRankingLoss(MultipleNegativesRankingLoss):
     """``MultipleNegativesRankingLoss`` in the memory of a mini-batch, for large batches and many negatives.
 
-    Value and gradients are the same; all pairs are scored twice, which takes about a third more time. First
+    Value and gradients are the same; all pairs are scored twice, which takes more time. First
     without a graph; then the loss is propagated back as far as the scores, whose gradients are kept; and when
     it is propagated back further, each mini-batch is scored again, with the same random numbers.
 

@@ -23,7 +23,7 @@ from stlib.util.similarity import cos_sim
 class CachedMultipleNegativesRankingLoss(CachedLossMixin, MultipleNegativesRankingLoss):
     """``MultipleNegativesRankingLoss`` in the memory of a mini-batch, for batches of thousands of rows.
 
-    Value and gradients are the same; all inputs are embedded twice, which takes about a third more time. How
+    Value and gradients are the same; all inputs are embedded twice, which takes more time. How
     it works: :mod:`stlib.base.losses.gradcache`.
 
     Args:
