@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, def
 from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
 from stlib.runtime.files import read_object, read_tensors
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES, pair_features
-from stlib.runtime.modules.base import array_digest
 from stlib.runtime.modules.static import StaticEmbedding
 
 __all__ = ["MODEL_TYPE", "InteractionNet", "InteractionReranker"]
@@ -126,13 +124,6 @@ class InteractionReranker:
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
             raise InvalidModelError(f"{folder}: config.json has the weight {weight!r}; give one from 0 to 1")
         return cls(net, vectors, folder.name, float(weight))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over the token vectors and the network: equal scores everywhere if equal."""
-        digests = {name: array_digest(value) for name, value in self._net.tensors.items()}
-        header = {"vectors": vectors_digest(self._vectors), "network": digests}
-        return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, larger is better.

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from stlib.runtime.errors import InvalidModelError, UnsupportedModelError
 from stlib.runtime.files import read_json, read_object
-from stlib.runtime.modules.text_tokens import check_length
+from stlib.runtime.modules.text_tokens import check_length, switch_normalizer
 from stlib.runtime.positions import text_positions
 
 __all__ = ["PairSettings", "check_pipeline", "read_pair_settings"]
@@ -79,6 +79,7 @@ class PairSettings:
         pad_id: what fills up shorter rows.
         prompt: in front of every query.
         truncation_side: the end at which long texts are cut.
+        padding_side: the end at which shorter rows are filled up.
         told_apart: the graph is told which tokens are the passage's, as it was when the model was trained.
     """
 
@@ -86,6 +87,7 @@ class PairSettings:
     pad_id: int = 0
     prompt: str = ""
     truncation_side: str = "right"
+    padding_side: str = "right"
     told_apart: bool = True
 
 
@@ -94,19 +96,26 @@ def read_pair_settings(folder: Path, tokenizer: Tokenizer) -> PairSettings:
 
     Args:
         folder: holds perhaps ``config.json`` and the other files that `CrossEncoder.save` writes.
-        tokenizer: as the folder's ``tokenizer.json`` has it.
+        tokenizer: as the folder's ``tokenizer.json`` has it; what the other files say is set in it.
 
     Raises:
         InvalidModelError: one of the files says what cannot be.
-        UnsupportedModelError: the texts are prepared in another way than the tokenizer's file says.
+        UnsupportedModelError: the texts are prepared in another way than the tokenizer's files say.
     """
     _check_preparation(folder)
+    path = folder / "tokenizer_config.json"
+    config, own = read_object(folder / "config.json"), read_object(path)
+    class_ = _tokenizer_class(config, own)
+    if class_ == "BertTokenizer":  # others take their normalisation from their own file
+        switch_normalizer(tokenizer, own)
+    tokenizer.encode_special_tokens = own.get("split_special_tokens") is True
     return PairSettings(
         _max_length(folder),
-        _pad_id(folder, tokenizer),
+        _pad_id(config, tokenizer),
         _default_prompt(folder),
-        _truncation_side(folder, tokenizer),
-        _told_apart(folder),
+        _side("truncation_side", own, tokenizer.truncation, path),
+        _side("padding_side", own, tokenizer.padding, path),
+        _told_apart(config, own, class_, path),
     )
 
 
@@ -141,12 +150,10 @@ def _check_preparation(folder: Path) -> None:
         )
 
 
-def _truncation_side(folder: Path, tokenizer: Tokenizer) -> str:
-    path = folder / "tokenizer_config.json"
-    saved = (tokenizer.truncation or {}).get("direction", "right")
-    side = read_object(path).get("truncation_side", saved)
+def _side(key: str, own: dict[str, Any], saved: dict[str, Any] | None, path: Path) -> str:
+    side = own.get(key) or (saved or {}).get("direction", "right")
     if side not in ("left", "right"):
-        raise InvalidModelError(f"{path}: truncation_side is {side!r}; use 'left' or 'right'")
+        raise InvalidModelError(f"{path}: {key} is {side!r}; use 'left' or 'right'")
     return side
 
 
@@ -193,27 +200,28 @@ def _default_prompt(folder: Path) -> str:
     return prompt
 
 
-def _pad_id(folder: Path, tokenizer: Tokenizer) -> int:
-    saved = read_object(folder / "config.json").get("pad_token_id")
+def _pad_id(config: dict[str, Any], tokenizer: Tokenizer) -> int:
+    saved = config.get("pad_token_id")
     if isinstance(saved, int) and saved >= 0:
         return saved
     return next((i for t in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(t)) is not None), 0)
 
 
-def _told_apart(folder: Path) -> bool:
-    """Whether the folder's tokenizer makes token types in transformers 5, and so in training with it."""
-    config = read_object(folder / "config.json")
-    kind = config.get("model_type")
-    if not isinstance(kind, str) or not kind:
-        return True  # nothing but the graph says what it takes
-    path = folder / "tokenizer_config.json"
-    settings = read_object(path)
-    names = settings.get("model_input_names")
-    if names is not None:
-        if not isinstance(names, list):
-            raise InvalidModelError(f"{path}: model_input_names is {names!r}; it must be a list of names")
-        return _TYPES in names
-    expected = _EXPECTED.get(kind)
-    class_ = settings.get("tokenizer_class") or config.get("tokenizer_class") or expected
+def _tokenizer_class(config: dict[str, Any], own: dict[str, Any]) -> str | None:
+    """The class of the tokenizer in transformers 5; None for a plain one, which is as its file says."""
+    expected = _EXPECTED.get(str(config.get("model_type")))
+    class_ = own.get("tokenizer_class") or config.get("tokenizer_class") or expected
     class_ = str(class_).removesuffix("Fast")
-    return class_ in _TELLING_APART and expected in (class_, None)
+    return class_ if expected in (class_, None) else None
+
+
+def _told_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None, path: Path) -> bool:
+    """Whether the tokenizer makes token types in transformers 5, and so did in training with it."""
+    if not config.get("model_type"):
+        return True  # nothing but the graph says what it takes
+    names = own.get("model_input_names")
+    if names is None:
+        return class_ in _TELLING_APART
+    if not isinstance(names, list):
+        raise InvalidModelError(f"{path}: model_input_names is {names!r}; it must be a list of names")
+    return _TYPES in names

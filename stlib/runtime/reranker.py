@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -44,10 +42,9 @@ class Reranker:
     Create it with :meth:`load`. Instances may be shared between threads.
     """
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, digest: str, settings: PairSettings) -> None:
+    def __init__(self, path: Path, tokenizer: Tokenizer, settings: PairSettings) -> None:
         self.path = path
         self.settings = settings
-        self._digest = digest
         tokenizer.no_padding()
         tokenizer.enable_truncation(
             settings.max_length, strategy="longest_first", direction=settings.truncation_side
@@ -90,8 +87,8 @@ class Reranker:
                 f"{folder} holds no ONNX file, so it needs stlib.CrossEncoder; "
                 "stlib.CrossEncoder(folder, backend='onnx') exports one"
             )
-        tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
-        return cls(graph, tokenizer, digest, read_pair_settings(folder, tokenizer))
+        tokenizer, _ = read_tokenizer(folder / "tokenizer.json")
+        return cls(graph, tokenizer, read_pair_settings(folder, tokenizer))
 
     @property
     def max_length(self) -> int:
@@ -103,23 +100,6 @@ class Reranker:
         """The folder's name."""
         folder = self.path.parent
         return (folder.parent if folder.name == "onnx" else folder).resolve().name
-
-    @property
-    def source(self) -> str:
-        """What :meth:`load` takes to load this model again."""
-        return str(self.path.absolute())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over tokenizer, weights and settings: equal scores everywhere if equal."""
-        header = {"tokenizer": self._digest, "files": self._files.digests(), "length": self.max_length}
-        if self.settings.prompt:
-            header["prompt"] = self.settings.prompt
-        if self.settings.truncation_side != "right":
-            header["truncation_side"] = self.settings.truncation_side
-        if _TYPES in self._inputs and not self.settings.told_apart:
-            header[_TYPES] = "0"
-        return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, the model's logits, larger is better.
@@ -166,8 +146,9 @@ class Reranker:
                 _TYPES: row.type_ids if self.settings.told_apart else 0,
                 "position_ids": range(len(row.ids)),
             }
+            begin = width - len(row.ids) if self.settings.padding_side == "left" else 0
             for name, array in feed.items():
-                array[position, : len(row.ids)] = values[name]
+                array[position, begin : begin + len(row.ids)] = values[name]
         return feed
 
     def __repr__(self) -> str:

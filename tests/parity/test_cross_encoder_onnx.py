@@ -71,7 +71,8 @@ def test_the_runtime_gives_the_same_scores(exported, logits):
     np.testing.assert_allclose(reranker.scores(QUERY, PASSAGES), logits, atol=2e-5)
     assert reranker.scores(QUERY, []).shape == (0,)
     assert reranker.max_length == 64
-    assert Reranker.load(exported / "onnx" / "model.onnx").fingerprint == reranker.fingerprint
+    by_file = Reranker.load(exported / "onnx" / "model.onnx")
+    np.testing.assert_array_equal(by_file.scores(QUERY, PASSAGES), reranker.scores(QUERY, PASSAGES))
 
 
 def test_a_quantised_file_runs(exported, logits, tmp_path):
@@ -162,7 +163,6 @@ def test_the_runtime_asks_with_the_saved_prompt(exported, tmp_path):
     np.testing.assert_allclose(prompted.scores(QUERY, PASSAGES), expected, atol=1e-5)
     plain = Reranker.load(exported)
     np.testing.assert_allclose(plain.scores(f"sort the word: {QUERY}", PASSAGES), expected, atol=1e-5)
-    assert prompted.fingerprint != plain.fingerprint
 
 
 def test_a_prompt_that_is_missing_is_named(exported, tmp_path):

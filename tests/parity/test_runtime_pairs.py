@@ -44,9 +44,9 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
 
 
-def by_cross_encoder(folder: Path) -> np.ndarray:
+def by_cross_encoder(folder: Path, pairs: list[tuple[str, str]] = PAIRS) -> np.ndarray:
     model = CrossEncoder(str(folder), backend="onnx", device="cpu")
-    return np.asarray(model.predict(PAIRS, activation_fn=torch.nn.Identity()))
+    return np.asarray(model.predict(pairs, activation_fn=torch.nn.Identity()))
 
 
 def segments_count(folder: Path) -> bool:
@@ -83,6 +83,37 @@ def test_the_tokenizer_tells_whether_texts_of_a_pair_are_told_apart(folder, clas
     edit(folder / "tokenizer_config.json", tokenizer_class=class_, model_input_names=None)
     edit(folder / "config.json", model_type=model_type, max_position_embeddings=64)
     assert segments_count(folder) == told_apart
+
+
+@pytest.mark.parametrize("class_", ["BertTokenizer", "TokenizersBackend"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"do_lower_case": False},
+        {"strip_accents": False},
+        {"split_special_tokens": True},
+        {"padding_side": "left"},
+        {"model_max_length": 4},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_settings_of_the_tokenizer_count_as_in_its_class(folder, class_, setting):
+    edit(folder / "tokenizer_config.json", tokenizer_class=class_, model_input_names=None, **setting)
+    passages = [*PASSAGES, "sörting [SEP] a [MASK]", "[CLS] Key"]
+    pairs = [(QUERY, passage) for passage in passages]
+    model = CrossEncoder(str(folder), backend="onnx", device="cpu")
+    # By itself, since a position in front of which padding stands is another one.
+    expected = [model.predict([pair], activation_fn=torch.nn.Identity())[0] for pair in pairs]
+    reranker = Reranker.load(folder)
+    scores = [reranker.scores(QUERY, [passage])[0] for passage in passages]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_padding_stands_where_the_folder_says(folder):
+    edit(folder / "tokenizer_config.json", padding_side="left")
+    scores = Reranker.load(folder).scores(QUERY, PASSAGES[:2])
+    expected = by_cross_encoder(folder, PAIRS[:2])
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_nothing_but_a_graph_says_that_it_takes_both(folder):

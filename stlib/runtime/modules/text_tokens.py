@@ -137,7 +137,7 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
     check_length(own, "model_max_length", path)
     given = {**own, **settings.get("processor_kwargs", {})}
     lower = bool(settings.get("do_lower_case"))
-    switches = _switch_normalizer(tokenizer, given)
+    switches = switch_normalizer(tokenizer, given)
     if lower:
         _lowercase_first(tokenizer)
     per_call = _per_call(settings.get("processing_kwargs") or {}, folder)
@@ -188,7 +188,7 @@ def _pad_id(tokenizer: Tokenizer, given: dict[str, Any], folder: Path, saved: di
     return 0
 
 
-def _switch_normalizer(tokenizer: Tokenizer, given: dict[str, Any]) -> dict[str, Any]:
+def switch_normalizer(tokenizer: Tokenizer, given: dict[str, Any]) -> dict[str, Any]:
     """Set the switches of BERT's normaliser as configured; returns those that differed from the file."""
     normalizer: Any = tokenizer.normalizer
     if not isinstance(normalizer, normalizers.BertNormalizer):
