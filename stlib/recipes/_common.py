@@ -17,7 +17,7 @@ from stlib.base.trainer import BaseTrainer
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.errors import InvalidOption
 from stlib.evaluation import SentenceEvaluator
-from stlib.recipes._inputs import positive
+from stlib.recipes._inputs import place, positive
 
 __all__ = [
     "Outcome",
@@ -62,11 +62,13 @@ def parser(
         description=inspect.cleandoc(description or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--train", required=True, metavar="DATA", nargs="+" if train_many else None, help=train)
+    many = "+" if train_many else None
+    made.add_argument("--train", type=place, required=True, metavar="DATA", nargs=many, help=train)
     if evaluate:
-        made.add_argument("--eval", metavar="DATA", help=f"{evaluate}; measured before and after training")
+        help_ = f"{evaluate}; measured before and after training"
+        made.add_argument("--eval", type=place, metavar="DATA", help=help_)
     if model:
-        made.add_argument("--model", default=model, help=f"folder or hub id (default: {model})")
+        made.add_argument("--model", type=place, default=model, help=f"folder or hub id (default: {model})")
     made.add_argument("--output", required=True, metavar="FOLDER", help="where the trained model goes")
     made.add_argument(
         "--limit", type=positive, metavar="ROWS", help="read no more rows than this of the training data"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset, load_dataset
 
-from stlib.base.evaluation.beir import CORPUS, read_beir
+from stlib.base.evaluation.beir import CORPUS, QUERIES, RetrievalData, read_beir
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
 from stlib.recipes import _inputs
@@ -159,7 +159,7 @@ def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
             f"{source} is a folder; only the recipes of questions and documents take one, in BEIR layout. "
             "Give a CSV, TSV or JSONL file or the id of a hub dataset"
         )
-    if path.suffix or path.is_absolute() or source.count("/") > 1:
+    if _inputs.is_mistyped(source):
         raise InvalidOption(f"{source} is no file; give a CSV, TSV or JSONL file or the id of a hub dataset")
     name, _, configuration = source.partition(":")
     try:
@@ -288,8 +288,20 @@ def read_collection(source: str, split: str) -> Collection:
         if query in data.queries and (kept := _within(judged, data.corpus))
     }
     if not relevant:
-        raise InvalidOption(f"{judgments} judges no document of the corpus as relevant")
+        raise InvalidOption(f"{judgments} judges no document as relevant: {_what_is_lacking(data)}")
     return Collection({query: data.queries[query] for query in relevant}, data.corpus, relevant)
+
+
+def _what_is_lacking(data: RetrievalData) -> str:
+    """Why no judgment of a collection is left."""
+    if not data.relevant_docs:
+        return "it has no line with a score of 1 or more; give lines of query-id, corpus-id and score"
+    known = [query for query in data.relevant_docs if query in data.queries]
+    if not known:
+        query = next(iter(data.relevant_docs))
+        return f"none of its questions, such as {query!r}, is in {QUERIES}; take files of one collection"
+    document = min(data.relevant_docs[known[0]])
+    return f"none of its documents, such as {document!r}, is in {CORPUS}; take files of one collection"
 
 
 def _within(judged: Judged, corpus: Mapping[str, str]) -> Judged:

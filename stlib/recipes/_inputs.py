@@ -13,13 +13,32 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from stlib.errors import InvalidInput, StlibError
 from stlib.recipes._tables import read_table
 
 DEFAULT_MODEL = "stlib-static-en"
+
+# What only the names of files end in; names on the hub may have a full stop, as in "model-v1.5".
+_SUFFIXES = (
+    *(
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".txt",
+        ".gz",
+        ".zip",
+        ".parquet",
+        ".arrow",
+        ".xls",
+        ".xlsx",
+        ".xml",
+    ),
+    *(".onnx", ".safetensors", ".bin", ".pt"),
+)
 
 # Columns that hold the text when none is named, best guess first.
 TEXT_COLUMNS = ("text", "sentence", "sentence1", "query", "question", "title")
@@ -138,6 +157,35 @@ def _columns(rows: list[dict[str, Any]], names: Sequence[str], path: str | Path)
     return [[row[name] for row in rows] for name in names]
 
 
+def place(text: str) -> str:
+    """A folder or file that is there, or a name of the hub, as a ``type`` of argparse; ``NAME=FILE`` too.
+
+    A mistyped path is refused here, before anything is loaded or asked of the hub.
+    """
+    if is_mistyped(text) and is_mistyped(text.partition("=")[2] or text):
+        raise argparse.ArgumentTypeError(
+            f"there is no file or folder {text!r}; give one that is there, or a hub id like 'owner/name'"
+        )
+    return text
+
+
+def is_mistyped(text: str) -> bool:
+    """Whether a text can only be meant as a path, and nothing is there."""
+    if not text or Path(text).expanduser().exists():
+        return False
+    windows = PureWindowsPath(text)
+    first, slash, _ = text.partition("/")
+    return (
+        text.startswith((".", "/", "~"))
+        or text.endswith("/")
+        or text.count("/") > 1
+        or "\\" in text
+        or bool(windows.drive)
+        or windows.suffix.lower() in _SUFFIXES
+        or (bool(slash) and Path(first).is_dir())
+    )
+
+
 def positive(text: str) -> int:
     """A whole number of 1 or more, as a ``type`` of argparse."""
     if not text.strip().isdecimal() or int(text) < 1:
@@ -154,9 +202,9 @@ def argument_parser(description: str, model: str | None = DEFAULT_MODEL) -> argp
     )
     where = "folder or name of the model"
     if model is None:
-        parser.add_argument("--model", required=True, help=where)
+        parser.add_argument("--model", type=place, required=True, help=where)
     else:
-        parser.add_argument("--model", default=model, help=where)
+        parser.add_argument("--model", type=place, default=model, help=where)
     parser.add_argument("--batch-size", type=positive, default=32, help="texts for the model at a time")
     return parser
 

@@ -11,7 +11,7 @@ from stlib import SentenceTransformer
 from stlib.base.evaluation.bm25 import BM25
 from stlib.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 from stlib.recipes._data import Collection, read_collection
-from stlib.recipes._inputs import DEFAULT_MODEL
+from stlib.recipes._inputs import DEFAULT_MODEL, place
 from stlib.util import mine_hard_negatives
 
 __all__ = ["add_mining_options", "mine", "reranking_evaluator"]
@@ -24,6 +24,7 @@ def add_mining_options(made: ArgumentParser) -> None:
     made.add_argument("--depth", type=int, default=100, help="documents to rerank (default: 100)")
     made.add_argument(
         "--retriever",
+        type=place,
         default=DEFAULT_MODEL,
         help=f"bi-encoder that finds negatives (default: {DEFAULT_MODEL})",
     )
@@ -56,18 +57,19 @@ def mine(collection: Collection, options: Any, output_format: str) -> Dataset:
 def reranking_evaluator(
     source: str | None, *, split: str, depth: int, name: str = "reranking"
 ) -> CrossEncoderRerankingEvaluator | None:
-    """NDCG@10 of re-ordering what BM25 finds, beside that of BM25's own order (``base_…``)."""
+    """NDCG@10 of re-ordering what BM25 finds, beside that of BM25's own order (``base_…``) of the same lists.
+
+    Answers that BM25 does not find count for neither: no order of a list could show them. A question for
+    which it finds none counts 0 for both.
+    """
     if source is None:
         return None
     collection = read_collection(source, split)
     bm25 = BM25(collection.corpus)
-    samples = [
-        {
-            "query": text,
-            "positive": [collection.corpus[document] for document in sorted(collection.relevant[query])],
-            "documents": [collection.corpus[document] for document in bm25.search(text, depth)],
-        }
-        for query, text in collection.queries.items()
-    ]
-    # As in use: what was not found cannot be reranked.
+    samples = []
+    for query, text in collection.queries.items():
+        found, relevant = bm25.search(text, depth), collection.relevant[query]
+        documents = [collection.corpus[document] for document in found]
+        answers = [collection.corpus[document] for document in found if document in relevant]
+        samples.append({"query": text, "positive": answers, "documents": documents})
     return CrossEncoderRerankingEvaluator(samples, always_rerank_positives=False, name=name, write_csv=False)

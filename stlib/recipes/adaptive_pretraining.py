@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, measure, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, read_texts, retrieval_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import place, run
 from stlib.recipes.mlm import add_masking, pretrain
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
     made = parser(__doc__, train="BEIR folder or table with anchor, positive", evaluate="data as for --train")
-    made.add_argument("--texts", required=True, metavar="DATA", help="texts of the field, one per line")
+    made.add_argument(
+        "--texts", type=place, required=True, metavar="DATA", help="texts of the field, one per line"
+    )
     add_masking(made)
     options = made.parse_args(argv)
 

@@ -29,7 +29,7 @@ from datasets import Dataset, concatenate_datasets
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_similarities, read_texts, similarity_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import place, positive, run
 from stlib.recipes._labels import score_pairs
 from stlib.util import semantic_search
 
@@ -40,9 +40,11 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
         train="table with sentence1, sentence2, score; texts with --cross-domain",
         evaluate="table with sentence1, sentence2, score",
     )
-    made.add_argument("--labeller", help="model that scores pairs: folder or hub id")
+    made.add_argument("--labeller", type=place, help="model that scores pairs: folder or hub id")
     made.add_argument("--cross-domain", action="store_true", help="--train has texts without scores")
-    made.add_argument("--source", metavar="DATA", help="scored pairs that the labeller is trained on first")
+    made.add_argument(
+        "--source", type=place, metavar="DATA", help="scored pairs that the labeller is trained on first"
+    )
     made.add_argument(
         "--neighbours", type=positive, default=3, help="new pairs with near sentences, each (default: 3)"
     )

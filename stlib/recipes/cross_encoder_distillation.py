@@ -6,7 +6,8 @@
 Data: folders in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv), or tables with anchor,
 positive; negatives are mined with a bi-encoder. ``margin_mse`` has the student copy how much better the
 teacher finds the answer than the negative, ``mse`` its scores themselves; both are before any activation.
-The figure is NDCG@10 of re-ordering what BM25 finds; ``base`` is that of BM25's own order.
+The figure is NDCG@10 of re-ordering what BM25 finds; ``base`` is that of BM25's own order
+of the same lists. Answers that BM25 does not find count for neither.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stlib.cross_encoder.trainer import CrossEncoderTrainer
 from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.recipes._common import Outcome, arguments_of, parser, seed_everything, train_and_save
 from stlib.recipes._data import read_collection
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import place, run
 from stlib.recipes._reranking import add_mining_options, mine, reranking_evaluator
 
 LOSSES: dict[str, Any] = {"margin_mse": MarginMSELoss, "mse": MSELoss}
@@ -37,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         model="microsoft/MiniLM-L12-H384-uncased",
     )
     add_mining_options(made)
-    made.add_argument("--teacher", required=True, help="folder or hub id of the reranker to learn from")
+    made.add_argument(
+        "--teacher", type=place, required=True, help="folder or hub id of the reranker to learn from"
+    )
     made.add_argument("--loss", choices=sorted(LOSSES), default="margin_mse", help="(default: margin_mse)")
     made.add_argument("--max-length", type=int, help="tokens of a pair (default: what the model takes)")
     options = made.parse_args(argv)

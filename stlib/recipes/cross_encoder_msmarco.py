@@ -5,7 +5,8 @@
 
 Data: folders in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv), or tables with anchor,
 positive. Negatives are passages that a bi-encoder finds near a question and that are not judged to answer
-it. The figure is NDCG@10 of re-ordering what BM25 finds; ``base`` is that of BM25's own order.
+it. The figure is NDCG@10 of re-ordering what BM25 finds; ``base`` is that of BM25's own order
+of the same lists. Answers that BM25 does not find count for neither.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from torch import nn
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_collection, retrieval_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import place, positive, run
 from stlib.recipes.msmarco import mine, with_margins
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
     made.add_argument("--train-split", default="generated", help="judgments to train on (default: generated)")
     made.add_argument("--eval-split", default="test", help="judgments to evaluate on (default: test)")
     made.add_argument("--method", choices=("gpl", "genq"), default="gpl", help="(default: gpl)")
-    made.add_argument("--labeller", help="model that scores pairs for gpl (default: --model)")
+    made.add_argument("--labeller", type=place, help="model that scores pairs for gpl (default: --model)")
     made.add_argument("--negatives", type=positive, default=5, help="mined for each question (default: 5)")
     options = made.parse_args(argv)
     options.margin = None  # the labeller, not the retriever, tells negatives from answers

@@ -19,12 +19,14 @@ from datasets import Dataset
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_similarities, similarity_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import place, positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
     made = parser(__doc__, train="table with sentence1, sentence2, score", evaluate="table as for --train")
-    made.add_argument("--dev", required=True, metavar="DATA", help="table that trials are judged on")
+    made.add_argument(
+        "--dev", type=place, required=True, metavar="DATA", help="table that trials are judged on"
+    )
     made.add_argument("--trials", type=positive, default=20, help="(default: 20)")
     options = made.parse_args(argv)
 

@@ -22,7 +22,7 @@ from torch import nn
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import Collection, read_collection, read_titles, retrieval_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import place, positive, run
 from stlib.recipes._labels import score_pairs
 from stlib.util import mine_hard_negatives
 
@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
     made.add_argument("--train-split", default="train", help="judgments to train on (default: train)")
     made.add_argument("--eval-split", default="test", help="judgments to evaluate on (default: test)")
     made.add_argument("--loss", choices=("mnrl", "margin_mse"), default="mnrl", help="(default: mnrl)")
-    made.add_argument("--labeller", help="model that scores pairs for margin_mse (default: --model)")
+    made.add_argument(
+        "--labeller", type=place, help="model that scores pairs for margin_mse (default: --model)"
+    )
     made.add_argument("--negatives", type=positive, default=3, help="mined for each pair (default: 3)")
     made.add_argument(
         "--margin",

@@ -23,7 +23,7 @@ from stlib.errors import InvalidOption
 from stlib.evaluation import MSEEvaluator, SequentialEvaluator, TranslationEvaluator
 from stlib.recipes._common import Outcome, first, named, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_rows
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import place, run
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         epochs=5,
         batch_size=64,
     )
-    made.add_argument("--teacher", required=True, help="folder or hub id of the model to learn from")
+    made.add_argument(
+        "--teacher", type=place, required=True, help="folder or hub id of the model to learn from"
+    )
     options = made.parse_args(argv)
 
     teacher, student = SentenceTransformer(options.teacher), SentenceTransformer(options.model)

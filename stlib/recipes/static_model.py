@@ -19,7 +19,7 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.models import StaticEmbedding
 from stlib.recipes._common import Outcome, parser, seed_everything, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, similarity_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import place, positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         batch_size=2048,
         learning_rate=0.2,
     )
-    made.add_argument("--tokenizer", required=True, help="folder with tokenizer.json, that file, or a hub id")
+    made.add_argument(
+        "--tokenizer", type=place, required=True, help="folder with tokenizer.json, that file, or a hub id"
+    )
     made.add_argument("--dimension", type=positive, default=1024, help="of the embeddings (default: 1024)")
     options = made.parse_args(argv)
 

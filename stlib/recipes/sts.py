@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_similarities, similarity_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import place, run
 
 LOSSES = {
     "cosent": losses.CoSENTLoss,
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         __doc__, train="table with sentence1, sentence2, score", evaluate="table as for --train", epochs=4
     )
     made.add_argument("--loss", choices=sorted(LOSSES), default="cosent", help="(default: cosent)")
-    made.add_argument("--dev", metavar="DATA", help="table that the best epoch is chosen on")
+    made.add_argument("--dev", type=place, metavar="DATA", help="table that the best epoch is chosen on")
     options = made.parse_args(argv)
 
     model = SentenceTransformer(options.model)

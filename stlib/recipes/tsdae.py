@@ -21,7 +21,7 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.models import Pooling
 from stlib.recipes._common import Outcome, parser, seed_everything, train_and_save, training_arguments
 from stlib.recipes._data import read_texts, similarity_evaluator
-from stlib.recipes._inputs import run
+from stlib.recipes._inputs import place, run
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     )
     made.add_argument("--pooling", choices=("cls", "mean"), help="(default: as the model has it)")
     made.add_argument(
-        "--decoder", help="model that restores the texts (default: the model itself, tied to it)"
+        "--decoder", type=place, help="model that restores the texts (default: the model itself, tied to it)"
     )
     options = made.parse_args(argv)
 

@@ -10,7 +10,7 @@ pytest.importorskip("datasets")
 pytest.importorskip("accelerate")
 
 from stlib.errors import InvalidInput, InvalidOption
-from stlib.recipes import _common, _data, _inputs, multilingual
+from stlib.recipes import _common, _data, _inputs, multilingual, sts
 
 
 def test_files_of_the_sts_benchmark_are_read_without_a_header(tmp_path):
@@ -106,6 +106,50 @@ def beir(folder, corpus='{"_id": "1", "text": "Sea."}\n', qrels="query-id\tcorpu
 def test_judgments_need_no_header(header, tmp_path):
     collection = _data.read_collection(beir(tmp_path, qrels=f"{header}a\t1\t1\n"), "test")
     assert collection == ({"a": "q"}, {"1": "Sea."}, {"a": {"1"}})
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("", "no line with a score of 1 or more; give lines"),
+        ("a\t1\t0\na\t2\t-1\n", "no line with a score of 1 or more; give lines"),
+        ("b\t1\t1\n", r"none of its questions, such as 'b', is in queries\.jsonl"),
+        ("b\t1\t1\na\t7\t1\n", r"none of its documents, such as '7', is in corpus\.jsonl"),
+    ],
+)
+def test_judgments_of_nothing_say_what_is_lacking(lines, message, tmp_path):
+    source = beir(tmp_path, qrels=f"query-id\tcorpus-id\tscore\n{lines}")
+    with pytest.raises(InvalidOption, match=rf"test\.tsv judges no document as relevant: .*{message}"):
+        _data.read_collection(source, "test")
+
+
+MISTYPED = ["./m", "../m", "/no/where", "~/nowhere", "a/b/c", "m/", "pairs.csv", "owner/x.JSONL", "a.csv.gz"]
+
+
+@pytest.mark.parametrize("given", [*MISTYPED, "C:\\model", "folder/typo", "NAME=pairs.tsv"])
+def test_a_path_to_nothing_is_refused_at_once(given, tmp_path, monkeypatch, capsys):
+    """Before a model is loaded, and without asking the hub."""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for options in (["--train", given], ["--train", "owner/data", "--model", given]):
+        with pytest.raises(SystemExit):
+            sts.main([*options, "--output", "out"])
+        assert f"{options[-2]}: there is no file or folder {given!r}; give one" in capsys.readouterr().err
+
+
+def test_names_of_the_hub_and_what_is_there_pass(tmp_path, monkeypatch):
+    (tmp_path / "pairs.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    names = [
+        "owner/model-v1.5",
+        "model",
+        "owner/data:v1.1",
+        "pairs.csv",
+        "./pairs.csv",
+        "N=pairs.csv",
+        "N=o/d",
+    ]
+    assert [_inputs.place(name) for name in [*names, str(tmp_path)]] == [*names, str(tmp_path)]
 
 
 def test_broken_collections_are_refused_with_the_place(tmp_path):

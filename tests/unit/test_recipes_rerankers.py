@@ -22,6 +22,7 @@ from stlib.recipes import (
     cross_encoder_nli,
     cross_encoder_sts,
 )
+from stlib.recipes._reranking import reranking_evaluator
 
 TOPICS = {
     "sea": "ship wave fish salt harbour sail anchor tide".split(),
@@ -138,6 +139,25 @@ def test_the_figure_is_printed_beside_that_of_bm25(tiny, collection, tmp_path, c
     for when in ("before", "after"):
         assert f"{when} training: reranking_ndcg@10 = " in printed
         assert f"{when} training: reranking_base_ndcg@10 = " in printed
+
+
+def test_both_figures_are_of_the_same_lists(tmp_path):
+    """Of two answers BM25 finds one, at the second place: 1 / log2(3) for its order and a model like it."""
+    documents = {"d1": "the ship ship", "d2": "the ship is a long one", "d3": "tide"}
+    for name, rows in (("corpus", documents), ("queries", {"q": "ship", "none": "bread"})):
+        lines = [json.dumps({"_id": i, "text": one}) + "\n" for i, one in rows.items()]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), "utf-8")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("q\td2\t1\nq\td3\t1\nnone\td1\t1\n", "utf-8")
+
+    class AsFound:
+        def predict(self, pairs, **options):
+            return -np.arange(len(pairs), dtype=np.float32)
+
+    metrics = reranking_evaluator(str(tmp_path), split="test", depth=10)(AsFound())
+    expected = 1 / np.log2(3) / 2  # a question without anything found counts 0
+    assert metrics["reranking_base_ndcg@10"] == pytest.approx(expected)
+    assert metrics["reranking_ndcg@10"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("loss", ["margin_mse", "mse"])
