@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,20 @@ def test_both_figures_are_of_the_same_lists(tmp_path):
     expected = 1 / np.log2(3) / 2  # a question without anything found counts 0
     assert metrics["reranking_base_ndcg@10"] == pytest.approx(expected)
     assert metrics["reranking_ndcg@10"] == pytest.approx(expected)
+
+
+def test_the_example_of_readme_runs(tiny, tmp_path, monkeypatch):
+    """As it is written, but on a small folder in place of the model of the hub."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (source,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "Trainer(" in block)
+    source, replaced = re.subn(r'CrossEncoder\("[^"]+"', f"CrossEncoder({tiny!r}", source)
+    assert replaced == 1
+    monkeypatch.chdir(tmp_path)
+    program: dict[str, object] = {}
+    exec(source, program)
+    model, pairs = CrossEncoder("reranker"), [("How do I sort a list?", "Call sorted().")]
+    np.testing.assert_allclose(model.predict(pairs), program["model"].predict(pairs), atol=1e-6)
+    assert program["trainer"].state.epoch == 3
 
 
 @pytest.mark.parametrize("loss", ["margin_mse", "mse"])
