@@ -408,8 +408,8 @@ def test_models_of_earlier_trainings_are_let_go(arguments):
     assert [reference() for reference in made if reference() is not None] == [tuned.model]
 
 
-# Where torch's compiler begins in the middle of a model, it looks at the gradient of an inner tensor and hides
-# the warning of that from being printed, which does not help where warnings are errors.
+# Where torch's compiler begins in the middle of a model, it looks at the gradient of an inner tensor and only
+# keeps the warning of that from being printed, which does not help where warnings are errors.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_a_compiled_model_learns_as_itself(trainer):
     plain = trainer(model=new_model(7), loss=losses.CosineSimilarityLoss)
