@@ -29,6 +29,7 @@ from stlib.cross_encoder.predicting import (
     as_pairs,
     check_activation,
     check_batch_size,
+    check_keywords,
     checked_labels,
     collect,
     distinct,
@@ -178,13 +179,15 @@ class CrossEncoder(InferenceModel, FitMixin):
 
         Raises:
             InvalidInput: an input is not a pair.
-            InvalidOption: an argument has no meaning.
+            InvalidOption: an argument has no meaning; UnknownKeyword is a special case.
         """
         kwargs = _without_former(kwargs)
         inputs = _renamed(inputs, kwargs, "sentences", "inputs")
         activation_fn = _renamed(activation_fn, kwargs, "activation_fct", "activation_fn")
         if inputs is None:
             raise InvalidOption("there are no inputs; pass a (query, document) pair or a list of pairs")
+        self._first_module()  # refuses a model without modules
+        check_keywords(self, kwargs)
         check_batch_size(batch_size)
         check_activation(activation_fn)
         single = self.is_singular_input(inputs)

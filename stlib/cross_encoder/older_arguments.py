@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,9 @@ def current_arguments(given: dict[str, Any], older: dict[str, Any]) -> dict[str,
                 result["config_kwargs"] = {**(result["config_kwargs"] or {}), name: value}
             continue
         if name not in _RENAMED:
-            raise InvalidOption(f"CrossEncoder takes no argument {name!r}")
+            near = difflib.get_close_matches(name, [*given, *_RENAMED], 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(given)}"
+            raise InvalidOption(f"CrossEncoder takes no argument {name!r}; {hint}")
         newer = _RENAMED[name]
         if result[newer] is not None and value is not None:
             raise InvalidOption(f"{newer} and its older name {name} are both given; pass {newer} only")

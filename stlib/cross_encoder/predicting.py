@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
+from stlib.errors import InvalidInput, InvalidOption, ModelConfigError, UnknownKeyword
 from stlib.util.tensor import batch_to_device, tensor_to_numpy
+
+# Keywords that modules of this package take for preparing inputs
+_KEYWORDS = ("task", "processing_kwargs", "max_length")
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,7 @@ class PredictOptions:
     @torch.inference_mode()
     def run(self, model: Any, features: dict[str, Any], n: int) -> Tensor:
         """Scores of n pairs: ``[n]`` for a model of one label, ``[n, labels]`` otherwise."""
-        output = model(batch_to_device(features, model.device), **self.keywords)
-        if "scores" not in output:
-            raise ModelConfigError(
-                "the modules of this model compute no 'scores'; a reranker needs a Transformer with "
-                "transformer_task='sequence-classification', or a last module that writes them"
-            )
-        scores: Tensor = output["scores"]
+        scores = score_features(model, batch_to_device(features, model.device), **self.keywords)
         if scores.is_floating_point() and scores.element_size() < 4:
             # Few digits would make ties of different scores.
             scores = scores.float()
@@ -46,6 +45,22 @@ class PredictOptions:
         if self.apply_softmax and scores.ndim > 1:
             scores = torch.softmax(scores, dim=1)
         return scores.cpu() if self.to_cpu else scores
+
+
+def score_features(model: Any, features: dict[str, Any], **keywords: Any) -> Tensor:
+    """Logits ``[n, labels]`` of n pairs from their features on the model's device.
+
+    Raises:
+        ModelConfigError: the model computes none.
+    """
+    output = model(features, **keywords)
+    if "scores" not in output:
+        raise ModelConfigError(
+            "the modules of this model compute no 'scores'; a reranker needs a Transformer with "
+            "transformer_task='sequence-classification', or a last module that writes them"
+        )
+    scores: Tensor = output["scores"]
+    return scores
 
 
 def is_single_pair(inputs: Any) -> bool:
@@ -69,7 +84,7 @@ def as_pairs(inputs: Any, single: bool) -> list[Any]:
     if single:
         pairs = [inputs.tolist() if isinstance(inputs, np.ndarray) else inputs]
     else:
-        pairs = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
+        pairs = inputs.tolist() if isinstance(inputs, np.ndarray) else [_without_array(i) for i in inputs]
     for position, pair in enumerate(pairs):
         if isinstance(pair, (list, tuple)) and len(pair) == 2 and all(part is not None for part in pair):
             continue
@@ -146,5 +161,41 @@ def check_batch_size(batch_size: int) -> None:
         raise InvalidOption(f"batch_size is {batch_size}; use 1 or more")
 
 
+def check_keywords(model: Any, keywords: Collection[str]) -> None:
+    """Refuse keywords of ``predict`` that no module takes, such as misspelt ones.
+
+    Raises:
+        UnknownKeyword: there is one.
+    """
+    if not keywords:
+        return
+    first = model[0]
+    prepared_by = inspect.signature(getattr(first, "preprocess", None) or first.tokenize).parameters
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in prepared_by.values())
+    if takes_any and not type(first).__module__.startswith("stlib."):
+        return  # what the author of a module does with them is not known
+    taken = {*model.get_model_kwargs(), *prepared_by, *_KEYWORDS} - {"inputs", "texts", "prompt", "kwargs"}
+    unknown = sorted(set(keywords) - taken)
+    if unknown:
+        options = [name for name in inspect.signature(type(model).predict).parameters if name != "self"]
+        near = difflib.get_close_matches(unknown[0], [*options, *taken], 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UnknownKeyword(
+            f"predict got keywords that it does not take: {', '.join(unknown)}; {hint}"
+            f"Beside its own arguments it takes, for the modules of this model: {', '.join(sorted(taken))}"
+        )
+
+
+def _without_array(item: Any) -> Any:
+    """A pair as a list where it came as an array or a column of a data set."""
+    if isinstance(item, np.ndarray):
+        return item.tolist()
+    return list(item) if _is_column(item) else item
+
+
 def _is_pair(item: Any) -> bool:
-    return isinstance(item, (list, tuple, np.ndarray)) or type(item).__name__ == "Column"
+    return isinstance(item, (list, tuple, np.ndarray)) or _is_column(item)
+
+
+def _is_column(item: Any) -> bool:
+    return type(item).__name__ == "Column"

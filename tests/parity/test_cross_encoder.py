@@ -14,7 +14,7 @@ import stlib
 from stlib import CrossEncoder
 from stlib.cross_encoder.modules import Dense, LogitScore, Transformer
 from stlib.cross_encoder.positions import positions_of
-from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelNotFound
+from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelNotFound, UnknownKeyword
 from stlib.models import Pooling
 
 pytestmark = pytest.mark.parity
@@ -97,6 +97,10 @@ def test_inputs_of_many_kinds(ours, theirs, inputs):
     mine, other = ours.predict(inputs), theirs.predict(inputs)
     assert np.shape(mine) == np.shape(other)
     equal(mine, other)
+
+
+def test_a_list_of_arrays_is_one_of_pairs(ours):
+    equal(ours.predict([np.array(pair) for pair in PAIRS]), ours.predict(PAIRS))
 
 
 def test_older_name_of_the_inputs(ours, theirs):
@@ -198,8 +202,34 @@ def test_arguments_of_earlier_generations(tiny_reranker):
     assert model.max_seq_length == 16
     with pytest.raises(InvalidOption, match="processor_kwargs and its older name tokenizer_args"):
         CrossEncoder(tiny_reranker, processor_kwargs={}, tokenizer_args={})
-    with pytest.raises(InvalidOption, match="takes no argument 'colour'"):
+    with pytest.raises(InvalidOption, match=r"takes no argument 'colour'; it takes .*num_labels, "):
         CrossEncoder(tiny_reranker, colour=3)
+    with pytest.raises(InvalidOption, match=r"no argument 'num_label'; did you mean 'num_labels'\?"):
+        CrossEncoder(tiny_reranker, num_label=3)
+
+
+def test_misspelt_keywords_are_named(ours):
+    with pytest.raises(UnknownKeyword, match=r"does not take: batchsize; did you mean batch_size\?.* task"):
+        ours.predict(PAIRS, batchsize=8)
+    with pytest.raises(UnknownKeyword, match="does not take: colour"):
+        ours.rank(QUERY, DOCUMENTS, colour=3)
+    plain = ours.predict(PAIRS)
+    equal(ours.predict(PAIRS, num_workers=2, task="query"), plain)
+    short = ours.predict(PAIRS, processing_kwargs={"text": {"max_length": 12, "truncation": True}})
+    assert np.abs(short - plain).max() > 1e-3
+
+
+def test_a_module_of_ones_own_gets_its_keywords(tiny_reranker):
+    class Marked(Transformer):
+        def preprocess(self, inputs, prompt=None, **kwargs):
+            told.append(kwargs.get("mark"))
+            return super().preprocess(inputs, prompt)
+
+    told: list = []
+    module = Marked(tiny_reranker, transformer_task="sequence-classification")
+    model = CrossEncoder(modules=[module], num_labels=1, device="cpu")
+    model.predict(PAIRS[:1], mark=3)
+    assert told == [3]
 
 
 def test_labels_are_added_to_a_model_without_a_head(reference, tiny_bert):

@@ -14,15 +14,15 @@ from stlib.base.losses.feature_rows import Ranges, check_mini_batches
 from stlib.base.losses.random_state import RandContext
 from stlib.base.losses.replay import replay_backward
 from stlib.cross_encoder.losses.multiple_negatives_ranking import MultipleNegativesRankingLoss
-from stlib.cross_encoder.losses.pairs import score_features
+from stlib.cross_encoder.predicting import score_features
 
 
 class CachedMultipleNegativesRankingLoss(MultipleNegativesRankingLoss):
     """``MultipleNegativesRankingLoss`` in the memory of a mini-batch, for large batches and many negatives.
 
-    Value and gradients are the same; all pairs are scored twice, which takes more time. First
-    without a graph; then the loss is propagated back as far as the scores, whose gradients are kept; and when
-    it is propagated back further, each mini-batch is scored again, with the same random numbers.
+    Value and gradients are the same; all pairs are scored twice, which takes more time. First without a
+    graph; then the loss is propagated back as far as the scores, whose gradients are kept; and when it is
+    propagated back further, each mini-batch is scored again, with the same random numbers.
 
     Args:
         model, num_negatives, scale, activation_fn: see :class:`MultipleNegativesRankingLoss`.

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from stlib.base.losses.checks import check_exact_columns, labels_per_row
 from stlib.base.losses.replaced import unwrapped
 from stlib.cross_encoder.model import CrossEncoder
-from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
+from stlib.cross_encoder.predicting import score_features
+from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.misc import fullname
 from stlib.util.tensor import batch_to_device
 
@@ -72,21 +73,6 @@ class ScoredPairsLoss(PairsLoss):
         aims = labels_per_row(self, as_tensor(self, labels), len(pairs), self.labels_are)
         scores = self.activation_fn(self.score(pairs, prompt, task).reshape(-1))
         return scores, aims.to(scores.device).float()
-
-
-def score_features(model: Any, features: dict[str, Any]) -> Tensor:
-    """Logits ``[n, labels]``.
-
-    Raises:
-        ModelConfigError: the model computes none.
-    """
-    output = model(features)
-    if "scores" not in output:
-        raise ModelConfigError(
-            "the modules of this model compute no 'scores'; a reranker needs a Transformer with "
-            "transformer_task='sequence-classification', or a last module that writes them"
-        )
-    return output["scores"]
 
 
 def as_tensor(loss: nn.Module, labels: Any) -> Tensor | None:
