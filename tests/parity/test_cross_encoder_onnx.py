@@ -81,11 +81,12 @@ def test_a_quantised_file_runs(exported, logits, tmp_path):
     export_dynamic_quantized_onnx_model(model, "avx2", str(folder))
     name = "model_quint8_avx2.onnx"
     got = Reranker.load(folder, file_name=name).scores(QUERY, PASSAGES)
-    assert np.corrcoef(got, logits)[0, 1] > 0.99
+    np.testing.assert_allclose(got, logits, atol=0.12)  # they span 1.4
+    assert np.argsort(got, kind="stable").tolist() == np.argsort(logits, kind="stable").tolist()
     through_torch = CrossEncoder(
         folder, backend="onnx", model_kwargs={"file_name": f"onnx/{name}"}, device="cpu"
     )
-    assert np.corrcoef(through_torch.predict(PAIRS), 1 / (1 + np.exp(-got)))[0, 1] > 0.99
+    np.testing.assert_allclose(through_torch.predict(PAIRS), 1 / (1 + np.exp(-got)), atol=1e-5)
 
 
 def test_the_real_reranker_prefers_the_answer(ms_marco):
