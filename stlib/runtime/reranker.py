@@ -132,6 +132,7 @@ class Reranker:
         """A second tokenizer, as the settings of the first are shared by all threads."""
         tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
         tokenizer.no_truncation()
+        tokenizer.encode_special_tokens = self._tokenizer.encode_special_tokens  # its file does not tell
         return tokenizer
 
     def _feed(self, rows: list[Encoding]) -> dict[str, NDArray[np.int64]]:

@@ -224,3 +224,12 @@ def test_the_runtime_cuts_very_long_texts_as_if_it_had_read_them(exported):
     reranker = Reranker.load(exported)
     np.testing.assert_array_equal(*reranker.scores(QUERY, [long, short]))
     assert reranker.scores(long, ["fox"]) == reranker.scores(short, ["fox"])
+
+
+def test_special_tokens_that_are_plain_text_are_so_in_very_long_texts(exported, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "split"))
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "split_special_tokens": True}))
+    reranker = Reranker.load(folder)
+    np.testing.assert_array_equal(*reranker.scores(QUERY, ["[SEP] fox " * 2000, "[SEP] fox " * 100]))
+    assert reranker._untruncating.encode("[SEP]").tokens == reranker._tokenizer.encode("[SEP]").tokens
