@@ -49,8 +49,11 @@ class InteractionNet:
 
     def __init__(self, tensors: dict[str, NDArray[Any]]) -> None:
         self.tensors = {name: np.asarray(value, np.float32) for name, value in tensors.items()}
-        hidden = len(self.tensors.get("token_out.bias", ()))
-        for name, shape in _shapes(hidden).items():
+        width = self.tensors.get("token_out.bias")
+        if width is None or width.ndim != 1:
+            came = "is missing" if width is None else f"has the shape {list(width.shape)}"
+            raise ValueError(f"tensor 'token_out.bias' {came}; expected one number for each hidden unit")
+        for name, shape in _shapes(len(width)).items():
             found = self.tensors.get(name)
             if found is None or found.shape != shape:
                 came = "is missing" if found is None else f"has the shape {list(found.shape)}"

@@ -45,7 +45,11 @@ def text_positions(config: Mapping[str, Any]) -> int | None:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in _BEHIND_PADDING:
         return positions
-    padding = config.get("pad_token_id")
-    is_id = isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0
-    first = padding if is_id and kind not in _FIXED_PADDING else _USUAL_PADDING
-    return positions - first - 1
+    return positions - _padding_id(config) - 1
+
+
+def _padding_id(config: Mapping[str, Any]) -> int:
+    given = config.get("pad_token_id")
+    if config["model_type"] in _FIXED_PADDING or not isinstance(given, int) or isinstance(given, bool):
+        return _USUAL_PADDING
+    return given if given >= 0 else _USUAL_PADDING

@@ -203,6 +203,7 @@ def hub(monkeypatch, tmp_path):
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # an earlier test may have wanted it at import
     # huggingface_hub's plain functions belong to one object, made when it is imported.
     monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
     monkeypatch.setattr(

@@ -64,7 +64,7 @@ def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
     there = sorted(
         path.relative_to(folder).as_posix() for p in _FOLDERS for path in (folder / p).glob("*.onnx")
     )
-    if file_name is None and (not there or _has_torch_weights(folder)):
+    if file_name is None and (not there or has_torch_weights(folder)):
         return None
     if file_name is None and len(there) == 1:
         return folder / there[0]
@@ -74,7 +74,8 @@ def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
     )
 
 
-def _has_torch_weights(folder: Path) -> bool:
+def has_torch_weights(folder: Path) -> bool:
+    """Whether there are weights in a folder that `transformers` loads."""
     return any(next(folder.glob(pattern), None) for pattern in ("model*.safetensors", "pytorch_model*.bin"))
 
 
