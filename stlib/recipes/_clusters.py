@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, positive, read_texts
+from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, read_texts
+from stlib.recipes._numbers import positive
 
 
 def clustering_parser(description: str) -> argparse.ArgumentParser:

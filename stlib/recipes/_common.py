@@ -17,7 +17,8 @@ from stlib.base.trainer import BaseTrainer
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.errors import InvalidOption
 from stlib.evaluation import SentenceEvaluator
-from stlib.recipes._inputs import place, positive
+from stlib.recipes._inputs import place
+from stlib.recipes._numbers import natural, part, positive, positive_number, seed
 
 __all__ = [
     "Outcome",
@@ -75,23 +76,26 @@ def parser(
     )
     group = made.add_argument_group("training")
     group.add_argument(
-        "--epochs", type=float, default=epochs, help=f"passes over the data (default: {epochs})"
+        "--epochs", type=positive_number, default=epochs, help=f"passes over the data (default: {epochs})"
     )
     group.add_argument(
-        "--max-steps", type=int, default=-1, help="stop after so many steps, whatever the epochs"
+        "--max-steps", type=positive, default=-1, help="stop after so many steps, whatever the epochs"
     )
     group.add_argument(
         "--batch-size", type=positive, default=batch_size, help=f"rows per step (default: {batch_size})"
     )
     group.add_argument(
-        "--learning-rate", type=float, default=learning_rate, help=f"at its peak (default: {learning_rate})"
+        "--learning-rate",
+        type=positive_number,
+        default=learning_rate,
+        help=f"at its peak (default: {learning_rate})",
     )
     group.add_argument(
-        "--warmup", type=float, default=0.1, help="part of the steps before the peak (default: 0.1)"
+        "--warmup", type=part, default=0.1, help="part of the steps before the peak (default: 0.1)"
     )
-    group.add_argument("--seed", type=int, default=12)
+    group.add_argument("--seed", type=seed, default=12)
     group.add_argument("--bf16", action="store_true", help="compute in bfloat16 where that loses nothing")
-    group.add_argument("--save-steps", type=int, default=0, help="write a checkpoint every so many steps")
+    group.add_argument("--save-steps", type=natural, default=0, help="write a checkpoint every so many steps")
     group.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint in FOLDER/checkpoints"
     )

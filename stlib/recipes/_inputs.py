@@ -17,6 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from stlib.errors import InvalidInput, StlibError
+from stlib.recipes._numbers import positive
 from stlib.recipes._tables import read_table
 
 DEFAULT_MODEL = "stlib-static-en"
@@ -184,13 +185,6 @@ def is_mistyped(text: str) -> bool:
         or windows.suffix.lower() in _SUFFIXES
         or (bool(slash) and Path(first).is_dir())
     )
-
-
-def positive(text: str) -> int:
-    """A whole number of 1 or more, as a ``type`` of argparse."""
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)
 
 
 def argument_parser(description: str, model: str | None = DEFAULT_MODEL) -> argparse.ArgumentParser:

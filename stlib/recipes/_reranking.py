@@ -12,6 +12,7 @@ from stlib.base.evaluation.bm25 import BM25
 from stlib.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 from stlib.recipes._data import Collection, read_collection
 from stlib.recipes._inputs import DEFAULT_MODEL, place
+from stlib.recipes._numbers import number, positive
 from stlib.util import mine_hard_negatives
 
 __all__ = ["add_mining_options", "mine", "reranking_evaluator"]
@@ -21,17 +22,17 @@ def add_mining_options(made: ArgumentParser) -> None:
     """The options about data of a recipe that mines negatives."""
     made.add_argument("--train-split", default="train", help="judgments to train on (default: train)")
     made.add_argument("--eval-split", default="test", help="judgments to evaluate on (default: test)")
-    made.add_argument("--depth", type=int, default=100, help="documents to rerank (default: 100)")
+    made.add_argument("--depth", type=positive, default=100, help="documents to rerank (default: 100)")
     made.add_argument(
         "--retriever",
         type=place,
         default=DEFAULT_MODEL,
         help=f"bi-encoder that finds negatives (default: {DEFAULT_MODEL})",
     )
-    made.add_argument("--negatives", type=int, default=4, help="mined for each pair (default: 4)")
+    made.add_argument("--negatives", type=positive, default=4, help="mined for each pair (default: 4)")
     made.add_argument(
         "--margin",
-        type=float,
+        type=number,
         default=0.05,
         help="a negative's similarity is below the answer's by this part (0.05)",
     )

@@ -19,8 +19,9 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.evaluation import SentenceEvaluator
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_scored_or_pairs, similarity_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
 from stlib.recipes._layers import keep_layers
+from stlib.recipes._numbers import positive
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:

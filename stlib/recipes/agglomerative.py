@@ -21,6 +21,7 @@ from stlib.recipes._clusters import (
     require_sklearn,
 )
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive_number
 
 
 def cluster(vectors: np.ndarray, threshold: float, linkage: str = "ward") -> list[list[int]]:
@@ -45,7 +46,9 @@ def cluster(vectors: np.ndarray, threshold: float, linkage: str = "ward") -> lis
 def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     """Print the clusters and return their texts."""
     parser = clustering_parser("Group texts by joining the nearest clusters up to a distance.")
-    parser.add_argument("--threshold", type=float, default=1.5, help="distance of clusters that stay apart")
+    parser.add_argument(
+        "--threshold", type=positive_number, default=1.5, help="distance of clusters that stay apart"
+    )
     parser.add_argument("--linkage", choices=("ward", "average", "complete", "single"), default="ward")
     args = parser.parse_args(argv)
     texts, vectors = encoded(args)

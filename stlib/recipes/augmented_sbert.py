@@ -29,8 +29,9 @@ from datasets import Dataset, concatenate_datasets
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_similarities, read_texts, similarity_evaluator
-from stlib.recipes._inputs import place, positive, run
+from stlib.recipes._inputs import place, run
 from stlib.recipes._labels import score_pairs
+from stlib.recipes._numbers import natural, positive
 from stlib.util import semantic_search
 
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
         "--neighbours", type=positive, default=3, help="new pairs with near sentences, each (default: 3)"
     )
     made.add_argument(
-        "--random", type=int, default=2, help="new pairs with random sentences, each (default: 2)"
+        "--random", type=natural, default=2, help="new pairs with random sentences, each (default: 2)"
     )
     options = made.parse_args(argv)
     if labeller is None and not options.labeller:

@@ -25,6 +25,7 @@ from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.recipes._common import Outcome, arguments_of, parser, seed_everything, train_and_save
 from stlib.recipes._data import read_collection
 from stlib.recipes._inputs import place, run
+from stlib.recipes._numbers import positive
 from stlib.recipes._reranking import add_mining_options, mine, reranking_evaluator
 
 LOSSES: dict[str, Any] = {"margin_mse": MarginMSELoss, "mse": MSELoss}
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         "--teacher", type=place, required=True, help="folder or hub id of the reranker to learn from"
     )
     made.add_argument("--loss", choices=sorted(LOSSES), default="margin_mse", help="(default: margin_mse)")
-    made.add_argument("--max-length", type=int, help="tokens of a pair (default: what the model takes)")
+    made.add_argument("--max-length", type=positive, help="tokens of a pair (default: what the model takes)")
     options = made.parse_args(argv)
 
     teacher = CrossEncoder(options.teacher)

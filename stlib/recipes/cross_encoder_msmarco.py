@@ -22,6 +22,7 @@ from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.recipes._common import Outcome, arguments_of, parser, seed_everything, train_and_save
 from stlib.recipes._data import read_collection
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive
 from stlib.recipes._reranking import add_mining_options, mine, reranking_evaluator
 
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         model="microsoft/MiniLM-L12-H384-uncased",
     )
     add_mining_options(made)
-    made.add_argument("--max-length", type=int, help="tokens of a pair (default: what the model takes)")
+    made.add_argument("--max-length", type=positive, help="tokens of a pair (default: what the model takes)")
     options = made.parse_args(argv)
 
     seed_everything(options.seed)  # a model without a head gets a random one

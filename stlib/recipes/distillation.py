@@ -26,8 +26,9 @@ from stlib.evaluation import MSEEvaluator, SequentialEvaluator
 from stlib.models import Dense
 from stlib.recipes._common import Outcome, first, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_texts, similarity_evaluator
-from stlib.recipes._inputs import place, positive, run
+from stlib.recipes._inputs import place, run
 from stlib.recipes._layers import keep_layers
+from stlib.recipes._numbers import natural, positive
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         "--teacher", type=place, required=True, help="folder or hub id of the model to learn from"
     )
     made.add_argument("--model", type=place, help="the student: folder or hub id")
-    made.add_argument("--layers", type=int, nargs="+", help="or: the teacher's layers that make the student")
+    made.add_argument(
+        "--layers", type=natural, nargs="+", help="or: the teacher's layers that make the student"
+    )
     made.add_argument(
         "--held-out", type=positive, default=1000, help="texts the distance is measured on (default: 1000)"
     )

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stlib.recipes._clusters import clustering_parser, encoded, print_clusters
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
+from stlib.recipes._numbers import number, positive
 
 
 def main(argv: Sequence[str] | None = None) -> list[list[str]]:
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     from stlib.util import community_detection
 
     parser = clustering_parser("Find groups of texts that lie near a common centre.")
-    parser.add_argument("--threshold", type=float, default=0.75, help="least cosine to the centre")
+    parser.add_argument("--threshold", type=number, default=0.75, help="least cosine to the centre")
     parser.add_argument("--min-size", type=positive, default=10, help="texts in a group at least")
     args = parser.parse_args(argv)
     texts, vectors = encoded(args)

@@ -20,7 +20,8 @@ from torch import nn
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_collection, retrieval_evaluator
-from stlib.recipes._inputs import place, positive, run
+from stlib.recipes._inputs import place, run
+from stlib.recipes._numbers import positive
 from stlib.recipes.msmarco import mine, with_margins
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stlib.errors import InvalidInput
-from stlib.recipes._inputs import argument_parser, load_model, positive, run
+from stlib.recipes._inputs import argument_parser, load_model, run
+from stlib.recipes._numbers import positive
 
 KINDS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 

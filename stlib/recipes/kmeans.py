@@ -21,7 +21,8 @@ from stlib.recipes._clusters import (
     print_clusters,
     require_sklearn,
 )
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive, seed
 
 
 def cluster(vectors: np.ndarray, n_clusters: int, seed: int = 0) -> list[list[int]]:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     """Print the clusters and return their texts."""
     parser = clustering_parser("Group texts into a given number of clusters by k-means.")
     parser.add_argument("--clusters", type=positive, default=8, help="number of clusters")
-    parser.add_argument("--seed", type=int, default=0, help="of the first means")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first means")
     args = parser.parse_args(argv)
     texts, vectors = encoded(args)
     clusters = cluster(vectors, args.clusters, args.seed)

@@ -14,7 +14,8 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.errors import MissingDependency
 from stlib.recipes._common import Outcome, parser, say, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, retrieval_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:

@@ -17,7 +17,8 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.evaluation import SequentialEvaluator
 from stlib.recipes._common import Outcome, mean, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_scored_or_pairs, similarity_evaluator
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:

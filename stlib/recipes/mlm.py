@@ -22,6 +22,7 @@ from stlib import SentenceTransformer
 from stlib.recipes._common import Outcome, measure, parser, say
 from stlib.recipes._data import read_texts, similarity_evaluator
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import part, positive_part
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -46,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 
 
 def add_masking(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--mask", type=float, default=0.15, help="part of the tokens to guess (default: 0.15)")
-    made.add_argument("--held-out", type=float, default=0.05, help="part of the texts not trained on (0.05)")
+    made.add_argument(
+        "--mask", type=positive_part, default=0.15, help="part of the tokens to guess (default: 0.15)"
+    )
+    made.add_argument("--held-out", type=part, default=0.05, help="part of the texts not trained on (0.05)")
 
 
 def pretrain(model: Any, texts: list[str], options: argparse.Namespace) -> Outcome:

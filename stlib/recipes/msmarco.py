@@ -22,8 +22,9 @@ from torch import nn
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import Collection, read_collection, read_titles, retrieval_evaluator
-from stlib.recipes._inputs import place, positive, run
+from stlib.recipes._inputs import place, run
 from stlib.recipes._labels import score_pairs
+from stlib.recipes._numbers import number, positive
 from stlib.util import mine_hard_negatives
 
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None, labeller: Any = None) -> Outcome:
     made.add_argument("--negatives", type=positive, default=3, help="mined for each pair (default: 3)")
     made.add_argument(
         "--margin",
-        type=float,
+        type=number,
         default=0.05,
         help="a negative's score is below the answer's by this part (0.05)",
     )

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from stlib.recipes._inputs import argument_parser, load_model, positive, read_texts, run
+from stlib.recipes._inputs import argument_parser, load_model, read_texts, run
+from stlib.recipes._numbers import number, positive
 
 
 def margin_pairs(
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[float, str, str]]:
     parser.add_argument("--source-column", help="column of the text")
     parser.add_argument("--target-column", help="column of the text")
     parser.add_argument("--neighbours", type=positive, default=4, help="neighbours a pair is compared with")
-    parser.add_argument("--threshold", type=float, default=1.0, help="least ratio of a pair")
+    parser.add_argument("--threshold", type=number, default=1.0, help="least ratio of a pair")
     args = parser.parse_args(argv)
     # Repeated sentences would each take a place among the neighbours of their translation.
     source = list(dict.fromkeys(read_texts(args.source, args.source_column)))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, positive, read_texts, run
+from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, read_texts, run
+from stlib.recipes._numbers import number, positive
 
 
 def main(argv: Sequence[str] | None = None) -> list[tuple[float, str, str]]:
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[float, str, str]]:
     parser = argument_parser("Find the most similar pairs of texts.")
     add_text_arguments(parser)
     parser.add_argument("--pairs", type=positive, default=20, help="pairs printed at most")
-    parser.add_argument("--min-score", type=float, default=0.0, help="least cosine of a pair")
+    parser.add_argument("--min-score", type=number, default=0.0, help="least cosine of a pair")
     parser.add_argument("--top-k", type=positive, default=100, help="partners considered per text")
     args = parser.parse_args(argv)
     texts = read_texts(args.file, args.column, args.limit)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, positive, read_texts, run
+from stlib.recipes._inputs import add_text_arguments, argument_parser, load_model, read_texts, run
+from stlib.recipes._numbers import positive
 
 
 def main(argv: Sequence[str] | None = None) -> list[tuple[float, str]]:

@@ -18,6 +18,7 @@ from stlib.evaluation import BinaryClassificationEvaluator
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_rows
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive_number
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -28,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         batch_size=64,
     )
     made.add_argument(
-        "--margin", type=float, default=0.5, help="cosine distance others should keep (default: 0.5)"
+        "--margin",
+        type=positive_number,
+        default=0.5,
+        help="cosine distance others should keep (default: 0.5)",
     )
     options = made.parse_args(argv)
 

@@ -18,12 +18,13 @@ from stlib.models import Router, StaticEmbedding
 from stlib.recipes._common import Outcome, parser, seed_everything, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, retrieval_evaluator
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive_number
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
     made = parser(__doc__, train="BEIR folder or table with anchor, positive", evaluate="data as for --train")
     made.add_argument(
-        "--query-rate", type=float, default=1e-2, help="learning rate of questions (default: 1e-2)"
+        "--query-rate", type=positive_number, default=1e-2, help="learning rate of questions (default: 1e-2)"
     )
     made.add_argument("--freeze-documents", action="store_true", help="train the route of questions alone")
     options = made.parse_args(argv)

@@ -20,6 +20,7 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.recipes._common import Outcome, parser, train_and_save, training_arguments
 from stlib.recipes._data import read_texts, similarity_evaluator
 from stlib.recipes._inputs import run
+from stlib.recipes._numbers import part, positive_number
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -29,8 +30,10 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         evaluate="table with sentence1, sentence2, score",
         batch_size=64,
     )
-    made.add_argument("--dropout", type=float, default=0.1, help="(default: 0.1)")
-    made.add_argument("--scale", type=float, default=20.0, help="one over the temperature (default: 20)")
+    made.add_argument("--dropout", type=part, default=0.1, help="(default: 0.1)")
+    made.add_argument(
+        "--scale", type=positive_number, default=20.0, help="one over the temperature (default: 20)"
+    )
     options = made.parse_args(argv)
 
     model = SentenceTransformer(options.model)

@@ -19,7 +19,8 @@ from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.models import StaticEmbedding
 from stlib.recipes._common import Outcome, parser, seed_everything, train_and_save, training_arguments
 from stlib.recipes._data import read_pairs, similarity_evaluator
-from stlib.recipes._inputs import place, positive, run
+from stlib.recipes._inputs import place, run
+from stlib.recipes._numbers import positive
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:

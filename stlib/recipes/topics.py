@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stlib.recipes._clusters import clustering_parser, encoded
-from stlib.recipes._inputs import positive, run
+from stlib.recipes._inputs import run
+from stlib.recipes._numbers import positive, seed
 from stlib.recipes.kmeans import cluster
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[list[str], list[str]]]
     parser = clustering_parser("Find topics: clusters of texts and the words that set them apart.")
     parser.add_argument("--clusters", type=positive, default=8, help="number of topics")
     parser.add_argument("--words", type=positive, default=6, help="words per topic")
-    parser.add_argument("--seed", type=int, default=0, help="of the first means")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first means")
     args = parser.parse_args(argv)
     texts, vectors = encoded(args)
     clusters = cluster(vectors, args.clusters, args.seed)

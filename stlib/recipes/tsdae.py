@@ -22,6 +22,7 @@ from stlib.models import Pooling
 from stlib.recipes._common import Outcome, parser, seed_everything, train_and_save, training_arguments
 from stlib.recipes._data import read_texts, similarity_evaluator
 from stlib.recipes._inputs import place, run
+from stlib.recipes._numbers import part
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
         learning_rate=3e-5,
     )
     made.add_argument(
-        "--deleted", type=float, default=0.6, help="part of the words that is deleted (default: 0.6)"
+        "--deleted", type=part, default=0.6, help="part of the words that is deleted (default: 0.6)"
     )
     made.add_argument("--pooling", choices=("cls", "mean"), help="(default: as the model has it)")
     made.add_argument(
