@@ -5,8 +5,8 @@ sees what `stlib index --home X` wrote:
 
     STLIB_HOME   the folder of collections (default: the platform's folder for application data)
     STLIB_DB     a database URL, for catalogs that live elsewhere
-    STLIB_RERANK a reranker, which `stlib search` uses and the page offers (default: the page offers the
-                 bundled one; empty: it offers none)
+    STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
+                 page offers the bundled one; empty: it offers none)
 """
 
 from __future__ import annotations

@@ -380,8 +380,13 @@ class Collection:
             missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
 
         report = self._searcher().evaluate(queries, qrels, mode, table, reranking)
-        return EvaluationReport(
-            mode, report.queries, report.metrics, report.per_query, missing, time.perf_counter() - started
+        return replace(
+            report,
+            mode=mode,
+            missing_documents=missing,
+            seconds=time.perf_counter() - started,
+            rerank=reranking and reranking.reranker.name,
+            rerank_depth=reranking and reranking.depth,
         )
 
     def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:

@@ -34,7 +34,10 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """`metrics` averaged over `queries` queries; `per_query` query id → metric → value."""
+    """`metrics` averaged over `queries` queries; `per_query` query id → metric → value.
+
+    `rerank` names the reranker whose order was measured, and that read the best `rerank_depth`; None: none did.
+    """
 
     mode: str
     queries: int
@@ -42,11 +45,15 @@ class EvaluationReport:
     per_query: dict[str, dict[str, float]] = field(default_factory=dict)
     missing_documents: int = 0
     seconds: float = 0.0
+    rerank: str | None = None
+    rerank_depth: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         return {
             "mode": self.mode,
             "queries": self.queries,
+            "rerank": self.rerank,
+            "rerank_depth": self.rerank_depth,
             "missing_documents": self.missing_documents,
             "seconds": self.seconds,
             "metrics": self.metrics,

@@ -56,7 +56,8 @@ def command(
     for line in table(["", *(report.mode for report in reports)], rows, right=columns):
         echo(line)
     seconds = sum(report.seconds for report in reports)
-    echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}")
+    order = "" if reports[0].rerank is None else f", the best {rerank_depth} reranked by {reports[0].rerank}"
+    echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}{order}")
     if reports[0].missing_documents:
         click.echo(
             f"stlib: {counted(reports[0].missing_documents, 'relevant document')} not in {name!r}:"

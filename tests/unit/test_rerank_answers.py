@@ -126,6 +126,16 @@ def test_limits_of_no_reranker_are_noticed_in_an_evaluation(stlib, beir, monkeyp
     assert stlib("evaluate", "food", beir, "--rerank-depth", 20).stderr == ""
 
 
+def test_figures_tell_whose_order_they_measure(stlib, beir, monkeypatch):
+    assert json.loads(stlib("evaluate", "food", beir, "--json").stdout)["rerank"] is None
+    assert "reranked" not in stlib("evaluate", "food", beir).stdout
+    monkeypatch.setenv("STLIB_RERANK", BUNDLED_RERANKER_NAME)
+    told = json.loads(stlib("evaluate", "food", beir, "--json").stdout)
+    assert (told["rerank"], told["rerank_depth"]) == (BUNDLED_RERANKER_NAME, 50)
+    printed = stlib("evaluate", "food", beir, "--rerank-depth", 20, "--mode", "all").stdout
+    assert printed.splitlines()[-1].endswith(f", the best 20 reranked by {BUNDLED_RERANKER_NAME}")
+
+
 # --- beside a writer, and within its time -----------------------------------------------------------------
 
 
