@@ -36,7 +36,7 @@ Qrels = Mapping[str, Mapping[str, int]]
 class EvaluationReport:
     """`metrics` averaged over `queries` queries; `per_query` query id → metric → value.
 
-    `rerank` names the reranker whose order was measured, and that read the best `rerank_depth`; None: none did.
+    `rerank` names the reranker whose order was measured, if any; it read the best `rerank_depth`.
     """
 
     mode: str

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -61,37 +59,18 @@ def reranked(
     query = storable_text(query[:MAX_QUERY_CHARACTERS])
     words = highlighter.query(query)
 
-    @cache
     def windows(position: int) -> list[str]:
         document, span = found[position].document, found[position].span
         return passages_of(document.title, document.text, best_spots(document.text, span, words))
 
-    passages = _Passages(windows, range(len(found)))
     retrieved = np.asarray([candidate.score for candidate in found], np.float32)
-    result = rerank(reranking, query, retrieved, passages)
+    result = rerank(reranking, query, retrieved, windows)
     by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
     columns = (result.order, result.scores, result.read, by_reading)
     return [
         found[old].reranked(old + 1, score, None if np.isnan(read) else read, rank)
         for old, score, read, rank in zip(*(column.tolist() for column in columns), strict=True)
     ], result.n_read
-
-
-class _Passages(Sequence[Sequence[str]]):
-    """What a reranker reads of each candidate, chosen when it is its turn: choosing takes time, of which a
-    search may have little.
-    """
-
-    def __init__(self, windows: Callable[[int], list[str]], positions: range) -> None:
-        self._windows = windows
-        self._positions = positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, at: Any) -> Any:
-        chosen = self._positions[at]
-        return _Passages(self._windows, chosen) if isinstance(chosen, range) else self._windows(chosen)
 
 
 def to_results(query: str, found: Sequence[Candidate], highlighter: Highlighter) -> list[Result]:

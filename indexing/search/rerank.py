@@ -9,7 +9,7 @@ hybrid ranking, where the reranker's order alone loses 0.007 to 0.017.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Reranked:
 
 
 def rerank(
-    reranking: Reranking, query: str, retrieved: np.ndarray, passages: Sequence[Sequence[str]]
+    reranking: Reranking, query: str, retrieved: np.ndarray, windows: Callable[[int], Sequence[str]]
 ) -> Reranked:
     """Re-order candidates by what a reranker reads in their passages.
 
@@ -84,14 +84,16 @@ def rerank(
         reranking: model and limits.
         query: the question.
         retrieved: scores of the retrieval, best first, float [n].
-        passages: the windows of each candidate, see `passages_of`; only the first `depth` are read.
+        windows: gives the windows of the candidate at a position, see `passages_of`; called when it is that
+            candidate's turn, as choosing them takes time too.
 
     Raises:
         RerankingFailed: the reranker failed, or gave what no order can be made of.
     """
     weight = _weight(reranking)
-    read = _read(reranking, query, passages[: reranking.depth])
-    n, n_read = len(retrieved), len(read)
+    n = len(retrieved)
+    read = _read(reranking, query, min(reranking.depth, n), windows)
+    n_read = len(read)
     own = np.full(n, np.nan, np.float32)
     own[:n_read] = read
     scores = np.asarray(retrieved, np.float64).copy()
@@ -119,19 +121,21 @@ def _weight(reranking: Reranking) -> float:
     return float(weight)
 
 
-def _read(reranking: Reranking, query: str, passages: Sequence[Sequence[str]]) -> np.ndarray:
-    """Score of the best window of each candidate, as far as the time allows."""
+def _read(
+    reranking: Reranking, query: str, depth: int, windows: Callable[[int], Sequence[str]]
+) -> np.ndarray:
+    """Score of the best window of each of the first `depth` candidates, as far as the time allows."""
     started = time.perf_counter()
     best: list[float] = []
-    while len(best) < len(passages):
+    while len(best) < depth:
         spent = (time.perf_counter() - started) * 1000
-        step = _next_step(reranking.budget_ms, spent, len(best), len(passages))
+        step = _next_step(reranking.budget_ms, spent, len(best), depth)
         if step == 0:
             break
-        portion = passages[len(best) : len(best) + step]
-        flat = [window for windows in portion for window in windows]
+        portion = [windows(position) for position in range(len(best), min(len(best) + step, depth))]
+        flat = [window for part in portion for window in part]
         scores = _scores(reranking.reranker, query, flat)
-        ends = np.cumsum([len(windows) for windows in portion])
+        ends = np.cumsum([len(part) for part in portion])
         best += [float(part.max()) for part in np.split(scores, ends[:-1])]
     return np.asarray(best, np.float32)
 

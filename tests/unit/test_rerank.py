@@ -145,7 +145,7 @@ def test_when_the_time_is_over_what_was_read_comes_first(monkeypatch):
     monkeypatch.setattr("indexing.search.rerank.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     retrieved = np.arange(30, 0, -1).astype(np.float32)
     passages = [["x" * n] for n in range(1, 31)]
-    result = rerank(Reranking(Lengths(), 50, 500, weight=1.0), "q", retrieved, passages)
+    result = rerank(Reranking(Lengths(), 50, 500, weight=1.0), "q", retrieved, passages.__getitem__)
     assert result.n_read == 9  # one, then a portion of eight, before the clock said so
     assert result.order.tolist() == [*range(8, -1, -1), *range(9, 30)]
     assert np.isnan(result.read[9:]).all()
@@ -153,7 +153,7 @@ def test_when_the_time_is_over_what_was_read_comes_first(monkeypatch):
 
 
 def test_equal_scores_keep_their_order():
-    result = rerank(Reranking(Lengths()), "q", np.ones(5, np.float32), [["same"]] * 5)
+    result = rerank(Reranking(Lengths()), "q", np.ones(5, np.float32), lambda position: ["same"])
     assert result.order.tolist() == [0, 1, 2, 3, 4]
 
 

@@ -231,9 +231,7 @@ def test_scores_fall_along_the_list_whatever_was_read(food):
 
 def test_what_was_not_read_goes_on_below_as_far_apart_as_it_was():
     retrieved = np.array([30.0, 20.0, 12.0, 9.0, 9.0, 1.0], np.float32)
-    result = rerank(
-        Reranking(Lengths(), 3, weight=1.0), "q", retrieved, [["x"], ["xxx"], ["xx"]] + [["x"]] * 3
-    )
+    result = rerank(Reranking(Lengths(), 3, weight=1.0), "q", retrieved, [["x"], ["xxx"], ["xx"]].__getitem__)
     assert result.order.tolist() == [1, 2, 0, 3, 4, 5]
     lowest = -math.sqrt(1.5)  # of 1, 3 and 2, each measured from their mean by their spread
     assert result.scores == pytest.approx([-lowest, 0, lowest, lowest - 3, lowest - 3, lowest - 11], abs=1e-5)
@@ -241,7 +239,7 @@ def test_what_was_not_read_goes_on_below_as_far_apart_as_it_was():
 
 def test_an_order_that_was_not_touched_keeps_its_scores():
     retrieved = np.array([3.0, 2.0, 1.0], np.float32)
-    result = rerank(Reranking(Lengths(), 3, budget_ms=0), "q", retrieved, [["x"]] * 3)
+    result = rerank(Reranking(Lengths(), 3, budget_ms=0), "q", retrieved, lambda position: ["x"])
     assert (result.n_read, result.scores.tolist()) == (0, [3.0, 2.0, 1.0])
 
 
