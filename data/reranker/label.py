@@ -16,7 +16,8 @@ from stlib.runtime import Reranker
 logger = logging.getLogger(__name__)
 
 SHARD_QUESTIONS = 100
-# Characters of a passage that teacher and student read: about the window that a search gives the student.
+# Characters of a passage that teacher and student read in training, to save the teacher's time. A search
+# gives the student windows of up to 1,800 (`indexing.search.rerank.WINDOW`), longer than it has learnt from.
 READ_CHARACTERS = 700
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from data.reranker.label import READ_CHARACTERS
 from data.reranker.mine import Candidates
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES
-from stlib.runtime.interaction_reranker import features
+from stlib.runtime.interaction_reranker import FARTHEST, features
 from stlib.runtime.modules.static import StaticEmbedding
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ LEARNING_RATE = 3e-3
 TEMPERATURE = 2.0
 # Of squared differences beside the divergence of the lists: keeps scores of one question comparable in size.
 MARGIN_SHARE = 0.05
-_FARTHEST = 8.0
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Network(nn.Module):
 
     def forward(self, tokens: Tensor, pairs: Tensor, mask: Tensor) -> Tensor:
         """Scores ``[n]``; ``mask`` bool ``[n, q]`` is false at padding."""
-        tokens = ((tokens - self.token_mean) / self.token_scale).clamp(-_FARTHEST, _FARTHEST)
-        pairs = ((pairs - self.pair_mean) / self.pair_scale).clamp(-_FARTHEST, _FARTHEST)
+        tokens = ((tokens - self.token_mean) / self.token_scale).clamp(-FARTHEST, FARTHEST)
+        pairs = ((pairs - self.pair_mean) / self.pair_scale).clamp(-FARTHEST, FARTHEST)
         beside = pairs[:, None].expand(-1, tokens.shape[1], -1)
         hidden = self.dropout(torch.relu(self.token_in(torch.cat([tokens, beside], dim=2))))
         hidden = torch.relu(self.token_out(hidden))

@@ -26,8 +26,8 @@ MODEL_TYPE = "stlib-interaction"
 _QUERY_TOKENS = 64
 _PASSAGE_TOKENS = 512
 _CHARACTERS_PER_TOKEN = 40
-# Standardised features beyond this say no more, and a network has seen none of them.
-_FARTHEST = 8.0
+# Standardised features beyond this say no more; training cuts them off here too.
+FARTHEST = 8.0
 # A passage without any word: below all that the network says of others.
 _NOTHING = -20.0
 
@@ -83,7 +83,7 @@ class InteractionNet:
 
     def _standardised(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         values = (values - self.tensors[f"{name}_mean"]) / self.tensors[f"{name}_scale"]
-        return values.clip(-_FARTHEST, _FARTHEST)
+        return values.clip(-FARTHEST, FARTHEST)
 
 
 class InteractionReranker:

