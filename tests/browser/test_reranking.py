@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,9 +132,8 @@ def test_without_its_model_the_page_answers_and_says_so(
     visit, address, folder, model, reranker, phone, width_of, before, after
 ):
     fill("pantry", folder)  # the page has loaded no reranker for it yet
-    model.unlink()
-    model.mkdir()
-    with visit(f"{address}/?{ADDRESS_OF_QUESTION}&collection=pantry&rerank=1", **phone) as page:
+    question = f"{address}/?{ADDRESS_OF_QUESTION}&collection=pantry&rerank=1"
+    with taken_away(model, reranker), visit(question, **phone) as page:
         shows(page, before)
         hint = page.get_by_role("status").filter(has_text="not reranked: ")
         expect(hint).to_contain_text(f"'{model}' holds neither modules.json nor config.json")
@@ -141,8 +141,18 @@ def test_without_its_model_the_page_answers_and_says_so(
         assert width_of(page) == 390
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
-        model.rmdir()
-        model.symlink_to(reranker)  # mended while the server runs
-        page.reload()
+    with visit(question, **phone) as page:  # mended while the server runs
         shows(page, after)
-        expect(hint).to_have_count(0)
+        expect(page.get_by_role("status").filter(has_text="not reranked: ")).to_have_count(0)
+
+
+@contextmanager
+def taken_away(model, reranker):
+    """An empty folder in the reranker's place, whatever happens meanwhile."""
+    model.unlink()
+    model.mkdir()
+    try:
+        yield
+    finally:
+        model.rmdir()
+        model.symlink_to(reranker)
