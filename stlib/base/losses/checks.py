@@ -7,7 +7,22 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stlib.errors import InvalidInput
+from stlib.base.trainer_arguments import described
+from stlib.errors import InvalidInput, InvalidOption
+
+
+def check_model(loss: nn.Module, model: Any, called: str = "model") -> None:
+    """Refuse what cannot embed, such as the name of a model.
+
+    Raises:
+        InvalidOption: ``model`` is no object that can be called.
+    """
+    if isinstance(model, type) or not callable(model):
+        name = repr(model) if isinstance(model, str) else "name or folder"
+        raise InvalidOption(
+            f"the {called} of {type(loss).__name__} is {described(model)}; pass a loaded model, e.g. "
+            f"SentenceTransformer({name})"
+        )
 
 
 def require_columns(loss: nn.Module, columns: Sequence[Any], wanted: int, names: str) -> None:

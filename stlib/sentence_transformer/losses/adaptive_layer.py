@@ -11,12 +11,14 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import uses_gradient_cache
 from stlib.base.losses.replaced import unwrapped
 from stlib.base.model import BaseModel
 from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.layer_passes import LayerPasses
+from stlib.sentence_transformer.losses.wrapped import check_wrapped
 
 _WEIGHTS: dict[str, Callable[[int], float]] = {
     "uniform": lambda layer: 1.0,
@@ -76,6 +78,8 @@ class AdaptiveLayerLoss(nn.Module):
         layer_weighting: Literal["uniform", "log", "linear"] | Callable[[int], float] = "uniform",
     ) -> None:
         super().__init__()
+        check_model(self, model)
+        check_wrapped(self, loss)
         if not callable(layer_weighting) and layer_weighting not in _WEIGHTS:
             raise InvalidOption(
                 f"layer_weighting is {layer_weighting!r}; use one of {', '.join(_WEIGHTS)}, or a function"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.errors import InvalidInput
 from stlib.sentence_transformer.losses.columns import check_columns, labels_per_row
 from stlib.util.similarity import cos_sim
@@ -25,6 +26,7 @@ class BatchTripletLoss(nn.Module, ABC):
 
     def __init__(self, model: nn.Module, distance_metric: BatchDistance) -> None:
         super().__init__()
+        check_model(self, model)
         # The trainer puts its wrapped model in the place of this name.
         self.model: Any = model
         self.distance_metric = distance_metric

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.feature_rows import check_mini_batches, take_rows
 from stlib.base.losses.gradcache import CachedLossMixin, RandContext, refuse_static_embedding
 from stlib.errors import InvalidInput
@@ -70,6 +71,7 @@ class CachedGISTEmbedLoss(CachedLossMixin, GISTEmbedLoss):
         contrast_positives: bool = True,
         gather_across_devices: bool = False,
     ) -> None:
+        check_model(self, model)
         refuse_static_embedding(model, type(self).__name__, "MultipleNegativesRankingLoss")
         check_mini_batches(mini_batch_size, mini_batch_num_tokens)
         super().__init__(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.feature_rows import check_mini_batches
 from stlib.base.losses.gradcache import CachedLossMixin, refuse_static_embedding
 from stlib.errors import InvalidInput
@@ -78,6 +79,7 @@ class CachedMultipleNegativesRankingLoss(CachedLossMixin, MultipleNegativesRanki
         hardness_mode: HardnessMode | None = None,
         hardness_strength: float = 0.0,
     ) -> None:
+        check_model(self, model)
         refuse_static_embedding(model, type(self).__name__, "MultipleNegativesRankingLoss")
         check_mini_batches(mini_batch_size, mini_batch_num_tokens)
         super().__init__(

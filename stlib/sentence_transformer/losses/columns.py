@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stlib.base.losses.checks import (
     check_exact_columns,
+    check_model,
     labels_per_row,
     require_columns,
     require_labels,
@@ -45,6 +46,7 @@ class ColumnsLoss(nn.Module, ABC):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_model(self, model)
         # The trainer puts its wrapped model (compiled, or of several processes) in the place of this name.
         self.model: Any = model
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.columns import (
     Metric,
@@ -35,11 +36,12 @@ CITATION = """
 """  # noqa: E501
 
 
-class _TwoModels(nn.Module):
+class TwoModelsLoss(nn.Module):
     """A model and an independent copy of it; both train, and the first is the result."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_model(self, model)
         self.model: Any = model
         self.model1: Any = copy.deepcopy(model)
 
@@ -53,7 +55,7 @@ class _TwoModels(nn.Module):
         return CITATION
 
 
-class ContrastiveTensionLoss(_TwoModels):
+class ContrastiveTensionLoss(TwoModelsLoss):
     """Binary cross entropy of the dot products of pairs, summed: 1 if both inputs are the same text, else 0.
 
     An independent copy of the model embeds the first input of each pair and the model the second. Both train;
@@ -120,7 +122,7 @@ class ContrastiveTensionLoss(_TwoModels):
         return {}
 
 
-class ContrastiveTensionLossInBatchNegatives(_TwoModels):
+class ContrastiveTensionLossInBatchNegatives(TwoModelsLoss):
     """Cross entropy, both ways, between two copies of a model over the texts of a batch.
 
     An independent copy of the model embeds the texts, and the model embeds them too; a text has to find

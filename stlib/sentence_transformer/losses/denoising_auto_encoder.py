@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import has_static_embedding_input
 from stlib.base.modules.transformer_config import resolve_folder
 from stlib.base.modules.transformer_files import load_tokenizer, load_transformer
@@ -59,6 +60,7 @@ class DenoisingAutoEncoderLoss(nn.Module):
         self, model: Any, decoder_name_or_path: str | None = None, tie_encoder_decoder: bool = True
     ) -> None:
         super().__init__()
+        check_model(self, model)
         own_name = _name_of(model)
         name = _name_of_decoder(own_name, decoder_name_or_path, tie_encoder_decoder)
         folder = resolve_folder(name, {})

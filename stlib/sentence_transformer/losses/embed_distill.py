@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.merged_forward import embed_columns
 from stlib.errors import InvalidInput, InvalidOption, WeightsMismatch
 from stlib.sentence_transformer.losses.columns import require_labels
@@ -76,6 +77,7 @@ class EmbedDistillLoss(nn.Module):
         projection_dim: int | None = None,
     ) -> None:
         super().__init__()
+        check_model(self, model)
         if distance_metric not in get_args(DistanceMetric):
             allowed = ", ".join(map(repr, get_args(DistanceMetric)))
             raise InvalidOption(f"distance_metric is {distance_metric!r}; choose one of {allowed}")

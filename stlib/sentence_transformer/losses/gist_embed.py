@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.in_parts import sum_in_parts
 from stlib.base.losses.merged_forward import embed_columns
 from stlib.errors import InvalidOption
@@ -77,6 +78,8 @@ class GISTEmbedLoss(nn.Module):
         gather_across_devices: bool = False,
     ) -> None:
         super().__init__()
+        check_model(self, model)
+        check_model(self, guide, "guide")
         if margin_strategy not in ("absolute", "relative"):
             raise InvalidOption(f"margin_strategy is {margin_strategy!r}; use 'absolute' or 'relative'")
         _check_tokenizer(model, "model")

@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import uses_gradient_cache
 from stlib.base.losses.replaced import replaced, unwrapped
 from stlib.base.model import BaseModel
 from stlib.errors import InvalidOption
+from stlib.sentence_transformer.losses.wrapped import check_cut, check_wrapped
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class MatryoshkaLoss(nn.Module):
 
     Raises:
         InvalidOption: there are no sizes, one is not positive or larger than the embeddings, or weights and
-            sizes differ in number.
+            sizes differ in number; or ``loss`` cannot read smaller embeddings, or gives several numbers.
 
     References:
         - Kusupati et al., "Matryoshka Representation Learning", arXiv:2205.13147
@@ -61,8 +63,11 @@ class MatryoshkaLoss(nn.Module):
         n_dims_per_step: int = -1,
     ) -> None:
         super().__init__()
+        check_model(self, model)
+        check_wrapped(self, loss)
         weights = [1] * len(matryoshka_dims) if matryoshka_weights is None else list(matryoshka_weights)
         _check_dims(matryoshka_dims, weights, model.get_embedding_dimension())
+        check_cut(self, loss, matryoshka_dims)
         self.model = model
         self.loss = loss
         # Falling, so that each size is cut from the one before.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.feature_rows import check_mini_batches
 from stlib.base.losses.gradcache import CachedLossMixin, refuse_static_embedding
 from stlib.base.losses.in_parts import sum_in_parts
@@ -62,6 +63,7 @@ class MegaBatchMarginLoss(CachedLossMixin, nn.Module):
         show_progress_bar: bool = False,
     ) -> None:
         super().__init__()
+        check_model(self, model)
         if use_mini_batched_version:
             refuse_static_embedding(
                 model, "MegaBatchMarginLoss in mini-batches", "use_mini_batched_version=False"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.in_parts import sum_in_parts
 from stlib.base.losses.merged_forward import embed_columns
 from stlib.errors import InvalidOption
@@ -116,6 +117,7 @@ class MultipleNegativesRankingLoss(nn.Module):
         hardness_strength: float = 0.0,
     ) -> None:
         super().__init__()
+        check_model(self, model)
         if not scale > 0:
             raise InvalidOption(f"scale is {scale}; it must be positive")
         _check_directions(directions, partition_mode)

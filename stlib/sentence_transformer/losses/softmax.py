@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.checks import check_model
 from stlib.base.losses.merged_forward import embed_columns
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.sentence_transformer.losses.columns import check_exact_columns, labels_per_row
@@ -96,7 +97,9 @@ class SoftmaxLoss(nn.Module):
         loss_fct: Callable[..., Any] = nn.CrossEntropyLoss(),  # noqa: B008 - without state
     ) -> None:
         super().__init__()
+        check_model(self, model)
         self.model: Any = model
+        self.embedding_dimension = embedding_dimension
         self.num_labels = num_labels
         self.concatenation_sent_rep = concatenation_sent_rep
         self.concatenation_sent_difference = concatenation_sent_difference
