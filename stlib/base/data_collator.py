@@ -60,23 +60,32 @@ class BaseDataCollator:
         """
         if not features:
             return {}
-        columns = list(features[0])
-        batch: dict[str, Any] = {}
-        if "dataset_name" in columns:
-            columns.remove("dataset_name")
-            batch["dataset_name"] = features[0]["dataset_name"]
-        self.maybe_warn_about_column_order(columns)
-        label = next((name for name in self.valid_label_columns if name in columns), None)
-        if label is not None:
-            columns.remove(label)
-            batch["label"] = label_tensor([row[label] for row in features], label)
-        self._warn_about_ids(columns)
+        self.maybe_warn_about_column_order([name for name in features[0] if name != "dataset_name"])
+        batch, columns = self._begun(features)
         prompts, routes = self._prompts_of(batch), self._routes_of(batch)
         for position, name in enumerate(columns):
             task = self.task_of_column(name, position, routes)
             prompt = prompts if isinstance(prompts, str) else (prompts or {}).get(name)
             self._add_column(batch, name, [row[name] for row in features], prompt, task)
         return batch
+
+    def _begun(self, features: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+        """A batch with the name of its dataset and its labels, and the columns that are inputs."""
+        columns = list(features[0])
+        batch: dict[str, Any] = {}
+        if "dataset_name" in columns:
+            columns.remove("dataset_name")
+            batch["dataset_name"] = features[0]["dataset_name"]
+        label = next((name for name in self.valid_label_columns if name in columns), None)
+        if label is not None:
+            columns.remove(label)
+            batch["label"] = self.labels_of([row[label] for row in features], label)
+        self._warn_about_ids(columns)
+        return batch, columns
+
+    def labels_of(self, values: list[Any], name: str) -> Any:
+        """Labels of a batch in the form that losses take; ``name`` is their column."""
+        return label_tensor(values, name)
 
     def task_of_column(self, name: str, position: int, routes: dict[str, str]) -> str | None:
         """The task a column is preprocessed with; ``position`` counts columns from 0, without the label."""

@@ -91,8 +91,8 @@ def _prepared(
 ) -> Generator[dict[str, Any], None, None]:
     """The features of each batch. A thread tokenises the next batch while the model runs on this one.
 
-    Modules of other classes than :class:`Transformer` prepare each batch right before it runs, as they may
-    carry something over from one to the other.
+    Where a module's class does not say that it is ``without_memory``, each batch is prepared right before it
+    runs, as the module may carry something over from one to the other.
     """
 
     def prepare(positions: list[int]) -> dict[str, Any]:

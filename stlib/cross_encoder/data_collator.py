@@ -11,7 +11,7 @@ import torch
 from stlib.base.data_collator import BaseDataCollator, label_tensor
 from stlib.errors import InvalidInput, InvalidOption
 
-RESERVED_COLUMNS = frozenset({"prompt", "task"})
+RESERVED_COLUMNS = ("prompt", "task")
 """What a batch carries beside columns, label and name of the data set."""
 
 
@@ -51,32 +51,23 @@ class CrossEncoderDataCollator(BaseDataCollator):
         """
         if not features:
             return {}
-        columns = list(features[0])
-        batch: dict[str, Any] = {}
-        if "dataset_name" in columns:
-            columns.remove("dataset_name")
-            batch["dataset_name"] = features[0]["dataset_name"]
-        label = next((name for name in self.valid_label_columns if name in columns), None)
-        if label is not None:
-            columns.remove(label)
-            batch["label"] = _labels([row[label] for row in features], label)
+        batch, columns = self._begun(features)
         for name, mapping in (("prompt", self.prompts), ("task", self.router_mapping)):
             if value := _of_dataset(mapping, batch.get("dataset_name")):
                 batch[name] = value
-        self._warn_about_ids(columns)
         for name in columns:
             if name in RESERVED_COLUMNS:
                 raise InvalidInput(f"a column is called {name!r}, which batches use otherwise; rename it")
             batch[name] = [row[name] for row in features]
         return batch
 
+    def labels_of(self, values: list[Any], name: str) -> torch.Tensor | list[torch.Tensor]:
+        """One tensor, or one for each row where labels are lists."""
+        if isinstance(values[0], (list, tuple)) or getattr(values[0], "shape", None):
+            return [label_tensor(label, name) for label in values]
+        return label_tensor(values, name)
+
 
 def _of_dataset(mapping: Any, dataset_name: str | None) -> str | None:
     """The text for a dataset of a mapping, or the one text for all."""
     return mapping if isinstance(mapping, str) else (mapping or {}).get(dataset_name)
-
-
-def _labels(labels: list[Any], name: str) -> torch.Tensor | list[torch.Tensor]:
-    if isinstance(labels[0], (list, tuple)) or getattr(labels[0], "shape", None):
-        return [label_tensor(label, name) for label in labels]
-    return label_tensor(labels, name)

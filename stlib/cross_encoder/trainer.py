@@ -14,18 +14,16 @@ from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData
 from stlib.base.trainer import BaseTrainer
 from stlib.base.trainer_checks import LossInputs, check_names
-from stlib.base.trainer_datasets import RESERVED_COLUMNS
+from stlib.base.trainer_datasets import RESERVED_COLUMNS as RESERVED_BY_ALL
 from stlib.base.training_args import BaseTrainingArguments
-from stlib.cross_encoder import data_collator, loss_inputs
-from stlib.cross_encoder.data_collator import CrossEncoderDataCollator
+from stlib.cross_encoder import loss_inputs
+from stlib.cross_encoder.data_collator import RESERVED_COLUMNS, CrossEncoderDataCollator
 from stlib.cross_encoder.model import CrossEncoder
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.errors import InvalidInput, InvalidOption
 
 logger = logging.getLogger(__name__)
-
-_EXTRAS = ("prompt", "task")
 
 
 class CrossEncoderTrainer(BaseTrainer):
@@ -84,7 +82,7 @@ class CrossEncoderTrainer(BaseTrainer):
 
     def collect_features(self, inputs: dict[str, Any]) -> tuple[list[Any], Any]:
         """Split a batch into its columns, in their order, and the labels."""
-        columns = [value for name, value in inputs.items() if name not in ("label", *_EXTRAS)]
+        columns = [value for name, value in inputs.items() if name not in ("label", *RESERVED_COLUMNS)]
         return columns, inputs.get("label")
 
     def call_loss(
@@ -97,8 +95,8 @@ class CrossEncoderTrainer(BaseTrainer):
         """
         accepted = inspect.signature(loss_fn.forward).parameters
         takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in accepted.values())
-        extras = {name: inputs.get(name) for name in _EXTRAS if takes_all or name in accepted}
-        lost = [name for name in _EXTRAS if inputs.get(name) is not None and name not in extras]
+        extras = {name: inputs.get(name) for name in RESERVED_COLUMNS if takes_all or name in accepted}
+        lost = [name for name in RESERVED_COLUMNS if inputs.get(name) is not None and name not in extras]
         if lost:
             raise InvalidOption(
                 f"{type(loss_fn).__name__} takes no {lost[0]}, and the arguments have one for this data; let "
@@ -144,8 +142,7 @@ class CrossEncoderTrainer(BaseTrainer):
                 )
 
     def validate_column_names(self, dataset: Any, dataset_name: str | None = None) -> None:
-        reserved = RESERVED_COLUMNS | data_collator.RESERVED_COLUMNS
-        check_names(dataset, dataset_name or "the data set", reserved)
+        check_names(dataset, dataset_name or "the data set", RESERVED_BY_ALL.union(RESERVED_COLUMNS))
 
     def should_dataset_name_column_be_added(self, dataset: Any, args: Any, loss: Any) -> bool:
         by_data_set = isinstance(dataset, dict) and bool(args.router_mapping)

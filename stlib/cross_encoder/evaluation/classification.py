@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from stlib.base.evaluation.arguments import check_columns, resolve_progress
-from stlib.base.evaluation.csv_file import append_row, moment
-from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.csv_file import moment
 from stlib.base.evaluation.statistics import average_precision, best_accuracy, best_f1, class_f1
+from stlib.cross_encoder.evaluation.pairs import PairsEvaluator
 from stlib.cross_encoder.evaluation.scoring import scores_of
 from stlib.errors import InvalidInput
 
@@ -30,7 +30,7 @@ _BINARY = {
 _CLASSES = {"f1_macro": "Macro_F1", "f1_micro": "Micro_F1", "f1_weighted": "Weighted_F1"}
 
 
-class CrossEncoderClassificationEvaluator(BaseEvaluator):
+class CrossEncoderClassificationEvaluator(PairsEvaluator):
     """Compares the classes that a model gives to pairs with the right ones.
 
     Of a model with one label, which scores pairs, the metrics are ``accuracy`` and ``f1`` at their best
@@ -71,22 +71,10 @@ class CrossEncoderClassificationEvaluator(BaseEvaluator):
         **kwargs: Any,
     ) -> None:
         check_columns(sentence_pairs=sentence_pairs, labels=labels)
-        self.sentence_pairs = sentence_pairs
+        title = "CrossEncoderClassificationEvaluator"
+        progress = resolve_progress(show_progress_bar, logger)
+        super().__init__(sentence_pairs, title, name, prompt_name, batch_size, progress, write_csv)
         self.labels = np.asarray(labels)
-        self.name = name
-        self.prompt_name = prompt_name
-        self.batch_size = batch_size
-        self.show_progress_bar = resolve_progress(show_progress_bar, logger)
-        self.write_csv = write_csv
-        self.csv_file = f"CrossEncoderClassificationEvaluator{f'_{name}' if name else ''}_results.csv"
-
-    @classmethod
-    def from_input_examples(
-        cls, examples: Iterable[Any], **kwargs: Any
-    ) -> CrossEncoderClassificationEvaluator:
-        """Pairs and labels from :class:`~stlib.readers.InputExample` objects; ``kwargs`` as for the class."""
-        given = list(examples)
-        return cls([example.texts for example in given], [example.label for example in given], **kwargs)
 
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
@@ -107,11 +95,7 @@ class CrossEncoderClassificationEvaluator(BaseEvaluator):
             logger.info("%s: %.4f", headers[metric], value)
         self.csv_headers = ["epoch", "steps", *headers.values()]
         self.primary_metric = "average_precision" if binary else "f1_macro"
-        if self.write_csv:
-            append_row(output_path, self.csv_file, self.csv_headers, [epoch, steps, *metrics.values()])
-        metrics = self.prefix_name_to_metrics(metrics, self.name)
-        self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
-        return metrics
+        return self.report(model, metrics, output_path, epoch, steps)
 
     def _of_scores(self, scores: np.ndarray) -> dict[str, float]:
         accuracy, f1 = best_accuracy(self.labels, scores), best_f1(self.labels, scores)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stlib.base.evaluation.arguments import check_columns, resolve_progress
-from stlib.base.evaluation.csv_file import append_row, moment
-from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.base.evaluation.csv_file import moment
 from stlib.base.evaluation.statistics import pearson, spearman
+from stlib.cross_encoder.evaluation.pairs import PairsEvaluator
 from stlib.cross_encoder.evaluation.scoring import single_scores_of
 
 logger = logging.getLogger(__name__)
 
 
-class CrossEncoderCorrelationEvaluator(BaseEvaluator):
+class CrossEncoderCorrelationEvaluator(PairsEvaluator):
     """Pearson's and Spearman's correlation of a model's scores with given ones: ``pearson`` and ``spearman``,
     the primary metric. One that is not defined (one pair, or the same score for all) is nan.
 
@@ -49,22 +49,12 @@ class CrossEncoderCorrelationEvaluator(BaseEvaluator):
         write_csv: bool = True,
     ) -> None:
         check_columns(sentence_pairs=sentence_pairs, scores=scores)
-        self.sentence_pairs = sentence_pairs
+        title = "CrossEncoderCorrelationEvaluator"
+        progress = resolve_progress(show_progress_bar, logger)
+        super().__init__(sentence_pairs, title, name, prompt_name, batch_size, progress, write_csv)
         self.scores = scores
-        self.name = name
-        self.prompt_name = prompt_name
-        self.batch_size = batch_size
-        self.show_progress_bar = resolve_progress(show_progress_bar, logger)
-        self.write_csv = write_csv
-        self.csv_file = f"CrossEncoderCorrelationEvaluator{f'_{name}' if name else ''}_results.csv"
         self.csv_headers = ["epoch", "steps", "Pearson_Correlation", "Spearman_Correlation"]
         self.primary_metric = "spearman"
-
-    @classmethod
-    def from_input_examples(cls, examples: Iterable[Any], **kwargs: Any) -> CrossEncoderCorrelationEvaluator:
-        """Pairs and scores from :class:`~stlib.readers.InputExample` objects; ``kwargs`` as for the class."""
-        given = list(examples)
-        return cls([example.texts for example in given], [example.label for example in given], **kwargs)
 
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
@@ -78,8 +68,4 @@ class CrossEncoderCorrelationEvaluator(BaseEvaluator):
         scores = single_scores_of(self, model, list(self.sentence_pairs))
         metrics = {"pearson": pearson(self.scores, scores), "spearman": spearman(self.scores, scores)}
         logger.info("Pearson %.4f, Spearman %.4f", metrics["pearson"], metrics["spearman"])
-        if self.write_csv:
-            append_row(output_path, self.csv_file, self.csv_headers, [epoch, steps, *metrics.values()])
-        metrics = self.prefix_name_to_metrics(metrics, self.name)
-        self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
-        return metrics
+        return self.report(model, metrics, output_path, epoch, steps)

@@ -21,7 +21,7 @@ from stlib.base.evaluation.nano_datasets import (
     local_folders,
     match_name,
 )
-from stlib.cross_encoder.evaluation.reranking import CrossEncoderRerankingEvaluator
+from stlib.cross_encoder.evaluation.reranking import CrossEncoderRerankingEvaluator, metric_names
 from stlib.errors import InvalidInput, InvalidOption
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
         self.aggregate_key = aggregate_key
         self.name = f"NanoBEIR_R{rerank_k}_{aggregate_key}"
         self.csv_file = f"NanoBEIR_evaluation_{aggregate_key}_results.csv"
-        self.csv_headers = ["epoch", "steps", "MAP", f"MRR@{at_k}", f"NDCG@{at_k}"]
+        self.csv_headers = ["epoch", "steps", *map(str.upper, metric_names(at_k))]
         self.primary_metric = f"ndcg@{at_k}"
         names = tqdm(self.dataset_names, desc="Loading NanoBEIR datasets", leave=False)
         self.evaluators = [self.evaluator_of(name) for name in names]
@@ -164,7 +164,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
             for name, value in found.items():
                 collected.setdefault(name.removeprefix(f"{evaluator.name}_"), []).append(value)
         averages = {name: self.aggregate_fn(values) for name, values in collected.items()}
-        metrics = ("map", f"mrr@{self.at_k}", f"ndcg@{self.at_k}")
+        metrics = metric_names(self.at_k)
         for name in metrics:
             logger.info(
                 "%s: %.2f -> %.2f", name.upper(), averages[f"base_{name}"] * 100, averages[name] * 100

@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 _NOTHING = (0.0, 0.0, 0.0)
 
 
+def metric_names(at_k: int) -> tuple[str, str, str]:
+    """The metrics in the order of a row of the CSV file, whose headers are the same in capitals."""
+    return "map", f"mrr@{at_k}", f"ndcg@{at_k}"
+
+
 class CrossEncoderRerankingEvaluator(BaseEvaluator):
     """Orders the documents of each query by their score and measures the rankings.
 
@@ -94,7 +99,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
         self.show_progress_bar = show_progress_bar
         self.write_csv = write_csv
         self.csv_file = f"CrossEncoderRerankingEvaluator{f'_{name}' if name else ''}_results_@{at_k}.csv"
-        self.csv_headers = ["epoch", "steps", "MAP", f"MRR@{at_k}", f"NDCG@{at_k}"]
+        self.csv_headers = ["epoch", "steps", *map(str.upper, metric_names(at_k))]
         self.primary_metric = f"ndcg@{at_k}"
 
     def __call__(
@@ -153,8 +158,8 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
 
     def _named(self, means: np.ndarray, prefix: str = "") -> dict[str, float]:
         mrr, ndcg, precision = means.tolist()
-        named = {"map": precision, f"mrr@{self.at_k}": mrr, f"ndcg@{self.at_k}": ndcg}
-        return {prefix + name: value for name, value in named.items()}
+        values = (precision, mrr, ndcg)
+        return {prefix + name: value for name, value in zip(metric_names(self.at_k), values, strict=True)}
 
     def _log(self, rankings: list[Ranking], metrics: Mapping[str, float]) -> None:
         positives = np.array([sum(one.relevant) for one in rankings])
@@ -165,7 +170,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
             documents.mean(),
             positives.mean(),
         )
-        for name in ("map", f"mrr@{self.at_k}", f"ndcg@{self.at_k}"):
+        for name in metric_names(self.at_k):
             before = f"{metrics[f'base_{name}'] * 100:.2f} -> " if f"base_{name}" in metrics else ""
             logger.info("%s: %s%.2f", name.upper(), before, metrics[name] * 100)
 

@@ -82,7 +82,8 @@ class BinaryCrossEntropyLoss(ScoredPairsLoss):
     ) -> Tensor:
         """The loss of two columns of n texts, and labels ``[n]``."""
         scores, aims = self.scores_and_labels(inputs, labels, prompt, task)
-        self.check_range_of_labels(*torch.stack(aims.aminmax()).tolist(), "a batch")
+        least, most = torch.stack(aims.aminmax()).tolist()
+        self.check_range_of_labels(least, most, "a batch")
         return self.bce_with_logits_loss(scores, aims)
 
     def check_range_of_labels(self, least: float, most: float, where: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stlib.base.losses.checks import require_columns, teacher_margins
+from stlib.base.losses.citations import MARGIN_MSE
 from stlib.cross_encoder.losses.pairs import PairsLoss, as_tensor
 
 
@@ -100,13 +101,4 @@ class MarginMSELoss(PairsLoss):
 
     @property
     def citation(self) -> str:
-        return """
-@misc{hofstätter2021improving,
-    title={Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge Distillation},
-    author={Sebastian Hofstätter and Sophia Althammer and Michael Schröder and Mete Sertkan and Allan Hanbury},
-    year={2021},
-    eprint={2010.02666},
-    archivePrefix={arXiv},
-    primaryClass={cs.IR}
-}
-"""  # noqa: E501
+        return MARGIN_MSE

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stlib.base.losses.citations import MARGIN_MSE
 from stlib.sentence_transformer.losses.columns import ColumnsLoss, Metric, require_columns, teacher_margins
 from stlib.util.misc import similarity_fct_name
 from stlib.util.similarity import pairwise_dot_score
@@ -88,13 +89,4 @@ class MarginMSELoss(ColumnsLoss):
 
     @property
     def citation(self) -> str:
-        return """
-@misc{hofstätter2021improving,
-    title={Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge Distillation},
-    author={Sebastian Hofstätter and Sophia Althammer and Michael Schröder and Mete Sertkan and Allan Hanbury},
-    year={2021},
-    eprint={2010.02666},
-    archivePrefix={arXiv},
-    primaryClass={cs.IR}
-}
-"""  # noqa: E501
+        return MARGIN_MSE
