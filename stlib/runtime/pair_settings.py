@@ -32,42 +32,42 @@ _TELLING_APART = frozenset(
     {
         "BertTokenizer",
         "CanineTokenizer",
+        "ConvBertTokenizer",
         "DebertaTokenizer",
         "DebertaV2Tokenizer",
+        "ElectraTokenizer",
         "FNetTokenizer",
+        "LayoutLMTokenizer",
         "LayoutLMv2Tokenizer",
+        "LxmertTokenizer",
         "MarkupLMTokenizer",
+        "MobileBertTokenizer",
+        "SqueezeBertTokenizer",
         "TapasTokenizer",
     }
 )
-# The tokenizer that transformers expects for a kind of model; one of another class runs as a plain one, which
-# tells nothing apart. Kinds whose graphs take token types, or that often come with another's tokenizer.
+# Which of them transformers expects for a kind of model. In place of one of another class it runs a plain
+# one, which tells nothing apart; so it does for kinds whose own tokenizer does not.
+_BERT_KINDS = "bert convbert distilbert electra ernie layoutlm megatron-bert squeezebert visual_bert"
 _EXPECTED = {
-    "albert": "AlbertTokenizer",
-    "bert": "BertTokenizer",
-    "big_bird": "BigBirdTokenizer",
+    **dict.fromkeys(_BERT_KINDS.split(), "BertTokenizer"),
     "canine": "CanineTokenizer",
-    "convbert": "BertTokenizer",
     "deberta": "DebertaTokenizer",
     "deberta-v2": "DebertaV2Tokenizer",
-    "distilbert": "BertTokenizer",
-    "electra": "BertTokenizer",
-    "ernie": "BertTokenizer",
     "fnet": "FNetTokenizer",
-    "funnel": "FunnelTokenizer",
-    "layoutlm": "BertTokenizer",
+    "layoutlmv2": "LayoutLMv2Tokenizer",
+    "lxmert": "LxmertTokenizer",
     "markuplm": "MarkupLMTokenizer",
-    "megatron-bert": "BertTokenizer",
     "mobilebert": "MobileBertTokenizer",
-    "nystromformer": "AlbertTokenizer",
-    "rembert": "RemBertTokenizer",
-    "roberta": "RobertaTokenizer",
-    "roc_bert": "RoCBertTokenizer",
-    "roformer": "RoFormerTokenizer",
-    "squeezebert": "BertTokenizer",
-    "xlm-roberta": "XLMRobertaTokenizer",
-    "xlnet": "XLNetTokenizer",
+    "tapas": "TapasTokenizer",
 }
+_PLAIN_KINDS = frozenset(
+    (
+        "albert big_bird camembert data2vec-text esm flaubert funnel ibert longformer luke mpnet mra "
+        "nystromformer reformer rembert roberta roc_bert roformer splinter t5 xlm xlm-roberta xlm-roberta-xl "
+        "xlnet xmod yoso"
+    ).split()
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def read_pair_settings(folder: Path, tokenizer: Tokenizer) -> PairSettings:
     path = folder / "tokenizer_config.json"
     config, own = read_object(folder / "config.json"), read_object(path)
     class_ = _tokenizer_class(config, own)
-    if class_ == "BertTokenizer":  # others take their normalisation from their own file
+    if class_ is not None:  # others take their normalisation from their own file
         switch_normalizer(tokenizer, own)
     tokenizer.encode_special_tokens = own.get("split_special_tokens") is True
     return PairSettings(
@@ -208,11 +208,12 @@ def _pad_id(config: dict[str, Any], tokenizer: Tokenizer) -> int:
 
 
 def _tokenizer_class(config: dict[str, Any], own: dict[str, Any]) -> str | None:
-    """The class of the tokenizer in transformers 5; None for a plain one, which is as its file says."""
-    expected = _EXPECTED.get(str(config.get("model_type")))
-    class_ = own.get("tokenizer_class") or config.get("tokenizer_class") or expected
-    class_ = str(class_).removesuffix("Fast")
-    return class_ if expected in (class_, None) else None
+    """The class of a tokenizer that tells apart; None for a plain one, which is as its file says."""
+    kind = str(config.get("model_type"))
+    expected = _EXPECTED.get(kind)
+    class_ = str(own.get("tokenizer_class") or config.get("tokenizer_class") or expected).removesuffix("Fast")
+    unexpected = kind in _PLAIN_KINDS or expected not in (class_, None)
+    return None if unexpected or class_ not in _TELLING_APART else class_
 
 
 def _told_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None, path: Path) -> bool:
@@ -221,7 +222,7 @@ def _told_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None,
         return True  # nothing but the graph says what it takes
     names = own.get("model_input_names")
     if names is None:
-        return class_ in _TELLING_APART
+        return class_ is not None
     if not isinstance(names, list):
         raise InvalidModelError(f"{path}: model_input_names is {names!r}; it must be a list of names")
     return _TYPES in names

@@ -75,6 +75,8 @@ def segments_count(folder: Path) -> bool:
         ("ElectraTokenizer", "electra", False),
         ("BertTokenizer", "electra", True),
         ("BertTokenizerFast", "albert", False),
+        ("MobileBertTokenizer", "mobilebert", True),
+        ("ElectraTokenizer", "modernbert", True),
         ("BertTokenizer", "distilbert", True),
     ],
 )
