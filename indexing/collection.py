@@ -385,8 +385,8 @@ class Collection:
             mode=mode,
             missing_documents=missing,
             seconds=time.perf_counter() - started,
-            rerank=reranking and reranking.reranker.name,
-            rerank_depth=reranking and reranking.depth,
+            rerank=None if reranking is None else reranking.reranker.name,
+            rerank_depth=None if reranking is None else reranking.depth,
         )
 
     def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
