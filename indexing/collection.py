@@ -307,10 +307,10 @@ class Collection:
         semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
 
         `rerank` is a cross-encoder that re-orders the best `rerank_depth` documents: a folder, a model name,
-        an stlib Reranker or a CrossEncoder; None, False and an empty name are none. After `rerank_budget_ms`
-        it stops; what it has read is placed first, the rest keeps its order below it, and
+        an `stlib.runtime.Reranker` or an `stlib.CrossEncoder`; None, False and an empty name are none. After
+        `rerank_budget_ms` it stops; what it has read is placed first, the rest keeps its order below it, and
         `SearchResults.reranked` tells how many it has read. A reranker that fails leaves the answer as it
-        was, and a note says why.
+        was (`reranked` is 0), and a note says why.
 
         Raises:
             FilterError: with the position in `filter`.
@@ -327,7 +327,7 @@ class Collection:
         except RerankingFailed as error:
             self._rerankers.forget()  # its files may have changed when it is asked for again
             found = searcher.search(query, k, mode, allowed, steps)
-            return replace(found, notes=[*found.notes, f"not reranked: {error}"])
+            return replace(found, notes=[*found.notes, f"not reranked: {error}"], reranked=0)
 
     def _reranking(self, model: Any, depth: int, budget_ms: float | None, steps: Steps) -> Reranking | None:
         """How to rerank by `model`; None if there is nothing to do."""

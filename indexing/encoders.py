@@ -17,6 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from indexing.errors import BadInput, IndexingError
+from indexing.full_models import full_class, quiet_loading
 from stlib.runtime import (
     BUNDLED_MODEL_NAME,
     Encoder,
@@ -117,10 +118,10 @@ def _is_object_mark(model: str) -> bool:
 
 def _load_full(model: str) -> FullModelEncoder:
     """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub."""
-    from stlib import SentenceTransformer
-
     try:
-        return FullModelEncoder(SentenceTransformer(model), name=model)
+        sentence_transformer = full_class("SentenceTransformer")
+        with quiet_loading():
+            return FullModelEncoder(sentence_transformer(model), name=model)
     except Exception as error:  # the hub's client lets the errors of its HTTP library through
         raise BadInput(f"model {model!r} cannot be loaded: {' '.join(str(error).split())}") from error
 

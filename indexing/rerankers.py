@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexing.errors import RerankingFailed
+from indexing.full_models import full_class, quiet_loading
+from indexing.reranker_checks import check_folder, check_label_count, check_name, headless, shown
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
     InteractionReranker,
@@ -31,14 +33,6 @@ if TYPE_CHECKING:
     from stlib import CrossEncoder
 
 __all__ = ["FullModelReranker", "Rerankers", "loaded_reranker", "no_reranker"]
-
-# One of them is in every folder that CrossEncoder loads.
-_MODEL_FILES = ("modules.json", "config.json", "adapter_config.json")
-# Ends of the names of architectures whose weights can say something about pairs.
-_SCORING = ("ForSequenceClassification", "ForCausalLM", "ForConditionalGeneration")
-
-# Characters of a message, of which some quote what they are about.
-_SHOWN = 1000
 
 
 def no_reranker(model: Any) -> bool:
@@ -82,30 +76,27 @@ def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEnco
     if hasattr(model, "predict") and hasattr(model, "num_labels"):
         return FullModelReranker(model)
     raise RerankingFailed(
-        f"reranker of type {type(model).__name__}: give a folder, a model name, an stlib Reranker or a "
-        "CrossEncoder"
+        f"reranker of type {type(model).__name__}: give a folder, a model name, an "
+        "stlib.runtime.Reranker or an stlib.CrossEncoder"
     )
 
 
 def _load(name: str) -> RerankerProtocol:
     try:
+        if name.startswith("~"):  # a shell expands it, but not in a variable that is quoted
+            name = str(Path(name).expanduser())
+        check_name(name)
         return InteractionReranker.load(name) if _is_interaction(name) else Reranker.load(name)
+    except RerankingFailed:
+        raise
     except (UnsupportedModelError, ModelNotFoundError) as error:
         return _load_full(name, error)
     except Exception as error:  # any file may lie there; a search must survive it
-        raise RerankingFailed(f"reranker {_shown(name)} cannot be loaded: {_line(error)}") from error
+        raise RerankingFailed(f"reranker {shown(name)!r} cannot be loaded: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
-    return _cut(" ".join(str(error).split())) or type(error).__name__
-
-
-def _shown(name: str) -> str:
-    return repr(_cut(name))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return shown(" ".join(str(error).split())) or type(error).__name__
 
 
 def _is_interaction(model: str | os.PathLike[str]) -> bool:
@@ -115,40 +106,6 @@ def _is_interaction(model: str | os.PathLike[str]) -> bool:
     return read_object(Path(model) / "config.json").get("model_type") == MODEL_TYPE
 
 
-def _check_files(name: str) -> None:
-    """Refuse a folder that is no model before torch is loaded, which takes seconds.
-
-    Raises:
-        RerankingFailed: none of the files of a model is there.
-    """
-    folder = Path(name)
-    if folder.is_dir() and not any((folder / file).is_file() for file in _MODEL_FILES):
-        raise RerankingFailed(
-            f"reranker {name!r} cannot be loaded: {name!r} holds neither modules.json nor config.json, nor "
-            "an ONNX file with its tokenizer.json; give the folder of a cross-encoder"
-        )
-
-
-def _check_head(name: str) -> None:
-    """Refuse a folder whose model has no trained head: its scores would be random.
-
-    Raises:
-        RerankingFailed: `config.json` names an encoder or a language model only.
-    """
-    if read_object(Path(name) / "config_sentence_transformers.json").get("model_type") == "CrossEncoder":
-        return  # its modules may well begin with an encoder
-    named = read_object(Path(name) / "config.json").get("architectures")
-    if isinstance(named, list) and named and not any(str(one).endswith(_SCORING) for one in named):
-        raise _headless(f"reranker {name!r}", named)
-
-
-def _headless(which: str, named: list[Any]) -> RerankingFailed:
-    return RerankingFailed(
-        f"{which} holds {', '.join(map(str, named))}, which gives no score for a pair: an embedding model, "
-        "or one without a trained head for it; give a cross-encoder (…ForSequenceClassification)"
-    )
-
-
 def _load_full(name: str, reason: ModelError) -> FullModelReranker:
     """A model that the torch-free runtime does not know: one without an ONNX file, or still on a hub.
 
@@ -156,13 +113,14 @@ def _load_full(name: str, reason: ModelError) -> FullModelReranker:
         name: folder, file or model name.
         reason: why the runtime did not load it.
     """
-    _check_files(name)
-    _check_head(name)
-    from stlib import CrossEncoder
-
-    graph = find_onnx_file(Path(name)) if Path(name).is_dir() and not has_torch_weights(Path(name)) else None
+    graph: Path | None = None
     try:
-        model = CrossEncoder(name, backend="torch" if graph is None else "onnx")
+        check_folder(name)
+        if Path(name).is_dir() and not has_torch_weights(Path(name)):
+            graph = find_onnx_file(Path(name))
+        cross_encoder = full_class("CrossEncoder")
+        with quiet_loading():
+            model = cross_encoder(name, backend="torch" if graph is None else "onnx")
         return FullModelReranker(model, name)
     except RerankingFailed:
         raise
@@ -171,10 +129,7 @@ def _load_full(name: str, reason: ModelError) -> FullModelReranker:
 
 
 def _why_not(name: str, error: Exception, reason: ModelError, graph: Path | None) -> str:
-    if isinstance(reason, ModelNotFoundError):
-        known = "" if "/" in name or os.sep in name else f" and not the bundled {BUNDLED_RERANKER_NAME!r}"
-        return f"reranker {_shown(name)} is no folder{known}: {_line(error)}"
-    why = f"reranker {_shown(name)} cannot be loaded: {_line(error)}"
+    why = f"reranker {shown(name)!r} cannot be loaded: {_line(error)}"
     return why if graph is None else f"{why}; without torch: {_line(reason)}"
 
 
@@ -186,10 +141,7 @@ class FullModelReranker:
     """
 
     def __init__(self, model: CrossEncoder, name: str | None = None) -> None:
-        if model.num_labels != 1:
-            raise RerankingFailed(
-                f"the model gives {model.num_labels} scores per pair; a reranker gives one, see num_labels"
-            )
+        check_label_count(model.num_labels)
         _check_trained(model)
         self._model = model
         source = name or model.loaded_from
@@ -222,4 +174,4 @@ def _check_trained(model: Any) -> None:
     known = any(str(one).endswith("ForSequenceClassification") for one in named)
     if named and not known and type(first.model).__name__ not in named:
         which = f"the model {model.loaded_from!r}" if model.loaded_from else "the model"
-        raise RerankingFailed(f"{_headless(which, named)}; one that you trained is known as such once saved")
+        raise RerankingFailed(f"{headless(which, named)}; one that you trained is known as such once saved")

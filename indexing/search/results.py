@@ -59,7 +59,8 @@ class SearchResults:
 
     `keyword_lag` counts changes that are committed but not yet in the keyword index, because another process
     is writing it at this moment; the semantic side has no lag. `notes` are hints on the filter and
-    the reranker. `reranked` is how many of the best documents the reranker has read, None without one.
+    the reranker. `reranked` is how many of the best documents the reranker has read: 0 if it failed or had no
+    time, None if none was asked for.
     """
 
     query: str
@@ -72,6 +73,7 @@ class SearchResults:
     reranked: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON: `reranked` is there whenever a reranker was asked for, `notes` where there are any."""
         return {
             "query": self.query,
             "took_ms": self.took_ms,

@@ -14,6 +14,7 @@ from datasets import Dataset, load_dataset
 from stlib.base.evaluation.beir import CORPUS, QUERIES, RetrievalData, read_beir
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
+from stlib.paths import is_mistyped
 from stlib.recipes import _inputs
 
 __all__ = [
@@ -159,7 +160,7 @@ def _hub_rows(source: str, split: str) -> Iterable[dict[str, Any]]:
             f"{source} is a folder; only the recipes of questions and documents take one, in BEIR layout. "
             "Give a CSV, TSV or JSONL file or the id of a hub dataset"
         )
-    if _inputs.is_mistyped(source):
+    if is_mistyped(source):
         raise InvalidOption(f"{source} is no file; give a CSV, TSV or JSONL file or the id of a hub dataset")
     name, _, configuration = source.partition(":")
     try:

@@ -13,33 +13,15 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from stlib.errors import InvalidInput, StlibError
+from stlib.paths import is_mistyped
 from stlib.recipes._numbers import positive
 from stlib.recipes._tables import read_table
 
 DEFAULT_MODEL = "stlib-static-en"
-
-# What only the names of files end in; names on the hub may have a full stop, as in "model-v1.5".
-_SUFFIXES = (
-    *(
-        ".csv",
-        ".tsv",
-        ".json",
-        ".jsonl",
-        ".txt",
-        ".gz",
-        ".zip",
-        ".parquet",
-        ".arrow",
-        ".xls",
-        ".xlsx",
-        ".xml",
-    ),
-    *(".onnx", ".safetensors", ".bin", ".pt"),
-)
 
 # Columns that hold the text when none is named, best guess first.
 TEXT_COLUMNS = ("text", "sentence", "sentence1", "query", "question", "title")
@@ -168,23 +150,6 @@ def place(text: str) -> str:
             f"there is no file or folder {text!r}; give one that is there, or a hub id like 'owner/name'"
         )
     return text
-
-
-def is_mistyped(text: str) -> bool:
-    """Whether a text can only be meant as a path, and nothing is there."""
-    if not text or Path(text).expanduser().exists():
-        return False
-    windows = PureWindowsPath(text)
-    first, slash, _ = text.partition("/")
-    return (
-        text.startswith((".", "/", "~"))
-        or text.endswith("/")
-        or text.count("/") > 1
-        or "\\" in text
-        or bool(windows.drive)
-        or windows.suffix.lower() in _SUFFIXES
-        or (bool(slash) and Path(first).is_dir())
-    )
 
 
 def argument_parser(description: str, model: str | None = DEFAULT_MODEL) -> argparse.ArgumentParser:

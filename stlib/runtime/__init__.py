@@ -7,6 +7,7 @@ from __future__ import annotations
 from stlib.runtime.bundled import (
     BUNDLED_MODEL_NAME,
     BUNDLED_RERANKER_NAME,
+    close_bundled_name,
     default_model_path,
     default_reranker_path,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "UnknownPromptError",
     "UnknownTaskError",
     "UnsupportedModelError",
+    "close_bundled_name",
     "default_model_path",
     "default_reranker_path",
 ]

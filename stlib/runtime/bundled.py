@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from stlib.runtime.errors import ModelNotFoundError
@@ -11,6 +12,9 @@ BUNDLED_MODEL_NAME = "stlib-static-en"
 
 BUNDLED_RERANKER_NAME = "stlib-rerank-en"
 """Name of the bundled reranker; usable wherever a reranker is."""
+
+# From 0 to 1, see difflib: a letter more or less, a part left out or exchanged.
+_ALIKE = 0.75
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CANDIDATES = (
@@ -35,6 +39,12 @@ def default_reranker_path() -> Path:
         ModelNotFoundError: the installation lacks the reranker.
     """
     return _bundled(BUNDLED_RERANKER_NAME)
+
+
+def close_bundled_name(name: str) -> str | None:
+    """The bundled model or reranker that a bare name is nearly that of; None for paths and other names."""
+    known = (BUNDLED_RERANKER_NAME, BUNDLED_MODEL_NAME)
+    return next(iter(get_close_matches(name.strip().lower(), known, 1, _ALIKE)), None)
 
 
 def _bundled(name: str) -> Path:

@@ -145,7 +145,7 @@ def test_an_odd_file_leaves_the_answer_as_it_was(exported, food, tmp_path, file,
     (folder / file).write_text(json.dumps(content))
     before, found = food.search("fox"), food.search("fox", rerank=str(folder))
     assert [(r.id, r.score) for r in found.results] == [(r.id, r.score) for r in before.results]
-    assert found.reranked is None
+    assert found.reranked == 0
     assert reason in found.notes[0]
 
 
@@ -158,16 +158,12 @@ def test_a_padding_id_that_is_missing_is_the_usual_one(exported, food, tmp_path)
 
 def test_a_name_that_no_file_can_have(food):
     found = food.search("fox", rerank="x" * 5000)
-    assert found.reranked is None
+    assert found.reranked == 0
     assert len(found.notes[0]) < 2500
     assert "File name too long" in found.notes[0]
 
 
-@pytest.mark.parametrize("name", ["stlib-rerank", "stlib-static-en"])
-def test_a_misspelt_name_names_the_bundled_one(hub, name):
-    assert refusal(name).startswith(f"reranker {name!r} is no folder and not the bundled 'stlib-rerank-en': ")
-
-
-def test_a_path_that_is_not_there_names_nothing_else(hub, tmp_path):
-    message = refusal(tmp_path / "none")
-    assert message.startswith(f"reranker {str(tmp_path / 'none')!r} is no folder: ")
+def test_a_name_that_the_hub_does_not_know(hub):
+    message = refusal("cross-encoders/typo")
+    assert message.startswith("reranker 'cross-encoders/typo' cannot be loaded: ")
+    assert message.count("typo") == 2

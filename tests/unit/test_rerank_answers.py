@@ -205,7 +205,7 @@ def test_no_answer_is_made_of_what_is_no_number(food, reranker, reason):
     assert [(r.id, r.score, r.parts) for r in found.results] == [
         (r.id, r.score, r.parts) for r in before.results
     ]
-    assert (found.reranked, len(found.notes)) == (None, 1)
+    assert (found.reranked, len(found.notes)) == (0, 1)
     assert found.notes[0].startswith(f"not reranked: {reason}")
     assert found.to_dict()["notes"] == found.notes
     with pytest.raises(RerankingFailed, match=reason.split(";")[0]):
