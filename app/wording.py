@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["counted", "explained", "format_bytes", "format_duration", "format_milliseconds"]
+__all__ = ["counted", "equation", "explained", "format_bytes", "format_duration", "format_milliseconds"]
 
 
 def counted(count: int, noun: str) -> str:
@@ -13,8 +13,34 @@ def counted(count: int, noun: str) -> str:
 
 
 def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
-    """How a score came about, in lines of a name and a text; in hybrid mode the shares add up to it."""
-    lines = _reranking(parts)
+    """How a score came about, in lines of a name and a text.
+
+    In hybrid mode the shares of the legs add up to the score; after reranking those of reading and retrieval
+    do, and those of the legs to what retrieval said.
+    """
+    if "retrieval" not in parts:
+        return _legs(parts)
+    return [*_reranking(parts), *((f"retrieval {name}", text) for name, text in _legs(parts))]
+
+
+def equation(score: float, parts: Mapping[str, float | int | None]) -> str:
+    """How a score came about, in one line. What stands on both sides of an equals sign is equal."""
+    legs = _sum(_legs(parts))
+    if "retrieval" not in parts:
+        return f"{score:.3f} = {legs}"
+    read, retrieved = parts["rerank"], f"{parts['retrieval']:.3f} = {legs}"
+    if read is None:
+        return f"{score:.3f}: not read; by retrieval rank {parts['retrieval_rank']}; {retrieved}"
+    return f"{score:.3f} = {_sum(_reranking(parts))}; {retrieved}"
+
+
+def _sum(lines: Iterable[tuple[str, str]]) -> str:
+    return " + ".join(f"{name} {text}" for name, text in lines)
+
+
+def _legs(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
+    """What retrieval by meaning and by words said."""
+    lines = []
     for leg, name, measure in (("semantic", "by meaning", "cosine"), ("keyword", "by words", "BM25")):
         if leg not in parts:
             continue
@@ -29,13 +55,12 @@ def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
 
 def _reranking(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
     """What the reranker said, and where the document stood before it."""
-    if "retrieval" not in parts:
-        return []
-    read = parts["rerank"]
-    said = "not read" if read is None else f"{read:.3f}, rank {parts['rerank_rank']}"
+    retrieved = f"{parts['retrieval']:.3f}, rank {parts['retrieval_rank']}"
+    if parts["rerank"] is None:
+        return [("by reading", "not read"), ("by retrieval", retrieved)]
     return [
-        ("by reading", said),
-        ("by retrieval", f"{parts['retrieval']:.3f}, rank {parts['retrieval_rank']}"),
+        ("by reading", f"{parts['rerank_share']:.3f} ({parts['rerank']:.3f}, rank {parts['rerank_rank']})"),
+        ("by retrieval", f"{parts['retrieval_share']:.3f} ({retrieved})"),
     ]
 
 

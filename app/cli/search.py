@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,7 @@ from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option, rerank_options
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
-from app.wording import counted, explained
+from app.wording import counted, equation
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -84,9 +84,7 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     for number, result in enumerate(results.results, start=1):
         print_result(number, result)
         if explain:
-            joint = "; " if "retrieval" in result.parts else " + "
-            parts = joint.join(f"{name} {text}" for name, text in explained(result.parts))
-            _print_dim(f"{result.score:.3f} = {parts}", " " * len(f"{number}. "))
+            _print_dim(equation(result.score, result.parts), " " * len(f"{number}. "))
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
@@ -98,7 +96,11 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     _print_dim(footer)
     if explain:
         if results.reranked and count:
-            how = "a score adds up reading and retrieval, each by its spread over what was read"
+            weight: Any = results.results[0].parts["rerank_weight"]
+            how = (
+                f"a score adds up reading (weight {weight:g}) and retrieval (weight {1 - weight:g}), each "
+                "by its spread over what was read"
+            )
             if any(result.parts.get("rerank") is None for result in results.results):
                 how += "; what was not read follows below, as far apart as retrieval had it"
             _print_dim(how)

@@ -29,22 +29,15 @@ class Candidate:
     score: float
     parts: dict[str, float | int | None]
 
-    def reranked(self, former: int, score: float, read: float | None, rank: int) -> Candidate:
+    def reranked(self, former: int, score: float, said: dict[str, float | int | None]) -> Candidate:
         """With the score that decides now; what retrieval said stays among the parts.
 
         Args:
             former: rank by retrieval.
             score: decides from now on.
-            read: what the reranker said, None if it did not read the document.
-            rank: rank by what the reranker said.
+            said: parts of the reranker.
         """
-        parts = {
-            **self.parts,
-            "retrieval": self.score,
-            "retrieval_rank": former,
-            "rerank": read,
-            "rerank_rank": None if read is None else rank,
-        }
+        parts = {**self.parts, "retrieval": self.score, "retrieval_rank": former, **said}
         return replace(self, score=score, parts=parts)
 
 
@@ -66,11 +59,17 @@ def reranked(
     retrieved = np.asarray([candidate.score for candidate in found], np.float32)
     result = rerank(reranking, query, retrieved, windows)
     by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
-    columns = (result.order, result.scores, result.read, by_reading)
-    return [
-        found[old].reranked(old + 1, score, None if np.isnan(read) else read, rank)
-        for old, score, read, rank in zip(*(column.tolist() for column in columns), strict=True)
-    ], result.n_read
+    columns = (result.read, by_reading, *result.shares)
+    said = [_said(row, result.weight) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    order = zip(result.order.tolist(), result.scores.tolist(), said, strict=True)
+    return [found[old].reranked(old + 1, score, parts) for old, score, parts in order], result.n_read
+
+
+def _said(row: Sequence[float], weight: float) -> dict[str, float | int | None]:
+    """Parts of a document from what the reranker said, its rank by that, and both shares; NaN if not read."""
+    names = ("rerank", "rerank_rank", "rerank_share", "retrieval_share")
+    values = [None] * len(names) if np.isnan(row[0]) else row
+    return {**dict(zip(names, values, strict=True)), "rerank_weight": weight}
 
 
 def to_results(query: str, found: Sequence[Candidate], highlighter: Highlighter) -> list[Result]:

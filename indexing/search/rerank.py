@@ -65,14 +65,17 @@ class Reranked:
     """An order of n candidates: `order` int64 [n] are their former positions, `scores` float32 [n] decide.
 
     The first `n_read` were read; the rest keeps its order behind them. `read` float32 [n] are the reranker's
-    own scores, NaN where it read nothing. All three are in the new order, in which `scores` never rise: the
-    rest goes on below the last that was read, as far apart as retrieval had it.
+    own scores and `shares` float32 [2, n] what reading and retrieval add to `scores`, NaN where it read
+    nothing. All are in the new order, in which `scores` never rise: the rest goes on below the last that was
+    read, as far apart as retrieval had it. `weight` is the share of the reranker, from 0 to 1.
     """
 
     order: np.ndarray
     scores: np.ndarray
     read: np.ndarray
+    shares: np.ndarray
     n_read: int
+    weight: float
 
 
 def rerank(
@@ -97,12 +100,15 @@ def rerank(
     own = np.full(n, np.nan, np.float32)
     own[:n_read] = read
     scores = np.asarray(retrieved, np.float64).copy()
+    shares = np.full((2, n), np.nan)
     if n_read:
         distances = scores[n_read:] - scores[n_read - 1]
-        scores[:n_read] = weight * _standardised(read) + (1 - weight) * _standardised(scores[:n_read])
+        shares[:, :n_read] = weight * _standardised(read), (1 - weight) * _standardised(scores[:n_read])
+        scores[:n_read] = shares[:, :n_read].sum(axis=0)
         scores[n_read:] = scores[:n_read].min() + distances
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
-    return Reranked(order, scores[order].astype(np.float32), own[order], n_read)
+    columns = (scores[order].astype(np.float32), own[order], shares[:, order].astype(np.float32))
+    return Reranked(order, *columns, n_read, weight)
 
 
 def _weight(reranking: Reranking) -> float:

@@ -25,9 +25,11 @@ class Result:
     For each leg that ran, `semantic` (cosine) and `keyword` (BM25), its rank (`…_rank`, None for a document
     that was not among its candidates) and in hybrid mode its share: the score is `semantic_share` +
     `keyword_share`, see `indexing.search.fusion`. After reranking `retrieval` and `retrieval_rank` are score
-    and rank before it, `rerank` is what the reranker said, and the score adds up both, see
-    `indexing.search.rerank`. Of a document that was not read `rerank` is None, and its score goes on below
-    the last that was read, as far apart as retrieval had it: scores never rise along a list.
+    and rank before it, `rerank` is what the reranker said, and the score is `rerank_share` +
+    `retrieval_share`: both standardised over what was read, times `rerank_weight` and 1 − `rerank_weight`,
+    see `indexing.search.rerank`. Of a document that was not read `rerank` and these shares are None, and its
+    score goes on below the last that was read, as far apart as retrieval had it: scores never rise along a
+    list.
     """
 
     id: str

@@ -110,8 +110,10 @@ def test_the_score_tells_what_the_reranker_said_on_a_phone_too(visit, address, p
             rows = card.locator("tr").all_inner_texts()
             parts = result.parts
             assert rows[:2] == [
-                f"by reading\t{parts['rerank']:.3f}, rank {parts['rerank_rank']}",
-                f"by retrieval\t{parts['retrieval']:.3f}, rank {parts['retrieval_rank']}",
+                f"by reading\t{parts['rerank_share']:.3f} ({parts['rerank']:.3f}, "
+                f"rank {parts['rerank_rank']})",
+                f"by retrieval\t{parts['retrieval_share']:.3f} ({parts['retrieval']:.3f}, "
+                f"rank {parts['retrieval_rank']})",
             ]
         assert page.locator(".st-summary").get_by_text("rerank", exact=True).is_visible()
         assert width_of(page) == 390

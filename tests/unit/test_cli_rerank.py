@@ -69,11 +69,13 @@ def test_explain_tells_what_the_reranker_said(home, bakery, ms_marco):
     for result in expected:
         parts = result.parts
         assert (
-            f"{result.score:.3f} = by reading {parts['rerank']:.3f}, rank {parts['rerank_rank']}; "
-            f"by retrieval {parts['retrieval']:.3f}, rank {parts['retrieval_rank']}; by meaning "
+            f"{result.score:.3f} = by reading {parts['rerank_share']:.3f} ({parts['rerank']:.3f}, rank "
+            f"{parts['rerank_rank']}) + by retrieval {parts['retrieval_share']:.3f} "
+            f"({parts['retrieval']:.3f}, rank {parts['retrieval_rank']}); "
+            f"{parts['retrieval']:.3f} = by meaning "
         ) in words
     assert "; 3 documents reranked" in words
-    assert "a score adds up reading and retrieval" in words
+    assert "a score adds up reading (weight 0.6) and retrieval (weight 0.4), each by its spread over" in words
 
 
 def test_a_folder_without_a_model_leaves_the_answer(home, bakery, tmp_path):

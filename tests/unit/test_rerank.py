@@ -71,9 +71,9 @@ def test_scores_are_the_weighted_sum_of_both(food, mode):
     after = food.search("fruit of trees", mode=mode, rerank=Lengths())
     retrieved = {result.id: result.score for result in before.results}
     order = ids(before)
-    blend = 0.6 * standardised([len(TEXTS[id_]) for id_ in order]) + 0.4 * standardised(
-        [retrieved[id_] for id_ in order]
-    )
+    read = standardised([len(TEXTS[id_]) for id_ in order])
+    reading = dict(zip(order, read, strict=True))
+    blend = 0.6 * read + 0.4 * standardised([retrieved[id_] for id_ in order])
     expected = dict(zip(order, blend, strict=True))
     assert ids(after) == sorted(order, key=lambda id_: -expected[id_])
     assert after.reranked == 4
@@ -89,6 +89,13 @@ def test_scores_are_the_weighted_sum_of_both(food, mode):
             pytest.approx(retrieved[result.id]),
             order.index(result.id) + 1,
         )
+        both = (parts["rerank_share"], parts["retrieval_share"])
+        assert both == pytest.approx(
+            (0.6 * reading[result.id], expected[result.id] - 0.6 * reading[result.id])
+        )
+        assert (sum(both), parts["rerank_weight"]) == (pytest.approx(result.score, abs=1e-5), 0.6)
+        legs = [share for name, share in parts.items() if name in ("semantic_share", "keyword_share")]
+        assert sum(legs) == pytest.approx(retrieved[result.id] if mode == "hybrid" else 0)
 
 
 def test_only_so_many_are_read_and_the_rest_keeps_its_order(food):

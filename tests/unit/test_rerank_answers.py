@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -254,9 +255,30 @@ def test_explain_json_and_card_tell_what_was_not_read(food, stlib):
     for rank, result in enumerate(found.results, 1):
         read = f"{result.parts['retrieval']:.3f}, rank {result.parts['retrieval_rank']}"
         if rank > 2:
-            assert f"{result.score:.3f} = by reading not read; by retrieval {read}" in printed
+            place = f"rank {result.parts['retrieval_rank']}; {result.parts['retrieval']:.3f} = by meaning"
+            assert f"{result.score:.3f}: not read; by retrieval {place}" in printed
+            shares = (result.parts["rerank_share"], result.parts["retrieval_share"])
+            assert shares == (None, None)
+        else:
+            read = f"{result.parts['retrieval_share']:.3f} ({read})"
         assert dict(make_card(rank, result).parts)["by retrieval"] == read
         assert (dict(make_card(rank, result).parts)["by reading"] == "not read") == (rank > 2)
+
+
+def test_what_is_printed_adds_up(food, stlib):
+    """Numbers in front of a bracket, and the sums that they are said to have."""
+    printed = stlib("search", "food", QUESTION, "--rerank", BUNDLED_RERANKER_NAME, "--explain").stdout
+    sums = re.findall(r"(-?[\d.]+) = ([^=;·]*\))", " ".join(printed.split()))
+    assert len(sums) == 2 * len(TEXTS)
+    for total, terms in sums:
+        shares = [float(share) for share in re.findall(r"(-?\d+\.\d+) \(", terms)]
+        assert (len(shares), sum(shares)) == (2, pytest.approx(float(total), abs=0.0015))
+    for rank, result in enumerate(food.search(QUESTION, rerank=BUNDLED_RERANKER_NAME).results, 1):
+        card = make_card(rank, result)
+        names, shares = [name for name, _ in card.parts], [float(text.split()[0]) for _, text in card.parts]
+        assert names == ["by reading", "by retrieval", "retrieval by meaning", "retrieval by words"]
+        assert sum(shares[:2]) == pytest.approx(float(card.score), abs=0.0015)
+        assert sum(shares[2:]) == pytest.approx(result.parts["retrieval"], abs=0.0015)
 
 
 # --- commands ---------------------------------------------------------------------------------------------
