@@ -58,7 +58,9 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
         metavar="MODEL",
         envvar=RERANK_VARIABLE,
         help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
-        "folder of a cross-encoder, or a model name. Default: $STLIB_RERANK, else no reranking.",
+        "folder of a cross-encoder (an ONNX file and its tokenizer.json are enough), or a hub id. "
+        + ("See --rerank-budget for slow ones. " if budget else "")
+        + "Default: $STLIB_RERANK, else no reranking.",
     )
     depth = click.option(
         "--rerank-depth",
@@ -72,7 +74,7 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
         type=click.FloatRange(min=0),
         callback=_number,
         metavar="MS",
-        help="Stop reranking after so many milliseconds. Default: read all.",
+        help="Stop reranking after so many milliseconds, and put first what was read. Default: read all.",
     )
 
     def with_reranker(function: Callable[..., Any]) -> Callable[..., Any]:

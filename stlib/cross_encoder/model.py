@@ -22,6 +22,7 @@ from stlib.cross_encoder import full_precision
 from stlib.cross_encoder.fit_mixin import FitMixin
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.modules.logit_score import LogitScore
+from stlib.cross_encoder.names import check_name
 from stlib.cross_encoder.older_arguments import current_arguments, current_positions
 from stlib.cross_encoder.positions import check_positions
 from stlib.cross_encoder.predicting import (
@@ -118,6 +119,8 @@ class CrossEncoder(InferenceModel, FitMixin):
             given["config_kwargs"] = {**(given["config_kwargs"] or {}), "num_labels": checked_labels(labels)}
         if (length := given.pop("max_length")) is not None:
             given["processor_kwargs"] = {**(given["processor_kwargs"] or {}), "model_max_length": length}
+        if given["model_name_or_path"] == "" and modules is None:
+            check_name("")
         self._fp32_modules: list[str] = []
         self._saved_activation: str | None = None
         self._saved_fp32: list[str] = []
@@ -366,6 +369,10 @@ class CrossEncoder(InferenceModel, FitMixin):
     def _read_config(self, config: dict[str, Any]) -> None:
         self._saved_activation = config.get("activation_fn")
         self._saved_fp32 = list(config.get("keep_in_fp32_modules") or [])
+
+    def _load(self, name_or_path: str, options: LoadOptions) -> Pipeline:
+        check_name(name_or_path)
+        return super()._load(name_or_path, options)
 
     def _load_folder(self, folder: Path, options: LoadOptions) -> Pipeline:
         if not has_onnx_alone(folder):
