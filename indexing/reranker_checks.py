@@ -116,8 +116,9 @@ def _check_head(name: str, named: Any, modules: list[str]) -> None:
 def _check_labels(config: dict[str, Any], modules: list[str]) -> None:
     """The labels of a classifier that is the whole model; others are counted once they are loaded."""
     named, labels = config.get("architectures"), config.get("id2label")
-    alone = len(modules) <= 1 and isinstance(named, list) and len(named) == 1
-    if alone and str(named[0]).endswith(_CLASSIFIER) and isinstance(labels, dict) and labels:
+    if len(modules) > 1 or not isinstance(named, list) or len(named) != 1:
+        return
+    if str(named[0]).endswith(_CLASSIFIER) and isinstance(labels, dict) and labels:
         check_label_count(len(labels))
 
 

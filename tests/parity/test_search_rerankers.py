@@ -100,6 +100,22 @@ def test_who_does_not_say_is_believed(tiny_reranker, tmp_path):
     np.testing.assert_allclose(loaded_reranker(folder).scores(QUERY, PASSAGES), expected, atol=1e-6)
 
 
+def test_no_bar_is_drawn_where_nobody_looks(tiny_reranker, capfd):
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
+    try:
+        CrossEncoder(tiny_reranker, device="cpu")
+        assert "Loading weights" in capfd.readouterr().err  # there is one to be kept out
+        loaded_reranker(tiny_reranker)
+        assert capfd.readouterr().err == ""
+        assert logging.is_progress_bar_enabled()
+    finally:
+        if not shown:
+            logging.disable_progress_bar()
+
+
 # --- ONNX folders that need more than the runtime ---------------------------------------------------------
 
 

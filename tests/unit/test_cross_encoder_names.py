@@ -21,8 +21,8 @@ def test_the_bundled_reranker_is_told_how_it_is_loaded():
     with pytest.raises(ModelNotFound) as raised:
         CrossEncoder("stlib-rerank-en")
     assert str(raised.value) == (
-        f"'stlib-rerank-en' is a reranker without torch, which CrossEncoder does not run: load it with {LOADS}"
-        "), or search with Collection.search(rerank='stlib-rerank-en')"
+        f"'stlib-rerank-en' is a reranker without torch, which CrossEncoder does not run: load it "
+        f"with {LOADS}), or search with Collection.search(rerank='stlib-rerank-en')"
     )
     assert InteractionReranker.load().name == "stlib-rerank-en"  # as it says
 
