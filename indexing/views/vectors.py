@@ -19,16 +19,12 @@ from indexing.vectors.base import QueryScore, VectorIndex
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.snapshot import ENGINE, ROWS, VectorSnapshot, write
 from indexing.views.folder import ViewFolder
+from indexing.views.sample import SimilaritySample, choose_rows, distinct
 
 __all__ = ["Hits", "VectorReader", "VectorView"]
 
 # An exact scan of so many newer rows costs under a millisecond; more are worth a new snapshot.
 TAIL_ROWS = 8192
-# Rows from which the spread of similarities is estimated: its error is about 2 % then.
-SAMPLE_ROWS = 1024
-# Few rows say little about the spread; these many imagined ones with a common spread steady it.
-PRIOR_ROWS = 16
-PRIOR_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -171,21 +167,16 @@ class VectorReader:
         return Hits(documents, chunks, best)
 
     def statistics(self, query: np.ndarray) -> tuple[float, float]:
-        """Mean and standard deviation of the similarity to `query` over all chunks, from a sample."""
-        if not len(self._sample):
-            return 0.0, PRIOR_SPREAD
-        similarities = self._sample @ query
-        count = len(similarities)
-        variance = (count * similarities.var() + PRIOR_ROWS * PRIOR_SPREAD**2) / (count + PRIOR_ROWS)
-        mean = count * similarities.mean() / (count + PRIOR_ROWS)  # the imagined rows have mean 0
-        return float(mean), float(np.sqrt(variance))
+        """Mean and standard deviation of the similarity to `query` over all documents, from a sample."""
+        return self._sample.statistics(query)
 
     @cached_property
-    def _sample(self) -> np.ndarray:
-        """float32 [n, d]: up to SAMPLE_ROWS live rows, evenly spread over the collection's age."""
-        live = np.flatnonzero(self._alive)
-        rows = live[np.linspace(0, len(live) - 1, min(len(live), SAMPLE_ROWS)).astype(np.int64)]
-        return self._codec.decode(self._codes_of(rows))
+    def _sample(self) -> SimilaritySample:
+        order, sorted_keys = self._rows_by_document
+        positions, weights = choose_rows(sorted_keys)
+        codes = self._codes_of(order[positions])
+        kept, weights = distinct(codes, weights)
+        return SimilaritySample(self._codec.decode(codes[kept]), weights)
 
     def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return QueryScore(self._codec, query).exact(self._codes_of(rows))
