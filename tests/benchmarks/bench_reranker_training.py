@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,6 +44,7 @@ from stlib.recipes._layers import keep_layers
 
 LOSSES = {"bce": BinaryCrossEntropyLoss, "lambda": LambdaLoss, "ranknet": RankNetLoss}
 TURNS = 3
+NEGATIVES_FROM, NEGATIVES_TO = 10, 100  # ranks of the documents that negatives are drawn from
 METRIC = "NDCG@10"
 
 Qrels = dict[str, dict[str, int]]
@@ -77,14 +79,14 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--dev", action="store_true", help="measure on data for choosing settings")
     parser.add_argument("--turns", type=int, default=TURNS, help="of --dev")
     parser.add_argument("--start", choices=("ms-marco", "minilm"), default="minilm")
-    parser.add_argument("--layers", type=int, default=4, help="of --start minilm")
+    parser.add_argument("--layers", type=int, default=2, help="of --start minilm")
     parser.add_argument("--frozen", type=int, default=8, help="layers of --start ms-marco that do not learn")
     parser.add_argument("--max-length", type=int, default=96, help="tokens of a pair")
     parser.add_argument("--depth", type=int, default=20, help="documents that are reranked")
     parser.add_argument("--loss", choices=sorted(LOSSES), default="bce")
     parser.add_argument("--positives", type=int, default=4, help="for each question, the best graded")
-    parser.add_argument("--negatives", type=int, default=4, help="for each question")
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--negatives", type=int, default=8, help="for each question")
+    parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--batch-size", type=int, default=4, help="questions a step")
     parser.add_argument("--seed", type=int, default=0)
@@ -185,11 +187,17 @@ class Bench:
         self.train_on(model, list(self.lists_of(qrels)), self.options.epochs)
 
     def lists_of(self, qrels: Qrels) -> Iterable[dict[str, Any]]:
-        """Judged documents and the best found of the others, with grades, of each question."""
+        """Judged documents and some of the others that are found, with grades, of each question.
+
+        Not the very best of the others: beside judged ones that no search finds they would teach that what
+        resembles the question is wrong.
+        """
+        chosen = random.Random(self.options.seed)
         for query, judged in qrels.items():
             grades = {id_: max(grade, 0) for id_, grade in judged.items() if id_ in self.texts}
-            results = self.found(self.queries[query], self.options.negatives + len(grades))
-            others = [result.id for result in results if result.id not in grades][: self.options.negatives]
+            found = [result.id for result in self.found(self.queries[query], NEGATIVES_TO)]
+            others = [id_ for id_ in found[NEGATIVES_FROM:] if id_ not in grades]
+            others = chosen.sample(others, min(self.options.negatives, len(others)))
             best = sorted(grades, key=lambda id_: -grades[id_])[: self.options.positives]
             ids = [*best, *others]
             yield {
