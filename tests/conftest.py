@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def canary(tmp_path):
     path = tmp_path / "canary"
     yield path
     assert not path.exists(), "code of the model ran"
+
+
+@pytest.fixture
+def ctrl_c_is_not_ignored():
+    """As it is by what a shell starts in the background, and by its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -19,12 +19,7 @@ from indexing import Collection
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_is_not_ignored():
-    """As it is by what a shell starts in the background, and by its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_not_ignored")
 
 
 @pytest.fixture

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from contextlib import contextmanager
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from app.cli.ui import serve
-from app.settings import Location
+from app.ui.server import HOST, free_port
 
+ROOT = Path(__file__).resolve().parents[2]
 
-class Process:
-    """A server that a signal interrupts."""
-
-    def __init__(self, signum):
-        self._signum = signum
-
-    def wait(self):
-        os.kill(os.getpid(), self._signum)
-        time.sleep(30)
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_not_ignored")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_is_stopped_by_either_signal(monkeypatch, signum):
-    events = []
-
-    @contextmanager
-    def server(location, port):
+def test_the_server_is_stopped_by_either_signal(home, signum):
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-c", "from app.cli import main; main()", "ui", "--no-browser", "--port", str(port)],
+        env={**os.environ, "STLIB_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
         try:
-            yield "http://127.0.0.1:1", Process(signum)
+            assert process.stdout.readline() == f"Search page: http://{HOST}:{port}  (Ctrl-C stops it)\n"
+            assert listens(port)
+            process.send_signal(signum)
+            out, err = process.communicate(timeout=60)
         finally:
-            events.append("stopped")
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, out, err) == (0, "", "\n")
+    assert not listens(port)
 
-    monkeypatch.setattr("app.ui.server.running_server", server)
-    before = signal.getsignal(signal.SIGTERM)
-    # What a shell starts in the background ignores Ctrl-C.
-    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        serve(Location(), browser=False)
-    finally:
-        signal.signal(signal.SIGINT, ctrl_c)
-    assert events == ["stopped"]
-    assert signal.getsignal(signal.SIGTERM) is before
+
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) == 0
