@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,8 +57,7 @@ class OpenVINOModel(BackendModel):
             )
         self.ov_config = _options(ov_config)
         self.device_name = device
-        openvino = require("openvino", "openvino")
-        core = openvino.Core()
+        core = _core(require("openvino", "openvino"))
         if device.split(".")[0].split(":")[0] not in (*core.available_devices, "AUTO", "HETERO", "MULTI"):
             raise InvalidOption(
                 f"OpenVINO has no device {device!r} here; it has: {', '.join(core.available_devices)}"
@@ -108,7 +109,7 @@ def quantize_statically(
     if settings.smooth_quant_alpha is not None:
         advanced["smooth_quant_alpha"] = settings.smooth_quant_alpha
     quantized = nncf.quantize(
-        openvino.Core().read_model(str(source.path)),
+        _core(openvino).read_model(str(source.path)),
         nncf.Dataset(inputs),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.PERFORMANCE if settings.sym else nncf.QuantizationPreset.MIXED,
@@ -117,6 +118,13 @@ def quantize_statically(
         advanced_parameters=nncf.AdvancedQuantizationParameters(**advanced) if advanced else None,
     )
     openvino.save_model(quantized, str(target), compress_to_fp16=False)
+
+
+@functools.cache
+def _core(openvino: ModuleType) -> Any:
+    """One for the life of the process. Its processor plugin gives the thread that loads it a stack for signal
+    handlers, and takes it back when it is unloaded: the next signal, a Ctrl-C say, would end the process."""
+    return openvino.Core()
 
 
 def _options(ov_config: dict[str, Any] | str | Path | None) -> dict[str, Any]:

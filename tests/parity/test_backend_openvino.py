@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -158,3 +159,21 @@ def test_copies_of_an_exported_model_outlive_it(tiny_bert, tmp_path, torch_vecto
     del other
     gc.collect()
     assert not [folder for folder in folders if folder.exists()]
+
+
+@pytest.mark.usefixtures("ctrl_c_is_not_ignored")
+def test_ctrl_c_after_models_were_let_go_is_a_keyboard_interrupt(saved):
+    program = """if True:
+        import gc, os, signal, sys, stlib
+        load = lambda: stlib.SentenceTransformer(sys.argv[1], backend="openvino", device="cpu")
+        models = [load(), load()]
+        models[1].encode("a list")
+        del models
+        gc.collect()
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    ran = subprocess.run([sys.executable, "-c", program, str(saved)], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "interrupted\n"), ran.stderr
