@@ -46,8 +46,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# As collected: xdist would begin with the files of many tests and end with the longest one, alone.
 pytest: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults --kills 200
