@@ -24,6 +24,12 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
+@pytest.fixture
+def ids():
+    """Takes the ids out of what a search found, best first."""
+    return lambda found: [result.id for result in found.results]
+
+
 @pytest.fixture(scope="session")
 def ms_marco():
     """The folder of ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""

@@ -56,17 +56,13 @@ def food(home):
         yield collection
 
 
-def ids(found):
-    return [result.id for result in found.results]
-
-
 def standardised(values):
     values = np.asarray(values, np.float64)
     return (values - values.mean()) / values.std()
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic"])
-def test_scores_are_the_weighted_sum_of_both(food, mode):
+def test_scores_are_the_weighted_sum_of_both(food, mode, ids):
     before = food.search("fruit of trees", mode=mode)
     after = food.search("fruit of trees", mode=mode, rerank=Lengths())
     retrieved = {result.id: result.score for result in before.results}
@@ -98,7 +94,7 @@ def test_scores_are_the_weighted_sum_of_both(food, mode):
         assert sum(legs) == pytest.approx(retrieved[result.id] if mode == "hybrid" else 0)
 
 
-def test_only_so_many_are_read_and_the_rest_keeps_its_order(food):
+def test_only_so_many_are_read_and_the_rest_keeps_its_order(food, ids):
     before = ids(food.search("fruit of trees"))
     found = food.search("fruit of trees", rerank=Lengths(), rerank_depth=2)
     assert set(ids(found)[:2]) == set(before[:2])
@@ -113,7 +109,7 @@ def test_more_are_read_than_are_shown(food):
     assert (len(found.results), found.reranked, len(reranker.read)) == (1, 4, 4)
 
 
-def test_no_time_at_all_leaves_the_order(food):
+def test_no_time_at_all_leaves_the_order(food, ids):
     before = food.search("fruit of trees")
     found = food.search("fruit of trees", rerank=Lengths(), rerank_budget_ms=0)
     assert (ids(found), found.reranked) == (ids(before), 0)
@@ -204,7 +200,7 @@ def test_a_long_document_counts_by_its_best_window(home):
         (7, "reranker of type int: give a folder"),
     ],
 )
-def test_a_reranker_that_fails_leaves_the_answer(food, reranker, reason, monkeypatch):
+def test_a_reranker_that_fails_leaves_the_answer(food, reranker, reason, monkeypatch, ids):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     before = food.search("fruit of trees")
     found = food.search("fruit of trees", rerank=reranker)
@@ -225,14 +221,14 @@ def test_limits_without_meaning_are_refused(food, limits):
         food.search("fruit", rerank=Lengths(), **limits)
 
 
-def test_an_evaluation_measures_the_reranked_order(food):
+def test_an_evaluation_measures_the_reranked_order(food, ids):
     queries, qrels = {"q": "fruit of trees"}, {"q": {"bread": 1}}
     place = ids(food.search(queries["q"], rerank=Lengths())).index("bread") + 1
     report = food.evaluate(queries, qrels, rerank=Lengths())
     assert report.metrics["MRR@10"] == 1 / place
 
 
-def test_a_filter_holds_for_what_is_reranked(home):
+def test_a_filter_holds_for_what_is_reranked(home, ids):
     with Collection.create("years", home=home) as collection:
         collection.add(
             {"id": str(year), "text": f"fruit {'very ' * year}", "metadata": {"year": year}}
@@ -242,7 +238,7 @@ def test_a_filter_holds_for_what_is_reranked(home):
         assert sorted(ids(found)) == ["0", "1", "2"]
 
 
-def test_the_command_says_why_nothing_was_reranked(food, home, monkeypatch):
+def test_the_command_says_why_nothing_was_reranked(food, home, monkeypatch, ids):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     arguments = ["search", "food", "fruit of trees", "--home", str(home), "--rerank", "no/such", "--json"]
     result = CliRunner().invoke(cli, arguments)

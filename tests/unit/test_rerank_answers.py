@@ -79,15 +79,11 @@ def stlib(food, home, monkeypatch):
     return lambda *arguments: CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
-def ids(found):
-    return [result.id for result in found.results]
-
-
 # --- no reranker ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("none", [None, False, ""])
-def test_no_reranker_may_be_said_in_several_ways(food, none):
+def test_no_reranker_may_be_said_in_several_ways(food, none, ids):
     plain = food.search(QUESTION)
     found = food.search(QUESTION, rerank=none)
     assert (ids(found), found.reranked, found.notes) == (ids(plain), None, [])
@@ -140,7 +136,7 @@ def test_figures_tell_whose_order_they_measure(stlib, beir, monkeypatch):
 # --- beside a writer, and within its time -----------------------------------------------------------------
 
 
-def test_what_was_found_is_read_once_though_the_collection_changes(food):
+def test_what_was_found_is_read_once_though_the_collection_changes(food, ids):
     def add():
         food.add([{"id": f"new {len(reranker.read)}", "text": "A fruit."}])
 
@@ -150,7 +146,7 @@ def test_what_was_found_is_read_once_though_the_collection_changes(food):
     assert (set(ids(found)), found.reranked) == (set(TEXTS), 4)
 
 
-def test_a_document_that_vanishes_before_it_is_read_is_made_up_for(food, monkeypatch):
+def test_a_document_that_vanishes_before_it_is_read_is_made_up_for(food, monkeypatch, ids):
     rank = Plan.rank
 
     def then_deleted(self, *arguments):
@@ -171,7 +167,7 @@ def test_all_the_time_in_the_world(food, budget):
     assert food.search(QUESTION, rerank=Lengths(), rerank_budget_ms=budget).reranked == 4
 
 
-def test_an_evaluation_reads_as_deep_as_a_search(home):
+def test_an_evaluation_reads_as_deep_as_a_search(home, ids):
     with Collection.create("many", home=home, precision="float32") as collection:
         collection.add({"id": str(n), "text": f"fruit {n} " + "pear " * n} for n in range(130))
         found = collection.search("fruit", 130, mode="semantic", rerank=Lengths(weight=1.0), rerank_depth=130)
@@ -244,7 +240,7 @@ def test_an_order_that_was_not_touched_keeps_its_scores():
     assert (result.n_read, result.scores.tolist()) == (0, [3.0, 2.0, 1.0])
 
 
-def test_explain_json_and_card_tell_what_was_not_read(food, stlib):
+def test_explain_json_and_card_tell_what_was_not_read(food, stlib, ids):
     options = ("--rerank", BUNDLED_RERANKER_NAME, "--rerank-depth", 2)
     found = food.search(QUESTION, rerank=BUNDLED_RERANKER_NAME, rerank_depth=2)
     printed = " ".join(stlib("search", "food", QUESTION, *options, "--explain").stdout.split())

@@ -1,0 +1,115 @@
+"""Filters and facets of a collection: what matches in every mode, what is counted, and what is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexing import Collection
+from indexing.errors import FilterError
+from indexing.facets import FacetCounts
+from indexing.search.plan import Plan
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("legs = 4", {"dog", "cat"}),
+        ("legs > 0 and not tame = true", {"bee"}),
+        ("tags = 'sea'", {"whale"}),
+        ("tame = null", {"whale", "bee"}),
+        ("legs in (0, 6)", {"whale", "bee"}),
+        ("legs = 99", set()),
+    ],
+)
+def test_filters_hold_in_every_mode(animals, filter, expected, ids):
+    assert set(ids(animals.search("animal", mode="semantic", filter=filter))) == expected
+    assert set(ids(animals.search("breathe honey bark purr", mode="keyword", filter=filter))) == expected
+    assert set(ids(animals.search("breathe honey bark purr", filter=filter))) == expected
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+def test_a_document_that_changes_during_a_search_must_still_match(
+    animals, home, monkeypatch, mode, documents
+):
+    query = "breathe honey bark purr"
+    animals.search(query, mode=mode)
+    rank = Plan.rank
+
+    def after_a_change(self, *arguments):
+        monkeypatch.undo()
+        found = rank(self, *arguments)
+        with Collection.open("animals", home=home) as other:
+            other.add([{**documents[2], "metadata": {"legs": 3}}])
+            other.refresh()
+        return found
+
+    monkeypatch.setattr(Plan, "rank", after_a_change)
+    found = animals.search(query, 2, mode=mode, filter="legs >= 4")
+    assert {r.id: r.metadata["legs"] for r in found.results} == {"cat": 4, "bee": 6}
+
+
+def test_a_misspelt_field_in_a_filter_is_hinted_at(animals):
+    assert animals.search("honey", filter="legs = 6 or tags = 'air'").notes == []
+    assert animals.search("honey", filter="Legs = 6").notes == [
+        "no document has the field 'Legs'; did you mean 'legs'?"
+    ]
+    for _ in range(2):  # looked up, and remembered
+        assert animals.search("honey", filter="not (tag = 'air' or tame = true)").notes == [
+            "no document has the field 'tag'; did you mean 'tags'?"
+        ]
+    assert animals.search("honey", filter="colour != 'x' and colour != 'y'").notes == [
+        "no document has the field 'colour'; there are: legs, tags, tame"
+    ]
+
+
+def test_filter_returns_as_many_as_match(home, ids):
+    collection = Collection.create("c", home=home)
+    collection.add(
+        {"id": str(i), "text": f"text number {i}", "metadata": {"odd": i % 2 == 1, "i": i}}
+        for i in range(3000)
+    )
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert len(ids(collection.search("text number", 40, mode=mode, filter="odd = true"))) == 40
+        assert set(ids(collection.search("text number", 40, mode=mode, filter="i >= 2990"))) == {
+            str(i) for i in range(2990, 3000)
+        }
+
+
+def test_facets_count_values(animals):
+    facets = animals.facets()
+    assert facets["legs"].values == [(4, 2), (0, 1), (6, 1)]
+    assert facets["tags"].values == [("air", 1), ("mammal", 1), ("sea", 1)]
+    assert (facets["tame"].values, facets["tame"].documents) == ([(True, 2)], 2)
+
+
+def test_facets_of_many_values_are_counted_in_bounded_memory(home, monkeypatch):
+    monkeypatch.setattr("indexing.facets.MAX_VALUES", 50)
+    monkeypatch.setattr("indexing.facets.MAX_FIELDS", 3)
+    monkeypatch.setattr("indexing.facets.BATCH_DOCUMENTS", 64)
+    with Collection.create("c", home=home) as collection:
+        collection.add(
+            {
+                "id": str(i),
+                "text": "x",
+                "metadata": {"a": i, "b": i % 2 == 0, "c": "long " * 100 + str(i % 3), f"z{i}": 1},
+            }
+            for i in range(300)
+        )
+        facets = collection.facets()
+        assert list(facets) == ["a", "b", "c"]
+        assert (facets["a"].distinct, facets["a"].documents, facets["a"].complete) == (50, 300, False)
+        assert facets["b"] == FacetCounts([(False, 150), (True, 150)], 2, 300)
+        assert facets["c"] == FacetCounts([], 3, 300)
+
+
+@pytest.mark.parametrize(
+    "filter", ["tags = '\udcff\x00'", '"\ud800" = 1', f"legs in ({','.join('6' * 500)})"]
+)
+def test_odd_filters_are_answered(animals, filter, ids):
+    assert set(ids(animals.search("honey", filter=filter))) <= {"bee"}
+
+
+def test_wrong_filter_names_the_position(animals):
+    with pytest.raises(FilterError, match="position 6") as caught:
+        animals.search("x", filter="legs 4")
+    assert caught.value.position == 5
