@@ -7,30 +7,26 @@ gave its trust.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from stlib import CrossEncoder, errors
 
-SIZES = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
 PAIR = ("a", "b")
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
+def saved(bert_folder, tmp_path_factory) -> Path:
     """A saved reranker around a tiny BERT."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
     from transformers import BertConfig, BertForSequenceClassification
 
-    plain = tmp_path_factory.mktemp("plain")
-    BertForSequenceClassification(BertConfig(vocab_size=10, num_labels=1, **SIZES)).save_pretrained(plain)
-    Tokenizer(WordLevel({"[UNK]": 0, "[PAD]": 1}, unk_token="[UNK]")).save(str(plain / "tokenizer.json"))
-    (plain / "tokenizer_config.json").write_text('{"pad_token": "[PAD]", "unk_token": "[UNK]"}')
+    plain = shutil.copytree(bert_folder, tmp_path_factory.mktemp("plain") / "plain")
+    config = BertConfig.from_pretrained(plain, num_labels=1)
+    BertForSequenceClassification(config).save_pretrained(plain)
     CrossEncoder(plain, device="cpu").save(str(plain / "saved"))
     return plain / "saved"
 
@@ -41,34 +37,9 @@ def model(saved, tmp_path) -> Path:
     return shutil.copytree(saved, tmp_path / "model")
 
 
-def edit(path: Path, **changes) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def evil_source(canary: Path) -> str:
-    return (
-        f"import pathlib; pathlib.Path({str(canary)!r}).touch()\n"
-        "import torch\n"
-        "class Module(torch.nn.Identity):\n"
-        "    @classmethod\n"
-        "    def load(cls, *args, **kwargs):\n"
-        "        return cls()\n"
-    )
-
-
-class Pickled:
-    """Unpickling it would create the canary."""
-
-    def __init__(self, canary: Path):
-        self.canary = canary
-
-    def __reduce__(self):
-        return (os.system, (f"touch {self.canary}",))
-
-
 @pytest.mark.parametrize("as_pipeline", [True, False], ids=["pipeline", "plain"])
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "sharded"])
-def test_pickled_weights(model, canary, name, as_pipeline):
+def test_pickled_weights(model, canary, name, as_pipeline, pickled):
     (model / "model.safetensors").unlink()
     if not as_pipeline:
         (model / "modules.json").unlink()
@@ -76,7 +47,7 @@ def test_pickled_weights(model, canary, name, as_pipeline):
         name = "pytorch_model-00001-of-00001.bin"
         index = {"metadata": {"total_size": 8}, "weight_map": {"classifier.bias": name}}
         (model / "pytorch_model.bin.index.json").write_text(json.dumps(index))
-    torch.save({"classifier.bias": Pickled(canary)}, model / name)
+    torch.save({"classifier.bias": pickled}, model / name)
     # Trust is about source code one can read, not about pickles
     for trust in (False, True):
         with pytest.raises(errors.WeightsMismatch, match="holds code, which is never run"):
@@ -95,7 +66,7 @@ def test_plain_tensors_in_the_older_format_load(model):
 
 
 @pytest.mark.parametrize("ref", ["os.system", "builtins.eval", "evil.Module", "owner/repo--evil.Module"])
-def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch):
+def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch, evil_source):
     (model / "evil.py").write_text(evil_source(canary))
     monkeypatch.syspath_prepend(model)
     entries = json.loads((model / "modules.json").read_text())
@@ -106,7 +77,7 @@ def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch):
     assert repr(ref) in str(raised.value)
 
 
-def test_an_architecture_of_the_folder(model, canary, monkeypatch):
+def test_an_architecture_of_the_folder(model, canary, monkeypatch, edit, evil_source):
     (model / "evil.py").write_text(evil_source(canary))
     monkeypatch.setattr("builtins.input", lambda *args: pytest.fail("asked for trust"))
     maps = {"AutoConfig": "evil.Module", "AutoModelForSequenceClassification": "evil.Module"}
@@ -118,7 +89,7 @@ def test_an_architecture_of_the_folder(model, canary, monkeypatch):
             CrossEncoder(model, device="cpu")
 
 
-def with_activation(model: Path, place: str, name: str) -> None:
+def with_activation(edit: Any, model: Path, place: str, name: str) -> None:
     if place == "pipeline":
         edit(model / "config_sentence_transformers.json", activation_fn=name)
         return
@@ -130,20 +101,20 @@ def with_activation(model: Path, place: str, name: str) -> None:
 
 @pytest.mark.parametrize("place", ["pipeline", "4.x", "3.x"])
 @pytest.mark.parametrize("name", ["evil.Module", "os.system", "torch.hub.load"])
-def test_an_activation_outside_the_list(model, canary, place, name, monkeypatch, caplog):
+def test_an_activation_outside_the_list(model, canary, place, name, monkeypatch, caplog, edit, evil_source):
     (model / "evil.py").write_text(evil_source(canary))
     monkeypatch.syspath_prepend(model)
-    with_activation(model, place, name)
+    with_activation(edit, model, place, name)
     assert type(CrossEncoder(model, device="cpu").activation_fn) is torch.nn.Sigmoid
     assert f"{name!r} is not one of torch's" in caplog.text
     edit(model / "config.json", trust_remote_code=True)  # a model cannot trust itself
     assert type(CrossEncoder(model, device="cpu").activation_fn) is torch.nn.Sigmoid
 
 
-def test_code_runs_with_trust(model, tmp_path, monkeypatch):
+def test_code_runs_with_trust(model, tmp_path, monkeypatch, edit, evil_source):
     (model / "trusted_activation.py").write_text(evil_source(tmp_path / "ran"))
     monkeypatch.syspath_prepend(model)
-    with_activation(model, "pipeline", "trusted_activation.Module")
+    with_activation(edit, model, "pipeline", "trusted_activation.Module")
     trusting = CrossEncoder(model, device="cpu", trust_remote_code=True)
     assert type(trusting.activation_fn).__module__ == "trusted_activation"
     assert (tmp_path / "ran").exists()
