@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,6 +35,12 @@ def reference():
         reason="the reference is missing; run: pip install 'sentence-transformers>=6,<7'",
         exc_type=ImportError,
     )
+
+
+@pytest.fixture(scope="session")
+def cosines() -> Any:
+    """Takes the cosines of the rows of two matrices."""
+    return lambda a, b: (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
 
 
 @pytest.fixture(scope="session")

@@ -32,10 +32,6 @@ def close(ours, theirs, tolerance=1e-5):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
 
 
-def cosines(a, b):
-    return (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-
-
 @pytest.fixture(scope="module")
 def ours(minilm):
     return SentenceTransformer(minilm, device="cpu", prompts=PROMPTS)
@@ -47,7 +43,7 @@ def theirs(minilm, reference):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
-def test_vectors_equal(ours, theirs, batch_size):
+def test_vectors_equal(ours, theirs, batch_size, cosines):
     a, b = ours.encode(TEXTS, batch_size=batch_size), theirs.encode(TEXTS)
     assert a.dtype == b.dtype == np.float32
     close(a, b)
@@ -160,7 +156,7 @@ def test_max_seq_length_equal(minilm, reference):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.float16])
-def test_half_precision_equal(minilm, reference, dtype):
+def test_half_precision_equal(minilm, reference, dtype, cosines):
     options = {"device": "cpu", "model_kwargs": {"dtype": dtype}}
     a, b = SentenceTransformer(minilm, **options), reference.SentenceTransformer(minilm, **options)
     assert a.dtype == b.dtype
