@@ -106,7 +106,7 @@ def test_facets_of_many_values_are_counted_in_bounded_memory(home, monkeypatch):
     "filter", ["tags = '\udcff\x00'", '"\ud800" = 1', f"legs in ({','.join('6' * 500)})"]
 )
 def test_odd_filters_are_answered(animals, filter, ids):
-    assert set(ids(animals.search("honey", filter=filter))) <= {"bee"}
+    assert ids(animals.search("honey", filter=filter)) == (["bee"] if filter.startswith("legs") else [])
 
 
 def test_wrong_filter_names_the_position(animals):
