@@ -63,3 +63,14 @@ def ctrl_c_is_not_ignored():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("import sys; sys.stlib_bomb = True",))
+
+
+@pytest.fixture
+def bomb():
+    """Unpickling it would set `sys.stlib_bomb`."""
+    return Bomb()

@@ -163,4 +163,10 @@ def _import_foreign(class_ref: str, model: str | Path | None, hub: dict[str, Any
     options = {key: value for key, value in hub.items() if value is not None and key != "cache_folder"}
     if hub.get("cache_folder"):
         options["cache_dir"] = hub["cache_folder"]
-    return get_class_from_dynamic_module(class_ref, str(model), **options)
+    try:
+        return get_class_from_dynamic_module(class_ref, str(model), **options)
+    except AttributeError as error:
+        raise ModelConfigError(
+            f"modules.json of {str(model)!r} names the class {class_ref!r}, which cannot be had from its "
+            f"file: {error}"
+        ) from error

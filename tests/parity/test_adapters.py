@@ -343,22 +343,15 @@ def test_the_remedy_of_other_backends_works(adapted, tmp_path):
 # -- wrong and hostile folders
 
 
-class Bomb:
-    """Unpickling it would leave a mark."""
-
-    def __reduce__(self):
-        return (exec, ("import sys; sys.stlib_bomb = True",))
-
-
 def refused(folder, error, match):
     with pytest.raises(error, match=match):
         SentenceTransformer(folder, device="cpu")
     assert not hasattr(sys, "stlib_bomb")
 
 
-def test_pickled_adapters_never_run(copy, base):
+def test_pickled_adapters_never_run(copy, base, bomb):
     (copy / "adapter_model.safetensors").unlink()
-    torch.save({"weight": Bomb()}, copy / "adapter_model.bin")
+    torch.save({"weight": bomb}, copy / "adapter_model.bin")
     refused(copy, errors.MissingModelFile, r"adapter_model.safetensors.*again")
     with pytest.raises(errors.MissingModelFile, match=r"adapter_model.safetensors"):
         SentenceTransformer(base, device="cpu").load_adapter(str(copy))
@@ -381,9 +374,9 @@ def test_code_named_by_an_adapter_never_runs(copy, base, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:`corda_config` specified")
-def test_statistics_named_by_an_adapter_are_not_read(copy, adapted):
+def test_statistics_named_by_an_adapter_are_not_read(copy, adapted, bomb):
     """Where the weights of an adapter started from is of no interest once they are there."""
-    torch.save({"weight": Bomb()}, copy / "cache.pt")
+    torch.save({"weight": bomb}, copy / "cache.pt")
     change(
         copy, corda_config={"cache_file": str(copy / "cache.pt"), "covariance_file": str(copy / "cache.pt")}
     )

@@ -154,6 +154,17 @@ def test_decay_mean_pooling_as_documented(tiny_bert, reference, importable, tmp_
     np.testing.assert_array_equal(again.encode(TEXTS), vectors)
 
 
+def test_a_class_that_its_file_lacks_is_named(tiny_bert, tmp_path):
+    SentenceTransformer(modules=[Transformer(tiny_bert), Pooling(32)], device="cpu").save(str(tmp_path))
+    (tmp_path / "own.py").write_text("class Other: pass\n")
+    path = tmp_path / "modules.json"
+    modules = json.loads(path.read_text())
+    modules[1]["type"] = "own.Mine"
+    path.write_text(json.dumps(modules))
+    with pytest.raises(errors.ModelConfigError, match=r"the class 'own\.Mine'.*has no attribute 'Mine'"):
+        SentenceTransformer(tmp_path, device="cpu", trust_remote_code=True)
+
+
 def test_my_module_as_documented(tiny_bert, importable, tmp_path):
     module = importable("my_package", MY_MODULE)
     transformer = Transformer(tiny_bert)

@@ -203,16 +203,9 @@ def test_damaged_weights_and_configs_are_refused(folder):
 # --------------------------------------------------------------------------------------------
 
 
-class Bomb:
-    """Unpickling it would leave a mark."""
-
-    def __reduce__(self):
-        return (exec, ("import sys; sys.stlib_bomb = True",))
-
-
-def test_pickled_weights_never_run(folder):
+def test_pickled_weights_never_run(folder, bomb):
     (folder / "2_Dense" / "model.safetensors").unlink()
-    torch.save({"linear.weight": Bomb()}, folder / "2_Dense" / "pytorch_model.bin")
+    torch.save({"linear.weight": bomb}, folder / "2_Dense" / "pytorch_model.bin")
     with pytest.raises(errors.WeightsMismatch, match="holds code"):
         SentenceTransformer(folder)
     assert not hasattr(sys, "stlib_bomb")

@@ -40,7 +40,6 @@ def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch, set_mo
         "/tmp/evil.Module",
         "./evil.Module",
         "../evil.Module",
-        "evil.py",
         "evil.Module()",
         "__import__('os').system",
         "evil",
@@ -54,10 +53,10 @@ def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch, set_mo
     ],
 )
 def test_a_malformed_class_is_refused_even_with_trust(model, canary, ref, set_module, evil_source):
-    (model / "evil.py").write_text(evil_source(canary)) if ref != "evil.py" else None
+    (model / "evil.py").write_text(evil_source(canary))
     set_module(model, 2, type=ref)
     with pytest.raises((errors.ModelConfigError, errors.UntrustedCode), match=r"modules\.json"):
-        SentenceTransformer(model, trust_remote_code=ref != "evil.py")
+        SentenceTransformer(model, trust_remote_code=True)
 
 
 @pytest.mark.parametrize(
