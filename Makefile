@@ -46,7 +46,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# As collected: xdist would begin with the files of many tests and end with the longest one, alone.
+# In the order of the folders: xdist would leave the file of one long test, tests/faults/test_kill.py, to the end.
 pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 

@@ -122,8 +122,9 @@ def quantize_statically(
 
 @functools.cache
 def _core(openvino: ModuleType) -> Any:
-    """One for the life of the process. Its processor plugin gives the thread that loads it a stack for signal
-    handlers, and takes it back when it is unloaded: the next signal, a Ctrl-C say, would end the process."""
+    """One for the life of the process. Its processor plugin gives signal handlers a stack of their own;
+    plugins unloaded in the order they came leave a freed one, and the next signal, a Ctrl-C say, crashes.
+    """
     return openvino.Core()
 
 

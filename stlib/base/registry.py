@@ -154,8 +154,9 @@ def saved_type(cls: type) -> str:
 
 
 def _import_foreign(class_ref: str, model: str | Path | None, hub: dict[str, Any]) -> type:
+    module, _, name = class_ref.rpartition(".")
     on_hub = "--" in class_ref
-    beside = model is not None and (Path(model) / f"{class_ref.split('.')[0]}.py").is_file()
+    beside = model is not None and (Path(model) / f"{module}.py").is_file()
     if not (on_hub or beside):
         return import_from_string(class_ref)
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
@@ -166,7 +167,6 @@ def _import_foreign(class_ref: str, model: str | Path | None, hub: dict[str, Any
     try:
         return get_class_from_dynamic_module(class_ref, str(model), **options)
     except AttributeError as error:
-        raise ModelConfigError(
-            f"modules.json of {str(model)!r} names the class {class_ref!r}, which cannot be had from its "
-            f"file: {error}"
-        ) from error
+        if error.name != name:  # of the code itself
+            raise
+        raise ImportError(f"{str(model)!r} names the class {class_ref!r}, which {module}.py lacks") from None

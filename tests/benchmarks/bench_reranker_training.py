@@ -8,7 +8,7 @@ are not judged relevant as negatives, and measured on the test split. It starts 
 (--start minilm).
 
 With --dev nothing of test is read: in three turns a third of the questions of the train split is left out of
-training and measured on. It is how to choose settings; loss, rate and batch size are its first turn's choice.
+training and measured on. It is how to choose settings: those of ms-marco were chosen by its first turn.
 
 "Order alone" is that of the reranker among the documents found, with binary judgments and without the
 retrieval's score. Every p is that of a paired randomisation test, see `bench_common.p_value`.

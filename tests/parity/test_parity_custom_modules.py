@@ -161,7 +161,10 @@ def test_a_class_that_its_file_lacks_is_named(tiny_bert, tmp_path):
     modules = json.loads(path.read_text())
     modules[1]["type"] = "own.Mine"
     path.write_text(json.dumps(modules))
-    with pytest.raises(errors.ModelConfigError, match=r"the class 'own\.Mine'.*has no attribute 'Mine'"):
+    with pytest.raises(ImportError, match=r"the class 'own\.Mine', which own\.py lacks"):
+        SentenceTransformer(tmp_path, device="cpu", trust_remote_code=True)
+    (tmp_path / "own.py").write_text("import json\njson.of_an_older_version\nclass Mine: pass\n")
+    with pytest.raises(AttributeError, match="of_an_older_version"):
         SentenceTransformer(tmp_path, device="cpu", trust_remote_code=True)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stlib import SentenceTransformer
 
@@ -56,3 +57,12 @@ def load() -> Any:
 
 def _load(folder: Path, **model_kwargs) -> SentenceTransformer:
     return SentenceTransformer(str(folder), backend="onnx", device="cpu", model_kwargs=model_kwargs)
+
+
+@pytest.fixture
+def several_threads():
+    """Small batches run side by side only where torch has more than one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -36,6 +36,7 @@ def test_own_session_options_are_used(saved, torch_vectors, texts, load):
     np.testing.assert_allclose(model.encode(texts), torch_vectors, atol=1e-5)
 
 
+@pytest.mark.usefixtures("several_threads")
 def test_a_replaced_file_does_not_reach_a_loaded_model(saved, tmp_path, torch_vectors, texts, load):
     folder = shutil.copytree(saved, tmp_path / "replaced")
     model = load(folder)
@@ -48,17 +49,6 @@ def test_a_replaced_file_does_not_reach_a_loaded_model(saved, tmp_path, torch_ve
 def test_copies_and_pickles_work(loaded, torch_vectors, texts):
     for other in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
         np.testing.assert_allclose(other.encode(texts), torch_vectors, atol=1e-5)
-
-
-@pytest.fixture
-def several_threads():
-    """Small batches run side by side only where torch has more than one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("several_threads")

@@ -52,7 +52,9 @@ def test_saved_model_equals_torch(loaded, torch_vectors, texts):
     assert loaded.device.type == "cpu"
 
 
-def test_batches_in_parts_equal_single_texts(loaded):
+@pytest.mark.usefixtures("several_threads")
+def test_batches_in_parts_equal_single_texts(saved, load):
+    loaded = load(saved)
     texts = [("the fox " * n).strip() for n in range(1, 30)] * 2
     together = loaded.encode(texts, batch_size=64)
     np.testing.assert_allclose(together, loaded.encode(texts, batch_size=1), atol=1e-5)

@@ -104,7 +104,7 @@ def test_add_wants_an_iterable_of_documents(animals):
         animals.add({"id": "1", "text": "x"})
 
 
-def test_a_generator_that_fails_keeps_what_was_committed(home, documents):
+def test_a_generator_that_fails_keeps_what_was_committed(home):
     def documents():
         for i in range(1500):
             yield {"id": str(i), "text": f"number {i}"}

@@ -103,10 +103,11 @@ def test_facets_of_many_values_are_counted_in_bounded_memory(home, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "filter", ["tags = '\udcff\x00'", '"\ud800" = 1', f"legs in ({','.join('6' * 500)})"]
+    ("filter", "found"),
+    [("tags = '\udcff\x00'", []), ('"\ud800" = 1', []), (f"legs in ({','.join('6' * 500)})", ["bee"])],
 )
-def test_odd_filters_are_answered(animals, filter, ids):
-    assert ids(animals.search("honey", filter=filter)) == (["bee"] if filter.startswith("legs") else [])
+def test_odd_filters_are_answered(animals, filter, found, ids):
+    assert ids(animals.search("honey", filter=filter)) == found
 
 
 def test_wrong_filter_names_the_position(animals):

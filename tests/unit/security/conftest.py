@@ -62,7 +62,7 @@ def bert_folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def plain_bert(bert_folder, tmp_path) -> Path:
     """A copy of it, to be tampered with."""
-    return shutil.copytree(bert_folder, tmp_path / "bert")
+    return shutil.copytree(bert_folder, tmp_path / "plain")
 
 
 @pytest.fixture(scope="session")

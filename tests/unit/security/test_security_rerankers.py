@@ -31,12 +31,6 @@ def saved(bert_folder, tmp_path_factory) -> Path:
     return plain / "saved"
 
 
-@pytest.fixture
-def model(saved, tmp_path) -> Path:
-    """A copy of it, to be tampered with."""
-    return shutil.copytree(saved, tmp_path / "model")
-
-
 @pytest.mark.parametrize("as_pipeline", [True, False], ids=["pipeline", "plain"])
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "sharded"])
 def test_pickled_weights(model, canary, name, as_pipeline, pickled):
