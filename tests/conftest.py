@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Workers share the processors: OpenMP threads of one, waiting for each other, keep the other from running.
+    # Workers share the processors: OpenMP threads of one, waiting for each other, keep the other waiting.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
