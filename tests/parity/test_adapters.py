@@ -346,20 +346,18 @@ def test_the_remedy_of_other_backends_works(adapted, tmp_path):
 def refused(folder, error, match):
     with pytest.raises(error, match=match):
         SentenceTransformer(folder, device="cpu")
-    assert not hasattr(sys, "stlib_bomb")
 
 
-def test_pickled_adapters_never_run(copy, base, bomb):
+def test_pickled_adapters_never_run(copy, base, pickled):
     (copy / "adapter_model.safetensors").unlink()
-    torch.save({"weight": bomb}, copy / "adapter_model.bin")
+    torch.save({"weight": pickled}, copy / "adapter_model.bin")
     refused(copy, errors.MissingModelFile, r"adapter_model.safetensors.*again")
     with pytest.raises(errors.MissingModelFile, match=r"adapter_model.safetensors"):
         SentenceTransformer(base, device="cpu").load_adapter(str(copy))
-    assert not hasattr(sys, "stlib_bomb")
 
 
-def test_code_named_by_an_adapter_never_runs(copy, base, monkeypatch):
-    (copy / "evil_core.py").write_text("import sys\nsys.stlib_bomb = True\n")
+def test_code_named_by_an_adapter_never_runs(copy, base, canary, monkeypatch):
+    (copy / "evil_core.py").write_text(f"import pathlib; pathlib.Path({str(canary)!r}).touch()\n")
     monkeypatch.syspath_prepend(str(copy))
     for values in (
         {"megatron_config": {"x": 1}, "megatron_core": "evil_core"},
@@ -374,14 +372,13 @@ def test_code_named_by_an_adapter_never_runs(copy, base, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:`corda_config` specified")
-def test_statistics_named_by_an_adapter_are_not_read(copy, adapted, bomb):
+def test_statistics_named_by_an_adapter_are_not_read(copy, adapted, pickled):
     """Where the weights of an adapter started from is of no interest once they are there."""
-    torch.save({"weight": bomb}, copy / "cache.pt")
+    torch.save({"weight": pickled}, copy / "cache.pt")
     change(
         copy, corda_config={"cache_file": str(copy / "cache.pt"), "covariance_file": str(copy / "cache.pt")}
     )
     np.testing.assert_allclose(encode(copy), adapted[1], atol=1e-6)
-    assert not hasattr(sys, "stlib_bomb")
 
 
 def test_an_adapter_config_beside_a_whole_model_is_checked_as_well(base, tmp_path):

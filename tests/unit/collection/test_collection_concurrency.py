@@ -201,16 +201,9 @@ def test_searching_goes_on_while_another_thread_adds(animals):
         go_on.wait(30)
 
     adding = threading.Thread(target=animals.add, args=(slowly(),))
-    searching = threading.Thread(target=animals.search, args=("honey",), kwargs={"filter": "legs = 6"})
     adding.start()
     assert first.wait(30)
-    searching.start()
-    searching.join(30)
-    went_on = not searching.is_alive()
-    go_on.set()
-    adding.join(30)
-    searching.join(30)
-    assert went_on
+    assert_searched_meanwhile(animals, adding, go_on)
 
 
 @pytest.mark.parametrize("step", ["content_problems", "altered_codes"])
@@ -228,11 +221,16 @@ def test_searching_goes_on_while_another_thread_verifies(animals, monkeypatch, s
     verifying = threading.Thread(target=animals.verify)
     verifying.start()
     assert reading.wait(30)
-    searching = threading.Thread(target=animals.search, args=("honey",))
+    assert_searched_meanwhile(animals, verifying, go_on)
+
+
+def assert_searched_meanwhile(animals, other, go_on):
+    """A search ends before `other`, a thread that waits for `go_on`, does."""
+    searching = threading.Thread(target=animals.search, args=("honey",), kwargs={"filter": "legs = 6"})
     searching.start()
     searching.join(30)
     went_on = not searching.is_alive()
     go_on.set()
-    verifying.join(30)
+    other.join(30)
     searching.join(30)
     assert went_on

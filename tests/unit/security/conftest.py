@@ -7,7 +7,6 @@ there.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -118,17 +117,3 @@ def _evil_source(path: Path) -> str:
         "        return cls()\n"
         "Tanh = Tokenizer = Module\n"
     )
-
-
-@pytest.fixture
-def pickled(canary) -> Any:
-    """Unpickling it would create the canary."""
-    return Pickled(canary)
-
-
-class Pickled:
-    def __init__(self, canary: Path):
-        self.canary = canary
-
-    def __reduce__(self):
-        return (os.system, (f"touch {self.canary}",))
