@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from stlib.base.modules.module import missing_file, read_json_object
+from stlib.base.modules.transformer_config import Backend
 from stlib.base.registry import resolve_module_class
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
@@ -45,7 +46,7 @@ class LoadOptions:
     model_kwargs: dict[str, Any] = field(default_factory=dict)
     processor_kwargs: dict[str, Any] = field(default_factory=dict)
     config_kwargs: dict[str, Any] = field(default_factory=dict)
-    backend: str = "torch"
+    backend: Backend = "torch"
     module_classes: Mapping[str, type[nn.Module]] = field(default_factory=dict)
 
 

@@ -31,6 +31,7 @@ from stlib.base.model_card import BaseModelCardData, generate_model_card
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
+from stlib.base.modules.transformer_config import Backend
 from stlib.base.peft_mixin import PeftAdapterMixin
 from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
@@ -73,7 +74,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
         processor_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
         model_card_data: Any = None,
-        backend: str = "torch",
+        backend: Backend = "torch",
     ) -> None:
         options = LoadOptions(
             trust_remote_code=trust_remote_code,

@@ -17,6 +17,7 @@ from stlib.base.loading import MODULES_NAME, LoadOptions, Pipeline, named_module
 from stlib.base.modules.activations import activation_from_name, activation_name
 from stlib.base.modules.dense import Dense
 from stlib.base.modules.transformer import Transformer
+from stlib.base.modules.transformer_config import Backend
 from stlib.base.modules.transformer_files import has_onnx_alone, load_config
 from stlib.cross_encoder import full_precision
 from stlib.cross_encoder.fit_mixin import FitMixin
@@ -94,7 +95,7 @@ class CrossEncoder(InferenceModel, FitMixin):
         processor_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
         model_card_data: Any = None,
-        backend: str = "torch",
+        backend: Backend = "torch",
         num_labels: int | None = None,
         max_length: int | None = None,
         activation_fn: Callable[[Tensor], Tensor] | None = None,
@@ -396,7 +397,7 @@ class CrossEncoder(InferenceModel, FitMixin):
             model_kwargs={**shared, **options.model_kwargs},
             processor_kwargs={**shared, **options.processor_kwargs},
             config_kwargs=config_kwargs,
-            backend=options.backend,  # type: ignore[arg-type]
+            backend=options.backend,
         )
         return [transformer, _yes_or_no(transformer)] if causal else [transformer]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stlib.base.loading import LoadOptions
 from stlib.base.modules.module import embedding_dimension_of
 from stlib.base.modules.transformer import Transformer
+from stlib.base.modules.transformer_config import Backend
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.encode_methods import EncodingModel
 from stlib.sentence_transformer.fit_mixin import FitMixin
@@ -85,7 +86,7 @@ class SentenceTransformer(EncodingModel, FitMixin):
         tokenizer_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
         model_card_data: Any = None,
-        backend: str = "torch",
+        backend: Backend = "torch",
         processor_kwargs: dict[str, Any] | None = None,
     ) -> None:
         if token is not None and use_auth_token is not None:
@@ -197,7 +198,7 @@ class SentenceTransformer(EncodingModel, FitMixin):
             model_kwargs={**shared, **options.model_kwargs},
             processor_kwargs={**shared, **options.processor_kwargs},
             config_kwargs={**shared, **options.config_kwargs},
-            backend=options.backend,  # type: ignore[arg-type]
+            backend=options.backend,
         )
         if transformer.module_output_name != "token_embeddings":
             return [transformer]  # a model of several towers, whose embeddings need no pooling

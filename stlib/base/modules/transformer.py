@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stlib.base import adapters
 from stlib.base.input_formatter import InputFormatter
@@ -13,6 +13,7 @@ from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.packing import packed_logits, packed_tokens
 from stlib.base.modules.transformer_config import (
+    Backend,
     check_choices,
     check_length,
     embedding_dimension,
@@ -104,7 +105,7 @@ class Transformer(DimensionNames, PreparesInputs):
         processor_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
         processing_kwargs: dict[str, dict[str, Any]] | None = None,
-        backend: Literal["torch", "onnx", "openvino"] = "torch",
+        backend: Backend = "torch",
         modality_config: dict[Any, dict[str, Any]] | None = None,
         module_output_name: str | None = None,
         unpad_inputs: bool | None = None,
@@ -345,7 +346,7 @@ class Transformer(DimensionNames, PreparesInputs):
         model_kwargs: dict[str, Any] | None = None,
         processor_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
-        backend: Literal["torch", "onnx", "openvino"] = "torch",
+        backend: Backend = "torch",
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:

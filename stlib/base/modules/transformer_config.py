@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from stlib.base.modules.transformer_modality import TASKS, from_json
 from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
+
+# What computes a transformer.
+Backend = Literal["torch", "onnx", "openvino"]
 
 # Keywords of earlier generations and what they are called now.
 OLDER_KEYWORDS = {
@@ -81,7 +84,7 @@ def check_choices(task: str, backend: str) -> None:
     """
     if task not in TASKS:
         raise InvalidOption(f"transformer_task {task!r} is unknown; use one of: {', '.join(TASKS)}")
-    if backend not in ("torch", "onnx", "openvino"):
+    if backend not in get_args(Backend):
         raise InvalidOption(f"backend {backend!r} is unknown; use 'torch', 'onnx' or 'openvino'")
 
 
