@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from indexing.collection import AddReport, Collection
     from indexing.documents import ChunkSettings, Document, Skipped
     from indexing.search.results import Result, SearchResults, Snippet
-    from indexing.verify import VerifyReport
+    from indexing.upkeep.verify import VerifyReport
 
 _WHERE = {
     "AddReport": "indexing.collection",
@@ -30,7 +30,7 @@ _WHERE = {
     "SearchResults": "indexing.search.results",
     "Skipped": "indexing.documents",
     "Snippet": "indexing.search.results",
-    "VerifyReport": "indexing.verify",
+    "VerifyReport": "indexing.upkeep.verify",
 }
 
 __all__ = [

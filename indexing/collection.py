@@ -31,12 +31,12 @@ from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.documents.model import storable_text
-from indexing.encoders import load_encoder, recorded_name
 from indexing.errors import BadInput, RerankingFailed, UnknownCollection
 from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
-from indexing.files import remove
 from indexing.listing import list_collections
+from indexing.models.encoders import load_encoder, recorded_name
+from indexing.models.rerankers import Rerankers, no_reranker
 from indexing.opening import (
     already_exists,
     check_model,
@@ -45,19 +45,19 @@ from indexing.opening import (
     opened,
     refuse_existing,
 )
-from indexing.paths import Home, Place, collection_place
-from indexing.pipeline import AddReport, Pipeline, Progress
 from indexing.quantization import PRECISIONS, Codec
-from indexing.rerankers import Rerankers, no_reranker
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.plan import check_request
 from indexing.search.rerank import Reranking, check_limits
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
 from indexing.search.timing import Steps
+from indexing.storage.files import remove
+from indexing.storage.paths import Home, Place, collection_place
+from indexing.upkeep.verify import VerifyReport, verify
 from indexing.vectors import engine_class
-from indexing.verify import VerifyReport, verify
 from indexing.views.manager import Views
+from indexing.writing.pipeline import AddReport, Pipeline, Progress
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]

@@ -9,7 +9,7 @@ from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.migrate import schema_revision
 from indexing.errors import IndexingError
-from indexing.paths import CATALOG_FILE, Home, collections_folder, database_path
+from indexing.storage.paths import CATALOG_FILE, Home, collections_folder, database_path
 
 __all__ = ["Listing", "list_collections"]
 

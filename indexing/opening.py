@@ -12,8 +12,8 @@ from indexing.catalog.collections import CollectionState, GenerationInfo, find_c
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.migrate import schema_revision
 from indexing.errors import CollectionExists, ModelMismatch
-from indexing.files import FolderLock
-from indexing.paths import Place
+from indexing.storage.files import FolderLock
+from indexing.storage.paths import Place
 from stlib.runtime import EncoderProtocol
 
 __all__ = [

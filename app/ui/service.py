@@ -8,7 +8,7 @@ from app.search_view import MOST_VALUES, Facet, facet_choices
 from app.settings import Location
 from indexing import Collection
 from indexing.listing import Listing, list_collections
-from indexing.paths import collection_place
+from indexing.storage.paths import collection_place
 
 __all__ = ["collections", "facets", "open_collection", "size"]
 

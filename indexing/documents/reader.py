@@ -46,7 +46,7 @@ def read_paths(
 
     Ids are paths relative to the root that was given (`docs/guide.md` under `docs` is `guide.md`); rows
     of CSV, JSONL and Parquet have their own id, else `<relative path>#<line>`. Equal paths under two roots
-    come out equal here, each with its `origin`; a collection keeps them apart (`indexing.identity`).
+    come out equal here, each with its `origin`; a collection keeps them apart (`indexing.writing.identity`).
 
     With `isolate` files are parsed in a child process with limited memory and time, which also runs beside
     the caller's work.

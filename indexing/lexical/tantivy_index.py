@@ -26,7 +26,8 @@ import tantivy
 from tantivy import Occur, Query
 
 from indexing.errors import BadInput, CorruptView, StorageError
-from indexing.files import (
+from indexing.lexical import analysis
+from indexing.storage.files import (
     disk_errors,
     disk_full,
     link_or_copy,
@@ -34,7 +35,6 @@ from indexing.files import (
     temporary_beside,
     verify_folder,
 )
-from indexing.lexical import analysis
 
 HEAP_BYTES = 64 << 20
 """Memory of the writing thread; it writes a segment when this is full. tantivy wants at least 15 MB."""

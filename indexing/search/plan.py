@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from indexing.catalog.database import reading
 from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
-from indexing.encoders import normalised
 from indexing.errors import BadInput
+from indexing.models.encoders import normalised
 from indexing.search.allowed import Allowed
 from indexing.search.candidates import MAX_QUERY_CHARACTERS, Candidate
 from indexing.search.fusion import shares

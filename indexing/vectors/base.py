@@ -18,9 +18,9 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from indexing.blockfile import BlockArray
 from indexing.errors import BadInput
 from indexing.quantization import Codec
+from indexing.storage.blockfile import BlockArray
 
 _CHUNK_ROWS = 16_384  # 16 MiB of float32 at 256 dimensions: stays near the processor
 

@@ -17,9 +17,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from indexing.blockfile import BlockArray
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
+from indexing.storage.blockfile import BlockArray
 from indexing.vectors.base import Candidates, QueryScore, VectorIndex
 
 BINARY_OVERSAMPLING = 20

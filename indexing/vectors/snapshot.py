@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from indexing.blockfile import BlockArray, BlockFile, write_block_file
 from indexing.errors import BadInput, CorruptView
-from indexing.files import publish_folder, read_manifest, read_verified, verify_folder
 from indexing.quantization import Codec
+from indexing.storage.blockfile import BlockArray, BlockFile, write_block_file
+from indexing.storage.files import publish_folder, read_manifest, read_verified, verify_folder
 from indexing.vectors import VectorIndex, engine_class
 
 ROWS = "rows.bin"

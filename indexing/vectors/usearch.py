@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from usearch.index import Index, MetricKind, ScalarKind
 
-from indexing.blockfile import BlockArray
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
+from indexing.storage.blockfile import BlockArray
 from indexing.vectors.base import Candidates, QueryScore, VectorIndex
 
 OVERSAMPLING = 4

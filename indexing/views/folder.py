@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from indexing.errors import CorruptView
-from indexing.files import remove, remove_temporary
+from indexing.storage.files import remove, remove_temporary
 
 __all__ = ["ViewFolder"]
 

@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from indexing.catalog.collections import CollectionState, GenerationInfo, read_state
 from indexing.catalog.database import reading
 from indexing.errors import CorruptView, DiskFull, LockedError
-from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
-from indexing.paths import Place
 from indexing.quantization import Codec
+from indexing.storage.files import FolderLock
+from indexing.storage.paths import Place
 from indexing.views.lexical import LexicalView
 from indexing.views.vectors import TAIL_ROWS, VectorReader, VectorView
 

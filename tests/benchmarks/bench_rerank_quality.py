@@ -22,7 +22,7 @@ from dequantized import ms_marco
 from indexing import Collection
 from indexing.documents import read_paths
 from indexing.evaluation import read_beir
-from indexing.rerankers import loaded_reranker
+from indexing.models.rerankers import loaded_reranker
 
 MODES = ("keyword", "semantic", "hybrid")
 

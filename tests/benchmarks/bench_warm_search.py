@@ -25,7 +25,7 @@ import faiss
 from bench_common import describe, sample_corpus
 
 from indexing import Collection
-from indexing.encoders import load_encoder, normalised
+from indexing.models.encoders import load_encoder, normalised
 
 DEPTH = 100
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from indexing.blockfile import BlockFile, write_block_file
 from indexing.errors import BadInput, CorruptView
 from indexing.quantization import PRECISIONS, Codec, normalize
+from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.vectors import ENGINES, VectorIndex, engine_class
 
 ROWS, DIMENSION, CLUSTERS = (

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from indexing import blockfile
 from indexing.errors import BadInput, CorruptView, StorageError
 from indexing.quantization import PRECISIONS, Codec, normalize
+from indexing.storage import blockfile
 from indexing.vectors import ENGINES
 from indexing.vectors.snapshot import VectorSnapshot, write
 

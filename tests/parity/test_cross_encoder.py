@@ -398,7 +398,7 @@ def test_an_old_embedding_model_gives_its_transformer(tiny_bert, tmp_path):
 
 def test_a_search_takes_an_encoder_only_with_a_head_of_its_own(tiny_bert, tmp_path):
     from indexing.errors import RerankingFailed
-    from indexing.rerankers import loaded_reranker
+    from indexing.models.rerankers import loaded_reranker
 
     head = Dense(32, 1, activation_function=torch.nn.Identity(), module_output_name="scores")
     model = CrossEncoder(modules=[Transformer(tiny_bert), Pooling(32, "cls"), head], device="cpu")

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.rerankers import loaded_reranker
+from indexing.models.rerankers import loaded_reranker
 from stlib import CrossEncoder
 from stlib.runtime import Reranker
 

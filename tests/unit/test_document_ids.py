@@ -10,7 +10,7 @@ import pytest
 
 from indexing import Collection
 from indexing.documents import Document, read_paths
-from indexing.identity import longer_ids
+from indexing.writing.identity import longer_ids
 
 
 @pytest.fixture

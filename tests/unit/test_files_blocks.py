@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from indexing import blockfile
-from indexing.blockfile import BlockFile, write_block_file
 from indexing.errors import CorruptView
+from indexing.storage import blockfile
+from indexing.storage.blockfile import BlockFile, write_block_file
 
 BLOCK = 4096
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from indexing import files
 from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
-from indexing.files import (
+from indexing.storage import files
+from indexing.storage.files import (
     FolderLock,
     disk_errors,
     link_or_copy,
@@ -181,7 +181,7 @@ def test_the_second_holder_is_told_who_holds_the_lock(tmp_path):
 
 def test_a_killed_holder_frees_the_lock(tmp_path):
     script = (
-        "import sys, time; from indexing.files import FolderLock; "
+        "import sys, time; from indexing.storage.files import FolderLock; "
         "lock = FolderLock(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as child:

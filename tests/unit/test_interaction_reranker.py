@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from app.settings import BUNDLED_RERANKER, reranker_from_environment
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.rerankers import loaded_reranker
+from indexing.models.rerankers import loaded_reranker
 from indexing.search.rerank import _next_step
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
@@ -229,7 +229,7 @@ def test_an_empty_folder_costs_no_torch(tmp_path):
     script = (
         "import sys\n"
         "from indexing.errors import RerankingFailed\n"
-        "from indexing.rerankers import loaded_reranker\n"
+        "from indexing.models.rerankers import loaded_reranker\n"
         "try: loaded_reranker(sys.argv[1])\n"
         "except RerankingFailed as error: print('torch' in sys.modules, error)\n"
     )

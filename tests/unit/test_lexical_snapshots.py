@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from indexing.errors import BadInput, CorruptView, StorageError
-from indexing.files import verify_folder
 from indexing.lexical import LexicalSnapshot, LexicalWriter
+from indexing.storage.files import verify_folder
 
 
 def publish(folder, name, upserts=(), deletes=(), base=None):

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.rerankers import loaded_reranker
+from indexing.models.rerankers import loaded_reranker
 from stlib.runtime import BUNDLED_RERANKER_NAME, default_model_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ def food(home):
 @pytest.fixture
 def no_torch(monkeypatch):
     """Loading torch fails the test."""
-    monkeypatch.setattr("indexing.rerankers.full_class", lambda name: pytest.fail("torch was loaded"))
+    monkeypatch.setattr("indexing.models.rerankers.full_class", lambda name: pytest.fail("torch was loaded"))
 
 
 def write_model(folder, labels=1, weights=None):

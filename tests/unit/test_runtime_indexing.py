@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from indexing import Collection
-from indexing.encoders import FullModelEncoder, load_encoder, recorded_name
 from indexing.errors import BadInput, ModelMismatch
+from indexing.models.encoders import FullModelEncoder, load_encoder, recorded_name
 from stlib.runtime import BUNDLED_MODEL_NAME, Encoder, EncoderProtocol
 from stlib.runtime.modules.onnx_files import find_onnx_file
 
@@ -121,7 +121,7 @@ def test_a_changed_onnx_file_is_noticed(bge: Path, home: Path, tmp_path: Path) -
 def test_a_missing_onnx_runtime_is_named(bge: Path) -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None\n"
-        "from indexing.encoders import load_encoder\nfrom indexing.errors import BadInput\n"
+        "from indexing.models.encoders import load_encoder\nfrom indexing.errors import BadInput\n"
         "try: load_encoder(sys.argv[1])\nexcept BadInput as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(bge)], capture_output=True, text=True, check=True)

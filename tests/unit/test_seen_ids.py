@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from indexing.seen import SeenIds
+from indexing.writing.seen import SeenIds
 
 
 def test_it_counts_as_a_set_does():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from indexing.encoders import FullModelEncoder
+from indexing.models.encoders import FullModelEncoder
 from stlib import SentenceTransformer
 from stlib.models import Dense, LayerNorm, Normalize, Pooling
 from stlib.runtime import Encoder

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-import indexing.verify
+import indexing.upkeep.verify
 from indexing import Collection
 from indexing.catalog.collections import read_state
 from indexing.errors import CollectionExists, LockedError, StorageError, UnknownCollection
-from indexing.files import FolderLock
 from indexing.lexical import LexicalSnapshot
-from indexing.verify import verify
+from indexing.storage.files import FolderLock
+from indexing.upkeep.verify import verify
 
 
 def test_a_second_writer_is_told_at_once(animals, home, ids):
@@ -210,14 +210,14 @@ def test_searching_goes_on_while_another_thread_adds(animals):
 def test_searching_goes_on_while_another_thread_verifies(animals, monkeypatch, step):
     animals.refresh()
     reading, go_on = threading.Event(), threading.Event()
-    check = getattr(indexing.verify, step)
+    check = getattr(indexing.upkeep.verify, step)
 
     def slowly(*arguments):
         reading.set()
         go_on.wait(30)
         return check(*arguments)
 
-    monkeypatch.setattr(indexing.verify, step, slowly)
+    monkeypatch.setattr(indexing.upkeep.verify, step, slowly)
     verifying = threading.Thread(target=animals.verify)
     verifying.start()
     assert reading.wait(30)

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from indexing import Collection
-from indexing.encoders import load_encoder
 from indexing.errors import BadInput
+from indexing.models.encoders import load_encoder
 
 
 def test_unchanged_documents_are_not_embedded_again(home, documents, ids):

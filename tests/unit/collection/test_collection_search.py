@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from indexing import ChunkSettings, Collection
-from indexing.encoders import load_encoder, normalised
 from indexing.errors import BadInput
+from indexing.models.encoders import load_encoder, normalised
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])

@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from indexing.errors import BadInput, IndexingError
-from indexing.full_models import full_class, quiet_loading
+from indexing.models.full_models import full_class, quiet_loading
 from stlib.runtime import (
     BUNDLED_MODEL_NAME,
     Encoder,

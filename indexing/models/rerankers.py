@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexing.errors import RerankingFailed
-from indexing.full_models import full_class, quiet_loading
-from indexing.reranker_checks import check_folder, check_label_count, check_name, headless, shown
+from indexing.models.full_models import full_class, quiet_loading
+from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
     InteractionReranker,

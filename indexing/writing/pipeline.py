@@ -17,14 +17,14 @@ from sqlalchemy import Engine
 
 from indexing.catalog.collections import GenerationInfo, set_codec
 from indexing.catalog.database import reading, writing
+from indexing.catalog.hashing import content_hash
 from indexing.catalog.log import Change, Known, append_changes, known_documents, set_origins
 from indexing.documents import ChunkSettings, Document, Skipped, chunk_documents
-from indexing.encoders import normalised
 from indexing.errors import BadInput
-from indexing.hashing import content_hash
-from indexing.identity import Resolved, resolve_ids
+from indexing.models.encoders import normalised
 from indexing.quantization import Codec
-from indexing.seen import SeenIds
+from indexing.writing.identity import Resolved, resolve_ids
+from indexing.writing.seen import SeenIds
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Pipeline", "Progress", "chunk_text"]

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from indexing.errors import CorruptView
-from indexing.files import disk_errors
+from indexing.storage.files import disk_errors
 
 MAGIC = b"STLBLK1\0"
 BLOCK_BYTES = 4 << 20

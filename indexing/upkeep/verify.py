@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, func, select, text
 from indexing.catalog.collections import CollectionState, GenerationInfo, read_generation, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.schema import Chunk, Code, DocumentRow
-from indexing.contents import altered_codes, content_problems
 from indexing.errors import UnknownCollection
 from indexing.quantization import Codec
+from indexing.upkeep.contents import altered_codes, content_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, select
 
 from indexing.catalog.collections import GenerationInfo
 from indexing.catalog.database import reading
+from indexing.catalog.hashing import content_hash
 from indexing.catalog.log import slices
 from indexing.catalog.schema import Chunk, Code, DocumentRow
-from indexing.hashing import content_hash
 from indexing.quantization import Codec
 from indexing.vectors.snapshot import VectorSnapshot
 

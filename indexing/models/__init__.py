@@ -1,0 +1,1 @@
+"""Encoders and rerankers by folder, name or object."""

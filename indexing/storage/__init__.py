@@ -1,0 +1,1 @@
+"""Files, blocks, locks, paths."""

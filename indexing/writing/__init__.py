@@ -1,0 +1,1 @@
+"""From documents to committed codes: read, chunk, embed, quantise, commit."""
