@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from indexing.names import BUNDLED_RERANKER
+
 __all__ = [
-    "BUNDLED_RERANKER",
     "DEMO_COLLECTION",
     "EXAMPLE_QUESTIONS",
     "HOME_VARIABLE",
@@ -29,9 +30,6 @@ __all__ = [
 HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
-
-# stlib.runtime.BUNDLED_RERANKER_NAME, spelled out: importing it would load numpy for a --help.
-BUNDLED_RERANKER = "stlib-rerank-en"
 
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"

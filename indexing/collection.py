@@ -37,6 +37,7 @@ from indexing.facets import FacetCounts, count_facets
 from indexing.listing import list_collections
 from indexing.models.encoders import load_encoder, recorded_name
 from indexing.models.rerankers import Rerankers, no_reranker
+from indexing.names import PRECISIONS
 from indexing.opening import (
     already_exists,
     check_model,
@@ -45,7 +46,7 @@ from indexing.opening import (
     opened,
     refuse_existing,
 )
-from indexing.quantization import PRECISIONS, Codec
+from indexing.quantization import Codec
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.plan import check_request
 from indexing.search.rerank import Reranking, check_limits

@@ -17,14 +17,12 @@ import base64
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from indexing.errors import BadInput
-
-Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+from indexing.names import PRECISIONS, Precision
 
 BUCKETS = 256
 MARGIN = 0.20

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from app.cli.options import MODES, json_option, location_options, rerank_options
+from app.cli.options import json_option, location_options, rerank_options
 from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
 from app.wording import counted, format_duration
+from indexing.names import DEFAULT_MODE, MODES
 
 __all__ = ["command"]
 
@@ -18,7 +19,7 @@ __all__ = ["command"]
 @click.argument("name")
 @click.argument("beir_dir", type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
-@click.option("--mode", type=click.Choice([*MODES, "all"]), default="hybrid", show_default=True)
+@click.option("--mode", type=click.Choice([*MODES, "all"]), default=DEFAULT_MODE, show_default=True)
 @rerank_options()
 @location_options
 @json_option

@@ -15,6 +15,7 @@ from app.cli.progress import ProgressBar
 from app.cli.terminal import echo_json, echo_rows, echo_wrapped
 from app.settings import Location
 from app.wording import counted, format_bytes, format_duration
+from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from app.indexing_job import IndexChoices, IndexSummary
@@ -28,11 +29,11 @@ _SHOWN_SKIPS = 20
 @click.argument("name")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="M", help="Folder or name of a model. Default: the bundled one.")
-@click.option("--engine", type=click.Choice(["faiss", "usearch"]), help="Vector engine. Default: faiss.")
+@click.option("--engine", type=click.Choice(ENGINES), help=f"Vector engine. Default: {DEFAULT_ENGINE}.")
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "int8", "uint8", "binary", "ubinary"]),
-    help="How vectors are stored. Default: int8.",
+    type=click.Choice(PRECISIONS),
+    help=f"How vectors are stored. Default: {DEFAULT_PRECISION}.",
 )
 @location_options
 @json_option

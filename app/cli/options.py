@@ -11,11 +11,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from app.settings import BUNDLED_RERANKER, RERANK_VARIABLE, Location
+from app.settings import RERANK_VARIABLE, Location
+from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES
 
-__all__ = ["MODES", "json_option", "location_options", "mode_option", "rerank_options"]
-
-MODES = ("hybrid", "semantic", "keyword")
+__all__ = ["json_option", "location_options", "mode_option", "rerank_options"]
 
 
 def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +41,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 mode_option = click.option(
     "--mode",
     type=click.Choice(MODES),
-    default="hybrid",
+    default=DEFAULT_MODE,
     show_default=True,
     help="By meaning and words, by meaning alone, or by words alone.",
 )
@@ -65,7 +64,7 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
     depth = click.option(
         "--rerank-depth",
         type=click.IntRange(1, 1000),
-        default=50,
+        default=DEFAULT_RERANK_DEPTH,
         show_default=True,
         help="How many of the best documents the reranker reads.",
     )

@@ -11,6 +11,7 @@ from app.cli.options import json_option, location_options, mode_option, rerank_o
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
 from app.wording import counted, equation
+from indexing.names import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -24,7 +25,12 @@ _SNIPPET_LINES = 4
 @click.argument("name")
 @click.argument("query")
 @click.option(
-    "-k", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many results."
+    "-k",
+    "count",
+    type=click.IntRange(1, 10_000),
+    default=DEFAULT_RESULTS,
+    show_default=True,
+    help="How many results.",
 )
 @mode_option
 @click.option(

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import click
 
 from app.cli.options import location_options
-from app.settings import BUNDLED_RERANKER, RERANK_VARIABLE, Location
+from app.settings import RERANK_VARIABLE, Location
+from indexing.names import BUNDLED_RERANKER
 
 __all__ = ["command"]
 

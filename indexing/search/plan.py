@@ -13,10 +13,10 @@ from indexing.catalog.reads import chunk_spans, document_ids, stored_documents
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput
 from indexing.models.encoders import normalised
+from indexing.names import MODES
 from indexing.search.allowed import Allowed
 from indexing.search.candidates import MAX_QUERY_CHARACTERS, Candidate
 from indexing.search.fusion import shares
-from indexing.search.results import MODES
 from indexing.search.retrieve import Leg, keyword_leg, scores_of, semantic_leg
 from indexing.search.timing import Steps
 from indexing.views.manager import Readers

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from indexing.errors import BadInput, RerankingFailed
+from indexing.names import DEFAULT_RERANK_DEPTH
 from stlib.runtime import RerankerProtocol
 
 __all__ = ["Reranked", "Reranking", "check_limits", "passages_of", "rerank"]
@@ -43,7 +44,7 @@ class Reranking:
     """
 
     reranker: RerankerProtocol
-    depth: int = 50
+    depth: int = DEFAULT_RERANK_DEPTH
     budget_ms: float | None = None
     weight: float | None = None
 

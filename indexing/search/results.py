@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["MODES", "Result", "SearchResults", "Snippet"]
-
-MODES = ("hybrid", "semantic", "keyword")
+__all__ = ["Result", "SearchResults", "Snippet"]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 
 from indexing.errors import BadInput
+from indexing.names import ENGINES
 from indexing.vectors.base import Hits, VectorIndex
 
-__all__ = ["ENGINES", "Hits", "VectorIndex", "engine_class"]
+__all__ = ["Hits", "VectorIndex", "engine_class"]
 
-ENGINES: dict[str, tuple[str, str]] = {
+# Where the class of each engine is; `engine_class` imports it when it is wanted.
+_CLASSES = {
     "faiss": ("indexing.vectors.faiss", "FaissIndex"),
     "usearch": ("indexing.vectors.usearch", "UsearchIndex"),
 }
-"""Name of each engine and where its class is; `engine_class` imports it when it is wanted."""
 
 # Modules that a package of another name brings
 _PACKAGES = {"faiss": "faiss-cpu"}
@@ -24,9 +25,9 @@ _PACKAGES = {"faiss": "faiss-cpu"}
 
 def engine_class(name: str) -> type[VectorIndex]:
     """The class of an engine. Raises `BadInput` for an unknown name or one that is not installed."""
-    if name not in ENGINES:
+    if name not in _CLASSES:
         raise BadInput(f"unknown vector engine {name!r}; use one of {', '.join(ENGINES)}")
-    module, attribute = ENGINES[name]
+    module, attribute = _CLASSES[name]
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from indexing.lexical import LexicalSnapshot, LexicalWriter
-from indexing.quantization import PRECISIONS, Codec, normalize
+from indexing.names import PRECISIONS
+from indexing.quantization import Codec, normalize
 from indexing.vectors import engine_class
 
 DIMENSION, QUERIES, K = 256, 50, 10

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from indexing.errors import BadInput, CorruptView
-from indexing.quantization import PRECISIONS, Codec, normalize
+from indexing.names import ENGINES, PRECISIONS
+from indexing.quantization import Codec, normalize
 from indexing.storage.blockfile import BlockFile, write_block_file
-from indexing.vectors import ENGINES, VectorIndex, engine_class
+from indexing.vectors import VectorIndex, engine_class
 
 ROWS, DIMENSION, CLUSTERS = (
     3000,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from indexing.errors import BadInput, CorruptView, StorageError
-from indexing.quantization import PRECISIONS, Codec, normalize
+from indexing.names import ENGINES, PRECISIONS
+from indexing.quantization import Codec, normalize
 from indexing.storage import blockfile
-from indexing.vectors import ENGINES
 from indexing.vectors.snapshot import VectorSnapshot, write
 
 ROWS, DIMENSION = 400, 24

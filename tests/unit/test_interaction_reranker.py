@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from app.settings import BUNDLED_RERANKER, reranker_from_environment
+from app.settings import reranker_from_environment
 from indexing import Collection
 from indexing.errors import RerankingFailed
 from indexing.models.rerankers import loaded_reranker
+from indexing.names import BUNDLED_RERANKER
 from indexing.search.rerank import _next_step
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,

@@ -1,0 +1,43 @@
+"""The names that a person may give, and what stands where none is given. Nothing is imported here.
+
+Commands need them for `--help`, which should not load numpy; whoever acts on a name takes it from here too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+__all__ = [
+    "BUNDLED_MODEL",
+    "BUNDLED_RERANKER",
+    "DEFAULT_ENGINE",
+    "DEFAULT_MODE",
+    "DEFAULT_PRECISION",
+    "DEFAULT_RERANK_DEPTH",
+    "DEFAULT_RESULTS",
+    "ENGINES",
+    "MODES",
+    "PRECISIONS",
+    "Precision",
+]
+
+MODES = ("hybrid", "semantic", "keyword")
+"""How a question is searched for: by meaning and words, by meaning, by words."""
+DEFAULT_MODE = "hybrid"
+
+ENGINES = ("faiss", "usearch")
+"""Vector engines; `indexing.vectors` knows where each is."""
+DEFAULT_ENGINE = "faiss"  # exact, and fast enough for a million passages
+
+Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+"""How vectors are stored; `indexing.quantization` says what each is."""
+DEFAULT_PRECISION = "int8"  # a quarter of float32 at the same quality
+
+# `stlib.runtime` calls them so; importing it would load numpy.
+BUNDLED_MODEL = "stlib-static-en"
+BUNDLED_RERANKER = "stlib-rerank-en"
+
+DEFAULT_RESULTS = 10
+DEFAULT_RERANK_DEPTH = 50
+"""Documents that a reranker reads, the best first."""
