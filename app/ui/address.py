@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.search_view import SearchRequest
+from app.facade.search import SearchRequest
+from indexing.names import DEFAULT_MODE
 
 __all__ = ["PICK_PREFIX", "current", "forget_filters", "load", "store"]
 
@@ -44,7 +45,7 @@ def current() -> SearchRequest:
     return SearchRequest(
         q=state["q"].strip(),
         collection=state["collection"],
-        mode=state["mode"] or "hybrid",
+        mode=state["mode"] or DEFAULT_MODE,
         k=state["k"],
         filter=state["filter"].strip(),
         rerank=state["rerank"],

@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from app.search_view import Card, Facet, SearchRequest
+from app.facade.search import Facet, SearchRequest
+from app.ui.cards import Card
 from app.wording import counted, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError

@@ -1,4 +1,4 @@
-"""The search page: ask, filter, read. `app.ui.server` starts it; `app.search_view` decides what it shows."""
+"""The search page: ask, filter, read. `app.ui.server` starts it; `app.facade.search` answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from functools import partial
 
 import streamlit as st
 
-from app.search_view import MODES, RESULT_COUNTS, Facet, SearchRequest, make_card, search
+from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.ui import address, markup, service
+from app.ui.cards import make_card
 from indexing import Collection
 from indexing.errors import FilterError, IndexingError
+from indexing.names import MODES
 
 QUESTION_LABEL = "Question"
 
@@ -93,7 +95,7 @@ def draw_controls(facets: Sequence[Facet]) -> None:
     active = len(address.current().picks) + bool(st.session_state["filter"].strip())
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         st.segmented_control(
-            "Mode", list(MODES), format_func=MODES.__getitem__, key="mode", label_visibility="collapsed"
+            "Mode", MODES, format_func=str.capitalize, key="mode", label_visibility="collapsed"
         )
         with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
             draw_filters(facets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.search_view import MOST_VALUES, Facet, facet_choices
+from app.facade.search import MOST_VALUES, Facet, facet_choices
 from app.settings import Location
 from indexing import Collection
 from indexing.listing import Listing, list_collections

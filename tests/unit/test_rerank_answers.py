@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.group import cli
-from app.search_view import make_card
+from app.ui.cards import make_card
 from indexing import Collection
 from indexing.errors import RerankingFailed
 from indexing.search.plan import Plan
