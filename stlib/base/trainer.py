@@ -30,7 +30,6 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
-from stlib.base import trainer_arguments, trainer_checks, trainer_datasets
 from stlib.base.data_collator import BaseDataCollator
 from stlib.base.evaluation import BaseEvaluator, SequentialEvaluator
 from stlib.base.loading import CARD_NAME
@@ -38,11 +37,14 @@ from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData, generate_model_card
 from stlib.base.model_card_callback import BaseModelCardCallback
 from stlib.base.modules.router import Router
-from stlib.base.trainer_checkpoints import Checkpoints
-from stlib.base.trainer_evaluation import Evaluation
-from stlib.base.trainer_loaders import DataLoaders, EpochOfBatches
-from stlib.base.trainer_loss import LossFactory, LossHandling
-from stlib.base.trainer_optimizer import LossOwnGradients, ParameterGroups
+from stlib.base.training.arguments import check_evaluator, check_model
+from stlib.base.training.checkpoints import Checkpoints
+from stlib.base.training.checks import DataChecks, LossInputs, check_names
+from stlib.base.training.datasets import add_name, as_training_data, named_rows, with_name
+from stlib.base.training.evaluation import Evaluation
+from stlib.base.training.loaders import DataLoaders, EpochOfBatches
+from stlib.base.training.loss import LossFactory, LossHandling
+from stlib.base.training.optimizer import LossOwnGradients, ParameterGroups
 from stlib.base.training_args import DEFAULTS_DIR, BaseTrainingArguments
 from stlib.errors import InvalidOption
 
@@ -129,7 +131,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
             logger.warning("compute_metrics has no effect; pass evaluator for metrics of a model")
         if args.hub_model_id and not model.model_card_data.model_id:
             model.model_card_data.set_model_id(args.hub_model_id)
-        trainer_arguments.check_evaluator(evaluator)
+        check_evaluator(evaluator)
         train_dataset = self.as_training_data(train_dataset, "train_dataset")
         eval_dataset = self.as_training_data(eval_dataset, "eval_dataset")
         if args.eval_strategy != "no" and eval_dataset is None and evaluator is None:
@@ -189,7 +191,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         if model is not None:
             if model_init is not None:
                 logger.warning("train() replaces model by what model_init returns; pass one of the two")
-            return trainer_arguments.check_model(model, self.model_class)
+            return check_model(model, self.model_class)
         if model_init is None:
             raise InvalidOption("there is nothing to train; pass model or model_init")
         return self.call_model_init()
@@ -207,12 +209,10 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
     def _check_data(self) -> None:
         """Refuse what cannot be trained on, before the first step."""
         labels = getattr(self.data_collator, "valid_label_columns", ())
-        checks = trainer_checks.DataChecks(
-            self.args, self.loss, labels, self.loss_inputs, self._loss_is_default
-        )
+        checks = DataChecks(self.args, self.loss, labels, self.loss_inputs, self._loss_is_default)
         checks.check(train_dataset=self.train_dataset, eval_dataset=self.eval_dataset)
 
-    def loss_inputs(self, loss: nn.Module) -> trainer_checks.LossInputs | None:
+    def loss_inputs(self, loss: nn.Module) -> LossInputs | None:
         """What a loss expects of a data set; None if that is not known, as of a loss of the user's own."""
         return None
 
@@ -262,12 +262,12 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
     # -- data sets
 
     def as_training_data(self, data: Any, argument: str) -> Any:
-        """See :func:`stlib.base.trainer_datasets.as_training_data`; a family that takes less refuses here."""
-        return trainer_datasets.as_training_data(data, argument)
+        """See :func:`~stlib.base.training.datasets.as_training_data`; families may refuse some of it."""
+        return as_training_data(data, argument)
 
     def validate_column_names(self, dataset: Any, dataset_name: str | None = None) -> None:
         """Raise :class:`~stlib.errors.InvalidInput` if a column has a name that batches use otherwise."""
-        trainer_checks.check_names(dataset, dataset_name or "the data set")
+        check_names(dataset, dataset_name or "the data set")
 
     def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
         """A data set as the data loaders take it, with names of data sets in its rows if they are needed.
@@ -299,8 +299,8 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         the given name.
         """
         if isinstance(dataset, dict):
-            return trainer_datasets.named_rows(dataset)
-        return trainer_datasets.with_name(dataset, dataset_name)
+            return named_rows(dataset)
+        return with_name(dataset, dataset_name)
 
     @staticmethod
     def add_dataset_name_transform(
@@ -309,8 +309,8 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         transform: Callable[[dict[str, list[Any]]], dict[str, list[Any]]] | None = None,
         **kwargs: Any,
     ) -> dict[str, list[Any]]:
-        """See :func:`stlib.base.trainer_datasets.add_name`."""
-        return trainer_datasets.add_name(batch, dataset_name, transform, **kwargs)
+        """See :func:`stlib.base.training.datasets.add_name`."""
+        return add_name(batch, dataset_name, transform, **kwargs)
 
     # -- the model card
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from stlib.base.trainer_checks import LossInputs, inputs_from
+from stlib.base.training.checks import LossInputs, inputs_from
 
 _LIST = LossInputs(
     2, 2, strict=True, label=True, label_help="a list with the relevance of each document of the query's list"

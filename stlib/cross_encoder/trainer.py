@@ -13,8 +13,8 @@ from stlib.base.data_collator import BaseDataCollator
 from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData
 from stlib.base.trainer import BaseTrainer
-from stlib.base.trainer_checks import LossInputs, check_names
-from stlib.base.trainer_datasets import RESERVED_COLUMNS as RESERVED_BY_ALL
+from stlib.base.training.checks import LossInputs, check_names
+from stlib.base.training.datasets import RESERVED_COLUMNS as RESERVED_BY_ALL
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.cross_encoder import loss_inputs
 from stlib.cross_encoder.data_collator import RESERVED_COLUMNS, CrossEncoderDataCollator

@@ -232,7 +232,7 @@ def output_folder(checkpoint_path: str | None) -> Iterator[str]:
 
 
 def _latest_checkpoint(checkpoint_path: str | None) -> str | None:
-    from stlib.base.trainer_checkpoints import last_complete
+    from stlib.base.training.checkpoints import last_complete
 
     latest = last_complete(Path(checkpoint_path)) if checkpoint_path else None
     if latest is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from stlib.base.trainer_checks import LossInputs, inputs_from
+from stlib.base.training.checks import LossInputs, inputs_from
 
 _PAIR_WITH_NUMBER = LossInputs(2, 2, label=True, label_help="a number, larger for more similar pairs")
 _PAIR_WITH_FLAG = LossInputs(2, 2, strict=True, label=True, label_help="1 for similar pairs, 0 for others")

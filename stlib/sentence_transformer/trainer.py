@@ -11,7 +11,7 @@ from stlib.base.data_collator import BaseDataCollator
 from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData
 from stlib.base.trainer import BaseTrainer
-from stlib.base.trainer_checks import LossInputs
+from stlib.base.training.checks import LossInputs
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.sentence_transformer import loss_inputs
 from stlib.sentence_transformer.data_collator import SentenceTransformerDataCollator

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stlib.base.trainer_arguments import described
+from stlib.base.training.arguments import described
 from stlib.errors import InvalidInput, InvalidOption
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from stlib.base.trainer_arguments import described
-from stlib.base.trainer_checks import losses_in
+from stlib.base.training.arguments import described
+from stlib.base.training.checks import losses_in
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.contrastive_tension import TwoModelsLoss
 from stlib.sentence_transformer.losses.denoising_auto_encoder import DenoisingAutoEncoderLoss

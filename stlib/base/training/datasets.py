@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import ConcatDataset
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
-from stlib.base.trainer_arguments import described
+from stlib.base.training.arguments import described
 from stlib.errors import InvalidInput
 
 RESERVED_COLUMNS = frozenset({"return_loss", "dataset_name"})

@@ -25,8 +25,8 @@ from stlib.base.adapters import WEIGHTS_NAME as ADAPTER_WEIGHTS_NAME
 from stlib.base.adapters import has_adapter
 from stlib.base.loading import LoadOptions, ModuleSpec, load_module, read_specs
 from stlib.base.saving import module_type
-from stlib.base.trainer_loss import unwrapped
-from stlib.base.trainer_optimizer import own_parameters
+from stlib.base.training.loss import unwrapped
+from stlib.base.training.optimizer import own_parameters
 from stlib.base.weights import put_weights, read_weights
 from stlib.errors import InvalidOption, ModelConfigError
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from stlib.base.model import BaseModel
-from stlib.base.trainer_arguments import check_loss, check_model
+from stlib.base.training.arguments import check_loss, check_model
 from stlib.errors import InvalidInput
 
 # A key of a batch that is a column's name, "_" and one of these belongs to an input of the model.

@@ -11,7 +11,6 @@ from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, IterableDa
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import has_length
 
-from stlib.base import trainer_datasets
 from stlib.base.sampler import (
     BatchSamplers,
     DefaultBatchSampler,
@@ -21,6 +20,7 @@ from stlib.base.sampler import (
     ProportionalBatchSampler,
     RoundRobinBatchSampler,
 )
+from stlib.base.training.datasets import AlternatingStreams, JoinedDatasets
 from stlib.errors import InvalidInput, InvalidOption, UnsupportedOption
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class DataLoaders(Trainer):
         if isinstance(dataset, datasets.DatasetDict):
             parts = list(dataset.values())
             samplers = [self._sampler(part, batch_size, generator) for part in parts]
-            joined = trainer_datasets.JoinedDatasets(parts)
+            joined = JoinedDatasets(parts)
             sampler = self.get_multi_dataset_batch_sampler(joined, samplers, generator, args.seed)
             return DataLoader(joined, batch_sampler=sampler, **common)
         if isinstance(dataset, datasets.Dataset):
@@ -177,7 +177,7 @@ class DataLoaders(Trainer):
                 "datasets.interleave_datasets, or train in one process"
             )
         until_one_ends = self.args.multi_dataset_batch_sampler == MultiDatasetBatchSamplers.ROUND_ROBIN
-        return trainer_datasets.AlternatingStreams(
+        return AlternatingStreams(
             list(streams.values()), batch_size, self.args.dataloader_drop_last, until_one_ends
         )
 

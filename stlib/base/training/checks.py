@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from stlib.base.trainer_columns import NUMBERS, ColumnKinds
-from stlib.base.trainer_datasets import RESERVED_COLUMNS
+from stlib.base.training.columns import NUMBERS, ColumnKinds
+from stlib.base.training.datasets import RESERVED_COLUMNS
 from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""The parts of a trainer: arguments, data, losses, loaders, evaluation, checkpoints, optimizer."""
