@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from stlib.base.sampler_base import DefaultBatchSampler, MultiDatasetDefaultBatchSampler, SetEpochMixin
-from stlib.base.sampler_labels import GroupByLabelBatchSampler
-from stlib.base.sampler_mix import ProportionalBatchSampler, RoundRobinBatchSampler
-from stlib.base.sampler_unique import NoDuplicatesBatchSampler
+from stlib.base.samplers.base import DefaultBatchSampler, MultiDatasetDefaultBatchSampler, SetEpochMixin
+from stlib.base.samplers.labels import GroupByLabelBatchSampler
+from stlib.base.samplers.mix import ProportionalBatchSampler, RoundRobinBatchSampler
+from stlib.base.samplers.unique import NoDuplicatesBatchSampler
 from stlib.errors import InvalidOption
 
 

@@ -29,7 +29,7 @@ from stlib.base.sampler import (  # noqa: E402
     ProportionalBatchSampler,
     RoundRobinBatchSampler,
 )
-from stlib.base.sampler_values import as_bytes  # noqa: E402
+from stlib.base.samplers.values import as_bytes  # noqa: E402
 
 # Few different cells, so that most rows share one with another
 words = st.sampled_from(["a", "b", "c", "d", "A", "a ", "", "None", "1", "['a']", "é", "日本"])

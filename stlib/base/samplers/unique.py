@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from stlib.base.sampler_base import DefaultBatchSampler
-from stlib.base.sampler_values import Shared, hash_values, shared_values
+from stlib.base.samplers.base import DefaultBatchSampler
+from stlib.base.samplers.values import Shared, hash_values, shared_values
 
 if TYPE_CHECKING:
     from datasets import Dataset

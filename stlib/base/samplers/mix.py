@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import SubsetRandomSampler
 
-from stlib.base.sampler_base import MultiDatasetDefaultBatchSampler
+from stlib.base.samplers.base import MultiDatasetDefaultBatchSampler
 
 
 class RoundRobinBatchSampler(MultiDatasetDefaultBatchSampler):

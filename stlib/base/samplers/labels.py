@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from stlib.base.sampler_base import DefaultBatchSampler
+from stlib.base.samplers.base import DefaultBatchSampler
 from stlib.errors import InvalidInput, InvalidOption
 
 if TYPE_CHECKING:
