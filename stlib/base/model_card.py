@@ -1,5 +1,5 @@
 """What the README.md beside a saved model says: facts about the model and its training, and front matter for
-the hub. The text itself is put together in :mod:`stlib.base.model_card_text`.
+the hub. The text itself is put together in :mod:`stlib.base.card.text`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from stlib.base.model_card_columns import without_folders
-from stlib.base.model_card_datasets import DatasetDescriptions
+from stlib.base.card.columns import without_folders
+from stlib.base.card.datasets import DatasetDescriptions
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
@@ -233,7 +233,7 @@ class BaseModelCardData(DatasetDescriptions):
 
         What was measured outside of a training is left out.
         """
-        from stlib.base.model_card_text import table
+        from stlib.base.card.text import table
 
         logs = [row for row in self.training_logs if row["Step"] >= 0]
         first = {name: place for place, name in enumerate(("Epoch", "Step", "Training Loss"))}
@@ -340,7 +340,7 @@ def generate_model_card(model: BaseModel, name: str | None = None) -> str:
         model: whose card it is.
         name: name of the folder, or the id, for the example.
     """
-    from stlib.base.model_card_text import card_text, rename_in_example
+    from stlib.base.card.text import card_text, rename_in_example
 
     data = model.model_card_data
     data.model = model

@@ -30,12 +30,12 @@ from transformers import (
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
+from stlib.base.card.callback import BaseModelCardCallback
 from stlib.base.data_collator import BaseDataCollator
 from stlib.base.evaluation import BaseEvaluator, SequentialEvaluator
 from stlib.base.loading import CARD_NAME
 from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData, generate_model_card
-from stlib.base.model_card_callback import BaseModelCardCallback
 from stlib.base.modules.router import Router
 from stlib.base.training.arguments import check_evaluator, check_model
 from stlib.base.training.checkpoints import Checkpoints

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from stlib.base.card.columns import LONGEST_EXAMPLE, is_media_file
 from stlib.base.model_card import BaseModelCardData
-from stlib.base.model_card_columns import LONGEST_EXAMPLE, is_media_file
 from stlib.base.saving import module_type
 
 _MOST_EXAMPLES = 5
@@ -141,7 +141,7 @@ def _are_texts(pair: Any) -> bool:
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
     if name == "CrossEncoderModelCardCallback":
-        from stlib.base.model_card_callback import BaseModelCardCallback
+        from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

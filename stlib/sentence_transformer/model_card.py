@@ -122,7 +122,7 @@ print(similarities)
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
     if name in ("SentenceTransformerModelCardCallback", "ModelCardCallback"):
-        from stlib.base.model_card_callback import BaseModelCardCallback
+        from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,8 +17,8 @@ import yaml
 import stlib.evaluation
 import stlib.losses
 from stlib import SentenceTransformer
-from stlib.base.model_card_columns import column_statistics, describe_loss, light, shown
-from stlib.base.model_card_text import table
+from stlib.base.card.columns import column_statistics, describe_loss, light, shown
+from stlib.base.card.text import table
 
 datasets = pytest.importorskip("datasets", reason="training needs the extra [train]")
 pytest.importorskip("accelerate", reason="training needs the extra [train]")

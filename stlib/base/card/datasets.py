@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stlib.base.model_card_columns import (
+from stlib.base.card.columns import (
     LONGEST_EXAMPLE,
     column_statistics,
     describe_loss,

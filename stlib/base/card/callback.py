@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from stlib.base.model_card_columns import without_folders
+from stlib.base.card.columns import without_folders
 
 
 class BaseModelCardCallback(TrainerCallback):
