@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stlib.base.modality import MEDIA_SUFFIXES
+from stlib.base.modality.kinds import MEDIA_SUFFIXES
 
 
 def is_single(inputs: Any) -> bool:

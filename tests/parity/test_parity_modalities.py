@@ -15,8 +15,8 @@ import torch
 import stlib
 from stlib import errors
 from stlib.base import modality
-from stlib.base.input_formatter import InputFormatter
 from stlib.base.inputs import as_list, text_length
+from stlib.base.modality.formatter import InputFormatter
 from stlib.sentence_transformer import modules as our_modules
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow: pip install '.[image]'")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from stlib.base.modality import MEDIA_SUFFIXES
+from stlib.base.modality.kinds import MEDIA_SUFFIXES
 
 LONGEST_EXAMPLE = 300  # characters
 

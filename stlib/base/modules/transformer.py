@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stlib.base import adapters
-from stlib.base.input_formatter import InputFormatter
-from stlib.base.modality import raise_unsupported_modality_error
+from stlib.base.modality.formatter import InputFormatter
+from stlib.base.modality.kinds import raise_unsupported_modality_error
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames

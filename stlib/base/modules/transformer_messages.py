@@ -6,7 +6,7 @@ import inspect
 import logging
 from typing import Any
 
-from stlib.base.input_formatter import InputFormatter
+from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modules.transformer_inputs import CallOptions, by_kind, tokenizer_of
 from stlib.base.modules.transformer_modality import is_for_several_kinds
 from stlib.errors import InvalidInput

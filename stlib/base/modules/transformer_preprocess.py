@@ -6,9 +6,9 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from stlib.base.batch_media import read_files, refuse_bare_addresses
-from stlib.base.input_formatter import InputFormatter
-from stlib.base.modality import infer_batch_modality, raise_unsupported_modality_error
+from stlib.base.modality.formatter import InputFormatter
+from stlib.base.modality.kinds import infer_batch_modality, raise_unsupported_modality_error
+from stlib.base.modality.media import read_files, refuse_bare_addresses
 from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
 from stlib.base.modules.transformer_inputs import CallOptions

@@ -1,38 +1,15 @@
-"""Which kind of input something is: text, image, audio, video, messages, or several at once.
-
-The class that brings a batch into the form a processor takes, ``InputFormatter``, is imported from here too.
-"""
+"""Which kind of input something is: text, image, audio, video, messages, or several at once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict
 from urllib.parse import urlparse
 
 import numpy as np
 
 from stlib.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from stlib.base.input_formatter import InputFormatter
-
-__all__ = [
-    "MEDIA_SUFFIXES",
-    "MODALITIES",
-    "InputFormatter",
-    "MessageDict",
-    "format_modality",
-    "infer_batch_modality",
-    "infer_modality",
-    "is_audio_url_or_path",
-    "is_frames",
-    "is_image_url_or_path",
-    "is_message_dict",
-    "is_url",
-    "is_video_url_or_path",
-    "raise_unsupported_modality_error",
-]
 
 MODALITIES = ("text", "image", "audio", "video", "message")
 
@@ -233,11 +210,3 @@ def _of_dict(sample: dict[str, Any]) -> Any:
 
 def _is_text_pair(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(p, str) for p in value)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "InputFormatter":  # it builds on this module, so it is imported on first use
-        from stlib.base.input_formatter import InputFormatter
-
-        return InputFormatter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

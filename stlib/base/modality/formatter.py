@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stlib.base.batch_media import Found, reconcile_video_metadata, unwrap_audio, unwrap_video
-from stlib.base.modality import infer_modality, is_frames, is_message_dict
+from stlib.base.modality.kinds import infer_modality, is_frames, is_message_dict
+from stlib.base.modality.media import Found, reconcile_video_metadata, unwrap_audio, unwrap_video
 from stlib.errors import InvalidOption
 
 logger = logging.getLogger(__name__)

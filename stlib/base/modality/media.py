@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stlib.base.modality import infer_modality, is_frames, is_url
+from stlib.base.modality.kinds import infer_modality, is_frames, is_url
 from stlib.errors import InvalidInput, MissingDependency
 
 # A server that does not answer must not stop a program for good.
