@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,11 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the processors: OpenMP threads of one, waiting for each other, keep the other waiting.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# Of this session alone, and of the processes that its tests start: no test touches the user's own state.
+os.environ["STLIB_STATE"] = tempfile.mkdtemp(prefix="stlib-state-")
+atexit.register(shutil.rmtree, os.environ["STLIB_STATE"], ignore_errors=True)
 
 
 def pytest_addoption(parser):
@@ -22,6 +30,12 @@ def pytest_addoption(parser):
 def home(tmp_path):
     """A fresh folder for collections."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def another_machine(tmp_path, monkeypatch):
+    """From here on the test runs on a machine of its own, which has used nothing yet."""
+    monkeypatch.setenv("STLIB_STATE", str(tmp_path / "state of another machine"))
 
 
 @pytest.fixture

@@ -103,16 +103,18 @@ def fsync_folder(path: Path) -> None:
 # --- publishing ----------------------------------------------------------------------------------------
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) -> None:
     """Replace the content of `path` by `data` in one step that survives power loss.
 
-    Raises `DiskFull` or `StorageError`; the old content is then still there.
+    `mode` are the permissions, less the process's umask. Raises `DiskFull` or `StorageError`; the old
+    content is then still there.
     """
     path = Path(path)
     temporary = temporary_beside(path)
     with disk_errors(path, len(data)):
         try:
-            with temporary.open("xb") as handle:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(temporary, flags, mode), "wb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
