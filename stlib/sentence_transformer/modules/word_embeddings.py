@@ -15,10 +15,10 @@ from torch import nn
 from stlib.base.folder import missing_file
 from stlib.base.modules.input_module import InputModule, prepend_prompt
 from stlib.base.modules.module import DimensionNames
-from stlib.base.registry import resolve_module_class, saved_type
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.tokenizer.whitespace import WhitespaceTokenizer
 from stlib.sentence_transformer.modules.tokenizer.word import TransformersTokenizerWrapper, WordTokenizer
+from stlib.util.registry import resolve_module_class, saved_type
 
 logger = logging.getLogger(__name__)
 
