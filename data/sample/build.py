@@ -3,8 +3,9 @@
     python data/sample/build.py OUT_DIR
 
 Writes a BEIR folder: ``corpus.jsonl`` from the docstrings of the interpreter that runs this, and
-beside it the questions (``queries.jsonl``) and their graded answers (``qrels/test.tsv``). The same
-interpreter writes the same bytes each time. Needs nothing but the standard library.
+beside it the questions (``queries.jsonl``) and their graded answers (``qrels/test.tsv``). A second set of
+questions lies in ``asked``, its answers split in two. The same interpreter writes the same bytes each time.
+Needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_CARRIED = ("queries.jsonl", "qrels/test.tsv")
+_CARRIED = (
+    "queries.jsonl",
+    "qrels/test.tsv",
+    "asked/queries.jsonl",
+    "asked/qrels/train.tsv",
+    "asked/qrels/test.tsv",
+)
 
 
 def build(out: Path) -> int:

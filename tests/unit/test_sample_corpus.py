@@ -11,6 +11,13 @@ from pathlib import Path
 import pytest
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
+QUESTIONS = (
+    "queries.jsonl",
+    "qrels/test.tsv",
+    "asked/queries.jsonl",
+    "asked/qrels/train.tsv",
+    "asked/qrels/test.tsv",
+)
 NEWER_THAN_JUDGED = sys.version_info >= (3, 14)
 
 
@@ -180,8 +187,15 @@ def test_texts_say_something(passages):
 
 def test_the_same_bytes_again_from_another_folder(folder, tmp_path):
     build(tmp_path / "again", cwd=SAMPLE, hash_seed="2")
-    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+    for name in ("corpus.jsonl", *QUESTIONS):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_questions_and_answers_are_carried_unchanged(folder):
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written == {"corpus.jsonl", *QUESTIONS}
+    for name in QUESTIONS:
+        assert (folder / name).read_bytes() == (SAMPLE / name).read_bytes()
 
 
 def test_an_output_that_is_a_file_is_one_line_of_error(tmp_path):
