@@ -35,7 +35,7 @@ from indexing.errors import BadInput, RerankingFailed, UnknownCollection
 from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
 from indexing.listing import list_collections
-from indexing.models.encoders import load_encoder, recorded_name
+from indexing.models.encoders import load_encoder, load_trusted_encoder, recorded_name, remember_encoder
 from indexing.models.rerankers import Rerankers, no_reranker
 from indexing.names import PRECISIONS
 from indexing.opening import (
@@ -131,7 +131,7 @@ class Collection:
             raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
         engine_class(engine)
         refuse_existing(place)
-        encoder = load_encoder(model)
+        encoder = remember_encoder(model, load_encoder(model))
         # Another process may be making or deleting a collection of this name, and its folder with it.
         with documents_lock(place), opened(place.catalog, create=True) as database:
             ensure_schema(database)
@@ -169,7 +169,10 @@ class Collection:
                 with reading(database) as connection:
                     state, generation = found(connection, name)
                 if state is not None and generation is not None:
-                    encoder = None if model is None else load_encoder(model)
+                    encoder = None
+                    if model is not None:
+                        given = load_encoder(model, fingerprint=generation.fingerprint)
+                        encoder = remember_encoder(model, given)
                     return cls(database, place, state, generation, encoder)
                 database.dispose()
         listing = list_collections(home, db)
@@ -204,10 +207,11 @@ class Collection:
 
         Raises:
             ModelMismatch: the model that is installed under this name now is another one.
+            UntrustedModel: it is not bundled and was never used on this machine: open with `model=` once.
         """
         if self._given_encoder is not None:
             return self._given_encoder
-        encoder = load_encoder(self._generation.model, fingerprint=self._generation.fingerprint)
+        encoder = load_trusted_encoder(self._generation.model, self._generation.fingerprint)
         check_model(encoder, self._generation, self.name)
         return encoder
 

@@ -4,6 +4,7 @@
     ├── UnknownCollection     no collection of this name
     ├── CollectionExists      a collection of this name is already there
     ├── ModelMismatch         another model, or another dimension, than the collection was made with
+    ├── UntrustedModel        a collection names a model that was never used on this machine
     ├── BadInput              something the caller gave cannot be used
     │   └── BadLine           one line of a file cannot be used; knows the file and the line number
     ├── FilterError           a metadata filter cannot be understood; knows the position
@@ -31,6 +32,7 @@ __all__ = [
     "RerankingFailed",
     "StorageError",
     "UnknownCollection",
+    "UntrustedModel",
 ]
 
 
@@ -48,6 +50,12 @@ class CollectionExists(IndexingError):
 
 class ModelMismatch(IndexingError):
     """The model, or its dimension, is not the one the collection was made with; the message names both."""
+
+
+class UntrustedModel(IndexingError):
+    """A catalog names a model that is not bundled, was never used on this machine and was not given by hand;
+    it was not opened.
+    """
 
 
 class RerankingFailed(IndexingError):

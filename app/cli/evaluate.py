@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.options import json_option, location_options, rerank_options
+from app.cli.options import json_option, location_options, model_option, rerank_options
 from app.cli.terminal import echo, echo_json, table
 from app.settings import Location
 from app.wording import counted, format_duration
@@ -21,6 +21,7 @@ __all__ = ["command"]
 @click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
 @click.option("--mode", type=click.Choice([*MODES, "all"]), default=DEFAULT_MODE, show_default=True)
 @rerank_options()
+@model_option
 @location_options
 @json_option
 def command(
@@ -30,6 +31,7 @@ def command(
     mode: str,
     rerank: str | None,
     rerank_depth: int,
+    model: str | None,
     location: Location,
     as_json: bool,
 ) -> None:
@@ -38,7 +40,7 @@ def command(
     from indexing.evaluation import read_beir
 
     beir = read_beir(beir_dir, split)
-    with Collection.open(name, **location.arguments()) as collection:
+    with Collection.open(name, model=model, **location.arguments()) as collection:
         reports = [
             collection.evaluate(beir.queries, beir.qrels, mode=one, rerank=rerank, rerank_depth=rerank_depth)
             for one in _modes(mode)

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from app.settings import RERANK_VARIABLE, Location
 from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES
 
-__all__ = ["json_option", "location_options", "mode_option", "rerank_options"]
+__all__ = ["json_option", "location_options", "mode_option", "model_option", "rerank_options"]
 
 
 def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,6 +44,14 @@ mode_option = click.option(
     default=DEFAULT_MODE,
     show_default=True,
     help="By meaning and words, by meaning alone, or by words alone.",
+)
+
+
+model_option = click.option(
+    "--model",
+    metavar="M",
+    help="Folder or name of the model that the collection was made with. Needed once for a collection that "
+    "came from another machine, and after the model was moved.",
 )
 
 

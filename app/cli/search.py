@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.failures import USAGE
-from app.cli.options import json_option, location_options, mode_option, rerank_options
+from app.cli.options import json_option, location_options, mode_option, model_option, rerank_options
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
 from app.wording import counted, equation
@@ -38,6 +38,7 @@ _SNIPPET_LINES = 4
 )
 @rerank_options(budget=True)
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
+@model_option
 @location_options
 @json_option
 @click.pass_context
@@ -52,6 +53,7 @@ def command(
     rerank_depth: int,
     rerank_budget: float | None,
     explain: bool,
+    model: str | None,
     location: Location,
     as_json: bool,
 ) -> None:
@@ -61,7 +63,7 @@ def command(
     from indexing import Collection
     from indexing.errors import FilterError
 
-    with Collection.open(name, **location.arguments()) as collection:
+    with Collection.open(name, model=model, **location.arguments()) as collection:
         try:
             results = collection.search(
                 query,

@@ -6,7 +6,6 @@ else is loaded by `stlib.SentenceTransformer`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from indexing.errors import BadInput, IndexingError
-from indexing.models.full_models import full_class, quiet_loading
+from indexing.errors import BadInput, IndexingError, ModelMismatch
+from indexing.models.full_models import full_class, quiet_loading, weights_digest
+from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
 from stlib.runtime import (
     BUNDLED_MODEL_NAME,
     Encoder,
@@ -32,7 +32,14 @@ from stlib.runtime.words import TokenReader
 if TYPE_CHECKING:
     from stlib import SentenceTransformer
 
-__all__ = ["FullModelEncoder", "load_encoder", "normalised", "recorded_name"]
+__all__ = [
+    "FullModelEncoder",
+    "load_encoder",
+    "load_trusted_encoder",
+    "normalised",
+    "recorded_name",
+    "remember_encoder",
+]
 
 # Around the name of a model that was given as an object and can not be found again by it.
 _OBJECT = "object of {}; pass model="
@@ -45,8 +52,9 @@ def load_encoder(
 ) -> EncoderProtocol:
     """The encoder for `model`: None is the bundled one, a string a folder, an ONNX file or a model name.
 
-    `fingerprint` is that of the encoder a collection was made with. If a folder holds a model in several
-    forms (torch weights, ONNX files), it tells which is meant; otherwise `model.onnx` is taken, or torch.
+    For models that a person gave; one that a catalog names is `load_trusted_encoder`'s. `fingerprint` is
+    that of the encoder a collection was made with. If a folder holds a model in several forms (torch weights,
+    ONNX files), it tells which is meant; otherwise `model.onnx` is taken, or torch.
 
     Raises:
         BadInput: there is no such model, or the object cannot encode.
@@ -58,6 +66,44 @@ def load_encoder(
     if hasattr(model, "encode_document") and hasattr(model, "tokenizer"):
         return FullModelEncoder(model)
     raise BadInput(f"model {model!r}: give a folder, a model name, an stlib Encoder or a SentenceTransformer")
+
+
+def load_trusted_encoder(name: str, fingerprint: str) -> EncoderProtocol:
+    """The encoder of this fingerprint that a catalog calls `name`, if it may be opened: see `trust`.
+
+    The bundled one is not compared with `fingerprint`, which a newer version of the package may have changed.
+
+    Raises:
+        UntrustedModel: nobody used it on this machine, and it was not opened.
+        ModelMismatch: another model lies where it was.
+        BadInput: it cannot be loaded from there, or only an object in memory was it.
+    """
+    if _is_object_mark(name) and recorded_source(fingerprint) is None:
+        raise _needs_object(name)
+    if name == BUNDLED_MODEL_NAME and recorded_source(fingerprint) is None:
+        return _load_named(None, None)
+    source = trusted_source(name, fingerprint)
+    encoder = load_encoder(source, fingerprint=fingerprint)
+    if encoder.fingerprint != fingerprint:
+        raise ModelMismatch(
+            f"the collection was made with the model of fingerprint {fingerprint[:12]}, but in {source} is "
+            f"now {encoder.fingerprint[:12]}: restore it, or give the right one with model= or --model"
+        )
+    return encoder
+
+
+def remember_encoder(model: Any, encoder: EncoderProtocol) -> EncoderProtocol:
+    """`encoder` itself, after it was recorded as used by hand on this machine; `model` is what was given.
+
+    One that exists in memory only is not recorded; one that was given as an object and loaded from somewhere
+    does not take the place of a path that was given, as it may have been changed since.
+    """
+    named = isinstance(model, (str, os.PathLike))
+    if named or isinstance(getattr(encoder, "source", None), str):
+        source = recorded_name(model, encoder)
+        if source != BUNDLED_MODEL_NAME:
+            remember_model(encoder.fingerprint, source, replace=named)
+    return encoder
 
 
 def recorded_name(model: Any, encoder: EncoderProtocol) -> str:
@@ -76,10 +122,9 @@ def recorded_name(model: Any, encoder: EncoderProtocol) -> str:
 
 def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -> EncoderProtocol:
     if isinstance(model, str) and _is_object_mark(model):
-        raise BadInput(
-            f"the model of this collection was an {model.partition(';')[0]} in memory, which no folder "
-            "holds: open the collection with model= and that model, or save it and index with its folder"
-        )
+        raise _needs_object(model)
+    if model is not None:
+        check_plain_files(model)
     try:
         encoder = Encoder.load(model)
     except ModelError as error:
@@ -109,6 +154,13 @@ def _other_form(model: str, fingerprint: str) -> EncoderProtocol | None:
     except BadInput:
         return None  # there is no other form; the caller reports the mismatch
     return full if full.fingerprint == fingerprint else None
+
+
+def _needs_object(mark: str) -> BadInput:
+    return BadInput(
+        f"the model of this collection was an {mark.partition(';')[0]} in memory, which no folder "
+        "holds: open the collection with model= and that model, or save it and index with its folder"
+    )
 
 
 def _is_object_mark(model: str) -> bool:
@@ -147,11 +199,8 @@ class FullModelEncoder:
     def fingerprint(self) -> str:
         """sha256 over the names, shapes and values of the weights and over the prompts."""
         if self._fingerprint is None:
-            digest = hashlib.sha256(repr(sorted(self.prompts.items())).encode())
-            for name, tensor in sorted(self._model.state_dict().items()):
-                digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
-            self._fingerprint = digest.hexdigest()
+            header = repr(sorted(self.prompts.items()))
+            self._fingerprint = weights_digest(header, self._model.state_dict())
         return self._fingerprint
 
     def encode(self, texts: Sequence[str], **options: Any) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from stlib.runtime import MissingDependencyError
 
-__all__ = ["full_class", "quiet_loading"]
+__all__ = ["full_class", "quiet_loading", "weights_digest"]
 
 
 def full_class(name: str) -> Any:
@@ -37,6 +38,15 @@ def _remedy(error: ImportError | OSError) -> str:
         f"it needs torch, which does not load here ({type(error).__name__}: {said}): install it anew for "
         "this machine, pip install --force-reinstall torch"
     )
+
+
+def weights_digest(header: str, weights: Mapping[str, Any]) -> str:
+    """sha256 over `header` and over the names, shapes and values of tensors."""
+    digest = hashlib.sha256(header.encode())
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexing.errors import RerankingFailed
-from indexing.models.full_models import full_class, quiet_loading
+from indexing.errors import ModelMismatch, RerankingFailed
+from indexing.models.full_models import full_class, quiet_loading, weights_digest
 from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
+from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
     InteractionReranker,
@@ -32,7 +34,15 @@ from stlib.runtime.modules.onnx_files import find_onnx_file, has_torch_weights
 if TYPE_CHECKING:
     from stlib import CrossEncoder
 
-__all__ = ["FullModelReranker", "Rerankers", "loaded_reranker", "no_reranker"]
+__all__ = [
+    "FullModelReranker",
+    "Rerankers",
+    "load_trusted_reranker",
+    "loaded_reranker",
+    "no_reranker",
+    "remember_reranker",
+    "reranker_fingerprint",
+]
 
 
 def no_reranker(model: Any) -> bool:
@@ -81,11 +91,66 @@ def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEnco
     )
 
 
+def load_trusted_reranker(name: str, fingerprint: str) -> RerankerProtocol:
+    """The reranker of this fingerprint that a catalog calls `name`, if it may be opened: see `trust`.
+
+    Raises:
+        UntrustedModel: nobody used it on this machine, and it was not opened.
+        ModelMismatch: another model lies where it was, or the bundled one is of another version.
+        RerankingFailed: it cannot be loaded from there.
+    """
+    if name == BUNDLED_RERANKER_NAME and recorded_source(fingerprint) is None:
+        source = name
+    else:
+        source = trusted_source(name, fingerprint, what="reranker", by_hand="--rerank")
+    reranker = _load(source)
+    found = reranker_fingerprint(reranker)
+    if found != fingerprint:
+        raise ModelMismatch(
+            f"the reranker of fingerprint {fingerprint[:12]} was chosen, but in {source} is now {found[:12]}:"
+            " restore it, or give the right one with rerank= or --rerank"
+        )
+    return reranker
+
+
+def remember_reranker(model: Any, reranker: RerankerProtocol) -> str | None:
+    """Records that `reranker` was used by hand on this machine, from what was given as `model`.
+
+    Returns what loads it again, for a catalog: the bundled name, an absolute path, or a name on the hub; None
+    for one that is an object in memory.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        return None
+    name = os.fspath(model)
+    if name == BUNDLED_RERANKER_NAME:
+        return name
+    path = Path(name).expanduser()
+    source = str(path.resolve()) if path.exists() else name
+    remember_model(reranker_fingerprint(reranker), source)
+    return source
+
+
+def reranker_fingerprint(reranker: RerankerProtocol) -> str:
+    """Digest of everything that decides the scores of `reranker`.
+
+    Raises:
+        RerankingFailed: it is an object without one.
+    """
+    fingerprint = getattr(reranker, "fingerprint", None)
+    if not isinstance(fingerprint, str) or not fingerprint:
+        raise RerankingFailed(
+            f"reranker {shown(reranker.name)!r} has no fingerprint, by which it could be found again: give a "
+            "folder, an ONNX file or a model name"
+        )
+    return fingerprint
+
+
 def _load(name: str) -> RerankerProtocol:
     try:
         if name.startswith("~"):  # a shell expands it, but not in a variable that is quoted
             name = str(Path(name).expanduser())
         check_name(name)
+        check_plain_files(name)
         return InteractionReranker.load(name) if _is_interaction(name) else Reranker.load(name)
     except RerankingFailed:
         raise
@@ -146,6 +211,14 @@ class FullModelReranker:
         self._model = model
         source = name or model.loaded_from
         self.name = Path(source).name if source else "CrossEncoder"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the names, shapes and values of the weights, the prompts and the greatest length."""
+        model = self._model
+        prompts = sorted(getattr(model, "prompts", {}).items())
+        header = [prompts, getattr(model, "default_prompt_name", None), getattr(model, "max_length", None)]
+        return weights_digest(repr(header), model.state_dict())
 
     def scores(self, query: str, passages: Sequence[str]) -> np.ndarray:
         import torch

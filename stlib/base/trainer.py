@@ -14,10 +14,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from stlib.util.environment import is_training_available, require_training
+from stlib.util.environment import is_training_available
 
-if not is_training_available():  # the imports below would say less
-    require_training()
+if not is_training_available():
+    from stlib.errors import MissingDependency
+
+    raise MissingDependency("training needs accelerate and datasets; run: pip install accelerate datasets")
 
 from transformers import (
     FeatureExtractionMixin,
@@ -98,9 +100,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         InvalidInput: a data set cannot be trained on with the loss; the message names it and the column.
     """
 
-    model_class: ClassVar[type[BaseModel] | str] = BaseModel
-    """The class of what is trained, or its ``model_type``: a model imports the trainer for its ``fit``."""
-
+    model_class: ClassVar[type[BaseModel]] = BaseModel
     model_card_data_class: ClassVar[type[BaseModelCardData]] = BaseModelCardData
     model_card_callback_class: ClassVar[type[BaseModelCardCallback]] = BaseModelCardCallback
     data_collator_class: ClassVar[type[BaseDataCollator]] = BaseDataCollator

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,15 @@ class InteractionReranker:
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
             raise InvalidModelError(f"{folder}: config.json has the weight {weight!r}; give one from 0 to 1")
         return cls(net, vectors, folder.name, float(weight))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the network, the token vectors it reads and its share: equal orders if equal."""
+        digest = hashlib.sha256(f"{vectors_digest(self._vectors)}{self.weight!r}".encode())
+        for name, tensor in sorted(self._net.tensors.items()):
+            digest.update(f"{name}{list(tensor.shape)}".encode())
+            digest.update(np.ascontiguousarray(tensor).data)
+        return digest.hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, larger is better.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +103,16 @@ class Reranker:
         """The folder's name."""
         folder = self.path.parent
         return (folder.parent if folder.name == "onnx" else folder).resolve().name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the ONNX file, what lies beside it, the tokenizer and the settings of pairs.
+
+        Raises:
+            InvalidModelError: a file was written to since it was loaded.
+        """
+        header = [asdict(self.settings), self._tokenizer.to_str(), *self._files.digests()]
+        return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, the model's logits, larger is better.
