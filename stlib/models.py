@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from stlib.base.registry import ENTRIES
 from stlib.older_paths import add_older_path
 from stlib.sentence_transformer import modules
+from stlib.util.registry import ENTRIES
 
 if TYPE_CHECKING:
     from stlib.sentence_transformer.modules import *  # noqa: F403 - the names of __all__, for type checkers

@@ -11,12 +11,20 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
-from indexing.errors import DiskFull, LockedError, StorageError
+from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 
 __all__ = ["BUSY_MILLISECONDS", "mapped_errors", "open_database", "reading", "writing"]
 
 # A writer holds the database for one batch, well under a second; ten allow for a slow disk and stay bounded.
 BUSY_MILLISECONDS = 10_000
+
+# Parts of the driver's messages about statements beyond a limit: the database is sound.
+_LIMITS = (
+    "parser stack overflow",
+    "Expression tree is too large",
+    "too many SQL variables",
+    "string or blob",
+)
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers go on while a batch is written
@@ -87,7 +95,7 @@ def mapped_errors(engine: Engine) -> Iterator[None]:
         raise _mapped(error, engine.url.database) from error
 
 
-def _mapped(error: BaseException | None, path: str | None) -> StorageError | LockedError:
+def _mapped(error: BaseException | None, path: str | None) -> StorageError | LockedError | BadInput:
     text = str(error)
     if "disk is full" in text:
         return DiskFull(
@@ -99,4 +107,6 @@ def _mapped(error: BaseException | None, path: str | None) -> StorageError | Loc
         return StorageError(f"{path} is damaged or not a database ({text}); restore it from a backup")
     if "readonly" in text or "unable to open" in text:
         return StorageError(f"{path} cannot be opened or written ({text}); check the folder's permissions")
+    if any(limit in text for limit in _LIMITS):
+        return BadInput(f"this is more than the database takes at once ({text}): make the filter shorter")
     return StorageError(f"{path}: {text}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ import numpy as np
 from sqlalchemy import Connection
 
 from indexing.catalog.collections import read_state
-from indexing.search.filter_sql import known_fields, matching_keys, missing_fields
-from indexing.search.filters import Node, fields_of, parse_filter
+from indexing.search.filter_hints import filter_hints
+from indexing.search.filter_sql import matching_keys
+from indexing.search.filters import Node, parse_filter
 
 __all__ = ["Allowed", "AllowedCache", "key_table"]
 
 CACHED_FILTERS = 64
-NEAR_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class AllowedCache:
             looked = self._known.get((filter, seq))
         if looked is None:
             keys = matching_keys(connection, self._collection_id, node)
-            looked = _Looked(key_table(keys), self._notes(connection, node))
+            hints = filter_hints(connection, self._collection_id, node)
+            looked = _Looked(key_table(keys), hints)
             with self._lock:
                 self._known[filter, seq] = looked
                 while len(self._known) > CACHED_FILTERS:
@@ -63,14 +63,6 @@ class AllowedCache:
 
     def matching(self, connection: Connection, node: Node, among: list[int]) -> set[int]:
         return set(matching_keys(connection, self._collection_id, node, among).tolist())
-
-    def _notes(self, connection: Connection, node: Node) -> list[str]:
-        """A hint for each field that no document has: most likely its name is misspelt."""
-        missing = missing_fields(connection, self._collection_id, fields_of(node))
-        if not missing:
-            return []
-        known = known_fields(connection, self._collection_id)
-        return [f"no document has the field {field!r}{_hint(field, known)}" for field in missing]
 
 
 class Allowed:
@@ -101,11 +93,3 @@ def key_table(keys: np.ndarray) -> np.ndarray:
     table = np.zeros(int(keys[-1]) + 1 if len(keys) else 0, dtype=bool)
     table[keys] = True
     return table
-
-
-def _hint(field: str, known: list[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(field.lower(), by_lower, NEAR_NAMES)
-    if near:
-        return "; did you mean " + " or ".join(repr(by_lower[name]) for name in near) + "?"
-    return "; there are: " + ", ".join(known[:10]) + ", …" * (len(known) > 10) if known else ""

@@ -22,12 +22,25 @@ from typing import TypeAlias
 from indexing.documents.model import storable_text
 from indexing.errors import FilterError
 
-__all__ = ["And", "Compare", "Node", "Not", "Or", "Value", "fields_of", "parse_filter"]
+__all__ = [
+    "And",
+    "Compare",
+    "Node",
+    "Not",
+    "Or",
+    "Value",
+    "comparisons_of",
+    "fields_of",
+    "nesting",
+    "parse_filter",
+    "simplify",
+]
 
 Value: TypeAlias = str | int | float | bool | None
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
-# Far beyond what a person writes, and far below Python's recursion limit.
+# Far beyond what a person writes, and far below Python's recursion limit. SQLite's parser holds 100 symbols;
+# what stands around the parentheses of a filter, and the comparison within, take up to 43 of them.
 MAX_DEPTH = 50
 MAX_LENGTH = 10_000
 # SQLite takes expressions of 1000 levels; a chain of "or" is as many levels as it has links.
@@ -83,7 +96,7 @@ class _Token:
 
 
 def parse_filter(text: str) -> Node | None:
-    """The tree of `text`; None for an empty filter.
+    """The tree of `text`, simplified; None for an empty filter. The database takes every tree returned.
 
     Raises:
         FilterError: with the position, what was found there and what was expected.
@@ -93,15 +106,52 @@ def parse_filter(text: str) -> Node | None:
     tokens = _tokenise(storable_text(text))
     if tokens[0].kind == "end":
         return None
-    return _Parser(tokens).parse()
+    node = simplify(_Parser(tokens).parse())
+    if nesting(node) > MAX_DEPTH:
+        raise FilterError(
+            f"filter: at most {MAX_DEPTH} nested conditions; write it with fewer parentheses", 0
+        )
+    return node
+
+
+def simplify(node: Node, negated: bool = False) -> Node:
+    """The same condition, its contrary if `negated`: `not` stands before comparisons only, no `and` directly
+    in an `and`, no `or` in an `or`.
+    """
+    if isinstance(node, Not):
+        return simplify(node.node, not negated)
+    if isinstance(node, Compare):
+        return Not(node) if negated else node
+    kind = And if isinstance(node, And) is not negated else Or
+    nodes: list[Node] = []
+    for child in node.nodes:
+        simple = simplify(child, negated)
+        nodes += simple.nodes if isinstance(simple, kind) else [simple]
+    return kind(tuple(nodes))
+
+
+def nesting(node: Node) -> int:
+    """What a parser must remember of a simplified condition while it reads it, the deepest part of each `and`
+    and `or` first: an open parenthesis, and before every further part the one before it and the word.
+    """
+    if isinstance(node, Compare | Not):
+        return 0
+    opened = [nesting(child) + (isinstance(node, And) and isinstance(child, Or)) for child in node.nodes]
+    first, *others = sorted(opened, reverse=True)
+    return max([first, *(2 + other for other in others)])
+
+
+def comparisons_of(node: Node) -> list[Compare]:
+    """The comparisons of a filter, in order."""
+    if isinstance(node, Compare):
+        return [node]
+    nodes = (node.node,) if isinstance(node, Not) else node.nodes
+    return [comparison for child in nodes for comparison in comparisons_of(child)]
 
 
 def fields_of(node: Node) -> list[str]:
     """The fields that a filter names, each once, in order."""
-    if isinstance(node, Compare):
-        return [node.field]
-    nodes = (node.node,) if isinstance(node, Not) else node.nodes
-    return list(dict.fromkeys(field for child in nodes for field in fields_of(child)))
+    return list(dict.fromkeys(comparison.field for comparison in comparisons_of(node)))
 
 
 def _tokenise(text: str) -> list[_Token]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import socket
@@ -28,6 +29,8 @@ from types import TracebackType
 from typing import Any
 
 from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _TEMPORARY_PREFIX = ".tmp-"
@@ -159,6 +162,15 @@ def publish_folder(
 def folder_bytes(folder: str | os.PathLike[str]) -> int:
     """Sizes of the files in a folder, added up."""
     return sum(path.stat().st_size for path in Path(folder).iterdir() if path.is_file())
+
+
+def make_own_folder(path: str | os.PathLike[str]) -> None:
+    """Make the folder `path` if it is missing; a symbolic link of that name is removed, not followed."""
+    path = Path(path)
+    if path.is_symlink():
+        logger.warning("%s is a symbolic link, which is not followed: making a folder in its place", path)
+        path.unlink(missing_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def remove_temporary(parent: str | os.PathLike[str]) -> None:
@@ -316,7 +328,8 @@ class FolderLock:
     def _open_and_lock(self) -> int:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._refuse_links()
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
         try:
             _lock_without_waiting(handle)
         except OSError as error:
@@ -324,6 +337,12 @@ class FolderLock:
             os.close(handle)
             raise LockedError(f"{self._what} is being written by {holder}; wait until it is done") from error
         return handle
+
+    def _refuse_links(self) -> None:
+        """The holder's name is written into the file: into a file of somebody else, if a link leads there."""
+        for path in (self.path.parent, self.path):
+            if path.is_symlink():
+                raise StorageError(f"{path} is a symbolic link, which is not followed; remove it")
 
     def _is_at_its_path(self, handle: int) -> bool:
         try:
@@ -350,6 +369,8 @@ class FolderLock:
     ) -> None:
         self.release()
 
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 
 if sys.platform == "win32":
     import msvcrt

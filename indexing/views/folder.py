@@ -2,18 +2,21 @@
 
 A damaged snapshot is set aside under another name, so that it is never read again, and removed when a new one
 is published. On POSIX an unlinked file lives on for a process that has it open, so a reader is never cut off.
+
+Links are not followed: what a link leads to is nobody's view, and must not be cleaned up. A link in place of
+the folder, or of the one it lies in, counts as empty and gives way to a folder when something is published.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from indexing.errors import CorruptView
-from indexing.storage.files import remove, remove_temporary
+from indexing.storage.files import make_own_folder, remove, remove_temporary
 
 __all__ = ["ViewFolder"]
 
@@ -36,12 +39,16 @@ class ViewFolder(Generic[Snapshot]):
     def snapshots(self) -> list[tuple[int, Path]]:
         """(seq, folder) of each published snapshot, the newest first."""
         found = []
-        if self.path.is_dir():
-            for folder in self.path.iterdir():
-                match = _SNAPSHOT.fullmatch(folder.name)
-                if match and match["prefix"] == self.prefix:
-                    found.append((int(match["seq"]), int(match["try"]), folder))
+        for folder in self._entries():
+            match = _SNAPSHOT.fullmatch(folder.name)
+            if match and match["prefix"] == self.prefix and not folder.is_symlink():
+                found.append((int(match["seq"]), int(match["try"]), folder))
         return [(seq, folder) for seq, _, folder in sorted(found, reverse=True)]
+
+    def _entries(self) -> Iterator[Path]:
+        """What lies in the folder, if it is one of ours."""
+        if self.path.is_dir() and not self.path.is_symlink() and not self.path.parent.is_symlink():
+            yield from self.path.iterdir()
 
     def seq(self) -> int:
         """The watermark of the newest snapshot, sound or not; 0 if there is none."""
@@ -80,7 +87,8 @@ class ViewFolder(Generic[Snapshot]):
 
     def target(self, seq: int) -> Path:
         """A free name for a snapshot at `seq`: a rebuilt one never takes the name of the one it replaces."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self.path.parent)
+        make_own_folder(self.path)
         number = 0
         while (candidate := self.path / f"{self.prefix}-{seq}.{number}").exists():
             number += 1
@@ -109,6 +117,7 @@ class ViewFolder(Generic[Snapshot]):
         for _, other in self.snapshots():
             if other != folder:
                 remove(other)
-        for other in self.path.glob(f"{_SET_ASIDE}*"):
-            remove(other)
+        for other in self._entries():
+            if other.name.startswith(_SET_ASIDE):
+                remove(other)
         remove_temporary(self.path)

@@ -15,7 +15,7 @@ from stlib.backend.openvino_model import OpenVINOModel, convert_to_openvino
 from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.base.adapters import is_adapter_folder
-from stlib.base.modules import transformer_files
+from stlib.base.transformer import files as transformer_files
 from stlib.errors import InvalidOption, MissingModelFile, UnsupportedOption
 from stlib.util.file_io import resolve_model_folder
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stlib.base.modules.module import missing_file, read_json_object
+from stlib.base.folder import missing_file, read_json_object
 from stlib.base.weights import read_weights
 from stlib.errors import InvalidOption, MissingDependency, ModelConfigError, UntrustedCode, WeightsMismatch
 from stlib.util.file_io import resolve_model_folder

@@ -13,12 +13,12 @@ from typing import Any
 
 from torch import nn
 
-from stlib.base.modules.module import missing_file, read_json_object
-from stlib.base.modules.transformer_config import Backend
-from stlib.base.registry import resolve_module_class
+from stlib.base.folder import missing_file, read_json_object
+from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
+from stlib.util.registry import resolve_module_class
 
 logger = logging.getLogger(__name__)
 

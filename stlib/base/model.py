@@ -31,8 +31,8 @@ from stlib.base.model_card import BaseModelCardData, generate_model_card
 from stlib.base.modules.input_module import prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
-from stlib.base.modules.transformer_config import Backend
 from stlib.base.peft_mixin import PeftAdapterMixin
+from stlib.base.transformer.config import Backend
 from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
 

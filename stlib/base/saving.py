@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from stlib.base.loading import MODULES_NAME
-from stlib.base.registry import saved_type
+from stlib.util.registry import saved_type
 
 # Weights that would be read instead of, or beside, those just written.
 _WEIGHT_PATTERNS = (

@@ -14,12 +14,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from stlib.util.environment import is_training_available
+from stlib.util.environment import is_training_available, require_training
 
-if not is_training_available():
-    from stlib.errors import MissingDependency
-
-    raise MissingDependency("training needs accelerate and datasets; run: pip install accelerate datasets")
+if not is_training_available():  # the imports below would say less
+    require_training()
 
 from transformers import (
     FeatureExtractionMixin,
@@ -100,7 +98,9 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         InvalidInput: a data set cannot be trained on with the loss; the message names it and the column.
     """
 
-    model_class: ClassVar[type[BaseModel]] = BaseModel
+    model_class: ClassVar[type[BaseModel] | str] = BaseModel
+    """The class of what is trained, or its ``model_type``: a model imports the trainer for its ``fit``."""
+
     model_card_data_class: ClassVar[type[BaseModelCardData]] = BaseModelCardData
     model_card_callback_class: ClassVar[type[BaseModelCardCallback]] = BaseModelCardCallback
     data_collator_class: ClassVar[type[BaseDataCollator]] = BaseDataCollator

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from stlib.util.environment import require_training
+
 if TYPE_CHECKING:
     from stlib.base.evaluation import BaseEvaluator
     from stlib.sentence_transformer.readers.input_example import InputExample
@@ -85,6 +87,7 @@ class FitMixin:
             InvalidInput: the loader gives something else than examples of two texts.
             MissingDependency: datasets or accelerate are not installed.
         """
+        require_training()
         from stlib.cross_encoder.fit_training import fit
 
         given = {name: value for name, value in locals().items() if name not in ("self", "fit")}
@@ -116,6 +119,7 @@ class FitMixin:
         The arguments are those of :meth:`fit`; ``callback`` gets the number of the epoch from 0 and the steps
         in it, -1 at its end.
         """
+        require_training()
         from stlib.cross_encoder.fit_training import old_fit
 
         given = {name: value for name, value in locals().items() if name not in ("self", "old_fit")}

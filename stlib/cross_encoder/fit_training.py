@@ -8,14 +8,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from stlib.base.training_args import BaseTrainingArguments
+from stlib.cross_encoder.fit_rounds import PairRoundsTrainer
+from stlib.cross_encoder.losses.binary_cross_entropy import BinaryCrossEntropyLoss
+from stlib.cross_encoder.losses.cross_entropy import CrossEntropyLoss
+from stlib.cross_encoder.trainer import CrossEncoderTrainer
+from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.errors import InvalidInput
+from stlib.sentence_transformer.fit_callbacks import Evaluations
 from stlib.sentence_transformer.fit_options import FitOptions
-from stlib.sentence_transformer.fit_rounds import train_in_rounds
+from stlib.sentence_transformer.fit_rounds_trainer import train_in_rounds
 from stlib.sentence_transformer.fit_training import (
     as_dataset,
     batch_size_of,
     output_folder,
-    require_training,
     sampler_of,
 )
 from stlib.util.tensor import batch_to_device
@@ -27,17 +32,11 @@ class PairOptions(FitOptions):
     @staticmethod
     def arguments_class() -> type[BaseTrainingArguments]:
         """The class of the trainer's arguments."""
-        from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
-
         return CrossEncoderTrainingArguments
 
 
 def fit(model: Any, train_dataloader: Any, loss_fct: Any, activation_fct: Any, **options: Any) -> None:
     """See :meth:`FitMixin.fit`."""
-    require_training()
-    from stlib.cross_encoder.trainer import CrossEncoderTrainer
-    from stlib.sentence_transformer.fit_callbacks import Evaluations
-
     loss = _loss(model, loss_fct, activation_fct)
     given = _options(train_dataloader, loss, options)
     train, size = as_dataset(train_dataloader, keep_zeros=True), batch_size_of(train_dataloader)
@@ -66,9 +65,6 @@ def fit(model: Any, train_dataloader: Any, loss_fct: Any, activation_fct: Any, *
 
 def old_fit(model: Any, train_dataloader: Any, loss_fct: Any, activation_fct: Any, **options: Any) -> None:
     """See :meth:`FitMixin.old_fit`."""
-    require_training()
-    from stlib.cross_encoder.fit_rounds import PairRoundsTrainer
-
     if loss_fct is None:
         loss_fct = nn.BCEWithLogitsLoss() if model.num_labels == 1 else nn.CrossEntropyLoss()
     loss = TokensLoss(model, loss_fct, activation_fct)
@@ -89,11 +85,7 @@ def _loss(model: Any, loss_fct: Any, activation_fct: Any) -> nn.Module:
     if loss_fct is not None:
         return PairsLoss(model, loss_fct, activation_fct)
     if model.num_labels == 1:
-        from stlib.cross_encoder.losses.binary_cross_entropy import BinaryCrossEntropyLoss
-
         return BinaryCrossEntropyLoss(model, activation_fn=activation_fct)
-    from stlib.cross_encoder.losses.cross_entropy import CrossEntropyLoss
-
     return CrossEntropyLoss(model, activation_fn=activation_fct)
 
 

@@ -17,8 +17,8 @@ from stlib.base.loading import MODULES_NAME, LoadOptions, Pipeline, named_module
 from stlib.base.modules.activations import activation_from_name, activation_name
 from stlib.base.modules.dense import Dense
 from stlib.base.modules.transformer import Transformer
-from stlib.base.modules.transformer_config import Backend
-from stlib.base.modules.transformer_files import has_onnx_alone, load_config
+from stlib.base.transformer.config import Backend
+from stlib.base.transformer.files import has_onnx_alone, load_config
 from stlib.cross_encoder import full_precision
 from stlib.cross_encoder.fit_mixin import FitMixin
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData

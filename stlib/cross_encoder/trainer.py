@@ -18,7 +18,8 @@ from stlib.base.training.datasets import RESERVED_COLUMNS as RESERVED_BY_ALL
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.cross_encoder import loss_inputs
 from stlib.cross_encoder.data_collator import RESERVED_COLUMNS, CrossEncoderDataCollator
-from stlib.cross_encoder.model import CrossEncoder
+from stlib.cross_encoder.losses.binary_cross_entropy import BinaryCrossEntropyLoss
+from stlib.cross_encoder.losses.cross_entropy import CrossEntropyLoss
 from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
 from stlib.errors import InvalidInput, InvalidOption
@@ -58,7 +59,7 @@ class CrossEncoderTrainer(BaseTrainer):
         model.save("my-reranker")
     """
 
-    model_class: ClassVar[type[BaseModel]] = CrossEncoder
+    model_class: ClassVar[type[BaseModel] | str] = "CrossEncoder"
     model_card_data_class: ClassVar[type[BaseModelCardData]] = CrossEncoderModelCardData
     data_collator_class: ClassVar[type[BaseDataCollator]] = CrossEncoderDataCollator
     training_args_class: ClassVar[type[BaseTrainingArguments]] = CrossEncoderTrainingArguments
@@ -66,12 +67,8 @@ class CrossEncoderTrainer(BaseTrainer):
     def get_default_loss(self, model: Any) -> nn.Module:
         """The loss for pairs with a label each, which the number of the model's labels decides."""
         if model.num_labels == 1:
-            from stlib.cross_encoder.losses.binary_cross_entropy import BinaryCrossEntropyLoss
-
             logger.info("no loss was passed; BinaryCrossEntropyLoss is used")
             return BinaryCrossEntropyLoss(model)
-        from stlib.cross_encoder.losses.cross_entropy import CrossEntropyLoss
-
         logger.info("no loss was passed; CrossEntropyLoss is used")
         return CrossEntropyLoss(model)
 

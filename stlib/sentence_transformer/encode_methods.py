@@ -245,6 +245,22 @@ class EncodingModel(InferenceModel):
             prompt_name = self._task_prompt(_QUERY_PROMPTS if task == "query" else _DOCUMENT_PROMPTS)
         return self.resolve_prompt(None, prompt_name)
 
+    def treats_roles_alike(self, query: dict[str, str | None], document: dict[str, str | None]) -> bool:
+        """Whether it is certain that :meth:`encode_query` and :meth:`encode_document` give a text one vector.
+
+        Args:
+            query: ``prompt`` and ``prompt_name`` that queries would be encoded with.
+            document: those for documents.
+        """
+        own, usual = (
+            (kind.encode, kind.encode_query, kind.encode_document) for kind in (type(self), EncodingModel)
+        )
+        ignored = getattr(self[0], "ignores_task", False) and "task" not in self.get_model_kwargs()
+        if own != usual or not ignored:
+            return False
+        prompts = self.prompt_for("query", **query), self.prompt_for("document", **document)
+        return (prompts[0] or "") == (prompts[1] or "")
+
     def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
         """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
         there = [name for name in candidates if name in self.prompts]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stlib.errors import InvalidOption, UnknownKeyword
-from stlib.util.quantization import PRECISIONS, quantize_embeddings
+from stlib.util.quantized_codes import PRECISIONS, quantize_embeddings
 from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from stlib.util.environment import require_training
+
 if TYPE_CHECKING:
     from stlib.base.evaluation import BaseEvaluator
     from stlib.sentence_transformer.readers.input_example import InputExample
@@ -91,6 +93,7 @@ class FitMixin:
                 of texts.
             MissingDependency: datasets or accelerate are not installed.
         """
+        require_training()
         from stlib.sentence_transformer.fit_options import FitOptions
         from stlib.sentence_transformer.fit_training import fit
 
@@ -133,8 +136,9 @@ class FitMixin:
             * ``checkpoint_path``: gets a folder with the model for each checkpoint, named by its turn, and
               one for the end.
         """
+        require_training()
         from stlib.sentence_transformer.fit_options import FitOptions
-        from stlib.sentence_transformer.fit_rounds import old_fit
+        from stlib.sentence_transformer.fit_rounds_trainer import old_fit
 
         given = {name: value for name, value in locals().items() if name in FitOptions.names()}
         old_fit(self, FitOptions(**given), steps_per_epoch)

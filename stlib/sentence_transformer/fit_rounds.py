@@ -1,10 +1,10 @@
-"""``old_fit``: the batches of data loaders, in turns, each objective with an optimizer of its own."""
+"""What ``old_fit`` runs on: batches of data loaders in turns, and an optimizer for each objective."""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, IterableDataset
-
-from stlib.sentence_transformer.fit_options import FitOptions
-from stlib.sentence_transformer.fit_training import output_folder, require_training
-
-
-def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> None:
-    """See :meth:`FitMixin.old_fit`."""
-    require_training()
-    from stlib.sentence_transformer.fit_rounds_trainer import RoundsTrainer
-
-    train_in_rounds(RoundsTrainer, model, options, steps_per_epoch)
-
-
-def train_in_rounds(
-    trainer_class: type, model: Any, options: FitOptions, steps_per_epoch: int | None
-) -> None:
-    """Train with the batches of the options' loaders; the class is one with ``OnRounds``."""
-    from stlib.sentence_transformer.fit_rounds_trainer import RoundsEvaluations
-
-    turns = int(steps_per_epoch or min(map(len, options.loaders)))
-    optimizer = ObjectiveOptimizers(
-        {name: options.optimizer(loss.named_parameters()) for name, loss in options.losses.items()},
-        # In the order of the loss, which decides about the last bit of their norm
-        {name: list(loss.parameters()) for name, loss in options.losses.items()},
-        options.max_grad_norm,
-    )
-    rounds = Rounds(model, options.loaders, list(options.losses), turns)
-    evaluations = RoundsEvaluations(options, turns)
-    with output_folder(None) as folder:
-        trainer = trainer_class(
-            rounds,
-            model=model,
-            # Gradients are clipped by the optimizer, with those of the loss's own parameters
-            args=options.training_arguments(folder, save_strategy="no", max_grad_norm=0.0),
-            loss=options.losses,
-            optimizers=(optimizer, _in_turns(options.schedule(optimizer, turns * options.epochs), optimizer)),
-            callbacks=[evaluations],
-        )
-        evaluations.attach(trainer)
-        trainer.train()
-
-
-def _in_turns(schedule: LambdaLR, optimizer: ObjectiveOptimizers) -> LambdaLR:
-    """The schedule with a step for each turn, when the trainer steps once for each objective in a turn."""
-    rate: Callable[[int], float] = schedule.lr_lambdas[0]
-    n_objectives = len(optimizer.parts)
-    for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"]
-    return LambdaLR(optimizer, lambda step: rate(step // n_objectives))
 
 
 class Rounds(IterableDataset):

@@ -1,14 +1,59 @@
-"""The trainer of ``old_fit``: it takes ready batches, and counts in turns."""
+"""``old_fit`` and its trainer, which takes ready batches and counts in turns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from torch.optim.lr_scheduler import LambdaLR
 
 from stlib.base.trainer import BaseTrainer
 from stlib.sentence_transformer.fit_callbacks import Evaluations
 from stlib.sentence_transformer.fit_options import FitOptions
-from stlib.sentence_transformer.fit_rounds import Rounds, save_checkpoint
+from stlib.sentence_transformer.fit_rounds import ObjectiveOptimizers, Rounds, save_checkpoint
+from stlib.sentence_transformer.fit_training import output_folder
 from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
+
+
+def old_fit(model: Any, options: FitOptions, steps_per_epoch: int | None) -> None:
+    """See :meth:`FitMixin.old_fit`."""
+    train_in_rounds(RoundsTrainer, model, options, steps_per_epoch)
+
+
+def train_in_rounds(
+    trainer_class: type[OnRounds], model: Any, options: FitOptions, steps_per_epoch: int | None
+) -> None:
+    """Train with the batches of the options' loaders; the class is one with ``OnRounds``."""
+    turns = int(steps_per_epoch or min(map(len, options.loaders)))
+    optimizer = ObjectiveOptimizers(
+        {name: options.optimizer(loss.named_parameters()) for name, loss in options.losses.items()},
+        # In the order of the loss, which decides about the last bit of their norm
+        {name: list(loss.parameters()) for name, loss in options.losses.items()},
+        options.max_grad_norm,
+    )
+    rounds = Rounds(model, options.loaders, list(options.losses), turns)
+    evaluations = RoundsEvaluations(options, turns)
+    with output_folder(None) as folder:
+        trainer = trainer_class(
+            rounds,
+            model=model,
+            # Gradients are clipped by the optimizer, with those of the loss's own parameters
+            args=options.training_arguments(folder, save_strategy="no", max_grad_norm=0.0),
+            loss=options.losses,
+            optimizers=(optimizer, _in_turns(options.schedule(optimizer, turns * options.epochs), optimizer)),
+            callbacks=[evaluations],
+        )
+        evaluations.attach(trainer)
+        trainer.train()
+
+
+def _in_turns(schedule: LambdaLR, optimizer: ObjectiveOptimizers) -> LambdaLR:
+    """The schedule with a step for each turn, when the trainer steps once for each objective in a turn."""
+    rate: Callable[[int], float] = schedule.lr_lambdas[0]
+    n_objectives = len(optimizer.parts)
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"]
+    return LambdaLR(optimizer, lambda step: rate(step // n_objectives))
 
 
 class OnRounds(BaseTrainer):

@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.utils.data import RandomSampler
 
-from stlib.base.sampler import BatchSamplers, DefaultBatchSampler, MultiDatasetBatchSamplers
-from stlib.errors import InvalidInput, MissingDependency
+from stlib.base.sampler import (
+    BatchSamplers,
+    DefaultBatchSampler,
+    GroupByLabelBatchSampler,
+    MultiDatasetBatchSamplers,
+    NoDuplicatesBatchSampler,
+)
+from stlib.base.training.checkpoints import last_complete
+from stlib.errors import InvalidInput
 from stlib.sentence_transformer.datasets import NoDuplicatesDataLoader, SentenceLabelDataset
+from stlib.sentence_transformer.fit_callbacks import Evaluations
 from stlib.sentence_transformer.fit_options import FitOptions
 from stlib.sentence_transformer.readers import InputExample
-from stlib.util.environment import is_training_available
+from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +34,7 @@ _USUAL_BATCH_SIZE = 8
 
 def fit(model: Any, options: FitOptions, steps_per_epoch: int | None, resume: bool) -> None:
     """See :meth:`FitMixin.fit`."""
-    require_training()
     import datasets
-
-    from stlib.sentence_transformer.fit_callbacks import Evaluations
-    from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
 
     names = list(options.losses)
     parts = [as_dataset(loader) for loader in options.loaders]
@@ -61,14 +66,6 @@ def fit(model: Any, options: FitOptions, steps_per_epoch: int | None, resume: bo
         )
         evaluations.attach(trainer)
         trainer.train(resume_from_checkpoint=_latest_checkpoint(options.checkpoint_path) if resume else None)
-
-
-def require_training() -> None:
-    """Raise :class:`MissingDependency` if the packages of the trainer are not installed."""
-    if not is_training_available():
-        raise MissingDependency(
-            "training needs datasets and accelerate; run: pip install accelerate datasets"
-        )
 
 
 def as_dataset(loader: Any, keep_zeros: bool = False) -> Any:
@@ -181,10 +178,6 @@ def _choice(loader: Any) -> BatchSamplers:
 
 
 def _make_sampler(choice: BatchSamplers, dataset: Any, options: dict[str, Any]) -> Any:
-    from torch.utils.data import RandomSampler
-
-    from stlib.base.sampler import GroupByLabelBatchSampler, NoDuplicatesBatchSampler
-
     if choice is BatchSamplers.NO_DUPLICATES:
         return NoDuplicatesBatchSampler(dataset, **options)
     if choice is BatchSamplers.GROUP_BY_LABEL:
@@ -232,8 +225,6 @@ def output_folder(checkpoint_path: str | None) -> Iterator[str]:
 
 
 def _latest_checkpoint(checkpoint_path: str | None) -> str | None:
-    from stlib.base.training.checkpoints import last_complete
-
     latest = last_complete(Path(checkpoint_path)) if checkpoint_path else None
     if latest is None:
         logger.warning("there is no checkpoint in %s to resume from; training starts anew", checkpoint_path)

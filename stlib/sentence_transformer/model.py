@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stlib.base.loading import LoadOptions
 from stlib.base.modules.module import embedding_dimension_of
 from stlib.base.modules.transformer import Transformer
-from stlib.base.modules.transformer_config import Backend
+from stlib.base.transformer.config import Backend
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.encode_methods import EncodingModel
 from stlib.sentence_transformer.fit_mixin import FitMixin

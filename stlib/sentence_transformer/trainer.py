@@ -15,7 +15,7 @@ from stlib.base.training.checks import LossInputs
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.sentence_transformer import loss_inputs
 from stlib.sentence_transformer.data_collator import SentenceTransformerDataCollator
-from stlib.sentence_transformer.model import SentenceTransformer
+from stlib.sentence_transformer.losses.cosent import CoSENTLoss
 from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
 
@@ -41,15 +41,13 @@ class SentenceTransformerTrainer(BaseTrainer):
         model.save("my-model")
     """
 
-    model_class: ClassVar[type[BaseModel]] = SentenceTransformer
+    model_class: ClassVar[type[BaseModel] | str] = "SentenceTransformer"
     model_card_data_class: ClassVar[type[BaseModelCardData]] = SentenceTransformerModelCardData
     data_collator_class: ClassVar[type[BaseDataCollator]] = SentenceTransformerDataCollator
     training_args_class: ClassVar[type[BaseTrainingArguments]] = SentenceTransformerTrainingArguments
 
     def get_default_loss(self, model: Any) -> nn.Module:
         """:class:`CoSENTLoss`, for pairs with a number each."""
-        from stlib.sentence_transformer.losses import CoSENTLoss
-
         logger.info("no loss was passed; CoSENTLoss is used, which needs pairs with a score each")
         return CoSENTLoss(model)
 

@@ -171,3 +171,11 @@ def is_datasets_available() -> bool:
 def is_training_available() -> bool:
     """Whether the packages that training needs can be imported (extra ``train``)."""
     return is_accelerate_available() and is_datasets_available()
+
+
+def require_training() -> None:
+    """Raise :class:`~stlib.errors.MissingDependency` if the packages that training needs are missing."""
+    if not is_training_available():
+        raise MissingDependency(
+            "training needs accelerate and datasets; run: pip install accelerate datasets"
+        )

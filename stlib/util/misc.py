@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import importlib
-import inspect
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -14,33 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stlib.errors import InvalidInput
+from stlib.util.names import fullname, import_from_string
+from stlib.util.registry import resolve_module_class
+from stlib.util.similarity_function import SimilarityFunction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = [
+    "append_to_last_row",
+    "check_teacher_targets",
+    "disable_datasets_caching",
+    "disable_logging",
+    "fullname",
+    "import_from_string",
+    "import_module_class",
+    "similarity_fct_name",
+]
+
 logger = logging.getLogger(__name__)
-
-
-def fullname(obj: Any) -> str:
-    """``module.Class`` of a class or of an object's class; built-in classes go by their bare name."""
-    cls = obj if inspect.isclass(obj) else type(obj)
-    return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
-
-
-def import_from_string(dotted_path: str) -> Any:
-    """The attribute that ``package.module.name`` names. Runs the module's code: only for paths the user gave.
-
-    Raises:
-        ImportError: no such module or attribute.
-    """
-    module_path, _, name = dotted_path.rpartition(".")
-    if not module_path:
-        raise ImportError(f"{dotted_path!r} is no path of the form package.module.name")
-    module = importlib.import_module(module_path)
-    try:
-        return getattr(module, name)
-    except AttributeError:
-        raise ImportError(f"module {module_path!r} has no attribute {name!r}") from None
 
 
 def import_module_class(
@@ -60,8 +50,6 @@ def import_module_class(
         UntrustedCode: the class is not ours and ``trust_remote_code`` is False.
         ImportError: there is no such class.
     """
-    from stlib.base.registry import resolve_module_class
-
     return resolve_module_class(
         class_ref,
         model_name_or_path,
@@ -128,8 +116,6 @@ def similarity_fct_name(similarity_fct: Callable[..., Any]) -> str:
     name = getattr(similarity_fct, "__name__", type(similarity_fct).__name__)
     model: Any = getattr(similarity_fct, "__self__", None)
     if name in ("similarity", "similarity_pairwise") and hasattr(model, "similarity_fn_name"):
-        from stlib.util.similarity_function import SimilarityFunction
-
         functions = SimilarityFunction.to_similarity_fn, SimilarityFunction.to_similarity_pairwise_fn
         return functions[name != "similarity"](model.similarity_fn_name).__name__
     if hasattr(similarity_fct, "get_config_dict"):

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from stlib.errors import InvalidInput, InvalidOption, MissingDependency
-from stlib.util.quantization import (
+from stlib.util.quantized_codes import (
     as_array,
     calibration_ranges,
     dequantize_scalar,

@@ -28,9 +28,9 @@ class SimilarityFunction(Enum):
         Raises:
             InvalidOption: the name is unknown.
         """
-        from stlib.util import similarity
+        from stlib.util import similarity_scores
 
-        return getattr(similarity, _PAIRED_NAMES[_member(similarity_function)][0])
+        return getattr(similarity_scores, _PAIRED_NAMES[_member(similarity_function)][0])
 
     @staticmethod
     def to_similarity_pairwise_fn(similarity_function: str | SimilarityFunction) -> Callable[..., Any]:
@@ -39,9 +39,9 @@ class SimilarityFunction(Enum):
         Raises:
             InvalidOption: the name is unknown.
         """
-        from stlib.util import similarity
+        from stlib.util import similarity_scores
 
-        return getattr(similarity, _PAIRED_NAMES[_member(similarity_function)][1])
+        return getattr(similarity_scores, _PAIRED_NAMES[_member(similarity_function)][1])
 
     @staticmethod
     def possible_values() -> list[str]:
@@ -49,7 +49,7 @@ class SimilarityFunction(Enum):
         return [member.value for member in SimilarityFunction]
 
 
-# member -> (function over all pairs, function over aligned rows), both in stlib.util.similarity
+# member -> (function over all pairs, function over aligned rows), both in stlib.util.similarity_scores
 _PAIRED_NAMES = {
     SimilarityFunction.COSINE: ("cos_sim", "pairwise_cos_sim"),
     SimilarityFunction.DOT_PRODUCT: ("dot_score", "pairwise_dot_score"),

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from stlib import SentenceTransformer, errors
-from stlib.base.registry import ENTRIES, resolve_module_class
 from stlib.models import Dense, InputModule, Module, Normalize, Pooling, Transformer
+from stlib.util.registry import ENTRIES, resolve_module_class
 
 pytestmark = pytest.mark.parity
 

@@ -15,8 +15,9 @@ from indexing.catalog.collections import create_collection
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.schema import DocumentRow
+from indexing.errors import FilterError
 from indexing.search.filter_sql import matching_keys
-from indexing.search.filters import And, Compare, Not, Or
+from indexing.search.filters import And, Compare, Not, Or, parse_filter, simplify
 
 NAMES = ["kind", "year", 'we"ird', "it's", "$.kind", "größe"]
 scalars = st.one_of(
@@ -104,6 +105,80 @@ def test_sql_selects_what_the_tree_means(database, rows, node):
         found = matching_keys(connection, 1, node)
     expected = [i for i, fields in enumerate(rows, 1) if matches(node, fields)]
     np.testing.assert_array_equal(found, np.asarray(expected, dtype=np.int64))
+
+
+def quoted(value) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+
+
+def spelled(node, deep: int = 0) -> str:
+    """A tree as a person would write it, with needless parentheses."""
+    if isinstance(node, Compare):
+        name = '"' + node.field.replace('"', '""') + '"'
+        return "(" * deep + f"{name} {node.operator} {quoted(node.value)}" + ")" * deep
+    if isinstance(node, Not):
+        return f"not ({spelled(node.node, deep)})"
+    word = " and " if isinstance(node, And) else " or "
+    return "(" + word.join(spelled(child, deep) for child in node.nodes) + ")"
+
+
+@st.composite
+def towers(draw):
+    """Deep filters: a step puts the filter so far into an `and` or an `or`, or negates it."""
+    text = spelled(draw(trees), draw(st.integers(0, 2)))
+    first, second = spelled(draw(comparisons())), spelled(draw(comparisons()))
+    for step in draw(st.lists(st.integers(0, 6), max_size=48)):
+        text = [
+            f"not {text}",
+            f"({text})",
+            f"({first} and {text})",
+            f"({text} or {second})",
+            f"({first} or {second} and {text})",
+            f"not ({first} or {text})",
+            f"({text} or {second} and {text})" if len(text) < 1_000 else text,
+        ][step]
+    return text
+
+
+@settings(max_examples=150, deadline=None)
+@given(fields=metadata, text=towers())
+def test_what_the_parser_takes_the_database_answers(database, fields, text):
+    try:
+        node = parse_filter(text)
+    except FilterError:
+        return
+    with writing(database) as connection:
+        connection.execute(DocumentRow.__table__.delete())
+        connection.execute(insert(DocumentRow.__table__), document(1, fields))
+    with reading(database) as connection:
+        assert matching_keys(connection, 1, node).tolist() == [1] * matches(node, fields)
+
+
+@pytest.mark.parametrize("inner", ["a < 1", "a != null", "a not in (1, 'x', null, true)"])
+@pytest.mark.parametrize(
+    "step",
+    ["not {}", "({})", "not ({})", "(a = 1 or {})", "(a = 1 or b = 1 and {})", "({} or b = 1) and a = 1"],
+)
+def test_the_deepest_filters_are_answered(database, inner, step):
+    deepest = None
+    while True:
+        inner = step.format(inner)
+        try:
+            deepest = parse_filter(inner)
+        except FilterError:
+            break
+    with reading(database) as connection:
+        assert set(matching_keys(connection, 1, deepest).tolist()) <= {1}
+
+
+@settings(max_examples=150, deadline=None)
+@given(fields=metadata, node=trees)
+def test_simplifying_changes_no_answer(fields, node):
+    simple = simplify(node)
+    assert matches(simple, fields) is matches(node, fields)
+    assert parse_filter(spelled(node)) == simple
 
 
 def document(key, fields, deleted=False):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stlib.util import quantization
-from stlib.util.quantization import dequantize_scalar, quantize_embeddings
+from stlib.util import quantized_codes
+from stlib.util.quantized_codes import dequantize_scalar, quantize_embeddings
 
 values = st.floats(-3, 3, width=32, allow_nan=False)
 shapes = st.tuples(st.integers(2, 25), st.integers(1, 21))
@@ -23,8 +23,8 @@ EDGE = 1e-5
 def block(request):
     """Blocks smaller and larger than the vectors, which must not matter."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantization, "_BUCKETS_AT_A_TIME", request.param)
-        patch.setattr(quantization, "_SIGNS_AT_A_TIME", request.param)
+        patch.setattr(quantized_codes, "_BUCKETS_AT_A_TIME", request.param)
+        patch.setattr(quantized_codes, "_SIGNS_AT_A_TIME", request.param)
         yield request.param
 
 

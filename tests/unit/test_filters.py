@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from indexing.errors import FilterError
-from indexing.search.filters import And, Compare, Not, Or, parse_filter
+from indexing.search.filters import And, Compare, Not, Or, comparisons_of, fields_of, nesting, parse_filter
+
+A, B, C = (Compare(name, "=", 1) for name in "abc")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,42 @@ from indexing.search.filters import And, Compare, Not, Or, parse_filter
 )
 def test_tree(text, tree):
     assert parse_filter(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("not not a = 1", A),
+        ("not " * 49 + "a = 1", Not(A)),
+        ("not (a = 1 or not b = 1)", And((Not(A), B))),
+        ("not (a = 1 and (b = 1 or c = 1))", Or((Not(A), And((Not(B), Not(C)))))),
+        ("a = 1 or (b = 1 or (c = 1))", Or((A, B, C))),
+        ("a = 1 and not (not b = 1 or not c = 1)", And((A, B, C))),
+        ("not a in (1, 2)", And((Not(A), Not(Compare("a", "=", 2))))),
+        ("not a != 1", Not(Compare("a", "!=", 1))),
+    ],
+)
+def test_not_stands_before_comparisons_and_nothing_is_nested_in_vain(text, tree):
+    assert parse_filter(text) == tree
+
+
+def test_fields_and_comparisons_are_told_in_order():
+    node = parse_filter("b = 1 and not (a = 1 or b = 1)")
+    assert comparisons_of(node) == [B, A, B]
+    assert fields_of(node) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("a = 1", 0),
+        ("a = 1 and b = 1", 2),
+        ("a = 1 and (b = 1 or c = 1)", 3),  # the parenthesis first: ( b or; then: (…) and a
+        ("a = 1 or b = 1 and c = 1", 2),
+    ],
+)
+def test_nesting(text, depth):
+    assert nesting(parse_filter(text)) == depth
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
@@ -74,6 +112,24 @@ def test_error_names_position_and_what_was_expected(text, position, message):
 
 @pytest.mark.parametrize("text", ["not " * 60 + "a = 1", "(" * 60 + "a = 1" + ")" * 60])
 def test_deep_nesting_is_refused_before_it_hurts(text):
+    with pytest.raises(FilterError, match="at most 50 nested conditions"):
+        parse_filter(text)
+
+
+def test_what_a_database_cannot_hold_is_refused_before_it_is_asked():
+    """Few parentheses, but two parts of equal depth in each."""
+
+    def pairs(depth, word, other):
+        if not depth:
+            return "a = 1"
+        return f"({f' {word} '.join([pairs(depth - 1, other, word)] * 2)})"
+
+    text = pairs(8, "or", "and")
+    for _ in range(18):
+        text = f"(a = 1 or b = 1 and {text})"
+    assert nesting(parse_filter(text)) <= 50
+    for _ in range(16):
+        text = f"(a = 1 or b = 1 and {text})"
     with pytest.raises(FilterError, match="at most 50 nested conditions"):
         parse_filter(text)
 

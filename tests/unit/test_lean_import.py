@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-from stlib.base.modules.lean_import import import_transformers_lean
+from stlib.base.transformer.lean_import import import_transformers_lean
 from threading import Barrier, Thread
 from transformers import utils
 checks = utils.is_sklearn_available, utils.is_scipy_available

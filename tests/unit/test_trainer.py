@@ -21,7 +21,7 @@ from stlib import (
 )
 from stlib.base.evaluation import BaseEvaluator
 from stlib.base.sampler import DefaultBatchSampler, ProportionalBatchSampler
-from stlib.errors import InvalidInput, InvalidOption
+from stlib.errors import InvalidInput, InvalidOption, MissingDependency
 from stlib.models import Dense, StaticEmbedding
 
 WORDS = "a b c d e f g h".split()
@@ -496,3 +496,23 @@ def test_sharding_is_a_setting(arguments):
 def test_settings_of_the_wrong_form_are_refused(arguments, name, value):
     with pytest.raises(InvalidOption, match=name if name != "batch_sampler" else "BatchSamplers"):
         arguments(**{name: value})
+
+
+@pytest.mark.parametrize("method", ["fit", "old_fit"])
+def test_the_older_ways_to_train_name_packages_that_are_missing(monkeypatch, method):
+    monkeypatch.setattr("stlib.util.environment.is_accelerate_available", lambda: False)
+    with pytest.raises(MissingDependency, match="pip install accelerate datasets"):
+        getattr(new_model(), method)([])
+
+
+def test_a_trainer_takes_models_made_from_its_class_and_no_others():
+    class Mine(SentenceTransformer):
+        pass
+
+    model = Mine(modules=list(new_model()), device="cpu")
+    trainer = SentenceTransformerTrainer(
+        model, train_dataset=datasets.Dataset.from_dict(SCORED), loss=losses.CoSENTLoss(model)
+    )
+    assert trainer.model is model
+    with pytest.raises(InvalidOption, match=r"load it: SentenceTransformer\('my-model'\)"):
+        SentenceTransformerTrainer("my-model")

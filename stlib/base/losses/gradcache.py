@@ -25,6 +25,7 @@ from tqdm import tqdm
 from stlib.base.losses.feature_rows import Features, Ranges, row_ranges, take_rows
 from stlib.base.losses.random_state import RandContext
 from stlib.base.losses.replay import replay_backward
+from stlib.base.modules.router import Router
 from stlib.errors import InvalidInput, InvalidOption
 
 __all__ = [
@@ -50,12 +51,9 @@ def has_static_embedding_input(model: Any) -> bool:
 
     Its features are one row of tokens for all inputs, which has no batch dimension to cut mini-batches from.
     """
-    from stlib.base.modules.router import Router
-    from stlib.sentence_transformer.modules.static_embedding import StaticEmbedding
-
     first = getattr(model, "_orig_mod", model)[0]
     routes: Any = first.sub_modules.values() if isinstance(first, Router) else [[first]]
-    return any(isinstance(route[0], StaticEmbedding) for route in routes)
+    return not all(getattr(route[0], "features_in_rows", True) for route in routes)
 
 
 def refuse_static_embedding(model: Any, loss: str, instead: str) -> None:

@@ -22,11 +22,22 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
             delattr(owner, name)
 
 
-def unwrapped(model: Any, kind: type) -> Any:
-    """The model of a class inside wrappers of distributed training and compilation; None if there is none."""
-    while not isinstance(model, kind):
+def unwrapped(model: Any, kind: type | str) -> Any:
+    """The model inside wrappers of distributed training and compilation; None if there is none.
+
+    Args:
+        model: what may be wrapped.
+        kind: its class, or the ``model_type`` of one that cannot be imported: its ``fit`` imports the caller.
+    """
+    while not _is_a(model, kind):
         inner = getattr(model, "_orig_mod", None) or getattr(model, "module", None)
         if inner is None:
             return None
         model = inner
     return model
+
+
+def _is_a(model: Any, kind: type | str) -> bool:
+    if isinstance(kind, type):
+        return isinstance(model, kind)
+    return any(vars(cls).get("model_type") == kind for cls in type(model).__mro__)

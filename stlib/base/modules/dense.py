@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from stlib.base.folder import missing_file
 from stlib.base.modules.activations import activation_from_name, activation_name
-from stlib.base.modules.module import DimensionNames, Module, missing_file
+from stlib.base.modules.module import DimensionNames, Module
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -22,6 +22,14 @@ class InputModule(Module):
     batch_token_factor: ClassVar[int] = 64
     """Tokens of one forward pass per unit of ``batch_size``; higher for modules that need no padding."""
 
+    features_in_rows: ClassVar[bool] = True
+    """Whether features have a row for each input, so that a batch of them can be cut into smaller ones."""
+
+    @property
+    def ignores_task(self) -> bool:
+        """Whether it is certain that a text has the same features as a query and as a document."""
+        return False
+
     @property
     def modalities(self) -> list[Any]:
         """Kinds of input the module takes; text unless overridden."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from stlib.base import weights as weight_files
-from stlib.errors import MissingModelFile, ModelConfigError
+from stlib.base.folder import missing_file, read_json_object
+from stlib.errors import ModelConfigError
 from stlib.util import file_io
 
 if TYPE_CHECKING:
@@ -274,29 +275,3 @@ def embedding_dimension_of(module: nn.Module) -> int | None:
             if dimension is not None:
                 return int(dimension)
     return None
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        ModelConfigError: the file holds something else.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelConfigError(
-            f"{path} is no valid JSON ({error}); download or save the model again"
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelConfigError(f"{path} holds a {type(value).__name__}, not a JSON object; download it again")
-    return value
-
-
-def missing_file(model_name_or_path: str, subfolder: str, filename: str) -> MissingModelFile:
-    """The error for a file that a model lacks."""
-    inner = f"{subfolder}/{filename}" if subfolder else filename
-    return MissingModelFile(
-        f"the model {str(model_name_or_path)!r} lacks the file {inner!r}; the folder is incomplete or "
-        "no model: copy or download it again, or save it again with model.save(path)"
-    )

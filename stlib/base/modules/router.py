@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from stlib.base import loading, saving
+from stlib.base.folder import missing_file
 from stlib.base.modality.kinds import MODALITIES, format_modality, infer_batch_modality
 from stlib.base.modules.input_module import InputModule
-from stlib.base.modules.module import DimensionNames, Module, embedding_dimension_of, missing_file
+from stlib.base.modules.module import DimensionNames, Module, embedding_dimension_of
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.util.file_io import resolve_model_folder
 

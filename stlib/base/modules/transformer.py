@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stlib.backend.load import load_backend_model
 from stlib.base import adapters
 from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import raise_unsupported_modality_error
-from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
 from stlib.base.modules.packing import packed_logits, packed_tokens
-from stlib.base.modules.transformer_config import (
+from stlib.base.modules.transformer_preprocess import PreparesInputs
+from stlib.base.transformer import inputs as transformer_inputs
+from stlib.base.transformer import modality as transformer_modality
+from stlib.base.transformer import queries as transformer_queries
+from stlib.base.transformer.config import (
     Backend,
     check_choices,
     check_length,
@@ -21,16 +25,15 @@ from stlib.base.modules.transformer_config import (
     resolve_folder,
     take_hub_options,
 )
-from stlib.base.modules.transformer_files import (
+from stlib.base.transformer.files import (
     CONFIG_NAMES,
     has_processor,
     load_processor,
     load_transformer,
     save_torch_format,
 )
-from stlib.base.modules.transformer_messages import ChatTemplate
-from stlib.base.modules.transformer_outputs import arguments_of, read_output, with_sounds_in
-from stlib.base.modules.transformer_preprocess import PreparesInputs
+from stlib.base.transformer.messages import ChatTemplate
+from stlib.base.transformer.outputs import arguments_of, read_output, with_sounds_in
 from stlib.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ class Transformer(DimensionNames, PreparesInputs):
         query_length: tokens kept per query (``task="query"``).
         document_length: tokens kept per document (``task="document"``).
         query_expansion: fill up queries, see
-            :func:`~stlib.base.modules.transformer_queries.checked_expansion`; for late interaction only.
+            :func:`~stlib.base.transformer.queries.checked_expansion`; for late interaction only.
         max_seq_length: tokens kept per input, special ones included; default: what tokenizer and model allow.
         do_lower_case: lowercase inputs in front of the tokenizer's own normalisation.
         tokenizer_name_or_path: another folder for the tokenizer.
@@ -147,8 +150,6 @@ class Transformer(DimensionNames, PreparesInputs):
                 whole, options["model_kwargs"], options["config_kwargs"], transformer_task
             )
         else:
-            from stlib.backend import load_backend_model
-
             self.model = load_backend_model(
                 folder, backend, options["model_kwargs"], options["config_kwargs"], transformer_task
             )
@@ -210,6 +211,12 @@ class Transformer(DimensionNames, PreparesInputs):
     def batch_token_factor(self) -> int:  # type: ignore[override]
         """Tokens of a batch for each unit of ``batch_size``; more for engines that cut batches themselves."""
         return getattr(self.model, "batch_token_factor", InputModule.batch_token_factor)
+
+    @property
+    def ignores_task(self) -> bool:
+        lengths = (self.query_length, self.document_length, self.query_expansion)
+        # Chat templates may treat queries differently.
+        return lengths == (None, None, None) and "message" not in self.modality_config
 
     @property
     def query_expansion(self) -> dict[str, Any] | None:

@@ -9,10 +9,12 @@ from weakref import WeakKeyDictionary
 from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import infer_batch_modality, raise_unsupported_modality_error
 from stlib.base.modality.media import read_files, refuse_bare_addresses
-from stlib.base.modules import transformer_inputs, transformer_modality, transformer_queries
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
-from stlib.base.modules.transformer_inputs import CallOptions
-from stlib.base.modules.transformer_messages import ChatTemplate, count_media
+from stlib.base.transformer import inputs as transformer_inputs
+from stlib.base.transformer import modality as transformer_modality
+from stlib.base.transformer import queries as transformer_queries
+from stlib.base.transformer.inputs import CallOptions
+from stlib.base.transformer.messages import ChatTemplate, count_media
 
 # A fast tokenizer keeps the truncation and padding of the call that it serves, so that calls with different
 # lengths must not overlap. Modules may share a tokenizer, hence a lock for each of these; kept here, as a

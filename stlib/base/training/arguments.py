@@ -26,12 +26,12 @@ def described(value: Any) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def check_model(model: Any, wanted: type[BaseModel], called: str = "model") -> Any:
-    """The model, if a trainer can train it; wrappers around one of the class are fine.
+def check_model(model: Any, wanted: type[BaseModel] | str, called: str = "model") -> Any:
+    """The model, if a trainer can train it; wrappers around one of the type are fine.
 
     Args:
         model: what was passed.
-        wanted: the class that the trainer is for.
+        wanted: the class that the trainer is for, or its ``model_type``.
         called: what the error calls it.
 
     Raises:
@@ -42,7 +42,7 @@ def check_model(model: Any, wanted: type[BaseModel], called: str = "model") -> A
     is_module = isinstance(model, nn.Module) and unwrapped(model, BaseModel) is None
     if is_module and all(hasattr(model, name) for name in _NEEDED):
         return model
-    name = wanted.__name__
+    name = wanted if isinstance(wanted, str) else wanted.__name__
     if isinstance(model, str):
         raise InvalidOption(f"{called} is {described(model)}; load it: {name}({model[:100]!r})")
     module = f"a {type(model).__module__}.{type(model).__qualname__}"

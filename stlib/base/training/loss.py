@@ -33,7 +33,7 @@ class LossHandling(Trainer):
 
     loss: Any
     model: Any
-    model_class: ClassVar[type[BaseModel]]
+    model_class: ClassVar[type[BaseModel] | str]
     model_init: Any
     data_collator: Any
     loss_factories: Any

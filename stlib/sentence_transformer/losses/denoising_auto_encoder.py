@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import has_static_embedding_input
-from stlib.base.modules.transformer_config import resolve_folder
-from stlib.base.modules.transformer_files import load_tokenizer, load_transformer
+from stlib.base.transformer.config import resolve_folder
+from stlib.base.transformer.files import load_tokenizer, load_transformer
 from stlib.errors import InvalidInput, InvalidOption
 
 logger = logging.getLogger(__name__)

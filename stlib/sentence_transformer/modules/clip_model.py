@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stlib.base.modules.transformer import Transformer
-from stlib.base.modules.transformer_modality import infer_methods
+from stlib.base.transformer.modality import infer_methods
 
 _DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 

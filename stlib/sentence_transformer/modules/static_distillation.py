@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from stlib.base.modules.transformer_files import load_tokenizer, load_transformer
 from stlib.base.tokenizer_json import TokenizerJson
+from stlib.base.transformer.files import load_tokenizer, load_transformer
 from stlib.errors import InvalidOption, UnsupportedOption
 from stlib.util.environment import get_device_name
 from stlib.util.file_io import resolve_model_folder

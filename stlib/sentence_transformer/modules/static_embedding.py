@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from stlib.base.folder import missing_file, read_json_object
 from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
-from stlib.base.modules.module import DimensionNames, missing_file, read_json_object
+from stlib.base.modules.module import DimensionNames
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.static_tokens import StaticTokens
@@ -43,6 +44,7 @@ class StaticEmbedding(DimensionNames, InputModule):
 
     save_in_root: ClassVar[bool] = False
     batch_token_factor: ClassVar[int] = 4096
+    features_in_rows: ClassVar[bool] = False  # one row of tokens for all inputs
 
     def __init__(
         self,
@@ -69,6 +71,10 @@ class StaticEmbedding(DimensionNames, InputModule):
         self._tokens = StaticTokens()
         self.truncated_inputs = 0
         """Inputs that the tokenizer cut since the module was built."""
+
+    @property
+    def ignores_task(self) -> bool:
+        return True
 
     @property
     def max_seq_length(self) -> float:

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from stlib.base.folder import missing_file
 from stlib.base.modules.input_module import InputModule, prepend_prompt
-from stlib.base.modules.module import DimensionNames, missing_file
-from stlib.base.registry import resolve_module_class, saved_type
+from stlib.base.modules.module import DimensionNames
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.tokenizer.whitespace import WhitespaceTokenizer
 from stlib.sentence_transformer.modules.tokenizer.word import TransformersTokenizerWrapper, WordTokenizer
+from stlib.util.registry import resolve_module_class, saved_type
 
 logger = logging.getLogger(__name__)
 

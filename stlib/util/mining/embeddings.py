@@ -113,33 +113,5 @@ def pool_of(model: Any, devices: list[str] | bool) -> Iterator[Any]:
 
 def _treats_alike(model: Any, settings: EncodeSettings) -> bool:
     """Whether it is certain that a text has the same vector as a query and as a document."""
-    from stlib.sentence_transformer.encode_methods import EncodingModel
-
-    if not isinstance(model, EncodingModel) or not _ignores_task(model):
-        return False
-    kind = type(model)
-    if (kind.encode, kind.encode_query, kind.encode_document) != (
-        EncodingModel.encode,
-        EncodingModel.encode_query,
-        EncodingModel.encode_document,
-    ):
-        return False
-    prompts = (
-        model.prompt_for("query", **settings.of_query()),
-        model.prompt_for("document", **settings.of_corpus()),
-    )
-    return (prompts[0] or "") == (prompts[1] or "")
-
-
-def _ignores_task(model: Any) -> bool:
-    from stlib.base.modules.transformer import Transformer
-    from stlib.sentence_transformer.modules.static_embedding import StaticEmbedding
-
-    first = model[0]
-    if "task" in model.get_model_kwargs():
-        return False
-    if isinstance(first, Transformer):
-        lengths = (first.query_length, first.document_length, first.query_expansion)
-        # Chat templates may treat queries differently.
-        return lengths == (None, None, None) and "message" not in first.modality_config
-    return isinstance(first, StaticEmbedding)
+    ask = getattr(model, "treats_roles_alike", None)  # models of other libraries do not tell
+    return ask is not None and ask(settings.of_query(), settings.of_corpus())

@@ -62,7 +62,7 @@ def test_attention_in_a_part_of_a_configuration(kernels):
     """However deep it lies; transformers takes the attention of each part from there."""
     from transformers import BertConfig
 
-    from stlib.base.modules.transformer_config import check_attention
+    from stlib.base.transformer.config import check_attention
 
     config = BertConfig()
     config.part = BertConfig()

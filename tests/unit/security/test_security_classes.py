@@ -49,7 +49,7 @@ def test_a_foreign_class_in_modules_json(model, canary, ref, monkeypatch, set_mo
         ["os.system"],
         "sentence_transformers.util.import_from_string",
         "stlib.util.misc.import_from_string",
-        "stlib.base.registry.importlib.import_module",
+        "stlib.util.registry.importlib.import_module",
     ],
 )
 def test_a_malformed_class_is_refused_even_with_trust(model, canary, ref, set_module, evil_source):

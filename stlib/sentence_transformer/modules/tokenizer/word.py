@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stlib.base.modules.module import missing_file, read_json_object
+from stlib.base.folder import missing_file, read_json_object
 from stlib.errors import ModelConfigError
 from stlib.sentence_transformer.modules.tokenizer.stop_words import ENGLISH_STOP_WORDS
 
@@ -79,6 +79,6 @@ class TransformersTokenizerWrapper(WordTokenizer):
 
     @staticmethod
     def load(input_path: str) -> TransformersTokenizerWrapper:
-        from stlib.base.modules.transformer_files import load_tokenizer
+        from stlib.base.transformer.files import load_tokenizer
 
         return TransformersTokenizerWrapper(load_tokenizer(Path(input_path), {}))

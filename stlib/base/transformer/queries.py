@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from stlib.base.modules.transformer_inputs import CallOptions
+from stlib.base.transformer.inputs import CallOptions
 from stlib.errors import InvalidOption
 
 logger = logging.getLogger(__name__)

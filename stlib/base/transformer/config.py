@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stlib.base.modules.transformer_modality import TASKS, from_json
+from stlib.base.transformer.modality import TASKS, from_json
 from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
 from stlib.util.file_io import checked_relative_path, resolve_model_folder
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from stlib.base.modules.transformer_modality import CAUSAL_TASKS, is_for_several_kinds, single_kind
+from stlib.base.transformer.modality import CAUSAL_TASKS, is_for_several_kinds, single_kind
 from stlib.errors import InvalidInput, InvalidOption, UnknownKeyword
 
 # Groups of processing_kwargs.

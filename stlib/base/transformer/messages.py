@@ -7,8 +7,8 @@ import logging
 from typing import Any
 
 from stlib.base.modality.formatter import InputFormatter
-from stlib.base.modules.transformer_inputs import CallOptions, by_kind, tokenizer_of
-from stlib.base.modules.transformer_modality import is_for_several_kinds
+from stlib.base.transformer.inputs import CallOptions, by_kind, tokenizer_of
+from stlib.base.transformer.modality import is_for_several_kinds
 from stlib.errors import InvalidInput
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from stlib.base.damage import find_damage
-from stlib.base.modules.lean_import import import_transformers_lean
-from stlib.base.modules.module import missing_file, read_json_object
-from stlib.base.modules.transformer_config import check_attention, check_length
-from stlib.base.modules.transformer_modality import TASKS
+from stlib.base.folder import missing_file, read_json_object
+from stlib.base.transformer.config import check_attention, check_length
+from stlib.base.transformer.lean_import import import_transformers_lean
+from stlib.base.transformer.modality import TASKS
 from stlib.errors import (
     InvalidOption,
     MissingDependency,
@@ -94,7 +94,7 @@ def load_transformer(
         folder: with ``config.json`` and weights.
         model_kwargs: for ``from_pretrained`` of the model.
         config_kwargs: for ``from_pretrained`` of its configuration.
-        task: a key of :data:`~stlib.base.modules.transformer_modality.TASKS`.
+        task: a key of :data:`~stlib.base.transformer.modality.TASKS`.
 
     Raises:
         MissingModelFile: ``config.json`` or (a part of) the weights is missing.

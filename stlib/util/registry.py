@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.errors import ModelConfigError, UntrustedCode
-from stlib.util.misc import import_from_string
+from stlib.util.names import import_from_string
 
 # Packages that exposed modules, in some generation or other.
 _PARENTS = ("base.modules", "sentence_transformer.modules", "sparse_encoder.modules", "cross_encoder.modules")

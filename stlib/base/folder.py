@@ -1,0 +1,35 @@
+"""Reading the folder of a model: JSON objects, and the error for a file that is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stlib.errors import MissingModelFile, ModelConfigError
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ModelConfigError: the file holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelConfigError(
+            f"{path} is no valid JSON ({error}); download or save the model again"
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelConfigError(f"{path} holds a {type(value).__name__}, not a JSON object; download it again")
+    return value
+
+
+def missing_file(model_name_or_path: str, subfolder: str, filename: str) -> MissingModelFile:
+    """The error for a file that a model lacks."""
+    inner = f"{subfolder}/{filename}" if subfolder else filename
+    return MissingModelFile(
+        f"the model {str(model_name_or_path)!r} lacks the file {inner!r}; the folder is incomplete or "
+        "no model: copy or download it again, or save it again with model.save(path)"
+    )
