@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 __all__ = ["counted", "equation", "explained", "format_bytes", "format_duration", "format_milliseconds"]
 
@@ -15,7 +16,7 @@ def counted(count: int, noun: str) -> str:
 def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
     """How a score came about, in lines of a name and a text.
 
-    In hybrid mode the shares of the legs add up to the score; after reranking those of reading and retrieval
+    Where several legs ran their shares add up to the score; after reranking those of reading and retrieval
     do, and those of the legs to what retrieval said.
     """
     if "retrieval" not in parts:
@@ -38,19 +39,40 @@ def _sum(lines: Iterable[tuple[str, str]]) -> str:
     return " + ".join(f"{name} {text}" for name, text in lines)
 
 
+@dataclass(frozen=True)
+class _LegWords:
+    """How the parts of a leg read.
+
+    Attributes:
+        name: what it goes by.
+        measure: its score.
+        nothing: said of a score of 0; None where that is a score like any other.
+    """
+
+    name: str
+    measure: str
+    nothing: str | None = None
+
+
+_LEGS = {
+    "semantic": _LegWords("by meaning", "cosine"),
+    "keyword": _LegWords("by words", "BM25", nothing="no word matches"),
+}
+_NO_LEGS = ("retrieval", "rerank")  # they have ranks, too
+
+
 def _legs(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
-    """What retrieval by meaning and by words said."""
-    lines = []
-    for leg, name, measure in (("semantic", "by meaning", "cosine"), ("keyword", "by words", "BM25")):
-        if leg not in parts:
-            continue
-        rank = parts.get(f"{leg}_rank")
-        how = f"{measure} {parts[leg]:.3f}, " + (f"rank {rank}" if rank else "not among its best")
-        if leg == "keyword" and not parts[leg]:
-            how = "no word matches"
-        share = parts.get(f"{leg}_share")
-        lines.append((name, how if share is None else f"{share:.3f} ({how})"))
-    return lines
+    """What each leg said."""
+    legs = [name for name in parts if f"{name}_rank" in parts and name not in _NO_LEGS]
+    return [_leg(parts, leg, _LEGS.get(leg, _LegWords(f"by {leg}", "score"))) for leg in legs]
+
+
+def _leg(parts: Mapping[str, float | int | None], leg: str, words: _LegWords) -> tuple[str, str]:
+    rank, share = parts[f"{leg}_rank"], parts.get(f"{leg}_share")
+    how = f"{words.measure} {parts[leg]:.3f}, " + (f"rank {rank}" if rank else "not among its best")
+    if words.nothing and not parts[leg]:
+        how = words.nothing
+    return words.name, how if share is None else f"{share:.3f} ({how})"
 
 
 def _reranking(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:

@@ -31,13 +31,13 @@ from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.documents.model import storable_text
-from indexing.errors import BadInput, RerankingFailed, UnknownCollection
+from indexing.errors import BadInput, UnknownCollection
 from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
 from indexing.listing import list_collections
 from indexing.models.encoders import load_encoder, load_trusted_encoder, recorded_name, remember_encoder
-from indexing.models.rerankers import Rerankers, no_reranker
-from indexing.names import PRECISIONS
+from indexing.models.rerankers import Rerankers
+from indexing.names import PRECISIONS, SERVING_RERANKER
 from indexing.opening import (
     already_exists,
     check_model,
@@ -48,11 +48,9 @@ from indexing.opening import (
 )
 from indexing.quantization import Codec
 from indexing.search.allowed import AllowedCache, key_table
-from indexing.search.plan import check_request
-from indexing.search.rerank import Reranking, check_limits
+from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
-from indexing.search.timing import Steps
 from indexing.storage.files import remove
 from indexing.storage.paths import Home, Place, collection_place
 from indexing.upkeep.verify import VerifyReport, verify
@@ -296,12 +294,15 @@ class Collection:
 
     def search(
         self,
-        query: str,
+        query: str | None = None,
         k: int = 10,
         *,
         mode: str = "hybrid",
         filter: str | None = None,
-        rerank: Any = None,
+        offset: int = 0,
+        seq: int | None = None,
+        vector: Any = None,
+        rerank: Any = SERVING_RERANKER,
         rerank_depth: int = 50,
         rerank_budget_ms: float | None = None,
     ) -> SearchResults:
@@ -311,35 +312,36 @@ class Collection:
         `"module = 'itertools' and kind != 'class'"`. There are always min(k, matching documents) results in
         semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
 
+        `offset` leaves out so many better documents: pages of one question put together are the long answer,
+        as long as nothing is added or deleted between them. Give the `seq` of the page before, and a note
+        says if the collection has changed since. A reranker that stops by time may stop elsewhere next time.
+
+        `vector` is one of your own in place of the query's, float [d] of any length above 0: `query` is only
+        looked for by words then, and may be left out.
+
         `rerank` is a cross-encoder that re-orders the best `rerank_depth` documents: a folder, a model name,
-        an `stlib.runtime.Reranker` or an `stlib.CrossEncoder`; None, False and an empty name are none. After
+        an `stlib.runtime.Reranker` or an `stlib.CrossEncoder`. Nothing said, it is the one of the serving
+        that answers, if it has one; None, False and an empty name are none. After
         `rerank_budget_ms` it stops; what it has read is placed first, the rest keeps its order below it, and
         `SearchResults.reranked` tells how many it has read. A reranker that fails leaves the answer as it
         was (`reranked` is 0), and a note says why.
 
         Raises:
             FilterError: with the position in `filter`.
-            BadInput: an unknown mode, or k < 1.
+            BadInput: an unknown mode, k < 1, a vector of another dimension, or nothing that is asked.
         """
-        steps = Steps()
-        check_request(query, k, mode)
-        check_limits(rerank_depth, rerank_budget_ms)
-        allowed = self._filters.of(filter)
-        searcher = self._searcher()
-        try:
-            reranking = self._reranking(rerank, rerank_depth, rerank_budget_ms, steps)
-            return searcher.search(query, k, mode, allowed, steps, reranking)
-        except RerankingFailed as error:
-            self._rerankers.forget()  # its files may have changed when it is asked for again
-            found = searcher.search(query, k, mode, allowed, steps)
-            return replace(found, notes=[*found.notes, f"not reranked: {error}"], reranked=0)
-
-    def _reranking(self, model: Any, depth: int, budget_ms: float | None, steps: Steps) -> Reranking | None:
-        """How to rerank by `model`; None if there is nothing to do."""
-        if no_reranker(model):
-            return None
-        with steps.step("load reranker"):
-            return Reranking(self._rerankers.of(model), depth, budget_ms)
+        request = make_request(
+            query,
+            k,
+            offset=offset,
+            mode=mode,
+            filter=filter,
+            vector=vector,
+            seq=seq,
+            rerank_depth=rerank_depth,
+            rerank_budget_ms=rerank_budget_ms,
+        )
+        return self._searcher().search(request, rerank)
 
     def _searcher(self) -> Searcher:
         return Searcher(
@@ -347,7 +349,10 @@ class Collection:
             self._views,
             self._lock,
             lambda: (self._state(), self._codec),
+            self._generation.dimension,
             lambda: self.encoder,
+            self._filters,
+            self._rerankers,
             self._highlighter,
         )
 
@@ -364,7 +369,7 @@ class Collection:
         *,
         mode: str = "hybrid",
         corpus_ids: Iterable[str] | None = None,
-        rerank: Any = None,
+        rerank: Any = SERVING_RERANKER,
         rerank_depth: int = 50,
     ) -> EvaluationReport:
         """IR metrics of this collection: every judged query runs through the real index.
@@ -375,24 +380,15 @@ class Collection:
         Raises:
             RerankingFailed: the reranker cannot be used; without it another ranking would be measured.
         """
-        check_request("", 1, mode)
-        check_limits(rerank_depth, None)
-        reranking = self._reranking(rerank, rerank_depth, None, Steps())
+        request = make_request("", mode=mode, rerank_depth=rerank_depth)
         started = time.perf_counter()
         with reading(self._engine) as connection:
             table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
             judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
             missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
 
-        report = self._searcher().evaluate(queries, qrels, mode, table, reranking)
-        return replace(
-            report,
-            mode=mode,
-            missing_documents=missing,
-            seconds=time.perf_counter() - started,
-            rerank=None if reranking is None else reranking.reranker.name,
-            rerank_depth=None if reranking is None else reranking.depth,
-        )
+        report = self._searcher().evaluate(queries, qrels, request, table, rerank)
+        return replace(report, missing_documents=missing, seconds=time.perf_counter() - started)
 
     def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
         return key_table(np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64))

@@ -5,7 +5,8 @@ Commands need them for `--help`, which should not load numpy; whoever acts on a 
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from enum import Enum
+from typing import Final, Literal, TypeAlias, get_args
 
 __all__ = [
     "BUNDLED_MODEL",
@@ -16,13 +17,20 @@ __all__ = [
     "DEFAULT_RERANK_DEPTH",
     "DEFAULT_RESULTS",
     "ENGINES",
+    "LEGS",
     "MODES",
+    "MODE_LEGS",
     "PRECISIONS",
+    "SERVING_RERANKER",
     "Precision",
+    "RerankerChoice",
 ]
 
-MODES = ("hybrid", "semantic", "keyword")
-"""How a question is searched for: by meaning and words, by meaning, by words."""
+LEGS = ("semantic", "keyword")
+"""What a search can walk on: by meaning, by words. Each is a file of `indexing.search.legs`."""
+MODE_LEGS: dict[str, tuple[str, ...]] = {"hybrid": LEGS, **{leg: (leg,) for leg in LEGS}}
+"""A mode is a name for a list of legs; the name of a single leg is one."""
+MODES = tuple(MODE_LEGS)
 DEFAULT_MODE = "hybrid"
 
 ENGINES = ("faiss", "usearch")
@@ -41,3 +49,13 @@ BUNDLED_RERANKER = "stlib-rerank-en"
 DEFAULT_RESULTS = 10
 DEFAULT_RERANK_DEPTH = 50
 """Documents that a reranker reads, the best first."""
+
+
+class RerankerChoice(Enum):
+    """What a search may say of reranking beside a model, or None for no reranking."""
+
+    SERVING = "the serving's"
+
+
+SERVING_RERANKER: Final = RerankerChoice.SERVING
+"""The reranker of the serving that answers, none where it has none: what a search gets that says nothing."""

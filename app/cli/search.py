@@ -11,7 +11,7 @@ from app.cli.options import json_option, location_options, mode_option, model_op
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
 from app.settings import Location
 from app.wording import counted, equation
-from indexing.names import DEFAULT_RESULTS
+from indexing.names import DEFAULT_RESULTS, MODE_LEGS
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -112,8 +112,8 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
             if any(result.parts.get("rerank") is None for result in results.results):
                 how += "; what was not read follows below, as far apart as retrieval had it"
             _print_dim(how)
-        elif results.mode == "hybrid" and count:
-            _print_dim("a score adds up what both legs say, each measured by its spread over the collection")
+        elif len(MODE_LEGS[results.mode]) > 1 and count:
+            _print_dim("a score adds up what the legs say, each measured by its spread over the collection")
         steps = (f"{step} {milliseconds:.1f} ms" for step, milliseconds in results.steps.items())
         _print_dim(" · ".join(steps))
 

@@ -7,41 +7,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sqlalchemy import Engine
 
-from indexing.catalog.reads import StoredDocument
-from indexing.documents.model import storable_text
+from indexing.catalog.database import reading
+from indexing.catalog.reads import StoredDocument, chunk_spans, stored_documents
+from indexing.search.allowed import Allowed
+from indexing.search.ranking import Parts, Ranking
 from indexing.search.rerank import Reranking, passages_of, rerank
 from indexing.search.results import Result
 from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
 
-__all__ = ["MAX_QUERY_CHARACTERS", "Candidate", "reranked", "to_results"]
-
-# A longer text is no question; its first part says what it is about.
-MAX_QUERY_CHARACTERS = 20_000
+__all__ = ["Candidate", "fetch_candidates", "make_results", "rerank_candidates"]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A document of a ranking, with its text; `span` is its best chunk, if the search has one."""
+    """A document of a ranking, with its text.
+
+    Attributes:
+        place: in the ranking, from 0.
+        span: of its best chunk, if a leg knows one.
+    """
 
     document: StoredDocument
+    place: int
     span: tuple[int, int] | None
     score: float
-    parts: dict[str, float | int | None]
+    parts: Parts
 
-    def reranked(self, former: int, score: float, said: dict[str, float | int | None]) -> Candidate:
-        """With the score that decides now; what retrieval said stays among the parts.
-
-        Args:
-            former: rank by retrieval.
-            score: decides from now on.
-            said: parts of the reranker.
+    def with_reading(self, score: float, said: Parts) -> Candidate:
+        """With the score that decides now, and what the reranker said; what retrieval said stays among the
+        parts.
         """
-        parts = {**self.parts, "retrieval": self.score, "retrieval_rank": former, **said}
+        parts = {**self.parts, "retrieval": self.score, "retrieval_rank": self.place + 1, **said}
         return replace(self, score=score, parts=parts)
 
 
-def reranked(
+def fetch_candidates(
+    database: Engine, ranking: Ranking, places: Sequence[int], allowed: Allowed | None
+) -> list[Candidate]:
+    """The documents at `places` of a ranking, in this order. One that was deleted in between is left out, and
+    so is one that has changed and is no longer `allowed`.
+    """
+    keys = ranking.documents[list(places)].tolist()
+    chunks = ranking.chunks[list(places)].tolist()
+    with reading(database) as connection:
+        wanted = keys if allowed is None else allowed.still_matching(connection, keys)
+        documents = stored_documents(connection, wanted)
+        spans = chunk_spans(connection, [chunk for chunk in chunks if chunk >= 0])
+    return [
+        Candidate(documents[key], place, spans.get(chunk), float(ranking.scores[place]), ranking.parts(place))
+        for place, key, chunk in zip(places, keys, chunks, strict=True)
+        if key in documents
+    ]
+
+
+def rerank_candidates(
     query: str, found: Sequence[Candidate], reranking: Reranking, highlighter: Highlighter
 ) -> tuple[list[Candidate], int]:
     """The candidates in the reranker's order, and how many it has read.
@@ -49,7 +70,6 @@ def reranked(
     Raises:
         RerankingFailed: the reranker failed.
     """
-    query = storable_text(query[:MAX_QUERY_CHARACTERS])
     words = highlighter.query(query)
 
     def windows(position: int) -> list[str]:
@@ -60,25 +80,28 @@ def reranked(
     result = rerank(reranking, query, retrieved, windows)
     by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
     columns = (result.read, by_reading, *result.shares)
-    said = [_said(row, result.weight) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    said = [
+        _reading_parts(row, result.weight)
+        for row in zip(*(column.tolist() for column in columns), strict=True)
+    ]
     order = zip(result.order.tolist(), result.scores.tolist(), said, strict=True)
-    return [found[old].reranked(old + 1, score, parts) for old, score, parts in order], result.n_read
+    return [found[old].with_reading(score, parts) for old, score, parts in order], result.n_read
 
 
-def _said(row: Sequence[float], weight: float) -> dict[str, float | int | None]:
+def _reading_parts(row: Sequence[float], weight: float) -> Parts:
     """Parts of a document from what the reranker said, its rank by that, and both shares; NaN if not read."""
     names = ("rerank", "rerank_rank", "rerank_share", "retrieval_share")
     values = [None] * len(names) if np.isnan(row[0]) else row
     return {**dict(zip(names, values, strict=True)), "rerank_weight": weight}
 
 
-def to_results(query: str, found: Sequence[Candidate], highlighter: Highlighter) -> list[Result]:
+def make_results(query: str, found: Sequence[Candidate], highlighter: Highlighter) -> list[Result]:
     """What is shown of each candidate, with a snippet for the query."""
-    words = highlighter.query(query[:MAX_QUERY_CHARACTERS])
-    return [_result(candidate, words) for candidate in found]
+    words = highlighter.query(query)
+    return [_make_result(candidate, words) for candidate in found]
 
 
-def _result(candidate: Candidate, words: QueryWords) -> Result:
+def _make_result(candidate: Candidate, words: QueryWords) -> Result:
     document = candidate.document
     return Result(
         document.id,
@@ -88,4 +111,5 @@ def _result(candidate: Candidate, words: QueryWords) -> Result:
         make_snippet(document.text, candidate.span, words),
         json.loads(document.metadata),
         candidate.parts,
+        candidate.span,
     )

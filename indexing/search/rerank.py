@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from indexing.errors import BadInput, RerankingFailed
+from indexing.errors import RerankingFailed
 from indexing.names import DEFAULT_RERANK_DEPTH
 from stlib.runtime import RerankerProtocol
 
-__all__ = ["Reranked", "Reranking", "check_limits", "passages_of", "rerank"]
+__all__ = ["Reranked", "Reranking", "passages_of", "rerank"]
 
 # Characters of a window: about as many as a cross-encoder of 512 tokens reads beside a question.
 WINDOW = 1800
@@ -47,18 +47,6 @@ class Reranking:
     depth: int = DEFAULT_RERANK_DEPTH
     budget_ms: float | None = None
     weight: float | None = None
-
-
-def check_limits(depth: int, budget_ms: float | None) -> None:
-    """Raises BadInput unless the limits of a `Reranking` make sense."""
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise BadInput(f"rerank_depth = {depth!r}: give a whole number of documents, 1 or more")
-    if budget_ms is not None and not _is_budget(budget_ms):
-        raise BadInput(f"rerank_budget_ms = {budget_ms!r}: give milliseconds, or None for no limit")
-
-
-def _is_budget(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True)

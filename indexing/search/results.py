@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
+from uuid import uuid4
 
 __all__ = ["Result", "SearchResults", "Snippet"]
 
@@ -18,16 +20,19 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Result:
-    """One document. `parts` says how the score came about.
+    """One document. `parts` says how the score came about; `span` are the (start, end) characters of `text`
+    of the passage that matched best, None where only words were looked for.
 
     For each leg that ran, `semantic` (cosine) and `keyword` (BM25), its rank (`…_rank`, None for a document
-    that was not among its candidates) and in hybrid mode its share: the score is `semantic_share` +
-    `keyword_share`, see `indexing.search.fusion`. After reranking `retrieval` and `retrieval_rank` are score
+    that was not among its candidates) and where several ran its share (`…_share`): the score is the sum of
+    the shares, see `indexing.search.fuse`. After reranking `retrieval` and `retrieval_rank` are score
     and rank before it, `rerank` is what the reranker said, and the score is `rerank_share` +
     `retrieval_share`: both standardised over what was read, times `rerank_weight` and 1 − `rerank_weight`,
     see `indexing.search.rerank`. Of a document that was not read `rerank` and these shares are None, and its
-    score goes on below the last that was read, as far apart as retrieval had it: scores never rise along a
-    list.
+    score goes on below the last that was read, as far apart as retrieval had it.
+
+    Scores never rise along the first hundred results; in hybrid mode they may where a deeper look begins, see
+    `indexing.search.ranking`.
     """
 
     id: str
@@ -37,6 +42,7 @@ class Result:
     snippet: Snippet
     metadata: dict[str, Any]
     parts: dict[str, float | int | None]
+    span: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -50,17 +56,30 @@ class Result:
             },
             "metadata": self.metadata,
             "parts": self.parts,
+            "span": None if self.span is None else list(self.span),
         }
 
 
 @dataclass(frozen=True)
 class SearchResults:
-    """The answer to one query: `results` best first, `steps` in milliseconds, `keyword_lag` in documents.
+    """The answer to one query. It is a sequence of its results, best first: `answer[0]`, `len(answer)`,
+    `for result in answer`.
 
-    `keyword_lag` counts changes that are committed but not yet in the keyword index, because another process
-    is writing it at this moment; the semantic side has no lag. `notes` are hints on the filter and
-    the reranker. `reranked` is how many of the best documents the reranker has read: 0 if it failed or had no
-    time, None if none was asked for.
+    Attributes:
+        query: as it was asked, see `notes`; empty where only a vector was given.
+        mode: the name of its legs.
+        took_ms: all in all, in milliseconds.
+        steps: the same by steps.
+        results: best first, from place `offset` of the ranking on.
+        keyword_lag: changes that are committed but not yet in the keyword index, because another process is
+            writing it at this moment; the semantic side has no lag.
+        notes: hints on the query, the filter, the page and the reranker.
+        reranked: how many of the best documents the reranker has read: 0 if it failed or had no time, None if
+            none was asked for.
+        id: of this answer, another one each time.
+        serving: id of the serving that answered.
+        seq: where the log stood: pages of the same `seq` fit together.
+        offset: how many better results were left out.
     """
 
     query: str
@@ -71,11 +90,35 @@ class SearchResults:
     keyword_lag: int = 0
     notes: list[str] = field(default_factory=list)
     reranked: int | None = None
+    id: str = field(default_factory=lambda: uuid4().hex)
+    serving: int | None = None
+    seq: int = 0
+    offset: int = 0
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, place: int) -> Result: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Result]: ...
+
+    def __getitem__(self, place: int | slice) -> Result | list[Result]:
+        return self.results[place]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: `reranked` is there whenever a reranker was asked for, `notes` where there are any."""
         return {
+            "id": self.id,
             "query": self.query,
+            "mode": self.mode,
+            "serving": self.serving,
+            "seq": self.seq,
+            "offset": self.offset,
             "took_ms": self.took_ms,
             "results": [result.to_dict() for result in self.results],
             **({} if self.reranked is None else {"reranked": self.reranked}),

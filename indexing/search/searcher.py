@@ -1,22 +1,30 @@
-"""From a query to results: retrieve ▸ look again if the collection changed ▸ rerank ▸ snippets."""
+"""From a request to an answer: filter ▸ legs ▸ fuse ▸ fetch ▸ look again if the collection changed ▸ rerank ▸
+snippets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import Engine
 
 from indexing.catalog.collections import CollectionState
-from indexing.errors import CorruptView
+from indexing.catalog.database import reading
+from indexing.catalog.reads import document_ids
+from indexing.errors import CorruptView, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
+from indexing.models.rerankers import Rerankers, no_reranker
+from indexing.names import SERVING_RERANKER
 from indexing.quantization import Codec
-from indexing.search.allowed import Allowed
-from indexing.search.candidates import Candidate, reranked, to_results
-from indexing.search.plan import Plan
+from indexing.search.allowed import Allowed, AllowedCache
+from indexing.search.candidates import Candidate, fetch_candidates, make_results, rerank_candidates
+from indexing.search.legs import Sources, make_legs
+from indexing.search.ranking import Ranking, rank
+from indexing.search.request import Request
 from indexing.search.rerank import Reranking
 from indexing.search.results import SearchResults
 from indexing.search.snippets import Highlighter
@@ -33,94 +41,170 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
+class _Found:
+    """Candidates of one state of the collection: those a reranker may read, then those of the page.
+
+    Attributes:
+        seq: of the log, in that state.
+        lag: committed changes that a leg's index had not followed.
+        vanished: a document was deleted, or changed and matched no more, while it was fetched.
+        notes: on the filter.
+    """
+
+    candidates: list[Candidate]
+    seq: int
+    lag: int
+    vanished: bool
+    notes: list[str]
+
+
+@dataclass(frozen=True)
 class Searcher:
     """What one call needs to look into a collection that others may be changing meanwhile.
 
     Attributes:
         lock: held while the views are opened or examined.
         current: the collection's row and its codec, None before the first document; of this moment.
-        encoder: called only for modes that embed the query.
+        encoder: called only for legs that embed the query.
     """
 
     engine: Engine
     views: Views
     lock: AbstractContextManager[Any]
     current: Callable[[], tuple[CollectionState, Codec | None]]
+    dimension: int
     encoder: Callable[[], EncoderProtocol]
+    filters: AllowedCache
+    rerankers: Rerankers
     highlighter: Highlighter
 
-    def search(
-        self,
-        query: str,
-        k: int,
-        mode: str,
-        allowed: Allowed | None,
-        steps: Steps,
-        reranking: Reranking | None = None,
-    ) -> SearchResults:
-        """The best `k` documents with everything that is shown of them.
+    def search(self, request: Request, reranker: Any) -> SearchResults:
+        """The answer to `request`, with everything that is shown of it. Where `reranker` cannot be loaded or
+        fails, the order before it stands, and a note says so.
+        """
+        steps = Steps()
+        try:
+            return self._answer(request, self._reranking(request, reranker, steps), steps)
+        except RerankingFailed as error:
+            self.rerankers.forget()  # its files may have changed when it is asked for again
+            answer = self._answer(request, None, steps)
+            return replace(answer, notes=[*answer.notes, f"not reranked: {error}"], reranked=0)
 
+    def _reranking(self, request: Request, model: Any, steps: Steps) -> Reranking | None:
+        """How to rerank by `model`; None if there is nothing to do.
+
+        Raises:
+            RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
+        """
+        if model is SERVING_RERANKER or no_reranker(model):
+            return None
+        if request.vector is not None and not request.query.strip():
+            raise RerankingFailed("a reranker reads the text of a query, and there is a vector only")
+        with steps.step("load reranker"):
+            return Reranking(self.rerankers.of(model), request.rerank_depth, request.rerank_budget_ms)
+
+    def _answer(self, request: Request, reranking: Reranking | None, steps: Steps) -> SearchResults:
+        """
         Raises:
             RerankingFailed: the reranker failed.
         """
-        depth = k if reranking is None else max(k, reranking.depth)
-        found, keyword_lag = self._found(query, k, depth, mode, allowed, steps)
-        n_read, notes = None, [] if allowed is None else list(allowed.notes)
+        depth = 0 if reranking is None else reranking.depth
+        found = self._find_settled(request, depth, steps)
+        candidates, n_read, notes = found.candidates, None, [*request.notes, *found.notes]
+        if request.seq is not None and request.seq != found.seq:
+            notes.append(
+                f"the collection changed since the page before (seq {request.seq}, now {found.seq}): a "
+                "document may be shown twice or be left out; search without offset to begin anew"
+            )
         if reranking is not None:
             # Once, when it is settled what was found: a limit on its time is one on the whole search.
             with steps.step("rerank"):
-                wanted = min(len(found), reranking.depth)
-                found, n_read = reranked(query, found, reranking, self.highlighter)
+                wanted = min(len(candidates), depth)
+                candidates, n_read = rerank_candidates(request.query, candidates, reranking, self.highlighter)
             if n_read < wanted:
                 notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
         with steps.step("snippets"):
-            results = to_results(query, found[:k], self.highlighter)
-        lag = 0 if mode == "semantic" else keyword_lag
-        return SearchResults(query, mode, steps.total, steps.milliseconds, results, lag, notes, n_read)
+            results = make_results(request.query, _page(request, candidates, depth), self.highlighter)
+        return SearchResults(
+            request.query,
+            request.mode,
+            steps.total,
+            steps.milliseconds,
+            results,
+            found.lag,
+            notes,
+            n_read,
+            seq=found.seq,
+            offset=request.offset,
+        )
 
-    def _found(
-        self, query: str, k: int, depth: int, mode: str, allowed: Allowed | None, steps: Steps
-    ) -> tuple[list[Candidate], int]:
-        """The best `depth` documents, at least `k` of them if there are as many, and the lag of the keyword
-        index.
-        """
+    def _find_settled(self, request: Request, n_read: int, steps: Steps) -> _Found:
+        """What `_find` finds, looked for again if a document vanished in between."""
         for _ in range(ATTEMPTS):
-            found, readers = self._with_readers(
-                lambda readers: (self._plan(readers).find(query, depth, mode, allowed, steps), readers), steps
-            )
-            if len(found) >= k or self.current()[0].last_seq == readers.state.last_seq:
-                break  # otherwise a document may have vanished in between: look again
-        return found, readers.keyword_lag
+            found = self._with_readers(lambda readers: self._find(readers, request, n_read, steps), steps)
+            if not found.vanished or self.current()[0].last_seq == found.seq:
+                break
+        return found
+
+    def _find(self, readers: Readers, request: Request, n_read: int, steps: Steps) -> _Found:
+        """The best `n_read` documents, which a reranker may read, and those of the page."""
+        allowed, table = None, None
+        if request.filter is not None:
+            allowed = Allowed(self.filters, request.filter.text, request.filter.node)
+            with steps.step("filter"), reading(self.engine) as connection:
+                table = allowed.table(connection)
+        wanted = max(n_read, request.last)
+        ranking, lag = self._rank(readers, request, wanted, table, steps)
+        places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
+        with steps.step("fetch"):
+            candidates = fetch_candidates(self.engine, ranking, places, allowed)
+        notes = [] if allowed is None else list(allowed.notes)
+        return _Found(candidates, readers.state.last_seq, lag, len(candidates) < len(places), notes)
+
+    def _rank(
+        self, readers: Readers, request: Request, wanted: int, table: np.ndarray | None, steps: Steps
+    ) -> tuple[Ranking, int]:
+        """The best `wanted` documents, and how many changes behind the log a leg was."""
+        if request.asks_nothing:
+            return Ranking.empty(), 0
+        legs = make_legs(Sources(readers, self.encoder, self.dimension), request, steps)
+        return rank(legs, wanted, table, steps), max(leg.lag for leg in legs)
 
     def evaluate(
-        self,
-        queries: Queries,
-        qrels: Qrels,
-        mode: str,
-        table: np.ndarray | None,
-        reranking: Reranking | None = None,
+        self, queries: Queries, qrels: Qrels, request: Request, table: np.ndarray | None, reranker: Any
     ) -> EvaluationReport:
-        """IR metrics of the ranking of each judged query, over the documents that `table` allows.
+        """IR metrics of the ranking of each judged query, over the documents that `table` allows. `request`
+        says how each query is asked.
 
         Raises:
-            RerankingFailed: the reranker failed.
+            RerankingFailed: the reranker cannot be loaded, or failed.
         """
+        reranking = self._reranking(request, reranker, Steps())
         depth = DEPTH if reranking is None else max(DEPTH, reranking.depth)
 
-        def evaluated(readers: Readers) -> EvaluationReport:
-            plan = self._plan(readers)
-
-            def ranked(query: str) -> Sequence[str]:
-                ranking = plan.rank(query, depth, mode, table, Steps())
+        def measure(readers: Readers) -> EvaluationReport:
+            def rank_ids(query: str) -> Sequence[str]:
+                asked = request.with_query(query)
+                ranking, _ = self._rank(readers, asked, depth, table, Steps())
                 if reranking is None:
-                    return plan.ids(ranking)
-                found = plan.fetched(ranking, None, Steps())
-                found, _ = reranked(query, found, reranking, self.highlighter)
+                    return self._ids(ranking)
+                found = fetch_candidates(self.engine, ranking, range(len(ranking)), None)
+                found, _ = rerank_candidates(asked.query, found, reranking, self.highlighter)
                 return [candidate.document.id for candidate in found]
 
-            return evaluate_rankings(ranked, queries, qrels, mode)
+            return evaluate_rankings(rank_ids, queries, qrels, request.mode)
 
-        return self._with_readers(evaluated, Steps())
+        report = self._with_readers(measure, Steps())
+        if reranking is None:
+            return report
+        return replace(report, rerank=reranking.reranker.name, rerank_depth=reranking.depth)
+
+    def _ids(self, ranking: Ranking) -> list[str]:
+        """The ids of a ranking's documents, best first: all that an evaluation needs."""
+        keys = ranking.documents.tolist()
+        with reading(self.engine) as connection:
+            ids = document_ids(connection, keys)
+        return [ids[key] for key in keys if key in ids]
 
     def _with_readers(self, use: Callable[[Readers], T], steps: Steps) -> T:
         """`use` of the views as they are now; of new ones if a snapshot is damaged, or gone because another
@@ -138,5 +222,8 @@ class Searcher:
         with steps.step("open"), self.lock:
             return self.views.readers(*self.current())
 
-    def _plan(self, readers: Readers) -> Plan:
-        return Plan(self.engine, self.encoder, readers)
+
+def _page(request: Request, candidates: Sequence[Candidate], n_read: int) -> Sequence[Candidate]:
+    """Those that the request wants, of candidates whose first `n_read` places were fetched to be read."""
+    before = min(request.offset, sum(candidate.place < n_read for candidate in candidates))
+    return candidates[before : before + request.k]

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from indexing import ChunkSettings, Collection
-from indexing.search.fusion import SHARE_CAP
+from indexing.search.fuse import SHARE_CAP
 
 NOTES = {
     "battery": "A battery turns chemical energy into electric current.",

@@ -14,7 +14,7 @@ from app.cli.group import cli
 from app.ui.cards import make_card
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.search.plan import Plan
+from indexing.search import searcher
 from indexing.search.rerank import Reranking, rerank
 from stlib.runtime import BUNDLED_RERANKER_NAME
 
@@ -147,15 +147,15 @@ def test_what_was_found_is_read_once_though_the_collection_changes(food, ids):
 
 
 def test_a_document_that_vanishes_before_it_is_read_is_made_up_for(food, monkeypatch, ids):
-    rank = Plan.rank
+    rank = searcher.rank
 
-    def then_deleted(self, *arguments):
-        ranking = rank(self, *arguments)
+    def then_deleted(*arguments):
+        ranking = rank(*arguments)
         monkeypatch.undo()
         food.delete(["apple"])
         return ranking
 
-    monkeypatch.setattr(Plan, "rank", then_deleted)
+    monkeypatch.setattr(searcher, "rank", then_deleted)
     reranker = Lengths()
     found = food.search(QUESTION, 3, rerank=reranker, rerank_depth=3)
     assert sorted(reranker.read) == sorted(TEXTS[id_] for id_ in ("bread", "cider", "dough"))

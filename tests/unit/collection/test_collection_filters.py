@@ -7,7 +7,7 @@ import pytest
 from indexing import Collection
 from indexing.errors import FilterError
 from indexing.facets import FacetCounts
-from indexing.search.plan import Plan
+from indexing.search import searcher
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_a_document_that_changes_during_a_search_must_still_match(
 ):
     query = "breathe honey bark purr"
     animals.search(query, mode=mode)
-    rank = Plan.rank
+    rank = searcher.rank
 
-    def after_a_change(self, *arguments):
+    def after_a_change(*arguments):
         monkeypatch.undo()
-        found = rank(self, *arguments)
+        found = rank(*arguments)
         with Collection.open("animals", home=home) as other:
             other.add([{**documents[2], "metadata": {"legs": 3}}])
             other.refresh()
         return found
 
-    monkeypatch.setattr(Plan, "rank", after_a_change)
+    monkeypatch.setattr(searcher, "rank", after_a_change)
     found = animals.search(query, 2, mode=mode, filter="legs >= 4")
     assert {r.id: r.metadata["legs"] for r in found.results} == {"cat": 4, "bee": 6}
 

@@ -129,8 +129,10 @@ def test_shares_add_up_to_the_score_of_a_hybrid_result(animals):
 
 def test_results_are_json(animals):
     found = animals.search("honey", 1).to_dict()
-    assert set(found) == {"query", "took_ms", "results"}
-    assert set(found["results"][0]) == {"id", "score", "title", "text", "snippet", "metadata", "parts"}
+    assert set(found) == {"id", "query", "mode", "serving", "seq", "offset", "took_ms", "results"}
+    assert set(found["results"][0]) == {
+        *("id", "score", "title", "text", "snippet", "metadata", "parts", "span"),
+    }
     assert json.loads(json.dumps(found)) == found
 
 

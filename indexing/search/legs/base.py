@@ -1,0 +1,102 @@
+"""What a search asks of a leg: the documents it would answer with, and what its scores are worth.
+
+A leg is made for one question and one state of the collection, see `indexing.search.legs`. It knows nothing
+of other legs; `indexing.search.fuse` adds them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from indexing.search.request import Request
+from indexing.search.timing import Steps
+from indexing.views.manager import Readers
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["Hits", "Kind", "Leg", "LegMaker", "Scale", "Sources"]
+
+Kind: TypeAlias = Literal["similarity", "frequency"]
+"""How scores are to be read. `similarity`: every document has one, and what counts is how far the best stands
+out of the crowd. `frequency`: 0 where nothing matches, and one rare match may be far above all others.
+"""
+
+
+class Hits(NamedTuple):
+    """Documents with their scores: keys int64 [n], float32 [n], and the best chunk of each, int64 [n], -1
+    where the leg does not know one.
+    """
+
+    documents: np.ndarray
+    scores: np.ndarray
+    chunks: np.ndarray
+
+    @classmethod
+    def none(cls) -> Hits:
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64))
+
+
+class Scale(NamedTuple):
+    """Where the scores of a question lie over the whole collection: their mean and standard deviation. A
+    spread of 0 says that the leg cannot tell documents apart.
+    """
+
+    centre: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What legs are made from: one consistent set of readers, and the model of the same serving.
+
+    Attributes:
+        encoder: loads the model; called only by a leg that has a text to embed.
+        dimension: of the collection's vectors.
+    """
+
+    readers: Readers
+    encoder: Callable[[], EncoderProtocol]
+    dimension: int
+
+
+class Leg(Protocol):
+    """One way of finding documents for one question.
+
+    Attributes:
+        name: as in `indexing.names.LEGS`; parts of a score carry it.
+        kind: how its scores are to be read when legs are added up.
+        lag: committed changes that its index has not followed yet.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def lag(self) -> int: ...
+
+    def find(self, k: int, allowed: np.ndarray | None) -> Hits:
+        """The best `k` documents, best first, ties by ascending key; fewer where fewer answer.
+
+        `allowed` is a boolean table over document keys; keys beyond its end are not allowed.
+        """
+        ...
+
+    def score(self, documents: np.ndarray, found: Hits) -> Hits:
+        """Score and best chunk of each of `documents` (keys int64 [n], ascending), in their order; 0 and -1
+        where the leg has none. What it `found` need not be scored again.
+        """
+        ...
+
+    def scale(self) -> Scale:
+        """Where its scores for this question lie over the collection."""
+        ...
+
+
+LegMaker: TypeAlias = Callable[[Sources, Request, Steps], Leg]
+"""Makes the leg of a request, which may take time, as embedding the query does: it goes into the steps."""
