@@ -21,7 +21,7 @@ import click
 from app.cli.failures import run
 from app.cli.index import index_with_progress, print_problems, print_summary
 from app.cli.search import print_result
-from app.cli.terminal import echo, style
+from app.cli.terminal import echo, style, warn
 from app.cli.ui import serve
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, HOME_VARIABLE, Location
 
@@ -69,7 +69,9 @@ def build_corpus(corpus: Path) -> bool:
     stamp.unlink(missing_ok=True)
     built = subprocess.run([sys.executable, str(_BUILDER), str(corpus)], capture_output=True, text=True)  # noqa: S603
     if built.returncode:
-        raise click.ClickException(f"the sample corpus could not be built: {built.stderr.strip()}")
+        for line in built.stderr.strip().splitlines():
+            warn(line)
+        raise click.ClickException("the sample corpus could not be built; why stands above")
     stamp.write_text(maker, encoding="utf-8")
     return True
 

@@ -8,7 +8,7 @@ import click
 
 from app.cli.failures import FAILED
 from app.cli.options import location_options
-from app.cli.terminal import echo
+from app.cli.terminal import confirm, echo, warn
 from app.settings import Location
 from app.wording import counted
 
@@ -36,7 +36,7 @@ def command(context: click.Context, name: str, ids: tuple[str, ...], yes: bool, 
     echo(f"deleted {counted(len(gone), 'document')} from {name!r}")
     missing = [id_ for id_ in dict.fromkeys(ids) if id_ not in set(gone)]
     for id_ in missing:
-        click.echo(f"stlib: no document {id_!r} in {name!r}", err=True)
+        warn(f"stlib: no document {id_!r} in {name!r}")
     if missing:
         context.exit(FAILED)
 
@@ -46,4 +46,4 @@ def _confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("deleting a whole collection needs --yes, or a terminal to ask in")
-    click.confirm(question, abort=True)
+    confirm(question)

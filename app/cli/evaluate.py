@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from app.cli.options import json_option, location_options, model_option, rerank_options
-from app.cli.terminal import echo, echo_json, table
+from app.cli.terminal import echo, echo_json, table, warn
 from app.settings import Location
 from app.wording import counted, format_duration
 from indexing.names import DEFAULT_MODE, MODES
@@ -62,10 +62,9 @@ def command(
     order = "" if reports[0].rerank is None else f", the best {rerank_depth} reranked by {reports[0].rerank}"
     echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}{order}")
     if reports[0].missing_documents:
-        click.echo(
+        warn(
             f"stlib: {counted(reports[0].missing_documents, 'relevant document')} not in {name!r}:"
-            " counted as not found",
-            err=True,
+            " counted as not found"
         )
 
 

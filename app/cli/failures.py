@@ -6,10 +6,13 @@ import errno
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+
+from app.cli.terminal import warn
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "Interrupted", "report_failure", "run"]
 
@@ -25,6 +28,7 @@ class Interrupted(Exception):
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `command` under the name `name` and exit with what came of it."""
     _replace_closed_streams()
+    _report_through_the_door()
     # It logs a Ctrl-C that comes while a connection is closed, with its traceback.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
@@ -33,6 +37,27 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - here failures become exit codes
         code = report_failure(failure)
     sys.exit(code or 0)
+
+
+def _report_through_the_door() -> None:
+    """Log records and the traceback of a bug may quote names from outside: they are made plain too."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(_Handler(logging.WARNING))
+    sys.excepthook = _print_traceback
+
+
+class _Handler(logging.Handler):
+    """Says on stderr what `logging` would say there, in the same words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).split("\n"):
+            warn(line)
+
+
+def _print_traceback(*failure: Any) -> None:
+    for line in "".join(traceback.format_exception(*failure)).rstrip("\n").split("\n"):
+        warn(line)
 
 
 def _replace_closed_streams() -> None:
@@ -71,7 +96,7 @@ def report_failure(failure: BaseException) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"stlib: {message}", err=True)
+    warn(f"stlib: {message}")
     return code
 
 

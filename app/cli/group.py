@@ -30,6 +30,6 @@ def cli() -> None:
 
     \b
     stlib index notes ~/notes
-    stlib search notes "when do we meet the auditors"
+    stlib search notes "who audits us"
     stlib ui
     """

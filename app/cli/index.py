@@ -12,7 +12,7 @@ import click
 from app.cli.failures import FAILED, Interrupted
 from app.cli.options import json_option, location_options
 from app.cli.progress import ProgressBar
-from app.cli.terminal import echo_json, echo_rows, echo_wrapped
+from app.cli.terminal import echo_json, echo_rows, echo_wrapped, warn
 from app.settings import Location
 from app.wording import counted, format_bytes, format_duration
 from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISIONS
@@ -88,6 +88,10 @@ def index_with_progress(
 
 
 def print_summary(summary: IndexSummary) -> None:
+    """What the collection holds and what this run did; if none was made, only what was passed over."""
+    if _made_nothing(summary):
+        echo_rows(_passed_over(summary))
+        return
     added, info = summary.added, summary.info
     held = f"{counted(info['documents'], 'document')} in {counted(info['chunks'], 'passage')}"
     echo_wrapped(
@@ -100,24 +104,26 @@ def print_summary(summary: IndexSummary) -> None:
     rate = added.committed / added.seconds if added.seconds else 0.0
     rows = [
         ("documents", changes),
-        ("skipped", f"{added.skipped:,}"),
+        *_passed_over(summary),
         ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
         ("keyword lag", counted(added.keyword_lag, "change")),
         ("memory", format_bytes(info["memory_bytes"])),
         ("disk", _disk(info)),
     ]
-    if summary.read.unsupported:
-        kinds = ", ".join(
-            f"{extension or 'no extension'} {n:,}" for extension, n in summary.read.unsupported.most_common(5)
-        )
-        rows.insert(
-            2,
-            (
-                "not read",
-                f"{counted(sum(summary.read.unsupported.values()), 'file')} of other kinds ({kinds})",
-            ),
-        )
     echo_rows(rows)
+
+
+def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
+    rows = [("skipped", f"{summary.added.skipped:,}")]
+    if unsupported := summary.read.unsupported:
+        kinds = ", ".join(f"{ending or 'no extension'} {n:,}" for ending, n in unsupported.most_common(5))
+        rows.append(("not read", f"{counted(sum(unsupported.values()), 'file')} of other kinds ({kinds})"))
+    return rows
+
+
+def _made_nothing(summary: IndexSummary) -> bool:
+    """True when the collection would have been new, and got no document."""
+    return summary.created and not summary.info["documents"]
 
 
 def _disk(info: dict[str, int]) -> str:
@@ -129,32 +135,25 @@ def print_problems(summary: IndexSummary) -> None:
     """One line on stderr for each thing of the input that is not in the collection."""
     added = summary.added
     for skip in added.skips[:_SHOWN_SKIPS]:
-        click.echo(f"stlib: skipped {skip}", err=True)
+        warn(f"stlib: skipped {skip}")
     if added.skipped > _SHOWN_SKIPS:
-        click.echo(
-            f"stlib: skipped {added.skipped - _SHOWN_SKIPS:,} more (--json lists up to 1,000)", err=True
-        )
+        warn(f"stlib: skipped {added.skipped - _SHOWN_SKIPS:,} more (--json lists up to 1,000)")
     if added.duplicates:
-        click.echo(
+        warn(
             f"stlib: {counted(added.duplicates, 'document')} had the id of a later one in this run:"
-            " the last one wins",
-            err=True,
+            " the last one wins"
         )
     if added.renamed:
-        click.echo(
+        warn(
             f"stlib: note: {counted(added.renamed, 'document')} got the name of a folder before the id,"
-            " because another file has the short one",
-            err=True,
+            " because another file has the short one"
         )
     if added.moved:
-        click.echo(
+        warn(
             f"stlib: note: {counted(added.moved, 'document')} replaced, as if the folder had been moved:"
-            " the file it came from is gone",
-            err=True,
+            " the file it came from is gone"
         )
     for note in summary.notes[:_SHOWN_SKIPS]:
-        click.echo(f"stlib: note: {note}", err=True)
-    if summary.created and not summary.info["documents"]:
-        click.echo(
-            f"stlib: nothing could be indexed; collection {summary.collection!r} was not made", err=True
-        )
+        warn(f"stlib: note: {note}")
+    if _made_nothing(summary):
+        warn(f"stlib: nothing could be indexed; collection {summary.collection!r} was not made")

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from app.cli.help import HelpContext
+
 __all__ = ["LazyGroup"]
 
 
@@ -15,6 +17,8 @@ class LazyGroup(click.Group):
 
     The line of help stands here because `stlib --help` lists every command and should import none.
     """
+
+    context_class = HelpContext
 
     def __init__(self, *args: Any, commands_at: dict[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,6 +32,7 @@ class LazyGroup(click.Group):
             return None
         module, _ = self._commands_at[name]
         command: click.Command = import_module(module).command
+        command.context_class = HelpContext
         return command
 
     def resolve_command(

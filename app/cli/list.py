@@ -9,7 +9,7 @@ import click
 
 from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, echo_table
+from app.cli.terminal import echo, echo_json, echo_table, warn
 from app.settings import Location
 from app.wording import format_bytes
 
@@ -31,7 +31,7 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
     elif not damaged:
         echo("no collections yet: make one with `stlib index NAME PATH`")
     for name, reason in damaged.items():
-        click.echo(f"stlib: collection {name!r} left out: {reason}", err=True)
+        warn(f"stlib: collection {name!r} left out: {reason}")
     if damaged:
         context.exit(FAILED)
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from app.cli.terminal import warn
 from app.settings import RERANK_VARIABLE, Location
 from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES
 
@@ -111,8 +112,7 @@ def _note_limits(context: click.Context) -> None:
     ]
     if given:
         verb = "does" if len(given) == 1 else "do"
-        click.echo(
-            f"stlib: note: {' and '.join(given)} {verb} nothing without a reranker: add --rerank MODEL, such "
-            f"as --rerank {BUNDLED_RERANKER}",
-            err=True,
+        warn(
+            f"stlib: note: {' and '.join(given)} {verb} nothing without a reranker: add --rerank MODEL,"
+            f" such as --rerank {BUNDLED_RERANKER}"
         )

@@ -8,7 +8,7 @@ import click
 
 from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option, model_option, rerank_options
-from app.cli.terminal import caret, echo, echo_json, style, terminal_width, wrap
+from app.cli.terminal import caret, echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
 from app.wording import counted, equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS
@@ -75,16 +75,17 @@ def command(
                 rerank_budget_ms=rerank_budget,
             )
         except FilterError as error:
-            click.echo(f"stlib: {error}", err=True)
+            warn(f"stlib: {error}")
             if error.position is not None:
-                click.echo(caret(filter_ or "", error.position), err=True)
+                for line in caret(filter_ or "", error.position).split("\n"):
+                    warn(line)
             context.exit(USAGE)
     if as_json:
         echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
     else:
         print_results(results, explain=explain)
     for note in results.notes:
-        click.echo(f"stlib: note: {note}", err=True)
+        warn(f"stlib: note: {note}")
 
 
 def print_results(results: SearchResults, *, explain: bool = False) -> None:
@@ -123,8 +124,9 @@ def print_result(number: int, result: Result, *, lines: int = _SNIPPET_LINES) ->
     width = terminal_width()
     label = f"{number}. "
     indent = " " * len(label)
-    title = wrap(result.title or result.id, width=width, indent=indent)
-    echo(label + style("\n".join(title)[len(indent) :], bold=True))
+    for line in wrap(result.title or result.id, width=width, indent=indent):
+        echo(label + style(line[len(indent) :], bold=True))
+        label = indent
     snippet = result.snippet
     for line in wrap(snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=lines):
         echo(line)

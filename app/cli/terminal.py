@@ -1,6 +1,8 @@
-"""Text for terminals: colour, highlights, wrapping, tables.
+"""Text for terminals: colour, highlights, wrapping, tables, and the one door through which all of it goes.
 
-Colour is click's business: it strips styles when the output is not a terminal; NO_COLOR is honoured here.
+What `echo` and `warn` write is made plain, so that a name from outside cannot steer the terminal. Only a
+`Line` is written as it is: `style` and `wrap` make one, of text that they made plain. Colour is click's
+business: it strips styles when the output is not a terminal; NO_COLOR is honoured here.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from typing import Any
 
 import click
 
+from app.text import plain, plain_json
+
 __all__ = [
+    "Line",
     "caret",
+    "confirm",
     "echo",
     "echo_json",
     "echo_rows",
@@ -26,6 +32,7 @@ __all__ = [
     "style",
     "table",
     "terminal_width",
+    "warn",
     "wrap",
 ]
 
@@ -48,18 +55,50 @@ def colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+class Line(str):
+    """Text that may be written as it is: plain, with styles of ours. What is added to it is made plain."""
+
+    __slots__ = ()
+
+    def __add__(self, other: str) -> Line:
+        return Line(str(self) + _safe(other))
+
+    def __radd__(self, other: str) -> Line:
+        return Line(_safe(other) + str(self))
+
+
+def _safe(text: str) -> str:
+    return str(text) if isinstance(text, Line) else plain(text)
+
+
 def echo(text: str = "") -> None:
-    """One line or more on stdout; characters that its encoding lacks become question marks."""
+    """One line on stdout; characters that its encoding lacks become question marks."""
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), color=colour())
+    click.echo(_safe(text).encode(encoding, "replace").decode(encoding), color=colour())
 
 
 def echo_json(value: Any) -> None:
-    echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
+    indent = 2 if sys.stdout.isatty() else None
+    echo(Line(plain_json(json.dumps(value, ensure_ascii=False, indent=indent, default=str))))
 
 
-def style(text: str, **styles: Any) -> str:
-    return click.style(text, **styles)
+def warn(text: str = "") -> None:
+    """One line on stderr."""
+    click.echo(_safe(text), err=True)
+
+
+def confirm(question: str) -> None:
+    """Ask a question that is answered by yes or no.
+
+    Raises:
+        Abort: no.
+    """
+    click.confirm(plain(question), abort=True)
+
+
+def style(text: str, **styles: Any) -> Line:
+    """`text`, made plain, in click's styles."""
+    return Line(click.style(_safe(text), **styles))
 
 
 def highlight(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[str, bool]]:
@@ -86,11 +125,11 @@ def wrap(
     indent: str = "",
     spans: Iterable[tuple[int, int]] = (),
     lines: int | None = None,
-) -> list[str]:
+) -> list[Line]:
     """Lines of at most `width` columns, `indent` included, words kept whole, `spans` marked in bold yellow.
 
-    White space of any kind becomes one space. A word longer than a line is broken. After `lines` lines the
-    rest is cut and an ellipsis stands at the end.
+    White space of any kind becomes one space, the rest is made plain. A word longer than a line is broken.
+    After `lines` lines the rest is cut and an ellipsis stands at the end.
     """
     room = max(1, width - len(indent))
     rows: list[list[tuple[str, bool]]] = [[]]
@@ -114,7 +153,7 @@ def wrap(
         while sum(_columns(piece) for piece, _ in rows[-1]) > room - 2:
             rows[-1].pop()
         rows[-1].append((" …", False))
-    return [indent + _marked(row) for row in rows if row]
+    return [Line(indent + _marked(row)) for row in rows if row]
 
 
 def _words(pieces: Iterable[tuple[str, bool]]) -> Iterable[list[tuple[str, bool]]]:
@@ -126,8 +165,8 @@ def _words(pieces: Iterable[tuple[str, bool]]) -> Iterable[list[tuple[str, bool]
                 if word:
                     yield word
                 word = []
-            elif unicodedata.category(character) != "Cc":  # a document must not steer the terminal
-                word.append((character, marked))
+            else:
+                word.append((plain(character), marked))
     if word:
         yield word
 
@@ -151,6 +190,7 @@ def _columns(text: str) -> int:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
     """Aligned columns; those numbered in `right` are aligned to the right. The header is bold."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(_columns(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
@@ -181,7 +221,7 @@ def echo_rows(rows: Sequence[tuple[str, str]], label_width: int = 12) -> None:
     indent = " " * (2 + label_width)
     width = known_width()
     for label, value in rows:
-        lines = wrap(value, width=width, indent=indent) if width else [indent + value]
+        lines: list[str] = [*wrap(value, width=width, indent=indent)] if width else [indent + value]
         for number, line in enumerate(lines or [indent]):
             echo((f"  {label:<{label_width}}" + line[len(indent) :]).rstrip() if number == 0 else line)
 
@@ -189,8 +229,8 @@ def echo_rows(rows: Sequence[tuple[str, str]], label_width: int = 12) -> None:
 def echo_wrapped(text: str, *, indent: str = "", bold: str = "", dim: str = "") -> None:
     """`text` on as many lines as the terminal needs; its beginning may be marked as `bold` or `dim`."""
     width = known_width()
-    lines = wrap(text, width=width, indent=indent) if width else [indent + text]
-    mark = bold or dim
+    lines = wrap(text, width=width, indent=indent) if width else [Line(indent + plain(text))]
+    mark = plain(bold or dim)
     if mark and lines and lines[0].startswith(indent + mark):
         rest = lines[0][len(indent + mark) :]
         lines[0] = indent + style(mark, bold=bool(bold) or None, dim=bool(dim) or None) + rest
@@ -199,6 +239,6 @@ def echo_wrapped(text: str, *, indent: str = "", bold: str = "", dim: str = "") 
 
 
 def caret(text: str, position: int) -> str:
-    """`text` with a caret under the character at `position` (its length: after the end)."""
-    flat = "".join(" " if c.isspace() else c for c in text)
-    return f"  {flat}\n  {' ' * _columns(flat[:position])}^"
+    """`text` with a caret under the character at `position` (its length: after the end): two lines."""
+    flat = [" " if c.isspace() else plain(c) for c in text]
+    return f"  {''.join(flat)}\n  {' ' * _columns(''.join(flat[:position]))}^"

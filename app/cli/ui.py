@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import click
 
 from app.cli.options import location_options
+from app.cli.terminal import echo, warn
 from app.settings import RERANK_VARIABLE, Location
 from indexing.names import BUNDLED_RERANKER
 
@@ -55,14 +56,14 @@ def serve(location: Location, *, port: int | None = None, browser: bool = True) 
         raise click.ClickException(f"port {port} of {HOST} is taken; leave --port away for a free one")
     try:
         with _terminated_like_ctrl_c(), running_server(location, chosen) as (address, process):
-            click.echo(f"Search page: {address}  (Ctrl-C stops it)")
+            echo(f"Search page: {address}  (Ctrl-C stops it)")
             if browser and _has_display():
                 click.launch(address)
             code = process.wait()
     except ServerFailed as failure:
         raise click.ClickException(str(failure)) from failure
     except KeyboardInterrupt:
-        click.echo(err=True)
+        warn()
         return
     raise click.ClickException(f"the search page's server ended with code {code}; why stands above")
 

@@ -6,7 +6,7 @@ import click
 
 from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json
+from app.cli.terminal import echo, echo_json, warn
 from app.settings import Location
 from app.wording import counted
 
@@ -36,6 +36,6 @@ def command(context: click.Context, name: str, location: Location, as_json: bool
         checked = f"{counted(report.documents, 'document')} in {counted(report.chunks, 'passage')}"
         echo(f"{name}: {verdict}, {checked} checked")
     for error in report.errors:
-        click.echo(f"stlib: {error}", err=True)
+        warn(f"stlib: {error}")
     if report.errors:
         context.exit(FAILED)

@@ -95,6 +95,26 @@ def test_a_file_without_text_is_skipped_and_makes_no_collection(stlib, tmp_path,
     assert json.loads(stlib("list", "--json")[1]) == {"collections": []}
 
 
+def test_an_empty_folder_makes_no_collection_and_tells_no_sizes(stlib, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    nothing = "stlib: nothing could be indexed; collection 'notes' was not made\n"
+    assert stlib("index", "notes", folder) == (0, "  skipped     0\n", nothing)
+    (folder / "a.png").write_bytes(b"x")
+    passed_over = "  skipped     0\n  not read    1 file of other kinds (.png 1)\n"
+    assert stlib("index", "notes", folder) == (0, passed_over, nothing)
+    assert json.loads(stlib("list", "--json")[1]) == {"collections": []}
+
+
+def test_a_question_that_is_cut_gets_a_note(stlib, notes):
+    question = "apples " * 4_000
+    for mode in ("hybrid", "keyword", "semantic"):
+        code, out, err = stlib("search", "notes", question, "--mode", mode)
+        assert code == 0 and "apples" in out
+        assert err == "stlib: note: only the first 20,000 of the query's 28,000 characters are used\n"
+    assert stlib("search", "notes", question[:20_000])[2] == ""
+
+
 def test_what_another_process_adds_meanwhile_is_kept(stlib, tmp_path, home, monkeypatch):
     """A run that made the collection and found nothing to index removes it again, unless it is not empty."""
     (tmp_path / "x.txt").write_text(" ")

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from app.cli import main
+from app.cli.group import cli
 
 ANIMALS = [
     {
@@ -140,6 +141,16 @@ def test_every_command_fits_a_narrow_terminal(stlib, animals, monkeypatch, width
         "  documents   3",
         "  passages    3",
     ]
+
+
+@pytest.mark.parametrize("width", [36, 40, 60, 80])
+def test_help_fits_a_narrow_terminal(stlib, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in ([], *([name] for name in cli.list_commands(None))):
+        code, out, _ = stlib(*command, "--help")
+        assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
+    if width <= 60:
+        assert "  --explain\n      Show the parts of each" in stlib("search", "--help")[1]
 
 
 def test_search_fits_a_narrow_terminal(stlib, animals, monkeypatch):

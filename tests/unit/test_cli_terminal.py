@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 
 import click
 import pytest
 
-from app.cli.terminal import caret, echo, highlight, table, wrap
+from app.cli.terminal import caret, echo, echo_json, highlight, style, table, warn, wrap
 from app.settings import Location
+from app.text import plain
 from app.wording import counted, format_bytes, format_duration, format_milliseconds
 
 ON, OFF = "\x1b[1;33m", "\x1b[0m"
@@ -45,7 +47,8 @@ def test_a_terminal_without_unicode_shows_question_marks(monkeypatch):
 
 
 def test_a_document_cannot_steer_the_terminal():
-    assert wrap("a\x1b[31mb\x07c", width=80) == ["a[31mbc"]
+    assert wrap("a\x1b[31mb\x07c", width=80) == [r"a\x1b[31mb\x07c"]
+    assert wrap("abc\u202ed", width=6, spans=[(2, 4)]) == [f"ab{ON}c\\u2{OFF}", f"{ON}02e{OFF}d"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,32 @@ def test_highlight_pieces(spans, pieces):
     assert highlight("abcdef", spans) == pieces
 
 
+def test_what_is_added_to_a_line_is_made_plain(capsys):
+    line = "\x1b[5m" + style("a\x1bb", bold=True) + "\u202e"
+    echo(line)
+    assert str(line) == "\\x1b[5m\x1b[1ma\\x1bb\x1b[0m\\u202e"
+    echo(f"{style('bold', bold=True)}\n")  # no Line any more: nothing of it is obeyed
+    echo("\x1b[31mred\n")
+    warn("\x9b31mred\n")
+    assert capsys.readouterr() == (
+        "\\x1b[5ma\\x1bb\\u202e\n\\x1b[1mbold\\x1b[0m\\n\n\\x1b[31mred\\n\n",
+        "\\x9b31mred\\n\n",
+    )
+
+
+def test_a_table_counts_what_it_shows():
+    assert table(["name", "n"], [["a\x1bb", "1"]])[1] == r"a\x1bb  1"
+
+
+def test_json_says_the_same_without_a_character_that_is_obeyed(capsys):
+    value = {"\x9b\u202e": ["\x1b", "\x7f", "\ufeff", "\U000e0041", "\udcff", "é日本\u200d", 'a\n\t"\\']}
+    echo_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert plain(out) == out[:-1] + r"\n"
+    assert "é日本\u200d" in out
+
+
 def test_table_aligns_columns():
     lines = [
         click.unstyle(line) for line in table(["name", "n"], [["a", "1,000"], ["longer", "2"]], right=[1])
@@ -69,6 +98,7 @@ def test_table_aligns_columns():
 
 def test_caret_stands_under_the_character():
     assert caret("a\tb = ", 6) == "  a b = \n        ^"
+    assert caret("\x1ba = ?", 5) == "  \\x1ba = ?\n" + " " * 10 + "^"
 
 
 @pytest.mark.parametrize(

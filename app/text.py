@@ -1,0 +1,50 @@
+"""Text from outside, made fit to be shown: documents, names of files, fields and collections, messages.
+
+A terminal obeys escape sequences, any screen obeys characters that turn the direction of reading, and some
+cannot be seen. They are written out as Python writes them in a literal, `\\x1b` or `\\u202e`: unambiguous,
+plain ASCII, and the same as in a name that a message quotes.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["plain", "plain_json"]
+
+# Not here are joiners, soft hyphens and variation selectors, which writing needs and which change no order.
+_HIDDEN_CHARACTERS = (
+    "\x00-\x1f\x7f-\x9f"  # controls: what a terminal obeys
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, embeddings, overrides and isolates of direction
+    "\u2028\u2029"  # line and paragraph separators
+    "\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"  # nothing to see
+    "\ufff9-\ufffb"  # annotations that hide what they annotate
+    "\U000e0000-\U000e007f"  # tags: invisible ASCII
+)
+_HIDDEN = re.compile(f"[{_HIDDEN_CHARACTERS}]")
+_HIDDEN_BUT_LINES = re.compile(f"(?![\n\t])[{_HIDDEN_CHARACTERS}]")
+_HIDDEN_IN_JSON = re.compile(f"(?!\n)[{_HIDDEN_CHARACTERS}\ud800-\udfff]")
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """`text` on one line, with every character that is obeyed or cannot be seen written out.
+
+    With `lines` its line breaks and tabs stay, for texts that are shown as a block.
+    """
+    return (_HIDDEN_BUT_LINES if lines else _HIDDEN).sub(_written_out, text)
+
+
+def plain_json(json: str) -> str:
+    """`json` with such characters, and halves of surrogate pairs, as JSON escapes: it says the same.
+
+    Line breaks between its parts stay.
+    """
+    return _HIDDEN_IN_JSON.sub(_as_json, json)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def _as_json(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
