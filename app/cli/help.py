@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 
@@ -21,9 +21,9 @@ class HelpFormatter(click.HelpFormatter):
     ) -> None:
         super().__init__(indent_increment, width or terminal_width(), max_width)
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         if self.width >= _TWO_COLUMNS:
-            super().write_dl(rows, col_max, col_spacing)
+            super().write_dl(list(rows), col_max, col_spacing)
             return
         for term, description in rows:
             self._write_wrapped(term, self.current_indent)
