@@ -13,6 +13,7 @@ from torch import nn
 
 import stlib
 from stlib.base.hub import HubMixin
+from stlib.base.inputs import is_single
 from stlib.base.loading import (
     MODULES_NAME,
     LoadOptions,
@@ -249,8 +250,6 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
 
     def is_singular_input(self, inputs: Any) -> bool:
         """Whether ``inputs`` is one input rather than a collection of inputs."""
-        from stlib.base.inputs import is_single
-
         return is_single(inputs)
 
     def get_backend(self) -> str:

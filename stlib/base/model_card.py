@@ -16,6 +16,7 @@ import numpy as np
 
 from stlib.base.card.columns import without_folders
 from stlib.base.card.datasets import DatasetDescriptions
+from stlib.base.card.text import card_text, rename_in_example, table
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
@@ -233,8 +234,6 @@ class BaseModelCardData(DatasetDescriptions):
 
         What was measured outside of a training is left out.
         """
-        from stlib.base.card.text import table
-
         logs = [row for row in self.training_logs if row["Step"] >= 0]
         first = {name: place for place, name in enumerate(("Epoch", "Step", "Training Loss"))}
         columns = sorted(
@@ -340,8 +339,6 @@ def generate_model_card(model: BaseModel, name: str | None = None) -> str:
         model: whose card it is.
         name: name of the folder, or the id, for the example.
     """
-    from stlib.base.card.text import card_text, rename_in_example
-
     data = model.model_card_data
     data.model = model
     data.folder_name = name

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from stlib.base.evaluation import BaseEvaluator
 from stlib.errors import InvalidOption
+from stlib.util.environment import get_device_name
 
 if TYPE_CHECKING:
     from stlib.base.training_args import BaseTrainingArguments
@@ -95,8 +96,6 @@ class FitOptions:
 
     def training_arguments(self, output_dir: str, **more: Any) -> Any:
         """Arguments of the trainer, with ``more`` that the caller sets."""
-        from stlib.util.environment import get_device_name
-
         if self.use_amp:
             device = get_device_name()
             more["fp16" if device.startswith("cuda") else "bf16"] = True

@@ -1,4 +1,4 @@
-"""Names of classes, and objects by name."""
+"""Names of classes, objects by name, and values in the words of a message."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def import_from_string(dotted_path: str) -> Any:
         return getattr(module, name)
     except AttributeError:
         raise ImportError(f"module {module_path!r} has no attribute {name!r}") from None
+
+
+def describe_value(value: Any) -> str:
+    """A value of the wrong type, as words that follow "is"."""
+    if isinstance(value, str):
+        return f"the text {value[:100]!r}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    package = type(value).__module__.split(".")[0]
+    name = f"{package} {name}" if package in ("numpy", "pandas", "polars", "torch", "pyarrow") else name
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

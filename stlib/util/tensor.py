@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stlib.errors import InvalidOption
+
 
 def normalize_embeddings(embeddings: Tensor) -> Tensor:
     """Rows scaled to unit L2 length, dense or sparse; a zero row stays zero.
@@ -46,8 +48,6 @@ def select_max_active_dims(embeddings: np.ndarray | Tensor, max_active_dims: int
     if max_active_dims is None:
         return embeddings
     if max_active_dims <= 0:
-        from stlib.errors import InvalidOption
-
         raise InvalidOption(f"max_active_dims is {max_active_dims}; use a positive number or None for all")
     dense = to_tensor(embeddings)
     k = min(max_active_dims, dense.shape[-1])

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stlib.base.training.arguments import described
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.names import describe_value
 
 
 def check_model(loss: nn.Module, model: Any, called: str = "model") -> None:
@@ -20,7 +20,7 @@ def check_model(loss: nn.Module, model: Any, called: str = "model") -> None:
     if isinstance(model, type) or not callable(model):
         name = repr(model) if isinstance(model, str) else "name or folder"
         raise InvalidOption(
-            f"the {called} of {type(loss).__name__} is {described(model)}; pass a loaded model, e.g. "
+            f"the {called} of {type(loss).__name__} is {describe_value(model)}; pass a loaded model, e.g. "
             f"SentenceTransformer({name})"
         )
 

@@ -9,21 +9,10 @@ from torch import nn
 from stlib.base.losses.replaced import unwrapped
 from stlib.base.model import BaseModel
 from stlib.errors import InvalidOption
+from stlib.util.names import describe_value
 
 # What a trainer asks of a model, which wrappers hand through.
 _NEEDED = ("preprocess", "processor", "model_card_data")
-
-
-def described(value: Any) -> str:
-    """A value of the wrong type, as words that follow "is"."""
-    if isinstance(value, str):
-        return f"the text {value[:100]!r}"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    name = type(value).__name__
-    package = type(value).__module__.split(".")[0]
-    name = f"{package} {name}" if package in ("numpy", "pandas", "polars", "torch", "pyarrow") else name
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def check_model(model: Any, wanted: type[BaseModel] | str, called: str = "model") -> Any:
@@ -44,9 +33,9 @@ def check_model(model: Any, wanted: type[BaseModel] | str, called: str = "model"
         return model
     name = wanted if isinstance(wanted, str) else wanted.__name__
     if isinstance(model, str):
-        raise InvalidOption(f"{called} is {described(model)}; load it: {name}({model[:100]!r})")
+        raise InvalidOption(f"{called} is {describe_value(model)}; load it: {name}({model[:100]!r})")
     module = f"a {type(model).__module__}.{type(model).__qualname__}"
-    came = described(model) if isinstance(model, type) else module
+    came = describe_value(model) if isinstance(model, type) else module
     raise InvalidOption(f"{called} is {came}; pass a {name} of stlib, e.g. {name}(name or folder)")
 
 
@@ -59,8 +48,8 @@ def check_evaluator(evaluator: Any) -> None:
     for one in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
         if one is not None and not callable(one):
             raise InvalidOption(
-                f"evaluator is {described(one)}; pass an evaluator, e.g. one of stlib.evaluation, or a list "
-                "of them"
+                f"evaluator is {describe_value(one)}; pass an evaluator, e.g. one of stlib.evaluation, or a "
+                "list of them"
             )
 
 
@@ -76,9 +65,9 @@ def check_loss(loss: Any, maker: Any) -> None:
     """
     if isinstance(loss, nn.Module):
         return
-    came = described(loss)
+    came = describe_value(loss)
     if isinstance(maker, type):
-        came = f"{described(maker)}, which is no torch.nn.Module"
+        came = f"{describe_value(maker)}, which is no torch.nn.Module"
     elif maker is not loss:
         came = f"a function that returned {'None' if loss is None else came}"
     raise InvalidOption(

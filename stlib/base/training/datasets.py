@@ -9,8 +9,8 @@ from typing import Any
 from torch.utils.data import ConcatDataset
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
-from stlib.base.training.arguments import described
 from stlib.errors import InvalidInput
+from stlib.util.names import describe_value
 
 RESERVED_COLUMNS = frozenset({"return_loss", "dataset_name"})
 """Names that columns cannot have, as batches carry other things by them."""
@@ -43,7 +43,7 @@ def as_training_data(data: Any, argument: str) -> Any:
 def _described(data: Any) -> str:
     """What came in place of a data set, as words that follow "is"."""
     empty = " without any rows" if isinstance(data, (list, tuple, Mapping)) and not data else ""
-    return f"{described(data)}{empty}"
+    return f"{describe_value(data)}{empty}"
 
 
 def _remedy(data: Any) -> str:

@@ -11,6 +11,8 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import find_batch_size
 from transformers.trainer_utils import EvalLoopOutput
 
+from stlib.util.distributed import distributed_evaluation
+
 # Features with one entry for each row, the surest first: other ones may have several for a row.
 _ONE_FOR_EACH_ROW = ("label", "_offsets", "_attention_mask", "_input_ids", "_sentence_embedding")
 
@@ -108,8 +110,6 @@ class Evaluation(Trainer):
         if self.args.world_size == 1:
             return self._metrics()
         from accelerate.utils import broadcast_object_list
-
-        from stlib.util.distributed import distributed_evaluation
 
         # Of a sharded model every process must take part in every forward pass.
         shared = not self.is_fsdp_enabled and not self.is_deepspeed_enabled

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import nn
 
-from stlib.base.training.arguments import described
 from stlib.base.training.checks import losses_in
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.contrastive_tension import TwoModelsLoss
@@ -17,6 +16,7 @@ from stlib.sentence_transformer.losses.global_orthogonal_regularization import (
     GlobalOrthogonalRegularizationLoss,
 )
 from stlib.sentence_transformer.losses.softmax import SoftmaxLoss
+from stlib.util.names import describe_value
 
 
 def check_wrapped(wrapper: nn.Module, loss: Any) -> None:
@@ -28,7 +28,7 @@ def check_wrapped(wrapper: nn.Module, loss: Any) -> None:
     name = type(wrapper).__name__
     if isinstance(loss, type) or not callable(loss):
         raise InvalidOption(
-            f"the loss of {name} is {described(loss)}; pass a loss made of the same model, e.g. "
+            f"the loss of {name} is {describe_value(loss)}; pass a loss made of the same model, e.g. "
             "MultipleNegativesRankingLoss(model)"
         )
     if any(isinstance(one, GlobalOrthogonalRegularizationLoss) for one in losses_in(loss)):
