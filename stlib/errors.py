@@ -6,19 +6,21 @@
     ├── InvalidOption(ValueError)            an argument has a value outside what is allowed
     │   ├── UnknownKeyword                   a keyword that no module of the model takes
     │   ├── UnknownPrompt                    a prompt name that the model does not have
+    │   ├── UnknownTask                      a task for which the model has no route
     │   └── UnsupportedOption                a valid option that this build or model cannot honour
     ├── InvalidInput(ValueError)             inputs to encode, search or quantise have the wrong form
-    ├── ModelConfigError(ValueError)         a configuration file says something that cannot be built
+    ├── ModelConfigError(ValueError)         a file of a model is damaged, or says what cannot be built
     │   └── WeightsMismatch                  weights and architecture do not fit together
+    ├── UnsupportedModel(ValueError)         a sound model of a kind that this program cannot run
     ├── UntrustedCode(ValueError)            a model asks to run code and nobody allowed it
     ├── UnsafePath(ValueError)               a path inside a model leaves its folder
-    ├── ModelNotFound(OSError)               neither a folder, nor in the cache, nor to be downloaded
+    ├── ModelNotFound(FileNotFoundError)     neither a folder, nor in the cache, nor to be downloaded
     ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
 
 The built-in bases are what Sentence Transformers raises in the same situation, so ``except ValueError`` in a
-user's script keeps working.
+user's script keeps working. :mod:`stlib.runtime` hands the same classes out under its own names.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ class UnknownPrompt(InvalidOption):
     """A prompt name that the model does not have."""
 
 
+class UnknownTask(InvalidOption):
+    """The model has a route per task, and none for the one that was asked for."""
+
+
 class UnsupportedOption(InvalidOption):
     """A valid option that this build or this model cannot honour."""
 
@@ -49,11 +55,15 @@ class InvalidInput(StlibError, ValueError):
 
 
 class ModelConfigError(StlibError, ValueError):
-    """A configuration file says something that cannot be built."""
+    """A file of a model cannot be read, contradicts another, or says something that cannot be built."""
 
 
 class WeightsMismatch(ModelConfigError):
     """Weights and architecture do not fit together."""
+
+
+class UnsupportedModel(StlibError, ValueError):
+    """A sound model of a kind that needs more than there is (torch weights where there is no torch)."""
 
 
 class UntrustedCode(StlibError, ValueError):
@@ -64,7 +74,7 @@ class UnsafePath(StlibError, ValueError):
     """A path inside a model folder leaves that folder."""
 
 
-class ModelNotFound(StlibError, OSError):
+class ModelNotFound(StlibError, FileNotFoundError):
     """A model is neither a folder, nor in the cache, nor to be downloaded."""
 
 

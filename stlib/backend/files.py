@@ -100,14 +100,13 @@ def external_data(path: Path) -> list[str]:
         ModelConfigError: the file is no ONNX graph.
     """
     # Here, since the runtime brings tokenizers, which nobody needs who only imports the backends.
-    from stlib.runtime.errors import InvalidModelError
     from stlib.runtime.modules.onnx_files import external_names
 
     if path.stat().st_size == 0:
         raise ModelConfigError(f"{path} is empty; the download stopped half-way, get the model again")
     try:
         names = external_names(path)
-    except InvalidModelError as error:
+    except ModelConfigError as error:
         raise damaged(path, error.__cause__ or error) from error
     for name in names:
         target = path.parent / checked_relative_path(name)

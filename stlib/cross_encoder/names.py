@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stlib.errors import InvalidOption, ModelConfigError, ModelNotFound
+from stlib.errors import InvalidOption, ModelConfigError, ModelNotFound, StlibError
 
 __all__ = ["check_name"]
 
@@ -52,11 +52,10 @@ def _how_to_load(path: str, name: str) -> str:
 
 
 def _is_interaction(folder: Path) -> bool:
-    from stlib.runtime import ModelError
     from stlib.runtime.files import read_object
     from stlib.runtime.interaction_reranker import MODEL_TYPE
 
     try:
         return read_object(folder / "config.json").get("model_type") == MODEL_TYPE
-    except (ModelError, OSError):
+    except (StlibError, OSError):
         return False  # the loader tells what is wrong with it

@@ -64,7 +64,7 @@ SPLITS = {
 # -- tables
 
 
-class MissingColumn(InvalidOption):
+class _MissingColumn(InvalidOption):
     """A table lacks a column that was asked for."""
 
 
@@ -91,7 +91,7 @@ def read_rows(
         limit: how many rows at most.
 
     Raises:
-        MissingColumn: a column stands under none of its names.
+        InvalidOption: a column stands under none of its names.
         InvalidOption: no such file, or a value that cannot be converted, with its row.
     """
     rows = islice(iter(_rows(source, columns, without_header, split)), limit)
@@ -102,7 +102,7 @@ def read_rows(
     missing = [name for name, at in found.items() if at is None and name not in optional]
     if missing:
         wanted = ", ".join("/".join([name, *OTHER_NAMES.get(name, ())]) for name in missing)
-        raise MissingColumn(f"{source} has the columns {', '.join(map(str, first))}; it also needs {wanted}")
+        raise _MissingColumn(f"{source} has the columns {', '.join(map(str, first))}; it also needs {wanted}")
     kept = {name: at for name, at in found.items() if at is not None}
     table: dict[str, list[Any]] = {name: [] for name in kept}
     for number, row in enumerate(chain([first], rows), start=1):
@@ -224,7 +224,7 @@ def read_scored_or_pairs(source: str, *, limit: int | None = None) -> Dataset:
     """Scored pairs (:func:`read_similarities`) where the table has scores, else pairs
     (:func:`read_pairs`)."""
     if not Path(source).expanduser().is_dir():
-        with contextlib.suppress(MissingColumn):
+        with contextlib.suppress(_MissingColumn):
             return read_similarities(source, limit=limit)
     return read_pairs(source, limit=limit)
 

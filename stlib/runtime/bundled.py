@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from stlib.runtime.errors import ModelNotFoundError
+from stlib.errors import ModelNotFound
 
 BUNDLED_MODEL_NAME = "stlib-static-en"
 """Name of the bundled model; usable wherever a model path is."""
@@ -27,7 +27,7 @@ def default_model_path() -> Path:
     """Folder of the bundled model, in an installed package or in a checkout.
 
     Raises:
-        ModelNotFoundError: the installation lacks the model.
+        ModelNotFound: the installation lacks the model.
     """
     return _bundled(BUNDLED_MODEL_NAME)
 
@@ -36,7 +36,7 @@ def default_reranker_path() -> Path:
     """Folder of the bundled reranker, in an installed package or in a checkout.
 
     Raises:
-        ModelNotFoundError: the installation lacks the reranker.
+        ModelNotFound: the installation lacks the reranker.
     """
     return _bundled(BUNDLED_RERANKER_NAME)
 
@@ -53,6 +53,6 @@ def _bundled(name: str) -> Path:
         if folder.is_dir():
             return folder
     looked = " nor ".join(str(folder) for folder in folders)
-    raise ModelNotFoundError(
+    raise ModelNotFound(
         f"the bundled model {name!r} is neither at {looked}; reinstall stlib or pass a model path"
     )

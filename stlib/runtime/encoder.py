@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stlib.errors import ModelConfigError, UnknownPrompt
 from stlib.runtime.bundled import BUNDLED_MODEL_NAME, default_model_path
-from stlib.runtime.errors import InvalidModelError, UnknownPromptError
 from stlib.runtime.folder import Pipeline, read_pipeline
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, available_cores, unit_length
 from stlib.runtime.modules.normalize import Normalize
@@ -49,7 +49,7 @@ class Encoder:
                 ``model.onnx``, or the only one in a folder without torch weights.
 
         Raises:
-            ModelError: see :func:`stlib.runtime.folder.read_pipeline`.
+            StlibError: see :func:`stlib.runtime.folder.read_pipeline`.
         """
         if path is None or (os.fspath(path) == BUNDLED_MODEL_NAME and not Path(path).is_dir()):
             return cls(read_pipeline(default_model_path()), BUNDLED_MODEL_NAME, BUNDLED_MODEL_NAME)
@@ -129,8 +129,8 @@ class Encoder:
                 runs them in smaller batches of similar length.
 
         Raises:
-            UnknownPromptError: the model has no prompt of this name.
-            UnknownTaskError: the model has no route for this task.
+            UnknownPrompt: the model has no prompt of this name.
+            UnknownTask: the model has no route for this task.
             TypeError: ``texts`` is a single string.
             ValueError: ``truncate_dim`` or ``batch_size`` is out of range.
         """
@@ -190,7 +190,7 @@ class Encoder:
 
     def _of_declared_width(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if vectors.shape[1] != self._pipeline.dimension:
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"the modules of {self.name} give vectors of {vectors.shape[1]} dimensions, but its settings "
                 f"say {self._pipeline.dimension}; the files are not from one model: save it again"
             )
@@ -205,7 +205,7 @@ class Encoder:
         prompts = {"query": "", "document": "", **self._pipeline.prompts}  # every model has these two
         if name not in prompts:
             known = ", ".join(sorted(self._pipeline.prompts)) or "none"
-            raise UnknownPromptError(f"no prompt named {name!r}; the prompts of {self.name} are: {known}")
+            raise UnknownPrompt(f"no prompt named {name!r}; the prompts of {self.name} are: {known}")
         return prompts[name]
 
     def _with_task(self, task: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,50 +1,24 @@
-"""Errors of the torch-free runtime.
+"""The names that :mod:`stlib.runtime` has for errors of :mod:`stlib.errors`, where the tree is drawn.
 
-::
-
-    ModelError
-    ├── ModelNotFoundError      (also FileNotFoundError)  no such model folder
-    ├── MissingModelFileError   (also FileNotFoundError)  the folder lacks a file it needs
-    ├── InvalidModelError       (also ValueError)         a file is there but its content is wrong
-    ├── UnsupportedModelError   (also ValueError)         a sound model of a kind the runtime cannot run
-    ├── MissingDependencyError  (also ImportError)        a package that this model needs is not installed
-    ├── UnknownPromptError      (also ValueError)         ``prompt_name`` is not one of the model's prompts
-    └── UnknownTaskError        (also ValueError)         no route of the model fits ``task``
-
-Each also derives from the built-in error a caller would expect, so code that knows nothing of this
-package can still catch it.
+``ModelError`` catches everything that the runtime raises on purpose.
 """
 
-from __future__ import annotations
+from stlib.errors import MissingDependency as MissingDependencyError
+from stlib.errors import MissingModelFile as MissingModelFileError
+from stlib.errors import ModelConfigError as InvalidModelError
+from stlib.errors import ModelNotFound as ModelNotFoundError
+from stlib.errors import StlibError as ModelError
+from stlib.errors import UnknownPrompt as UnknownPromptError
+from stlib.errors import UnknownTask as UnknownTaskError
+from stlib.errors import UnsupportedModel as UnsupportedModelError
 
-
-class ModelError(Exception):
-    """Base class of everything the runtime raises about a model."""
-
-
-class ModelNotFoundError(ModelError, FileNotFoundError):
-    """The model's folder does not exist."""
-
-
-class MissingModelFileError(ModelError, FileNotFoundError):
-    """The model's folder exists but a required file in it does not."""
-
-
-class InvalidModelError(ModelError, ValueError):
-    """A model file exists but cannot be read or contradicts another file."""
-
-
-class UnsupportedModelError(ModelError, ValueError):
-    """The model is of a kind that needs more than the runtime has (for example torch weights)."""
-
-
-class MissingDependencyError(ModelError, ImportError):
-    """A package that runs this kind of model is not installed; the message names the extra."""
-
-
-class UnknownPromptError(ModelError, ValueError):
-    """The requested prompt name is not defined by the model."""
-
-
-class UnknownTaskError(ModelError, ValueError):
-    """The model has a route per task, and none for the requested one."""
+__all__ = [
+    "InvalidModelError",
+    "MissingDependencyError",
+    "MissingModelFileError",
+    "ModelError",
+    "ModelNotFoundError",
+    "UnknownPromptError",
+    "UnknownTaskError",
+    "UnsupportedModelError",
+]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
-from stlib.runtime.errors import InvalidModelError, MissingModelFileError, UnsupportedModelError
+from stlib.errors import MissingModelFile, ModelConfigError, UnsupportedModel
 
 # Names of number types in a safetensors file that numpy has too.
 _DTYPES = {
@@ -35,7 +35,7 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        MissingModelFileError: there is no such file.
+        MissingModelFile: there is no such file.
     """
     try:
         return path.read_bytes()
@@ -47,23 +47,24 @@ def read_json(path: Path) -> Any:
     """The JSON value in a file.
 
     Raises:
-        MissingModelFileError, InvalidModelError: there is no such file, or it holds no JSON.
+        MissingModelFile, ModelConfigError: there is no such file, or it holds no JSON.
     """
+    content = read_bytes(path)
     try:
-        return json.loads(read_bytes(path).decode("utf-8"))
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # malformed JSON or UTF-8, or nesting without end
-        raise InvalidModelError(f"{path}: not valid JSON ({error})") from error
+        raise ModelConfigError(f"{path}: not valid JSON ({error})") from error
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; ``{}`` if there is no such file.
 
     Raises:
-        InvalidModelError: the file holds something else.
+        ModelConfigError: the file holds something else.
     """
     value = read_json(path) if path.is_file() else {}
     if not isinstance(value, dict):
-        raise InvalidModelError(f"{path}: expected a JSON object, found {type(value).__name__}")
+        raise ModelConfigError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
 
 
@@ -71,19 +72,20 @@ def read_tensors(folder: Path) -> dict[str, NDArray[Any]]:
     """The tensors in a folder's ``model.safetensors``; bfloat16 comes as float32.
 
     Raises:
-        MissingModelFileError, InvalidModelError: the file is missing or damaged.
-        UnsupportedModelError: the weights are in torch's format, which only torch reads.
+        MissingModelFile, ModelConfigError: the file is missing or damaged.
+        UnsupportedModel: the weights are in torch's format, which only torch reads.
     """
     path = folder / "model.safetensors"
     if not path.is_file() and (folder / "pytorch_model.bin").is_file():
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{folder / 'pytorch_model.bin'} is in torch's own format; save the model again with "
             "stlib.SentenceTransformer(folder).save(new_folder), which writes safetensors"
         )
+    content = read_bytes(path)
     try:
-        return {name: _tensor(entry) for name, entry in deserialize(read_bytes(path))}
+        return {name: _tensor(entry) for name, entry in deserialize(content)}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InvalidModelError(f"{path}: not a readable safetensors file ({error})") from error
+        raise ModelConfigError(f"{path}: not a readable safetensors file ({error})") from error
 
 
 def _tensor(entry: dict[str, Any]) -> NDArray[Any]:
@@ -103,21 +105,19 @@ def inside(folder: Path, relative: Any, source: Path) -> Path:
         source: the file that holds ``relative``, for the message.
 
     Raises:
-        InvalidModelError: the path is no string or leaves the folder.
+        ModelConfigError: the path is no string or leaves the folder.
     """
     if not isinstance(relative, str) or "\0" in relative:
-        raise InvalidModelError(f"{source}: expected a path inside the model's folder, found {relative!r}")
+        raise ModelConfigError(f"{source}: expected a path inside the model's folder, found {relative!r}")
     forms = PurePosixPath(relative), PureWindowsPath(relative)
     if any(form.anchor or ".." in form.parts for form in forms):
-        raise InvalidModelError(f"{source}: the path {relative!r} lies outside the model's folder")
+        raise ModelConfigError(f"{source}: the path {relative!r} lies outside the model's folder")
     return folder / relative
 
 
-def missing(path: Path) -> MissingModelFileError:
+def missing(path: Path) -> MissingModelFile:
     """The error for a file that is not there."""
-    return MissingModelFileError(
-        f"the model folder lacks {path}; copy the whole folder or save the model again"
-    )
+    return MissingModelFile(f"the model folder lacks {path}; copy the whole folder or save the model again")
 
 
 class OpenFiles:
@@ -126,7 +126,7 @@ class OpenFiles:
     A file that is replaced by another one of its name stays as it was; one that is written to is noticed.
 
     Raises:
-        MissingModelFileError: one of them is not there.
+        MissingModelFile: one of them is not there.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -142,10 +142,10 @@ class OpenFiles:
         self._states = self._current()
 
     def check(self) -> None:
-        """Raise :class:`InvalidModelError` if a file was written to since it was opened."""
+        """Raise :class:`ModelConfigError` if a file was written to since it was opened."""
         for path, before, now in zip(self._paths, self._states, self._current(), strict=True):
             if before != now:
-                raise InvalidModelError(f"{path} has changed since it was loaded; load the model again")
+                raise ModelConfigError(f"{path} has changed since it was loaded; load the model again")
 
     def digests(self) -> list[str]:
         """SHA-256 of each file's content."""

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
+from stlib.errors import ModelConfigError, ModelNotFound, UnsupportedModel
 from stlib.runtime.files import inside, read_json, read_object
 from stlib.runtime.modules.base import InputModule, Module
 from stlib.runtime.modules.dense import Dense
@@ -75,32 +75,30 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
         file_name: which ONNX file its transformers run, see :func:`find_onnx_file`.
 
     Raises:
-        ModelNotFoundError: there is no such folder.
-        MissingModelFileError: a file is missing (its path is in the message).
-        InvalidModelError: a file is unreadable, or files do not belong together.
-        UnsupportedModelError: a module needs the full library.
-        MissingDependencyError: the transformer needs ONNX Runtime, which is not installed.
+        ModelNotFound: there is no such folder.
+        MissingModelFile: a file is missing (its path is in the message).
+        ModelConfigError: a file is unreadable, or files do not belong together.
+        UnsupportedModel: a module needs the full library.
+        MissingDependency: the transformer needs ONNX Runtime, which is not installed.
     """
     if not folder.is_dir():
-        raise ModelNotFoundError(f"no model folder at {folder}; pass the folder that holds {MODULES_NAME}")
+        raise ModelNotFound(f"no model folder at {folder}; pass the folder that holds {MODULES_NAME}")
     config = read_object(folder / CONFIG_NAME)  # optional in models saved by old versions
     kind = config.get("model_type", "SentenceTransformer")
     if kind != "SentenceTransformer":
-        raise UnsupportedModelError(
-            f"{folder} holds a {kind}; the torch-free Encoder runs SentenceTransformers"
-        )
+        raise UnsupportedModel(f"{folder} holds a {kind}; the torch-free Encoder runs SentenceTransformers")
     prompts, default = _prompts(config, folder)
     bare = not (folder / MODULES_NAME).is_file() and (folder / "config.json").is_file()
     modules = _bare_transformer(folder, file_name) if bare else _read_modules(folder, file_name)
     if not takes_texts(modules[0]):
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{folder} begins with a {type(modules[0]).__name__} that takes no texts; the torch-free Encoder "
             "needs a Transformer, a StaticEmbedding or a Router of these in front"
         )
     check_row(modules, folder / MODULES_NAME)
     dimension = dimension_of(modules)
     if dimension is None:
-        raise InvalidModelError(f"{folder}: no module tells the width of the vectors; save the model again")
+        raise ModelConfigError(f"{folder}: no module tells the width of the vectors; save the model again")
     return Pipeline(tuple(modules), dimension, prompts, default, _truncate_dim(config, dimension, folder))
 
 
@@ -112,14 +110,14 @@ def _read_modules(folder: Path, file_name: str | None) -> list[Module]:
         types = [str(entry["type"]) for entry in entries]
         paths = [entry["path"] for entry in entries]
     except (TypeError, KeyError, AttributeError) as error:
-        raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'") from error
+        raise ModelConfigError(f"{path}: expected a list of modules with 'type' and 'path'") from error
     folders = [inside(folder, relative, path) for relative in paths]
     if not types:
-        raise InvalidModelError(f"{path}: the list of modules is empty")
+        raise ModelConfigError(f"{path}: the list of modules is empty")
     known = (*_PLAIN_MODULES, *_ROUTERS, "Transformer")
     if any(_class_name(type_) not in known for type_ in types) or _lacks_onnx(types, folders, file_name):
         kinds = " + ".join(type_.rsplit(".", 1)[-1] for type_ in types)
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{folder}: a model of {kinds} needs stlib.SentenceTransformer; the torch-free Encoder runs "
             f"{', '.join(sorted(known))}, a Transformer from its ONNX file (onnx/model.onnx)"
         )
@@ -146,7 +144,7 @@ def _load_module(type_: str, folder: Path, file_name: str | None) -> Module:
         return Router.load(folder, partial(_load_module, file_name=file_name))
     if name == "Transformer":
         return _load_transformer(folder, file_name)
-    raise UnsupportedModelError(
+    raise UnsupportedModel(
         f"{folder}: a module of the type {type_!r} needs stlib.SentenceTransformer; the torch-free Encoder "
         f"runs {', '.join(sorted([*_PLAIN_MODULES, 'Router', 'Transformer']))}"
     )
@@ -173,7 +171,7 @@ def _bare_transformer(folder: Path, file_name: str | None) -> list[Module]:
     if (folder / "1_Pooling" / "config.json").is_file():
         return [transformer, Pooling.load(folder / "1_Pooling")]
     if transformer.dimension is None:
-        raise InvalidModelError(f"{folder}: neither config.json nor {transformer.path.name} tells the width")
+        raise ModelConfigError(f"{folder}: neither config.json nor {transformer.path.name} tells the width")
     architectures = read_object(folder / "config.json").get("architectures") or [""]
     # A causal model has read the whole text at its last token only.
     mode = "lasttoken" if str(architectures[0]).endswith("ForCausalLM") else "mean"
@@ -186,9 +184,9 @@ def _prompts(config: dict[str, Any], folder: Path) -> tuple[dict[str, str], str 
     if not isinstance(prompts, dict) or not all(
         isinstance(text, (str, type(None))) for text in prompts.values()
     ):
-        raise InvalidModelError(f"{folder}: 'prompts' must map prompt names to strings, found {prompts!r}")
+        raise ModelConfigError(f"{folder}: 'prompts' must map prompt names to strings, found {prompts!r}")
     if default is not None and default not in {"query", "document", *prompts}:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{folder}: default_prompt_name {default!r} is not one of the prompts {sorted(prompts)}"
         )
     return {name: text or "" for name, text in prompts.items()}, default
@@ -199,5 +197,5 @@ def _truncate_dim(config: dict[str, Any], dimension: int, folder: Path) -> int |
     if width is None:
         return None
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise InvalidModelError(f"{folder}: truncate_dim is {width!r}; it must be a number from 1 on")
+        raise ModelConfigError(f"{folder}: truncate_dim is {width!r}; it must be a number from 1 on")
     return min(width, dimension)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stlib.errors import ModelConfigError, ModelNotFound, UnsupportedModel
 from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, default_reranker_path
-from stlib.runtime.errors import InvalidModelError, ModelNotFoundError, UnsupportedModelError
 from stlib.runtime.files import read_object, read_tensors
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES, pair_features
 from stlib.runtime.modules.static import StaticEmbedding
@@ -102,31 +102,32 @@ class InteractionReranker:
         """Load the bundled reranker, or one of its kind in the folder ``path``.
 
         Raises:
-            ModelNotFoundError: there is no such folder.
-            UnsupportedModelError: the folder holds a model of another kind.
-            InvalidModelError, MissingModelFileError: a file is damaged, missing, or made for other vectors.
+            ModelNotFound: there is no such folder.
+            UnsupportedModel: the folder holds a model of another kind.
+            ModelConfigError, MissingModelFile: a file is damaged, missing, or made for other vectors.
         """
         folder = default_reranker_path() if os.fspath(path) == BUNDLED_RERANKER_NAME else Path(path)
         if not folder.is_dir():
-            raise ModelNotFoundError(f"no reranker at {str(path)!r}: there is no such folder")
+            raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
         settings = read_object(folder / "config.json")
         if settings.get("model_type") != MODEL_TYPE:
-            raise UnsupportedModelError(
+            raise UnsupportedModel(
                 f"{folder}: config.json has the model_type {settings.get('model_type')!r}, not {MODEL_TYPE!r}"
             )
         vectors = StaticEmbedding.load(default_model_path() / "0_StaticEmbedding")
         if settings.get("token_vectors") != vectors_digest(vectors):
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{folder}: made for other token vectors than those of this stlib; install the stlib it came "
                 "with, or train it again"
             )
+        tensors = read_tensors(folder)
         try:
-            net = InteractionNet(read_tensors(folder))
+            net = InteractionNet(tensors)
         except ValueError as error:
-            raise InvalidModelError(f"{folder / 'model.safetensors'}: {error}") from error
+            raise ModelConfigError(f"{folder / 'model.safetensors'}: {error}") from error
         weight = settings.get("weight")
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
-            raise InvalidModelError(f"{folder}: config.json has the weight {weight!r}; give one from 0 to 1")
+            raise ModelConfigError(f"{folder}: config.json has the weight {weight!r}; give one from 0 to 1")
         return cls(net, vectors, folder.name, float(weight))
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from stlib.runtime.errors import InvalidModelError, UnsupportedModelError
+from stlib.errors import ModelConfigError, UnsupportedModel
 from stlib.runtime.files import read_json, read_object
 from stlib.runtime.modules.text_tokens import check_length, switch_normalizer
 from stlib.runtime.positions import text_positions
@@ -99,8 +99,8 @@ def read_pair_settings(folder: Path, tokenizer: Tokenizer) -> PairSettings:
         tokenizer: as the folder's ``tokenizer.json`` has it; what the other files say is set in it.
 
     Raises:
-        InvalidModelError: one of the files says what cannot be.
-        UnsupportedModelError: the texts are prepared in another way than the tokenizer's files say.
+        ModelConfigError: one of the files says what cannot be.
+        UnsupportedModel: the texts are prepared in another way than the tokenizer's files say.
     """
     _check_preparation(folder)
     path = folder / "tokenizer_config.json"
@@ -123,18 +123,18 @@ def check_pipeline(folder: Path) -> None:
     """Refuse a pipeline of more than a transformer: what its other modules do is not in the ONNX file.
 
     Raises:
-        InvalidModelError: ``modules.json`` is no list of modules.
-        UnsupportedModelError: it names others.
+        ModelConfigError: ``modules.json`` is no list of modules.
+        UnsupportedModel: it names others.
     """
     path = folder / "modules.json"
     if not path.is_file():
         return
     entries: Any = read_json(path)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InvalidModelError(f"{path}: expected a list of modules with 'type' and 'path'")
+        raise ModelConfigError(f"{path}: expected a list of modules with 'type' and 'path'")
     kinds = [str(entry.get("type", "")).rpartition(".")[2] for entry in entries]
     if kinds != ["Transformer"]:
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{path} names the modules {', '.join(kinds) or 'none'}; the torch-free Reranker runs a "
             "Transformer alone: use stlib.CrossEncoder"
         )
@@ -144,7 +144,7 @@ def _check_preparation(folder: Path) -> None:
     path = folder / "sentence_bert_config.json"
     settings = read_object(path)
     if unserved := [name for name in _UNSERVED if settings.get(name)]:
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{path} sets {', '.join(unserved)}, which the torch-free Reranker does not serve; use "
             "stlib.CrossEncoder(folder, backend='onnx')"
         )
@@ -153,7 +153,7 @@ def _check_preparation(folder: Path) -> None:
 def _side(key: str, own: dict[str, Any], saved: dict[str, Any] | None, path: Path) -> str:
     side = own.get(key) or (saved or {}).get("direction", "right")
     if side not in ("left", "right"):
-        raise InvalidModelError(f"{path}: {key} is {side!r}; use 'left' or 'right'")
+        raise ModelConfigError(f"{path}: {key} is {side!r}; use 'left' or 'right'")
     return side
 
 
@@ -177,7 +177,7 @@ def _positions(path: Path) -> int | None:
     check_length(config, "max_position_embeddings", path)
     positions = text_positions(config)
     if positions is not None and positions < 1:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: max_position_embeddings={config['max_position_embeddings']} leaves no position behind "
             f"pad_token_id={config.get('pad_token_id')}, where a {config['model_type']} model begins to count"
         )
@@ -193,7 +193,7 @@ def _default_prompt(folder: Path) -> str:
         return ""
     prompt = prompts.get(name) if isinstance(prompts, dict) and isinstance(name, str) else None
     if not isinstance(prompt, str):
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: default_prompt_name is {name!r}, and prompts has no text of that name; add it, or set "
             "default_prompt_name to null"
         )
@@ -224,5 +224,5 @@ def _told_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None,
     if names is None:
         return class_ is not None
     if not isinstance(names, list):
-        raise InvalidModelError(f"{path}: model_input_names is {names!r}; it must be a list of names")
+        raise ModelConfigError(f"{path}: model_input_names is {names!r}; it must be a list of names")
     return _TYPES in names

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from stlib.runtime.errors import ModelNotFoundError, UnsupportedModelError
+from stlib.errors import ModelNotFound, UnsupportedModel
 from stlib.runtime.files import OpenFiles
 from stlib.runtime.long_texts import shorten
 from stlib.runtime.modules.base import available_cores
@@ -71,10 +71,10 @@ class Reranker:
                 or the only one in a folder without torch weights.
 
         Raises:
-            ModelNotFoundError: there is no such folder.
-            UnsupportedModelError: the model needs ``stlib.CrossEncoder``, or is no reranker.
-            InvalidModelError, MissingModelFileError: a file is damaged or missing.
-            MissingDependencyError: ONNX Runtime is not installed.
+            ModelNotFound: there is no such folder.
+            UnsupportedModel: the model needs ``stlib.CrossEncoder``, or is no reranker.
+            ModelConfigError, MissingModelFile: a file is damaged or missing.
+            MissingDependency: ONNX Runtime is not installed.
         """
         folder = Path(path)
         if file_name is None and folder.suffix == ".onnx" and folder.is_file():
@@ -82,11 +82,11 @@ class Reranker:
             if folder.name == "onnx" and not (folder / "tokenizer.json").is_file():
                 file_name, folder = f"onnx/{file_name}", folder.parent
         if not folder.is_dir():
-            raise ModelNotFoundError(f"no reranker at {str(path)!r}: there is no such folder")
+            raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
         check_pipeline(folder)
         graph = find_onnx_file(folder, file_name)
         if graph is None:
-            raise UnsupportedModelError(
+            raise UnsupportedModel(
                 f"{folder} holds no ONNX file, so it needs stlib.CrossEncoder; "
                 "stlib.CrossEncoder(folder, backend='onnx') exports one"
             )
@@ -189,17 +189,17 @@ def _score_output(session: InferenceSession, path: Path) -> str:
     known = {"input_ids", "attention_mask", _TYPES, "position_ids"}
     foreign = sorted({node.name for node in session.get_inputs()} - known)
     if foreign:
-        raise UnsupportedModelError(f"{path} wants the inputs {', '.join(foreign)}; a text reranker has none")
+        raise UnsupportedModel(f"{path} wants the inputs {', '.join(foreign)}; a text reranker has none")
     outputs = {node.name: list(node.shape or []) for node in session.get_outputs()}
     name = "logits" if "logits" in outputs else next(iter(outputs))
     shape = outputs[name]
     if len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1:
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{path} gives {shape[1]} scores per pair; a reranker gives one. It classifies pairs: use "
             "stlib.CrossEncoder(…).predict"
         )
     if len(shape) > 2:
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{path} gives {name} of {len(shape)} dimensions, as embedding models do; a reranker gives one "
             "score per pair"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stlib.runtime.errors import InvalidModelError, UnsupportedModelError
+from stlib.errors import ModelConfigError, UnsupportedModel
 
 Values = NDArray[np.float32]
 Activation = Callable[[Values], Values]
@@ -80,17 +80,17 @@ def activation_name(path: object, source: Path) -> str:
         source: the configuration file, for the message.
 
     Raises:
-        InvalidModelError: ``path`` is no name.
-        UnsupportedModelError: it is not among the activations of this module.
+        ModelConfigError: ``path`` is no name.
+        UnsupportedModel: it is not among the activations of this module.
     """
     if path is None:
         return "Identity"
     if not isinstance(path, str):
-        raise InvalidModelError(f"{source}: activation_function is {path!r}; it must be the name of a class")
+        raise ModelConfigError(f"{source}: activation_function is {path!r}; it must be the name of a class")
     package, _, name = path.rpartition(".")
     if package.split(".")[0] == "torch" and (name in ACTIVATIONS or name == "PReLU"):
         return name
-    raise UnsupportedModelError(
+    raise UnsupportedModel(
         f"{source}: the activation function {path!r} is not one of torch's "
         f"({', '.join(sorted([*ACTIVATIONS, 'PReLU']))}), and foreign code is never run here"
     )

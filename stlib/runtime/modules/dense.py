@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stlib.runtime.errors import InvalidModelError
+from stlib.errors import ModelConfigError
 from stlib.runtime.files import missing, read_object, read_tensors
 from stlib.runtime.modules.activations import activation, activation_name
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, array_digest
@@ -28,8 +28,8 @@ class Dense:
         source: the file of the settings, for messages.
 
     Raises:
-        InvalidModelError: settings and tensors do not fit.
-        UnsupportedModelError: the activation function is none of torch's element-wise ones.
+        ModelConfigError: settings and tensors do not fit.
+        UnsupportedModel: the activation function is none of torch's element-wise ones.
     """
 
     def __init__(self, config: dict[str, Any], tensors: dict[str, NDArray[Any]], source: Path) -> None:
@@ -85,7 +85,7 @@ class Dense:
         weight = tensors.get("linear.weight")
         if weight is None or weight.shape != expected:
             found = "none" if weight is None else list(weight.shape)
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{source}: expects a matrix 'linear.weight' of {list(expected)}, and model.safetensors "
                 f"holds {found}; the two files are not from the same model"
             )
@@ -93,9 +93,9 @@ class Dense:
         if (bias is not None) != bool(config.get("bias", True)) or (
             bias is not None and bias.shape != weight.shape[:1]
         ):
-            raise InvalidModelError(f"{source}: 'bias' does not fit the tensors {sorted(tensors)}")
+            raise ModelConfigError(f"{source}: 'bias' does not fit the tensors {sorted(tensors)}")
         needs_projection = bool(config.get("use_residual")) and expected[0] != expected[1]
         if (residual is not None) != needs_projection or (
             residual is not None and residual.shape != weight.shape
         ):
-            raise InvalidModelError(f"{source}: 'use_residual' does not fit the tensors {sorted(tensors)}")
+            raise ModelConfigError(f"{source}: 'use_residual' does not fit the tensors {sorted(tensors)}")

@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from stlib.runtime.errors import InvalidModelError, MissingModelFileError
+from stlib.errors import MissingModelFile, ModelConfigError
 from stlib.runtime.files import inside, missing
 from stlib.runtime.modules.protobuf import Buffer, fields
 
@@ -53,8 +53,8 @@ def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
         file_name: a name relative to the folder or to its ``onnx`` subfolder.
 
     Raises:
-        MissingModelFileError: there is no ``file_name``, or there are several and none has the usual name.
-        InvalidModelError: ``file_name`` leaves the folder.
+        MissingModelFile: there is no ``file_name``, or there are several and none has the usual name.
+        ModelConfigError: ``file_name`` leaves the folder.
     """
     name = file_name or _DEFAULT_NAME
     for place in _FOLDERS:
@@ -68,7 +68,7 @@ def find_onnx_file(folder: Path, file_name: str | None = None) -> Path | None:
         return None
     if file_name is None and len(there) == 1:
         return folder / there[0]
-    raise MissingModelFileError(
+    raise MissingModelFile(
         f"{folder} holds no {name}; pass one of its ONNX files as file_name=: "
         f"{', '.join(there) or 'there is none'}"
     )
@@ -83,8 +83,8 @@ def external_files(path: Path) -> list[Path]:
     """The files beside an ONNX file that hold weights of it, sorted.
 
     Raises:
-        InvalidModelError: the file is damaged or empty, or names a place outside its folder.
-        MissingModelFileError: a file that it names is not there.
+        ModelConfigError: the file is damaged or empty, or names a place outside its folder.
+        MissingModelFile: a file that it names is not there.
     """
     files = [inside(path.parent, name, path) for name in external_names(path)]
     for file_ in files:
@@ -97,15 +97,15 @@ def external_names(path: Path) -> list[str]:
     """What an ONNX file calls the files that hold weights of it, sorted and as they stand there, unchecked.
 
     Raises:
-        InvalidModelError: the file is damaged or empty.
+        ModelConfigError: the file is damaged or empty.
     """
     if path.stat().st_size == 0:
-        raise InvalidModelError(f"{path} is empty; copy or export the model again")
+        raise ModelConfigError(f"{path} is empty; copy or export the model again")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return sorted(set(_locations(content, 0, len(content), "Model", 0)))
     except (IndexError, ValueError, RecursionError) as error:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: not an ONNX file ({error}); copy or export the model again"
         ) from error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from stlib.runtime.errors import InvalidModelError, MissingDependencyError
+from stlib.errors import MissingDependency, ModelConfigError
 from stlib.runtime.modules.base import available_cores
 from stlib.runtime.modules.onnx_outline import outline
 
@@ -40,14 +40,14 @@ def open_session(path: Path, has_external: bool, threads: int | None = None) -> 
         threads: that run one batch; None takes all cores that the process may use.
 
     Raises:
-        MissingDependencyError: ONNX Runtime is not installed.
-        InvalidModelError: the file is damaged, or too new for this version.
+        MissingDependency: ONNX Runtime is not installed.
+        ModelConfigError: the file is damaged, or too new for this version.
     """
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as native
     except ImportError as error:
-        raise MissingDependencyError(
+        raise MissingDependency(
             f"{path} runs on ONNX Runtime, which is not installed: pip install onnxruntime"
         ) from error
     errors = tuple(getattr(native, name) for name in _ERRORS)
@@ -63,7 +63,7 @@ def open_session(path: Path, has_external: bool, threads: int | None = None) -> 
         return _session(onnxruntime, str(path), _options(onnxruntime, threads))
     except errors as error:
         reason = " ".join(str(error).split())
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}); "
             "copy or export the model again"
         ) from error
@@ -73,7 +73,7 @@ def run_session(session: InferenceSession, path: Path, output: str, feed: dict[s
     """One output of a session.
 
     Raises:
-        InvalidModelError: the graph cannot run on these inputs, such as more tokens than it has positions.
+        ModelConfigError: the graph cannot run on these inputs, such as more tokens than it has positions.
     """
     from onnxruntime.capi import onnxruntime_pybind11_state as native
 
@@ -81,7 +81,7 @@ def run_session(session: InferenceSession, path: Path, output: str, feed: dict[s
         return session.run([output], feed)[0]
     except tuple(getattr(native, name) for name in _ERRORS) as error:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feed.items())
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: ONNX Runtime cannot run it on {shapes} ({' '.join(str(error).split())}); "
             "if texts are too long for it, write a max_seq_length into sentence_bert_config.json"
         ) from error

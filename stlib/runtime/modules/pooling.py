@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stlib.runtime.errors import InvalidModelError
+from stlib.errors import ModelConfigError
 from stlib.runtime.files import missing, read_object
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS, Features
 
@@ -50,8 +50,8 @@ class Pooling:
         """Read ``config.json`` of any generation.
 
         Raises:
-            MissingModelFileError: there is none.
-            InvalidModelError: it names an unknown mode or no dimension.
+            MissingModelFile: there is none.
+            ModelConfigError: it names an unknown mode or no dimension.
         """
         path = folder / "config.json"
         config = read_object(path)
@@ -59,7 +59,7 @@ class Pooling:
             raise missing(path)
         width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
         if not isinstance(width, int):
-            raise InvalidModelError(f"{path}: embedding_dimension is {width!r}; it must be a number")
+            raise ModelConfigError(f"{path}: embedding_dimension is {width!r}; it must be a number")
         return cls(width, _modes(config, path), bool(config.get("include_prompt", True)))
 
     @property
@@ -93,7 +93,7 @@ def _modes(config: dict[str, Any], path: Path) -> tuple[str, ...]:
     modes = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else (given,)
     unknown = [mode for mode in modes if mode not in _FLAGS.values()]
     if unknown or not modes:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: the pooling mode {given!r} is unknown; allowed are: {', '.join(_FLAGS.values())}"
         )
     return modes

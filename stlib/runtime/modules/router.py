@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from stlib.runtime.errors import InvalidModelError, UnknownTaskError, UnsupportedModelError
+from stlib.errors import ModelConfigError, UnknownTask, UnsupportedModel
 from stlib.runtime.files import inside, missing, read_object
 from stlib.runtime.modules.base import Features, InputModule, Module, Rows
 from stlib.runtime.modules.pooling import Pooling
@@ -60,7 +60,7 @@ class Router:
             load_module: type in ``modules.json`` and folder to a module.
 
         Raises:
-            MissingModelFileError, InvalidModelError: the files are missing or wrong.
+            MissingModelFile, ModelConfigError: the files are missing or wrong.
         """
         path = next((folder / name for name in _CONFIG_NAMES if (folder / name).is_file()), None)
         if path is None:
@@ -79,7 +79,7 @@ class Router:
                 _parsed(key, path): name for key, name in (parameters.get("route_mappings") or {}).items()
             }
         except (KeyError, AttributeError, TypeError) as error:
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{path} does not describe a Router ({type(error).__name__}: {error})"
             ) from error
         default = parameters.get("default_route")
@@ -89,7 +89,7 @@ class Router:
         if default is not None and default not in routes:
             unknown.append(default)
         if unknown or not all(routes.values()) or not routes:
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{path}: no route {unknown or 'has modules'}; there are: {', '.join(routes)}"
             )
         for route in routes.values():
@@ -100,7 +100,7 @@ class Router:
         """Name of the route of a task.
 
         Raises:
-            UnknownTaskError: no rule fits.
+            UnknownTask: no rule fits.
         """
         for key in ((task, _MODALITY), (task, None), (None, _MODALITY), (None, None)):
             if key in self.mappings:
@@ -111,7 +111,7 @@ class Router:
             return _MODALITY
         if task is None and self.default_route is not None:
             return self.default_route
-        raise UnknownTaskError(
+        raise UnknownTask(
             f"no route for task={task!r}; the routes are: {', '.join(self.routes)}; "
             "name one by encode(…, task=…)"
         )
@@ -158,11 +158,11 @@ def check_row(modules: list[Module], source: Path) -> None:
     """Refuse modules in a row of which one wants what none before it gives.
 
     Raises:
-        UnsupportedModelError: an ONNX file gives one vector per text, and a pooling wants one per token.
+        UnsupportedModel: an ONNX file gives one vector per text, and a pooling wants one per token.
     """
     pools = any(isinstance(module, Pooling) for module in modules)
     if pools and not getattr(modules[0], "gives_tokens", True):
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{source}: the ONNX file gives one vector per text, and the Pooling needs one per token; export "
             "the transformer alone, or leave the Pooling out of the pipeline"
         )
@@ -176,7 +176,7 @@ def dimension_of(modules: list[Module]) -> int | None:
 def _nested(folder: Path, name: Any, source: Path) -> Path:
     path = inside(folder, name, source)
     if path == folder:
-        raise InvalidModelError(f"{source}: a module of a Router needs a folder of its own, found {name!r}")
+        raise ModelConfigError(f"{source}: a module of a Router needs a folder of its own, found {name!r}")
     return path
 
 
@@ -185,5 +185,5 @@ def _parsed(key: str, source: Path) -> RouteKey:
     try:
         task, modality = ast.literal_eval(key)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise InvalidModelError(f"{source}: {key!r} is no key such as \"('query', 'text')\"") from error
+        raise ModelConfigError(f"{source}: {key!r} is no key such as \"('query', 'text')\"") from error
     return RouteKey(task, tuple(sorted(modality)) if isinstance(modality, (tuple, list)) else modality)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stlib.runtime.errors import InvalidModelError
+from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_tensors
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, array_digest
 
@@ -29,7 +29,7 @@ class LayerNorm:
         """Read ``model.safetensors``."""
         tensors = read_tensors(folder)
         if set(tensors) != {"norm.weight", "norm.bias"}:
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{folder}: expected the tensors norm.weight and norm.bias, found {sorted(tensors)}"
             )
         return cls(tensors["norm.weight"], tensors["norm.bias"])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from stlib.runtime.errors import InvalidModelError
+from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_bytes, read_tensors
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, array_digest
 from stlib.runtime.words import TokenReader
@@ -63,14 +63,14 @@ class StaticEmbedding:
         """Read ``tokenizer.json`` and ``model.safetensors``.
 
         Raises:
-            MissingModelFileError: a file is missing.
-            InvalidModelError: a file is unreadable, or tokenizer and weight do not belong together.
+            MissingModelFile: a file is missing.
+            ModelConfigError: a file is unreadable, or tokenizer and weight do not belong together.
         """
         tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
         tokenizer.no_padding()  # padding tokens would enter the mean
         weight, scale = _read_weight(folder)
         if tokenizer.get_vocab_size() > len(weight):
-            raise InvalidModelError(
+            raise ModelConfigError(
                 f"{folder}: tokenizer.json has {tokenizer.get_vocab_size()} tokens but "
                 f"model.safetensors only {len(weight)} rows; the two files are not from the same model"
             )
@@ -151,13 +151,13 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
     """A tokenizer and the SHA-256 of its file.
 
     Raises:
-        MissingModelFileError, InvalidModelError: there is no such file, or it is no tokenizer.
+        MissingModelFile, ModelConfigError: there is no such file, or it is no tokenizer.
     """
     content = read_bytes(path)
     try:
         tokenizer = Tokenizer.from_buffer(content)
     except ValueError as error:
-        raise InvalidModelError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
+        raise ModelConfigError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
     return tokenizer, hashlib.sha256(content).hexdigest()
 
 
@@ -166,7 +166,7 @@ def _read_weight(folder: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None
     tensors = read_tensors(folder)
     weight = tensors.get("embedding.weight")
     if weight is None or weight.ndim != 2:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: expected a matrix 'embedding.weight', found the tensors {sorted(tensors)}"
         )
     scale = tensors.get("embedding.scale")
@@ -174,7 +174,7 @@ def _read_weight(folder: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None
         return weight, _broadcastable_scale(scale, weight, path)
     if weight.dtype in (np.float32, np.float16) and scale is None:
         return weight, None
-    raise InvalidModelError(
+    raise ModelConfigError(
         f"{path}: 'embedding.weight' is {weight.dtype} {'with' if scale is not None else 'without'} "
         "'embedding.scale'; allowed are float32 or float16 without it, or int8 with it"
     )
@@ -187,7 +187,7 @@ def _broadcastable_scale(scale: NDArray[Any], weight: NDArray[Any], path: Path) 
     elif scale.size == 1:
         scale = scale.reshape(1, 1)
     if scale.ndim != 2 or scale.shape not in ((rows, 1), (1, columns), (1, 1)):
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: 'embedding.scale' has the shape {list(scale.shape)}; allowed for a weight of "
             f"{[rows, columns]} are [{rows}, 1], [1, {columns}] and [1, 1]"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
-from stlib.runtime.errors import InvalidModelError
+from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_object
 from stlib.runtime.modules.base import Features
 from stlib.runtime.modules.static import read_tokenizer
@@ -126,7 +126,7 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
         settings: ``do_lower_case``, ``processor_kwargs`` and ``processing_kwargs`` of the module.
 
     Raises:
-        MissingModelFileError, InvalidModelError: a file is missing or wrong.
+        MissingModelFile, ModelConfigError: a file is missing or wrong.
     """
     tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
     saved = _saved_sides(tokenizer)
@@ -171,7 +171,7 @@ def _saved_sides(tokenizer: Tokenizer) -> dict[str, Any]:
 def _side(given: dict[str, Any], saved: dict[str, Any], key: str, path: Path) -> str:
     side = given.get(key) or saved[key]
     if side not in _SIDES:
-        raise InvalidModelError(f"{path}: {key} is {side!r}; allowed are: {', '.join(_SIDES)}")
+        raise ModelConfigError(f"{path}: {key} is {side!r}; allowed are: {', '.join(_SIDES)}")
     return side
 
 
@@ -221,7 +221,7 @@ def _lowercase_first(tokenizer: Tokenizer) -> None:
 def _per_call(processing: Any, folder: Path) -> dict[str, Any]:
     """Options of every call of the tokenizer, of which the runtime knows those that change single texts."""
     if not isinstance(processing, dict):
-        raise InvalidModelError(f"{folder}: processing_kwargs is {processing!r}; it must be an object")
+        raise ModelConfigError(f"{folder}: processing_kwargs is {processing!r}; it must be an object")
     merged = {**(processing.get("common") or {}), **(processing.get("text") or {})}
     known = {
         "max_length",
@@ -233,7 +233,7 @@ def _per_call(processing: Any, folder: Path) -> dict[str, Any]:
     }
     unknown = sorted(set(merged) - known)
     if unknown:
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{folder}: processing_kwargs holds {', '.join(unknown)}; known are: {', '.join(known)}"
         )
     return merged
@@ -252,7 +252,7 @@ def check_length(settings: dict[str, Any], key: str, path: Path) -> None:
     """Refuse a number of tokens in the settings of ``path`` that no text can be cut to; null is none.
 
     Raises:
-        InvalidModelError: it is no whole number from 1.
+        ModelConfigError: it is no whole number from 1.
     """
     length = settings.get(key)
     if length is None:
@@ -260,7 +260,7 @@ def check_length(settings: dict[str, Any], key: str, path: Path) -> None:
     is_number = isinstance(length, (int, float)) and not isinstance(length, bool)
     # A float only as 1e30, as which some writers of JSON put down the "no limit" of transformers.
     if not is_number or length < 1 or (isinstance(length, float) and length <= _NO_LIMIT):
-        raise InvalidModelError(
+        raise ModelConfigError(
             f"{path}: {key}={length!r}; allowed is a whole number of tokens from 1, or null"
         )
 

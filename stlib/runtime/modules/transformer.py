@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stlib.runtime.errors import (
-    InvalidModelError,
-    UnsupportedModelError,
+from stlib.errors import (
+    ModelConfigError,
+    UnsupportedModel,
 )
 from stlib.runtime.files import OpenFiles, read_object
 from stlib.runtime.modules.base import (
@@ -63,9 +63,9 @@ class OnnxTransformer:
         width: size of a token embedding, for files that do not tell.
 
     Raises:
-        MissingDependencyError: ONNX Runtime is not installed.
-        InvalidModelError: the file is damaged or holds weights outside its folder.
-        UnsupportedModelError: it takes or gives something else than token ids and embeddings.
+        MissingDependency: ONNX Runtime is not installed.
+        ModelConfigError: the file is damaged or holds weights outside its folder.
+        UnsupportedModel: it takes or gives something else than token ids and embeddings.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class OnnxTransformer:
         """Read the settings of any generation beside the ONNX file.
 
         Raises:
-            UnsupportedModelError: there is no ONNX file, or a setting needs the full library.
+            UnsupportedModel: there is no ONNX file, or a setting needs the full library.
         """
         path = find_onnx_file(folder, file_name)
         if path is None:
-            raise UnsupportedModelError(
+            raise UnsupportedModel(
                 f"{folder} holds no ONNX file, so its transformer needs stlib.SentenceTransformer; "
                 "stlib.SentenceTransformer(folder, backend='onnx') exports one"
             )
@@ -167,8 +167,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """The module's settings under the first of the names that generations used, current keys only.
 
     Raises:
-        UnsupportedModelError: a setting needs the full library.
-        InvalidModelError: a setting has another form.
+        UnsupportedModel: a setting needs the full library.
+        ModelConfigError: a setting has another form.
     """
     path = next((folder / name for name in CONFIG_NAMES if (folder / name).is_file()), None)
     if path is None:
@@ -176,7 +176,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings = {_OLDER_KEYS.get(key, key): value for key, value in read_object(path).items()}
     settings["processor_kwargs"] = settings.get("processor_kwargs") or {}
     if not isinstance(settings["processor_kwargs"], dict):
-        raise InvalidModelError(f"{path}: processor_kwargs is no object")
+        raise ModelConfigError(f"{path}: processor_kwargs is no object")
     for key in ("max_seq_length", "query_length", "document_length"):
         check_length(settings, key, path)
     check_length(settings["processor_kwargs"], "model_max_length", path)
@@ -184,7 +184,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     for kind in ("common", "text"):
         keywords = calls.get(kind) if isinstance(calls, dict) else None
         if not (keywords is None or isinstance(keywords, dict)):
-            raise InvalidModelError(f"{path}: processing_kwargs[{kind!r}]={keywords!r}; it must be an object")
+            raise ModelConfigError(f"{path}: processing_kwargs[{kind!r}]={keywords!r}; it must be an object")
         check_length(keywords or {}, "max_length", path)
     unserved = {
         "transformer_task": settings.get("transformer_task", "feature-extraction") != "feature-extraction",
@@ -194,7 +194,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     }
     for key, needs_more in unserved.items():
         if needs_more:
-            raise UnsupportedModelError(
+            raise UnsupportedModel(
                 f"{path}: {key}={settings[key]!r} needs stlib.SentenceTransformer; the torch-free Encoder "
                 "runs plain text encoders"
             )
@@ -212,7 +212,7 @@ def _serves_text(modality_config: Any) -> bool:
 
 def _input_type(node: Any, path: Path) -> type:
     if node.name not in _INPUTS or node.type not in _INPUT_TYPES:
-        raise UnsupportedModelError(
+        raise UnsupportedModel(
             f"{path} wants the input {node.name!r} of type {node.type}; the torch-free Encoder gives "
             f"{', '.join(_INPUTS)}"
         )
@@ -228,7 +228,7 @@ def _find_output(session: InferenceSession, path: Path) -> tuple[str, bool, list
     for name in ("sentence_embedding", *outputs):
         if len(outputs.get(name, ())) == 2:
             return name, False, outputs[name]
-    raise UnsupportedModelError(f"{path} gives {outputs}; expected vectors per token or per text")
+    raise UnsupportedModel(f"{path} gives {outputs}; expected vectors per token or per text")
 
 
 def _input(name: str, features: Features) -> Any:
