@@ -7,6 +7,7 @@ sees what `stlib index --home X` wrote:
     STLIB_DB     a database URL, for catalogs that live elsewhere
     STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
                  page offers the bundled one; empty: it offers none)
+    STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from indexing.errors import BadInput
 from indexing.names import BUNDLED_RERANKER
 
 __all__ = [
@@ -24,12 +26,14 @@ __all__ = [
     "EXAMPLE_QUESTIONS",
     "HOME_VARIABLE",
     "Location",
+    "jobs_at_once",
     "reranker_from_environment",
 ]
 
 HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
+JOBS_VARIABLE = "STLIB_JOBS"
 
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"
@@ -75,6 +79,19 @@ def reranker_from_environment(environment: Mapping[str, str] | None = None) -> s
     """Folder or name of the reranker that the page offers: by default the bundled one; None for none."""
     environment = os.environ if environment is None else environment
     return environment.get(RERANK_VARIABLE, BUNDLED_RERANKER) or None
+
+
+def jobs_at_once(environment: Mapping[str, str] | None = None) -> int:
+    """How many jobs of a home may run at a time.
+
+    Raises:
+        BadInput: the variable holds no number above 0.
+    """
+    environment = os.environ if environment is None else environment
+    configured = environment.get(JOBS_VARIABLE) or "1"
+    if not (configured.isascii() and configured.isdecimal() and int(configured) > 0):
+        raise BadInput(f"{JOBS_VARIABLE} is {configured!r}: give a whole number above 0")
+    return int(configured)
 
 
 def _absolute_url(db: str) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["counted", "equation", "explained", "format_bytes", "format_duration", "format_milliseconds"]
+__all__ = [
+    "counted",
+    "equation",
+    "explained",
+    "format_bytes",
+    "format_duration",
+    "format_milliseconds",
+    "format_progress",
+]
 
 
 def counted(count: int, noun: str) -> str:
@@ -113,3 +121,12 @@ def format_milliseconds(value: float) -> str:
     return (
         f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
     )
+
+
+def format_progress(done: int, total: int | None, unit: str, rate: float, seconds_left: float | None) -> str:
+    """`43 %, 12,000 documents, 5,900/s, 3 min 20 s left`; empty before anything was counted."""
+    if not done:
+        return ""
+    share = [f"{min(1.0, done / total):.0%}".replace("%", " %")] if total else []
+    left = [] if seconds_left is None else [f"{format_duration(seconds_left)} left"]
+    return ", ".join([*share, f"{done:,} {unit}", f"{rate:,.0f}/s", *left])

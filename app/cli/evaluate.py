@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from app.cli.options import json_option, location_options, model_option, rerank_options
+from app.cli.jobs import start_in_background
+from app.cli.options import background_option, json_option, location_options, model_option, rerank_options
 from app.cli.terminal import echo, echo_json, table, warn
 from app.settings import Location
 from app.wording import counted, format_duration
@@ -22,6 +23,7 @@ __all__ = ["command"]
 @click.option("--mode", type=click.Choice([*MODES, "all"]), default=DEFAULT_MODE, show_default=True)
 @rerank_options()
 @model_option
+@background_option
 @location_options
 @json_option
 def command(
@@ -32,19 +34,20 @@ def command(
     rerank: str | None,
     rerank_depth: int,
     model: str | None,
+    background: bool,
     location: Location,
     as_json: bool,
 ) -> None:
     """Measure collection NAME with the queries and judgments of BEIR_DIR, through the real index."""
-    from indexing import Collection
-    from indexing.evaluation import read_beir
+    from app.evaluation_job import EvaluationChoices, evaluate_folder
 
-    beir = read_beir(beir_dir, split)
-    with Collection.open(name, model=model, **location.arguments()) as collection:
-        reports = [
-            collection.evaluate(beir.queries, beir.qrels, mode=one, rerank=rerank, rerank_depth=rerank_depth)
-            for one in _modes(mode)
-        ]
+    choices = EvaluationChoices(split, MODES if mode == "all" else (mode,), rerank, rerank_depth, model)
+    if background:
+        from app.jobs.kinds.evaluate import describe
+
+        start_in_background(location, "evaluate", describe(name, beir_dir, choices), as_json)
+        return
+    reports = evaluate_folder(location, name, beir_dir, choices)
     if as_json:
         about = {"collection": name, "split": split}
         if mode == "all":
@@ -66,7 +69,3 @@ def command(
             f"stlib: {counted(reports[0].missing_documents, 'relevant document')} not in {name!r}:"
             " counted as not found"
         )
-
-
-def _modes(mode: str) -> tuple[str, ...]:
-    return MODES if mode == "all" else (mode,)

@@ -20,6 +20,8 @@ __all__ = ["cli"]
         "info": ("app.cli.info", "Show what a collection holds."),
         "delete": ("app.cli.delete", "Delete documents, or a whole collection."),
         "verify": ("app.cli.verify", "Check a collection's files against its catalog."),
+        "jobs": ("app.cli.jobs", "Show jobs, follow, cancel and resume them."),
+        "worker": ("app.cli.worker", "Run queued jobs in the foreground."),
         "ui": ("app.cli.ui", "Open the search page."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

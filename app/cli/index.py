@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.failures import FAILED, Interrupted
-from app.cli.options import json_option, location_options
+from app.cli.jobs import start_in_background
+from app.cli.options import background_option, json_option, location_options
 from app.cli.progress import ProgressBar
 from app.cli.terminal import echo_json, echo_rows, echo_wrapped, warn
 from app.settings import Location
@@ -35,6 +36,7 @@ _SHOWN_SKIPS = 20
     type=click.Choice(PRECISIONS),
     help=f"How vectors are stored. Default: {DEFAULT_PRECISION}.",
 )
+@background_option
 @location_options
 @json_option
 @click.pass_context
@@ -45,6 +47,7 @@ def command(
     model: str | None,
     engine: str | None,
     precision: str | None,
+    background: bool,
     location: Location,
     as_json: bool,
 ) -> None:
@@ -55,7 +58,13 @@ def command(
     """
     from app.indexing_job import IndexChoices
 
-    summary = index_with_progress(location, name, paths, IndexChoices(model, engine, precision))
+    choices = IndexChoices(model, engine, precision)
+    if background:
+        from app.jobs.kinds.index import describe
+
+        start_in_background(location, "index", describe(name, paths, choices), as_json)
+        return
+    summary = index_with_progress(location, name, paths, choices)
     if as_json:
         echo_json(summary.to_dict())
     else:

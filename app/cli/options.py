@@ -15,7 +15,14 @@ from app.cli.terminal import warn
 from app.settings import RERANK_VARIABLE, Location
 from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES
 
-__all__ = ["json_option", "location_options", "mode_option", "model_option", "rerank_options"]
+__all__ = [
+    "background_option",
+    "json_option",
+    "location_options",
+    "mode_option",
+    "model_option",
+    "rerank_options",
+]
 
 
 def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,6 +45,10 @@ def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+background_option = click.option(
+    "--background", is_flag=True, help="Start a job, which goes on without this terminal, and return at once."
+)
 
 mode_option = click.option(
     "--mode",

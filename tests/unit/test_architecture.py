@@ -45,7 +45,23 @@ def test_streamlit_stays_in_the_page_and_sql_in_the_index():
             for name in imported(path) & set(users):
                 users[name].add(path.relative_to(ROOT).parts[:2])
     assert users["streamlit"] == {("app", "ui")}
-    assert {first for first, *_ in users["sqlalchemy"] | users["alembic"] | users["tantivy"]} == {"indexing"}
+    assert {first for first, *_ in users["alembic"] | users["tantivy"]} == {"indexing"}
+    # Tables of the app are mapped beside their domain, and go through the doors of `indexing.catalog`.
+    tables = {("app", "jobs")}
+    assert {place for place in users["sqlalchemy"] if place[0] != "indexing"} == tables
+
+
+def test_only_the_index_opens_databases():
+    """One owner of engines, transactions and error mapping."""
+    doors = {"create_engine", "connect", "begin", "sessionmaker", "Session"}
+    for path in modules("app"):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        names |= {
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
+        assert "sqlite3" not in imported(path), path
+        assert "sqlalchemy" not in imported(path) or not names & doors, path
 
 
 def test_nothing_is_unpickled():

@@ -231,7 +231,18 @@ def test_a_database_url_holds_collections_apart_from_home(stlib, animals, tmp_pa
 def test_help_names_every_command_and_each_has_help(stlib):
     _, out, _ = stlib("--help")
     names = re.findall(r"^  (\w+)  +[A-Z]", out.split("Commands:")[1], re.MULTILINE)
-    assert names == ["index", "search", "evaluate", "list", "info", "delete", "verify", "ui"]
+    assert names == [
+        "index",
+        "search",
+        "evaluate",
+        "list",
+        "info",
+        "delete",
+        "verify",
+        "jobs",
+        "worker",
+        "ui",
+    ]
     for name in names:
         code, out, _ = stlib(name, "--help")
         assert code == 0 and out.startswith(f"Usage: stlib {name} ")

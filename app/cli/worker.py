@@ -1,0 +1,40 @@
+"""`stlib worker`: run jobs in the foreground, as a container does."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from app.cli.failures import FAILED
+from app.cli.options import location_options
+from app.cli.terminal import echo, warn
+from app.settings import Location
+
+__all__ = ["command"]
+
+
+@click.command("worker")
+@click.option("--once", is_flag=True, help="End when no job is left; with exit code 1 if one of them failed.")
+@location_options
+@click.pass_context
+def command(context: click.Context, once: bool, location: Location) -> None:
+    """Run the queued jobs, one after the other, until Ctrl-C or SIGTERM.
+
+    Jobs start by themselves where they are given; this is for a container, or for those that were left. A
+    job that runs when the worker is stopped is interrupted, and goes on with `stlib jobs resume ID`.
+    """
+    from app.jobs.foreground import run_queue
+
+    failed = False
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for job in run_queue(location, once=once):
+            echo(f"job {job.id}: {job.kind} {job.collection!r}: {job.state}")
+            failed = failed or job.state == "failed"
+    except KeyboardInterrupt:
+        warn("stlib: stopped; `stlib jobs` shows what is left")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if failed:
+        context.exit(FAILED)

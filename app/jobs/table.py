@@ -1,0 +1,153 @@
+"""The table of jobs, and every statement that reads or changes it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.jobs.model import INTERRUPTED, QUEUED, RUNNING, Job
+from app.jobs.place import JobsPlace
+from indexing.catalog.database import reading, writing
+from indexing.catalog.side_database import open_side_database
+from indexing.errors import StorageError
+from indexing.storage.homes import home_is_known, remember_home
+from indexing.storage.machine import STATE_VARIABLE, state_folder
+
+__all__ = ["TokenLost", "adopt", "change", "insert", "open_jobs", "read_jobs", "take", "write"]
+
+VERSION = 1
+_METADATA = sa.MetaData()
+
+# The columns are the fields of `Job`.
+JOBS = sa.Table(
+    "job",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, default=QUEUED),
+    sa.Column("done", sa.Integer, nullable=False, default=0),
+    sa.Column("total", sa.Integer),
+    sa.Column("unit", sa.Text, nullable=False, default=""),
+    sa.Column("token", sa.Integer, nullable=False, default=0),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float),
+    sa.Column("who", sa.Text, nullable=False, default=""),
+    sa.Column("pid", sa.Integer),
+    sa.Column("host", sa.Text, nullable=False, default=""),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.Text, nullable=False, default=""),
+    sqlite_autoincrement=True,  # a number is never used again: the log has it in its name
+)
+
+
+class TokenLost(BaseException):
+    """Another worker has the job now. No `except Exception` of the work may keep the old one going."""
+
+
+@contextmanager
+def open_jobs(place: JobsPlace) -> Iterator[sa.Engine]:
+    """The database, for one use. Raises StorageError if a newer release wrote it."""
+    engine = open_side_database(place.database, _METADATA, VERSION)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def insert(connection: sa.Connection, **values: Any) -> Job:
+    now = time.time()
+    values |= {"created": now, "updated": now}
+    return _job(connection.execute(JOBS.insert().values(**values).returning(JOBS)).one())
+
+
+def read_jobs(engine: sa.Engine, place: JobsPlace) -> list[Job]:
+    """All jobs in the order they were given. One that says it runs and whose worker is dead is made an
+    interrupted one here: whoever looks, notices.
+    """
+    with reading(engine) as connection:
+        jobs = [_job(row) for row in connection.execute(sa.select(JOBS).order_by(JOBS.c.id))]
+    dead = [_note_death(engine, place, job) for job in jobs if job.state == RUNNING]
+    return read_jobs(engine, place) if any(dead) else jobs
+
+
+def _note_death(engine: sa.Engine, place: JobsPlace, job: Job) -> bool:
+    """Whether the worker of a running job is gone."""
+    lock = place.take_lock(job.id)
+    if lock is None:
+        return False
+    with lock:
+        why = f"its process ({job.pid} on {job.host}) ended without a word"
+        change(engine, job, state=INTERRUPTED, token=job.token + 1, ended=time.time(), error=why)
+    return True
+
+
+def change(engine: sa.Engine, job: Job, **values: Any) -> Job | None:
+    """The job with `values`, if it has still the state and the token that `job` says; else None."""
+    same = (JOBS.c.id == job.id) & (JOBS.c.token == job.token) & (JOBS.c.state == job.state)
+    return _update(engine, same, values)
+
+
+def write(engine: sa.Engine, job: Job, **values: Any) -> Job:
+    """What a worker says of its job.
+
+    Raises:
+        TokenLost: the job is not its own any more; nothing was written.
+    """
+    changed = change(engine, job, updated=time.time(), **values)
+    if changed is None:
+        raise TokenLost(f"job {job.id} is not this worker's any more")
+    return changed
+
+
+def take(engine: sa.Engine, id_: int, at_once: int) -> Job | None:
+    """Make a queued job a running one of this process, which holds its lock; None if it is not queued, or
+    `at_once` jobs run already.
+    """
+    running = sa.select(sa.func.count()).where(JOBS.c.state == RUNNING).scalar_subquery()
+    free = (JOBS.c.id == id_) & (JOBS.c.state == QUEUED) & (running < at_once)
+    worker = {"pid": os.getpid(), "host": socket.gethostname()}
+    now = time.time()
+    return _update(
+        engine, free, {"state": RUNNING, "token": JOBS.c.token + 1, "started": now, "updated": now, **worker}
+    )
+
+
+def adopt(connection: sa.Connection, place: JobsPlace) -> None:
+    """Make the jobs known to this machine, in a transaction that writes. Those that were there before stay
+    where they are until they are named: a person's word for one is not a word for those of a stranger.
+
+    Raises:
+        StorageError: the machine's own notes cannot be written.
+    """
+    if home_is_known(place.folder):
+        return
+    why = "it came with a home that this machine did not know"
+    strange = sa.update(JOBS).where(JOBS.c.state == QUEUED)
+    connection.execute(strange.values(state=INTERRUPTED, ended=time.time(), error=why))
+    place.folder.mkdir(parents=True, exist_ok=True)
+    if not remember_home(place.folder):
+        raise StorageError(
+            f"jobs need this machine's notes, and {state_folder()} or {place.folder} cannot be written:"
+            f" set {STATE_VARIABLE} to a folder that only you can write to"
+        )
+
+
+def _update(engine: sa.Engine, where: Any, values: dict[str, Any]) -> Job | None:
+    with writing(engine) as connection:
+        row = connection.execute(sa.update(JOBS).where(where).values(**values).returning(JOBS)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def _job(row: Any) -> Job:
+    return Job(**row._mapping)

@@ -1,0 +1,149 @@
+"""The process of one job: `python -m app.jobs.worker ID [--alone]`, with the place in STLIB_HOME or STLIB_DB.
+
+While it lives it holds the job's lock, which the system frees when it dies. When it took the job it got a
+token; what it says is written only while that is the last one, and it ends at once when it is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.jobs.kinds import KINDS
+from app.jobs.log import trim_log
+from app.jobs.model import CANCELLED, DONE, FAILED, INTERRUPTED, Job
+from app.jobs.place import JobsPlace, jobs_place
+from app.jobs.queue import wake
+from app.jobs.table import TokenLost, open_jobs, take, write
+from app.settings import Location, jobs_at_once
+from indexing.errors import IndexingError
+from indexing.faults import point
+from indexing.storage.files import FolderLock
+from stlib.runtime.errors import ModelError
+
+__all__ = ["ALONE", "Cancelled", "Report", "main", "run_job"]
+
+logger = logging.getLogger(__name__)
+
+ALONE = "--alone"
+_LOCK_SECONDS = 2.0  # somebody who looks whether the worker lives holds its lock for an instant
+_REPORT_SECONDS = 0.25
+
+
+class Cancelled(BaseException):
+    """Somebody asked to end the job; no `except Exception` of the work may keep it going."""
+
+
+class Report:
+    """What running work calls after each of its commits. It does not return when the work shall end."""
+
+    def __init__(self, engine: Engine, place: JobsPlace, job: Job) -> None:
+        self._engine = engine
+        self._log = place.log(job.id)
+        self._job = job
+        self._said = 0.0
+
+    def __call__(self, done: int, total: int | None = None, unit: str = "") -> None:
+        """So many of `total` (None: unknown) are safe. Raises Cancelled, TokenLost."""
+        point("job.before-progress")
+        self._write(done=done, total=total, unit=unit)
+        point("job.after-progress")
+
+    def now_and_then(self, done: int, total: int | None = None, unit: str = "") -> None:
+        """For work that commits nothing and counts fast: what comes too soon is left out."""
+        if done == total or time.monotonic() - self._said > _REPORT_SECONDS:
+            self(done, total, unit)
+
+    def check(self) -> None:
+        """For a commit with nothing to count. Raises Cancelled, TokenLost."""
+        self._write()
+
+    def _write(self, **values: Any) -> None:
+        self._said = time.monotonic()
+        self._job = write(self._engine, self._job, **values)
+        trim_log(self._log)
+        if self._job.cancel_requested:
+            raise Cancelled
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logger.setLevel(logging.INFO)
+    run_job(Location.from_environment(), int(sys.argv[1]), alone=ALONE in sys.argv)
+
+
+def run_job(location: Location, id_: int, *, alone: bool = False) -> Job | None:
+    """Run a queued job in this process; then let the next one start, unless `alone`. None if it was not run:
+    another worker has it, or as many run as may.
+    """
+    place = jobs_place(location)
+    with open_jobs(place) as engine:
+        lock = _take_lock(place, id_)
+        if lock is None:
+            return None
+        with lock:
+            point("job.lock")
+            job = take(engine, id_, jobs_at_once())
+            if job is None:
+                return None
+            point("job.token")
+            job = _run(engine, place, job)
+        if not alone and job.state != INTERRUPTED:
+            wake(engine, place)
+        return job
+
+
+def _take_lock(place: JobsPlace, id_: int) -> FolderLock | None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while (lock := place.take_lock(id_)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return lock
+
+
+def _run(engine: Engine, place: JobsPlace, job: Job) -> Job:
+    """The job as it ended."""
+    logger.info("begun: %s %s", job.kind, job.collection)
+    try:
+        values = _outcome(engine, place, job)
+        point("job.before-result")
+        job = write(engine, job, ended=time.time(), **values)
+        point("job.after-result")
+        logger.info("%s%s", job.state, f": {job.error}" if job.error else "")
+    except TokenLost as lost:
+        logger.warning("stopped: %s", lost)
+    trim_log(place.log(job.id))
+    return job
+
+
+def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:
+    try:
+        run = import_module(KINDS[job.kind]).run
+        return {"state": DONE, "result": run(place.location, job.arguments, Report(engine, place, job))}
+    except Cancelled:
+        return {"state": CANCELLED}
+    except KeyboardInterrupt:
+        return {"state": INTERRUPTED, "error": "it was stopped"}
+    except TokenLost:
+        raise
+    except BaseException as error:
+        logger.exception("failed")
+        return {"state": FAILED, "error": _explain(error)}
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, (IndexingError, ModelError)):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"unexpected {type(error).__name__}: {error} (its log says where)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Databases beside the catalogs, for tables that are no part of a collection: jobs, impressions.
+
+They hold a few plain tables and have no migrations: the version stands in the file itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, MetaData
+
+from indexing.catalog.database import open_database, reading, writing
+from indexing.errors import StorageError
+
+__all__ = ["open_side_database"]
+
+
+def open_side_database(path: Path, tables: MetaData, version: int) -> Engine:
+    """The database `path` with `tables`, which are made where there are none.
+
+    Raises:
+        StorageError: it was written by a newer release, or cannot be opened.
+    """
+    engine = open_database(path, create=True)
+    try:
+        with reading(engine) as connection:
+            found = _version(connection)
+        if found < version:
+            with writing(engine) as connection:  # another process may be making them at this moment
+                tables.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
+    except BaseException:
+        engine.dispose()
+        raise
+    if found > version:
+        engine.dispose()
+        raise StorageError(
+            f"{path} has version {found}, newer than this release knows ({version}):"
+            " upgrade stlib with `pip install --upgrade '.[app]'` in a newer copy of it"
+        )
+    return engine
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
