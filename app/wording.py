@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 __all__ = [
     "counted",
-    "equation",
-    "explained",
+    "explain_score",
     "format_bytes",
     "format_duration",
+    "format_equation",
     "format_milliseconds",
     "format_progress",
 ]
@@ -21,7 +21,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
+def explain_score(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
     """How a score came about, in lines of a name and a text.
 
     Where several legs ran their shares add up to the score; after reranking those of reading and retrieval
@@ -32,7 +32,7 @@ def explained(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
     return [*_reranking(parts), *((f"retrieval {name}", text) for name, text in _legs(parts))]
 
 
-def equation(score: float, parts: Mapping[str, float | int | None]) -> str:
+def format_equation(score: float, parts: Mapping[str, float | int | None]) -> str:
     """How a score came about, in one line. What stands on both sides of an equals sign is equal."""
     legs = _sum(_legs(parts))
     if "retrieval" not in parts:

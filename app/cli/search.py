@@ -10,7 +10,7 @@ from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option, model_option, rerank_options
 from app.cli.terminal import caret, echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
-from app.wording import counted, equation
+from app.wording import counted, format_equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     for number, result in enumerate(results.results, start=1):
         print_result(number, result)
         if explain:
-            _print_dim(equation(result.score, result.parts), " " * len(f"{number}. "))
+            _print_dim(format_equation(result.score, result.parts), " " * len(f"{number}. "))
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.facade.search import MOST_FACETS, Facet
-from app.wording import explained
+from app.wording import explain_score
 from indexing import Result
 
 __all__ = ["Card", "highlighted_html", "make_card"]
@@ -51,7 +51,7 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
         snippet_html=highlighted_html(result.snippet.text, result.snippet.highlights),
         chips=tuple(chips),
         score=_number(result.score),
-        parts=tuple(explained(result.parts)),
+        parts=tuple(explain_score(result.parts)),
         metadata=metadata,
         text=result.text[:_SHOWN_TEXT] if result.text.strip() != result.snippet.text.strip() else "",
         more_characters=max(0, len(result.text) - _SHOWN_TEXT),

@@ -85,25 +85,25 @@ def shares(legs: Sequence[LegScores]) -> np.ndarray:
         return table
     for row, leg in zip(table, legs, strict=True):
         if leg.kind == "similarity" and leg.scale.spread > 0:
-            row[:] = _capped(_trusted(_standing_out(leg)), SHARE_CAP)
+            row[:] = _cap(_trust(_measure(leg)), SHARE_CAP)
     similar = [row.max() for row, leg in zip(table, legs, strict=True) if leg.kind == "similarity"]
     cap = max([KEYWORD_CAP, *similar])
     for row, leg in zip(table, legs, strict=True):
         if leg.kind == "frequency" and leg.scale.spread > 0:
-            row[:] = _capped(_standing_out(leg), cap)
+            row[:] = _cap(_measure(leg), cap)
     return table * np.asarray([[leg.weight] for leg in legs])
 
 
-def _standing_out(leg: LegScores) -> np.ndarray:
+def _measure(leg: LegScores) -> np.ndarray:
     """Distances from the centre in spreads, float64 [n]."""
     return (leg.scores.astype(np.float64) - leg.scale.centre) / leg.scale.spread
 
 
-def _trusted(standing_out: np.ndarray) -> np.ndarray:
+def _trust(standing_out: np.ndarray) -> np.ndarray:
     """The more, the further the best stands out."""
     return SEMANTIC_WEIGHT * (max(standing_out.max(), 0.0) / USUAL_PEAK) ** TRUST * standing_out
 
 
-def _capped(scores: np.ndarray, cap: float) -> np.ndarray:
+def _cap(scores: np.ndarray, cap: float) -> np.ndarray:
     """`scores`, all made smaller by the same factor if the best is above `cap`: their order stays."""
     return scores * min(1.0, cap / max(float(scores.max()), 1e-9))

@@ -113,17 +113,17 @@ def rank(
         weights: of the legs by name, where it is not 1, see `indexing.search.fuse`.
     """
     depth = FIRST_DEPTH
-    ranking, ended = _round(legs, depth, allowed, steps, weights or {})
+    ranking, ended = _rank_round(legs, depth, allowed, steps, weights or {})
     while not ended and len(ranking) < wanted:
         depth *= GROWTH
-        more, ended = _round(legs, depth, allowed, steps, weights or {})
+        more, ended = _rank_round(legs, depth, allowed, steps, weights or {})
         ranking = ranking.then(more)
         if not ended:
             ranking = ranking.take(np.arange(depth))
     return ranking.take(np.arange(min(wanted, len(ranking))))
 
 
-def _round(
+def _rank_round(
     legs: Sequence[Leg], depth: int, allowed: np.ndarray | None, steps: Steps, weights: Mapping[str, float]
 ) -> tuple[Ranking, bool]:
     """The order of the best `depth` documents of each leg: the first `depth` of it, or all of it where no leg
@@ -135,18 +135,18 @@ def _round(
             found.append(leg.find(depth, allowed))
     ended = all(len(hits.documents) < depth for hits in found)
     if len(legs) == 1:
-        return _single(legs[0].name, found[0]), ended
+        return _rank_by_one(legs[0].name, found[0]), ended
     with steps.step("fuse"):
-        ranking = _fuse(legs, found, weights)
+        ranking = _rank_by_all(legs, found, weights)
         return (ranking if ended else ranking.take(np.arange(depth))), ended
 
 
-def _single(name: str, hits: Hits) -> Ranking:
+def _rank_by_one(name: str, hits: Hits) -> Ranking:
     ranks = np.arange(1, len(hits.documents) + 1)
     return Ranking(hits.documents, hits.scores, hits.chunks, (LegParts(name, hits.scores, ranks, None),))
 
 
-def _fuse(legs: Sequence[Leg], found: Sequence[Hits], weights: Mapping[str, float]) -> Ranking:
+def _rank_by_all(legs: Sequence[Leg], found: Sequence[Hits], weights: Mapping[str, float]) -> Ranking:
     """Whatever any leg found, scored by all of them."""
     documents = np.unique(np.concatenate([hits.documents for hits in found]))
     scored = [leg.score(documents, hits) for leg, hits in zip(legs, found, strict=True)]

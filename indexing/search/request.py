@@ -95,14 +95,14 @@ def make_request(
     node = _parse(filter)
     return Request(
         text,
-        _whole(k, "k", "results", 1),
-        _whole(offset, "offset", "results to leave out", 0),
+        _check_whole(k, "k", "results", 1),
+        _check_whole(offset, "offset", "results to leave out", 0),
         mode,
         None if node is None or filter is None else Filter(filter, node),
         None if vector is None else _clean_vector(vector),
-        None if seq is None else _whole(seq, "seq", "changes, as the page before had it", 0),
-        _whole(rerank_depth, "rerank_depth", "documents", 1),
-        _budget(rerank_budget_ms),
+        None if seq is None else _check_whole(seq, "seq", "changes, as the page before had it", 0),
+        _check_whole(rerank_depth, "rerank_depth", "documents", 1),
+        _check_budget(rerank_budget_ms),
         notes,
     )
 
@@ -154,13 +154,13 @@ def _clean_vector(vector: Any) -> np.ndarray:
     return normalised(numbers[None])[0]  # as vectors of the model are, so that both give equal scores
 
 
-def _whole(value: object, name: str, noun: str, least: int) -> int:
+def _check_whole(value: object, name: str, noun: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise BadInput(f"{name} = {value!r}: give a whole number of {noun}, {least} or more")
     return int(value)
 
 
-def _budget(value: object) -> float | None:
+def _check_budget(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:

@@ -92,7 +92,7 @@ def rerank(
     shares = np.full((2, n), np.nan)
     if n_read:
         distances = scores[n_read:] - scores[n_read - 1]
-        shares[:, :n_read] = weight * _standardised(read), (1 - weight) * _standardised(scores[:n_read])
+        shares[:, :n_read] = weight * _standardise(read), (1 - weight) * _standardise(scores[:n_read])
         scores[:n_read] = shares[:, :n_read].sum(axis=0)
         scores[n_read:] = scores[:n_read].min() + distances
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
@@ -170,7 +170,7 @@ def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.n
     return scores
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
+def _standardise(values: np.ndarray) -> np.ndarray:
     """Distance from the mean in standard deviations; zero where all are alike."""
     if not len(values):
         return values

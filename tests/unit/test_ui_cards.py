@@ -7,7 +7,7 @@ import pytest
 from app.facade.search import Facet, SearchRequest
 from app.ui import markup
 from app.ui.cards import highlighted_html, make_card
-from app.wording import explained
+from app.wording import explain_score
 from indexing import Result, SearchResults, Snippet
 from indexing.errors import FilterError
 
@@ -70,9 +70,9 @@ def test_a_card_tells_what_there_is():
 
 
 def test_the_parts_of_one_mode_have_no_shares():
-    assert explained({"semantic": 0.5, "semantic_rank": 2}) == [("by meaning", "cosine 0.500, rank 2")]
-    assert explained({"keyword": 3.25, "keyword_rank": 1}) == [("by words", "BM25 3.250, rank 1")]
-    assert explained({"keyword": 3.25, "keyword_rank": None, "keyword_share": 1.0}) == [
+    assert explain_score({"semantic": 0.5, "semantic_rank": 2}) == [("by meaning", "cosine 0.500, rank 2")]
+    assert explain_score({"keyword": 3.25, "keyword_rank": 1}) == [("by words", "BM25 3.250, rank 1")]
+    assert explain_score({"keyword": 3.25, "keyword_rank": None, "keyword_share": 1.0}) == [
         ("by words", "1.000 (BM25 3.250, not among its best)")
     ]
 
