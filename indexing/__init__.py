@@ -4,7 +4,7 @@
 
     collection = Collection.create("notes")
     collection.add([{"id": "1", "text": "Bread rises because yeast makes gas."}])
-    print(collection.search("why does dough grow").results[0].id)
+    print(collection.search("why does dough grow")[0].id)
 
 SQL holds the truth (documents, chunks, quantised codes); vector and keyword indexes are views of it that can
 be thrown away and rebuilt. Importing this package loads nothing heavy: names are resolved when they are used.
