@@ -78,8 +78,8 @@ class SearchResults:
             none was asked for.
         id: of this answer, another one each time.
         serving: id of the serving that answered.
-        seq: where the log stood. Pages of the same `seq` fit together, if none has a `keyword_lag` and the index of
-            an approximate engine was not rebuilt in between.
+        seq: where the log stood. Pages of the same `seq` fit together, if none has a `keyword_lag` and the
+            index of an approximate engine was not rebuilt in between.
         offset: how many better results were left out.
     """
 
