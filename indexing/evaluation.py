@@ -8,12 +8,14 @@ query without a relevant document is left out of the mean.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from indexing.errors import BadInput, BadLine
+from stlib.util import ranking_metrics
 
 __all__ = [
     "DEPTH",
@@ -62,23 +64,19 @@ class EvaluationReport:
 
 def query_metrics(ranking: Sequence[str], judged: Mapping[str, int]) -> dict[str, float]:
     """METRICS of one ranking of document ids, best first; `judged` must hold a grade above 0."""
-    gains = [max(judged.get(id_, 0), 0) for id_ in ranking[:DEPTH]]
-    relevant = sum(1 for grade in judged.values() if grade > 0)
-    hits = [gain > 0 for gain in gains]
-    ideal = sorted((g for g in judged.values() if g > 0), reverse=True)
-    return {
-        "NDCG@10": _dcg(gains[:10]) / _dcg(ideal[:10]),
-        "MRR@10": next((1 / rank for rank, hit in enumerate(hits[:10], 1) if hit), 0.0),
-        "MAP@100": sum(sum(hits[:rank]) / rank for rank, hit in enumerate(hits, 1) if hit) / relevant,
-        "Recall@1": sum(hits[:1]) / relevant,
-        "Recall@10": sum(hits[:10]) / relevant,
-        "Recall@100": sum(hits) / relevant,
-        "Precision@10": sum(hits[:10]) / 10,
+    gains = np.array([[max(judged.get(id_, 0), 0) for id_ in ranking[:DEPTH]]], dtype=np.float64)
+    ideal = np.array([sorted((g for g in judged.values() if g > 0), reverse=True)], dtype=np.float64)
+    relevant = np.array([ideal.shape[1]])
+    measured = {
+        "NDCG@10": ranking_metrics.ndcg_at_k(gains, ideal, 10),
+        "MRR@10": ranking_metrics.mrr_at_k(gains, 10),
+        "MAP@100": ranking_metrics.average_precision_at_k(gains, relevant, DEPTH, "relevant"),
+        "Recall@1": ranking_metrics.recall_at_k(gains, relevant, 1),
+        "Recall@10": ranking_metrics.recall_at_k(gains, relevant, 10),
+        "Recall@100": ranking_metrics.recall_at_k(gains, relevant, DEPTH),
+        "Precision@10": ranking_metrics.precision_at_k(gains, 10),
     }
-
-
-def _dcg(gains: Sequence[int]) -> float:
-    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
+    return {name: float(values[0]) for name, values in measured.items()}
 
 
 def evaluate_rankings(

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stlib.base.evaluation import ir_metrics
 from stlib.evaluation import InformationRetrievalEvaluator
-from stlib.util import dot_score
+from stlib.util import dot_score, ranking_metrics
 
 pytestmark = pytest.mark.parity
 
@@ -140,13 +139,13 @@ def test_equal_scores_in_the_order_of_trec_eval():
 
 
 def test_queries_without_results_or_judgments():
-    gains = ir_metrics.padded([[], [0, 1.0], [1.0]])
+    gains = ranking_metrics.padded([[], [0, 1.0], [1.0]])
     n_relevant = np.array([2, 1, 3])
-    assert ir_metrics.precision_at_k(gains, 2).tolist() == [0, 0.5, 0.5]
-    assert ir_metrics.recall_at_k(gains, n_relevant, 2).tolist() == [0, 1, 1 / 3]
-    assert ir_metrics.mrr_at_k(gains, 1).tolist() == [0, 0, 1]
-    assert ir_metrics.mrr_at_k(np.zeros((2, 0)), 5).tolist() == [0, 0]
-    assert ir_metrics.ndcg_at_k(gains, np.zeros((3, 0)), 5).tolist() == [0, 0, 0]
+    assert ranking_metrics.precision_at_k(gains, 2).tolist() == [0, 0.5, 0.5]
+    assert ranking_metrics.recall_at_k(gains, n_relevant, 2).tolist() == [0, 1, 1 / 3]
+    assert ranking_metrics.mrr_at_k(gains, 1).tolist() == [0, 0, 1]
+    assert ranking_metrics.mrr_at_k(np.zeros((2, 0)), 5).tolist() == [0, 0]
+    assert ranking_metrics.ndcg_at_k(gains, np.zeros((3, 0)), 5).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -157,7 +156,7 @@ def test_scores_with_ties_beside_scikit_learn(seed):
     scores = rng.integers(0, rng.integers(1, 20), n).astype(float)
     relevant = np.append(1, rng.integers(0, 2, n - 1))
     expected = measures.average_precision_score(relevant, scores)
-    assert ir_metrics.average_precision(relevant, scores) == pytest.approx(expected, abs=1e-12)
+    assert ranking_metrics.average_precision(relevant, scores) == pytest.approx(expected, abs=1e-12)
     gains = relevant * rng.integers(1, 4, n).astype(float)
     expected = measures.ndcg_score([gains], [scores], k=k)
-    assert ir_metrics.tied_ndcg_at_k(gains, scores, k) == pytest.approx(expected, abs=1e-12)
+    assert ranking_metrics.tied_ndcg_at_k(gains, scores, k) == pytest.approx(expected, abs=1e-12)

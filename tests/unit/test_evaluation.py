@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 
 from indexing.errors import BadInput, BadLine
 from indexing.evaluation import METRICS, evaluate_rankings, query_metrics, read_beir
+from stlib.util import ranking_metrics
 
 
 def test_by_hand():
@@ -69,3 +71,16 @@ def test_beir_folder(tmp_path):
     (tmp_path / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n1 d 2\n")
     with pytest.raises(BadLine, match=r"dev\.tsv, line 2: expected query-id, corpus-id"):
         read_beir(tmp_path, "dev")
+
+
+def test_both_denominators_of_average_precision():
+    """Three relevant documents, two places, relevant ones at both: 1 + 2/2, over 3 or over 2."""
+    gains, relevant = np.array([[1.0, 2.0, 0.0]]), np.array([3])
+    assert ranking_metrics.average_precision_at_k(gains, relevant, 2, "relevant").tolist() == [2 / 3]
+    assert ranking_metrics.average_precision_at_k(gains, relevant, 2, "reachable").tolist() == [1.0]
+
+
+def test_more_relevant_documents_than_places_count_in_full():
+    """trec_eval's map_cut: the best ranking of 200 relevant documents has 100 of them among the first 100."""
+    judged = {f"d{i}": 1 for i in range(200)}
+    assert query_metrics(sorted(judged), judged)["MAP@100"] == 0.5

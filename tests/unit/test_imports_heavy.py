@@ -65,6 +65,7 @@ LIGHT = {
     "import stlib.util, stlib.util.environment, stlib.util.file_io": NOTHING,
     "import stlib.util.logging, stlib.util.misc": NOTHING,
     "import stlib.util.quantization": ARRAYS,
+    "import stlib.util.ranking_metrics": ARRAYS,
     "from stlib import LoggingHandler": NOTHING,
     "from stlib import SimilarityFunction": NOTHING,
     "from stlib import quantize_embeddings": ARRAYS,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from stlib.base.evaluation import ir_metrics
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidOption
+from stlib.util import ranking_metrics
 from stlib.util.similarity_function import SimilarityFunction
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Cutoffs:
         return dict(zip(kinds, (self.accuracy, both, both, self.ndcg, self.mrr, self.map), strict=True))
 
     def measure(self, gains: np.ndarray, ideal: np.ndarray, n_relevant: np.ndarray) -> Scores:
-        """All metrics, averaged over the queries; see :mod:`stlib.base.evaluation.ir_metrics`.
+        """All metrics, averaged over the queries; see :mod:`stlib.util.ranking_metrics`.
 
         Args:
             gains: ``[queries, n]`` of the ranked documents.
@@ -86,12 +86,12 @@ class Cutoffs:
             n_relevant: ``[queries]`` how many there are.
         """
         measures: dict[str, Callable[[int], np.ndarray]] = {
-            "accuracy@k": lambda k: ir_metrics.accuracy_at_k(gains, k),
-            "precision@k": lambda k: ir_metrics.precision_at_k(gains, k),
-            "recall@k": lambda k: ir_metrics.recall_at_k(gains, n_relevant, k),
-            "ndcg@k": lambda k: ir_metrics.ndcg_at_k(gains, ideal, k),
-            "mrr@k": lambda k: ir_metrics.mrr_at_k(gains, k),
-            "map@k": lambda k: ir_metrics.average_precision_at_k(gains, n_relevant, k),
+            "accuracy@k": lambda k: ranking_metrics.accuracy_at_k(gains, k),
+            "precision@k": lambda k: ranking_metrics.precision_at_k(gains, k),
+            "recall@k": lambda k: ranking_metrics.recall_at_k(gains, n_relevant, k),
+            "ndcg@k": lambda k: ranking_metrics.ndcg_at_k(gains, ideal, k),
+            "mrr@k": lambda k: ranking_metrics.mrr_at_k(gains, k),
+            "map@k": lambda k: ranking_metrics.average_precision_at_k(gains, n_relevant, k, "reachable"),
         }
         return {kind: {k: float(measures[kind](k).mean()) for k in ks} for kind, ks in self.by_kind().items()}
 

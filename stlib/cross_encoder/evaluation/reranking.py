@@ -11,9 +11,9 @@ import numpy as np
 
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
-from stlib.base.evaluation.ir_metrics import average_precision, tied_mrr_at_k, tied_ndcg_at_k
 from stlib.cross_encoder.evaluation.scoring import single_scores_of
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.ranking_metrics import average_precision, tied_mrr_at_k, tied_ndcg_at_k
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
     order are ``base_map``, ``base_mrr@{at_k}`` and ``base_ndcg@{at_k}``; positives that it did not find
     count as its last. A sample in which nothing relevant can be ranked counts 0. Documents of equal score
     have no order: NDCG and MRR are averaged over all their orders, MAP takes them in at once. Sources:
-    :mod:`stlib.base.evaluation.ir_metrics`.
+    :mod:`stlib.util.ranking_metrics`.
 
     Args:
         samples: dicts with ``query``, ``positive`` (relevant documents, or one) and either ``negative``

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from stlib.base.evaluation import ir_metrics
 from stlib.base.evaluation.corpus_ranking import CorpusRanking
 from stlib.base.evaluation.csv_file import append_row, file_name, moment, replacing
 from stlib.base.evaluation.retrieval import (
@@ -27,6 +26,7 @@ from stlib.base.evaluation.retrieval import (
 )
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.sentence_transformer.model import SentenceTransformer
+from stlib.util import ranking_metrics
 from stlib.util.exact_search import blocks
 from stlib.util.similarity_function import SimilarityFunction
 
@@ -41,7 +41,7 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
 
     Metrics are ``accuracy@k``, ``precision@k``, ``recall@k``, ``ndcg@k``, ``mrr@k`` and ``map@k``, averaged
     over the queries, named ``{name}_{score function}_{metric}``; definitions and sources stand in
-    :mod:`stlib.base.evaluation.ir_metrics`. Documents of equal score are ordered by ascending id, so numbers
+    :mod:`stlib.util.ranking_metrics`. Documents of equal score are ordered by ascending id, so numbers
     depend neither on the order of the corpus nor on the size of its chunks, as far as scores are equal: those
     of equal vectors may differ by rounding, some 1e-7, with their place (trec_eval orders by descending id).
     Documents without a judgment count as not relevant; documents whose score is nan, as
@@ -291,8 +291,8 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             for judged, hits in zip(grades, queries_result_list, strict=True)
         ]
         return self._cutoffs.measure(
-            ir_metrics.padded(gains),
-            ir_metrics.padded([sorted(judged.values(), reverse=True) for judged in grades]),
+            ranking_metrics.padded(gains),
+            ranking_metrics.padded([sorted(judged.values(), reverse=True) for judged in grades]),
             np.array([len(judged) for judged in grades]),
         )
 
@@ -303,7 +303,7 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
     @staticmethod
     def compute_dcg_at_k(relevances: Sequence[float], k: int) -> float:
         """Discounted cumulative gain of one ranking, given the gains of its documents."""
-        return float(ir_metrics.dcg_at_k(np.array([relevances], dtype=np.float64), k)[0])
+        return float(ranking_metrics.dcg_at_k(np.array([relevances], dtype=np.float64), k)[0])
 
     def embed_inputs(
         self,

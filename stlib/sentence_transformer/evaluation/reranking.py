@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
-from stlib.base.evaluation.ir_metrics import average_precision, discounts, tied_mrr_at_k, tied_ndcg_at_k
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.ranking_metrics import average_precision, discounts, tied_mrr_at_k, tied_ndcg_at_k
 from stlib.util.similarity import cos_sim
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class RerankingEvaluator(BaseEvaluator):
     MAP takes them in at once. For MRR that differs from Sentence Transformers on purpose: there, the
     sorting decides which of equal scores is first, and positives, which stand first in a sample, may gain by
     it. Documents whose score is nan, as those of a diverged model, are not found, with a warning in the log.
-    Sources: :mod:`stlib.base.evaluation.ir_metrics`.
+    Sources: :mod:`stlib.util.ranking_metrics`.
 
     Args:
         samples: dicts with ``query``, ``positive`` (relevant documents, or one) and either ``negative``

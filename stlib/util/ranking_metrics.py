@@ -6,10 +6,17 @@ judgments are 0 and 1; any positive gain counts as relevant. Every function retu
 
 Definitions are those of trec_eval (https://github.com/usnistgov/trec_eval): ``precision_at_k`` is its
 ``P_k``, ``recall_at_k`` its ``recall_k``, ``accuracy_at_k`` its ``success_k``, ``mrr_at_k`` its
-``recip_rank`` of the first k, ``ndcg_at_k`` its ``ndcg_cut_k``. One is different:
-:func:`average_precision_at_k` divides by what can be found among k, ``min(k, R)``, and trec_eval's
-``map_cut_k`` by all R relevant documents. They differ only for queries with more than k relevant documents,
-by the factor ``min(k, R) / R``.
+``recip_rank`` of the first k, ``ndcg_at_k`` its ``ndcg_cut_k``. Of average precision there are two:
+
+===============  =====================================  =============================================
+``divide_by``    a query of R relevant documents counts  used by
+===============  =====================================  =============================================
+``"relevant"``   its sum over R: all that there are     trec_eval's ``map_cut_k``; ``indexing``
+``"reachable"``  over ``min(k, R)``: what k can hold    Sentence Transformers' evaluators; our own
+===============  =====================================  =============================================
+
+They differ for queries with more than k relevant documents only, by the factor ``min(k, R) / R``: with the
+first, the best possible ranking of such a query is below 1. Neither torch nor transformers is needed here.
 
 Sources: Manning, Raghavan, Schütze, "Introduction to Information Retrieval", chapter 8 (precision, recall and
 MAP); Voorhees, "The TREC-8 Question Answering Track Report", 1999 (reciprocal rank); Järvelin and Kekäläinen,
@@ -20,8 +27,11 @@ MAP); Voorhees, "The TREC-8 Question Answering Track Report", 1999 (reciprocal r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+
+Denominator = Literal["relevant", "reachable"]
 
 
 def accuracy_at_k(gains: np.ndarray, k: int) -> np.ndarray:
@@ -66,13 +76,16 @@ def ndcg_at_k(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
     return np.divide(found, best, out=np.zeros_like(found), where=best > 0)
 
 
-def average_precision_at_k(gains: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Precision at the rank of each relevant document among the first k, summed and divided by
-    ``min(k, n_relevant)``.
+def average_precision_at_k(
+    gains: np.ndarray, n_relevant: np.ndarray, k: int, divide_by: Denominator
+) -> np.ndarray:
+    """Precision at the rank of each relevant document among the first k, summed and divided by all relevant
+    documents or by those that k places can hold; see the table of this module.
     """
     hits = gains[:, :k] > 0
     precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return (precisions * hits).sum(axis=1) / np.minimum(k, n_relevant)
+    denominator = np.minimum(k, n_relevant) if divide_by == "reachable" else n_relevant
+    return (precisions * hits).sum(axis=1) / denominator
 
 
 def discounts(n: int) -> np.ndarray:
