@@ -8,8 +8,9 @@ plain ASCII, and the same as in a name that a message quotes.
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["plain", "plain_json"]
+__all__ = ["caret", "columns", "plain", "plain_json"]
 
 # Not here are joiners, soft hyphens and variation selectors, which writing needs and which change no order.
 _HIDDEN_CHARACTERS = (
@@ -21,16 +22,18 @@ _HIDDEN_CHARACTERS = (
     "\U000e0000-\U000e007f"  # tags: invisible ASCII
 )
 _HIDDEN = re.compile(f"[{_HIDDEN_CHARACTERS}]")
-_HIDDEN_BUT_LINES = re.compile(f"(?![\n\t])[{_HIDDEN_CHARACTERS}]")
+# Prose has lines; marks of direction stand beside punctuation and turn no letter; U+200B parts words.
+_HIDDEN_IN_PROSE = re.compile(f"(?![\n\t\u061c\u200b\u200e\u200f])[{_HIDDEN_CHARACTERS}]")
 _HIDDEN_IN_JSON = re.compile(f"(?!\n)[{_HIDDEN_CHARACTERS}\ud800-\udfff]")
 
 
-def plain(text: str, *, lines: bool = False) -> str:
+def plain(text: str, *, prose: bool = False) -> str:
     """`text` on one line, with every character that is obeyed or cannot be seen written out.
 
-    With `lines` its line breaks and tabs stay, for texts that are shown as a block.
+    With `prose`, for the text of documents, what ordinary writing has of them stays: line breaks, tabs, marks
+    of direction and spaces of no width.
     """
-    return (_HIDDEN_BUT_LINES if lines else _HIDDEN).sub(_written_out, text)
+    return (_HIDDEN_IN_PROSE if prose else _HIDDEN).sub(_write_out, text)
 
 
 def plain_json(json: str) -> str:
@@ -38,13 +41,26 @@ def plain_json(json: str) -> str:
 
     Line breaks between its parts stay.
     """
-    return _HIDDEN_IN_JSON.sub(_as_json, json)
+    return _HIDDEN_IN_JSON.sub(_escape_for_json, json)
 
 
-def _written_out(match: re.Match[str]) -> str:
+def columns(text: str) -> int:
+    """Terminal columns: East Asian wide characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def caret(text: str, position: int, indent: str = "  ") -> str:
+    """`text` with a caret under the character at `position` (its length: after the end): two lines."""
+    flat = [" " if c.isspace() else plain(c) for c in text]
+    return f"{indent}{''.join(flat)}\n{indent}{' ' * columns(''.join(flat[:position]))}^"
+
+
+def _write_out(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
-def _as_json(match: re.Match[str]) -> str:
+def _escape_for_json(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))

@@ -8,8 +8,9 @@ import click
 
 from app.cli.failures import USAGE
 from app.cli.options import json_option, location_options, mode_option, model_option, rerank_options
-from app.cli.terminal import caret, echo, echo_json, style, terminal_width, warn, wrap
+from app.cli.terminal import echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
+from app.text import caret
 from app.wording import counted, format_equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS
 
@@ -128,7 +129,9 @@ def print_result(number: int, result: Result, *, lines: int = _SNIPPET_LINES) ->
         echo(label + style(line[len(indent) :], bold=True))
         label = indent
     snippet = result.snippet
-    for line in wrap(snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=lines):
+    for line in wrap(
+        snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=lines, prose=True
+    ):
         echo(line)
     _print_dim(f"{result.id} · {result.score:.3f}", indent)
 

@@ -11,17 +11,15 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
-from app.text import plain, plain_json
+from app.text import columns, plain, plain_json
 
 __all__ = [
     "Line",
-    "caret",
     "confirm",
     "echo",
     "echo_json",
@@ -125,17 +123,18 @@ def wrap(
     indent: str = "",
     spans: Iterable[tuple[int, int]] = (),
     lines: int | None = None,
+    prose: bool = False,
 ) -> list[Line]:
     """Lines of at most `width` columns, `indent` included, words kept whole, `spans` marked in bold yellow.
 
-    White space of any kind becomes one space, the rest is made plain. A word longer than a line is broken.
-    After `lines` lines the rest is cut and an ellipsis stands at the end.
+    White space of any kind becomes one space, the rest is made plain, `prose` as such. A word longer than a
+    line is broken. After `lines` lines the rest is cut and an ellipsis stands at the end.
     """
     room = max(1, width - len(indent))
     rows: list[list[tuple[str, bool]]] = [[]]
     used = 0
-    for word in _words(highlight(text, spans)):
-        length = sum(_columns(piece) for piece, _ in word)
+    for word in _words(highlight(text, spans), prose):
+        length = sum(columns(piece) for piece, _ in word)
         if used and used + 1 + length > room:
             rows.append([])
             used = 0
@@ -143,20 +142,20 @@ def wrap(
             rows[-1].append((" ", False))
             used += 1
         for character, marked in ((c, m) for piece, m in word for c in piece):
-            if used + _columns(character) > room:
+            if used + columns(character) > room:
                 rows.append([])
                 used = 0
             rows[-1].append((character, marked))
-            used += _columns(character)
+            used += columns(character)
     if lines is not None and len(rows) > lines:
         rows = rows[:lines]
-        while sum(_columns(piece) for piece, _ in rows[-1]) > room - 2:
+        while sum(columns(piece) for piece, _ in rows[-1]) > room - 2:
             rows[-1].pop()
         rows[-1].append((" …", False))
     return [Line(indent + _marked(row)) for row in rows if row]
 
 
-def _words(pieces: Iterable[tuple[str, bool]]) -> Iterable[list[tuple[str, bool]]]:
+def _words(pieces: Iterable[tuple[str, bool]], prose: bool) -> Iterable[list[tuple[str, bool]]]:
     """Words as lists of pieces: a highlight may end inside a word."""
     word: list[tuple[str, bool]] = []
     for piece, marked in pieces:
@@ -166,7 +165,7 @@ def _words(pieces: Iterable[tuple[str, bool]]) -> Iterable[list[tuple[str, bool]
                     yield word
                 word = []
             else:
-                word.append((plain(character), marked))
+                word.append((plain(character, prose=prose), marked))
     if word:
         yield word
 
@@ -181,22 +180,15 @@ def _marked(row: list[tuple[str, bool]]) -> str:
     return text + (_MARK[1] if on else "")
 
 
-def _columns(text: str) -> int:
-    """Terminal columns: East Asian wide characters take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
     """Aligned columns; those numbered in `right` are aligned to the right. The header is bold."""
     rows = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(_columns(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    widths = [max(columns(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
         cells = []
         for i, cell in enumerate(row):
-            padding = " " * (widths[i] - _columns(cell))
+            padding = " " * (widths[i] - columns(cell))
             cells.append(padding + cell if i in right else cell + padding)
         return "  ".join(cells).rstrip()
 
@@ -207,7 +199,7 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
     """A table, or where the terminal is too narrow for it one block of lines per row."""
     lines = table(header, rows, right=right)
     width = known_width()
-    if width is None or max(_columns(click.unstyle(line)) for line in lines) <= width:
+    if width is None or max(columns(click.unstyle(line)) for line in lines) <= width:
         for line in lines:
             echo(line)
         return
@@ -236,9 +228,3 @@ def echo_wrapped(text: str, *, indent: str = "", bold: str = "", dim: str = "") 
         lines[0] = indent + style(mark, bold=bool(bold) or None, dim=bool(dim) or None) + rest
     for line in lines:
         echo(line)
-
-
-def caret(text: str, position: int) -> str:
-    """`text` with a caret under the character at `position` (its length: after the end): two lines."""
-    flat = [" " if c.isspace() else plain(c) for c in text]
-    return f"  {''.join(flat)}\n  {' ' * _columns(''.join(flat[:position]))}^"

@@ -6,12 +6,13 @@ same page. How it is drawn is told in `app.ui`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES
-from indexing.search.filters import parse_filter
+from indexing.search.filters import KEYWORDS, parse_filter
 
 if TYPE_CHECKING:
     from indexing import Collection, SearchResults
@@ -25,6 +26,7 @@ __all__ = [
     "SearchRequest",
     "combined_filter",
     "facet_choices",
+    "filter_field",
     "search",
 ]
 
@@ -36,6 +38,7 @@ RERANK_BUDGET_MS = 1500.0
 MOST_FACETS = 4
 MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
 _FACET_PREFIX = "f."
+_WORD = re.compile(r"[^\W\d][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,14 @@ def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str
 
 
 def _is_one_of(name: str, values: Sequence[Any]) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return f"{quoted} in ({', '.join(_literal(value) for value in values)})"
+    return f"{filter_field(name)} in ({', '.join(_literal(value) for value in values)})"
+
+
+def filter_field(name: str) -> str:
+    """A field's name as a filter takes it: in quotes, unless it is a word, and none of the language."""
+    if _WORD.fullmatch(name) and name.lower() not in KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.facade.search import MOST_FACETS, Facet
+from app.ui.outside import as_html
 from app.wording import explain_score
 from indexing import Result
 
@@ -65,9 +65,14 @@ def highlighted_html(text: str, spans: Iterable[tuple[int, int]]) -> str:
     for start, end in sorted(spans):
         start, end = max(start, done), min(end, len(text))
         if start < end:
-            pieces += [html.escape(text[done:start]), "<mark>", html.escape(text[start:end]), "</mark>"]
+            pieces += [
+                as_html(text[done:start], prose=True),
+                "<mark>",
+                as_html(text[start:end], prose=True),
+                "</mark>",
+            ]
             done = end
-    return "".join([*pieces, html.escape(text[done:])])
+    return "".join([*pieces, as_html(text[done:], prose=True)])
 
 
 def _readable(value: Any) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from app.facade.search import Facet, SearchRequest
+from app.facade.search import Facet, SearchRequest, filter_field
+from app.text import caret
 from app.ui.cards import Card
+from app.ui.outside import as_html, isolated
 from app.wording import counted, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
@@ -44,7 +45,7 @@ def style() -> str:
 
 
 def masthead(collection: str = "") -> str:
-    name = f'<span class="st-collection">{escape(collection)}</span>' if collection else ""
+    name = f'<span class="st-collection">{isolated(collection)}</span>' if collection else ""
     return f'<header class="st-masthead"><span class="st-brand">stlib</span>{name}</header>'
 
 
@@ -78,19 +79,21 @@ def no_collections() -> str:
 
 
 def failure(message: str) -> str:
-    return f'<section class="st-note st-bad" role="alert"><p>{escape(message)}</p></section>'
+    return f'<section class="st-note st-bad" role="alert"><p>{as_html(message)}</p></section>'
 
 
 def filter_failure(expression: str, error: FilterError) -> str:
     pointer = (
-        f"<pre>{escape(expression)}\n{' ' * error.position}^</pre>" if error.position is not None else ""
+        f"<pre>{as_html(caret(expression, error.position, ''), prose=True)}</pre>"
+        if error.position is not None
+        else ""
     )
-    return f'<section class="st-note st-bad" role="alert"><p>{escape(str(error))}</p>{pointer}</section>'
+    return f'<section class="st-note st-bad" role="alert"><p>{as_html(str(error))}</p>{pointer}</section>'
 
 
 def hints(notes: Sequence[str]) -> str:
     """What a person should know about the answer: a field that no document has, a reranker that failed."""
-    lines = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    lines = "".join(f"<p>{as_html(note)}</p>" for note in notes)
     return f'<div class="st-hints" role="status">{lines}</div>' if lines else ""
 
 
@@ -101,7 +104,7 @@ def nothing_found(request: SearchRequest) -> str:
         advice = "No document has any of these words. Try Hybrid or Semantic, which search by meaning."
     else:
         advice = "Try other words, or fewer."
-    return f'<section class="st-note"><h2>No results</h2><p>{escape(advice)}</p></section>'
+    return f'<section class="st-note"><h2>No results</h2><p>{advice}</p></section>'
 
 
 def summary(results: SearchResults, request: SearchRequest) -> str:
@@ -109,7 +112,7 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     count = len(results.results)
     longest = max(results.steps.values(), default=0) or 1
     rows = "".join(
-        f"<tr><th>{escape(name.replace('_', ' '))}</th>"
+        f"<tr><th>{as_html(name.replace('_', ' '))}</th>"
         f'<td class="st-number">{format_milliseconds(spent)}</td>'
         f'<td class="st-bar"><i style="width:{max(1, round(100 * spent / longest))}%"></i></td></tr>'
         for name, spent in results.steps.items()
@@ -120,7 +123,7 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
         notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
     if results.reranked is not None:
         notes.append(f"{counted(results.reranked, 'document')} reranked")
-    extra = "".join(f" · {escape(note)}" for note in notes)
+    extra = "".join(f" · {isolated(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{counted(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
@@ -138,23 +141,23 @@ def filter_example(facets: Sequence[Facet]) -> str:
         for value, _ in facet.counts:
             if isinstance(value, str):
                 quoted = value.replace("'", "''")
-                return f"{facet.name} = '{quoted}'"
+                return f"{filter_field(facet.name)} = '{quoted}'"
     return "year >= 2020"
 
 
 def _card(card: Card) -> str:
     chips = "".join(
-        f'<span class="st-chip"><span class="st-field">{escape(name)}</span>{escape(value)}</span>'
+        f'<span class="st-chip"><span class="st-field">{isolated(name)}</span>{isolated(value)}</span>'
         for name, value in card.chips
     )
     return (
         '<div class="st-card" role="listitem">'
         f'<div class="st-title"><span class="st-rank">{card.rank}</span>'
-        f'<span role="heading" aria-level="2">{escape(card.title)}</span></div>'
-        f'<div class="st-snippet">{card.snippet_html}</div>'
+        f'<span dir="auto" role="heading" aria-level="2">{as_html(card.title)}</span></div>'
+        f'<div class="st-snippet" dir="auto">{card.snippet_html}</div>'
         f'<div class="st-chips">{chips}</div>'
         f'<div class="st-more">{_full_text(card)}'
-        f"<details><summary>Score {escape(card.score)}</summary>{_table(card.parts)}</details>"
+        f"<details><summary>Score {card.score}</summary>{_table(card.parts)}</details>"
         f"<details><summary>Details</summary>{_table([('id', card.id), *card.metadata])}</details>"
         "</div></div>"
     )
@@ -168,12 +171,13 @@ def _full_text(card: Card) -> str:
         if card.more_characters
         else ""
     )
+    kind = "st-text st-code" if card.preformatted else "st-text"
     return (
-        f'<details><summary>Full text</summary><div class="st-text{" st-code" * card.preformatted}">'
-        f"{escape(card.text)}</div>{rest}</details>"
+        f'<details><summary>Full text</summary><div class="{kind}" dir="auto">'
+        f"{as_html(card.text, prose=True)}</div>{rest}</details>"
     )
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    body = "".join(f"<tr><th>{isolated(name)}</th><td>{isolated(value)}</td></tr>" for name, value in rows)
     return f"<table>{body}</table>"

@@ -10,8 +10,10 @@ import streamlit as st
 
 from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
+from app.text import plain
 from app.ui import address, markup, service
 from app.ui.cards import make_card
+from app.ui.outside import as_label
 from indexing import Collection
 from indexing.errors import FilterError, IndexingError
 from indexing.names import MODES
@@ -72,6 +74,7 @@ def draw_masthead(names: Sequence[str]) -> str:
             "Collection",
             names,
             index=list(names).index(wanted) if wanted else 0,
+            format_func=plain,
             label_visibility="collapsed",
             on_change=address.forget_filters,
             width=240,
@@ -84,7 +87,7 @@ def draw_question(name: str) -> None:
     st.text_input(
         QUESTION_LABEL,
         key="q",
-        placeholder=f"Ask {name} in your own words",
+        placeholder=f"Ask {plain(name)} in your own words",
         icon=":material/search:",
         label_visibility="collapsed",
         autocomplete="off",
@@ -111,7 +114,7 @@ def draw_filters(facets: Sequence[Facet]) -> None:
         counts = facet.count_of()
         picked = st.session_state.get(key, [])
         st.multiselect(
-            facet.name.replace("_", " ").capitalize(),
+            as_label(facet_title(facet.name)),
             [*counts, *(value for value in picked if value not in counts)],
             format_func=partial(with_count, counts=counts),
             key=key,
@@ -121,15 +124,21 @@ def draw_filters(facets: Sequence[Facet]) -> None:
         st.text_input(
             "Filter expression",
             key="filter",
-            placeholder=markup.filter_example(facets),
+            placeholder=plain(markup.filter_example(facets)),
             label_visibility="collapsed",
             autocomplete="off",
         )
         st.caption("Compare with =, !=, <, <=, >, >=, in (…); combine with and, or, not and parentheses.")
 
 
+def facet_title(name: str) -> str:
+    """A field's name as a title; one that is no word stays as it is written."""
+    words = name.replace("_", " ")
+    return words.capitalize() if words.replace(" ", "").isalnum() else name
+
+
 def with_count(value: str, counts: Mapping[str, int]) -> str:
-    return f"{value} ({counts.get(value, 0):,})"
+    return f"{plain(value)} ({counts.get(value, 0):,})"
 
 
 def draw_results(collection: Collection, request: SearchRequest, facets: Sequence[Facet]) -> None:
@@ -154,7 +163,7 @@ def draw_welcome(name: str, collection: Collection) -> None:
         with st.container(key="examples", gap="small"):
             for question in EXAMPLE_QUESTIONS:
                 st.button(
-                    question,
+                    as_label(question),
                     icon=":material/arrow_outward:",
                     on_click=show,
                     kwargs={"request": replace(address.current(), q=question)},

@@ -23,6 +23,7 @@ from indexing.documents.model import storable_text
 from indexing.errors import FilterError
 
 __all__ = [
+    "KEYWORDS",
     "And",
     "Compare",
     "Node",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Value: TypeAlias = str | int | float | bool | None
+KEYWORDS = ("and", "or", "not", "in")  # as names of fields they stand in quotes
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
 # Far beyond what a person writes, and far below Python's recursion limit. SQLite's parser holds 100 symbols;
@@ -257,7 +259,7 @@ class _Parser:
         if token.kind == "quoted":
             self._next()
             return token.text[1:-1].replace('""', '"')
-        if token.kind == "word" and not token.is_word("and", "or", "not", "in"):
+        if token.kind == "word" and not token.is_word(*KEYWORDS):
             self._next()
             return token.text
         raise self._expected("a field name")

@@ -29,7 +29,7 @@ def stlib(capsys, monkeypatch, home):
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         for line in (out + err).split("\n"):
-            assert plain(line) == line
+            assert plain(line, prose=True) == line
         return end.value.code, out, err
 
     return run

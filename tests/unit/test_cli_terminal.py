@@ -10,9 +10,9 @@ import sys
 import click
 import pytest
 
-from app.cli.terminal import caret, echo, echo_json, highlight, style, table, warn, wrap
+from app.cli.terminal import echo, echo_json, highlight, style, table, warn, wrap
 from app.settings import Location
-from app.text import plain
+from app.text import caret, plain
 from app.wording import counted, format_bytes, format_duration, format_milliseconds
 
 ON, OFF = "\x1b[1;33m", "\x1b[0m"

@@ -32,8 +32,9 @@ def test_what_would_be_obeyed_or_unseen_is_written_out(text, shown):
     assert plain(text) == shown
 
 
-def test_lines_of_a_block_stay():
-    assert plain("a\n\tb\x1b\r\n", lines=True) == "a\n\tb\\x1b\\r\n"
+def test_prose_keeps_lines_and_marks_of_direction():
+    assert plain("a\n\tb\x1b\r\n", prose=True) == "a\n\tb\\x1b\\r\n"
+    assert plain("שלום!\u200f ក\u200bខ \u202e\ufeff", prose=True) == "שלום!\u200f ក\u200bខ \\u202e\\ufeff"
 
 
 def test_no_control_and_no_direction_is_left():
@@ -59,5 +60,5 @@ def test_plain_text_is_left_alone_and_json_says_the_same(text):
     assert plain(plain(text)) == plain(text)
     dumped = plain_json(json.dumps([text, {text: None}], ensure_ascii=False, indent=2))
     assert json.loads(dumped) == [text, {text: None}]
-    assert plain(dumped, lines=True) == dumped
+    assert plain(dumped, prose=True) == dumped
     dumped.encode()
