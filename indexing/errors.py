@@ -13,6 +13,7 @@
     ├── StorageError          the catalog or a file could not be read or written
     │   └── DiskFull          ... because no space is left
     └── CorruptView           a derived file does not match its checksum; it can be rebuilt
+        └── ForeignView       ... because another machine, or another version, wrote it
 
 Every message is one line that a person can act on: what came, what is allowed, what to do next.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "CorruptView",
     "DiskFull",
     "FilterError",
+    "ForeignView",
     "IndexingError",
     "LockedError",
     "ModelMismatch",
@@ -104,3 +106,7 @@ class DiskFull(StorageError):
 
 class CorruptView(IndexingError):
     """A derived file is torn, truncated or altered. It is safe to throw away and rebuild."""
+
+
+class ForeignView(CorruptView):
+    """A derived file was not written with this machine's key: by another machine, or an earlier version."""

@@ -31,10 +31,9 @@ from indexing.storage.files import (
     disk_errors,
     disk_full,
     link_or_copy,
-    publish_folder,
     temporary_beside,
-    verify_folder,
 )
+from indexing.storage.published import publish_folder, verify_folder
 
 HEAP_BYTES = 64 << 20
 """Memory of the writing thread; it writes a segment when this is full. tantivy wants at least 15 MB."""
@@ -70,20 +69,24 @@ class LexicalSnapshot:
         self.folder = folder
         self.meta = meta
         try:
-            index = tantivy.Index.open(str(folder))
+            with _panics_are_damage(folder):
+                index = tantivy.Index.open(str(folder))
+                index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
+                self._searcher = index.searcher()
+                self.document_count = int(self._searcher.num_docs)
             stored = sum(s["max_doc"] for s in json.loads((folder / "meta.json").read_bytes())["segments"])
         except (ValueError, KeyError, OSError) as error:
             raise CorruptView(f"tantivy cannot open {folder} ({error}); rebuild the view") from error
-        index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
-        self._searcher = index.searcher()
-        self.document_count = int(self._searcher.num_docs)
         self.deleted_fraction = 1 - self.document_count / stored if stored else 0.0
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> LexicalSnapshot:
-        """Compare every file with the manifest, then open. Raises `CorruptView`."""
+    def open(cls, folder: str | os.PathLike[str], *, afresh: bool = False) -> LexicalSnapshot:
+        """Compare every file with the manifest, then open; `afresh` those too that this process knows.
+
+        Raises `CorruptView`.
+        """
         folder = Path(folder)
-        body = verify_folder(folder)["meta"]
+        body = verify_folder(folder, afresh=afresh)["meta"]
         _check_version(folder, body)
         return cls(folder, body["meta"])
 
@@ -92,7 +95,7 @@ class LexicalSnapshot:
 
     def verify(self) -> None:
         """Compare every file with the manifest again. Raises `CorruptView`."""
-        verify_folder(self.folder)
+        verify_folder(self.folder, afresh=True)
 
     def search(self, text: str, k: int, allowed: Collection[int] | np.ndarray | None = None) -> LexicalHits:
         """The `k` best documents that have a term of `text`; fewer when fewer have one.
@@ -109,7 +112,8 @@ class LexicalSnapshot:
             return LexicalHits(np.empty(0, np.int64), np.empty(0, np.float32))
         query = _bag_of_words(terms)
         share = 1.0 if keys is None else min(1.0, len(keys) / self.document_count)
-        return self._search_until_safe(query, k, int(1.25 * k / share) + 8, keys)
+        with _panics_are_damage(self.folder):
+            return self._search_until_safe(query, k, int(1.25 * k / share) + 8, keys)
 
     def spread(self, text: str) -> float:
         """About the standard deviation of the BM25 of `text` over all documents, 0 if no term is known.
@@ -121,7 +125,8 @@ class LexicalSnapshot:
         total, variance = self.document_count, 0.0
         for term, weight in analysis.query_terms(text).items():
             for field, boost in (("body", weight), ("title", weight * analysis.TITLE_WEIGHT)):
-                frequency = self._searcher.doc_freq(field, term)
+                with _panics_are_damage(self.folder):
+                    frequency = self._searcher.doc_freq(field, term)
                 if frequency:
                     idf = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
                     share = (frequency + 0.5) / (total + 1.0)
@@ -312,12 +317,26 @@ def _document(key: int, title: str, text: str) -> tantivy.Document:
 
 
 @contextmanager
+def _panics_are_damage(folder: Path) -> Iterator[None]:
+    """A panic of tantivy's Rust says that its files are not what it wrote. As an exception it is none of
+    `Exception`, and every frame up to the top would let it pass.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # its class cannot be imported
+            raise
+        raise CorruptView(f"tantivy failed on {folder} ({error}); rebuild the view") from error
+
+
+@contextmanager
 def _tantivy_errors(folder: Path) -> Iterator[None]:
     """tantivy reports failures of the disk as ValueError with the system's text, or, when its writing thread
     died of one, without.
     """
     try:
-        yield
+        with _panics_are_damage(folder):
+            yield
     except ValueError as error:
         killed = "writer was killed" in str(error) and shutil.disk_usage(folder).free < HEAP_BYTES
         if killed or "os error 28" in str(error) or "No space left" in str(error):

@@ -9,25 +9,28 @@ Layout, little-endian:
     4·b bytes block table: CRC32 of each 4 MiB block of the data
     …         zeros up to the next multiple of 4096, then the data, each array at a multiple of 64
 
-Opening reads the header only. A block is compared with its CRC32 when it is first touched, so a damaged
+Opening reads the header only, which `published` compares with a manifest before: of a forged one any page of
+memory could be made an array. A block is compared with its CRC32 when it is first touched, so a damaged
 file raises `CorruptView` instead of giving a wrong answer, and opening a large one stays instant.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import mmap
 import os
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from indexing.errors import CorruptView
-from indexing.storage.files import disk_errors
+from indexing.storage.files import disk_errors, open_plain
 
 MAGIC = b"STLBLK1\0"
 BLOCK_BYTES = 4 << 20
@@ -86,6 +89,18 @@ def _write_data(
     return sums.table()
 
 
+def head_size(path: str | os.PathLike[str]) -> int | None:
+    """Bytes before the data of a block file that was just written; None for any other file."""
+    with open_plain(path) as file:
+        prefix = file.read(_PREFIX.size)
+        if len(prefix) < _PREFIX.size or not prefix.startswith(MAGIC):
+            return None
+        text = file.read(_PREFIX.unpack(prefix)[1])
+    header = json.loads(text)
+    blocks = -(-header["data_bytes"] // header["block_bytes"])
+    return -(-(_PREFIX.size + len(text) + 4 * blocks) // _PAGE) * _PAGE
+
+
 class _BlockSums:
     """CRC32 of consecutive blocks of a stream that arrives in pieces of any size."""
 
@@ -107,6 +122,15 @@ class _BlockSums:
         return np.array(self._sums, dtype="<u4").tobytes()
 
 
+def _checked(entry: dict[str, Any], data_bytes: int) -> dict[str, Any]:
+    """An array's description, if it is one of numbers that lies within the data. Raises ValueError."""
+    dtype, shape, offset = np.dtype(entry["dtype"]), entry["shape"], entry["offset"]
+    whole = all(type(number) is int and number >= 0 for number in (*shape, offset))
+    if dtype.kind not in "biuf" or not whole or offset + dtype.itemsize * math.prod(shape) > data_bytes:
+        raise ValueError(f"array {entry['name']!r} is none of numbers within the file")
+    return entry
+
+
 class BlockFile:
     """Read side of `write_block_file`.
 
@@ -117,20 +141,21 @@ class BlockFile:
     and arrays that a caller keeps.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], head: bytes | None = None) -> None:
+        """`head` are the bytes before the data, if somebody has read and compared them already."""
         self.path = Path(path)
         try:
-            with self.path.open("rb") as handle:
-                self._read_header(handle)
+            with open_plain(self.path) as handle:
+                size = os.fstat(handle.fileno()).st_size
+                self._read_header(handle if head is None else io.BytesIO(head), size)
                 self._mapping = mmap.mmap(handle.fileno(), self._size, access=mmap.ACCESS_READ)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
             raise CorruptView(f"{self.path} is missing or unreadable ({error}); rebuild the view") from error
         self._unchecked = np.ones(len(self._sums), dtype=bool)
         self._remaining = len(self._sums)
         self._map = np.frombuffer(self._mapping, dtype=np.uint8)[self._start :]
 
-    def _read_header(self, handle: Any) -> None:
-        size = os.fstat(handle.fileno()).st_size
+    def _read_header(self, handle: BinaryIO, size: int) -> None:
         prefix = handle.read(_PREFIX.size)
         if len(prefix) < _PREFIX.size:
             raise ValueError("shorter than its header")
@@ -150,7 +175,7 @@ class BlockFile:
         if size != self._size:
             raise ValueError(f"{size} bytes, {self._size} were written")
         self._sums = np.frombuffer(table, dtype="<u4")
-        self._arrays = {entry["name"]: entry for entry in header["arrays"]}
+        self._arrays = {entry["name"]: _checked(entry, self._data_bytes) for entry in header["arrays"]}
 
     def ensure_whole(self) -> None:
         """Raises CorruptView if the open file was shortened. Half a microsecond."""

@@ -1,40 +1,32 @@
-"""Files that are complete or absent: atomic publishing, checksums, block-checked arrays, a folder lock.
+"""Files that are complete or absent: atomic writing, free space, removal, and a folder lock.
 
-Everything a view keeps on disk goes through here. A file or folder is written under a temporary name in
-the folder it will live in, flushed to the disk, and renamed, so a reader never sees half of it. A folder
-carries a manifest with size and CRC32 of each file; a `BlockFile` carries one CRC32 per block and is read
-through a memory map without reading all of it first. Whatever does not match raises `CorruptView`: the
-caller throws the view away and rebuilds it.
-
-CRC32 from zlib was chosen among the standard library's checksums because it is the fastest (3.8 GiB/s
-where SHA-256 does 1.7); it finds accidents, it is no protection against somebody who forges files.
+Everything a view keeps on disk goes through here and through `published`. A file or folder is written under a
+temporary name in the folder it will live in, flushed to the disk, and renamed, so a reader never sees half
+of it.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
 import socket
+import stat
 import sys
 import uuid
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import BinaryIO
 
-from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
+from indexing.errors import DiskFull, LockedError, StorageError
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 _TEMPORARY_PREFIX = ".tmp-"
-_READ_BYTES = 1 << 20
 
 
 # --- disk space and durability -------------------------------------------------------------------------
@@ -49,7 +41,7 @@ def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if _no_space(error):
+        if no_space(error):
             raise disk_full(path, needed) from error
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
 
@@ -60,7 +52,8 @@ def require_space(path: Path, needed: int) -> None:
         raise disk_full(path, needed)
 
 
-def _no_space(error: BaseException) -> bool:
+def no_space(error: BaseException) -> bool:
+    """Whether the operating system said that no space is left."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -103,7 +96,23 @@ def fsync_folder(path: Path) -> None:
         os.close(handle)
 
 
-# --- publishing ----------------------------------------------------------------------------------------
+# --- opening, writing, removing ------------------------------------------------------------------------
+
+
+def open_plain(path: str | os.PathLike[str]) -> BinaryIO:
+    """A plain file, opened for reading. A pipe or a device is refused and not waited for.
+
+    Raises OSError: it is missing, cannot be read, or is no plain file.
+    """
+
+    def without_waiting(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe's other end may never come
+
+    file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - Path.open takes no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is no plain file", os.fspath(path))
+    return file
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) -> None:
@@ -125,43 +134,6 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666
         finally:
             temporary.unlink(missing_ok=True)
         fsync_folder(path.parent)
-
-
-@contextmanager
-def publish_folder(
-    target: str | os.PathLike[str], meta: dict[str, Any] | None = None, expected_bytes: int | None = None
-) -> Iterator[Path]:
-    """Fill a temporary folder in the `with` block; at its end the folder appears as `target`, complete.
-
-    The manifest with size and checksum of every file, and with `meta` (JSON values), is written last.
-    After an exception nothing is left behind. `expected_bytes` is what the content will need: it is
-    checked before anything is written and is named by `DiskFull`. A published folder is never replaced:
-    an existing `target` raises `StorageError`.
-    """
-    target = Path(target)
-    if target.exists():
-        raise StorageError(f"{target} is published already; published folders are not overwritten")
-    with disk_errors(target, expected_bytes):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        require_space(target, expected_bytes or 0)
-        temporary = temporary_beside(target)
-        temporary.mkdir()
-        try:
-            yield temporary
-            _write_manifest(temporary, meta or {})
-            temporary.rename(target)
-        except BaseException as error:
-            written = folder_bytes(temporary)
-            shutil.rmtree(temporary, ignore_errors=True)
-            if _no_space(error):
-                raise disk_full(target, max(written, expected_bytes or 0)) from error
-            raise
-        fsync_folder(target.parent)
-
-
-def folder_bytes(folder: str | os.PathLike[str]) -> int:
-    """Sizes of the files in a folder, added up."""
-    return sum(path.stat().st_size for path in Path(folder).iterdir() if path.is_file())
 
 
 def make_own_folder(path: str | os.PathLike[str]) -> None:
@@ -197,101 +169,6 @@ def remove(path: str | os.PathLike[str]) -> None:
 def temporary_beside(path: Path) -> Path:
     """A fresh name in the folder of `path` that readers ignore and `remove_temporary` removes."""
     return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-
-
-# --- manifest ------------------------------------------------------------------------------------------
-
-
-def file_crc32(path: Path) -> int:
-    """CRC32 of a whole file, read in pieces."""
-    value = 0
-    with path.open("rb") as handle:
-        while piece := handle.read(_READ_BYTES):
-            value = zlib.crc32(piece, value)
-    return value
-
-
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The manifest of a published folder: `{"files": {name: {"size", "crc32"}}, "meta": {...}}`.
-
-    Raises `CorruptView` when it is missing or does not match its own checksum.
-    """
-    path = Path(folder) / MANIFEST
-    try:
-        envelope = json.loads(path.read_bytes())
-        body, checksum = envelope["body"], envelope["crc32"]
-        intact = zlib.crc32(_canonical(body)) == checksum
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CorruptView(f"{path} is missing or unreadable ({error}); rebuild the view") from error
-    if not intact:
-        raise CorruptView(f"{path} does not match its checksum; rebuild the view")
-    return body
-
-
-def verify_file(folder: str | os.PathLike[str], name: str, manifest: dict[str, Any] | None = None) -> Path:
-    """Compare one file with the manifest, size first, and return its path. Raises `CorruptView`."""
-    return _verify(Path(folder), name, manifest or read_manifest(folder))
-
-
-def read_verified(folder: str | os.PathLike[str], name: str, manifest: dict[str, Any] | None = None) -> bytes:
-    """The bytes of one file after comparison with the manifest: what was checked is what is parsed."""
-    path = Path(folder) / name
-    expected = _expected(path, manifest or read_manifest(folder))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CorruptView(f"{path} cannot be read ({error.strerror}); rebuild the view") from error
-    _compare(path, expected, len(data), lambda: zlib.crc32(data))
-    return data
-
-
-def verify_folder(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Compare every file named by the manifest; returns the manifest. Raises `CorruptView`."""
-    manifest = read_manifest(folder)
-    for name in manifest["files"]:
-        _verify(Path(folder), name, manifest)
-    return manifest
-
-
-def _verify(folder: Path, name: str, manifest: dict[str, Any]) -> Path:
-    path = folder / name
-    expected = _expected(path, manifest)
-    try:
-        _compare(path, expected, path.stat().st_size, lambda: file_crc32(path))
-    except OSError as error:
-        raise CorruptView(f"{path} cannot be read ({error.strerror}); rebuild the view") from error
-    return path
-
-
-def _expected(path: Path, manifest: dict[str, Any]) -> dict[str, int]:
-    try:
-        return manifest["files"][path.name]
-    except KeyError:
-        raise CorruptView(f"{path} is not in the manifest of its folder; rebuild the view") from None
-
-
-def _compare(path: Path, expected: dict[str, int], size: int, crc32: Callable[[], int]) -> None:
-    if size != expected["size"]:
-        raise CorruptView(f"{path} has {size} bytes, {expected['size']} were written; rebuild the view")
-    if crc32() != expected["crc32"]:
-        raise CorruptView(f"{path} does not match its checksum; rebuild the view")
-
-
-def _write_manifest(folder: Path, meta: dict[str, Any]) -> None:
-    files = {}
-    for path in sorted(folder.iterdir()):
-        fsync_file(path)
-        files[path.name] = {"size": path.stat().st_size, "crc32": file_crc32(path)}
-    body = json.loads(json.dumps({"files": files, "meta": meta}))  # what a reader will see: keys are strings
-    text = json.dumps({"crc32": zlib.crc32(_canonical(body)), "body": body}, sort_keys=True)
-    manifest = folder / MANIFEST
-    manifest.write_text(text, encoding="ascii")
-    fsync_file(manifest)
-    fsync_folder(folder)
-
-
-def _canonical(body: Any) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 # --- lock ----------------------------------------------------------------------------------------------

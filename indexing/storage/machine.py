@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from indexing.errors import LockedError, StorageError
-from indexing.storage.files import FolderLock, disk_errors, write_atomic
+from indexing.storage.files import FolderLock, disk_errors, open_plain, write_atomic
 
 __all__ = [
     "KEY_BYTES",
@@ -164,18 +164,9 @@ def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_bounded(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
-    """At most `limit` + 1 bytes of a plain file, and its status. A pipe or a device is not waited for.
-
-    Raises:
-        OSError: it is missing, cannot be read, or is no plain file.
-    """
-    # Opening a pipe would wait for somebody who writes into it.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{path} is no plain file")
-        return file.read(limit + 1), status
+    """At most `limit` + 1 bytes of a plain file, and its status. Raises OSError as `open_plain` does."""
+    with open_plain(path) as file:
+        return file.read(limit + 1), os.fstat(file.fileno())
 
 
 def _read_if_there(path: Path, limit: int) -> bytes | None:

@@ -19,8 +19,14 @@ import numpy as np
 
 from indexing.errors import BadInput, CorruptView
 from indexing.quantization import Codec
-from indexing.storage.blockfile import BlockArray, BlockFile, write_block_file
-from indexing.storage.files import publish_folder, read_manifest, read_verified, verify_folder
+from indexing.storage.blockfile import BlockArray, write_block_file
+from indexing.storage.published import (
+    open_block_file,
+    publish_folder,
+    read_manifest,
+    read_verified,
+    verify_folder,
+)
 from indexing.vectors import VectorIndex, engine_class
 
 ROWS = "rows.bin"
@@ -50,7 +56,7 @@ class VectorSnapshot:
         self.codec = Codec.from_json(body["codec"])
         self.engine: str = body["engine"]
         self.meta: dict[str, Any] = body["meta"]
-        rows = BlockFile(folder / ROWS)
+        rows = open_block_file(folder, ROWS, manifest)
         self.keys = np.asarray(rows["keys"])
         self.doc_keys = np.asarray(rows["doc_keys"])
         self.codes: BlockArray = rows["codes"]
@@ -84,7 +90,7 @@ class VectorSnapshot:
 
     def verify(self) -> None:
         """Compare every file with the manifest. Raises `CorruptView`."""
-        verify_folder(self.folder)
+        verify_folder(self.folder, afresh=True)
 
 
 def write(

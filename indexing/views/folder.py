@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from indexing.errors import CorruptView
+from indexing.errors import CorruptView, ForeignView
 from indexing.storage.files import make_own_folder, remove, remove_temporary
 
 __all__ = ["ViewFolder"]
@@ -103,7 +103,9 @@ class ViewFolder(Generic[Snapshot]):
             folder.rename(target)
         except FileNotFoundError:
             return False
-        logger.warning("set aside and rebuilding: %s", reason)
+        # A home that came from elsewhere brings views of another key, which is nothing to worry about.
+        level = logging.INFO if isinstance(reason, ForeignView) else logging.WARNING
+        logger.log(level, "set aside and rebuilding: %s", reason)
         return True
 
     def clear(self) -> None:

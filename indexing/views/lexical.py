@@ -37,8 +37,8 @@ class LexicalView:
         """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
         return self._folder.seq()
 
-    def _open(self, path: Path) -> LexicalSnapshot:
-        snapshot = LexicalSnapshot.open(path)
+    def _open(self, path: Path, *, afresh: bool = False) -> LexicalSnapshot:
+        snapshot = LexicalSnapshot.open(path, afresh=afresh)
         if snapshot.meta.get("collection") != self._uuid:
             raise CorruptView(f"{path} belongs to another collection")
         return snapshot
@@ -85,7 +85,7 @@ class LexicalView:
 
     def examine(self) -> list[str]:
         """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
-        return self._folder.examine(self._open)
+        return self._folder.examine(lambda path: self._open(path, afresh=True))
 
     def discard(self) -> None:
         """Takes every snapshot out of use."""

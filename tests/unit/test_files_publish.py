@@ -1,6 +1,7 @@
 """Atomic files, published folders, manifests and the folder lock."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -16,15 +17,17 @@ from indexing.storage.files import (
     FolderLock,
     disk_errors,
     link_or_copy,
-    publish_folder,
-    read_manifest,
-    read_verified,
     remove,
     remove_temporary,
     require_space,
+    write_atomic,
+)
+from indexing.storage.published import (
+    publish_folder,
+    read_manifest,
+    read_verified,
     verify_file,
     verify_folder,
-    write_atomic,
 )
 
 
@@ -197,7 +200,7 @@ def test_a_killed_holder_frees_the_lock(tmp_path):
 
 def test_manifest_is_plain_json(tmp_path):
     body = json.loads((published(tmp_path) / "manifest.json").read_text())["body"]
-    assert body["files"]["b.bin"] == {"size": 0, "crc32": 0}
+    assert body["files"]["b.bin"] == {"size": 0, "sha256": hashlib.sha256(b"").hexdigest()}
 
 
 def test_a_lock_whose_folder_is_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):

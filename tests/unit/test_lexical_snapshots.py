@@ -7,7 +7,7 @@ import pytest
 
 from indexing.errors import BadInput, CorruptView, StorageError
 from indexing.lexical import LexicalSnapshot, LexicalWriter
-from indexing.storage.files import verify_folder
+from indexing.storage.published import verify_folder
 
 
 def publish(folder, name, upserts=(), deletes=(), base=None):
