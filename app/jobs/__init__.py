@@ -8,7 +8,6 @@ The state is one table beside the collections, see `table`; `worker` says how a 
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import socket
@@ -48,8 +47,8 @@ def start_job(location: Location, kind: str, arguments: dict[str, Any]) -> Job:
     with open_jobs(place) as engine:
         with writing(engine) as connection:
             adopt(connection, place)
-            collection = arguments.get("collection", "")
-            job = insert(connection, kind=kind, collection=collection, arguments=arguments, who=_user())
+            who = os.environ.get("USER") or os.environ.get("USERNAME", "")
+            job = insert(connection, kind, arguments, who)
         point("job.row")
         wake(engine, place)
         point("job.spawn")
@@ -148,10 +147,3 @@ def _kill(engine: Engine, place: JobsPlace, job: Job) -> Job:
     with lock:
         killed = change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
     return killed or _pick(read_jobs(engine, place), job.id)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run as a number without a name
-        return ""

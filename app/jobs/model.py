@@ -12,33 +12,33 @@ QUEUED, RUNNING, DONE = "queued", "running", "done"
 FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One row of the table, as it was when it was read. Times are seconds since 1970.
 
     `token` rises whenever a worker takes the job or is found dead; only the worker with the last one may
-    write. `total` is None while nobody knows it. `pid` and `host` are the worker's, `who` started the job.
+    write. `total` is None while nobody knows it. `pid` and `host` are the worker's, `who` gave the job.
     """
 
     id: int
     kind: str
     collection: str
     arguments: dict[str, Any]
-    state: str
-    done: int
-    total: int | None
-    unit: str
-    token: int
-    cancel_requested: bool
+    state: str = QUEUED
+    done: int = 0
+    total: int | None = None
+    unit: str = ""
+    token: int = 0
+    cancel_requested: bool = False
     created: float
-    started: float | None
+    started: float | None = None
     updated: float
-    ended: float | None
-    who: str
-    pid: int | None
-    host: str
-    result: dict[str, Any] | None
-    error: str
+    ended: float | None = None
+    who: str = ""
+    pid: int | None = None
+    host: str = ""
+    result: dict[str, Any] | None = None
+    error: str = ""
 
     @property
     def finished(self) -> bool:
@@ -59,13 +59,10 @@ class Job:
         return max(0, self.total - self.done) / self.rate
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; times in ISO 8601."""
-        times = {
-            name: None if (value := getattr(self, name)) is None else _iso(value)
-            for name in ("created", "started", "updated", "ended")
-        }
+        """JSON values; times in ISO 8601, UTC."""
+        times = {name: _iso(getattr(self, name)) for name in ("created", "started", "updated", "ended")}
         return {**asdict(self), **times, "rate": self.rate, "seconds_left": self.seconds_left}
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()

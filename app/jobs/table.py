@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import Field, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,32 +24,22 @@ __all__ = ["TokenLost", "adopt", "change", "insert", "open_jobs", "read_jobs", "
 
 VERSION = 1
 _METADATA = sa.MetaData()
+_TYPES: dict[str, Any] = {
+    "int": sa.Integer,
+    "float": sa.Float,
+    "str": sa.Text,
+    "bool": sa.Boolean,
+    "dict[str, Any]": sa.JSON(none_as_null=True),
+}
 
-# The columns are the fields of `Job`.
-JOBS = sa.Table(
-    "job",
-    _METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("collection", sa.Text, nullable=False),
-    sa.Column("arguments", sa.JSON, nullable=False),
-    sa.Column("state", sa.Text, nullable=False, default=QUEUED),
-    sa.Column("done", sa.Integer, nullable=False, default=0),
-    sa.Column("total", sa.Integer),
-    sa.Column("unit", sa.Text, nullable=False, default=""),
-    sa.Column("token", sa.Integer, nullable=False, default=0),
-    sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
-    sa.Column("created", sa.Float, nullable=False),
-    sa.Column("started", sa.Float),
-    sa.Column("updated", sa.Float, nullable=False),
-    sa.Column("ended", sa.Float),
-    sa.Column("who", sa.Text, nullable=False, default=""),
-    sa.Column("pid", sa.Integer),
-    sa.Column("host", sa.Text, nullable=False, default=""),
-    sa.Column("result", sa.JSON(none_as_null=True)),
-    sa.Column("error", sa.Text, nullable=False, default=""),
-    sqlite_autoincrement=True,  # a number is never used again: the log has it in its name
-)
+
+def _column(field: Field[Any]) -> sa.Column[Any]:
+    type_, _, none = str(field.type).partition(" | ")
+    return sa.Column(field.name, _TYPES[type_], primary_key=field.name == "id", nullable=bool(none))
+
+
+# A row is a `Job`. A number is never used again (autoincrement): the log and the lock have it in their names.
+JOBS = sa.Table("job", _METADATA, *map(_column, fields(Job)), sqlite_autoincrement=True)
 
 
 class TokenLost(BaseException):
@@ -65,10 +56,11 @@ def open_jobs(place: JobsPlace) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def insert(connection: sa.Connection, **values: Any) -> Job:
-    now = time.time()
-    values |= {"created": now, "updated": now}
-    return _job(connection.execute(JOBS.insert().values(**values).returning(JOBS)).one())
+def insert(connection: sa.Connection, kind: str, arguments: dict[str, Any], who: str) -> Job:
+    now, name = time.time(), arguments.get("collection", "")
+    job = Job(id=0, kind=kind, collection=name, arguments=arguments, created=now, updated=now, who=who)
+    values = {field: value for field, value in vars(job).items() if field != "id"}
+    return _job(connection.execute(JOBS.insert().values(values).returning(JOBS)).one())
 
 
 def read_jobs(engine: sa.Engine, place: JobsPlace) -> list[Job]:
