@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.options import json_option, location_options
-from app.cli.terminal import echo, echo_json, echo_rows, echo_table, style
+from app.cli.terminal import echo, echo_json, echo_rows, echo_table, style, warn
 from app.settings import Location
 from app.wording import format_progress
 
 if TYPE_CHECKING:
-    from app.jobs import Job
+    from app.jobs.model import Job
 
 __all__ = ["command", "start_in_background"]
 
@@ -36,7 +36,7 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         context.obj = location
         return
-    from app.jobs import list_jobs
+    from app.facade.jobs import jobs_are_known, list_jobs
 
     jobs = list_jobs(location)
     if as_json:
@@ -49,6 +49,10 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
             for job in jobs
         ]
         echo_table(["id", "kind", "collection", "state", "progress", "started"], rows, right=(0,))
+        if any(job.state == "queued" for job in jobs) and not jobs_are_known(location):
+            warn(
+                "stlib: note: these came with a copied home: `stlib jobs resume ID` starts one that you trust"
+            )
 
 
 @command.command("show")
@@ -58,7 +62,7 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
 @click.pass_context
 def show(context: click.Context, number: int, location: Location, as_json: bool) -> None:
     """Show everything about job ID."""
-    from app.jobs import find_job
+    from app.facade.jobs import find_job
 
     job = find_job(_location(context, location), number)
     if as_json:
@@ -86,7 +90,7 @@ def show(context: click.Context, number: int, location: Location, as_json: bool)
 @click.pass_context
 def log(context: click.Context, number: int, follow: bool, location: Location) -> None:
     """Print the last lines that job ID wrote."""
-    from app.jobs import find_job, read_log
+    from app.facade.jobs import find_job, read_log
 
     place = _location(context, location)
     printed: list[str] = []
@@ -111,7 +115,7 @@ def log(context: click.Context, number: int, follow: bool, location: Location) -
 @click.pass_context
 def cancel(context: click.Context, number: int, force: bool, location: Location) -> None:
     """End job ID after its next commit. What it committed stays."""
-    from app.jobs import cancel_job
+    from app.facade.jobs import cancel_job
 
     job = cancel_job(_location(context, location), number, force=force)
     if job.finished:
@@ -126,14 +130,14 @@ def cancel(context: click.Context, number: int, force: bool, location: Location)
 @click.pass_context
 def resume(context: click.Context, number: int, location: Location) -> None:
     """Start job ID again, which was interrupted or cancelled, or failed. It goes on where it was."""
-    from app.jobs import resume_job
+    from app.facade.jobs import resume_job
 
     _say_started(resume_job(_location(context, location), number))
 
 
 def start_in_background(location: Location, kind: str, arguments: dict[str, object], as_json: bool) -> None:
     """Start a job and say its number."""
-    from app.jobs import start_job
+    from app.facade.jobs import start_job
 
     job = start_job(location, kind, arguments)
     if as_json:

@@ -24,7 +24,7 @@ def command(context: click.Context, once: bool, location: Location) -> None:
     Jobs start by themselves where they are given; this is for a container, or for those that were left. A
     job that runs when the worker is stopped is interrupted, and goes on with `stlib jobs resume ID`.
     """
-    from app.jobs.foreground import run_queue
+    from app.facade.jobs import run_queue
 
     failed = False
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from app.jobs.log import trim_log
 from app.jobs.model import QUEUED, RUNNING, Job
 from app.jobs.place import JobsPlace
 from app.jobs.table import change, read_jobs
@@ -45,6 +46,7 @@ def spawn(place: JobsPlace, id_: int, *options: str) -> subprocess.Popen[bytes]:
     """A process for a job, in a session of its own: it outlives the terminal, the browser and the caller."""
     environment = {k: v for k, v in os.environ.items() if k not in (HOME_VARIABLE, DB_VARIABLE)}
     place.folder.mkdir(parents=True, exist_ok=True)
+    trim_log(place.log(id_))
     with place.log(id_).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - this interpreter, running this package
             [sys.executable, "-m", "app.jobs.worker", str(id_), *options],

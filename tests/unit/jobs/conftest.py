@@ -8,8 +8,8 @@ import time
 import pytest
 
 import app.jobs.queue
+from app.facade.jobs import cancel_job, find_job, list_jobs, start_job
 from app.indexing_job import IndexChoices
-from app.jobs import cancel_job, find_job, list_jobs, start_job
 from app.jobs.kinds import index
 from app.settings import Location
 from indexing import Collection

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.jobs import find_job, list_jobs
+from app.facade.jobs import find_job, list_jobs
 from app.jobs.place import jobs_place
 from app.jobs.worker import run_job
 from indexing import Collection

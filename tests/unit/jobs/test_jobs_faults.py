@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs import Job, find_job, list_jobs, resume_job
+from app.facade.jobs import find_job, list_jobs, resume_job
+from app.jobs.model import Job
 from app.jobs.place import jobs_place
 from app.jobs.queue import spawn, startable
 from app.jobs.table import TokenLost, open_jobs, read_jobs, take, write
@@ -35,7 +36,7 @@ STEPS = {
 def test_every_step_is_tried():
     named = {
         name
-        for path in (ROOT / "app" / "jobs").rglob("*.py")
+        for path in (ROOT / "app").rglob("*.py")
         for name in re.findall(r'point\("(.+?)"\)', path.read_text("utf-8"))
     }
     assert named == {step.partition("@")[0] for step in STEPS} | {"job.row", "job.spawn"}
@@ -69,7 +70,7 @@ START = """
 import sys
 from pathlib import Path
 from app.indexing_job import IndexChoices
-from app.jobs import start_job
+from app.facade.jobs import start_job
 from app.jobs.kinds import index
 from app.settings import Location
 start_job(Location(Path(sys.argv[1])), "index", index.describe("notes", [Path(sys.argv[2])], IndexChoices()))

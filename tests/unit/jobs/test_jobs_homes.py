@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from app.jobs import list_jobs, resume_job
-from app.jobs.foreground import run_queue
+from app.cli import main
+from app.facade.jobs import list_jobs, resume_job, run_queue
 from app.jobs.place import jobs_place
 from app.settings import Location
 from indexing.errors import BadInput, StorageError
@@ -36,6 +36,13 @@ def test_looking_at_a_copied_home_starts_nothing(location, copied, no_processes)
     assert no_processes == []
     list_jobs(location)
     assert states(location) == ["queued", "queued"]
+
+
+def test_the_list_says_why_they_wait(copied, capsys):
+    with pytest.raises(SystemExit):
+        main(["jobs", "--home", str(copied.home)])
+    said = "these came with a copied home: `stlib jobs resume ID` starts one that you trust"
+    assert capsys.readouterr().err == f"stlib: note: {said}\n"
 
 
 def test_a_word_for_one_job_is_none_for_the_others(copied, no_processes):

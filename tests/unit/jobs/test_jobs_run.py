@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs import cancel_job, find_job, list_jobs, read_log, resume_job, start_job
+from app.facade.jobs import cancel_job, find_job, list_jobs, read_log, resume_job, start_job
+from app.indexing_job import IndexChoices
+from app.jobs.kinds import index
 from app.jobs.place import jobs_place
 from app.jobs.queue import spawn
+from app.jobs.table import open_jobs, take, write
 from app.jobs.worker import run_job
+from app.settings import Location
 from indexing import Collection
 from indexing.errors import BadInput
 
@@ -48,13 +52,29 @@ def test_jobs_run_one_at_a_time_in_their_order(few, index_job, wait):
     assert jobs[1].ended <= jobs[2].started
 
 
-def test_of_workers_that_come_together_one_runs_the_job(location, few, index_job, wait, no_processes):
-    job = index_job(few)
+def test_of_workers_that_come_together_one_runs_the_job(few, tmp_path, monkeypatch, no_processes):
+    """Here on a database, whose URL is relative."""
+    monkeypatch.chdir(tmp_path)
+    location = Location(db="sqlite:///notes.db")
+    job = start_job(location, "index", index.describe("notes", [few], IndexChoices()))
     together = [spawn(jobs_place(location), job.id) for _ in range(3)]
     assert [process.wait(60) for process in together] == [0, 0, 0]
-    job = wait(job.id, "done")
-    assert (job.token, job.result["added"]) == (1, 2)
+    job = find_job(location, job.id)
+    assert (job.state, job.token, job.result["added"]) == ("done", 1, 2)
     assert [line.split()[-1] for line in read_log(location, job.id)] == ["notes", "done"]
+    assert Collection.list(db="sqlite:///notes.db") == ["notes"]
+
+
+def test_a_process_that_is_no_worker_is_not_killed(location, few, index_job, no_processes):
+    """The number that a job says may be another program's, seen from another container."""
+    job = index_job(few)
+    place = jobs_place(location)
+    with open_jobs(place) as engine, place.take_lock(job.id), subprocess.Popen(["sleep", "60"]) as other:
+        write(engine, take(engine, job.id, 1), pid=other.pid)
+        with pytest.raises(BadInput, match=f"job 1 is process {other.pid} on .*, not seen from here"):
+            cancel_job(location, job.id, force=True)
+        assert other.poll() is None
+        other.kill()
 
 
 def test_a_cancelled_job_keeps_what_it_committed_and_resumes(location, long_corpus, index_job, wait):

@@ -1,0 +1,228 @@
+"""Long work in processes of its own: started here, it goes on when its caller is gone.
+
+    job = start_job(location, "index", index.describe("notes", [folder], IndexChoices()))
+    find_job(location, job.id).state
+
+What they do stands in `app.jobs`; the state is one table beside the collections.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.jobs.kinds import KINDS
+from app.jobs.log import read_tail
+from app.jobs.model import CANCELLED, DONE, INTERRUPTED, QUEUED, RUNNING, Job
+from app.jobs.place import JobsPlace, jobs_place
+from app.jobs.queue import spawn, startable, wake
+from app.jobs.table import adopt, change, insert, open_jobs, read_jobs
+from app.jobs.worker import ALONE
+from app.settings import Location, jobs_at_once
+from indexing.catalog.database import writing
+from indexing.errors import BadInput, LockedError, StorageError
+from indexing.faults import point
+from indexing.storage.homes import home_is_known
+
+__all__ = [
+    "Job",
+    "cancel_job",
+    "find_job",
+    "jobs_are_known",
+    "list_jobs",
+    "read_log",
+    "resume_job",
+    "run_queue",
+    "start_job",
+]
+
+_START_SECONDS = 10.0  # a process that was started has taken its job by then, or never will
+_KILL_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+_STOP_SECONDS = 8.0  # containers are killed ten seconds after they were asked to end
+
+
+def start_job(location: Location, kind: str, arguments: dict[str, Any]) -> Job:
+    """Queue a job, and start it if there is room; the home becomes one that this machine knows.
+
+    Raises:
+        BadInput: there is no such kind.
+        StorageError: the table cannot be written.
+    """
+    if kind not in KINDS:
+        raise BadInput(f"kind of job {kind!r}: use one of {', '.join(KINDS)}")
+    jobs_at_once()  # a wrong setting is told before there is a job
+    place = jobs_place(location)
+    with open_jobs(place) as engine:
+        with writing(engine) as connection:
+            adopt(connection, place)
+            who = os.environ.get("USER") or os.environ.get("USERNAME", "")
+            job = insert(connection, kind, arguments, who)
+        point("job.row")
+        wake(engine, place)
+        point("job.spawn")
+        return job
+
+
+def list_jobs(location: Location) -> list[Job]:
+    """Every job of a home, the oldest first. A job whose process died is an interrupted one from here on, and
+    one whose turn it is and that nobody started is started.
+    """
+    place = jobs_place(location)
+    if not place.database.is_file():
+        return []
+    with open_jobs(place) as engine:
+        wake(engine, place, waited=_START_SECONDS)
+        return read_jobs(engine, place)
+
+
+def jobs_are_known(location: Location) -> bool:
+    """False where queued jobs wait to be named, because somebody else's home was copied here."""
+    return home_is_known(jobs_place(location).folder)
+
+
+def find_job(location: Location, id_: int) -> Job:
+    """
+    Raises:
+        BadInput: there is none of this number; the message says which there are.
+    """
+    return _pick(list_jobs(location), id_)
+
+
+def cancel_job(location: Location, id_: int, *, force: bool = False) -> Job:
+    """End a job. One that runs ends after its next commit and keeps what it committed; with `force` its
+    process is killed.
+
+    Raises:
+        BadInput: it has ended already, or must be killed on another machine.
+        LockedError: its process was killed and does not end.
+    """
+    job, place = find_job(location, id_), jobs_place(location)
+    with open_jobs(place) as engine:
+        changed = None
+        while changed is None:  # it may start or end at this moment
+            job = _pick(read_jobs(engine, place), id_)
+            if job.finished and job.state != INTERRUPTED:
+                raise BadInput(f"job {id_} is {job.state}: there is nothing to cancel")
+            if job.state == RUNNING:
+                changed = change(engine, job, cancel_requested=True)
+            else:
+                changed = change(engine, job, state=CANCELLED, ended=time.time())
+        if force and changed.state == RUNNING:
+            changed = _kill(engine, place, changed)
+        wake(engine, place)
+        return changed
+
+
+def resume_job(location: Location, id_: int) -> Job:
+    """Queue a job again that was interrupted, cancelled, or failed; the home becomes one that this machine
+    knows.
+
+    Raises:
+        BadInput: it runs, or is done.
+    """
+    job, place = find_job(location, id_), jobs_place(location)
+    begun = {"done": 0, "total": None, "started": None, "ended": None, "cancel_requested": False, "error": ""}
+    with open_jobs(place) as engine:
+        with writing(engine) as connection:
+            adopt(connection, place)
+        job = _pick(read_jobs(engine, place), id_)
+        if job.state in (RUNNING, DONE):
+            raise BadInput(f"job {id_} is {job.state}: there is nothing to resume")
+        job = change(engine, job, state=QUEUED, updated=time.time(), **begun) or job
+        wake(engine, place)
+        return job
+
+
+def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
+    """Each job after it ran. With `once` it ends when none is left.
+
+    Raises:
+        BadInput: the home has jobs and this machine does not know it.
+        StorageError: a process ends before it has begun its job.
+    """
+    place = jobs_place(location)
+    with open_jobs(place) as engine:
+        if not home_is_known(place.folder):
+            if jobs := read_jobs(engine, place):
+                raise BadInput(
+                    f"{place.database} came from elsewhere, and its {len(jobs)} jobs are not run:"
+                    " name those to run with `stlib jobs resume ID`"
+                )
+            with writing(engine) as connection:
+                adopt(connection, place)
+        while True:
+            queued = startable(engine, place)
+            if queued:
+                code = _wait(spawn(place, queued[0].id, ALONE))
+                job = _pick(read_jobs(engine, place), queued[0].id)
+                if job.state == QUEUED and code:
+                    raise StorageError(f"job {job.id} could not begin: `stlib jobs log {job.id}` says why")
+                if job.finished:  # otherwise another process was faster
+                    yield job
+            elif once:
+                return
+            else:
+                time.sleep(_LOOK_SECONDS)
+
+
+def read_log(location: Location, id_: int) -> list[str]:
+    """The last lines that a job wrote, as it wrote them: text from documents may be in them."""
+    return read_tail(jobs_place(location).log(find_job(location, id_).id))
+
+
+def _pick(jobs: list[Job], id_: int) -> Job:
+    for job in jobs:
+        if job.id == id_:
+            return job
+    known = ", ".join(str(job.id) for job in jobs[-20:]) or "none yet"
+    raise BadInput(f"no job {id_}; there are: {known}")
+
+
+def _kill(engine: Engine, place: JobsPlace, job: Job) -> Job:
+    """End the process that holds the job's lock."""
+    if job.pid is None or job.host != socket.gethostname() or not _may_be_worker(job.pid):
+        raise BadInput(
+            f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
+        )
+    with suppress(ProcessLookupError):
+        os.kill(job.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    deadline = time.monotonic() + _KILL_SECONDS
+    while (lock := place.take_lock(job.id)) is None:
+        if time.monotonic() > deadline:
+            raise LockedError(f"process {job.pid} of job {job.id} was killed and does not end")
+        time.sleep(0.02)
+    with lock:
+        killed = change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
+    return killed or _pick(read_jobs(engine, place), job.id)
+
+
+def _may_be_worker(pid: int) -> bool:
+    """False for another program: a container may see the name of this host and other numbers."""
+    command = Path(f"/proc/{pid}/cmdline")
+    with suppress(OSError):
+        return b"app.jobs.worker" in command.read_bytes()
+    return not command.parents[1].is_dir()  # a system without /proc tells nothing
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Until it ends; it is ended when this process is."""
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
