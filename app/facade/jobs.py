@@ -18,8 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from app.jobs.kinds import KINDS
 from app.jobs.log import read_tail
 from app.jobs.model import CANCELLED, DONE, INTERRUPTED, QUEUED, RUNNING, Job
@@ -31,6 +29,7 @@ from app.settings import Location, jobs_at_once
 from indexing.catalog.database import writing
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.faults import point
+from indexing.storage.files import FolderLock
 from indexing.storage.homes import home_is_known
 
 __all__ = [
@@ -118,9 +117,12 @@ def cancel_job(location: Location, id_: int, *, force: bool = False) -> Job:
             else:
                 changed = change(engine, job, state=CANCELLED, ended=time.time())
         if force and changed.state == RUNNING:
-            changed = _kill(engine, place, changed)
+            with _kill(place, changed):
+                job = _pick(read_jobs(engine, place), id_)
+                if job.state in (RUNNING, INTERRUPTED):  # not if it was done at this moment
+                    change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
         wake(engine, place)
-        return changed
+        return _pick(read_jobs(engine, place), id_)
 
 
 def resume_job(location: Location, id_: int) -> Job:
@@ -188,8 +190,8 @@ def _pick(jobs: list[Job], id_: int) -> Job:
     raise BadInput(f"no job {id_}; there are: {known}")
 
 
-def _kill(engine: Engine, place: JobsPlace, job: Job) -> Job:
-    """End the process that holds the job's lock."""
+def _kill(place: JobsPlace, job: Job) -> FolderLock:
+    """End the process that holds the job's lock; returns the lock."""
     if job.pid is None or job.host != socket.gethostname() or not _may_be_worker(job.pid):
         raise BadInput(
             f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
@@ -201,9 +203,7 @@ def _kill(engine: Engine, place: JobsPlace, job: Job) -> Job:
         if time.monotonic() > deadline:
             raise LockedError(f"process {job.pid} of job {job.id} was killed and does not end")
         time.sleep(0.02)
-    with lock:
-        killed = change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
-    return killed or _pick(read_jobs(engine, place), job.id)
+    return lock
 
 
 def _may_be_worker(pid: int) -> bool:
