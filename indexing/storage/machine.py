@@ -7,7 +7,7 @@
 STATE is the environment's STLIB_STATE, else the platform's folder for a program's state. Containers that
 share a home share this folder too, as a volume. It is made readable for its owner alone; a folder or file in
 it counts only if nobody but the owner and root can write to it. A machine whose state cannot be kept still
-searches: it has a key for the length of one process, and remembers nothing.
+searches: it has a key for the length of one process, whose views nobody else sees, and remembers nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "KEY_BYTES",
     "STATE_VARIABLE",
     "change_record",
+    "key_is_kept",
     "machine_key",
     "read_bounded",
     "read_record",
@@ -70,6 +71,15 @@ def machine_key() -> bytes:
     return _keys[folder]
 
 
+def key_is_kept() -> bool:
+    """Whether other processes of this machine have the same key."""
+    key, folder = machine_key(), state_folder()
+    try:
+        return _read_if_there(folder / "key", KEY_BYTES) == key
+    except StorageError:
+        return False
+
+
 def _kept_key(folder: Path) -> bytes | None:
     """The key on the disk; None, and a warning that says why, if there cannot be one."""
     path = folder / "key"
@@ -88,7 +98,7 @@ def _kept_key(folder: Path) -> bytes | None:
             return key
     except StorageError as error:
         logger.warning(
-            "this machine has no key of its own, so that indexes are built anew by each process: %s; "
+            "this machine cannot keep a key, so that each process builds its own indexes: %s; "
             "set %s to a folder that only you can write to",
             error,
             STATE_VARIABLE,

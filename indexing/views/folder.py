@@ -3,6 +3,9 @@
 A damaged snapshot is set aside under another name, so that it is never read again, and removed when a new one
 is published. On POSIX an unlinked file lives on for a process that has it open, so a reader is never cut off.
 
+Where the folder cannot be written, or a view could not be verified later, new snapshots go into a folder of
+this process; those that are in the folder already are used if they are sound, and left alone if they are not.
+
 Links are not followed: what a link leads to is nobody's view, and must not be cleaned up. A link in place of
 the folder, or of the one it lies in, counts as empty and gives way to a folder when something is published.
 """
@@ -17,6 +20,7 @@ from typing import Generic, TypeVar
 
 from indexing.errors import CorruptView, ForeignView
 from indexing.storage.files import make_own_folder, remove, remove_temporary
+from indexing.storage.private import own_folder
 
 __all__ = ["ViewFolder"]
 
@@ -32,7 +36,10 @@ class ViewFolder(Generic[Snapshot]):
     """Names and lifetimes of the snapshots in `path` whose name begins with `prefix`. One is kept open."""
 
     def __init__(self, path: Path, prefix: str) -> None:
-        self.path = path
+        self.path = own_folder(path)
+        """Where snapshots are published."""
+        self._kept = None if self.path == path.absolute() else path.absolute()
+        self._refused: set[Path] = set()  # damaged ones in `_kept`, which cannot be set aside
         self.prefix = prefix
         self._opened: tuple[Path, Snapshot] | None = None
 
@@ -41,14 +48,17 @@ class ViewFolder(Generic[Snapshot]):
         found = []
         for folder in self._entries():
             match = _SNAPSHOT.fullmatch(folder.name)
-            if match and match["prefix"] == self.prefix and not folder.is_symlink():
+            if not match or folder in self._refused:
+                continue
+            if match["prefix"] == self.prefix and not folder.is_symlink():
                 found.append((int(match["seq"]), int(match["try"]), folder))
         return [(seq, folder) for seq, _, folder in sorted(found, reverse=True)]
 
     def _entries(self) -> Iterator[Path]:
-        """What lies in the folder, if it is one of ours."""
-        if self.path.is_dir() and not self.path.is_symlink() and not self.path.parent.is_symlink():
-            yield from self.path.iterdir()
+        """What lies in the folder, or the two of them, if they are ours."""
+        for path in (self.path, self._kept):
+            if path and path.is_dir() and not path.is_symlink() and not path.parent.is_symlink():
+                yield from path.iterdir()
 
     def seq(self) -> int:
         """The watermark of the newest snapshot, sound or not; 0 if there is none."""
@@ -96,6 +106,8 @@ class ViewFolder(Generic[Snapshot]):
 
     def set_aside(self, folder: Path, reason: object) -> bool:
         """Takes a damaged snapshot out of use; False if it is gone, replaced or set aside by another."""
+        if folder.parent == self._kept:
+            return self._refuse(folder, reason)
         number = 0
         while (target := self.path / f"{_SET_ASIDE}{number}-{folder.name}").exists():
             number += 1
@@ -103,23 +115,40 @@ class ViewFolder(Generic[Snapshot]):
             folder.rename(target)
         except FileNotFoundError:
             return False
-        # A home that came from elsewhere brings views of another key, which is nothing to worry about.
-        level = logging.INFO if isinstance(reason, ForeignView) else logging.WARNING
-        logger.log(level, "set aside and rebuilding: %s", reason)
+        _log(reason)
         return True
 
+    def _refuse(self, folder: Path, reason: object) -> bool:
+        new = folder not in self._refused
+        if new:
+            self._refused.add(folder)
+            _log(reason)
+        return new
+
     def clear(self) -> None:
-        """Removes every snapshot of this kind."""
+        """Removes every snapshot of this kind, or takes it out of use."""
         self._opened = None
         for _, folder in self.snapshots():
-            remove(folder)
+            self._drop(folder)
 
     def keep_only(self, folder: Path) -> None:
         """Removes every other snapshot of this kind, and whatever was set aside or left unfinished."""
         for _, other in self.snapshots():
             if other != folder:
-                remove(other)
+                self._drop(other)
         for other in self._entries():
-            if other.name.startswith(_SET_ASIDE):
+            if other.name.startswith(_SET_ASIDE) and other.parent == self.path:
                 remove(other)
         remove_temporary(self.path)
+
+    def _drop(self, folder: Path) -> None:
+        if folder.parent == self._kept:
+            self._refused.add(folder)
+        else:
+            remove(folder)
+
+
+def _log(reason: object) -> None:
+    """A home that came from elsewhere brings views of another key, which is nothing to worry about."""
+    level = logging.INFO if isinstance(reason, ForeignView) else logging.WARNING
+    logger.log(level, "set aside and rebuilding: %s", reason)

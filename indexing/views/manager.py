@@ -15,6 +15,7 @@ from indexing.lexical import LexicalSnapshot
 from indexing.quantization import Codec
 from indexing.storage.files import FolderLock
 from indexing.storage.paths import Place
+from indexing.storage.private import own_folder
 from indexing.views.lexical import LexicalView
 from indexing.views.vectors import TAIL_ROWS, VectorReader, VectorView
 
@@ -44,7 +45,9 @@ class Views:
     ) -> None:
         self._engine = engine
         self._generation = generation
-        self._lock = FolderLock(place.locks, "views.lock", f"the index of collection {place.name!r}")
+        self._lock = FolderLock(
+            own_folder(place.locks), "views.lock", f"the index of collection {place.name!r}"
+        )
         self.vectors = VectorView(engine, place.views / "vectors", generation, state.id, state.uuid)
         self.words = LexicalView(engine, place.views / "lexical", state.id, state.uuid)
         self._readers: Readers | None = None

@@ -117,7 +117,7 @@ def test_a_pipe_in_place_of_the_key_is_not_waited_for(caplog):
 def test_a_file_in_place_of_the_folder_leaves_a_key_for_the_process(caplog):
     state_folder().write_text("in the way")
     assert machine_key() == machine_key()
-    assert "no key of its own" in caplog.text
+    assert "cannot keep a key" in caplog.text
     with pytest.raises(StorageError), change_record("models"):
         pass
 
