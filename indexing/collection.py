@@ -41,6 +41,7 @@ from indexing.names import PRECISIONS, SERVING_RERANKER
 from indexing.opening import (
     already_exists,
     check_model,
+    creation_lock,
     documents_lock,
     found,
     opened,
@@ -51,7 +52,7 @@ from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
-from indexing.storage.files import remove
+from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Home, Place, collection_place
 from indexing.upkeep.verify import VerifyReport, verify
 from indexing.vectors import engine_class
@@ -131,7 +132,7 @@ class Collection:
         refuse_existing(place)
         encoder = remember_encoder(model, load_encoder(model))
         # Another process may be making or deleting a collection of this name, and its folder with it.
-        with documents_lock(place), opened(place.catalog, create=True) as database:
+        with creation_lock(place), opened(place.catalog, create=True) as database:
             ensure_schema(database)
             with writing(database) as connection:
                 if find_collection(connection, name) is not None:
@@ -445,6 +446,7 @@ class Collection:
                 drop_collection(connection, self._id)
             self.close()
             remove(self._place.folder)
+            remove_if_empty(self._place.folder.parent)
             return True
 
     def _state(self) -> CollectionState:

@@ -12,13 +12,14 @@ from indexing.catalog.collections import CollectionState, GenerationInfo, find_c
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.migrate import schema_revision
 from indexing.errors import CollectionExists, ModelMismatch
-from indexing.storage.files import FolderLock
+from indexing.storage.files import FolderLock, remove, remove_if_empty
 from indexing.storage.paths import Place
 from stlib.runtime import EncoderProtocol
 
 __all__ = [
     "already_exists",
     "check_model",
+    "creation_lock",
     "documents_lock",
     "found",
     "opened",
@@ -40,6 +41,27 @@ def opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
 def documents_lock(place: Place) -> FolderLock:
     """Held by whoever adds or deletes documents, or makes or deletes the collection."""
     return FolderLock(place.locks, "documents.lock", f"collection {place.name!r}")
+
+
+@contextmanager
+def creation_lock(place: Place) -> Iterator[None]:
+    """The lock for making a collection. After an error no folder is left that was made for it; a catalog that
+    other collections may be in stays.
+    """
+    folders = {*place.locks.parents, place.locks, *place.catalog.parents}
+    missing = sorted((folder for folder in folders if not folder.exists()), reverse=True)
+    try:
+        with documents_lock(place):
+            try:
+                yield
+            except BaseException:
+                if place.folder in missing:
+                    remove(place.folder)  # while the lock is held: nobody else makes this collection now
+                raise
+    except BaseException:
+        for folder in missing:  # what lies within others comes first
+            remove_if_empty(folder)
+        raise
 
 
 def found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:

@@ -166,6 +166,12 @@ def remove(path: str | os.PathLike[str]) -> None:
         doomed.unlink(missing_ok=True)
 
 
+def remove_if_empty(folder: str | os.PathLike[str]) -> None:
+    """Remove a folder that holds nothing; one that does, or is not there, stays as it is."""
+    with suppress(OSError):
+        Path(folder).rmdir()
+
+
 def temporary_beside(path: Path) -> Path:
     """A fresh name in the folder of `path` that readers ignore and `remove_temporary` removes."""
     return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
