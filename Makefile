@@ -51,7 +51,7 @@ pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/faults --kills 200
+	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200
 
 bench: $(VENV)/.dev
 	@for f in tests/benchmarks/bench_*.py; do \

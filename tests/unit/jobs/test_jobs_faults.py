@@ -19,6 +19,8 @@ from app.jobs.table import TokenLost, open_jobs, read_jobs, take, write
 from app.jobs.worker import Report, run_job
 from indexing import Collection
 
+pytestmark = pytest.mark.faults
+
 ROOT = Path(__file__).resolve().parents[3]
 
 # Where a worker may die: the state that the next look tells, and how many documents are safe by then.
@@ -31,6 +33,9 @@ STEPS = {
     "job.before-result": ("interrupted", 1100),
     "job.after-result": ("done", 1100),
 }
+# Where the one who starts a job may die.
+CALLER_STEPS = ("job.row", "job.spawn")
+SHORT = ("job.row", "job.lock", "job.after-progress", "job.before-result")
 
 
 def test_every_step_is_tried():
@@ -39,10 +44,17 @@ def test_every_step_is_tried():
         for path in (ROOT / "app").rglob("*.py")
         for name in re.findall(r'point\("(.+?)"\)', path.read_text("utf-8"))
     }
-    assert named == {step.partition("@")[0] for step in STEPS} | {"job.row", "job.spawn"}
+    assert named == {step.partition("@")[0] for step in STEPS} | {*CALLER_STEPS}
 
 
-@pytest.mark.parametrize("step", STEPS)
+def pytest_generate_tests(metafunc):
+    """`make faults` tries every step, `make test` those in SHORT."""
+    if "step" in metafunc.fixturenames:
+        steps = CALLER_STEPS if "caller" in metafunc.function.__name__ else STEPS
+        every = metafunc.config.getoption("--kills") > 20
+        metafunc.parametrize("step", [step for step in steps if every or step in SHORT])
+
+
 def test_a_worker_killed_at_any_step(
     location, corpus, index_job, contents, expected, no_processes, monkeypatch, step
 ):
@@ -77,7 +89,6 @@ start_job(Location(Path(sys.argv[1])), "index", index.describe("notes", [Path(sy
 """
 
 
-@pytest.mark.parametrize("step", ["job.row", "job.spawn"])
 def test_a_caller_killed_while_it_starts_a_job(location, corpus, contents, expected, wait, step):
     """The job was accepted: it runs, at the latest when somebody looks."""
     environment = {**os.environ, "STLIB_FAULT": step, "PYTHONPATH": str(ROOT)}

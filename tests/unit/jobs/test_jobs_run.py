@@ -45,11 +45,10 @@ def test_a_closed_terminal_does_not_end_the_job(location, corpus, wait, contents
 
 
 def test_jobs_run_one_at_a_time_in_their_order(few, index_job, wait):
-    ids = [index_job(few, name).id for name in ("a", "b", "c")]
+    ids = [index_job(few, name).id for name in ("a", "b")]
     jobs = [wait(id_) for id_ in ids]
-    assert [job.state for job in jobs] == ["done"] * 3
+    assert [job.state for job in jobs] == ["done"] * 2
     assert jobs[0].ended <= jobs[1].started
-    assert jobs[1].ended <= jobs[2].started
 
 
 def test_of_workers_that_come_together_one_runs_the_job(few, tmp_path, monkeypatch, no_processes):
@@ -57,8 +56,8 @@ def test_of_workers_that_come_together_one_runs_the_job(few, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     location = Location(db="sqlite:///notes.db")
     job = start_job(location, "index", index.describe("notes", [few], IndexChoices()))
-    together = [spawn(jobs_place(location), job.id) for _ in range(3)]
-    assert [process.wait(60) for process in together] == [0, 0, 0]
+    together = [spawn(jobs_place(location), job.id) for _ in range(2)]
+    assert [process.wait(60) for process in together] == [0, 0]
     job = find_job(location, job.id)
     assert (job.state, job.token, job.result["added"]) == ("done", 1, 2)
     assert [line.split()[-1] for line in read_log(location, job.id)] == ["notes", "done"]
@@ -90,6 +89,11 @@ def test_a_cancelled_job_keeps_what_it_committed_and_resumes(location, long_corp
     resume_job(location, job.id)
     again = wait(job.id, "running", until=lambda later: later.done > job.done)
     assert again.token == 2
+    os.kill(again.pid, signal.SIGSTOP)  # as if it never came to its next commit
+    assert cancel_job(location, job.id).state == "running"
+    assert cancel_job(location, job.id, force=True).state == "cancelled"
+    with pytest.raises(ProcessLookupError):
+        os.kill(again.pid, signal.SIGCONT)
 
 
 def test_a_killed_worker_is_noticed_by_the_next_look(location, long_corpus, few, index_job, wait):
@@ -100,17 +104,6 @@ def test_a_killed_worker_is_noticed_by_the_next_look(location, long_corpus, few,
     dead = wait(job.id, "interrupted")
     assert dead.error == f"its process ({pid} on {dead.host}) ended without a word"
     assert wait(after.id).state == "done"  # the one who looked started it
-
-
-def test_a_worker_that_hears_nothing_is_killed(location, long_corpus, index_job, wait):
-    job = index_job(long_corpus)
-    pid = wait(job.id, "running", until=lambda job: job.done).pid
-    os.kill(pid, signal.SIGSTOP)
-    assert cancel_job(location, job.id).state == "running"
-    assert cancel_job(location, job.id, force=True).state == "cancelled"
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-    assert find_job(location, job.id).state == "cancelled"
 
 
 def test_sigterm_interrupts_and_starts_no_other(location, long_corpus, few, index_job, wait):
