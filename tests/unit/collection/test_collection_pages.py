@@ -14,6 +14,7 @@ from indexing.names import SERVING_RERANKER
 
 WORDS = """bread yeast oven dough flour sugar honey bee flower garden rain cloud river stone iron rust water
 ship sail wind moon tide owl feather night piano string song chess queen king tax spring glass sand""".split()
+ENCODER = load_encoder(None)
 QUESTION = "bread and honey from the garden"
 
 
@@ -108,7 +109,7 @@ def test_a_vector_is_searched_as_numpy_says(home, documents):
     with Collection.create("c", home=home, precision="float32") as collection:
         collection.add(documents)
         texts = [f"{d['title']}\n{d['text']}" for d in documents]
-        stored = normalised(load_encoder(None).encode_document(texts))
+        stored = normalised(ENCODER.encode_document(texts))
         vector = np.random.default_rng(0).normal(size=stored.shape[1]) * 17
         cosines = stored @ (vector / np.linalg.norm(vector)).astype(np.float32)
         found = collection.search(vector=vector, mode="semantic")
@@ -119,7 +120,7 @@ def test_a_vector_is_searched_as_numpy_says(home, documents):
 
 
 def test_the_models_own_vector_answers_as_the_text_does(many):
-    vector = load_encoder(None).encode_query([QUESTION])[0]
+    vector = ENCODER.encode_query([QUESTION])[0]
     for options in ({"mode": "semantic"}, {}, {"filter": "third = 2", "offset": 5}):
         by_text = many.search(QUESTION, 20, **options)
         assert told(many.search(QUESTION, 20, vector=vector, **options)) == told(by_text)
@@ -130,7 +131,7 @@ def test_the_models_own_vector_answers_as_the_text_does(many):
 
 
 def test_hybrid_takes_words_from_the_query_and_meaning_from_the_vector(many):
-    vector = load_encoder(None).encode_query(["chess king"])[0]
+    vector = ENCODER.encode_query(["chess king"])[0]
     cosines = {r.id: r.score for r in many.search("chess king", 600, mode="semantic")}
     words = {r.id: r.score for r in many.search("honey", 600, mode="keyword")}
     for result in many.search("honey", 30, vector=vector):
@@ -138,13 +139,20 @@ def test_hybrid_takes_words_from_the_query_and_meaning_from_the_vector(many):
         assert result.parts["keyword"] == pytest.approx(words.get(result.id, 0.0), abs=1e-4)
 
 
-def test_no_model_is_loaded_for_a_vector(animals, home, monkeypatch):
-    dimension = animals.info()["dimension"]
-    with Collection.open("animals", home=home) as again:
-        monkeypatch.setattr(
-            "indexing.collection.load_trusted_encoder", lambda *_, **__: pytest.fail("loaded")
-        )
-        assert len(again.search(vector=np.ones(dimension), mode="semantic")) == 4
+def test_no_model_is_asked_for_a_vector(animals, home):
+    class Silent:
+        """The same model, which embeds nothing."""
+
+        name, dimension, fingerprint = ENCODER.name, ENCODER.dimension, ENCODER.fingerprint
+        token_spans = ENCODER.token_spans
+
+        def encode_query(self, texts, **options):
+            pytest.fail("a query was embedded")
+
+        encode_document = encode_query
+
+    with Collection.open("animals", home=home, model=Silent()) as again:
+        assert len(again.search(vector=np.ones(ENCODER.dimension), mode="semantic")) == 4
 
 
 def test_a_vector_of_another_dimension_is_refused(animals, home):
@@ -156,7 +164,7 @@ def test_a_vector_of_another_dimension_is_refused(animals, home):
 
 
 def test_there_is_nothing_to_rerank_a_vector_by(animals):
-    vector = np.ones(animals.info()["dimension"])
+    vector = np.ones(ENCODER.dimension)
     found = animals.search(vector=vector, mode="semantic", rerank=Lengths())
     assert (len(found), found.reranked) == (4, 0)
     assert found.notes == ["not reranked: a reranker reads the text of a query, and there is a vector only"]
