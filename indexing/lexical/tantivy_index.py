@@ -80,13 +80,10 @@ class LexicalSnapshot:
         self.deleted_fraction = 1 - self.document_count / stored if stored else 0.0
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str], *, afresh: bool = False) -> LexicalSnapshot:
-        """Compare every file with the manifest, then open; `afresh` those too that this process knows.
-
-        Raises `CorruptView`.
-        """
+    def open(cls, folder: str | os.PathLike[str]) -> LexicalSnapshot:
+        """Compare every file with the manifest, then open. Raises `CorruptView`."""
         folder = Path(folder)
-        body = verify_folder(folder, afresh=afresh)["meta"]
+        body = verify_folder(folder)["meta"]
         _check_version(folder, body)
         return cls(folder, body["meta"])
 

@@ -10,6 +10,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.reads import count_documents, documents_after
 from indexing.errors import CorruptView
 from indexing.lexical import LexicalSnapshot, LexicalWriter
+from indexing.storage.published import verify_folder
 from indexing.views.folder import ViewFolder
 
 __all__ = ["LexicalView"]
@@ -37,8 +38,8 @@ class LexicalView:
         """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
         return self._folder.seq()
 
-    def _open(self, path: Path, *, afresh: bool = False) -> LexicalSnapshot:
-        snapshot = LexicalSnapshot.open(path, afresh=afresh)
+    def _open(self, path: Path) -> LexicalSnapshot:
+        snapshot = LexicalSnapshot.open(path)
         if snapshot.meta.get("collection") != self._uuid:
             raise CorruptView(f"{path} belongs to another collection")
         return snapshot
@@ -85,7 +86,12 @@ class LexicalView:
 
     def examine(self) -> list[str]:
         """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
-        return self._folder.examine(lambda path: self._open(path, afresh=True))
+
+        def read_whole(path: Path) -> LexicalSnapshot:
+            verify_folder(path, afresh=True)
+            return self._open(path)
+
+        return self._folder.examine(read_whole)
 
     def discard(self) -> None:
         """Takes every snapshot out of use."""
