@@ -446,7 +446,8 @@ class Collection:
                 drop_collection(connection, self._id)
             self.close()
             remove(self._place.folder)
-            remove_if_empty(self._place.folder.parent)
+            if self._place.shared_catalog:
+                remove_if_empty(self._place.folder.parent)
             return True
 
     def _state(self) -> CollectionState:

@@ -97,7 +97,7 @@ def test_a_wrong_name_path_model_or_home(folder, arguments, code):
 
 def test_no_folder_of_a_collection_is_left_where_nothing_could_be_indexed(folder):
     assert run("index", "n", "unreadable") == 1
-    assert everything(folder / "data") == ["home"]
+    assert everything(folder / "data") == ["home", "home/collections"]
     assert run("index", "n", "unreadable", "--db", "sqlite:///x.db") == 1
     assert not (folder / "x.db.stlib").exists()
 
