@@ -8,6 +8,11 @@ sees what `stlib index --home X` wrote:
     STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
                  page offers the bundled one; empty: it offers none)
     STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors)
+
+`indexing` reads two more by itself:
+
+    STLIB_STATE           the folder of what this machine knows, outside any home (default: the platform's)
+    STLIB_TRUSTED_MODELS  fingerprints of models that may be opened though nobody gave them by hand here
 """
 
 from __future__ import annotations
