@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,15 @@ def test_a_damaged_collection_is_named_and_the_others_are_searched(page, animals
     app = page(q="bee")
     assert titles(app)[0] == "Bee"
     assert "Collection &#x27;torn&#x27; is left out: " in html(app)
+
+
+def test_a_model_that_this_machine_does_not_know_is_named_and_words_are_found(page, animals, home):
+    with closing(sqlite3.connect(home / "collections/animals/catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE generation SET model = '<img src=//evil>/m', fingerprint = ?", ("0" * 64,))
+    shown = html(page(q="bee"))
+    assert "was never used on this machine" in shown
+    assert "&lt;img src=//evil&gt;/m" in shown and "<img src=//evil" not in shown
+    assert titles(page(q="bee", mode="keyword")) == ["Bee"]
 
 
 def test_a_misspelt_field_in_a_filter_is_named(page, animals):
