@@ -32,7 +32,8 @@ class LazyGroup(click.Group):
             return None
         module, _ = self._commands_at[name]
         command: click.Command = import_module(module).command
-        command.context_class = HelpContext
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = HelpContext
         return command
 
     def resolve_command(

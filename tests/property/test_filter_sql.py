@@ -142,7 +142,7 @@ def towers(draw):
     return text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(fields=metadata, text=towers())
 def test_what_the_parser_takes_the_database_answers(database, fields, text):
     try:

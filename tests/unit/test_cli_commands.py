@@ -146,7 +146,8 @@ def test_every_command_fits_a_narrow_terminal(stlib, animals, monkeypatch, width
 @pytest.mark.parametrize("width", [36, 40, 60, 80])
 def test_help_fits_a_narrow_terminal(stlib, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    for command in ([], *([name] for name in cli.list_commands(None))):
+    names = [[], *([name] for name in cli.list_commands(None))]
+    for command in [*names, *(["jobs", name] for name in cli.get_command(None, "jobs").commands)]:
         code, out, _ = stlib(*command, "--help")
         assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
     if width <= 60:

@@ -92,7 +92,7 @@ def test_fields_filters_and_ids(stlib, home, wide):
     [
         ["index", f"name{EVIL}", "."],
         ["index", "notes", f"missing{EVIL}"],
-        ["index", "notes", ".", "--model", f"model{EVIL}"],
+        ["index", "notes", ".", "--model", f"./model{EVIL}"],
         ["search", f"none{EVIL}", "x"],
         ["search", "notes", "x", "--mode", EVIL],
         ["search", "notes", "x", "-k", EVIL],

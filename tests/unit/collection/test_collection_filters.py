@@ -63,7 +63,7 @@ def test_a_misspelt_field_in_a_filter_is_hinted_at(animals):
 
 
 def test_no_more_than_five_fields_are_hinted_at_and_long_names_are_cut(animals):
-    many = " or ".join(f"field{number} = 1" for number in range(400))
+    many = " or ".join(f"field{number} = 1" for number in range(60))
     assert [note.split("'")[1] for note in animals.search("honey", filter=many).notes] == [
         f"field{number}" for number in range(5)
     ]
