@@ -18,7 +18,7 @@ from app.wording import format_progress
 if TYPE_CHECKING:
     from app.jobs.model import Job
 
-__all__ = ["command", "start_in_background"]
+__all__ = ["command", "new_lines", "start_in_background"]
 
 _FOLLOW_SECONDS = 0.3
 
@@ -97,7 +97,7 @@ def log(context: click.Context, number: int, follow: bool, location: Location) -
     while True:
         ended = find_job(place, number).finished
         lines = read_log(place, number)
-        for line in _new(printed, lines):
+        for line in new_lines(printed, lines):
             echo(line)
         printed = lines
         if ended or not follow:
@@ -164,7 +164,7 @@ def _when(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
 
 
-def _new(before: list[str], now: list[str]) -> list[str]:
+def new_lines(before: list[str], now: list[str]) -> list[str]:
     """The lines of `now`, the end of a log, that come after `before`, its end a moment ago."""
     for shift in range(len(before) + 1):
         kept = before[shift:]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.cli.jobs import new_lines
 from app.facade.jobs import find_job, list_jobs
 from app.jobs.place import jobs_place
 from app.jobs.worker import run_job
@@ -110,6 +111,28 @@ def test_a_log_is_shown_as_text(stlib, location, few, no_processes):
     jobs_place(location).log(1).write_text("one\n\x1b[31mtwo\u202e\nthree\n", encoding="utf-8")
     code, out, err = stlib("jobs", "log", 1)
     assert (code, out, err) == (0, "one\n\\x1b[31mtwo\\u202e\nthree\n", "")
+
+
+def test_a_log_is_followed_to_the_end(stlib, few):
+    stlib("index", "notes", few, "--background")
+    code, out, err = stlib("jobs", "log", 1, "--follow")
+    assert (code, err) == (0, "")
+    assert [line.split("INFO ")[1] for line in out.splitlines()] == ["begun: index notes", "done"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "new"),
+    [
+        ([], ["a"], ["a"]),
+        (["a", "b"], ["a", "b"], []),
+        (["a", "b"], ["a", "b", "c"], ["c"]),
+        (["a", "b", "c"], ["b", "c", "d"], ["d"]),  # the log keeps its end only
+        (["a", "b"], ["x", "y"], ["x", "y"]),
+        (["a", "a"], ["a", "a", "a"], ["a"]),
+    ],
+)
+def test_lines_are_printed_once(before, now, new):
+    assert new_lines(before, now) == new
 
 
 def test_a_worker_runs_what_is_queued(stlib, few, location, no_processes):
