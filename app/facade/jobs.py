@@ -198,11 +198,9 @@ def _kill(place: JobsPlace, job: Job) -> FolderLock:
         )
     with suppress(ProcessLookupError):
         os.kill(job.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    deadline = time.monotonic() + _KILL_SECONDS
-    while (lock := place.take_lock(job.id)) is None:
-        if time.monotonic() > deadline:
-            raise LockedError(f"process {job.pid} of job {job.id} was killed and does not end")
-        time.sleep(0.02)
+    lock = place.take_lock(job.id, _KILL_SECONDS)
+    if lock is None:
+        raise LockedError(f"process {job.pid} of job {job.id} was killed and does not end")
     return lock
 
 

@@ -10,6 +10,7 @@ With a database URL they stand beside that file, as FILE.jobs.sqlite and FILE.jo
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +33,16 @@ class JobsPlace:
     def log(self, job: int) -> Path:
         return self.folder / f"{job}.log"
 
-    def take_lock(self, job: int) -> FolderLock | None:
-        """The lock of a job; None while its worker lives. The system frees it when a worker dies."""
-        try:
-            return FolderLock(self.folder, f"{job}.lock", f"job {job}").acquire()
-        except LockedError:
-            return None
+    def take_lock(self, job: int, wait: float = 0.0) -> FolderLock | None:
+        """The lock of a job; None while its worker lives, for `wait` seconds. One who dies loses it."""
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                return FolderLock(self.folder, f"{job}.lock", f"job {job}").acquire()
+            except LockedError:
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(0.02)
 
 
 def jobs_place(location: Location) -> JobsPlace:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from app.jobs.log import trim_log
+from app.jobs.log import open_log, trim_log
 from app.jobs.model import QUEUED, RUNNING, Job
 from app.jobs.place import JobsPlace
 from app.jobs.table import change, read_jobs
 from app.settings import DB_VARIABLE, HOME_VARIABLE, jobs_at_once
+from indexing.storage.files import make_own_folder
 from indexing.storage.homes import home_is_known
 
 __all__ = ["spawn", "startable", "wake"]
@@ -45,9 +46,9 @@ def wake(engine: Engine, place: JobsPlace, *, waited: float = 0.0) -> None:
 def spawn(place: JobsPlace, id_: int, *options: str) -> subprocess.Popen[bytes]:
     """A process for a job, in a session of its own: it outlives the terminal, the browser and the caller."""
     environment = {k: v for k, v in os.environ.items() if k not in (HOME_VARIABLE, DB_VARIABLE)}
-    place.folder.mkdir(parents=True, exist_ok=True)
+    make_own_folder(place.folder)
     trim_log(place.log(id_))
-    with place.log(id_).open("ab") as log:
+    with open_log(place.log(id_)) as log:
         process = subprocess.Popen(  # noqa: S603 - this interpreter, running this package
             [sys.executable, "-m", "app.jobs.worker", str(id_), *options],
             stdin=subprocess.DEVNULL,

@@ -7,16 +7,17 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import Field, fields
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.jobs.model import INTERRUPTED, QUEUED, RUNNING, Job
+from app.jobs.model import INTERRUPTED, QUEUED, RUNNING, STATES, Job
 from app.jobs.place import JobsPlace
 from indexing.catalog.database import reading, writing
 from indexing.catalog.side_database import open_side_database
 from indexing.errors import StorageError
+from indexing.storage.files import make_own_folder
 from indexing.storage.homes import home_is_known, remember_home
 from indexing.storage.machine import STATE_VARIABLE, state_folder
 
@@ -24,22 +25,21 @@ __all__ = ["TokenLost", "adopt", "change", "insert", "open_jobs", "read_jobs", "
 
 VERSION = 1
 _METADATA = sa.MetaData()
-_TYPES: dict[str, Any] = {
-    "int": sa.Integer,
-    "float": sa.Float,
-    "str": sa.Text,
-    "bool": sa.Boolean,
-    "dict[str, Any]": sa.JSON(none_as_null=True),
+# Columns by the types of a job's fields: what SQLite holds, what may come back, and the largest such number.
+_TYPES: dict[str, tuple[Any, Any, float | None]] = {
+    "int": (sa.Integer, int, 2**53),
+    "float": (sa.Float, (int, float), 1e11),  # seconds until the year 5138
+    "str": (sa.Text, str, None),
+    "bool": (sa.Boolean, bool, 1),
+    "dict[str, Any]": (sa.JSON(none_as_null=True), dict, None),
 }
 
 
-def _column(field: Field[Any]) -> sa.Column[Any]:
-    type_, _, none = str(field.type).partition(" | ")
-    return sa.Column(field.name, _TYPES[type_], primary_key=field.name == "id", nullable=bool(none))
-
+_FIELDS = [(f.name, *_TYPES[str(f.type).removesuffix(" | None")], "None" in str(f.type)) for f in fields(Job)]
 
 # A row is a `Job`. A number is never used again (autoincrement): the log and the lock have it in their names.
-JOBS = sa.Table("job", _METADATA, *map(_column, fields(Job)), sqlite_autoincrement=True)
+_COLUMNS = [sa.Column(name, kind, primary_key=name == "id", nullable=opt) for name, kind, *_, opt in _FIELDS]
+JOBS = sa.Table("job", _METADATA, *_COLUMNS, sqlite_autoincrement=True)
 
 
 class TokenLost(BaseException):
@@ -66,9 +66,17 @@ def insert(connection: sa.Connection, kind: str, arguments: dict[str, Any], who:
 def read_jobs(engine: sa.Engine, place: JobsPlace) -> list[Job]:
     """All jobs in the order they were given. One that says it runs and whose worker is dead is made an
     interrupted one here: whoever looks, notices.
+
+    Raises:
+        StorageError: a row is none of ours.
     """
-    with reading(engine) as connection:
-        jobs = [_job(row) for row in connection.execute(sa.select(JOBS).order_by(JOBS.c.id))]
+    try:
+        with reading(engine) as connection:
+            jobs = [_job(row) for row in connection.execute(sa.select(JOBS).order_by(JOBS.c.id))]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageError(
+            f"{place.database} is damaged ({error}): move it away to begin anew; no collection needs it"
+        ) from error
     dead = [_note_death(engine, place, job) for job in jobs if job.state == RUNNING]
     return read_jobs(engine, place) if any(dead) else jobs
 
@@ -127,7 +135,7 @@ def adopt(connection: sa.Connection, place: JobsPlace) -> None:
     why = "it came with a home that this machine did not know"
     strange = sa.update(JOBS).where(JOBS.c.state == QUEUED)
     connection.execute(strange.values(state=INTERRUPTED, ended=time.time(), error=why))
-    place.folder.mkdir(parents=True, exist_ok=True)
+    make_own_folder(place.folder)
     if not remember_home(place.folder):
         raise StorageError(
             f"jobs need this machine's notes, and {state_folder()} or {place.folder} cannot be written:"
@@ -142,4 +150,13 @@ def _update(engine: sa.Engine, where: Any, values: dict[str, Any]) -> Job | None
 
 
 def _job(row: Any) -> Job:
-    return Job(**row._mapping)
+    """The job in a row. Raises ValueError where something else than `write` wrote there."""
+    job = Job(**row._mapping)
+    for name, _, kinds, most, optional in _FIELDS:
+        value = getattr(job, name)
+        sound = isinstance(value, kinds) and (most is None or 0 <= value <= most)
+        if not sound and not (optional and value is None):
+            raise ValueError(f"job {job.id} has a {name} that is none")
+    if job.state not in STATES:
+        raise ValueError(f"job {job.id} has a state that is none")
+    return job

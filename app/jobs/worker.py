@@ -24,7 +24,6 @@ from app.jobs.table import TokenLost, open_jobs, take, write
 from app.settings import Location, jobs_at_once
 from indexing.errors import IndexingError
 from indexing.faults import point
-from indexing.storage.files import FolderLock
 from stlib.runtime.errors import ModelError
 
 __all__ = ["ALONE", "Cancelled", "Report", "main", "run_job"]
@@ -85,7 +84,7 @@ def run_job(location: Location, id_: int, *, alone: bool = False) -> Job | None:
     """
     place = jobs_place(location)
     with open_jobs(place) as engine:
-        lock = _take_lock(place, id_)
+        lock = place.take_lock(id_, _LOCK_SECONDS)
         if lock is None:
             return None
         with lock:
@@ -98,13 +97,6 @@ def run_job(location: Location, id_: int, *, alone: bool = False) -> Job | None:
         if not alone and job.state != INTERRUPTED:
             wake(engine, place)
         return job
-
-
-def _take_lock(place: JobsPlace, id_: int) -> FolderLock | None:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while (lock := place.take_lock(id_)) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return lock
 
 
 def _run(engine: Engine, place: JobsPlace, job: Job) -> Job:
@@ -134,15 +126,9 @@ def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:
         raise
     except BaseException as error:
         logger.exception("failed")
-        return {"state": FAILED, "error": _explain(error)}
-
-
-def _explain(error: BaseException) -> str:
-    if isinstance(error, (IndexingError, ModelError)):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return f"unexpected {type(error).__name__}: {error} (its log says where)"
+        expected = isinstance(error, (IndexingError, ModelError, OSError))
+        unexpected = f"unexpected {type(error).__name__}: {error} (its log says where)"
+        return {"state": FAILED, "error": str(error) if expected else unexpected}
 
 
 if __name__ == "__main__":

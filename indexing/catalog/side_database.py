@@ -19,8 +19,10 @@ def open_side_database(path: Path, tables: MetaData, version: int) -> Engine:
     """The database `path` with `tables`, which are made where there are none.
 
     Raises:
-        StorageError: it was written by a newer release, or cannot be opened.
+        StorageError: it was written by a newer release, is a link, or cannot be opened.
     """
+    if path.is_symlink():  # it may have come with a copied home, and lead to somebody's database
+        raise StorageError(f"{path} is a symbolic link, which is not followed; remove it")
     engine = open_database(path, create=True)
     try:
         with reading(engine) as connection:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -112,9 +111,7 @@ def test_sigterm_interrupts_and_starts_no_other(location, long_corpus, few, inde
     os.kill(wait(job.id, "running", until=lambda job: job.done).pid, signal.SIGTERM)
     place = jobs_place(location)
     with open_jobs(place) as engine:  # `find_job` would start the other one
-        while (lock := place.take_lock(job.id)) is None:
-            time.sleep(0.02)
-        lock.release()
+        place.take_lock(job.id, wait=60).release()
         job, after = read_jobs(engine, place)
     assert (job.state, job.error) == ("interrupted", "it was stopped")
     assert (after.state, after.updated) == ("queued", after.created)
