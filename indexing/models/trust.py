@@ -88,11 +88,12 @@ def trusted_source(name: str, fingerprint: str, *, what: str = "model", by_hand:
     are for the message.
 
     Raises:
-        UntrustedModel: it was never used here, or what would be loaded is not what was recorded.
+        UntrustedModel: it was never used here, or lies in the working folder.
+        BadInput: it was used here, and is no longer where it was.
     """
     source = recorded_source(fingerprint)
     if source is not None:
-        return _checked_source(source, fingerprint, f"{what} {_shown(name)}", by_hand)
+        return _checked_source(source, f"{what} {_shown(name)}", by_hand)
     came = f"{what} {_shown(name)}, fingerprint {_shown(fingerprint[:12])}, which this collection names,"
     give = f"give {by_hand} PATH (by program {_argument(by_hand)}=) once, which records it here"
     if fingerprint not in _trusted_fingerprints():
@@ -101,12 +102,17 @@ def trusted_source(name: str, fingerprint: str, *, what: str = "model", by_hand:
             f"nothing was opened or asked for. If you know it, {give}; a service lists it in "
             f"{TRUSTED_VARIABLE}={_shown(fingerprint)}. Keyword search needs no model"
         )
-    return _checked_source(name, fingerprint, came, by_hand)
+    return _checked_source(name, came, by_hand)
 
 
-def _checked_source(source: str, fingerprint: str, came: str, by_hand: str) -> str:
-    """`source` if it cannot be taken for anything in the working folder."""
+def _checked_source(source: str, came: str, by_hand: str) -> str:
+    """`source` if it is there, and cannot be taken for anything in the working folder."""
     if Path(source).is_absolute():
+        if not Path(source).exists():
+            raise BadInput(
+                f"{came} would be loaded from {_shown(source)}, which is gone: give {by_hand} PATH with its "
+                "new place once"
+            )
         return source
     if not _HUB_NAME.fullmatch(source) or Path(source).exists():
         raise UntrustedModel(

@@ -175,7 +175,7 @@ def test_the_bundled_name_with_another_fingerprint_is_the_bundled_model(home, mo
 
 def test_a_moved_model_asks_for_its_new_place(made, model, tmp_path):
     moved = model.rename(tmp_path / "moved")
-    with pytest.raises(BadInput, match="cannot be loaded"):
+    with pytest.raises(BadInput, match="a model', which is gone: give --model PATH with its new place once"):
         answer(made)
     assert answer(made, model=moved) == ["whale"]
     assert answer(made) == ["whale"]
