@@ -37,5 +37,4 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
         report.now_and_then(asked, total, "questions")
 
     reports = evaluate_folder(location, name, folder, choices, progress)
-    modes = {one.mode: one.to_dict() for one in reports}
-    return {"collection": name, "split": choices.split, "modes": modes}
+    return {"collection": name, "split": choices.split, "modes": {one.mode: one.to_dict() for one in reports}}

@@ -39,6 +39,6 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
         share = read.bytes_read / read.bytes_total if read.bytes_total else 0.0
         report(added.committed, round(added.committed / share) if share else None, "documents")
 
-    name, choices = arguments["collection"], IndexChoices(**arguments["choices"])
-    paths = [Path(path) for path in arguments["paths"]]
+    name, paths = arguments["collection"], [Path(path) for path in arguments["paths"]]
+    choices = IndexChoices(**arguments["choices"])
     return index_paths(location, name, paths, choices, progress).to_dict()
