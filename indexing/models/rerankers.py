@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexing.errors import ModelMismatch, RerankingFailed
+from indexing.errors import BadInput, ModelMismatch, RerankingFailed
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
 from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
 from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
@@ -102,7 +102,10 @@ def load_trusted_reranker(name: str, fingerprint: str) -> RerankerProtocol:
     if name == BUNDLED_RERANKER_NAME and recorded_source(fingerprint) is None:
         source = name
     else:
-        source = trusted_source(name, fingerprint, what="reranker", by_hand="--rerank")
+        try:
+            source = trusted_source(name, fingerprint, what="reranker", by_hand="--rerank")
+        except BadInput as error:
+            raise RerankingFailed(str(error)) from error
     reranker = _load(source)
     found = reranker_fingerprint(reranker)
     if found != fingerprint:

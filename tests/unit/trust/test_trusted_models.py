@@ -426,6 +426,10 @@ def test_a_reranker_that_a_catalog_names_is_judged_alike(reranker, monkeypatch, 
     fingerprint = reranker_fingerprint(by_hand)
     assert remember_reranker(reranker, by_hand) == str(reranker)
     assert load_trusted_reranker("/somewhere/else", fingerprint).weight == 0.5
+    reranker.rename(reranker.with_name("moved"))
+    with pytest.raises(RerankingFailed, match="which is gone: give --rerank PATH"):
+        load_trusted_reranker("/somewhere/else", fingerprint)
+    reranker.with_name("moved").rename(reranker)
     move_to_another_machine()
     with pytest.raises(
         UntrustedModel, match=r"reranker '/somewhere/else'.*--rerank PATH \(by program rerank=\)"
