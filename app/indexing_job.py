@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from app.settings import Location
 
 if TYPE_CHECKING:
     from indexing import AddReport, Collection
+    from indexing.describe import CollectionInfo
     from indexing.documents import ReadReport
 
 __all__ = ["IndexChoices", "IndexSummary", "Progress", "index_paths", "open_or_create"]
@@ -40,7 +41,7 @@ class IndexSummary:
     created: bool
     added: AddReport
     read: ReadReport
-    info: dict[str, Any] = field(default_factory=dict)
+    info: CollectionInfo
 
     @property
     def notes(self) -> list[str]:
@@ -57,8 +58,8 @@ class IndexSummary:
         return {
             "collection": self.collection,
             "created": self.created,
-            "documents": self.info["documents"],
-            "chunks": self.info["chunks"],
+            "documents": self.info.documents,
+            "chunks": self.info.chunks,
             "added": added.added,
             "updated": added.updated,
             "unchanged": added.unchanged,
@@ -72,8 +73,8 @@ class IndexSummary:
             "seconds": added.seconds,
             "documents_per_second": added.committed / added.seconds if added.seconds else 0.0,
             "keyword_lag": added.keyword_lag,
-            "memory_bytes": self.info["memory_bytes"],
-            "disk_bytes": self.info["catalog_bytes"] + self.info["view_bytes"],
+            "memory_bytes": self.info.memory_bytes,
+            "disk_bytes": self.info.catalog_bytes + self.info.view_bytes,
         }
 
 
@@ -107,7 +108,7 @@ def index_paths(
         collection.refresh()  # a small run too should leave nothing for the first search to do
         added.seconds += time.perf_counter() - started
         info = collection.info()
-        added.keyword_lag = info["keyword_lag"]
+        added.keyword_lag = info.keyword_lag
     return IndexSummary(name, created, added, read, info)
 
 
@@ -144,10 +145,10 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
     info = collection.info()
     for setting in ("engine", "precision"):
         wanted = getattr(choices, setting)
-        if wanted is not None and wanted != info[setting]:
+        if wanted is not None and wanted != getattr(info, setting):
             collection.close()
             raise BadInput(
-                f"collection {name!r} was made with --{setting} {info[setting]}, not {wanted}: "
+                f"collection {name!r} was made with --{setting} {getattr(info, setting)}, not {wanted}: "
                 f"leave --{setting} away, or index into a new collection"
             )
     return collection, False

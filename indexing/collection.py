@@ -2,104 +2,84 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine
 
-from indexing.catalog.collections import (
-    CollectionState,
-    GenerationInfo,
-    create_collection,
-    create_generation,
-    drop_collection,
-    find_collection,
-    read_generation,
-    read_state,
-)
-from indexing.catalog.database import reading, writing
-from indexing.catalog.log import mark_deleted
-from indexing.catalog.migrate import ensure_schema
-from indexing.catalog.reads import count_chunks, count_documents, keys_of_ids
+from indexing import creation
+from indexing.catalog.database import writing
+from indexing.catalog.generations import set_source
+from indexing.catalog.reads import keys_of_ids
+from indexing.catalog.servings import ROLLBACK
+from indexing.catalog.stored import StoredDocument
+from indexing.describe import CollectionInfo, describe
 from indexing.documents import ChunkSettings, Document, Skipped
-from indexing.documents.model import storable_text
-from indexing.errors import BadInput, UnknownCollection
+from indexing.errors import BadInput, CollectionExists, UnknownCollection
 from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
+from indexing.generations.drop import drop_generation
+from indexing.generations.plan import KEEP, Change, Plan, make_plan
 from indexing.listing import list_collections
-from indexing.models.encoders import load_encoder, load_trusted_encoder, recorded_name, remember_encoder
-from indexing.models.rerankers import Rerankers
-from indexing.names import PRECISIONS, SERVING_RERANKER
-from indexing.opening import (
-    already_exists,
-    check_model,
-    creation_lock,
-    documents_lock,
-    found,
-    opened,
-    refuse_existing,
-)
-from indexing.quantization import Codec
+from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
+from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
+from indexing.models.held import Encoders
+from indexing.models.rerankers import Rerankers, no_reranker, record_reranker
+from indexing.names import SERVING_RERANKER
+from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
-from indexing.storage.files import remove, remove_if_empty
-from indexing.storage.paths import Home, Place, collection_place
+from indexing.serving.history import Serving, list_servings
+from indexing.serving.promote import Promoted, previous_serving, promote
+from indexing.serving.reindex import ReindexProgress, ReindexReport, reindex
+from indexing.session import Session
+from indexing.storage.paths import Home
+from indexing.upkeep.compact import CompactReport, compact, compact_if_worth
 from indexing.upkeep.verify import VerifyReport, verify
-from indexing.vectors import engine_class
 from indexing.views.manager import Views
-from indexing.writing.pipeline import AddReport, Pipeline, Progress
+from indexing.writing.add import Adding
+from indexing.writing.edit import delete_documents, update_metadata
+from indexing.writing.report import AddReport, Progress
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]
 
 Names = list[str]  # inside the class, `list` is the method
 
-# A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
-PUBLISH_SECONDS = 60.0
-# After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
-PUBLISH_CHANGES = 512
-
 
 class Collection:
     """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
 
     Threads may share a collection. Several processes may search it at once; one at a time writes, and a
-    second writer gets `LockedError` at once.
+    second writer gets `LockedError` at once. A child process that was forked may use it as its parent does.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        place: Place,
-        state: CollectionState,
-        generation: GenerationInfo,
-        encoder: EncoderProtocol | None,
-    ) -> None:
-        self._engine = engine
-        self._place = place
-        self._id = state.id
-        self._uuid = state.uuid
-        self.name = state.name
-        self._generation = generation
-        self._given_encoder = encoder
-        self._writing = threading.RLock()  # held for as long as documents are added or deleted
-        self._lock = threading.RLock()  # held while the views are opened or published; taken second
-        self._views = Views(engine, place, state, self._generation)
-        weakref.finalize(self, engine.dispose).atexit = False  # for those who do not close it
-        self._filters = AllowedCache(state.id)
+    def __init__(self, opened: creation.Opened) -> None:
+        self._session = session = Session(opened.database, opened.place, opened.state)
+        self.name = session.name
+        weakref.finalize(self, opened.database.dispose).atexit = False  # for those who do not close it
+        self._views = Views(session)
+        self._filters = AllowedCache(session.id)
         self._rerankers = Rerankers()
-        if encoder is not None:
-            check_model(encoder, self._generation, self.name)
+        self._encoders = Encoders(self.name)
+        if opened.encoder is not None:
+            check_model(opened.encoder, session.live().generation, self.name)
+            self._encoders.hold(opened.encoder)
+
+    def __copy__(self) -> Collection:
+        raise TypeError("a Collection cannot be copied: open it again, Collection.open(name)")
+
+    def __deepcopy__(self, memo: Any) -> Collection:
+        return self.__copy__()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Collection cannot be pickled: open it in the other process, Collection.open(name)")
 
     @classmethod
     def create(
@@ -107,6 +87,7 @@ class Collection:
         name: str,
         model: Any = None,
         *,
+        dimension: int | None = None,
         precision: str = "int8",
         engine: str = "faiss",
         home: Home = None,
@@ -115,42 +96,29 @@ class Collection:
     ) -> Collection:
         """A new, empty collection.
 
-        `model` is a folder, a model name, an encoder or a SentenceTransformer; None is the bundled static
-        model. `precision` is the stored code: int8 by default, a quarter of float32 at the same quality;
-        binary and ubinary scan one bit per dimension and rescore with int8. `engine` is "faiss" (exact) or
-        "usearch" (HNSW, approximate). `home` is the folder of all collections, `db` a `sqlite:///` URL to use
-        instead.
+        `model` is a folder, a model name, an encoder, a SentenceTransformer or any function from a list of
+        texts to vectors [n, d]; None is the bundled static model. `dimension` instead of a model makes a
+        collection for vectors of your own: `add(…, vectors=…)` and `search(vector=…)`. `precision` is the
+        stored code: int8 by default, a quarter of float32 at the same quality; binary and ubinary scan one
+        bit per dimension and rescore with int8. `engine` is "faiss" (exact) or "usearch" (HNSW,
+        approximate). `home` is the folder of all collections, `db` a `sqlite:///` URL to use instead.
 
         Raises:
             CollectionExists: there is one of this name.
-            BadInput: a name, precision, engine or model that cannot be used.
+            BadInput: a name, precision, engine, dimension or model that cannot be used.
         """
-        place = collection_place(name, home, db)
-        if precision not in PRECISIONS:
-            raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
-        engine_class(engine)
-        refuse_existing(place)
-        encoder = remember_encoder(model, load_encoder(model))
-        # Another process may be making or deleting a collection of this name, and its folder with it.
-        with creation_lock(place), opened(place.catalog, create=True) as database:
-            ensure_schema(database)
-            with writing(database) as connection:
-                if find_collection(connection, name) is not None:
-                    raise already_exists(place)
-                create_generation(
-                    connection,
-                    create_collection(connection, name),
-                    model=recorded_name(model, encoder),
-                    fingerprint=encoder.fingerprint,
-                    dimension=encoder.dimension,
-                    precision=precision,
-                    engine=engine,
-                    chunking=asdict(chunk or ChunkSettings()),
-                )
-                state, generation = found(connection, name)
-            assert state is not None
-            assert generation is not None
-            return cls(database, place, state, generation, encoder)
+        return cls(
+            creation.create(
+                name,
+                model,
+                dimension=dimension,
+                precision=precision,
+                engine=engine,
+                home=home,
+                db=db,
+                chunk=chunk,
+            )
+        )
 
     @classmethod
     def open(cls, name: str, *, home: Home = None, db: str | None = None, model: Any = None) -> Collection:
@@ -161,23 +129,31 @@ class Collection:
             UnknownCollection: there is none; the message lists those there are.
             ModelMismatch: `model` is not the one the collection was made with.
         """
-        place = collection_place(name, home, db)
-        if place.catalog.is_file():
-            with opened(place.catalog) as database:
-                ensure_schema(database)
-                with reading(database) as connection:
-                    state, generation = found(connection, name)
-                if state is not None and generation is not None:
-                    encoder = None
-                    if model is not None:
-                        given = load_encoder(model, fingerprint=generation.fingerprint)
-                        encoder = remember_encoder(model, given)
-                    return cls(database, place, state, generation, encoder)
-                database.dispose()
-        listing = list_collections(home, db)
-        known = ", ".join(listing.names) or "none yet"
-        damaged = f"; damaged: {', '.join(listing.damaged)}" if listing.damaged else ""
-        raise UnknownCollection(f"no collection {name!r}; there are: {known}{damaged}")
+        opened = creation.find(name, home, db, model)
+        try:
+            return cls(opened)
+        except BaseException:
+            opened.database.dispose()
+            raise
+
+    @classmethod
+    def open_or_create(
+        cls, name: str, model: Any = None, *, home: Home = None, db: str | None = None, **settings: Any
+    ) -> Collection:
+        """The collection `name`, made with `settings` as for `create` if there is none.
+
+        Settings of one that exists stay as they are; `reindex` changes them.
+
+        Raises:
+            ModelMismatch: `model` is not the one the collection was made with.
+        """
+        try:
+            return cls.open(name, home=home, db=db, model=model)
+        except UnknownCollection:
+            try:
+                return cls.create(name, model, home=home, db=db, **settings)
+            except CollectionExists:  # made by another process at this moment
+                return cls.open(name, home=home, db=db, model=model)
 
     @classmethod
     def list(cls, *, home: Home = None, db: str | None = None) -> Names:
@@ -188,7 +164,7 @@ class Collection:
 
     def close(self) -> None:
         """Closes the database connections. Nothing is lost without it."""
-        self._engine.dispose()
+        self._session.database.dispose()
 
     def __enter__(self) -> Collection:
         return self
@@ -197,35 +173,35 @@ class Collection:
         self.close()
 
     def __repr__(self) -> str:
-        generation = self._generation
-        return f"Collection({self.name!r}, model={generation.model!r}, precision={generation.precision!r})"
+        return f"Collection({self.name!r}, {str(self._session.place.catalog)!r})"
 
-    @cached_property
+    @property
     def encoder(self) -> EncoderProtocol:
-        """The model, loaded on first use.
+        """The model of what is live, loaded on first use.
 
         Raises:
+            BadInput: the collection has none, or it cannot be loaded.
             ModelMismatch: the model that is installed under this name now is another one.
             UntrustedModel: it is not bundled and was never used on this machine: open with `model=` once.
         """
-        if self._given_encoder is not None:
-            return self._given_encoder
-        encoder = load_trusted_encoder(self._generation.model, self._generation.fingerprint)
-        check_model(encoder, self._generation, self.name)
-        return encoder
+        return self._encoders.of(self._session.live().generation)
+
+    # --- documents -----------------------------------------------------------------------------------------
 
     def add(
         self,
         documents: Iterable[Document | Skipped | Mapping[str, Any]],
         *,
+        vectors: Any = None,
         on_error: str = "raise",
         progress: Progress | None = None,
     ) -> AddReport:
-        """Adds or replaces documents by id; one whose content is unchanged is not embedded again.
+        """Adds or replaces documents by id; one whose text is unchanged is not embedded again.
 
         `documents` may be a generator; only a batch of it is held at a time. When this returns, the documents
-        survive a power failure; so does every batch that `progress` was called for. `on_error="skip"` reports
-        a document that cannot be used instead of raising.
+        survive a power failure; so does every batch that `progress` was called for. `vectors` [n, d] are one
+        per document, for a collection made with `dimension=`. `on_error="skip"` reports a document that
+        cannot be used instead of raising.
 
         Raises:
             BadInput: a document cannot be used; those before it are stored.
@@ -236,62 +212,68 @@ class Collection:
             raise BadInput("add takes an iterable of documents: pass a list, even for one document")
         if on_error not in ("raise", "skip"):
             raise BadInput(f"on_error {on_error!r}: use 'raise' or 'skip'")
-        with self._writing_documents():
-            pipeline = Pipeline(
-                self._engine,
-                self._id,
-                self._generation,
-                self.encoder,
-                progress=progress,
-                after_batch=self._publish_now_and_then(),
-            )
-            try:
-                report = pipeline.run(documents, on_error)
-            finally:
-                self._views.forget()
-            return self._finish(report)
+        adding = Adding(self._session, self._views, self._encoders)
+        return adding.run(documents, vectors, on_error, progress)
 
-    def _publish_now_and_then(self) -> Callable[[], None]:
-        published = time.monotonic()
+    def delete(self, ids: Iterable[str] | None = None, *, filter: str | None = None) -> Names:
+        """Deletes documents by id, or all that match `filter`; returns the ids that existed.
 
-        def after_batch() -> None:
-            nonlocal published
-            if time.monotonic() - published > PUBLISH_SECONDS:
-                self.refresh()
-                published = time.monotonic()
-
-        return after_batch
-
-    def _finish(self, report: AddReport) -> AddReport:
-        started = time.perf_counter()
-        if report.added + report.updated >= PUBLISH_CHANGES:
-            self.refresh()
-        report.view_seconds += time.perf_counter() - started
-        report.seconds += time.perf_counter() - started
-        state = self._state()
-        report.keyword_lag = max(0, state.last_seq - self._views.words.seq())
-        return report
-
-    def refresh(self) -> bool:
-        """Brings the vector and keyword views up to the last commit; False if another process is doing so."""
-        with self._lock:
-            return self._views.publish(self._state(), self._codec)
-
-    def rebuild_views(self) -> bool:
-        """Throws both views away and builds them anew; False if another process is writing them."""
-        with self._lock:
-            self._views.discard()
-            return self.refresh()
-
-    def delete(self, ids: Iterable[str]) -> Names:
-        """Deletes documents; returns the ids that existed."""
-        ids = [ids] if isinstance(ids, str) else map(str, ids)
-        ids = [id_ for id_ in ids if storable_text(id_) == id_]  # no document has another one
-        with self._writing_documents():
-            with writing(self._engine) as connection:
-                gone = mark_deleted(connection, self._id, ids)
+        Raises:
+            FilterError: with the position in `filter`.
+            BadInput: neither ids nor a filter, or both.
+        """
+        if (ids is None) == (filter is None):
+            raise BadInput("delete takes ids or filter=, one of them; drop() deletes the whole collection")
+        with self._session.writing_documents():
+            doomed = matching_ids(self._session, filter) if ids is None else ids
+            gone = delete_documents(self._session, [doomed] if isinstance(doomed, str) else doomed)
             self._views.forget()
-            return gone
+        self._tidy(len(gone))
+        return gone
+
+    def update_metadata(self, metadata: Mapping[str, Mapping[str, Any]]) -> Names:
+        """Replaces the metadata of documents, `{id: {field: value}}`; returns the ids that exist. Nothing is
+        embedded.
+
+        Raises:
+            BadInput: values that metadata cannot have; nothing was changed.
+        """
+        with self._session.writing_documents():
+            changed = update_metadata(self._session, metadata)
+            self._views.forget()
+            return changed
+
+    def get(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
+        """Documents by id; those that do not exist are not among them."""
+        return find_documents(self._session, [ids] if isinstance(ids, str) else ids)
+
+    def __contains__(self, id_: object) -> bool:
+        return isinstance(id_, str) and id_ in self.get([id_])
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # an empty collection is still one
+
+    def count(self, filter: str | None = None) -> int:
+        """How many documents there are, or match `filter`."""
+        return count_found(self._session, filter)
+
+    def documents(self, filter: str | None = None, *, batch: int = 500) -> Iterator[StoredDocument]:
+        """Every document that matches `filter`, in the order of ids; `batch` are read at a time, so that
+        others write meanwhile. One that is added behind the present place is met, one before it is not.
+        """
+        return iterate_documents(self._session, filter, batch)
+
+    def __iter__(self) -> Iterator[StoredDocument]:
+        return self.documents()
+
+    def _tidy(self, changes: int) -> None:
+        Adding(self._session, self._views, self._encoders).publish_if_worth(changes)
+        compact_if_worth(self._session, self._views)
+
+    # --- search --------------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -346,22 +328,14 @@ class Collection:
 
     def _searcher(self) -> Searcher:
         return Searcher(
-            self._engine,
-            self._views,
-            self._lock,
-            lambda: (self._state(), self._codec),
-            self._generation.dimension,
-            lambda: self.encoder,
-            self._filters,
-            self._rerankers,
-            self._highlighter,
+            self._session, self._views, self._encoders.of, self._filters, self._rerankers, self._highlighter
         )
 
     @cached_property
     def _highlighter(self) -> Any:
         from indexing.search.highlighter import default_highlighter
 
-        return default_highlighter(self._given_encoder or self.__dict__.get("encoder"))
+        return default_highlighter(self._encoders.held(self._session.live().generation))
 
     def evaluate(
         self,
@@ -383,53 +357,185 @@ class Collection:
         """
         request = make_request("", mode=mode, rerank_depth=rerank_depth)
         started = time.perf_counter()
-        with reading(self._engine) as connection:
-            table = None if corpus_ids is None else self._table_of_ids(connection, corpus_ids)
+        with self._session.looking() as (connection, state):
+            table = None
+            if corpus_ids is not None:
+                keys = keys_of_ids(connection, state.id, corpus_ids).values()
+                table = key_table(np.asarray(sorted(keys), dtype=np.int64))
             judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
-            missing = len(judged) - len(keys_of_ids(connection, self._id, judged))
+            missing = len(judged) - len(keys_of_ids(connection, state.id, judged))
 
         report = self._searcher().evaluate(queries, qrels, request, table, rerank)
         return replace(report, missing_documents=missing, seconds=time.perf_counter() - started)
-
-    def _table_of_ids(self, connection: Connection, ids: Iterable[str]) -> np.ndarray:
-        return key_table(np.asarray(sorted(keys_of_ids(connection, self._id, ids).values()), dtype=np.int64))
-
-    def verify(self) -> VerifyReport:
-        """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
-        return verify(self._engine, self._state(), self._views, self._lock)
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters. A field of very many values is
         counted as far as memory should go, see `indexing.facets`.
         """
-        return count_facets(self._engine, self._id, self._state().last_seq, max_values)
+        live = self._session.live()
+        return count_facets(self._session.database, self._session.id, live.state.last_seq, max_values)
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> CollectionInfo:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
-        memory, mapped = self._views.vectors.file_bytes()
-        followed = self._views.words.seq()  # looked up first, as the log only grows
-        with self._looking() as (connection, state):
-            generation = self._generation = read_generation(connection, state.live_generation)
-            documents = count_documents(connection, self._id)
-            chunks = count_chunks(connection, generation.id)
-        return {
-            "name": self.name,
-            "documents": documents,
-            "chunks": chunks,
-            "model": generation.model,
-            "dimension": generation.dimension,
-            "precision": generation.precision,
-            "engine": generation.engine,
-            "chunking": generation.chunking,
-            "clipped_values": generation.clipped,
-            "last_seq": state.last_seq,
-            "keyword_lag": state.last_seq - followed,
-            "catalog_bytes": _bytes_of(Path(f"{self._place.catalog}{end}") for end in ("", "-wal", "-shm")),
-            "view_bytes": _bytes_of(self._place.views.rglob("*")),
-            "memory_bytes": memory,
-            "mapped_bytes": mapped,
-            "path": str(self._place.catalog),
-        }
+        return describe(self._session, self._views)
+
+    # --- what is served ------------------------------------------------------------------------------------
+
+    def reindex(
+        self,
+        model: Any = None,
+        *,
+        precision: str | None = None,
+        engine: str | None = None,
+        chunk: ChunkSettings | None = None,
+        ranking: dict[str, Any] | None = None,
+        reranker: Any = KEEP,
+        promote: bool = True,
+        who: str = "",
+        progress: ReindexProgress | None = None,
+    ) -> ReindexReport:
+        """Changes the model, the precision, the engine, the passages, the ranking or the reranker while
+        others search and add, and serves the result if `promote`. What is not given stays.
+
+        Only the work that the change needs is done: another engine, ranking or reranker embeds nothing, a
+        coarser precision is made from the codes where these are as fine. With no change at all everything is
+        embedded anew, with ranges of the codes from the documents there are now. One that was killed goes
+        on where it was when it is called again. The serving before stays, and follows what is added:
+        `rollback` goes back to it at once, `drop_generation` gives its space back.
+
+        Raises:
+            BadInput: a setting that cannot be used.
+            DiskFull: less room than is needed, which is said before anything is begun.
+            LockedError: another process makes the same.
+        """
+        change = self._change(model, precision, engine, chunk, ranking, reranker)
+        return reindex(
+            self._session,
+            self._views,
+            change,
+            self._encoders.of,
+            promote_it=promote,
+            who=who,
+            progress=progress,
+        )
+
+    def plan_reindex(
+        self,
+        model: Any = None,
+        *,
+        precision: str | None = None,
+        engine: str | None = None,
+        chunk: ChunkSettings | None = None,
+        ranking: dict[str, Any] | None = None,
+        reranker: Any = KEEP,
+    ) -> Plan:
+        """What `reindex` with these arguments would do, and the room it needs. Changes nothing."""
+        change = self._change(model, precision, engine, chunk, ranking, reranker)
+        return make_plan(self._session, change)
+
+    def _change(
+        self,
+        model: Any,
+        precision: str | None,
+        engine: str | None,
+        chunk: ChunkSettings | None,
+        ranking: dict[str, Any] | None,
+        reranker: Any,
+    ) -> Change:
+        named: dict[str, Any] = {}
+        if model is not None:
+            encoder = remember_encoder(model, load_encoder(model))
+            self._encoders.hold(encoder)
+            named = {
+                "model": recorded_name(model, encoder),
+                "fingerprint": encoder.fingerprint,
+                "dimension": encoder.dimension,
+            }
+        if reranker is not KEEP:
+            reranker = None if no_reranker(reranker) else record_reranker(reranker)
+        return Change(
+            precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker, **named
+        )
+
+    def servings(self) -> list[Serving]:  # type: ignore[valid-type]  # `list` is a method of this class
+        """Every serving, the oldest first, each with its generation and whether it is live."""
+        return list_servings(self._session)
+
+    def promote(self, serving: int, override: str | None = None, *, who: str = "") -> Promoted:
+        """Makes `serving` the one that is searched. `override` is the reason of a person who knows better
+        than the figures; it is kept with `who` in the history.
+
+        Raises:
+            BadInput: there is no such serving.
+        """
+        return promote(self._session, self._views, serving, self._encoders.of, who=who, override=override)
+
+    def rollback(self, *, who: str = "") -> Promoted:
+        """Goes back to what was served before the present serving became live.
+
+        Raises:
+            BadInput: nothing was.
+        """
+        return promote(
+            self._session,
+            self._views,
+            previous_serving(self._session),
+            self._encoders.of,
+            kind=ROLLBACK,
+            who=who,
+        )
+
+    def drop_generation(self, generation: int) -> int:
+        """Deletes a generation that is not live, with its servings; returns how many passages it had.
+
+        Raises:
+            BadInput: it is live, or there is none.
+        """
+        dropped = drop_generation(self._session, self._views, generation)
+        compact_if_worth(self._session, self._views)
+        return dropped
+
+    def relocate_model(self, path: Any) -> str:
+        """Records that a model of this collection lies at `path` now; returns what is recorded.
+
+        Raises:
+            BadInput: it is no model of this collection.
+        """
+        encoder = remember_encoder(path, load_encoder(path))
+        recorded = recorded_name(path, encoder)
+        with writing(self._session.database) as connection:
+            self._session.row(connection)
+            moved = set_source(connection, self._session.id, encoder.fingerprint, recorded)
+        if not moved:
+            check_model(encoder, self._session.live().generation, self.name)
+        self._encoders.hold(encoder)
+        return recorded
+
+    # --- upkeep --------------------------------------------------------------------------------------------
+
+    def refresh(self) -> bool:
+        """Brings the vector and keyword views up to the last commit; False if another process is doing so."""
+        with self._session.lock:
+            return self._views.publish(self._session.live())
+
+    def rebuild_views(self) -> bool:
+        """Throws the views away and builds them anew; False if another process is writing them."""
+        with self._session.lock:
+            self._views.discard()
+            return self.refresh()
+
+    def verify(self) -> VerifyReport:
+        """Checks the catalog against itself and the views against the catalog; damaged views are rebuilt."""
+        return verify(self._session, self._views)
+
+    def compact(self) -> CompactReport:
+        """Forgets what everything has followed, and gives free space back to the disk.
+
+        Raises:
+            LockedError: another process is writing.
+            DiskFull: a copy of what is left has no room.
+        """
+        return compact(self._session, self._views)
 
     def drop(self, *, only_if_empty: bool = False) -> bool:
         """Deletes the collection with everything in it. There is no way back.
@@ -439,57 +545,4 @@ class Collection:
         Raises:
             LockedError: another process is adding documents.
         """
-        with self._writing_documents():
-            with writing(self._engine) as connection:
-                if only_if_empty and count_documents(connection, self._id):
-                    return False
-                drop_collection(connection, self._id)
-            self.close()
-            remove(self._place.folder)
-            if self._place.shared_catalog:
-                remove_if_empty(self._place.folder.parent)
-            return True
-
-    def _state(self) -> CollectionState:
-        """The collection's row now; its generation is read with it until that is calibrated."""
-        with self._looking() as (connection, state):
-            if self._generation.codec is None:
-                self._generation = read_generation(connection, state.live_generation)
-            return state
-
-    @contextmanager
-    def _looking(self) -> Iterator[tuple[Connection, CollectionState]]:
-        """One transaction, and the collection's row in it. Whatever is compared is read in the same one:
-        between two, another process may commit a batch or delete the collection.
-        """
-        if not self._place.catalog.is_file():  # SQLite would make an empty one
-            raise self._deleted()
-        with reading(self._engine) as connection:
-            state = read_state(connection, self._id)
-            if state is None or state.uuid != self._uuid:  # the database uses numbers of deleted rows again
-                raise self._deleted()
-            yield connection, state
-
-    def _deleted(self) -> UnknownCollection:
-        return UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
-
-    @property
-    def _codec(self) -> Codec | None:
-        return Codec.from_json(self._generation.codec) if self._generation.codec else None
-
-    @contextmanager
-    def _writing_documents(self) -> Iterator[None]:
-        self._state()
-        with self._writing, documents_lock(self._place):
-            self._state()  # deleting takes the lock too: from here on it stays
-            yield
-
-
-def _bytes_of(paths: Iterable[Path]) -> int:
-    """The sizes of those that are files, added up."""
-    total = 0
-    for path in paths:
-        with suppress(FileNotFoundError):  # a view may be replaced at this moment
-            if path.is_file():
-                total += path.stat().st_size
-    return total
+        return creation.drop(self._session, only_if_empty=only_if_empty)

@@ -6,29 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from indexing.catalog.collections import CollectionState, GenerationInfo, find_collection, read_generation
+from indexing.catalog.collections import find_collection
 from indexing.catalog.database import open_database, reading
+from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.migrate import schema_revision
 from indexing.errors import CollectionExists, ModelMismatch
-from indexing.storage.files import FolderLock, remove, remove_if_empty
+from indexing.session import documents_lock
+from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Place
 from stlib.runtime import EncoderProtocol
 
-__all__ = [
-    "already_exists",
-    "check_model",
-    "creation_lock",
-    "documents_lock",
-    "found",
-    "opened",
-    "refuse_existing",
-]
+__all__ = ["already_exists", "check_model", "creation_lock", "open_catalog", "refuse_existing"]
 
 
 @contextmanager
-def opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
+def open_catalog(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
     """The catalog's database, which is closed again after an error."""
     database = open_database(catalog, create=create)
     try:
@@ -38,9 +32,16 @@ def opened(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
         raise
 
 
-def documents_lock(place: Place) -> FolderLock:
-    """Held by whoever adds or deletes documents, or makes or deletes the collection."""
-    return FolderLock(place.locks, "documents.lock", f"collection {place.name!r}")
+def refuse_existing(place: Place) -> None:
+    """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds."""
+    if not place.catalog.is_file():
+        return
+    with open_catalog(place.catalog) as database:
+        if schema_revision(database) is not None:
+            with reading(database) as connection:
+                if find_collection(connection, place.name) is not None:
+                    raise already_exists(place)
+        database.dispose()
 
 
 @contextmanager
@@ -64,24 +65,6 @@ def creation_lock(place: Place) -> Iterator[None]:
         raise
 
 
-def found(connection: Connection, name: str) -> tuple[CollectionState | None, GenerationInfo | None]:
-    """The collection `name` and its live generation, of one moment."""
-    state = find_collection(connection, name)
-    return state, None if state is None else read_generation(connection, state.live_generation)
-
-
-def refuse_existing(place: Place) -> None:
-    """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds."""
-    if not place.catalog.is_file():
-        return
-    with opened(place.catalog) as database:
-        if schema_revision(database) is not None:
-            with reading(database) as connection:
-                if find_collection(connection, place.name) is not None:
-                    raise already_exists(place)
-        database.dispose()
-
-
 def already_exists(place: Place) -> CollectionExists:
     """The error to raise."""
     return CollectionExists(f"collection {place.name!r} exists already in {place.catalog}; open or delete it")
@@ -93,5 +76,6 @@ def check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection
         raise ModelMismatch(
             f"collection {collection!r} was made with {generation.model} ({generation.dimension} dimensions,"
             f" {generation.fingerprint[:12]}), but this is {encoder.name} ({encoder.dimension} dimensions,"
-            f" {encoder.fingerprint[:12]}): use that model, or index into a new collection"
+            f" {encoder.fingerprint[:12]}): use that model, or `stlib reindex {collection} --model` with this"
+            " one"
         )

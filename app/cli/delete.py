@@ -27,7 +27,7 @@ def command(context: click.Context, name: str, ids: tuple[str, ...], yes: bool, 
 
     with Collection.open(name, **location.arguments()) as collection:
         if not ids:
-            count = collection.info()["documents"]
+            count = collection.info().documents
             _confirm(f"Delete collection {name!r} with its {counted(count, 'document')}?", yes)
             collection.drop()
             echo(f"deleted collection {name!r} with {counted(count, 'document')}")

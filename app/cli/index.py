@@ -20,6 +20,7 @@ from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISION
 
 if TYPE_CHECKING:
     from app.indexing_job import IndexChoices, IndexSummary
+    from indexing.describe import CollectionInfo
 
 __all__ = ["command", "index_with_progress", "print_problems", "print_summary"]
 
@@ -102,9 +103,9 @@ def print_summary(summary: IndexSummary) -> None:
         echo_rows(_passed_over(summary))
         return
     added, info = summary.added, summary.info
-    held = f"{counted(info['documents'], 'document')} in {counted(info['chunks'], 'passage')}"
+    held = f"{counted(info.documents, 'document')} in {counted(info.chunks, 'passage')}"
     echo_wrapped(
-        f"{summary.collection}: {held} ({info['model']}, {info['precision']}, {info['engine']})",
+        f"{summary.collection}: {held} ({info.model}, {info.precision}, {info.engine})",
         bold=summary.collection,
     )
     changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"
@@ -116,7 +117,7 @@ def print_summary(summary: IndexSummary) -> None:
         *_passed_over(summary),
         ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
         ("keyword lag", counted(added.keyword_lag, "change")),
-        ("memory", format_bytes(info["memory_bytes"])),
+        ("memory", format_bytes(info.memory_bytes)),
         ("disk", _disk(info)),
     ]
     echo_rows(rows)
@@ -132,11 +133,11 @@ def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
 
 def _made_nothing(summary: IndexSummary) -> bool:
     """True when the collection would have been new, and got no document."""
-    return summary.created and not summary.info["documents"]
+    return summary.created and not summary.info.documents
 
 
-def _disk(info: dict[str, int]) -> str:
-    catalog, views = info["catalog_bytes"], info["view_bytes"]
+def _disk(info: CollectionInfo) -> str:
+    catalog, views = info.catalog_bytes, info.view_bytes
     return f"{format_bytes(catalog + views)} ({format_bytes(catalog)} catalog, {format_bytes(views)} views)"
 
 

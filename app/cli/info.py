@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,9 @@ from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
 from app.wording import counted, format_bytes
+
+if TYPE_CHECKING:
+    from indexing.describe import CollectionInfo
 
 __all__ = ["command"]
 
@@ -32,7 +35,7 @@ def command(name: str, location: Location, as_json: bool) -> None:
             field: {"documents": f.documents, "distinct": f.distinct, "complete": f.complete}
             for field, f in facets.items()
         }
-        echo_json({**info, "metadata": fields})
+        echo_json({**info.to_dict(), "metadata": fields})
         return
     echo(style(name, bold=True))
     echo_rows(_rows(info), label_width=13)
@@ -43,17 +46,17 @@ def command(name: str, location: Location, as_json: bool) -> None:
         echo_wrapped(f"{field} ({count} values): {values}{more}", indent="  ", dim=field)
 
 
-def _rows(info: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(info: CollectionInfo) -> list[tuple[str, str]]:
     return [
-        ("documents", f"{info['documents']:,}"),
-        ("passages", f"{info['chunks']:,}"),
-        ("model", f"{info['model']}, {info['dimension']} dimensions"),
-        ("precision", f"{info['precision']}, {info['clipped_values']:,} values outside the calibrated range"),
-        ("engine", info["engine"]),
-        ("keyword lag", counted(info["keyword_lag"], "change")),
-        ("memory", f"{format_bytes(info['memory_bytes'])}, {format_bytes(info['mapped_bytes'])} more mapped"),
-        ("disk", f"{format_bytes(info['catalog_bytes'])} catalog, {format_bytes(info['view_bytes'])} views"),
-        ("catalog", info["path"]),
+        ("documents", f"{info.documents:,}"),
+        ("passages", f"{info.chunks:,}"),
+        ("model", f"{info.model}, {info.dimension} dimensions"),
+        ("precision", f"{info.precision}, {info.clipped_values:,} values outside the calibrated range"),
+        ("engine", info.engine),
+        ("keyword lag", counted(info.keyword_lag, "change")),
+        ("memory", f"{format_bytes(info.memory_bytes)}, {format_bytes(info.mapped_bytes)} more mapped"),
+        ("disk", f"{format_bytes(info.catalog_bytes)} catalog, {format_bytes(info.view_bytes)} views"),
+        ("catalog", info.path),
     ]
 
 

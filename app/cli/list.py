@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,9 @@ from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_table, warn
 from app.settings import Location
 from app.wording import format_bytes
+
+if TYPE_CHECKING:
+    from indexing.describe import CollectionInfo
 
 __all__ = ["command"]
 
@@ -25,7 +28,9 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
     infos, damaged = _described(location)
     if as_json:
         problems = [{"name": name, "reason": reason} for name, reason in damaged.items()]
-        echo_json({"collections": infos, **({"damaged": problems} if problems else {})})
+        echo_json(
+            {"collections": [info.to_dict() for info in infos], **({"damaged": problems} if problems else {})}
+        )
     elif infos:
         _print_table(infos)
     elif not damaged:
@@ -36,7 +41,7 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
         context.exit(FAILED)
 
 
-def _described(location: Location) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _described(location: Location) -> tuple[list[CollectionInfo], dict[str, str]]:
     """What each collection holds, and why of those that cannot be opened."""
     from indexing import Collection
     from indexing.errors import IndexingError, UnknownCollection
@@ -55,16 +60,16 @@ def _described(location: Location) -> tuple[list[dict[str, Any]], dict[str, str]
     return infos, listing.damaged
 
 
-def _print_table(infos: Sequence[dict[str, Any]]) -> None:
+def _print_table(infos: Sequence[CollectionInfo]) -> None:
     rows = [
         [
-            info["name"],
-            f"{info['documents']:,}",
-            f"{info['chunks']:,}",
-            format_bytes(info["catalog_bytes"] + info["view_bytes"]),
-            info["model"],
-            info["precision"],
-            info["engine"],
+            info.name,
+            f"{info.documents:,}",
+            f"{info.chunks:,}",
+            format_bytes(info.catalog_bytes + info.view_bytes),
+            info.model,
+            info.precision,
+            info.engine,
         ]
         for info in infos
     ]

@@ -33,7 +33,7 @@ def facets(location: Location, name: str) -> list[Facet]:
 
 def size(collection: Collection) -> int:
     """Documents in `collection` now."""
-    return int(collection.info()["documents"])
+    return int(collection.info().documents)
 
 
 def _catalog_identity(location: Location, name: str) -> tuple[int, int]:

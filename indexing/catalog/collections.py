@@ -1,4 +1,4 @@
-"""Collections and generations: creating, finding, describing, dropping."""
+"""Collections: creating, finding, describing, dropping."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
-from indexing.catalog.schema import Chunk, Code, CollectionRow, DocumentRow, Generation, Removal
+from indexing.catalog.schema import (
+    Chunk,
+    Code,
+    CollectionRow,
+    DocumentRow,
+    Generation,
+    Promotion,
+    Removal,
+    ServingRow,
+)
 
 __all__ = [
     "CollectionState",
-    "GenerationInfo",
     "collection_names",
     "create_collection",
-    "create_generation",
     "drop_collection",
     "find_collection",
-    "read_generation",
+    "now",
     "read_state",
-    "set_codec",
 ]
 
 
@@ -34,25 +40,12 @@ class CollectionState:
     uuid: str
     last_seq: int
     epoch: int
-    live_generation: int
+    purged_seq: int
+    live_serving: int
 
 
-@dataclass(frozen=True)
-class GenerationInfo:
-    """One row of `generation`."""
-
-    id: int
-    model: str
-    fingerprint: str
-    dimension: int
-    precision: str
-    engine: str
-    chunking: dict[str, Any]
-    codec: str | None
-    clipped: int
-
-
-def _now() -> str:
+def now() -> str:
+    """The present time as the catalog stores it: UTC, ISO 8601, whole seconds."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
@@ -61,41 +54,17 @@ def collection_names(connection: Connection) -> list[str]:
 
 
 def create_collection(connection: Connection, name: str) -> int:
-    """The id of the new collection; it has no generation yet."""
-    row = {"name": name, "uuid": uuid.uuid4().hex, "last_seq": 0, "epoch": 0, "created_at": _now()}
+    """The id of the new collection; nothing is served yet."""
+    row = {
+        "name": name,
+        "uuid": uuid.uuid4().hex,
+        "last_seq": 0,
+        "epoch": 0,
+        "purged_seq": 0,
+        "created_at": now(),
+    }
     connection.execute(insert(CollectionRow), row)
     return connection.execute(select(CollectionRow.id).where(CollectionRow.name == name)).scalar_one()
-
-
-def create_generation(
-    connection: Connection,
-    collection_id: int,
-    *,
-    model: str,
-    fingerprint: str,
-    dimension: int,
-    precision: str,
-    engine: str,
-    chunking: dict[str, Any],
-) -> int:
-    """The id of the new generation, which becomes the live one."""
-    values = {
-        "collection_id": collection_id,
-        "model": model,
-        "fingerprint": fingerprint,
-        "dimension": dimension,
-        "precision": precision,
-        "engine": engine,
-        "chunking": chunking,
-        "clipped": 0,
-        "created_at": _now(),
-    }
-    result = connection.execute(insert(Generation).values(values))
-    generation = int(result.inserted_primary_key[0])  # type: ignore[index]  # one row was inserted
-    connection.execute(
-        update(CollectionRow).where(CollectionRow.id == collection_id).values(live_generation=generation)
-    )
-    return generation
 
 
 def find_collection(connection: Connection, name: str) -> CollectionState | None:
@@ -107,30 +76,9 @@ def read_state(connection: Connection, collection_id: int) -> CollectionState | 
 
 
 def _state(connection: Connection, condition: Any) -> CollectionState | None:
-    columns = (
-        CollectionRow.id,
-        CollectionRow.name,
-        CollectionRow.uuid,
-        CollectionRow.last_seq,
-        CollectionRow.epoch,
-        CollectionRow.live_generation,
-    )
+    columns = [getattr(CollectionRow, name) for name in CollectionState.__dataclass_fields__]
     row = connection.execute(select(*columns).where(condition)).first()
-    return None if row is None else CollectionState(*row)  # type: ignore[arg-type]  # live once created
-
-
-def read_generation(connection: Connection, generation_id: int) -> GenerationInfo:
-    columns = [getattr(Generation, name) for name in GenerationInfo.__dataclass_fields__]
-    return GenerationInfo(*connection.execute(select(*columns).where(Generation.id == generation_id)).one())
-
-
-def set_codec(connection: Connection, generation_id: int, codec: str) -> None:
-    """Stores the calibrated codec. It is written once: codes already stored depend on it."""
-    connection.execute(
-        update(Generation)
-        .where(Generation.id == generation_id, Generation.codec.is_(None))
-        .values(codec=codec)
-    )
+    return None if row is None else CollectionState(*row)
 
 
 def drop_collection(connection: Connection, collection_id: int) -> None:
@@ -140,6 +88,6 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     connection.execute(delete(Code).where(Code.key.in_(chunks)))
     connection.execute(delete(Chunk).where(Chunk.generation_id.in_(generations)))
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
-    connection.execute(delete(DocumentRow).where(DocumentRow.collection_id == collection_id))
-    connection.execute(delete(Generation).where(Generation.collection_id == collection_id))
+    for table in (DocumentRow, ServingRow, Promotion, Generation):
+        connection.execute(delete(table).where(table.collection_id == collection_id))
     connection.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))

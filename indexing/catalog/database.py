@@ -6,17 +6,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
+from indexing.catalog import sqlite
+from indexing.catalog.forked import TrackedConnection, empty_before_forks, open_connection, refuse_forked
 from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 
-__all__ = ["BUSY_MILLISECONDS", "mapped_errors", "open_database", "reading", "writing"]
-
-# A writer holds the database for one batch, well under a second; ten allow for a slow disk and stay bounded.
-BUSY_MILLISECONDS = 10_000
+__all__ = ["mapped_errors", "open_database", "reading", "writing"]
 
 # Parts of the driver's messages about statements beyond a limit: the database is sound.
 _LIMITS = (
@@ -24,15 +22,6 @@ _LIMITS = (
     "Expression tree is too large",
     "too many SQL variables",
     "string or blob",
-)
-
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",  # readers go on while a batch is written
-    "PRAGMA synchronous = FULL",  # a commit is on the disk when it returns
-    "PRAGMA secure_delete = ON",  # deleted text is overwritten
-    "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
-    "PRAGMA cache_size = -16384",  # 16 MiB
 )
 
 
@@ -47,23 +36,19 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
     elif not path.is_file():
         raise StorageError(f"no catalog at {path}")
     url = URL.create("sqlite", database=str(path))  # a URL as text would end at a "?" in the path
-    engine = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24)
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    refuse_forked(path)
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=24,
+        connect_args={"factory": TrackedConnection},
+    )
+    event.listen(engine, "do_connect", open_connection)
+    event.listen(engine, "connect", sqlite.configure)
+    event.listen(engine, "begin", sqlite.begin)
+    empty_before_forks(engine)
     return engine
-
-
-def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 @contextmanager

@@ -6,10 +6,10 @@ database; a database sequence would let a reader see change 8 before change 7 ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -27,14 +27,18 @@ from indexing.catalog.schema import (
 )
 
 __all__ = [
-    "Change",
+    "DocumentChange",
+    "DocumentChunks",
     "Known",
-    "append_changes",
+    "append_chunks",
+    "append_documents",
+    "change_metadata",
     "ids_of_origins",
     "known_documents",
     "mark_deleted",
     "set_origins",
     "slices",
+    "take_seqs",
 ]
 
 # SQLite allows 32,766 bound values in a statement since 3.32; older builds 999.
@@ -49,25 +53,32 @@ class Known:
 
     key: int
     hash: bytes
+    metadata_hash: bytes
     deleted: bool
     origin: str | None
 
 
 @dataclass(frozen=True)
-class Change:
-    """A new or changed document with its chunks.
-
-    `spans[i]` are characters of `text`, `codes[i]` their code.
-    """
+class DocumentChange:
+    """A new or changed document; `text_changed` if what is embedded of it did."""
 
     id: str
     hash: bytes
+    metadata_hash: bytes
     title: str
     text: str
     metadata: str
+    origin: str | None = None
+    text_changed: bool = True
+
+
+@dataclass(frozen=True)
+class DocumentChunks:
+    """The chunks of one document: `spans[i]` are characters of its text, `codes[i]` their code."""
+
+    document_key: int
     spans: Sequence[tuple[int, int]]
     codes: Sequence[bytes]
-    origin: str | None = None
 
 
 def slices(values: Iterable[T], size: int = MAX_BOUND) -> Iterable[list[T]]:
@@ -83,10 +94,15 @@ def known_documents(connection: Connection, collection_id: int, ids: Iterable[st
     for part in slices(ids):
         rows = connection.execute(
             select(
-                DocumentRow.id, DocumentRow.key, DocumentRow.hash, DocumentRow.deleted, DocumentRow.origin
+                DocumentRow.id,
+                DocumentRow.key,
+                DocumentRow.hash,
+                DocumentRow.metadata_hash,
+                DocumentRow.deleted,
+                DocumentRow.origin,
             ).where(DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part))
         )
-        found.update((row.id, Known(row.key, row.hash, row.deleted, row.origin)) for row in rows)
+        found.update((row[0], Known(*row[1:])) for row in rows)
     return found
 
 
@@ -110,29 +126,26 @@ def set_origins(connection: Connection, origin_of_key: dict[int, str]) -> None:
     connection.execute(statement.values(origin=bindparam("the_origin")), rows)
 
 
-def append_changes(
+def append_documents(
     connection: Connection,
     collection_id: int,
-    generation_id: int,
-    changes: Sequence[Change],
-    clipped: int = 0,
-) -> int:
-    """Writes `changes` and returns the collection's `last_seq` afterwards.
+    changes: Sequence[DocumentChange],
+    known: Mapping[str, Known],
+) -> tuple[list[int], int]:
+    """Writes `changes`; returns the key of each document and the collection's `last_seq` afterwards.
 
-    The ids in `changes` are distinct. `clipped` counts code values that fell outside the calibrated ranges.
+    The ids in `changes` are distinct; `known` are the rows that there are of them, which nobody changed since
+    they were read. Chunks of a text that changed are removed from every generation: what was deleted cannot
+    come back.
     """
-    known = known_documents(connection, collection_id, [change.id for change in changes])
-    last_seq = _take_seqs(connection, collection_id, len(changes))
-    first_seq = last_seq - len(changes) + 1
-    _remove_chunks(
-        connection,
-        {known[c.id].key: seq for seq, c in enumerate(changes, first_seq) if c.id in known},
-    )
-    new_key = iter(_take_keys(connection, "document", len(changes) - len(known)))
+    last_seq = take_seqs(connection, collection_id, len(changes))
+    changed = [known[c.id].key for c in changes if c.text_changed and c.id in known]
+    _remove_chunks(connection, changed)
+    new_key = iter(_take_keys(connection, "document", sum(c.id not in known for c in changes)))
     inserts: list[dict] = []
     updates: list[dict] = []
     keys: list[int] = []
-    for seq, change in enumerate(changes, first_seq):
+    for seq, change in enumerate(changes, last_seq - len(changes) + 1):
         before = known.get(change.id)
         key = before.key if before else next(new_key)
         keys.append(key)
@@ -142,6 +155,7 @@ def append_changes(
             "id": change.id,
             "seq": seq,
             "hash": change.hash,
+            "metadata_hash": change.metadata_hash,
             "deleted": False,
             "title": change.title,
             "text": change.text,
@@ -150,13 +164,54 @@ def append_changes(
         }
         (updates if before else inserts).append(row)
     _write_documents(connection, inserts, updates)
-    _write_chunks(connection, generation_id, keys, changes, first_seq)
-    if clipped:
-        connection.execute(
-            update(Generation)
-            .where(Generation.id == generation_id)
-            .values(clipped=Generation.clipped + clipped)
+    return keys, last_seq
+
+
+def append_chunks(connection: Connection, generation_id: int, documents: Sequence[DocumentChunks]) -> None:
+    """Writes the chunks of documents that have none in this generation, as one change of it."""
+    count = sum(len(document.spans) for document in documents)
+    if not count:
+        return
+    change = _take_change(connection, generation_id)
+    new_key = iter(_take_keys(connection, "chunk", count))
+    chunks, codes = [], []
+    for document in documents:
+        for (start, end), code in zip(document.spans, document.codes, strict=True):
+            key = next(new_key)
+            chunks.append(
+                {
+                    "key": key,
+                    "generation_id": generation_id,
+                    "document_key": document.document_key,
+                    "change": change,
+                    "start": start,
+                    "end": end,
+                }
+            )
+            codes.append({"key": key, "code": code})
+    connection.execute(insert(CHUNKS), chunks)
+    connection.execute(insert(CODES), codes)
+
+
+def change_metadata(
+    connection: Connection, collection_id: int, metadata_of_key: Mapping[int, tuple[str, bytes]]
+) -> int:
+    """Replaces metadata, given as JSON with its hash, by document key; returns `last_seq` afterwards."""
+    last_seq = take_seqs(connection, collection_id, len(metadata_of_key))
+    rows = [
+        {"the_key": key, "the_seq": seq, "the_metadata": metadata, "the_hash": hash_}
+        for seq, (key, (metadata, hash_)) in enumerate(
+            metadata_of_key.items(), last_seq - len(metadata_of_key) + 1
         )
+    ]
+    statement = update(DOCUMENTS).where(DOCUMENTS.c.key == bindparam("the_key"))
+    values: dict[str, Any] = {
+        "seq": bindparam("the_seq"),
+        "metadata": bindparam("the_metadata"),
+        "metadata_hash": bindparam("the_hash"),
+    }
+    if rows:
+        connection.execute(statement.values(values), rows)
     return last_seq
 
 
@@ -166,11 +221,19 @@ def mark_deleted(connection: Connection, collection_id: int, ids: Iterable[str])
     doomed = {id_: row.key for id_, row in known.items() if not row.deleted}
     if not doomed:
         return []
-    last_seq = _take_seqs(connection, collection_id, len(doomed))
+    last_seq = take_seqs(connection, collection_id, len(doomed))
     seqs = dict(zip(doomed.values(), range(last_seq - len(doomed) + 1, last_seq + 1), strict=True))
-    _remove_chunks(connection, seqs)
+    _remove_chunks(connection, list(doomed.values()))
     statement = update(DocumentRow).where(DocumentRow.key == bindparam("the_key"))
-    empty = {"deleted": True, "title": "", "text": "", "meta": "{}", "hash": b"", "origin": None}
+    empty = {
+        "deleted": True,
+        "title": "",
+        "text": "",
+        "meta": "{}",
+        "hash": b"",
+        "metadata_hash": b"",
+        "origin": None,
+    }
     connection.execute(
         statement.values(seq=bindparam("the_seq"), **empty),
         [{"the_key": key, "the_seq": seq} for key, seq in seqs.items()],
@@ -178,13 +241,24 @@ def mark_deleted(connection: Connection, collection_id: int, ids: Iterable[str])
     return list(doomed)
 
 
-def _take_seqs(connection: Connection, collection_id: int, count: int) -> int:
-    """Reserves `count` sequence numbers; returns the last."""
+def take_seqs(connection: Connection, collection_id: int, count: int) -> int:
+    """Reserves `count` sequence numbers; returns the last. With 0 it locks the collection's row."""
     statement = (
         update(CollectionRow)
         .where(CollectionRow.id == collection_id)
         .values(last_seq=CollectionRow.last_seq + count)
         .returning(CollectionRow.last_seq)
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def _take_change(connection: Connection, generation_id: int) -> int:
+    """The number of the next change of a generation."""
+    statement = (
+        update(Generation)
+        .where(Generation.id == generation_id)
+        .values(last_change=Generation.last_change + 1)
+        .returning(Generation.last_change)
     )
     return connection.execute(statement).scalar_one()
 
@@ -198,20 +272,23 @@ def _take_keys(connection: Connection, kind: str, count: int) -> range:
     return range(last - count + 1, last + 1)
 
 
-def _remove_chunks(connection: Connection, seq_of_document: dict[int, int]) -> None:
+def _remove_chunks(connection: Connection, document_keys: Sequence[int]) -> None:
     """Removes the chunks of these documents in every generation and notes each removal."""
-    for part in slices(seq_of_document):
+    change_of: dict[int, int] = {}
+    for part in slices(document_keys):
         rows = connection.execute(
-            select(Chunk.key, Chunk.generation_id, Chunk.document_key).where(Chunk.document_key.in_(part))
+            select(Chunk.key, Chunk.generation_id).where(Chunk.document_key.in_(part))
         ).all()
         if not rows:
             continue
+        for generation in {row.generation_id for row in rows} - set(change_of):
+            change_of[generation] = _take_change(connection, generation)
         removals = [
-            {"key": row.key, "generation_id": row.generation_id, "seq": seq_of_document[row.document_key]}
-            for row in rows
+            {"key": key, "generation_id": generation, "change": change_of[generation]}
+            for key, generation in rows
         ]
         connection.execute(insert(Removal), removals)
-        keys = [{"the_key": row.key} for row in rows]
+        keys = [{"the_key": key} for key, _ in rows]
         connection.execute(delete(Code).where(Code.key == bindparam("the_key")), keys)
         connection.execute(delete(Chunk).where(Chunk.key == bindparam("the_key")), keys)
 
@@ -237,31 +314,3 @@ def _write_documents(connection: Connection, inserts: list[dict], updates: list[
             for row in updates
         ]
         connection.execute(statement, rows)
-
-
-def _write_chunks(
-    connection: Connection,
-    generation_id: int,
-    document_keys: list[int],
-    changes: Sequence[Change],
-    first_seq: int,
-) -> None:
-    chunk_keys = iter(_take_keys(connection, "chunk", sum(len(change.spans) for change in changes)))
-    chunks, codes = [], []
-    for seq, (document_key, change) in enumerate(zip(document_keys, changes, strict=True), first_seq):
-        for (start, end), code in zip(change.spans, change.codes, strict=True):
-            key = next(chunk_keys)
-            chunks.append(
-                {
-                    "key": key,
-                    "generation_id": generation_id,
-                    "document_key": document_key,
-                    "seq": seq,
-                    "start": start,
-                    "end": end,
-                }
-            )
-            codes.append({"key": key, "code": code})
-    if chunks:
-        connection.execute(insert(CHUNKS), chunks)
-        connection.execute(insert(CODES), codes)

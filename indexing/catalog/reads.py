@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +13,24 @@ from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
 
 __all__ = [
     "ChunkRows",
+    "LoggedDocument",
     "StoredDocument",
     "chunk_keys",
     "chunk_rows_after",
     "chunk_spans",
+    "chunks_of_documents",
+    "count_changes_after",
     "count_chunks",
     "count_documents",
     "document_ids",
     "documents_after",
+    "documents_with_chunks",
+    "iterate_ids",
     "keys_of_ids",
     "metadata_after",
+    "read_log",
     "removed_after",
+    "seqs_of_documents",
     "stored_documents",
 ]
 
@@ -51,13 +58,90 @@ class StoredDocument:
     metadata: str
 
 
-def chunk_rows_after(connection: Connection, generation_id: int, seq: int) -> ChunkRows:
-    """The chunks of changes after `seq`, with their codes, in key order."""
+@dataclass(frozen=True)
+class LoggedDocument:
+    """A document as the log has it; of a deleted one title and text are empty."""
+
+    seq: int
+    key: int
+    id: str
+    deleted: bool
+    title: str
+    text: str
+
+
+def read_log(
+    connection: Connection, collection_id: int, seq: int, limit: int, characters: int
+) -> list[LoggedDocument]:
+    """Changes of documents after `seq` in order: up to `limit`, and no more once their texts have
+    `characters`.
+    """
+    names = ("seq", "key", "id", "deleted", "title", "text")
+    statement = (
+        select(*(getattr(DocumentRow, name) for name in names))
+        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq)
+        .order_by(DocumentRow.seq)
+        .limit(limit)
+    )
+    rows: list[LoggedDocument] = []
+    total = 0
+    for row in connection.execution_options(yield_per=64).execute(statement):
+        rows.append(LoggedDocument(*row))
+        total += len(rows[-1].text)
+        if total >= characters:
+            break
+    return rows
+
+
+def documents_with_chunks(connection: Connection, generation_id: int, keys: Iterable[int]) -> set[int]:
+    """Those of `keys` that have chunks in this generation."""
+    return {
+        key
+        for part in slices(keys)
+        # The generation is compared here: in SQL it would tempt SQLite to read all of it for every batch.
+        for key, generation in connection.execute(
+            select(Chunk.document_key, Chunk.generation_id).where(Chunk.document_key.in_(part))
+        )
+        if generation == generation_id
+    }
+
+
+def seqs_of_documents(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+    """key → seq of the documents, deleted ones included."""
+    return {
+        key: seq
+        for part in slices(keys)
+        for key, seq in connection.execute(
+            select(DocumentRow.key, DocumentRow.seq).where(DocumentRow.key.in_(part))
+        )
+    }
+
+
+def chunks_of_documents(
+    connection: Connection, generation_id: int, keys: Iterable[int]
+) -> dict[int, list[tuple[int, int, bytes]]]:
+    """document key → (start, end, code) of its chunks in this generation, in their order."""
+    found: dict[int, list[tuple[int, int, bytes]]] = {}
+    for part in slices(keys):
+        statement = (
+            select(Chunk.document_key, Chunk.generation_id, Chunk.start, Chunk.end, Code.code)
+            .join(Code, Code.key == Chunk.key)
+            .where(Chunk.document_key.in_(part))
+            .order_by(Chunk.key)
+        )
+        for key, generation, start, end, code in connection.execute(statement):
+            if generation == generation_id:
+                found.setdefault(key, []).append((start, end, code))
+    return found
+
+
+def chunk_rows_after(connection: Connection, generation_id: int, change: int) -> ChunkRows:
+    """The chunks of changes after `change`, with their codes, in key order."""
     statement = (
         select(Chunk.key, Chunk.document_key, Code.code)
         .join(Code, Code.key == Chunk.key)
-        .where(Chunk.generation_id == generation_id, Chunk.seq > seq)
-        .order_by(Chunk.seq, Chunk.key)
+        .where(Chunk.generation_id == generation_id, Chunk.change > change)
+        .order_by(Chunk.change, Chunk.key)
     )
     keys, document_keys, codes = [], [], []
     rows = connection.execution_options(yield_per=READ_ROWS).execute(statement)
@@ -77,10 +161,21 @@ def chunk_keys(connection: Connection, generation_id: int) -> np.ndarray:
     return np.asarray(keys, dtype=np.int64)
 
 
-def removed_after(connection: Connection, generation_id: int, seq: int) -> np.ndarray:
-    """Keys of chunks that ceased to exist after `seq`, ascending, int64."""
-    statement = select(Removal.key).where(Removal.generation_id == generation_id, Removal.seq > seq)
+def removed_after(connection: Connection, generation_id: int, change: int) -> np.ndarray:
+    """Keys of chunks that ceased to exist after `change`, ascending, int64."""
+    statement = select(Removal.key).where(Removal.generation_id == generation_id, Removal.change > change)
     return np.sort(np.asarray(connection.scalars(statement).all(), dtype=np.int64))
+
+
+def count_changes_after(connection: Connection, generation_id: int, change: int) -> int:
+    """How many chunks came or went after `change`."""
+    return sum(
+        connection.scalar(
+            select(func.count()).where(table.generation_id == generation_id, table.change > change)
+        )
+        or 0
+        for table in (Chunk, Removal)
+    )
 
 
 def count_chunks(connection: Connection, generation_id: int) -> int:
@@ -113,6 +208,15 @@ def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, S
         rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
         found.update((row[0], StoredDocument(*row)) for row in rows)
     return found
+
+
+def iterate_ids(connection: Connection, collection_id: int) -> Iterator[tuple[int, str]]:
+    """(key, id) of every live document."""
+    statement = select(DocumentRow.key, DocumentRow.id).where(
+        DocumentRow.collection_id == collection_id, ~DocumentRow.deleted
+    )
+    for row in connection.execution_options(yield_per=READ_ROWS).execute(statement):
+        yield row[0], row[1]
 
 
 def document_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

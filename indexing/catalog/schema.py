@@ -1,8 +1,11 @@
 """The tables of the catalog. Documents are the truth; chunks and codes follow them, one set per generation.
 
 * Each change of a document takes the next `seq` of its collection; a delete is a change too and leaves a row.
-* A generation is one way of turning documents into codes: model, precision, ranges, chunker. The schema
-  allows several per collection; `collection.live_generation` names the one that is searched.
+* A generation is one way of turning documents into codes: model, precision, ranges, chunker. It follows the
+  document log up to `followed_seq`, and numbers its own changes: `change` is to a generation what `seq` is to
+  the documents. A document's chunks in a generation are always those of its present text, or none yet.
+* A serving is what decides an answer: a generation, an engine, a ranking, a reranker. It never changes;
+  `collection.live_serving` names the one that is searched, and `promotion` keeps the history of that.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
 
@@ -10,8 +13,20 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from indexing.errors import StorageError
 
 __all__ = [
     "CHUNKS",
@@ -24,7 +39,9 @@ __all__ = [
     "Counter",
     "DocumentRow",
     "Generation",
+    "Promotion",
     "Removal",
+    "ServingRow",
 ]
 
 # Named constraints, because a later migration can only change what it can name.
@@ -40,6 +57,27 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMES)
 
 
+class StoredJson(TypeDecorator[Any]):
+    """JSON that may turn out damaged when it is read, and is named then."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        process = super().result_processor(dialect, coltype)
+
+        def checked(value: Any) -> Any:
+            try:
+                return value if process is None else process(value)
+            except (ValueError, TypeError, RecursionError) as error:
+                raise StorageError(
+                    f"the catalog is damaged: a value that should be JSON is none ({error}); restore it "
+                    "from a backup"
+                ) from error
+
+        return checked
+
+
 class Counter(Base):
     """The last key handed out of each kind (`document`, `chunk`); keys are never used twice."""
 
@@ -49,7 +87,9 @@ class Counter(Base):
 
 
 class CollectionRow(Base):
-    """A named set of documents. `epoch` rises when rows that views rely on were compacted away."""
+    """A named set of documents. `epoch` rises when marks of deleted documents up to `purged_seq` were
+    removed: a view that had not followed so far starts anew.
+    """
 
     __tablename__ = "collection"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -57,12 +97,18 @@ class CollectionRow(Base):
     uuid: Mapped[str]
     last_seq: Mapped[int] = mapped_column(default=0)
     epoch: Mapped[int] = mapped_column(default=0)
-    live_generation: Mapped[int | None]
+    purged_seq: Mapped[int] = mapped_column(default=0)
+    live_serving: Mapped[int | None]
     created_at: Mapped[str]
 
 
 class Generation(Base):
-    """One way of turning documents into codes. `codec` is empty until the first vectors calibrate it."""
+    """One way of turning documents into codes. `codec` is empty until its ranges are known.
+
+    `followed_seq`: every document that was changed up to there has its chunks. `last_change` is the number of
+    its newest change, `purged_change` that of the newest removal that is forgotten. `state` is `building`
+    until it was served once, then `following`.
+    """
 
     __tablename__ = "generation"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -71,11 +117,52 @@ class Generation(Base):
     fingerprint: Mapped[str]
     dimension: Mapped[int]
     precision: Mapped[str]
-    engine: Mapped[str]
-    chunking: Mapped[dict[str, Any]] = mapped_column(JSON)
+    chunking: Mapped[dict[str, Any]] = mapped_column(StoredJson)
     codec: Mapped[str | None]
     clipped: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str]
+    followed_seq: Mapped[int] = mapped_column(default=0)
+    last_change: Mapped[int] = mapped_column(default=0)
+    purged_change: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[str]
+
+
+class ServingRow(Base):
+    """What decides an answer. Rows are only added and, with their generation, dropped.
+
+    `analysis` is the version of the text analyser, `query_model` a model that embeds questions instead of the
+    generation's own, `memory` a frozen artifact of judged questions, `ranking` the weights of the legs.
+    `note` says in a few words what was changed to make it.
+    """
+
+    __tablename__ = "serving"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), index=True)
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
+    engine: Mapped[str]
+    analysis: Mapped[int]
+    query_model: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
+    memory: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
+    ranking: Mapped[dict[str, Any]] = mapped_column(StoredJson)
+    reranker: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
+    made_from: Mapped[int | None]
+    note: Mapped[str]
+    created_at: Mapped[str]
+
+
+class Promotion(Base):
+    """A serving became live: `kind` is `create`, `promote` or `rollback`; `override` is the reason of a
+    person who promoted against the gate.
+    """
+
+    __tablename__ = "promotion"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), index=True)
+    serving_id: Mapped[int]
+    kind: Mapped[str]
+    who: Mapped[str]
+    override: Mapped[str | None]
+    at: Mapped[str]
 
 
 _HAS_ORIGIN = text("origin IS NOT NULL")
@@ -83,7 +170,7 @@ _HAS_ORIGIN = text("origin IS NOT NULL")
 
 class DocumentRow(Base):
     """The current version of a document, or the mark that it was deleted (then text, title and metadata are
-    empty).
+    empty). `hash` is that of id, title and text, `metadata_hash` that of id and metadata.
     """
 
     __tablename__ = "document"
@@ -103,6 +190,7 @@ class DocumentRow(Base):
     id: Mapped[str]
     seq: Mapped[int]
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+    metadata_hash: Mapped[bytes] = mapped_column(LargeBinary)
     deleted: Mapped[bool]
     title: Mapped[str]
     text: Mapped[str]
@@ -114,11 +202,11 @@ class Chunk(Base):
     """A span of a document's text, in characters, as one generation cuts it."""
 
     __tablename__ = "chunk"
-    __table_args__ = (Index(None, "generation_id", "seq"),)
+    __table_args__ = (Index(None, "generation_id", "change"),)
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
     document_key: Mapped[int] = mapped_column(index=True)
-    seq: Mapped[int]
+    change: Mapped[int]
     start: Mapped[int]
     end: Mapped[int]
 
@@ -132,13 +220,13 @@ class Code(Base):
 
 
 class Removal(Base):
-    """A chunk that ceased to exist with change `seq`."""
+    """A chunk that ceased to exist with this change of its generation."""
 
     __tablename__ = "removal"
-    __table_args__ = (Index(None, "generation_id", "seq"),)
+    __table_args__ = (Index(None, "generation_id", "change"),)
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
-    seq: Mapped[int]
+    change: Mapped[int]
 
 
 # For bulk rows, which go to the driver's executemany without the ORM.

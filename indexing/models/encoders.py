@@ -16,6 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from indexing.errors import BadInput, IndexingError, ModelMismatch
+from indexing.models.callables import CallableEncoder
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
 from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
 from stlib.runtime import (
@@ -65,7 +66,12 @@ def load_encoder(
         return model
     if hasattr(model, "encode_document") and hasattr(model, "tokenizer"):
         return FullModelEncoder(model)
-    raise BadInput(f"model {model!r}: give a folder, a model name, an stlib Encoder or a SentenceTransformer")
+    if callable(model) and not hasattr(model, "encode"):
+        return CallableEncoder(model)
+    raise BadInput(
+        f"model {model!r}: give a folder, a model name, an stlib Encoder, a SentenceTransformer or a"
+        " function from texts to vectors"
+    )
 
 
 def load_trusted_encoder(name: str, fingerprint: str) -> EncoderProtocol:

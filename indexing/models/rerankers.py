@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexing.errors import BadInput, ModelMismatch, RerankingFailed
+from indexing.errors import BadInput, ModelMismatch, RerankingFailed, UntrustedModel
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
 from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
 from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
@@ -40,6 +40,7 @@ __all__ = [
     "load_trusted_reranker",
     "loaded_reranker",
     "no_reranker",
+    "record_reranker",
     "remember_reranker",
     "reranker_fingerprint",
 ]
@@ -65,6 +66,21 @@ class Rerankers:
         with self._lock:
             if self._reranker is None or self._name != os.fspath(model):
                 self._reranker, self._name = loaded_reranker(model), os.fspath(model)
+            return self._reranker
+
+    def recorded(self, name: str, fingerprint: str) -> RerankerProtocol:
+        """The reranker that a serving names, if it may be opened.
+
+        Raises:
+            RerankingFailed: it may not, or cannot be loaded.
+        """
+        with self._lock:
+            if self._reranker is None or self._name != fingerprint:
+                try:
+                    self._reranker = load_trusted_reranker(name, fingerprint)
+                except (ModelMismatch, UntrustedModel) as error:
+                    raise RerankingFailed(str(error)) from error
+                self._name = fingerprint
             return self._reranker
 
     def forget(self) -> None:
@@ -131,6 +147,22 @@ def remember_reranker(model: Any, reranker: RerankerProtocol) -> str | None:
     source = str(path.resolve()) if path.exists() else name
     remember_model(reranker_fingerprint(reranker), source)
     return source
+
+
+def record_reranker(model: Any) -> dict[str, str]:
+    """What a serving records of a reranker that a person gave: name and fingerprint.
+
+    Raises:
+        RerankingFailed: it cannot be loaded, or nothing loads it again.
+    """
+    reranker = loaded_reranker(model)
+    name = remember_reranker(model, reranker)
+    if name is None:
+        raise RerankingFailed(
+            f"reranker {shown(reranker.name)!r} is an object in memory, which a serving cannot name: give a "
+            "folder, an ONNX file or a model name"
+        )
+    return {"name": name, "fingerprint": reranker_fingerprint(reranker)}
 
 
 def reranker_fingerprint(reranker: RerankerProtocol) -> str:

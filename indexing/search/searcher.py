@@ -5,21 +5,18 @@ snippets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Engine
 
-from indexing.catalog.collections import CollectionState
 from indexing.catalog.database import reading
+from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import document_ids
 from indexing.errors import CorruptView, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
 from indexing.models.rerankers import Rerankers, no_reranker
 from indexing.names import SERVING_RERANKER
-from indexing.quantization import Codec
 from indexing.search.allowed import Allowed, AllowedCache
 from indexing.search.candidates import Candidate, fetch_candidates, make_results, rerank_candidates
 from indexing.search.legs import Sources, make_legs
@@ -29,6 +26,7 @@ from indexing.search.rerank import Reranking
 from indexing.search.results import SearchResults
 from indexing.search.snippets import Highlighter
 from indexing.search.timing import Steps
+from indexing.session import Session
 from indexing.views.manager import Readers, Views
 from stlib.runtime import EncoderProtocol
 
@@ -45,7 +43,7 @@ class _Found:
     """Candidates of one state of the collection: those a reranker may read, then those of the page.
 
     Attributes:
-        seq: of the log, in that state.
+        seq, serving: of the log, and what was served, in that state.
         lag: committed changes that a leg's index had not followed.
         vanished: a document was deleted, or changed and matched no more, while it was fetched.
         notes: on the filter.
@@ -53,6 +51,7 @@ class _Found:
 
     candidates: list[Candidate]
     seq: int
+    serving: int
     lag: int
     vanished: bool
     notes: list[str]
@@ -63,17 +62,12 @@ class Searcher:
     """What one call needs to look into a collection that others may be changing meanwhile.
 
     Attributes:
-        lock: held while the views are opened or examined.
-        current: the collection's row and its codec, None before the first document; of this moment.
-        encoder: called only for legs that embed the query.
+        encoder_of: the model of a generation; called only for legs that embed the query.
     """
 
-    engine: Engine
+    session: Session
     views: Views
-    lock: AbstractContextManager[Any]
-    current: Callable[[], tuple[CollectionState, Codec | None]]
-    dimension: int
-    encoder: Callable[[], EncoderProtocol]
+    encoder_of: Callable[[GenerationInfo], EncoderProtocol]
     filters: AllowedCache
     rerankers: Rerankers
     highlighter: Highlighter
@@ -96,12 +90,18 @@ class Searcher:
         Raises:
             RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
         """
-        if model is SERVING_RERANKER or no_reranker(model):
+        recorded = self.session.live().serving.reranker if model is SERVING_RERANKER else None
+        if no_reranker(model) or (model is SERVING_RERANKER and not recorded):
             return None
         if request.vector is not None and not request.query.strip():
             raise RerankingFailed("a reranker reads the text of a query, and there is a vector only")
         with steps.step("load reranker"):
-            return Reranking(self.rerankers.of(model), request.rerank_depth, request.rerank_budget_ms)
+            reranker = (
+                self.rerankers.of(model)
+                if recorded is None
+                else self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
+            )
+            return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms)
 
     def _answer(self, request: Request, reranking: Reranking | None, steps: Steps) -> SearchResults:
         """
@@ -135,6 +135,7 @@ class Searcher:
             notes,
             n_read,
             seq=found.seq,
+            serving=found.serving,
             offset=request.offset,
         )
 
@@ -142,7 +143,7 @@ class Searcher:
         """What `_find` finds, looked for again if a document vanished in between."""
         for _ in range(ATTEMPTS):
             found = self._with_readers(lambda readers: self._find(readers, request, n_read, steps), steps)
-            if not found.vanished or self.current()[0].last_seq == found.seq:
+            if not found.vanished or self.session.live().state.last_seq == found.seq:
                 break
         return found
 
@@ -151,15 +152,17 @@ class Searcher:
         allowed, table = None, None
         if request.filter is not None:
             allowed = Allowed(self.filters, request.filter.text, request.filter.node)
-            with steps.step("filter"), reading(self.engine) as connection:
+            with steps.step("filter"), reading(self.session.database) as connection:
                 table = allowed.table(connection)
         wanted = max(n_read, request.last)
         ranking, lag = self._rank(readers, request, wanted, table, steps)
         places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
         with steps.step("fetch"):
-            candidates = fetch_candidates(self.engine, ranking, places, allowed)
+            candidates = fetch_candidates(self.session.database, ranking, places, allowed)
         notes = [] if allowed is None else list(allowed.notes)
-        return _Found(candidates, readers.state.last_seq, lag, len(candidates) < len(places), notes)
+        live = readers.live
+        vanished = len(candidates) < len(places)
+        return _Found(candidates, live.state.last_seq, live.serving.id, lag, vanished, notes)
 
     def _rank(
         self, readers: Readers, request: Request, wanted: int, table: np.ndarray | None, steps: Steps
@@ -167,8 +170,11 @@ class Searcher:
         """The best `wanted` documents, and how many changes behind the log a leg was."""
         if request.asks_nothing:
             return Ranking.empty(), 0
-        legs = make_legs(Sources(readers, self.encoder, self.dimension), request, steps)
-        return rank(legs, wanted, table, steps), max(leg.lag for leg in legs)
+        generation = readers.live.generation
+        sources = Sources(readers, lambda: self.encoder_of(generation), generation.dimension)
+        legs = make_legs(sources, request, steps)
+        weights = readers.live.serving.ranking.get("weights")
+        return rank(legs, wanted, table, steps, weights), max(leg.lag for leg in legs)
 
     def evaluate(
         self, queries: Queries, qrels: Qrels, request: Request, table: np.ndarray | None, reranker: Any
@@ -188,7 +194,7 @@ class Searcher:
                 ranking, _ = self._rank(readers, asked, depth, table, Steps())
                 if reranking is None:
                     return self._ids(ranking)
-                found = fetch_candidates(self.engine, ranking, range(len(ranking)), None)
+                found = fetch_candidates(self.session.database, ranking, range(len(ranking)), None)
                 found, _ = rerank_candidates(asked.query, found, reranking, self.highlighter)
                 return [candidate.document.id for candidate in found]
 
@@ -202,7 +208,7 @@ class Searcher:
     def _ids(self, ranking: Ranking) -> list[str]:
         """The ids of a ranking's documents, best first: all that an evaluation needs."""
         keys = ranking.documents.tolist()
-        with reading(self.engine) as connection:
+        with reading(self.session.database) as connection:
             ids = document_ids(connection, keys)
         return [ids[key] for key in keys if key in ids]
 
@@ -214,13 +220,13 @@ class Searcher:
             try:
                 return use(self._readers(steps))
             except CorruptView:
-                with self.lock:
-                    self.views.examine(self.current()[1])
+                with self.session.lock:
+                    self.views.examine(self.session.live())
         return use(self._readers(steps))
 
     def _readers(self, steps: Steps) -> Readers:
-        with steps.step("open"), self.lock:
-            return self.views.readers(*self.current())
+        with steps.step("open"), self.session.lock:
+            return self.views.readers(self.session.live())
 
 
 def _page(request: Request, candidates: Sequence[Candidate], n_read: int) -> Sequence[Candidate]:

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from indexing.errors import DiskFull, LockedError, StorageError
+from indexing.storage import forks
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +196,16 @@ class FolderLock:
         self.path = Path(folder) / name
         self._what = what or str(self.path.parent)
         self._handle: int | None = None
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        """Nothing: the parent keeps the lock."""
+
+    def after_fork(self, in_child: bool) -> None:
+        """The child does not hold it, and its copy of the open file must not keep it when the parent ends."""
+        if in_child and self._handle is not None:
+            handle, self._handle = self._handle, None
+            os.close(handle)
 
     def acquire(self) -> FolderLock:
         """Take the lock now or raise `LockedError`. The folder is made if it is missing."""

@@ -6,18 +6,19 @@ read in short transactions, and only rows are compared that one of them read, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Connection, Engine, select
 
-from indexing.catalog.collections import GenerationInfo
 from indexing.catalog.database import reading
-from indexing.catalog.hashing import content_hash
+from indexing.catalog.generations import GenerationInfo
+from indexing.catalog.hashing import hash_metadata, hash_text
 from indexing.catalog.log import slices
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.quantization import Codec
+from indexing.session import Session
 from indexing.vectors.snapshot import VectorSnapshot
 
 __all__ = ["altered_codes", "content_problems"]
@@ -38,26 +39,25 @@ class _Checked:
     characters: int
 
 
-def content_problems(
-    engine: Engine, collection_id: int, last_seq: int, generation: GenerationInfo
-) -> list[str]:
+def content_problems(session: Session, last_seq: int, generations: Sequence[GenerationInfo]) -> list[str]:
     """What is wrong with texts and spans; empty if nothing. Documents that change meanwhile are looked at
     only if they have not gone beyond `last_seq`.
     """
     altered: list[str] = []
     misplaced: list[str] = []
     seq = 0
+    known = {generation.id for generation in generations}
     while True:
-        with reading(engine) as connection:
-            documents = list(_documents_after(connection, collection_id, seq, last_seq))
+        with reading(session.database) as connection:
+            documents = list(_documents_after(connection, session.id, seq, last_seq))
             if not documents:
                 break
             lengths = {document.key: document.characters for document in documents}
-            wrong = _wrong_spans(connection, generation.id, lengths)
+            wrong = _wrong_spans(connection, known, lengths)
         altered += [document.id for document in documents if not document.sound]
         misplaced += [document.id for document in documents if document.key in wrong and document.sound]
         seq = documents[-1].seq
-    return _said("with another text, title or metadata than was stored", altered) + _said(
+    return _describe("with another id, text, title or metadata than was stored", altered) + _describe(
         "with a passage beyond their text", misplaced
     )
 
@@ -65,36 +65,29 @@ def content_problems(
 def _documents_after(
     connection: Connection, collection_id: int, seq: int, last_seq: int
 ) -> Iterator[_Checked]:
-    columns = (
-        DocumentRow.seq,
-        DocumentRow.key,
-        DocumentRow.id,
-        DocumentRow.hash,
-        DocumentRow.title,
-        DocumentRow.text,
-        DocumentRow.meta,
-    )
+    names = ("seq", "key", "id", "hash", "metadata_hash", "title", "text", "meta")
     statement = (
-        select(*columns)
+        select(*(getattr(DocumentRow, name) for name in names))
         .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq, DocumentRow.seq <= last_seq)
         .where(~DocumentRow.deleted)
         .order_by(DocumentRow.seq)
         .limit(BATCH_DOCUMENTS)
     )
-    for row in connection.execution_options(yield_per=HELD_ROWS).execute(statement):
-        sound = content_hash(row.title, row.text, row.metadata) == row.hash
-        yield _Checked(row.seq, row.key, row.id, sound, len(row.text))
+    rows = connection.execution_options(yield_per=HELD_ROWS).execute(statement)
+    for number, key, id_, of_text, of_metadata, title, text, metadata in rows:
+        sound = (hash_text(id_, title, text), hash_metadata(id_, metadata)) == (of_text, of_metadata)
+        yield _Checked(number, key, id_, sound, len(text))
 
 
-def _wrong_spans(connection: Connection, generation_id: int, lengths: dict[int, int]) -> set[int]:
+def _wrong_spans(connection: Connection, generations: set[int], lengths: dict[int, int]) -> set[int]:
     """The documents that have a span which is empty or lies outside their text."""
-    # The generation is compared here: in SQL it would tempt SQLite to read all of it for every batch.
+    # Generations are compared here: in SQL they would tempt SQLite to read all of one for every batch.
     statement = select(Chunk.document_key, Chunk.generation_id, Chunk.start, Chunk.end)
     return {
         key
         for part in slices(lengths)
         for key, generation, start, end in connection.execute(statement.where(Chunk.document_key.in_(part)))
-        if generation == generation_id and not 0 <= start < end <= lengths[key]
+        if generation in generations and not 0 <= start < end <= lengths[key]
     }
 
 
@@ -114,7 +107,7 @@ def altered_codes(engine: Engine, codec: Codec, snapshot: VectorSnapshot) -> lis
     return [f"catalog: {count} codes differ from the vector view made of them; {REMEDY}"] if count else []
 
 
-def _said(what: str, ids: list[str]) -> list[str]:
+def _describe(what: str, ids: list[str]) -> list[str]:
     if not ids:
         return []
     named = ", ".join(map(repr, ids[:NAMED])) + (", …" if len(ids) > NAMED else "")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, text
-
-from indexing.catalog.collections import CollectionState, GenerationInfo, read_generation, read_state
-from indexing.catalog.database import reading
-from indexing.catalog.schema import Chunk, Code, DocumentRow
-from indexing.errors import UnknownCollection
-from indexing.quantization import Codec
+from indexing.catalog import sqlite
+from indexing.catalog.generations import generations_of
+from indexing.catalog.reads import count_chunks, count_documents
+from indexing.errors import StorageError
+from indexing.session import Live, Session
 from indexing.upkeep.contents import altered_codes, content_problems
+from indexing.upkeep.rows import document_problems, generation_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
 
@@ -44,82 +41,52 @@ class VerifyReport:
         }
 
 
-def verify(
-    engine: Engine, state: CollectionState, views: Views, lock: AbstractContextManager[Any]
-) -> VerifyReport:
+def verify(session: Session, views: Views) -> VerifyReport:
     """Reads everything once. Damaged views are set aside and rebuilt; the catalog is only reported on.
 
-    `lock` is held while the views are looked at, which other threads must not open or publish then.
+    Raises:
+        UnknownCollection: the collection was deleted.
     """
     report = VerifyReport()
-    with reading(engine) as connection:
-        report.errors += _database_problems(connection)
-    with reading(engine) as connection:
-        # Of this very moment: the first batch, or another, may have been committed since the caller looked.
-        now = read_state(connection, state.id)
-        if now is None or now.uuid != state.uuid:
-            raise UnknownCollection(f"collection {state.name!r} was deleted meanwhile")
-        state = now
-        generation = read_generation(connection, state.live_generation)
-        codec = Codec.from_json(generation.codec) if generation.codec else None
-        report.errors += _row_problems(connection, state, generation, codec, report)
+    with session.looking() as (connection, _):
+        report.errors += sqlite.find_damage(connection)
     if not report.errors:
-        report.errors += content_problems(engine, state.id, state.last_seq, generation)
-    if not report.errors:
-        with lock:
-            snapshot = _check_views(views, state, codec, report)
-        if codec is not None and snapshot is not None:
-            report.errors += altered_codes(engine, codec, snapshot)
+        with session.looking() as (connection, _):
+            report.errors += sqlite.find_wrong_types(connection)
+    if report.errors:
+        return report
+    try:
+        _verify_rows(session, views, report)
+    except StorageError as error:
+        report.errors.append(f"catalog: {error}")
     return report
 
 
-def _check_views(
-    views: Views, state: CollectionState, codec: Codec | None, report: VerifyReport
-) -> VectorSnapshot | None:
+def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
+    with session.looking() as (connection, state):
+        # Of this very moment: the first batch, or another, may have been committed since the caller looked.
+        live = session.read_live(connection, state)
+        generations = generations_of(connection, session.id)
+        report.errors += document_problems(connection, state)
+        for generation in generations:
+            report.errors += generation_problems(connection, state, generation)
+        report.documents = count_documents(connection, session.id)
+        report.chunks = count_chunks(connection, live.generation.id)
+    if not report.errors:
+        report.errors += content_problems(session, live.state.last_seq, generations)
+    if not report.errors:
+        with session.lock:
+            snapshot = _check_views(views, live, report)
+        if live.codec is not None and snapshot is not None:
+            report.errors += altered_codes(session.database, live.codec, snapshot)
+
+
+def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapshot | None:
     """Repairs what is damaged, as a search would; returns the newest vector snapshot."""
     report.repaired += views.words.check()
-    if codec is not None:
-        report.repaired += views.vectors.check(codec)
+    if live.codec is not None:
+        report.repaired += views.vectors(live).check(live.codec)
     if report.repaired:
         views.forget()
-        views.readers(state, codec)
-    return None if codec is None else views.vectors.newest(codec)
-
-
-def _database_problems(connection: Connection) -> list[str]:
-    rows = connection.execute(text("PRAGMA integrity_check(10)")).scalars().all()
-    return [] if rows == ["ok"] else [f"catalog: {row}" for row in rows]
-
-
-def _row_problems(
-    connection: Connection,
-    state: CollectionState,
-    generation: GenerationInfo,
-    codec: Codec | None,
-    report: VerifyReport,
-) -> list[str]:
-    live = (DocumentRow.collection_id == state.id, ~DocumentRow.deleted)
-    chunk_of = (Chunk.generation_id == generation.id,)
-    report.documents = connection.scalar(select(func.count()).select_from(DocumentRow).where(*live)) or 0
-    report.chunks = connection.scalar(select(func.count()).select_from(Chunk).where(*chunk_of)) or 0
-    width = 0 if codec is None else codec.code_bytes
-    has_chunk = select(Chunk.key).where(Chunk.document_key == DocumentRow.key, *chunk_of).exists()
-    document = select(DocumentRow.key).where(DocumentRow.key == Chunk.document_key, *live).exists()
-    code = select(Code.key).where(Code.key == Chunk.key, func.length(Code.code) == width).exists()
-    checks = [
-        ("documents without a chunk", select(func.count()).select_from(DocumentRow).where(*live, ~has_chunk)),
-        ("chunks without a document", select(func.count()).select_from(Chunk).where(*chunk_of, ~document)),
-        (
-            f"chunks without a code of {width} bytes",
-            select(func.count()).select_from(Chunk).where(*chunk_of, ~code),
-        ),
-        (
-            "documents with a sequence number beyond the collection's",
-            select(func.count())
-            .select_from(DocumentRow)
-            .where(DocumentRow.collection_id == state.id, DocumentRow.seq > state.last_seq),
-        ),
-    ]
-    return [
-        f"catalog: {count} {what}" for what, statement in checks if (count := connection.scalar(statement))
-    ]
+        views.readers(live)
+    return None if live.codec is None else views.vectors(live).newest(live.codec)

@@ -64,6 +64,10 @@ class ViewFolder(Generic[Snapshot]):
         """The watermark of the newest snapshot, sound or not; 0 if there is none."""
         return max((seq for seq, _ in self.snapshots()), default=0)
 
+    def opened(self) -> Snapshot | None:
+        """The snapshot that is kept open, if any."""
+        return None if self._opened is None else self._opened[1]
+
     def newest(self, open_snapshot: Callable[[Path], Snapshot]) -> tuple[int, Path, Snapshot] | None:
         """Watermark, folder and content of the newest sound snapshot. Damaged ones are set aside.
 

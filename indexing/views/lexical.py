@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from indexing.catalog.database import reading
 from indexing.catalog.reads import count_documents, documents_after
 from indexing.errors import CorruptView
 from indexing.lexical import LexicalSnapshot, LexicalWriter
+from indexing.session import Session
 from indexing.storage.published import verify_folder
 from indexing.views.folder import ViewFolder
 
@@ -23,11 +22,12 @@ MAX_DELETED = 0.05
 class LexicalView:
     """Finds, builds and follows the keyword snapshots of one collection."""
 
-    def __init__(self, engine: Engine, folder: Path, collection_id: int, collection_uuid: str) -> None:
-        self._engine = engine
-        self._collection_id = collection_id
-        self._uuid = collection_uuid
-        self._folder: ViewFolder[LexicalSnapshot] = ViewFolder(folder, "words")
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._engine = session.database
+        self._collection_id = session.id
+        self._uuid = session.uuid
+        self._folder: ViewFolder[LexicalSnapshot] = ViewFolder(session.place.views / "lexical", "words")
 
     def newest(self) -> tuple[int, LexicalSnapshot | None]:
         """(watermark, snapshot) of the newest sound snapshot; (0, None) if there is none."""
@@ -42,6 +42,10 @@ class LexicalView:
         snapshot = LexicalSnapshot.open(path)
         if snapshot.meta.get("collection") != self._uuid:
             raise CorruptView(f"{path} belongs to another collection")
+        with self._session.looking() as (_, state):
+            purged = state.purged_seq
+        if snapshot.meta.get("seq", 0) < purged:
+            raise CorruptView(f"{path} has not followed deletions that are forgotten")
         return snapshot
 
     def publish(self, last_seq: int) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from indexing.catalog.collections import GenerationInfo, read_state
 from indexing.catalog.database import reading
-from indexing.catalog.reads import ChunkRows, chunk_keys, chunk_rows_after, removed_after
+from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.reads import (
+    ChunkRows,
+    chunk_keys,
+    chunk_rows_after,
+    count_changes_after,
+    removed_after,
+)
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
+from indexing.session import Live, Session
+from indexing.storage.files import remove
+from indexing.storage.private import own_folder
 from indexing.vectors.base import QueryScore, VectorIndex
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.snapshot import ENGINE, ROWS, VectorSnapshot, write
@@ -22,6 +32,8 @@ from indexing.views.folder import ViewFolder
 from indexing.views.sample import SimilaritySample, choose_rows, distinct
 
 __all__ = ["Hits", "VectorReader", "VectorView"]
+
+_SNAPSHOT = re.compile(r"(?P<generation>\d+)-(?P<engine>\w+)-(?P<change>\d+)\.\d+")
 
 # An exact scan of so many newer rows costs under a millisecond; more are worth a new snapshot.
 TAIL_ROWS = 8192
@@ -199,40 +211,80 @@ def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 class VectorView:
-    """Finds, builds and follows the snapshots of one generation."""
+    """Finds, builds and follows the snapshots of one generation in one engine.
 
-    def __init__(
-        self,
-        engine: Engine,
-        folder: Path,
-        generation: GenerationInfo,
-        collection_id: int,
-        collection_uuid: str,
-    ) -> None:
-        self._engine = engine
+    Their watermark is the number of a change of the generation.
+    """
+
+    def __init__(self, session: Session, generation: GenerationInfo, engine: str) -> None:
+        self._session = session
         self._generation = generation
-        self._collection_id = collection_id
-        self._uuid = collection_uuid
-        self._folder: ViewFolder[VectorSnapshot] = ViewFolder(folder, f"{generation.id}")
+        self._engine = engine
+        self._uuid = session.uuid
+        self._folder: ViewFolder[VectorSnapshot] = ViewFolder(
+            session.place.views / "vectors", f"{generation.id}-{engine}"
+        )
+
+    @staticmethod
+    def remove_all(session: Session, generation_id: int) -> None:
+        """Removes the snapshots of a generation, whatever their engine."""
+        for folder in own_folder(session.place.views / "vectors").glob(f"{generation_id}-*"):
+            remove(folder)
+
+    @staticmethod
+    def followed(session: Session) -> dict[int, int]:
+        """generation → the change that every one of its engines' newest snapshots has followed to."""
+        newest: dict[tuple[int, str], int] = {}
+        for folder in own_folder(session.place.views / "vectors").glob("*-*-*.*"):
+            if match := _SNAPSHOT.fullmatch(folder.name):
+                key = (int(match["generation"]), match["engine"])
+                newest[key] = max(newest.get(key, 0), int(match["change"]))
+        least: dict[int, int] = {}
+        for (generation_id, _), change in newest.items():
+            least[generation_id] = min(least.get(generation_id, change), change)
+        return least
+
+    def serves(self, live: Live) -> bool:
+        """Whether this is the view of what is live."""
+        return (self._generation.id, self._engine) == (live.generation.id, live.serving.engine)
 
     def reader(self, connection: Connection, codec: Codec) -> VectorReader:
         """The newest snapshot with everything that was committed after it."""
         newest = self._folder.newest(lambda path: self._open(path, codec))
-        seq, snapshot = (0, None) if newest is None else (newest[0], newest[2])
-        tail = chunk_rows_after(connection, self._generation.id, seq)
-        removed = removed_after(connection, self._generation.id, seq)
+        change, snapshot = (0, None) if newest is None else (newest[0], newest[2])
+        tail = chunk_rows_after(connection, self._generation.id, change)
+        removed = removed_after(connection, self._generation.id, change)
         return VectorReader(codec, snapshot, tail, removed)
+
+    def is_behind(self, longest_tail: int) -> bool:
+        """Whether more than `longest_tail` rows, and a tenth of the snapshot's, are newer than it."""
+        change = self.change()
+        with reading(self._session.database) as connection:
+            newer = count_changes_after(connection, self._generation.id, change)
+        return newer > (max(longest_tail, self.rows() // 10) if longest_tail else 0)
 
     def _open(self, path: Path, codec: Codec) -> VectorSnapshot:
         """A snapshot that belongs to other codes is as bad as a damaged one."""
         snapshot = VectorSnapshot.open(path)
         if snapshot.meta.get("collection") != self._uuid:
             raise CorruptView(f"{path} belongs to another collection")
+        if snapshot.meta.get("change", 0) < self._purged_change():
+            raise CorruptView(f"{path} has not followed removals that are forgotten")
         if snapshot.meta.get("fingerprint") != self._generation.fingerprint or snapshot.codec != codec:
             raise CorruptView(f"{path} was made with another model or other ranges")
         return snapshot
 
-    def seq(self) -> int:
+    def _purged_change(self) -> int:
+        with reading(self._session.database) as connection:
+            generation = read_generation(connection, self._generation.id)
+        return 0 if generation is None else generation.purged_change
+
+    def rows(self) -> int:
+        """Rows of the snapshot that is open; 0 if none is."""
+        opened = self._folder.opened()
+        return 0 if opened is None else len(opened)
+
+    def change(self) -> int:
         """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
         return self._folder.seq()
 
@@ -259,21 +311,20 @@ class VectorView:
         base = self.newest(codec)
         if base is not None:
             base.check_rows_again()
-        with reading(self._engine) as connection:
+        with reading(self._session.database) as connection:
             reader = self.reader(connection, codec)
             # Of this very moment: rows after the watermark are read from the log as well.
-            state = read_state(connection, self._collection_id)
-        if state is None:
-            return  # the collection was deleted
+            generation = read_generation(connection, self._generation.id)
+        if generation is None:
+            return  # the collection, or this generation, was deleted
         meta = {
-            "seq": state.last_seq,
-            "generation": self._generation.id,
+            "change": generation.last_change,
+            "generation": generation.id,
             "collection": self._uuid,
-            "fingerprint": self._generation.fingerprint,
+            "fingerprint": generation.fingerprint,
         }
-        target = self._folder.target(state.last_seq)
-        engine = self._generation.engine
-        write(target, codec, reader.live_keys, reader.live_document_keys, reader.codes(), engine, meta)
+        target = self._folder.target(generation.last_change)
+        write(target, codec, reader.live_keys, reader.live_document_keys, reader.codes(), self._engine, meta)
         self._folder.keep_only(target)
 
     def newest(self, codec: Codec) -> VectorSnapshot | None:
@@ -284,7 +335,7 @@ class VectorView:
     def check(self, codec: Codec) -> list[str]:
         """What is wrong with the view, compared with the catalog; empty if nothing. Damage is set aside."""
         problems = self.examine(codec)
-        with reading(self._engine) as connection:
+        with reading(self._session.database) as connection:
             reader = self.reader(connection, codec)
             expected = chunk_keys(connection, self._generation.id)
         if not np.array_equal(np.sort(reader.live_keys), expected):

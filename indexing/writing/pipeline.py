@@ -9,138 +9,99 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine
 
-from indexing.catalog.collections import GenerationInfo, set_codec
+from indexing import faults
 from indexing.catalog.database import reading, writing
-from indexing.catalog.hashing import content_hash
-from indexing.catalog.log import Change, Known, append_changes, known_documents, set_origins
-from indexing.documents import ChunkSettings, Document, Skipped, chunk_documents
+from indexing.catalog.generations import set_followed
+from indexing.catalog.hashing import hash_metadata, hash_text
+from indexing.catalog.log import (
+    DocumentChange,
+    DocumentChunks,
+    Known,
+    append_chunks,
+    append_documents,
+    known_documents,
+    set_origins,
+)
+from indexing.documents import Document, Skipped
 from indexing.errors import BadInput
-from indexing.models.encoders import normalised
-from indexing.quantization import Codec
+from indexing.generations.makers import Maker
+from indexing.session import Live, Session
+from indexing.writing.embed import Embedded, Titled
 from indexing.writing.identity import Resolved, resolve_ids
+from indexing.writing.report import AddReport, Progress
 from indexing.writing.seen import SeenIds
-from stlib.runtime import EncoderProtocol
 
-__all__ = ["AddReport", "Pipeline", "Progress", "chunk_text"]
+__all__ = ["Pipeline", "metadata_json"]
 
 BATCH_DOCUMENTS = 1024  # one fsync per batch; more gains under 2 % and makes Ctrl-C lose more work
 BATCH_CHARACTERS = 4_000_000  # a batch of long documents stays a few tens of MiB
-ENCODE_CHUNKS = 4096
-KEPT_SKIPS = 1000  # skipped lines are counted without end but listed up to here
-KEPT_NOTES = 20
-SMALL_SAMPLE = 1000
 
-
-@dataclass
-class AddReport:
-    """What became of the documents of one `add`.
-
-    `duplicates` counts documents whose id had come before in the same run: the last one wins. `renamed`
-    counts new documents whose id is longer than their path, because another file has the short one; `moved`
-    changed ones whose file lay elsewhere before and is gone from there; `notes` name some of both. `clipped`
-    counts code values outside the calibrated ranges. `keyword_lag` is how many changes the keyword index
-    still has to follow.
-    """
-
-    received: int = 0
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    duplicates: int = 0
-    renamed: int = 0
-    moved: int = 0
-    skipped: int = 0
-    skips: list[Skipped] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    chunks: int = 0
-    clipped: int = 0
-    seconds: float = 0.0
-    embed_seconds: float = 0.0
-    commit_seconds: float = 0.0
-    view_seconds: float = 0.0
-    keyword_lag: int = 0
-
-    @property
-    def committed(self) -> int:
-        """Documents that are safely stored, whether by this run or before it."""
-        return self.added + self.updated + self.unchanged
-
-    def skip(self, skipped: Skipped) -> None:
-        self.skipped += 1
-        if len(self.skips) < KEPT_SKIPS:
-            self.skips.append(skipped)
-
-    def note(self, note: str) -> None:
-        if len(self.notes) < KEPT_NOTES:
-            self.notes.append(note)
-
-
-Progress = Callable[[AddReport], None]
+MakerOf = Callable[[Live], Maker]
+"""What turns texts into codes for the serving that is live now."""
 
 
 @dataclass(frozen=True)
 class _Pending:
     document: Document
-    hash: bytes
     metadata: str
     id: str
+    vector: np.ndarray | None = None
 
+    @property
+    def hash(self) -> bytes:
+        return hash_text(self.id, self.document.title, self.document.text)
 
-def chunk_text(title: str, text: str) -> str:
-    """What is embedded for a chunk: its words under the document's title, which often names the subject."""
-    begins_with_title = text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()
-    return text if not title or begins_with_title else f"{title}\n{text}"
+    @property
+    def metadata_hash(self) -> bytes:
+        return hash_metadata(self.id, self.metadata)
 
 
 class Pipeline:
-    """Adds documents to one generation of one collection. The caller holds the `documents` lock."""
+    """Adds documents to a collection. The caller holds the `documents` lock."""
 
     def __init__(
         self,
-        engine: Engine,
-        collection_id: int,
-        generation: GenerationInfo,
-        encoder: EncoderProtocol,
+        session: Session,
+        maker_of: MakerOf,
         *,
         progress: Progress | None = None,
-        after_batch: Callable[[], None] | None = None,
+        after_batch: Callable[[AddReport], None] | None = None,
     ) -> None:
-        self._engine = engine
-        self._collection_id = collection_id
-        self._generation = generation.id
-        self._precision = generation.precision
-        self._settings = ChunkSettings(**generation.chunking)
-        self._codec = Codec.from_json(generation.codec) if generation.codec else None
-        self._encoder = encoder
+        self._session = session
+        self._maker_of = maker_of
         self._progress = progress
         self._after_batch = after_batch
         self._seen = SeenIds()
-        self._clipped_stored = 0
         self.report = AddReport()
 
     def run(
-        self, documents: Iterable[Document | Skipped | Mapping[str, Any]], on_error: str = "raise"
+        self,
+        documents: Iterable[Document | Skipped | Mapping[str, Any]],
+        on_error: str = "raise",
+        vectors: np.ndarray | None = None,
     ) -> AddReport:
         """Stores `documents`; with `on_error="skip"` one that cannot be used is reported instead of raised.
+        `vectors` [n, d] are theirs, in their order, for a collection without a model.
 
         Raises:
             BadInput: a document cannot be used (those before it are stored).
         """
         started = time.perf_counter()
         try:
-            for batch in self._batches(documents, on_error):
+            for batch in self._batches(documents, on_error, vectors):
                 self._store(batch)
         finally:
             self.report.seconds += time.perf_counter() - started
         return self.report
 
-    def _batches(self, documents: Iterable[Any], on_error: str) -> Iterator[list[_Pending]]:
+    def _batches(
+        self, documents: Iterable[Any], on_error: str, vectors: np.ndarray | None
+    ) -> Iterator[list[_Pending]]:
         batch: list[_Pending] = []
         characters = 0
         failure: BadInput | None = None
@@ -150,7 +111,7 @@ class Pipeline:
                 self.report.skip(item)
                 continue
             try:
-                pending = _prepare(item)
+                pending = _prepare(item, _row(vectors, number))
             except BadInput as error:
                 if on_error == "skip":
                     self.report.skip(Skipped(f"document {number}", None, str(error)))
@@ -168,32 +129,75 @@ class Pipeline:
             raise failure
 
     def _store(self, received: list[_Pending]) -> None:
-        with reading(self._engine) as connection:
-            resolved = resolve_ids(connection, self._collection_id, [p.document for p in received])
+        with reading(self._session.database) as connection:
+            resolved = resolve_ids(connection, self._session.id, [p.document for p in received])
             batch: dict[str, _Pending] = {}
             for pending, id_ in zip(received, resolved.ids, strict=True):
                 self.report.duplicates += batch.pop(id_, None) is not None
                 batch[id_] = replace(pending, id=id_)  # the last one wins, and takes its place in the order
             rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
-            known = {**resolved.known, **known_documents(connection, self._collection_id, rest)}
+            known = {**resolved.known, **known_documents(connection, self._session.id, rest)}
         self.report.duplicates += self._seen.add(batch)
-        live = {id_: row for id_, row in known.items() if not row.deleted}
-        unchanged = [p for p in batch.values() if p.id in live and live[p.id].hash == p.hash]
-        changed = [p for p in batch.values() if p.id not in live or live[p.id].hash != p.hash]
-        self._note_origins(unchanged, live)
-        self.report.unchanged += len(unchanged)
+        changes = {id_: _change(pending, known.get(id_)) for id_, pending in batch.items()}
+        changed = {id_: change for id_, change in changes.items() if change is not None}
+        self._note_origins([p for id_, p in batch.items() if id_ not in changed], known)
+        self.report.unchanged += len(batch) - len(changed)
         if changed:
-            self._commit(self._changes(changed))
-            updated = sum(p.id in live for p in changed)
+            self._write(changed, batch, {id_: row for id_, row in known.items() if id_ in changed})
+            updated = sum(id_ in known and not known[id_].deleted for id_ in changed)
             self.report.updated += updated
             self.report.added += len(changed) - updated
-            self._say_what_happened_to_ids(resolved, changed)
+            self._say_what_happened_to_ids(resolved, [batch[id_] for id_ in changed])
         if self._progress is not None:
             self._progress(self.report)
         if changed and self._after_batch is not None:
-            self._after_batch()
+            self._after_batch(self.report)
 
-    def _note_origins(self, unchanged: list[_Pending], known: dict[str, Known]) -> None:
+    def _write(
+        self, changed: dict[str, DocumentChange], batch: dict[str, _Pending], known: dict[str, Known]
+    ) -> None:
+        """Embeds what has a new text and commits all; once more if another serving became live meanwhile."""
+        to_embed = [batch[id_] for id_, change in changed.items() if change.text_changed]
+        while True:
+            live = self._session.live()
+            started = time.perf_counter()
+            made = self._make(live, to_embed)
+            self.report.embed_seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            committed = self._commit(live, list(changed.values()), known, made)
+            self.report.commit_seconds += time.perf_counter() - started
+            if committed:
+                break
+        self.report.chunks += made.chunks
+        self.report.clipped += made.clipped
+
+    def _make(self, live: Live, pending: list[_Pending]) -> Embedded:
+        maker = self._maker_of(live)
+        vectors = None
+        if any(p.vector is not None for p in pending):
+            vectors = np.stack([p.vector for p in pending if p.vector is not None])
+        return maker.make([Titled(p.document.title, p.document.text) for p in pending], vectors)
+
+    def _commit(
+        self, live: Live, changes: list[DocumentChange], known: dict[str, Known], made: Embedded
+    ) -> bool:
+        """One transaction; False, and nothing was written, if another generation is live by now."""
+        faults.point("add.before")
+        with writing(self._session.database) as connection:
+            if self._session.live_in(connection, self._session.row(connection)).generation.id != (
+                live.generation.id
+            ):
+                return False
+            keys, last_seq = append_documents(connection, self._session.id, changes, known)
+            embedded = [key for key, change in zip(keys, changes, strict=True) if change.text_changed]
+            chunks = map(DocumentChunks, embedded, made.spans, made.codes)
+            append_chunks(connection, live.generation.id, list(chunks))
+            set_followed(connection, live.generation.id, last_seq, made.clipped)
+            faults.point("add.inside")
+        faults.point("add.after")
+        return True
+
+    def _note_origins(self, unchanged: list[_Pending], known: Mapping[str, Known]) -> None:
         """A folder that was moved leaves its documents as they were, but for the place of their files."""
         moved = {
             known[p.id].key: p.document.origin
@@ -201,7 +205,7 @@ class Pipeline:
             if p.document.origin and p.document.origin != known[p.id].origin
         }
         if moved:
-            with writing(self._engine) as connection:
+            with writing(self._session.database) as connection:
                 set_origins(connection, moved)
 
     def _say_what_happened_to_ids(self, resolved: Resolved, changed: list[_Pending]) -> None:
@@ -213,75 +217,39 @@ class Pipeline:
         self.report.renamed += len(resolved.renamed)
         self.report.moved += len(moved)
 
-    def _changes(self, pending: list[_Pending]) -> list[Change]:
-        started = time.perf_counter()
-        spans = chunk_documents(
-            [p.document.text for p in pending],
-            self._encoder.token_spans,
-            self._settings,
-            getattr(self._encoder, "token_counts", None),
-        )
-        texts = [
-            chunk_text(p.document.title, p.document.text[start:end])
-            for p, of_document in zip(pending, spans, strict=True)
-            for start, end in of_document
-        ]
-        codes = iter(self._codes(texts))
-        changes = [
-            Change(
-                p.id,
-                p.hash,
-                p.document.title,
-                p.document.text,
-                p.metadata,
-                of_document,
-                [next(codes) for _ in of_document],
-                p.document.origin or None,
-            )
-            for p, of_document in zip(pending, spans, strict=True)
-        ]
-        self.report.chunks += len(texts)
-        self.report.embed_seconds += time.perf_counter() - started
-        return changes
 
-    def _codes(self, texts: list[str]) -> Iterator[bytes]:
-        for first in range(0, len(texts), ENCODE_CHUNKS):
-            vectors = normalised(self._encoder.encode_document(texts[first : first + ENCODE_CHUNKS]))
-            codes, clipped = self._calibrated(vectors).encode(vectors)
-            self.report.clipped += clipped
-            yield from (row.tobytes() for row in codes)
-
-    def _calibrated(self, vectors: np.ndarray) -> Codec:
-        """The generation's codec; the first vectors of the generation calibrate it, once."""
-        if self._codec is None:
-            self._codec = Codec.fit(self._precision, _calibration_sample(vectors))  # type: ignore[arg-type]
-            with writing(self._engine) as connection:
-                set_codec(connection, self._generation, self._codec.to_json())
-        return self._codec
-
-    def _commit(self, changes: list[Change]) -> None:
-        started = time.perf_counter()
-        clipped = self.report.clipped - self._clipped_stored
-        with writing(self._engine) as connection:
-            append_changes(connection, self._collection_id, self._generation, changes, clipped)
-        self._clipped_stored = self.report.clipped
-        self.report.commit_seconds += time.perf_counter() - started
-
-
-def _prepare(item: Document | Mapping[str, Any]) -> _Pending:
+def _prepare(item: Document | Mapping[str, Any], vector: np.ndarray | None) -> _Pending:
     document = Document.from_any(item)
-    metadata = json.dumps(document.metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return _Pending(document, content_hash(document.title, document.text, metadata), metadata, document.id)
+    return _Pending(document, metadata_json(document.metadata), document.id, vector)
 
 
-def _calibration_sample(vectors: np.ndarray) -> np.ndarray:
-    """`vectors`, and while they are few also ±8/√d, eight standard deviations of a random unit vector's
-    values.
+def metadata_json(metadata: Mapping[str, Any]) -> str:
+    """Metadata as the catalog stores it: equal metadata gives equal text."""
+    return json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
-    A collection may begin with a single document, whose own range would clip everything that follows.
-    """
-    if len(vectors) >= SMALL_SAMPLE:
-        return vectors
-    dimension = vectors.shape[1]
-    bound = np.full((1, dimension), 8 / np.sqrt(dimension), dtype=np.float32)
-    return np.vstack([vectors, bound, -bound])
+
+def _row(vectors: np.ndarray | None, number: int) -> np.ndarray | None:
+    if vectors is None:
+        return None
+    if number >= len(vectors):
+        raise BadInput(f"there are only {len(vectors)} vectors: give one for each document")
+    return vectors[number]
+
+
+def _change(pending: _Pending, known: Known | None) -> DocumentChange | None:
+    """What is to be written; None if the catalog has it already."""
+    live = known is not None and not known.deleted
+    text_changed = not live or known is None or known.hash != pending.hash or pending.vector is not None
+    if not text_changed and known is not None and known.metadata_hash == pending.metadata_hash:
+        return None
+    document = pending.document
+    return DocumentChange(
+        pending.id,
+        pending.hash,
+        pending.metadata_hash,
+        document.title,
+        document.text,
+        pending.metadata,
+        document.origin or None,
+        text_changed,
+    )

@@ -28,14 +28,14 @@ def test_catalog_without_room(home):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 20}")
 
-    collection._engine.dispose()
-    event.listen(collection._engine, "connect", no_more_pages)
+    collection._session.database.dispose()
+    event.listen(collection._session.database, "connect", no_more_pages)
     with pytest.raises(DiskFull, match=r"no space left .*catalog\.sqlite; what was committed is kept"):
         collection.add(documents(5000))
     collection.close()
     with Collection.open("c", home=home) as again:
         assert again.verify().clean
-        assert again.info()["documents"] == 100
+        assert again.info().documents == 100
         assert again.add(documents(2000)).added == 1900
         assert again.verify().clean
 
@@ -58,7 +58,7 @@ except DiskFull as error:
     print(type(error).__name__, done)
 c.close()
 c = Collection.open("c", home=sys.argv[1])
-print(c.search("document number 7", 3).results[0].id != "", c.info()["documents"] >= done, c.verify().errors)
+print(c.search("document number 7", 3).results[0].id != "", c.info().documents >= done, c.verify().errors)
 """
 
 

@@ -209,7 +209,10 @@ def test_another_model_or_dimension_is_refused_and_nothing_changes(stlib, notes,
     assert err.startswith(
         f"stlib: collection 'notes' was made with stlib-static-en ({dimension} dimensions, "
     )
-    assert err.endswith("use that model, or index into a new collection\n") and err.count("\n") == 1
+    assert (
+        err.endswith("use that model, or `stlib reindex notes --model` with this one\n")
+        and err.count("\n") == 1
+    )
     assert texts(stlib) == {"a": "apples", "b": "bread"}
 
 

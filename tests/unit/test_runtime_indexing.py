@@ -98,7 +98,7 @@ def test_an_onnx_file_may_be_the_model(bge: Path, home: Path) -> None:
             "notes", Encoder.load(bge, file_name="model_copy.onnx"), home=home
         ) as collection:
             collection.add(DOCUMENTS)
-            assert collection.info()["model"] == str(bge / "model_copy.onnx")
+            assert collection.info().model == str(bge / "model_copy.onnx")
         with Collection.open("notes", home=home) as collection:
             assert ids(collection, "sorting")[0] == "sort"
     finally:
@@ -176,7 +176,7 @@ def test_a_sentence_transformer_is_found_again_by_its_folder(home: Path, tmp_pat
     model = SentenceTransformer(folder, device="cpu")
     with Collection.create("notes", model, home=home) as collection:
         collection.add(DOCUMENTS)
-        assert collection.info()["model"] == str(folder)
+        assert collection.info().model == str(folder)
     # The folder serves without torch too, but the vectors of the collection are those of torch.
     assert isinstance(load_encoder(folder), Encoder)
     with Collection.open("notes", home=home) as collection:

@@ -124,7 +124,7 @@ def test_a_collection_that_is_forgotten_closes_its_database(home, documents):
     collection = Collection.create("c", home=home)
     collection.add(documents)
     collection.search("honey")
-    pool = collection._engine.pool
+    pool = collection._session.database.pool
     assert pool.checkedin() > 0
     del collection
     gc.collect()
@@ -142,10 +142,10 @@ def test_a_folder_may_have_any_name(tmp_path, documents, ids):
 def test_the_size_of_a_catalog_is_that_of_its_own_files(tmp_path, documents):
     with Collection.create("animals", db=f"sqlite:///{tmp_path}/notes.db") as collection:
         collection.add(documents)
-        before = collection.info()["catalog_bytes"]
+        before = collection.info().catalog_bytes
         (tmp_path / "old").mkdir()
         (tmp_path / "old" / "notes.db-backup").write_bytes(bytes(1_000_000))
-        assert collection.info()["catalog_bytes"] == before
+        assert collection.info().catalog_bytes == before
 
 
 def test_a_model_that_cannot_be_had_is_one_line(home, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import indexing.upkeep.verify
 from indexing import Collection
 from indexing.catalog.collections import read_state
-from indexing.errors import CollectionExists, LockedError, StorageError, UnknownCollection
+from indexing.errors import CollectionExists, LockedError, UnknownCollection
 from indexing.lexical import LexicalSnapshot
 from indexing.storage.files import FolderLock
 from indexing.upkeep.verify import verify
@@ -63,7 +63,7 @@ def test_a_deleted_collection_does_not_become_the_next_one(tmp_path, use, docume
             new.add(documents)
             with pytest.raises(UnknownCollection, match="'old' was deleted meanwhile"):
                 use(other)
-            assert new.info()["documents"] == len(documents)
+            assert new.info().documents == len(documents)
             assert new.verify().clean
 
 
@@ -104,9 +104,9 @@ def test_an_empty_collection_is_dropped_only_while_it_is_empty(home, documents, 
 
 def test_a_commit_while_the_views_are_published_is_in_them_once(animals, home, ids):
     with Collection.open("animals", home=home) as other:
-        state, codec = other._state(), other._codec
+        live = other._session.live()
         animals.add([{"id": "owl", "text": "Owls hunt at night."}])  # after the other one looked at the log
-        other._views.publish(state, codec)
+        other._views.publish(live)
         assert other.verify().clean
         animals.delete(["dog"])
         assert other.refresh()
@@ -116,9 +116,9 @@ def test_a_commit_while_the_views_are_published_is_in_them_once(animals, home, i
 
 def test_a_commit_while_the_collection_is_verified_is_no_error(animals, home):
     with Collection.open("animals", home=home) as other:
-        state = other._state()
+        other._session.live()
         animals.add([{"id": "owl", "text": "Owls hunt at night."}])  # after the other one looked at the log
-        report = verify(other._engine, state, other._views, other._lock)
+        report = verify(other._session, other._views)
         assert report.clean, report
         assert report.documents == 5
 
@@ -128,20 +128,20 @@ def test_the_first_commit_while_the_collection_is_verified_is_no_error(home, doc
         Collection.create("animals", home=home) as collection,
         Collection.open("animals", home=home) as other,
     ):
-        state = other._state()
+        other._session.live()
         collection.add(documents)  # calibrates the codes
-        report = verify(other._engine, state, other._views, other._lock)
+        report = verify(other._session, other._views)
         assert report.clean, report
         assert (report.documents, report.chunks) == (4, 4)
         assert ids(other.search("honey", 1)) == ["bee"]
 
 
 def test_a_collection_deleted_while_it_is_verified_is_said(animals, home):
-    state = animals._state()
+    animals._session.live()
     with Collection.open("animals", home=home) as other:
         other.drop()
-    with pytest.raises((UnknownCollection, StorageError)):
-        verify(animals._engine, state, animals._views, animals._lock)
+    with pytest.raises(UnknownCollection, match="was deleted meanwhile"):
+        verify(animals._session, animals._views)
 
 
 def test_readers_may_be_forgotten_while_they_are_made(animals, monkeypatch, ids):
@@ -167,9 +167,9 @@ def test_info_is_of_one_moment(animals, home, monkeypatch):
             other.drop()
         return state
 
-    monkeypatch.setattr("indexing.collection.read_state", then_deleted)
+    monkeypatch.setattr("indexing.session.read_state", then_deleted)
     info = animals.info()
-    assert (info["documents"], info["chunks"], info["last_seq"]) == (4, 4, 4)
+    assert (info.documents, info.chunks, info.last_seq) == (4, 4, 4)
     with pytest.raises(UnknownCollection):
         animals.info()
 

@@ -9,6 +9,7 @@ import pytest
 
 from indexing import Collection
 from indexing.errors import BadInput
+from indexing.generations.calibrate import fixed_texts
 from indexing.models.encoders import load_encoder
 
 
@@ -38,6 +39,8 @@ def test_unchanged_documents_are_not_embedded_again(home, documents, ids):
 
     collection = Collection.create("c", Counting(), home=home)
     first = collection.add(documents)
+    assert calls[: len(fixed_texts())] == list(fixed_texts())  # calibrate the codes
+    del calls[: len(fixed_texts())]
     assert (first.added, first.updated, first.unchanged, len(calls)) == (4, 0, 0, 4)
     changed = [*documents[:3], {**documents[3], "text": "Cats hunt mice."}]
     second = collection.add(changed)
@@ -113,5 +116,5 @@ def test_a_generator_that_fails_keeps_what_was_committed(home):
     collection = Collection.create("c", home=home)
     with pytest.raises(RuntimeError, match="the source broke"):
         collection.add(documents())
-    assert collection.info()["documents"] == 1024
+    assert collection.info().documents == 1024
     assert collection.verify().clean

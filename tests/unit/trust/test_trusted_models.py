@@ -114,7 +114,7 @@ def test_a_copied_home_on_another_machine_opens_nothing(made, model, move_to_ano
             assert told in message
         # What needs no model goes on.
         assert collection.search("blowhole", 1, mode="keyword").results[0].id == "whale"
-        assert collection.info()["documents"] == 2
+        assert collection.info().documents == 2
         assert collection.verify().errors == []
         assert collection.delete(["bread"]) == ["bread"]
         with pytest.raises(UntrustedModel):

@@ -1,0 +1,114 @@
+"""No connection crosses a fork.
+
+SQLite's locks belong to a process, and what it knows of them lies in memory that a child inherits. A child
+that uses an inherited connection, or even opens one of its own while an inherited one is open, holds no lock
+that others can see: the parent's last `close` removes the write-ahead log under it, and what the child
+commits afterwards is lost. See "How To Corrupt An SQLite Database File", section 2.6, of SQLite's
+documentation.
+
+So every connection of the process is closed before a fork, where nobody is using it. Where a thread is in a
+transaction at that moment, the child may not touch that database: it is refused with a message, in every
+object that it inherited and in those that it opens itself. The parent goes on in any case.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet, ref
+
+from sqlalchemy import Engine
+
+from indexing.errors import StorageError
+from indexing.storage.forks import watch
+
+__all__ = ["TrackedConnection", "empty_before_forks", "open_connection", "refuse_forked"]
+
+# Held while a connection is opened, and during a fork: none comes into being between closing and forking.
+_opening = threading.RLock()
+_open: WeakSet[TrackedConnection] = WeakSet()
+# (device, inode) of databases whose connections this process inherited in the middle of a transaction.
+_forbidden: set[tuple[int, int]] = set()
+
+
+class TrackedConnection(sqlite3.Connection):
+    """A connection that is known until it is closed."""
+
+    file: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        super().close()
+        _open.discard(self)
+
+
+def open_connection(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    """Opens what the pool asks for, unless this process may not touch the file. For `do_connect`."""
+    with _opening:
+        path = Path(arguments[0])
+        refuse_forked(path)
+        connection = dialect.connect(*arguments, **options)
+        connection.file = _identity(path)
+        _open.add(connection)
+        return connection
+
+
+def refuse_forked(path: Path) -> None:
+    """Raises StorageError if this process was forked while its parent was writing or reading `path`."""
+    if _forbidden and _identity(path) in _forbidden:
+        raise StorageError(
+            f"{path} was in use by another thread when this process was forked, so this process may not touch"
+            " it: fork when no thread is searching or adding, or start processes by 'spawn'"
+        )
+
+
+def empty_before_forks(engine: Engine) -> None:
+    """Closes the idle connections of `engine` whenever this process forks."""
+    pools.add(engine)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Pools:
+    """The engines of this process; empties them around forks."""
+
+    def __init__(self) -> None:
+        self._engines: list[ref[Engine]] = []
+        watch(self)
+
+    def add(self, engine: Engine) -> None:
+        self._engines = [known for known in self._engines if known() is not None]
+        self._engines.append(ref(engine))
+
+    def before_fork(self) -> None:
+        _opening.acquire()
+        for known in self._engines:
+            if (engine := known()) is not None:
+                engine.pool.dispose()  # not the engine's: what is in use must come back to this pool
+
+    def after_fork(self, in_child: bool) -> None:
+        if in_child:
+            _abandon_inherited()
+        _opening.release()
+
+
+def _abandon_inherited() -> None:
+    """In the child: what could not be closed is never used and never closed either, as closing writes too."""
+    for connection in list(_open):
+        if connection.file is not None:
+            _forbidden.add(connection.file)
+        if sys.implementation.name == "cpython":
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        _open.discard(connection)
+
+
+pools = _Pools()

@@ -1,0 +1,105 @@
+"""Rows of servings and of the history of which one was live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection, insert, select, update
+
+from indexing.catalog.collections import now
+from indexing.catalog.schema import CollectionRow, Promotion, ServingRow
+
+__all__ = [
+    "CREATE",
+    "PROMOTE",
+    "ROLLBACK",
+    "PromotionInfo",
+    "ServingInfo",
+    "create_serving",
+    "promotions_of",
+    "read_serving",
+    "servings_of",
+    "set_live",
+]
+
+CREATE, PROMOTE, ROLLBACK = "create", "promote", "rollback"
+
+
+@dataclass(frozen=True)
+class ServingInfo:
+    """One row of `serving`: what decides an answer. See `indexing.catalog.schema.ServingRow`."""
+
+    id: int
+    generation_id: int
+    engine: str
+    analysis: int
+    query_model: dict[str, Any] | None
+    memory: dict[str, Any] | None
+    ranking: dict[str, Any]
+    reranker: dict[str, Any] | None
+    made_from: int | None
+    note: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class PromotionInfo:
+    """When which serving became live, and how."""
+
+    serving_id: int
+    kind: str
+    who: str
+    override: str | None
+    at: str
+
+
+def create_serving(connection: Connection, collection_id: int, values: dict[str, Any]) -> int:
+    """The id of the new serving; `values` are the fields of `ServingInfo` but for its id and date."""
+    row = {**values, "collection_id": collection_id, "created_at": now()}
+    result = connection.execute(insert(ServingRow).values(row))
+    return int(cast(Any, result.inserted_primary_key)[0])
+
+
+def read_serving(connection: Connection, serving_id: int) -> ServingInfo | None:
+    row = connection.execute(_select(ServingInfo, ServingRow).where(ServingRow.id == serving_id)).first()
+    return None if row is None else ServingInfo(*row)
+
+
+def servings_of(connection: Connection, collection_id: int) -> list[ServingInfo]:
+    """Every serving of the collection, the oldest first."""
+    statement = _select(ServingInfo, ServingRow).where(ServingRow.collection_id == collection_id)
+    return [ServingInfo(*row) for row in connection.execute(statement.order_by(ServingRow.id))]
+
+
+def promotions_of(connection: Connection, collection_id: int) -> list[PromotionInfo]:
+    """What became live when, the oldest first."""
+    statement = _select(PromotionInfo, Promotion).where(Promotion.collection_id == collection_id)
+    return [PromotionInfo(*row) for row in connection.execute(statement.order_by(Promotion.id))]
+
+
+def set_live(
+    connection: Connection,
+    collection_id: int,
+    serving_id: int,
+    kind: str,
+    who: str = "",
+    override: str | None = None,
+) -> None:
+    """Moves the pointer and notes it: the one update that changes what is searched."""
+    connection.execute(
+        update(CollectionRow).where(CollectionRow.id == collection_id).values(live_serving=serving_id)
+    )
+    row = {
+        "collection_id": collection_id,
+        "serving_id": serving_id,
+        "kind": kind,
+        "who": who,
+        "override": override,
+        "at": now(),
+    }
+    connection.execute(insert(Promotion), row)
+
+
+def _select(kind: type, table: Any) -> Any:
+    return select(*(getattr(table, name) for name in cast(Any, kind).__dataclass_fields__))

@@ -1,0 +1,123 @@
+"""All that is peculiar to SQLite: settings of a connection, checks of the file, giving space back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Integer, LargeBinary, text
+
+from indexing.catalog.schema import Base
+
+__all__ = [
+    "BUSY_MILLISECONDS",
+    "begin",
+    "configure",
+    "file_bytes",
+    "find_damage",
+    "find_wrong_types",
+    "free_bytes",
+    "vacuum",
+]
+
+# A writer holds the database for one batch, well under a second; ten allow for a slow disk and stay bounded.
+BUSY_MILLISECONDS = 10_000
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",  # readers go on while a batch is written
+    "PRAGMA synchronous = FULL",  # a commit is on the disk when it returns
+    "PRAGMA secure_delete = ON",  # deleted text is overwritten
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
+    "PRAGMA cache_size = -16384",  # 16 MiB
+)
+
+
+def configure(connection: sqlite3.Connection, _record: Any) -> None:
+    """For the engine's `connect` event: the settings that the promises of the catalog rest on."""
+    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def begin(connection: Connection) -> None:
+    """For the engine's `begin` event: a writer takes the lock with its first statement."""
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def find_damage(connection: Connection) -> list[str]:
+    """What SQLite's own check of the file says; empty if nothing is wrong."""
+    rows = connection.execute(text("PRAGMA integrity_check(10)")).scalars().all()
+    return [] if rows == ["ok"] else [f"catalog: {row}" for row in rows]
+
+
+def find_wrong_types(connection: Connection) -> list[str]:
+    """Values of another type than their column's, and JSON that is none: SQLite stores what it is given."""
+    problems = []
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            name = f'"{column.name}"'
+            wrong = f"typeof({name}) NOT IN ({_types_of(column)})"
+            if isinstance(column.type, JSON) or (table.name, column.name) in _JSON_TEXTS:
+                wrong += f" OR {name} IS NOT NULL AND NOT json_valid({name})"
+            # Names of tables and columns come from the schema in this package.
+            statement = f'SELECT count(*) FROM "{table.name}" WHERE {wrong}'  # noqa: S608
+            if count := connection.execute(text(statement)).scalar_one():
+                problems.append(f"catalog: {count} rows of {table.name} have a {column.name} of a wrong type")
+    return problems
+
+
+# JSON that is kept as text, because it is compared or passed on as it is.
+_JSON_TEXTS = {("document", "metadata"), ("generation", "codec")}
+
+
+def _types_of(column: Column[Any]) -> str:
+    """SQLite's names of the types that a column may hold."""
+    kinds = {Integer: "integer", Boolean: "integer", LargeBinary: "blob"}
+    name = next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
+    # An empty default of a migration is text.
+    names = [name, "text"] if name == "blob" else [name]
+    return ", ".join(f"'{one}'" for one in [*names, *(["null"] if column.nullable else [])])
+
+
+def free_bytes(connection: Connection) -> tuple[int, int]:
+    """Bytes of the file that hold nothing, and bytes of the file."""
+    free, pages, size = (
+        int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
+        for name in ("freelist_count", "page_count", "page_size")
+    )
+    return free * size, pages * size
+
+
+def vacuum(engine: Engine) -> None:
+    """Writes the file anew without what is free, and empties the write-ahead log into it.
+
+    Raises what the driver raises: a writer holds the database, or there is no room for the copy.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
+    finally:
+        connection.close()
+
+
+def file_bytes(catalog: Path) -> int:
+    """Bytes of the database's own files on the disk."""
+    return _sizes(Path(f"{catalog}{end}") for end in ("", "-wal", "-shm"))
+
+
+def _sizes(paths: Iterable[Path]) -> int:
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total

@@ -1,0 +1,151 @@
+"""Making, opening and deleting collections, before and after there is a `Collection` to hold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
+from indexing.catalog.database import reading, writing
+from indexing.catalog.generations import FOLLOWING, create_generation, read_generation
+from indexing.catalog.migrate import ensure_schema
+from indexing.catalog.reads import count_documents
+from indexing.catalog.servings import CREATE, create_serving, read_serving, set_live
+from indexing.documents import ChunkSettings
+from indexing.errors import BadInput, UnknownCollection
+from indexing.lexical.analysis import ANALYSIS_VERSION
+from indexing.listing import list_collections
+from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
+from indexing.models.held import NO_MODEL
+from indexing.names import PRECISIONS
+from indexing.opening import already_exists, creation_lock, open_catalog, refuse_existing
+from indexing.session import Session
+from indexing.storage.files import remove, remove_if_empty
+from indexing.storage.paths import Home, Place, collection_place
+from indexing.vectors import engine_class
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["Opened", "create", "drop", "find"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A collection that was found or made: what a `Session` is made of, and the model that a person gave."""
+
+    database: Engine
+    place: Place
+    state: CollectionState
+    encoder: EncoderProtocol | None
+
+
+def create(
+    name: str,
+    model: Any,
+    *,
+    dimension: int | None,
+    precision: str,
+    engine: str,
+    home: Home,
+    db: str | None,
+    chunk: ChunkSettings | None,
+) -> Opened:
+    """Makes a collection. See `Collection.create`."""
+    place = collection_place(name, home, db)
+    _check(model, dimension, precision)
+    engine_class(engine)
+    refuse_existing(place)
+    encoder = None if dimension is not None else remember_encoder(model, load_encoder(model))
+    generation: dict[str, Any] = {
+        "model": "" if encoder is None else recorded_name(model, encoder),
+        "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
+        "dimension": dimension if encoder is None else encoder.dimension,
+        "precision": precision,
+        "chunking": asdict(chunk or ChunkSettings()),
+    }
+    # Another process may be making or deleting a collection of this name, and its folder with it.
+    with creation_lock(place), open_catalog(place.catalog, create=True) as database:
+        ensure_schema(database)
+        with writing(database) as connection:
+            if find_collection(connection, name) is not None:
+                raise already_exists(place)
+            id_ = create_collection(connection, name)
+            serving = {
+                "generation_id": create_generation(connection, id_, state=FOLLOWING, **generation),
+                "engine": engine,
+                "analysis": ANALYSIS_VERSION,
+                "query_model": None,
+                "memory": None,
+                "ranking": {},
+                "reranker": None,
+                "made_from": None,
+                "note": "created",
+            }
+            set_live(connection, id_, create_serving(connection, id_, serving), CREATE)
+            state = find_collection(connection, name)
+        assert state is not None
+        return Opened(database, place, state, encoder)
+
+
+def _check(model: Any, dimension: int | None, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise BadInput(f"precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    if dimension is None:
+        return
+    if model is not None:
+        raise BadInput("give model= or dimension=, not both: a model knows its dimension")
+    if isinstance(dimension, bool) or not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
+        raise BadInput(f"dimension = {dimension!r}: give a whole number from 1 to {MAX_DIMENSION}")
+
+
+MAX_DIMENSION = 65_536
+"""Far beyond any model."""
+
+
+def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
+    """Opens the catalog of a collection. See `Collection.open`."""
+    place = collection_place(name, home, db)
+    if place.catalog.is_file():
+        with open_catalog(place.catalog) as database:
+            ensure_schema(database)
+            with reading(database) as connection:
+                state = find_collection(connection, name)
+            if state is not None:
+                return Opened(database, place, state, _given(database, state, model))
+            database.dispose()
+    listing = list_collections(home, db)
+    known = ", ".join(listing.names) or "none yet"
+    damaged = f"; damaged: {', '.join(listing.damaged)}" if listing.damaged else ""
+    raise UnknownCollection(f"no collection {name!r}; there are: {known}{damaged}")
+
+
+def _given(database: Engine, state: CollectionState, model: Any) -> EncoderProtocol | None:
+    """The model that a person gave, in the form that the collection was made with."""
+    if model is None:
+        return None
+    with reading(database) as connection:
+        serving = read_serving(connection, state.live_serving)
+        generation = None if serving is None else read_generation(connection, serving.generation_id)
+    fingerprint = None if generation is None else generation.fingerprint
+    return remember_encoder(model, load_encoder(model, fingerprint=fingerprint))
+
+
+def drop(session: Session, *, only_if_empty: bool) -> bool:
+    """Deletes a collection. See `Collection.drop`.
+
+    Where the catalog is its own, only its name is taken away, which needs no room on the disk.
+    """
+    with session.writing_documents():
+        if only_if_empty:
+            with session.looking() as (connection, _):
+                if count_documents(connection, session.id):
+                    return False
+        if session.place.shared_catalog:
+            with writing(session.database) as connection:
+                drop_collection(connection, session.id)
+        session.database.dispose()
+        remove(session.place.folder)
+        if session.place.shared_catalog:
+            remove_if_empty(session.place.folder.parent)
+        return True

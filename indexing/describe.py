@@ -1,0 +1,92 @@
+"""What a collection is and how large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from indexing.catalog import sqlite
+from indexing.catalog.reads import count_chunks, count_documents
+from indexing.session import Session
+from indexing.views.manager import Views
+
+__all__ = ["CollectionInfo", "describe"]
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """Counts, settings of what is live, bytes on disk and in memory.
+
+    `clipped_values` is how many code values lay outside the ranges, `keyword_lag` how many changes the
+    keyword index still has to follow, `memory_bytes` what the vector engine holds and `mapped_bytes` what it
+    maps.
+    """
+
+    name: str
+    documents: int
+    chunks: int
+    model: str
+    dimension: int
+    precision: str
+    engine: str
+    chunking: dict[str, Any]
+    clipped_values: int
+    serving: int
+    generation: int
+    reranker: str | None
+    last_seq: int
+    keyword_lag: int
+    catalog_bytes: int
+    view_bytes: int
+    memory_bytes: int
+    mapped_bytes: int
+    path: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def describe(session: Session, views: Views) -> CollectionInfo:
+    """The collection as it is at one moment."""
+    followed = views.words.seq()  # looked up first, as the log only grows
+    with session.looking() as (connection, state):
+        live = session.read_live(connection, state)
+        documents = count_documents(connection, session.id)
+        chunks = count_chunks(connection, live.generation.id)
+    memory, mapped = views.vectors(live).file_bytes()
+    generation, serving = live.generation, live.serving
+    return CollectionInfo(
+        name=session.name,
+        documents=documents,
+        chunks=chunks,
+        model=generation.model,
+        dimension=generation.dimension,
+        precision=generation.precision,
+        engine=serving.engine,
+        chunking=generation.chunking,
+        clipped_values=generation.clipped,
+        serving=serving.id,
+        generation=generation.id,
+        reranker=None if serving.reranker is None else str(serving.reranker.get("name")),
+        last_seq=state.last_seq,
+        keyword_lag=max(0, state.last_seq - followed),
+        catalog_bytes=sqlite.file_bytes(session.place.catalog),
+        view_bytes=_bytes_of(session.place.views.rglob("*")),
+        memory_bytes=memory,
+        mapped_bytes=mapped,
+        path=str(session.place.catalog),
+    )
+
+
+def _bytes_of(paths: Iterable[Path]) -> int:
+    """The sizes of those that are files, added up."""
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # a view may be replaced at this moment
+            if path.is_file():
+                total += path.stat().st_size
+    return total

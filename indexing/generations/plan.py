@@ -1,0 +1,181 @@
+"""What a change of settings needs: another generation or none, by embedding or from the codes there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from indexing.catalog.generations import BUILDING, GenerationInfo, generations_of
+from indexing.catalog.reads import count_chunks
+from indexing.documents import ChunkSettings
+from indexing.errors import BadInput
+from indexing.models.held import NO_MODEL
+from indexing.quantization import PRECISIONS
+from indexing.session import Live, Session
+from indexing.vectors import engine_class
+
+__all__ = ["KEEP", "Change", "Plan", "make_plan"]
+
+KEEP: Any = object()
+"""Leave a setting as it is, where None means something else."""
+
+# What a passage costs beside its code: rows and index entries of the catalog, keys of the vector view.
+ROW_BYTES = 150
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is wanted other than it is; None leaves a setting as it is, and `KEEP` the reranker.
+
+    Attributes:
+        model: name that the catalog records, with `fingerprint` and `dimension` of the encoder.
+        ranking: weights of the legs, `{"weights": {"semantic": 1.0, "keyword": 0.5}}`.
+        reranker: as the serving records it, `{"name", "fingerprint"}`; None for none.
+    """
+
+    model: str | None = None
+    fingerprint: str | None = None
+    dimension: int | None = None
+    precision: str | None = None
+    engine: str | None = None
+    chunk: ChunkSettings | None = None
+    ranking: dict[str, Any] | None = None
+    reranker: Any = KEEP
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether the generation can stay. A change of nothing at all means: make it anew."""
+        of_serving = self.engine or self.ranking is not None or self.reranker is not KEEP
+        return bool(of_serving) and self.model is None and self.precision is None and self.chunk is None
+
+    def note(self) -> str:
+        """In a few words, for the history."""
+        said = [
+            f"{name} {value}"
+            for name, value in (
+                ("model", self.model),
+                ("precision", self.precision),
+                ("engine", self.engine),
+                (
+                    "passages of",
+                    self.chunk and f"{self.chunk.max_tokens} tokens, overlap {self.chunk.overlap}",
+                ),
+                ("ranking", self.ranking),
+            )
+            if value is not None
+        ]
+        if self.reranker is not KEEP:
+            said.append("no reranker" if self.reranker is None else f"reranker {self.reranker['name']}")
+        return ", ".join(said) or "made anew"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a change is made.
+
+    Attributes:
+        work: `none` (the generation stays), `convert` (codes from codes), or `embed`.
+        target: settings of the generation to make; its id is 0 unless a build of them was begun before.
+        serving: fields of the serving to make, without its generation.
+        chunks: about how many passages there will be.
+        bytes_needed: about what they need on disk, in catalog and views.
+    """
+
+    work: Literal["none", "convert", "embed"]
+    target: GenerationInfo
+    serving: dict[str, Any]
+    chunks: int
+    bytes_needed: int
+
+
+def make_plan(session: Session, change: Change) -> Plan:
+    """What is to be done for `change` of what is live now.
+
+    Raises:
+        BadInput: an unknown precision or engine, or a change that a collection without a model cannot have.
+    """
+    _check(change)
+    live = session.live()
+    with session.looking() as (connection, _):
+        chunks = count_chunks(connection, live.generation.id)
+        others = generations_of(connection, session.id)
+    serving = _serving_values(live, change)
+    engine_changes = serving["engine"] != live.serving.engine
+    if change.keeps_codes:
+        needed = chunks * live.generation.dimension * 2 if engine_changes else 0
+        return Plan("none", live.generation, serving, chunks, needed)
+    target = _target(live, change)
+    work = _work(live, target)
+    if work == "embed" and target.fingerprint == NO_MODEL:
+        raise BadInput(
+            f"collection {session.name!r} has vectors of somebody's own and no model, so they cannot be made "
+            f"anew in {target.precision} from {live.generation.precision}: give a model, or add them again"
+        )
+    codec_bytes = target.dimension * (4 if target.precision == "float32" else 1)
+    begun = next((g for g in reversed(others) if _is_begun(g, target)), None)
+    return Plan(
+        work,
+        begun or target,
+        serving,
+        chunks,
+        chunks * (2 * codec_bytes + ROW_BYTES),
+    )
+
+
+def _check(change: Change) -> None:
+    if change.precision is not None and change.precision not in PRECISIONS:
+        raise BadInput(f"precision {change.precision!r}: use one of {', '.join(PRECISIONS)}")
+    if change.engine is not None:
+        engine_class(change.engine)
+
+
+def _serving_values(live: Live, change: Change) -> dict[str, Any]:
+    before = live.serving
+    return {
+        "engine": change.engine or before.engine,
+        "analysis": before.analysis,
+        "query_model": before.query_model if change.model is None else None,
+        "memory": before.memory,
+        "ranking": before.ranking if change.ranking is None else change.ranking,
+        "reranker": before.reranker if change.reranker is KEEP else change.reranker,
+        "made_from": before.id,
+        "note": change.note(),
+    }
+
+
+def _target(live: Live, change: Change) -> GenerationInfo:
+    """The generation that is wanted."""
+    before = live.generation
+    chunking = before.chunking if change.chunk is None else vars(change.chunk)
+    return replace(
+        before,
+        id=0,
+        model=change.model or before.model,
+        fingerprint=change.fingerprint or before.fingerprint,
+        dimension=change.dimension or before.dimension,
+        precision=change.precision or before.precision,
+        chunking=dict(chunking),
+        codec=None,
+        state=BUILDING,
+        followed_seq=0,
+    )
+
+
+def _work(live: Live, target: GenerationInfo) -> Literal["convert", "embed"]:
+    """Codes can be made of those there are where these are as fine: whole numbers, or bytes with their
+    ranges.
+    """
+    before = live.generation
+    same_texts = (target.fingerprint, target.chunking) == (before.fingerprint, before.chunking)
+    as_fine = before.precision == "float32" or target.precision != "float32"
+    if same_texts and live.codec is not None and as_fine and target.precision != before.precision:
+        return "convert"
+    return "embed"
+
+
+def _is_begun(generation: GenerationInfo, target: GenerationInfo) -> bool:
+    """Whether a killed run had begun to make just this."""
+    same = ("fingerprint", "precision", "chunking", "dimension")
+    return generation.state == BUILDING and all(
+        getattr(generation, name) == getattr(target, name) for name in same
+    )

@@ -1,0 +1,54 @@
+"""The encoders of one open collection: loaded when they are needed, and kept."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from indexing.catalog.generations import GenerationInfo
+from indexing.errors import BadInput
+from indexing.models.encoders import load_trusted_encoder
+from indexing.opening import check_model
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["NO_MODEL", "Encoders"]
+
+NO_MODEL = ""
+"""Fingerprint of a generation whose vectors somebody brings."""
+
+
+class Encoders:
+    """Encoders by fingerprint. Threads may share it."""
+
+    def __init__(self, collection: str) -> None:
+        self._collection = collection
+        self._held: dict[str, EncoderProtocol] = {}
+        self._lock = Lock()
+
+    def hold(self, encoder: EncoderProtocol) -> None:
+        """Use this one, which a person gave, wherever its fingerprint is asked for."""
+        self._held[encoder.fingerprint] = encoder
+
+    def held(self, generation: GenerationInfo) -> EncoderProtocol | None:
+        """The encoder of `generation` if it is loaded already."""
+        return self._held.get(generation.fingerprint)
+
+    def of(self, generation: GenerationInfo) -> EncoderProtocol:
+        """The encoder that `generation` was made with.
+
+        Raises:
+            BadInput: it has none, or it cannot be loaded.
+            ModelMismatch: the model that is installed under this name now is another one.
+            UntrustedModel: it is not bundled, and nobody used it on this machine.
+        """
+        if generation.fingerprint == NO_MODEL:
+            raise BadInput(
+                f"collection {self._collection!r} was made without a model (dimension="
+                f"{generation.dimension}): search with vector=, add with vectors=, or use mode 'keyword'"
+            )
+        with self._lock:
+            encoder = self._held.get(generation.fingerprint)
+            if encoder is None:
+                encoder = load_trusted_encoder(generation.model, generation.fingerprint)
+                check_model(encoder, generation, self._collection)
+                self._held[generation.fingerprint] = encoder
+            return encoder

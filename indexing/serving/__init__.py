@@ -1,0 +1,1 @@
+"""What decides an answer: made, promoted, rolled back."""

@@ -1,0 +1,153 @@
+"""Moving the pointer to what is searched: forward, and back. Both are one update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indexing import faults
+from indexing.catalog.database import writing
+from indexing.catalog.generations import GenerationInfo, mark_following, read_generation
+from indexing.catalog.log import take_seqs
+from indexing.catalog.servings import (
+    CREATE,
+    PROMOTE,
+    ROLLBACK,
+    PromotionInfo,
+    ServingInfo,
+    promotions_of,
+    read_serving,
+    servings_of,
+    set_live,
+)
+from indexing.errors import BadInput
+from indexing.generations.build import EncoderOf, following_maker
+from indexing.generations.follow import FollowProgress, follow, follow_within
+from indexing.generations.makers import FollowingMaker
+from indexing.session import Session
+from indexing.views.manager import Views
+
+__all__ = ["Promoted", "find_serving", "previous_serving", "promote"]
+
+# So many changes are made up for while the log is held still; embedding them takes well under a second for a
+# static model and some seconds for a large one, and a writer waits ten.
+MOST_WHILE_HELD = 64
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """`serving` is live; `before` was."""
+
+    serving: ServingInfo
+    before: ServingInfo
+
+
+def find_serving(session: Session, serving_id: int) -> tuple[ServingInfo, GenerationInfo]:
+    """A serving of this collection and its generation.
+
+    Raises:
+        BadInput: there is none of this number; the message lists those there are.
+    """
+    with session.looking() as (connection, _):
+        known = servings_of(connection, session.id)
+        serving = next((one for one in known if one.id == serving_id), None)
+        generation = None if serving is None else read_generation(connection, serving.generation_id)
+    if serving is None or generation is None:
+        numbers = ", ".join(str(one.id) for one in known)
+        raise BadInput(f"collection {session.name!r} has no serving {serving_id!r}; there are: {numbers}")
+    return serving, generation
+
+
+def promote(
+    session: Session,
+    views: Views,
+    serving_id: int,
+    encoder_of: EncoderOf,
+    *,
+    kind: str = PROMOTE,
+    who: str = "",
+    override: str | None = None,
+    progress: FollowProgress | None = None,
+) -> Promoted:
+    """Makes a serving live: its generation catches up with the log, its views are made, the pointer moves.
+
+    Others search and add meanwhile; they notice the move before their next search and batch.
+    """
+    serving, generation = find_serving(session, serving_id)
+    before = session.live()
+    maker: FollowingMaker | None = None
+    if generation.codec is not None and generation.id != before.generation.id:
+        maker = following_maker(session, before, generation, encoder_of)
+    while True:
+        if maker is not None:
+            follow(session, generation.id, maker, progress)
+        with session.lock:
+            views.prepare(generation.id, serving.engine)
+        faults.point("swap.before")
+        if _swap(session, serving, maker, Move(kind, who, override)):
+            break
+    faults.point("rollback.after" if kind == ROLLBACK else "swap.after")
+    with session.lock:
+        views.forget()
+    return Promoted(serving, before.serving)
+
+
+@dataclass(frozen=True)
+class Move:
+    """How and by whom the pointer is moved, for the history."""
+
+    kind: str
+    who: str
+    override: str | None
+
+
+def _swap(session: Session, serving: ServingInfo, maker: FollowingMaker | None, move: Move) -> bool:
+    """The one transaction; False if the generation is too far behind by now."""
+    with writing(session.database) as connection:
+        take_seqs(connection, session.id, 0)
+        state = session.row(connection)
+        if read_serving(connection, serving.id) is None:
+            raise BadInput(f"serving {serving.id} of collection {session.name!r} was dropped meanwhile")
+        if maker is not None and not follow_within(
+            session, connection, state, serving.generation_id, maker, MOST_WHILE_HELD
+        ):
+            return False
+        mark_following(connection, serving.generation_id)
+        set_live(connection, session.id, serving.id, move.kind, move.who, move.override)
+        faults.point("rollback.inside" if move.kind == ROLLBACK else "swap.inside")
+    return True
+
+
+def previous_serving(session: Session) -> int:
+    """The serving to go back to: what was live when the present one became so.
+
+    Going back again goes further back, as pages of a browser do: a serving that was left by going back is not
+    what came before.
+
+    Raises:
+        BadInput: nothing was live before.
+    """
+    with session.looking() as (connection, state):
+        history = promotions_of(connection, session.id)
+        known = {one.id for one in servings_of(connection, session.id)}
+    stack = _stack(history, known)
+    while stack and stack[-1] == state.live_serving:
+        stack.pop()
+    if not stack:
+        raise BadInput(
+            f"collection {session.name!r} has no earlier serving to go back to; `stlib history "
+            f"{session.name}`"
+            " shows what there is"
+        )
+    return stack[-1]
+
+
+def _stack(history: list[PromotionInfo], known: set[int]) -> list[int]:
+    """Servings in the order in which they were reached by going forward."""
+    stack: list[int] = []
+    for event in history:
+        if event.kind in (CREATE, PROMOTE):
+            stack.append(event.serving_id)
+        elif event.serving_id in stack:
+            while stack[-1] != event.serving_id:
+                stack.pop()
+    return [serving for serving in stack if serving in known]

@@ -1,0 +1,123 @@
+"""Changing what decides an answer while people search and add: plan ▸ build ▸ follow ▸ serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from indexing.catalog.database import writing
+from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.servings import ServingInfo, create_serving, read_serving
+from indexing.errors import BadInput
+from indexing.generations.build import (
+    EncoderOf,
+    begin_generation,
+    build_lock,
+    choosing_lock,
+    following_maker,
+)
+from indexing.generations.follow import Followed, follow
+from indexing.generations.plan import Change, Plan, make_plan
+from indexing.serving.promote import promote
+from indexing.session import Session
+from indexing.storage.files import require_space
+from indexing.views.manager import Views
+
+__all__ = ["ReindexProgress", "ReindexReport", "reindex"]
+
+
+@dataclass
+class ReindexReport:
+    """What a reindex did.
+
+    Attributes:
+        serving: what it made; live if `promoted`.
+        work: `none` (codes stayed), `convert` (made of the codes there were) or `embed`.
+        documents, chunks: made by this call; what an earlier, interrupted one had made is not among them.
+        bytes_needed: what was found free before it began.
+    """
+
+    serving: ServingInfo
+    generation: GenerationInfo
+    work: str
+    promoted: bool
+    documents: int = 0
+    chunks: int = 0
+    bytes_needed: int = 0
+    seconds: float = 0.0
+
+
+ReindexProgress = Callable[[Plan, Followed], None]
+"""Called before the work begins and after every committed batch; what it raises stops the work, which the
+same call takes up again.
+"""
+
+
+def reindex(
+    session: Session,
+    views: Views,
+    change: Change,
+    encoder_of: EncoderOf,
+    *,
+    promote_it: bool = True,
+    who: str = "",
+    progress: ReindexProgress | None = None,
+) -> ReindexReport:
+    """Makes a serving with `change`, and makes it live. Only the work that the change needs is done.
+
+    Raises:
+        BadInput: a setting that cannot be used.
+        DiskFull: less room than it needs; nothing was begun.
+        LockedError: another process builds the same.
+    """
+    started = time.perf_counter()
+    with choosing_lock(session):
+        plan = make_plan(session, change)
+        require_space(session.place.catalog, plan.bytes_needed)
+        generation = plan.target if plan.work == "none" else begin_generation(session, plan, encoder_of)
+        building = nullcontext() if plan.work == "none" else build_lock(session, generation.id).acquire()
+    tell = _teller(plan, progress)
+    with building:
+        tell(Followed(generation.followed_seq, session.live().state.last_seq))
+        done = Followed()
+        if plan.work != "none":
+            maker = following_maker(session, session.live(), generation, encoder_of)
+            done = follow(session, generation.id, maker, tell)
+        with session.lock:
+            views.prepare(generation.id, plan.serving["engine"])
+        serving = _serve(session, plan, generation.id)
+        if promote_it:
+            promote(session, views, serving.id, encoder_of, who=who, progress=tell)
+    return ReindexReport(
+        serving,
+        _current(session, generation.id),
+        plan.work,
+        promote_it,
+        done.documents,
+        done.chunks,
+        plan.bytes_needed,
+        time.perf_counter() - started,
+    )
+
+
+def _teller(plan: Plan, progress: ReindexProgress | None) -> Callable[[Followed], None]:
+    return (lambda done: None) if progress is None else (lambda done: progress(plan, done))
+
+
+def _serve(session: Session, plan: Plan, generation_id: int) -> ServingInfo:
+    with writing(session.database) as connection:
+        session.row(connection)
+        values = {**plan.serving, "generation_id": generation_id}
+        serving = read_serving(connection, create_serving(connection, session.id, values))
+    assert serving is not None
+    return serving
+
+
+def _current(session: Session, generation_id: int) -> GenerationInfo:
+    with session.looking() as (connection, _):
+        generation = read_generation(connection, generation_id)
+    if generation is None:
+        raise BadInput(f"generation {generation_id} of collection {session.name!r} was dropped meanwhile")
+    return generation

@@ -1,0 +1,135 @@
+"""`Session`: what every room of a collection works with: its database, its files, and what is served now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from indexing.catalog.collections import CollectionState, read_state
+from indexing.catalog.database import reading
+from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.servings import ServingInfo, read_serving
+from indexing.errors import StorageError, UnknownCollection
+from indexing.quantization import Codec
+from indexing.storage import forks
+from indexing.storage.files import FolderLock
+from indexing.storage.paths import Place
+
+__all__ = ["Live", "Session"]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What is searched at one moment. `codec` is None as long as nothing was ever embedded."""
+
+    state: CollectionState
+    serving: ServingInfo
+    generation: GenerationInfo
+    codec: Codec | None
+
+
+class Session:
+    """One open collection. Owned by `Collection`, handed down to whoever reads, writes or watches it.
+
+    Attributes:
+        database: connections to the catalog.
+        place: its files.
+        id, uuid: of its row; a row of another uuid under this id is another collection.
+        lock: held while the views are opened or published; taken after `writing`.
+        writing: held for as long as this process adds or deletes documents.
+    """
+
+    def __init__(self, database: Engine, place: Place, state: CollectionState) -> None:
+        self.database = database
+        self.place = place
+        self.id = state.id
+        self.uuid = state.uuid
+        self.name = state.name
+        self.lock = threading.RLock()
+        self.writing = threading.RLock()
+        self._served: tuple[ServingInfo, GenerationInfo, Codec | None] | None = None
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        """Nothing: threads of the parent keep what they hold."""
+
+    def after_fork(self, in_child: bool) -> None:
+        """The threads that hold these locks are not in the child."""
+        if in_child:
+            self.lock = threading.RLock()
+            self.writing = threading.RLock()
+
+    def live(self) -> Live:
+        """What is live now: one read of a row; serving and generation are read again when they changed.
+
+        Raises:
+            UnknownCollection: the collection was deleted.
+        """
+        with self.looking() as (connection, state):
+            return self.live_in(connection, state)
+
+    def live_in(self, connection: Connection, state: CollectionState) -> Live:
+        """What is live in the transaction of `connection`."""
+        served = self._served
+        if served is None or served[0].id != state.live_serving or served[2] is None:
+            served = self._served = self._read(connection, state.live_serving)
+        return Live(state, *served)
+
+    def read_live(self, connection: Connection, state: CollectionState) -> Live:
+        """The same, read afresh: how far a generation has followed, too."""
+        return Live(state, *self._read(connection, state.live_serving))
+
+    def _read(
+        self, connection: Connection, serving_id: int
+    ) -> tuple[ServingInfo, GenerationInfo, Codec | None]:
+        serving = read_serving(connection, serving_id)
+        generation = None if serving is None else read_generation(connection, serving.generation_id)
+        if serving is None or generation is None:
+            raise StorageError(
+                f"{self.place.catalog} is damaged: what is served (serving {serving_id}) is missing from it;"
+                " restore it from a backup"
+            )
+        return serving, generation, Codec.from_json(generation.codec) if generation.codec else None
+
+    @contextmanager
+    def looking(self) -> Iterator[tuple[Connection, CollectionState]]:
+        """One transaction, and the collection's row in it. Whatever is compared is read in the same one:
+        between two, another process may commit a batch or delete the collection.
+        """
+        if not self.place.catalog.is_file():  # SQLite would make an empty one
+            raise self.deleted()
+        with reading(self.database) as connection:
+            yield connection, self.row(connection)
+
+    def row(self, connection: Connection) -> CollectionState:
+        """The collection's row. Raises UnknownCollection if it is gone."""
+        state = read_state(connection, self.id)
+        if state is None or state.uuid != self.uuid:  # the database uses numbers of deleted rows again
+            raise self.deleted()
+        return state
+
+    def deleted(self) -> UnknownCollection:
+        """The error for a collection that is no more."""
+        return UnknownCollection(f"collection {self.name!r} was deleted meanwhile")
+
+    @contextmanager
+    def writing_documents(self) -> Iterator[None]:
+        """Held by whoever adds or deletes documents, in this process and in any other.
+
+        Raises:
+            LockedError: another process holds it.
+            UnknownCollection: the collection was deleted.
+        """
+        self.live()
+        with self.writing, documents_lock(self.place):
+            self.live()  # deleting takes the lock too: from here on it stays
+            yield
+
+
+def documents_lock(place: Place) -> FolderLock:
+    """Held by whoever adds or deletes documents, or makes or deletes the collection."""
+    return FolderLock(place.locks, "documents.lock", f"collection {place.name!r}")

@@ -1,0 +1,81 @@
+"""Rows of the catalog against each other: what belongs together is there, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from indexing.catalog.collections import CollectionState
+from indexing.catalog.generations import DROPPING, GenerationInfo
+from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+from indexing.errors import BadInput
+from indexing.quantization import Codec
+
+__all__ = ["document_problems", "generation_problems"]
+
+
+def document_problems(connection: Connection, state: CollectionState) -> list[str]:
+    """What is wrong with the log; empty if nothing."""
+    of = DocumentRow.collection_id == state.id
+    twice = select(DocumentRow.seq).where(of).group_by(DocumentRow.seq).having(func.count() > 1).subquery()
+    return _count(
+        connection,
+        [
+            (
+                "documents with a sequence number beyond the collection's",
+                _documents().where(of, DocumentRow.seq > state.last_seq),
+            ),
+            ("sequence numbers of several documents", select(func.count()).select_from(twice)),
+        ],
+    )
+
+
+def generation_problems(
+    connection: Connection, state: CollectionState, generation: GenerationInfo
+) -> list[str]:
+    """What is wrong with the passages of a generation; empty if nothing."""
+    if generation.state == DROPPING:
+        return []
+    try:
+        width = Codec.from_json(generation.codec).code_bytes if generation.codec else 0
+    except BadInput as error:
+        return [f"catalog: the codec of generation {generation.id} is damaged: {error}"]
+    live = (DocumentRow.collection_id == state.id, ~DocumentRow.deleted)
+    chunk_of = Chunk.generation_id == generation.id
+    has_chunk = select(Chunk.key).where(Chunk.document_key == DocumentRow.key, chunk_of).exists()
+    document = select(DocumentRow.key).where(DocumentRow.key == Chunk.document_key, *live).exists()
+    code = select(Code.key).where(Code.key == Chunk.key, func.length(Code.code) == width).exists()
+    beyond = f"of a change beyond the last of generation {generation.id}"
+    return _count(
+        connection,
+        [
+            (
+                "documents without a chunk",
+                _documents().where(*live, DocumentRow.seq <= generation.followed_seq, ~has_chunk),
+            ),
+            ("chunks without a document", _chunks().where(chunk_of, ~document)),
+            (f"chunks without a code of {width} bytes", _chunks().where(chunk_of, ~code)),
+            (f"chunks {beyond}", _chunks().where(chunk_of, Chunk.change > generation.last_change)),
+            (
+                f"removals {beyond}",
+                select(func.count())
+                .select_from(Removal)
+                .where(Removal.generation_id == generation.id, Removal.change > generation.last_change),
+            ),
+        ],
+    )
+
+
+def _documents() -> Select[Any]:
+    return select(func.count()).select_from(DocumentRow)
+
+
+def _chunks() -> Select[Any]:
+    return select(func.count()).select_from(Chunk)
+
+
+def _count(connection: Connection, checks: list[tuple[str, Select[Any]]]) -> list[str]:
+    return [
+        f"catalog: {count} {what}" for what, statement in checks if (count := connection.scalar(statement))
+    ]

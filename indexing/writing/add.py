@@ -1,0 +1,151 @@
+"""One `add`: batches into the live generation, then the ones that follow, then the views."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from indexing.catalog.database import writing
+from indexing.catalog.generations import FOLLOWING, GenerationInfo, generations_of, set_codec
+from indexing.documents import ChunkSettings
+from indexing.errors import BadInput, IndexingError
+from indexing.generations.build import following_maker
+from indexing.generations.calibrate import calibrate_on_first_vectors, calibrate_on_fixed_texts
+from indexing.generations.follow import follow
+from indexing.generations.makers import EmbeddingMaker, GivenMaker, Maker
+from indexing.models.encoders import normalised
+from indexing.models.held import NO_MODEL, Encoders
+from indexing.quantization import Codec
+from indexing.session import Live, Session
+from indexing.upkeep.compact import compact_if_worth
+from indexing.views.manager import Views
+from indexing.writing.pipeline import Pipeline
+from indexing.writing.report import AddReport, Progress
+
+__all__ = ["Adding"]
+
+# A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
+PUBLISH_SECONDS = 60.0
+# After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
+PUBLISH_CHANGES = 512
+
+
+class Adding:
+    """Adds documents to one collection."""
+
+    def __init__(self, session: Session, views: Views, encoders: Encoders) -> None:
+        self._session = session
+        self._views = views
+        self._encoders = encoders
+        self._published = time.monotonic()
+        self._vectors: np.ndarray | None = None
+        self._left_behind: set[int] = set()
+
+    def run(
+        self, documents: Iterable[Any], vectors: Any, on_error: str, progress: Progress | None
+    ) -> AddReport:
+        """See `Collection.add`."""
+        with self._session.writing_documents():
+            if vectors is not None:
+                documents, self._vectors = _paired(list(documents), vectors, self._session.live().generation)
+            pipeline = Pipeline(
+                self._session, self._maker_of, progress=progress, after_batch=self._after_batch
+            )
+            try:
+                report = pipeline.run(documents, on_error, self._vectors)
+            finally:
+                self._views.forget()
+            return self._finish(report)
+
+    def _maker_of(self, live: Live) -> Maker:
+        generation = live.generation
+        if generation.fingerprint == NO_MODEL:
+            return GivenMaker(self._codec(live))
+        encoder = self._encoders.of(generation)
+        return EmbeddingMaker(encoder, ChunkSettings(**generation.chunking), self._codec(live))
+
+    def _codec(self, live: Live) -> Codec:
+        """The generation's codec. It gets one before the first of its vectors, and keeps it."""
+        if live.codec is not None:
+            return live.codec
+        precision: Any = live.generation.precision
+        if live.generation.fingerprint != NO_MODEL:
+            codec = calibrate_on_fixed_texts(precision, self._encoders.of(live.generation))
+        elif self._vectors is None:
+            raise BadInput(
+                f"collection {self._session.name!r} was made without a model: give a vector for each "
+                "document, vectors=array"
+            )
+        else:
+            codec = calibrate_on_first_vectors(precision, normalised(self._vectors))
+        with writing(self._session.database) as connection:
+            return Codec.from_json(set_codec(connection, live.generation.id, codec.to_json()))
+
+    def _after_batch(self, report: AddReport) -> None:
+        self._let_others_follow(report)
+        if time.monotonic() - self._published > PUBLISH_SECONDS:
+            self._publish()
+            self._published = time.monotonic()
+
+    def _let_others_follow(self, report: AddReport) -> None:
+        """Generations that were live before follow the log, so that going back is one update."""
+        live = self._session.live()
+        with self._session.looking() as (connection, _):
+            others = [
+                generation
+                for generation in generations_of(connection, self._session.id)
+                if generation.state == FOLLOWING and generation.id != live.generation.id and generation.codec
+            ]
+        for generation in others:
+            if generation.id in self._left_behind:
+                continue
+            try:
+                maker = following_maker(self._session, live, generation, self._encoders.of)
+                follow(self._session, generation.id, maker)
+            except IndexingError as error:
+                self._left_behind.add(generation.id)
+                report.note(
+                    f"generation {generation.id} ({generation.model}) does not follow, so going back to it "
+                    f"will take longer: {error}"
+                )
+
+    def _finish(self, report: AddReport) -> AddReport:
+        started = time.perf_counter()
+        self.publish_if_worth(report.added + report.updated)
+        if report.updated:
+            compact_if_worth(self._session, self._views)
+        report.view_seconds += time.perf_counter() - started
+        report.seconds += time.perf_counter() - started
+        report.keyword_lag = max(0, self._session.live().state.last_seq - self._views.words.seq())
+        return report
+
+    def publish_if_worth(self, changes: int) -> None:
+        """Brings the views up to the log after so many changes; after few of them the next search does."""
+        if changes >= PUBLISH_CHANGES:
+            self._publish()
+
+    def _publish(self) -> None:
+        with self._session.lock:
+            self._views.publish(self._session.live())
+
+
+def _paired(documents: list[Any], vectors: Any, generation: GenerationInfo) -> tuple[list[Any], np.ndarray]:
+    """Documents with one row each.
+
+    Raises:
+        BadInput: another number or width of vectors, or values that are not finite.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    if rows.shape != (len(documents), generation.dimension):
+        raise BadInput(
+            f"vectors have the shape {list(rows.shape)}, expected [{len(documents)}, "
+            f"{generation.dimension}]: one "
+            "row for each document"
+        )
+    if not np.isfinite(rows).all():
+        bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise BadInput(f"the vector of document {bad} has NaN or infinite values")
+    return documents, rows

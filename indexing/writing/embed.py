@@ -1,0 +1,92 @@
+"""Texts ▸ passages ▸ vectors ▸ codes, as plain functions: they know no database and no collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexing.documents import ChunkSettings, chunk_documents
+from indexing.models.encoders import normalised
+from indexing.quantization import Codec
+from stlib.runtime import EncoderProtocol
+
+__all__ = ["Embedded", "Titled", "chunk_text", "cut", "embed", "encode_passages", "passages"]
+
+Span = tuple[int, int]
+
+ENCODE_CHUNKS = 4096
+
+
+@dataclass(frozen=True)
+class Titled:
+    """What is embedded of a document."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """`spans[i]` and `codes[i]` of the i-th document, passage by passage; `clipped` values lay outside the
+    ranges and were cut.
+    """
+
+    spans: list[list[Span]]
+    codes: list[list[bytes]]
+    clipped: int
+
+    @property
+    def chunks(self) -> int:
+        return sum(map(len, self.spans))
+
+
+def embed(
+    documents: Sequence[Titled], encoder: EncoderProtocol, settings: ChunkSettings, codec: Codec
+) -> Embedded:
+    """Cuts documents into passages and encodes each."""
+    spans = cut(documents, encoder, settings)
+    codes, clipped = encode_passages(passages(documents, spans), encoder, codec)
+    rows = iter(codes)
+    return Embedded(spans, [[next(rows) for _ in part] for part in spans], clipped)
+
+
+def cut(documents: Sequence[Titled], encoder: EncoderProtocol, settings: ChunkSettings) -> list[list[Span]]:
+    """Where each document's passages begin and end, in characters of its text."""
+    return [
+        list(spans)
+        for spans in chunk_documents(
+            [document.text for document in documents],
+            encoder.token_spans,
+            settings,
+            getattr(encoder, "token_counts", None),
+        )
+    ]
+
+
+def passages(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> list[str]:
+    """What is embedded for each passage, document by document."""
+    return [
+        chunk_text(document.title, document.text[start:end])
+        for document, part in zip(documents, spans, strict=True)
+        for start, end in part
+    ]
+
+
+def chunk_text(title: str, text: str) -> str:
+    """What is embedded for a chunk: its words under the document's title, which often names the subject."""
+    begins_with_title = text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()
+    return text if not title or begins_with_title else f"{title}\n{text}"
+
+
+def encode_passages(texts: Sequence[str], encoder: EncoderProtocol, codec: Codec) -> tuple[list[bytes], int]:
+    """A code for each text, and how many values were cut."""
+    rows: list[bytes] = []
+    clipped = 0
+    for first in range(0, len(texts), ENCODE_CHUNKS):
+        vectors = normalised(np.asarray(encoder.encode_document(texts[first : first + ENCODE_CHUNKS])))
+        codes, cut_values = codec.encode(vectors)
+        clipped += cut_values
+        rows += (row.tobytes() for row in codes)
+    return rows, clipped
