@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from stlib.errors import ModelConfigError, WeightsMismatch
+from stlib.util.plain_files import read_plain
 
 # Git writes this in place of a large file that it has not fetched.
 _LFS_POINTER = b"version https://git-lfs"
@@ -15,8 +16,8 @@ def find_damage(folder: Path) -> ModelConfigError | None:
     """An error that names the first damaged JSON or safetensors file of a folder, and the remedy; or None."""
     for path in sorted(folder.glob("*.json")):
         try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            json.loads(read_plain(path).decode("utf-8"))
+        except (ValueError, RecursionError) as error:
             return ModelConfigError(_message(path, f"is no valid JSON ({error})"))
     for path in sorted(folder.glob("*.safetensors")):
         if reason := _unreadable(path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.errors import MissingModelFile, ModelConfigError
+from stlib.util.plain_files import read_plain
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -15,9 +16,10 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         ModelConfigError: the file holds something else.
     """
+    content = read_plain(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        value = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # also of bytes, endless numbers and nesting without end
         raise ModelConfigError(
             f"{path} is no valid JSON ({error}); download or save the model again"
         ) from error

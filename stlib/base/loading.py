@@ -18,6 +18,7 @@ from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
+from stlib.util.plain_files import read_plain
 from stlib.util.registry import resolve_module_class
 
 logger = logging.getLogger(__name__)
@@ -207,13 +208,14 @@ def read_specs(folder: Path) -> list[ModuleSpec]:
     path = folder / MODULES_NAME
     if not path.is_file():
         raise missing_file(str(folder), "", MODULES_NAME)
+    content = read_plain(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(content.decode("utf-8"))
         return [
             ModuleSpec(str(e.get("name", i)), str(e["path"]), e["type"], list(e.get("kwargs") or []))
             for i, e in enumerate(sorted(entries, key=lambda e: e.get("idx", 0)))
         ]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ModelConfigError(
             f"{path} is no list of modules with 'path' and 'type' ({type(error).__name__}: {error}); "
             "download or save the model again"

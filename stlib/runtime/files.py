@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from stlib.errors import MissingModelFile, ModelConfigError, UnsupportedModel
+from stlib.util.panics import NamedPanics
+from stlib.util.plain_files import check_safetensors, open_descriptor, read_plain
+
+# Weights are read whole here, those of transformers excepted: two million rows of 1,024 float32.
+_TENSOR_BYTES = 8 << 30
 
 # Names of number types in a safetensors file that numpy has too.
 _DTYPES = {
@@ -31,25 +36,13 @@ _DTYPES = {
 }
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        MissingModelFile: there is no such file.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise missing(path) from error
-
-
 def read_json(path: Path) -> Any:
     """The JSON value in a file.
 
     Raises:
         MissingModelFile, ModelConfigError: there is no such file, or it holds no JSON.
     """
-    content = read_bytes(path)
+    content = read_plain(path)
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # malformed JSON or UTF-8, or nesting without end
@@ -62,7 +55,7 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         ModelConfigError: the file holds something else.
     """
-    value = read_json(path) if path.is_file() else {}
+    value = read_json(path) if path.exists() else {}
     if not isinstance(value, dict):
         raise ModelConfigError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
@@ -81,11 +74,13 @@ def read_tensors(folder: Path) -> dict[str, NDArray[Any]]:
             f"{folder / 'pytorch_model.bin'} is in torch's own format; save the model again with "
             "stlib.SentenceTransformer(folder).save(new_folder), which writes safetensors"
         )
-    content = read_bytes(path)
-    try:
-        return {name: _tensor(entry) for name, entry in deserialize(content)}
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelConfigError(f"{path}: not a readable safetensors file ({error})") from error
+    check_safetensors(path)
+    content = read_plain(path, _TENSOR_BYTES)
+    with NamedPanics(path, "reading its tensors"):
+        try:
+            return {name: _tensor(entry) for name, entry in deserialize(content)}
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ModelConfigError(f"{path}: not a readable safetensors file ({error})") from error
 
 
 def _tensor(entry: dict[str, Any]) -> NDArray[Any]:
@@ -126,7 +121,7 @@ class OpenFiles:
     A file that is replaced by another one of its name stays as it was; one that is written to is noticed.
 
     Raises:
-        MissingModelFile: one of them is not there.
+        MissingModelFile, ModelConfigError: one of them is not there, or no plain file.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -135,10 +130,7 @@ class OpenFiles:
         self._lock = Lock()
         weakref.finalize(self, _close, self._descriptors)
         for path in paths:
-            try:
-                self._descriptors.append(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
-            except FileNotFoundError as error:
-                raise missing(path) from error
+            self._descriptors.append(open_descriptor(path))
         self._states = self._current()
 
     def check(self) -> None:

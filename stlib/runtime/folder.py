@@ -22,6 +22,7 @@ from stlib.runtime.modules.pooling import Pooling
 from stlib.runtime.modules.router import Router, check_row, dimension_of, takes_texts
 from stlib.runtime.modules.small import Dropout, LayerNorm
 from stlib.runtime.modules.static import StaticEmbedding
+from stlib.util.plain_files import check_folder
 
 if TYPE_CHECKING:
     from stlib.runtime.modules.transformer import OnnxTransformer
@@ -83,6 +84,7 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
     """
     if not folder.is_dir():
         raise ModelNotFound(f"no model folder at {folder}; pass the folder that holds {MODULES_NAME}")
+    check_folder(folder)
     config = read_object(folder / CONFIG_NAME)  # optional in models saved by old versions
     kind = config.get("model_type", "SentenceTransformer")
     if kind != "SentenceTransformer":

@@ -18,6 +18,7 @@ from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, def
 from stlib.runtime.files import read_object, read_tensors
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES, pair_features
 from stlib.runtime.modules.static import StaticEmbedding
+from stlib.util.plain_files import check_folder
 
 __all__ = ["MODEL_TYPE", "InteractionNet", "InteractionReranker"]
 
@@ -109,6 +110,7 @@ class InteractionReranker:
         folder = default_reranker_path() if os.fspath(path) == BUNDLED_RERANKER_NAME else Path(path)
         if not folder.is_dir():
             raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
+        check_folder(folder)
         settings = read_object(folder / "config.json")
         if settings.get("model_type") != MODEL_TYPE:
             raise UnsupportedModel(

@@ -24,6 +24,8 @@ from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.pair_settings import PairSettings, check_pipeline, read_pair_settings
 from stlib.runtime.side_by_side import run_side_by_side
+from stlib.util.panics import TOKENISING
+from stlib.util.plain_files import check_folder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -83,6 +85,7 @@ class Reranker:
                 file_name, folder = f"onnx/{file_name}", folder.parent
         if not folder.is_dir():
             raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
+        check_folder(folder)
         check_pipeline(folder)
         graph = find_onnx_file(folder, file_name)
         if graph is None:
@@ -91,7 +94,8 @@ class Reranker:
                 "stlib.CrossEncoder(folder, backend='onnx') exports one"
             )
         tokenizer, _ = read_tokenizer(folder / "tokenizer.json")
-        return cls(graph, tokenizer, read_pair_settings(folder, tokenizer))
+        with TOKENISING:
+            return cls(graph, tokenizer, read_pair_settings(folder, tokenizer))
 
     @property
     def max_length(self) -> int:
@@ -126,8 +130,9 @@ class Reranker:
         if isinstance(passages, str):
             raise TypeError("passages is a single string; pass a list, for example scores(query, [passage])")
         pairs = [(self.settings.prompt + query, passage) for passage in passages]
-        pairs = shorten(lambda: self._untruncating, pairs, self.max_length, self.settings.truncation_side)
-        encoded = self._tokenizer.encode_batch(pairs)
+        with TOKENISING:
+            pairs = shorten(lambda: self._untruncating, pairs, self.max_length, self.settings.truncation_side)
+            encoded = self._tokenizer.encode_batch(pairs)
         result = np.zeros(len(encoded), np.float32)
         self._files.check()  # weights are mapped, so a file that shrank would end the process
         batches = list(_batches(encoded, _ALONE if self._alone else _MAX_TOKENS))

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from stlib.util.panics import TOKENISING
+
 __all__ = ["TokenReader"]
 
 # About 60 MB at the very most; an English corpus of any size has fewer frequent words.
@@ -85,7 +87,7 @@ class TokenReader:
     def spans(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """(start, end) characters of every token, int32 ``[n_tokens, 2]`` per text."""
         if not self.by_words:
-            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            encodings = self._encode(texts)
             return [_as_spans(encoding.offsets) for encoding in encodings]
         joined = _END.join(texts)
         special = tuple(token for token in self._special if token in joined)
@@ -98,7 +100,12 @@ class TokenReader:
         return np.split(spans, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
     def _encode_fast(self, texts: Sequence[str]) -> list:
-        return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        with TOKENISING:
+            return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+
+    def _encode(self, texts: Sequence[str]) -> list:
+        with TOKENISING:
+            return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
     def _read_block(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids and lengths of texts that are split in one go."""
@@ -177,7 +184,7 @@ class TokenReader:
             ids.append([whole or 0])
             spans.append([(0, len(piece))])
         texts = [pieces[place].removeprefix(_APART) for place in unknown]
-        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        encodings = self._encode(texts)
         for place, encoding in zip(unknown, encodings, strict=True):
             ids[place], spans[place] = encoding.ids, encoding.offsets
         return _Tokens(

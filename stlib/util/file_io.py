@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from stlib.errors import ModelNotFound, UnsafePath
+from stlib.util.plain_files import check_file, check_folder
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,10 @@ def load_file_path(
     relative = checked_relative_path(subfolder) / checked_relative_path(filename)
     root = Path(model_name_or_path)
     if root.is_dir():
-        return str(root / relative) if (root / relative).exists() else None
+        if not (root / relative).exists():
+            return None
+        check_file(root / relative)
+        return str(root / relative)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 
@@ -129,9 +133,12 @@ def resolve_model_folder(
 
     Raises:
         ModelNotFound: no such folder, not in the cache, and not to be downloaded.
+        ModelConfigError, UnsafePath: it holds what must not be opened; see
+            :func:`~stlib.util.plain_files.check_folder`.
     """
     root = Path(model_name_or_path)
     if root.is_dir():
+        check_folder(root)
         return root
     if root.is_file():
         raise ModelNotFound(
@@ -143,6 +150,7 @@ def resolve_model_folder(
         )
     cached = _cached_snapshot(str(model_name_or_path), cache_folder, revision, onnx_alone)
     if cached is not None:
+        check_folder(cached)
         return cached
     if local_files_only:
         raise ModelNotFound(
@@ -242,6 +250,7 @@ def download_model(
             f"{model_id!r} is neither a folder nor in the cache, and could not be downloaded "
             f"({type(error).__name__}: {_first_line(error)}); check the name, your connection or token"
         ) from error
+    check_folder(Path(folder))
     return Path(folder)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from stlib.base.modules.module import Module
-from stlib.errors import InvalidInput
+from stlib.errors import InvalidInput, ModelConfigError
 
 
 class InputModule(Module):
@@ -88,3 +88,23 @@ def _checked_text(item: Any, position: int) -> str | tuple[str, ...]:
     raise InvalidInput(
         f"input {position} is a {type(item).__name__} ({shown}); this model takes texts or pairs of texts"
     )
+
+
+def check_token_ids(ids: Any, rows: int | None) -> None:
+    """Refuse tokens that a table of vectors has no row for, before a device reads beyond it.
+
+    Args:
+        ids: array or tensor of token ids, on the CPU.
+        rows: of the table; None if that is not known.
+
+    Raises:
+        ModelConfigError: there is such a token.
+    """
+    if rows is None or not len(ids) or 0 in ids.shape:
+        return
+    if (most := int(ids.max())) >= rows:
+        raise ModelConfigError(
+            f"the tokenizer gives the token {most:,}, and the model has vectors up to {rows - 1:,}: the "
+            "tokenizer and weights are not from one model, get it again; for tokens that were added to a "
+            "transformer, call its resize_token_embeddings"
+        )

@@ -9,12 +9,13 @@ from weakref import WeakKeyDictionary
 from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import infer_batch_modality, raise_unsupported_modality_error
 from stlib.base.modality.media import read_files, refuse_bare_addresses
-from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
+from stlib.base.modules.input_module import InputModule, check_token_ids, checked_texts, prepend_prompt
 from stlib.base.transformer import inputs as transformer_inputs
 from stlib.base.transformer import modality as transformer_modality
 from stlib.base.transformer import queries as transformer_queries
-from stlib.base.transformer.inputs import CallOptions
+from stlib.base.transformer.inputs import CallOptions, rows_of_tokens
 from stlib.base.transformer.messages import ChatTemplate, count_media
+from stlib.util.panics import TOKENISING
 
 # A fast tokenizer keeps the truncation and padding of the call that it serves, so that calls with different
 # lengths must not overlap. Modules may share a tokenizer, hence a lock for each of these; kept here, as a
@@ -78,6 +79,8 @@ class PreparesInputs(InputModule):
             values["text"] = prepend_prompt(values["text"], prompt)
             prompt_length = self._prompt_length(prompt, kwargs)
         features = self._processed(kind, values, options)
+        if kind == "text" and "input_ids" in features:
+            check_token_ids(features["input_ids"], rows_of_tokens(self.model))
         features["modality"] = kind
         if prompt_length is not None:
             features["prompt_length"] = prompt_length
@@ -124,7 +127,7 @@ class PreparesInputs(InputModule):
 
     def _processed(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
         tokenizer = self.tokenizer
-        with _lock_of(self if tokenizer is None else tokenizer):
+        with _lock_of(self if tokenizer is None else tokenizer), TOKENISING:
             return self._processed_alone(kind, values, options)
 
     def _processed_alone(

@@ -25,6 +25,7 @@ from stlib.errors import (
     UntrustedCode,
     WeightsMismatch,
 )
+from stlib.util.panics import NamedPanics
 
 # Names under which generations of the library saved the settings of this module, newest first.
 CONFIG_NAMES = (
@@ -284,7 +285,8 @@ def _read(loader: Any, folder: Path, options: dict[str, Any]) -> Any:
     # The folder is local already: transformers must not look anywhere else.
     options = {"trust_remote_code": False, **options, "local_files_only": True}
     try:
-        return loader.from_pretrained(str(folder), **options)
+        with NamedPanics(folder, "building what its files describe"):
+            return loader.from_pretrained(str(folder), **options)
     except (KeyError, json.JSONDecodeError, SafetensorError) as error:
         problem = ModelConfigError(f"{folder} cannot be built: {type(error).__name__}: {error}")
         raise (find_damage(folder) or problem) from error

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from stlib.base.transformer.modality import CAUSAL_TASKS, is_for_several_kinds, single_kind
 from stlib.errors import InvalidInput, InvalidOption, UnknownKeyword
 
@@ -187,6 +189,15 @@ def check_padding(task: str, features: dict[str, Any]) -> None:
             f"inputs end in padding, and the task {task!r} reads the last token; set padding_side='left', as "
             "the module does, on the tokenizer and in processing_kwargs"
         )
+
+
+def rows_of_tokens(model: Any) -> int | None:
+    """Tokens that a torch model of texts has vectors for; None if it has no plain table of them."""
+    try:
+        table = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None  # of another engine, or without a table, as models of characters are
+    return table.num_embeddings if isinstance(table, nn.Embedding) else None
 
 
 def limit_to_positions(tokenizer: Any, config: Any) -> None:

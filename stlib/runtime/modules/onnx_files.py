@@ -13,7 +13,8 @@ from pathlib import Path
 
 from stlib.errors import MissingModelFile, ModelConfigError
 from stlib.runtime.files import inside, missing
-from stlib.runtime.modules.protobuf import Buffer, fields
+from stlib.runtime.modules.protobuf import Budget, Buffer, fields
+from stlib.util.plain_files import check_file
 
 _DEFAULT_NAME = "model.onnx"
 _FOLDERS = ("onnx", "")
@@ -30,6 +31,7 @@ _FIELDS: dict[str, dict[int, str]] = {
     "Tensor": {13: "Entry"},
 }
 _DEEPEST = 60  # nested graphs and messages; real models have less than ten
+_MOST_FIELDS = 4_000_000  # a BERT has 20,000; reading this many takes two seconds
 
 
 def depends_on_batch(path: Path) -> bool:
@@ -88,8 +90,9 @@ def external_files(path: Path) -> list[Path]:
     """
     files = [inside(path.parent, name, path) for name in external_names(path)]
     for file_ in files:
-        if not file_.is_file():
+        if not file_.exists():
             raise missing(file_)
+        check_file(file_)
     return files
 
 
@@ -103,23 +106,26 @@ def external_names(path: Path) -> list[str]:
         raise ModelConfigError(f"{path} is empty; copy or export the model again")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return sorted(set(_locations(content, 0, len(content), "Model", 0)))
+            return sorted(set(_locations(content, 0, len(content), "Model", Budget(_MOST_FIELDS))))
     except (IndexError, ValueError, RecursionError) as error:
         raise ModelConfigError(
             f"{path}: not an ONNX file ({error}); copy or export the model again"
         ) from error
 
 
-def _locations(content: Buffer, start: int, end: int, message: str, depth: int) -> Iterator[str]:
+def _locations(
+    content: Buffer, start: int, end: int, message: str, budget: Budget, depth: int = 0
+) -> Iterator[str]:
     """Values of all external-data entries named ``location`` in a message."""
     if depth > _DEEPEST:
         raise ValueError(f"messages are nested more than {_DEEPEST} deep")
     inner = _FIELDS[message]
-    for field in fields(content, start, end):
+    for field in fields(content, start, end, budget):
         kind = inner.get(field.number)
         if kind == "Entry":
-            entry = {f.number: content[f.begin : f.end] for f in fields(content, field.begin, field.end)}
+            parts = fields(content, field.begin, field.end, budget)
+            entry = {part.number: content[part.begin : part.end] for part in parts}
             if entry.get(1) == b"location":
                 yield entry.get(2, b"").decode("utf-8")
         elif kind is not None:
-            yield from _locations(content, field.begin, field.end, kind, depth + 1)
+            yield from _locations(content, field.begin, field.end, kind, budget, depth + 1)

@@ -81,9 +81,12 @@ def run_session(session: InferenceSession, path: Path, output: str, feed: dict[s
         return session.run([output], feed)[0]
     except tuple(getattr(native, name) for name in _ERRORS) as error:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feed.items())
+        if "input_ids" in feed:
+            shapes += f", token ids up to {feed['input_ids'].max(initial=0):,}"
         raise ModelConfigError(
             f"{path}: ONNX Runtime cannot run it on {shapes} ({' '.join(str(error).split())}); "
-            "if texts are too long for it, write a max_seq_length into sentence_bert_config.json"
+            "if texts are too long for it, write a max_seq_length into sentence_bert_config.json; "
+            "if it has no row for a token, tokenizer.json is of another model"
         ) from error
 
 

@@ -26,16 +26,37 @@ class Field(NamedTuple):
     end: int
 
 
-def fields(content: Buffer, start: int, end: int) -> Iterator[Field]:
+class Budget:
+    """How many fields of a file are read before it is given up, as one that was made to keep us busy."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def take(self) -> None:
+        """Count one.
+
+        Raises:
+            ValueError: it is one too many.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"it has more than {self.most:,} fields")
+
+
+def fields(content: Buffer, start: int, end: int, budget: Budget | None = None) -> Iterator[Field]:
     """The length-delimited fields of the message in ``content[start:end]``; fields of numbers are skipped.
 
     Raises:
-        ValueError, IndexError: this is no message.
+        ValueError, IndexError: this is no message, or more than the budget.
     """
     at = start
     while at < end:
         first = at
+        if budget is not None:
+            budget.take()
         key, at = read_varint(content, at)
+        if not key >> 3:
+            raise ValueError(f"byte {first} holds a field of number 0, which there is not")
         kind = key & 7
         if kind == _VARINT:
             _, at = read_varint(content, at)

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from stlib.errors import ModelConfigError
-from stlib.runtime.files import read_bytes, read_tensors
+from stlib.runtime.files import read_tensors
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, array_digest
 from stlib.runtime.words import TokenReader
+from stlib.util.panics import NamedPanics
+from stlib.util.plain_files import read_plain
 
 # Tokens whose rows are gathered at a time: 2048 rows of 256 float32 are 2 MiB, which stays in a core's
 # cache and bounds the memory whatever the length of the texts.
@@ -137,7 +139,20 @@ class StaticEmbedding:
         return table if self.scale is None else table * self.scale
 
     def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Vectors of tokens, float32 ``[len(tokens), d]``."""
+        """Vectors of tokens, float32 ``[len(tokens), d]``.
+
+        Raises:
+            ModelConfigError: the tokenizer gives numbers that the table has no row for.
+        """
+        try:
+            return self._rows(tokens)
+        except IndexError as error:
+            raise ModelConfigError(
+                f"tokenizer.json gives the token {tokens.max():,}, and model.safetensors has rows up to "
+                f"{len(self.weight) - 1:,}; the two files are not from the same model, get it again"
+            ) from error
+
+    def _rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         if self._bulk:
             return np.take(self._float_rows, tokens, axis=0)
         rows = self.weight[tokens].astype(np.float32, copy=False)
@@ -153,11 +168,12 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
     Raises:
         MissingModelFile, ModelConfigError: there is no such file, or it is no tokenizer.
     """
-    content = read_bytes(path)
-    try:
-        tokenizer = Tokenizer.from_buffer(content)
-    except ValueError as error:
-        raise ModelConfigError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
+    content = read_plain(path)
+    with NamedPanics(path, "reading it"):
+        try:
+            tokenizer = Tokenizer.from_buffer(content)
+        except ValueError as error:
+            raise ModelConfigError(f"{path}: not a tokenizer of the tokenizers library ({error})") from error
     return tokenizer, hashlib.sha256(content).hexdigest()
 
 

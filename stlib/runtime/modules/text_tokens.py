@@ -21,6 +21,7 @@ from stlib.runtime.modules.base import Features
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.positions import text_positions
 from stlib.runtime.words import TokenReader
+from stlib.util.panics import TOKENISING
 
 # Tokens of one batch: the activations of a layer stay in the caches of one core.
 MAX_TOKENS = 512
@@ -64,7 +65,8 @@ class TextTokens:
         self.digest = digest
         self.reader = TokenReader(tokenizer)
         self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        self._before, self._after = _surroundings(tokenizer) if settings.add_special_tokens else ([], [])
+        with TOKENISING:
+            self._before, self._after = _surroundings(tokenizer) if settings.add_special_tokens else ([], [])
 
     def batches(
         self, texts: list[str], prompt: str = "", max_length: int | None = None, alone: bool = False

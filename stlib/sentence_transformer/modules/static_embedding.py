@@ -13,12 +13,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from stlib.base.folder import missing_file, read_json_object
-from stlib.base.modules.input_module import InputModule, checked_texts, prepend_prompt
+from stlib.base.modules.input_module import InputModule, check_token_ids, checked_texts, prepend_prompt
 from stlib.base.modules.module import DimensionNames
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.static_tokens import StaticTokens
 from stlib.util.file_io import resolve_model_folder
+from stlib.util.panics import NamedPanics
 
 # Tokens per text that model2vec keeps unless a model says otherwise.
 MODEL2VEC_MAX_LENGTH = 512
@@ -91,6 +92,7 @@ class StaticEmbedding(DimensionNames, InputModule):
         rows = self._tokens.read(self.tokenizer, texts)
         self.truncated_inputs += rows.n_truncated
         offsets = np.cumsum(rows.lengths) - rows.lengths
+        check_token_ids(rows.ids, self.num_embeddings)
         return {"input_ids": torch.from_numpy(rows.ids), "offsets": torch.from_numpy(offsets)}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -143,7 +145,9 @@ class StaticEmbedding(DimensionNames, InputModule):
         if path is None:
             raise missing_file(model_name_or_path, subfolder, "tokenizer.json")
         weights = cls.load_torch_weights(model_name_or_path, subfolder, *hub)
-        return cls._from_tensors(Tokenizer.from_file(path), weights, f"{model_name_or_path}/{subfolder}")
+        with NamedPanics(path, "reading it"):
+            tokenizer = Tokenizer.from_file(path)
+        return cls._from_tensors(tokenizer, weights, f"{model_name_or_path}/{subfolder}")
 
     @classmethod
     def from_model2vec(cls, model_id_or_path: str) -> StaticEmbedding:

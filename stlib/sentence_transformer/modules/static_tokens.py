@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from stlib.runtime.words import TokenReader
+from stlib.util.panics import TOKENISING
 
 
 class TokenRows(NamedTuple):
@@ -69,7 +70,8 @@ def _without_truncation(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _read_by_tokenizer(tokenizer: Tokenizer, texts: list[str]) -> TokenRows:
-    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    with TOKENISING:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     rows = [encoding.ids for encoding in encodings]
     cut = 0
     if tokenizer.truncation is not None:

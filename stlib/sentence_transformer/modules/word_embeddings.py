@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from stlib.base.folder import missing_file
-from stlib.base.modules.input_module import InputModule, prepend_prompt
+from stlib.base.modules.input_module import InputModule, check_token_ids, prepend_prompt
 from stlib.base.modules.module import DimensionNames
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.tokenizer.whitespace import WhitespaceTokenizer
@@ -70,6 +70,7 @@ class WordEmbeddings(DimensionNames, InputModule):
         ids = nn.utils.rnn.pad_sequence(words, batch_first=True)
         if ids.shape[1] == 0:  # no input has a known word; later modules expect one slot
             ids = torch.zeros(len(words), 1, dtype=torch.int64)
+        check_token_ids(ids, self.emb_layer.num_embeddings)
         mask = (torch.arange(ids.shape[1]) < lengths.unsqueeze(1)).to(torch.int64)
         return {"input_ids": ids, "attention_mask": mask, "sentence_lengths": lengths}
 
