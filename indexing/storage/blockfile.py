@@ -96,8 +96,11 @@ def head_size(path: str | os.PathLike[str]) -> int | None:
         if len(prefix) < _PREFIX.size or not prefix.startswith(MAGIC):
             return None
         text = file.read(_PREFIX.unpack(prefix)[1])
-    header = json.loads(text)
-    blocks = -(-header["data_bytes"] // header["block_bytes"])
+    try:
+        header = json.loads(text)
+        blocks = -(-header["data_bytes"] // header["block_bytes"])
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
+        return None  # another file, which only begins alike
     return -(-(_PREFIX.size + len(text) + 4 * blocks) // _PAGE) * _PAGE
 
 

@@ -19,7 +19,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,25 @@ _RECORD_ENTRIES = 10_000  # the oldest go first
 _LOCK_SECONDS = 10.0  # a record is held for milliseconds; whoever waits longer waits for a stopped process
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
-_keys: dict[Path, bytes] = {}
+_keys: dict[Path | None, bytes] = {}
 
 
 def state_folder() -> Path:
-    """The environment's STLIB_STATE, else the platform's folder; it need not exist yet."""
-    if configured := os.environ.get(STATE_VARIABLE):
-        return Path(configured).expanduser().absolute()
+    """The environment's STLIB_STATE, else the platform's folder; it need not exist yet.
+
+    Raises:
+        StorageError: neither says where, as for a user without a home folder.
+    """
     from platformdirs import user_state_path
 
-    return user_state_path("stlib", appauthor=False)
+    configured = os.environ.get(STATE_VARIABLE)
+    try:
+        folder = Path(configured).expanduser() if configured else user_state_path("stlib", appauthor=False)
+    except RuntimeError as error:  # whose home folder "~" is cannot be told
+        raise StorageError(f"{STATE_VARIABLE}={configured}: {error}") from error
+    if configured or folder.is_absolute():
+        return folder.absolute()
+    raise StorageError("this user has no home folder for it")  # never a folder named "~" where we stand
 
 
 # --- the key -------------------------------------------------------------------------------------------
@@ -64,26 +73,28 @@ def state_folder() -> Path:
 
 def machine_key() -> bytes:
     """The key of this machine, made on first need. One for this process alone where none can be kept."""
-    folder = state_folder()
+    folder = None
+    with suppress(StorageError):  # which is told below
+        folder = state_folder()
     if folder not in _keys:
         # Threads that arrive together read the same file, or agree on one of their random keys here.
-        _keys.setdefault(folder, _kept_key(folder) or secrets.token_bytes(KEY_BYTES))
+        _keys.setdefault(folder, _kept_key() or secrets.token_bytes(KEY_BYTES))
     return _keys[folder]
 
 
 def key_is_kept() -> bool:
     """Whether other processes of this machine have the same key."""
-    key, folder = machine_key(), state_folder()
     try:
-        return _read_if_there(folder / "key", KEY_BYTES) == key
+        return _read_if_there(state_folder() / "key", KEY_BYTES) == machine_key()
     except StorageError:
         return False
 
 
-def _kept_key(folder: Path) -> bytes | None:
+def _kept_key() -> bytes | None:
     """The key on the disk; None, and a warning that says why, if there cannot be one."""
-    path = folder / "key"
     try:
+        folder = state_folder()
+        path = folder / "key"
         _check_folder(folder)
         key = _read_if_there(path, KEY_BYTES)
         if key is not None and len(key) == KEY_BYTES:

@@ -15,7 +15,14 @@ import pytest
 
 from indexing.errors import StorageError
 from indexing.storage import machine
-from indexing.storage.machine import KEY_BYTES, change_record, machine_key, read_record, state_folder
+from indexing.storage.machine import (
+    KEY_BYTES,
+    change_record,
+    key_is_kept,
+    machine_key,
+    read_record,
+    state_folder,
+)
 
 pytestmark = pytest.mark.usefixtures("another_machine")
 
@@ -52,6 +59,23 @@ def test_without_the_variable_it_is_the_platform_s(monkeypatch, tmp_path):
     monkeypatch.delenv("STLIB_STATE")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "platform"))
     assert state_folder() == tmp_path / "platform" / "stlib"
+
+
+@pytest.mark.parametrize("configured", [None, "~", "~nobody-of-this-name/state"])
+def test_a_user_without_a_home_folder_has_no_state(monkeypatch, tmp_path, caplog, configured):
+    for name in ("HOME", "XDG_STATE_HOME", "STLIB_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    if configured:
+        monkeypatch.setenv("STLIB_STATE", configured)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user number without a name
+    monkeypatch.chdir(tmp_path)
+    forget_keys(monkeypatch)
+    assert machine_key() == machine_key()
+    assert not key_is_kept()
+    assert caplog.text.count("cannot keep a key") == 1
+    with pytest.raises(StorageError):
+        read_record("models")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_that_come_together_agree_on_one_key():
