@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from indexing.errors import BadInput, IndexingError, ModelMismatch
 from indexing.models.callables import CallableEncoder
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
-from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
+from indexing.models.trust import recorded_source, remember_model, trusted_source
 from stlib.runtime import (
     BUNDLED_MODEL_NAME,
     Encoder,
@@ -29,6 +29,7 @@ from stlib.runtime import (
     UnsupportedModelError,
 )
 from stlib.runtime.words import TokenReader
+from stlib.util.plain_files import check_file
 
 if TYPE_CHECKING:
     from stlib import SentenceTransformer
@@ -129,9 +130,9 @@ def recorded_name(model: Any, encoder: EncoderProtocol) -> str:
 def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -> EncoderProtocol:
     if isinstance(model, str) and _is_object_mark(model):
         raise _needs_object(model)
-    if model is not None:
-        check_plain_files(model)
     try:
+        if model is not None:
+            check_file(Path(model))  # what lies in a folder is looked at when it is loaded
         encoder = Encoder.load(model)
     except ModelError as error:
         if model is not None and isinstance(error, (UnsupportedModelError, ModelNotFoundError)):

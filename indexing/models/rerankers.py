@@ -17,7 +17,7 @@ import numpy as np
 from indexing.errors import BadInput, ModelMismatch, RerankingFailed, UntrustedModel
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
 from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
-from indexing.models.trust import check_plain_files, recorded_source, remember_model, trusted_source
+from indexing.models.trust import recorded_source, remember_model, trusted_source
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
     InteractionReranker,
@@ -30,6 +30,7 @@ from stlib.runtime import (
 from stlib.runtime.files import read_object
 from stlib.runtime.interaction_reranker import MODEL_TYPE
 from stlib.runtime.modules.onnx_files import find_onnx_file, has_torch_weights
+from stlib.util.plain_files import check_file
 
 if TYPE_CHECKING:
     from stlib import CrossEncoder
@@ -185,7 +186,7 @@ def _load(name: str) -> RerankerProtocol:
         if name.startswith("~"):  # a shell expands it, but not in a variable that is quoted
             name = str(Path(name).expanduser())
         check_name(name)
-        check_plain_files(name)
+        check_file(Path(name))  # what lies in a folder is looked at when it is loaded
         return InteractionReranker.load(name) if _is_interaction(name) else Reranker.load(name)
     except RerankingFailed:
         raise

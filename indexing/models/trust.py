@@ -19,8 +19,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import stat
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -29,7 +27,6 @@ from indexing.storage.machine import change_record, read_record
 
 __all__ = [
     "TRUSTED_VARIABLE",
-    "check_plain_files",
     "recorded_source",
     "remember_model",
     "trusted_source",
@@ -42,14 +39,6 @@ TRUSTED_VARIABLE = "STLIB_TRUSTED_MODELS"
 _RECORD = "models"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _SHOWN = 200  # characters of a name that somebody else wrote
-
-# Weights may be large; texts beside them are read whole. Far above all that is known.
-_FILE_BYTES = 64 << 30
-_TEXT_BYTES = 512 << 20
-_TEXTS = (".json", ".txt", ".md", ".jinja", ".model", ".py", ".yaml", ".yml")
-# A pipeline keeps its files two folders deep; the rest of what lies there is none of its parts.
-_DEPTH = 3
-_MOST_FILES = 10_000
 
 
 def remember_model(fingerprint: str, source: str, *, replace: bool = True) -> bool:
@@ -134,60 +123,3 @@ def _argument(option: str) -> str:
 def _shown(text: str) -> str:
     """Somebody else's text, quoted, without control characters and with an end."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
-
-
-# --- plain files only ----------------------------------------------------------------------------------
-
-
-def check_plain_files(model: str | os.PathLike[str]) -> None:
-    """Refuses a folder or file in which something waits without end, or is too large, before it is opened.
-
-    What is no path on this machine passes: it may be a name on the hub.
-
-    Raises:
-        BadInput: there is a pipe, socket or device, also behind a link, or a file beyond any model's size.
-    """
-    path = Path(model)
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return
-    _check_status(path, status)
-    if stat.S_ISDIR(status.st_mode):
-        for file, file_status in _files_below(path):
-            _check_status(file, file_status)
-
-
-def _check_status(path: Path, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        return
-    if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{path} is a pipe, socket or device: a model consists of plain files; remove it")
-    limit = _TEXT_BYTES if path.suffix.lower() in _TEXTS else _FILE_BYTES
-    if status.st_size > limit:
-        raise BadInput(
-            f"{path} has {status.st_size / 2**30:,.1f} GiB, and a model's {path.suffix or 'file'} at most "
-            f"{limit / 2**30:g}: copy or download it again"
-        )
-
-
-def _files_below(folder: Path, depth: int = _DEPTH) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything in a folder with its status, links followed; what is broken or unreadable is left out."""
-    pending, seen = [(folder, depth)], 0
-    while pending:
-        current, left = pending.pop()
-        try:
-            entries = sorted(current.iterdir())
-        except OSError:
-            continue
-        for entry in entries:
-            seen += 1
-            if seen > _MOST_FILES:
-                return
-            try:
-                status = entry.stat()
-            except OSError:
-                continue
-            yield entry, status
-            if left > 1 and stat.S_ISDIR(status.st_mode):
-                pending.append((entry, left - 1))

@@ -24,7 +24,7 @@ from indexing.models.rerankers import (
     remember_reranker,
     reranker_fingerprint,
 )
-from indexing.models.trust import check_plain_files, recorded_source, remember_model
+from indexing.models.trust import recorded_source, remember_model
 from indexing.storage.machine import state_folder
 from stlib.runtime import BUNDLED_RERANKER_NAME
 from stlib.runtime.bundled import default_model_path, default_reranker_path
@@ -370,9 +370,11 @@ def test_what_would_be_waited_for_is_refused_at_once(made, tmp_path, make, known
         remember_model("f" * 64, str(trap))
     with pytest.raises(BadInput if known else UntrustedModel):
         answer(made)
-    with pytest.raises(BadInput, match="trap is a pipe, socket or device: a model consists of plain files"):
+    with pytest.raises(
+        BadInput, match=r"trap is a (pipe|socket|device)\b.*, and a model consists of plain files"
+    ):
         answer(made, model=str(trap))
-    with pytest.raises(RerankingFailed, match="is a pipe, socket or device"):
+    with pytest.raises(RerankingFailed, match=r"is a (pipe|socket|device)"):
         loaded_reranker(str(trap))
 
 
@@ -383,30 +385,17 @@ def test_so_is_a_folder_that_holds_it(model, name, make):
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
     make(path)
-    with pytest.raises(BadInput, match="is a pipe, socket or device"):
+    with pytest.raises(BadInput, match=r"is a (pipe|socket|device)"):
         load_encoder(model)
-    with pytest.raises(RerankingFailed, match="is a pipe, socket or device"):
+    with pytest.raises(RerankingFailed, match=r"is a (pipe|socket|device)"):
         loaded_reranker(model)
 
 
 def test_a_file_beyond_any_model_s_size_is_refused(model):
     with (model / "modules.json").open("r+b") as file:
         file.truncate(600 << 20)  # holds no bytes on the disk
-    with pytest.raises(BadInput, match=r"modules\.json has 0\.6 GiB, and a model's \.json at most 0\.5"):
+    with pytest.raises(BadInput, match=r"modules\.json has 0\.59 GiB, and a model's \.json at most"):
         load_encoder(model)
-    os.truncate(model / "modules.json", 0)
-    with (model / "weights.bin").open("wb") as file:
-        file.truncate(65 << 30)
-    with pytest.raises(BadInput, match=r"weights\.bin has 65\.0 GiB"):
-        check_plain_files(model)
-
-
-def test_links_that_lead_nowhere_or_in_a_circle_do_not_matter(model):
-    (model / "circle").symlink_to(model)
-    (model / "nowhere").symlink_to(model / "not there")
-    check_plain_files(model)
-    check_plain_files("owner/name of the hub")
-    check_plain_files("\0")
 
 
 # --- rerankers -----------------------------------------------------------------------------------------
