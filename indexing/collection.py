@@ -35,6 +35,7 @@ from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
+from indexing.search.weights import check_ranking
 from indexing.serving.history import Serving, list_servings
 from indexing.serving.promote import Promoted, previous_serving, promote
 from indexing.serving.reindex import ReindexProgress, ReindexReport, reindex
@@ -296,8 +297,9 @@ class Collection:
         semantic mode; keyword mode returns documents with at least one of the words, hybrid both kinds.
 
         `offset` leaves out so many better documents: pages of one question put together are the long answer,
-        as long as nothing is added or deleted between them. Give the `seq` of the page before, and a note
-        says if the collection has changed since. A reranker that stops by time may stop elsewhere next time.
+        as long as nothing is added or deleted between them. Give the `seq` of the page before, and documents
+        that were added or changed since are left out, so that none comes twice; a note says so. A reranker
+        that stops by time may stop elsewhere next time.
 
         `vector` is one of your own in place of the query's, float [d] of any length above 0: `query` is only
         looked for by words then, and may be left out.
@@ -451,6 +453,8 @@ class Collection:
                 "fingerprint": encoder.fingerprint,
                 "dimension": encoder.dimension,
             }
+        if ranking is not None:
+            ranking = check_ranking(ranking)
         if reranker is not KEEP:
             reranker = None if no_reranker(reranker) else record_reranker(reranker)
         return Change(

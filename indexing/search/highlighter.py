@@ -30,11 +30,11 @@ def _word_vectors(encoder: EncoderProtocol | None) -> Callable[[Sequence[str]], 
     if isinstance(encoder, Encoder) and encoder.is_static:
         return encoder.encode
     try:
-        return _bundled().encode
+        return _load_bundled().encode
     except ModelError:
         return None  # a build without the model still marks the words themselves
 
 
 @lru_cache(maxsize=1)
-def _bundled() -> Encoder:
+def _load_bundled() -> Encoder:
     return Encoder.load(default_model_path())

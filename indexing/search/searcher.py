@@ -13,6 +13,7 @@ import numpy as np
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import document_ids
+from indexing.catalog.servings import ServingInfo
 from indexing.errors import CorruptView, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
 from indexing.models.rerankers import Rerankers, no_reranker
@@ -20,13 +21,15 @@ from indexing.names import SERVING_RERANKER
 from indexing.search.allowed import Allowed, AllowedCache
 from indexing.search.candidates import Candidate, fetch_candidates, make_results, rerank_candidates
 from indexing.search.legs import Sources, make_legs
+from indexing.search.pages import change_note, exclude_newer
 from indexing.search.ranking import Ranking, rank
 from indexing.search.request import Request
 from indexing.search.rerank import Reranking
 from indexing.search.results import SearchResults
 from indexing.search.snippets import Highlighter
 from indexing.search.timing import Steps
-from indexing.session import Session
+from indexing.search.weights import weights_of
+from indexing.session import Live, Session
 from indexing.views.manager import Readers, Views
 from stlib.runtime import EncoderProtocol
 
@@ -43,15 +46,16 @@ class _Found:
     """Candidates of one state of the collection: those a reranker may read, then those of the page.
 
     Attributes:
-        seq, serving: of the log, and what was served, in that state.
+        live: that state.
+        reranking: how to go on with them; None if they stay as they are.
         lag: committed changes that a leg's index had not followed.
         vanished: a document was deleted, or changed and matched no more, while it was fetched.
         notes: on the filter.
     """
 
     candidates: list[Candidate]
-    seq: int
-    serving: int
+    live: Live
+    reranking: Reranking | None
     lag: int
     vanished: bool
     notes: list[str]
@@ -78,50 +82,28 @@ class Searcher:
         """
         steps = Steps()
         try:
-            return self._answer(request, self._reranking(request, reranker, steps), steps)
+            return self._answer(request, reranker, steps)
         except RerankingFailed as error:
             self.rerankers.forget()  # its files may have changed when it is asked for again
             answer = self._answer(request, None, steps)
             return replace(answer, notes=[*answer.notes, f"not reranked: {error}"], reranked=0)
 
-    def _reranking(self, request: Request, model: Any, steps: Steps) -> Reranking | None:
-        """How to rerank by `model`; None if there is nothing to do.
-
-        Raises:
-            RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
-        """
-        recorded = self.session.live().serving.reranker if model is SERVING_RERANKER else None
-        if no_reranker(model) or (model is SERVING_RERANKER and not recorded):
-            return None
-        if request.vector is not None and not request.query.strip():
-            raise RerankingFailed("a reranker reads the text of a query, and there is a vector only")
-        with steps.step("load reranker"):
-            reranker = (
-                self.rerankers.of(model)
-                if recorded is None
-                else self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
-            )
-            return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms)
-
-    def _answer(self, request: Request, reranking: Reranking | None, steps: Steps) -> SearchResults:
+    def _answer(self, request: Request, reranker: Any, steps: Steps) -> SearchResults:
         """
         Raises:
-            RerankingFailed: the reranker failed.
+            RerankingFailed: the reranker cannot be loaded, or failed.
         """
-        depth = 0 if reranking is None else reranking.depth
-        found = self._find_settled(request, depth, steps)
+        found = self._find_settled(request, reranker, steps)
         candidates, n_read, notes = found.candidates, None, [*request.notes, *found.notes]
-        if request.seq is not None and request.seq != found.seq:
-            notes.append(
-                f"the collection changed since the page before (seq {request.seq}, now {found.seq}): a "
-                "document may be shown twice or be left out; search without offset to begin anew"
-            )
-        if reranking is not None:
+        depth = 0
+        if found.reranking is not None:
             # Once, when it is settled what was found: a limit on its time is one on the whole search.
+            depth = found.reranking.depth
             with steps.step("rerank"):
-                wanted = min(len(candidates), depth)
-                candidates, n_read = rerank_candidates(request.query, candidates, reranking, self.highlighter)
-            if n_read < wanted:
+                candidates, n_read = rerank_candidates(
+                    request.query, candidates, found.reranking, self.highlighter
+                )
+            if n_read < (wanted := min(len(candidates), depth)):
                 notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
         with steps.step("snippets"):
             results = make_results(request.query, _page(request, candidates, depth), self.highlighter)
@@ -134,35 +116,60 @@ class Searcher:
             found.lag,
             notes,
             n_read,
-            seq=found.seq,
-            serving=found.serving,
+            serving=found.live.serving.id,
+            seq=found.live.state.last_seq,
             offset=request.offset,
         )
 
-    def _find_settled(self, request: Request, n_read: int, steps: Steps) -> _Found:
+    def _find_settled(self, request: Request, reranker: Any, steps: Steps) -> _Found:
         """What `_find` finds, looked for again if a document vanished in between."""
         for _ in range(ATTEMPTS):
-            found = self._with_readers(lambda readers: self._find(readers, request, n_read, steps), steps)
-            if not found.vanished or self.session.live().state.last_seq == found.seq:
+            found = self._with_readers(lambda readers: self._find(readers, request, reranker, steps), steps)
+            if not found.vanished or self.session.live().state.last_seq == found.live.state.last_seq:
                 break
         return found
 
-    def _find(self, readers: Readers, request: Request, n_read: int, steps: Steps) -> _Found:
-        """The best `n_read` documents, which a reranker may read, and those of the page."""
+    def _find(self, readers: Readers, request: Request, reranker: Any, steps: Steps) -> _Found:
+        """The best documents as far as a reranker may read, and those of the page."""
+        live = readers.live
+        reranking = self._reranking(live.serving, request, reranker, steps)
+        n_read = 0 if reranking is None else reranking.depth
         allowed, table = None, None
         if request.filter is not None:
             allowed = Allowed(self.filters, request.filter.text, request.filter.node)
             with steps.step("filter"), reading(self.session.database) as connection:
                 table = allowed.table(connection)
-        wanted = max(n_read, request.last)
-        ranking, lag = self._rank(readers, request, wanted, table, steps)
+        notes = [] if allowed is None else list(allowed.notes)
+        if request.seq is not None and request.seq != live.state.last_seq:
+            with steps.step("filter"), reading(self.session.database) as connection:
+                table = exclude_newer(connection, self.session.id, request.seq, table)
+            notes.append(change_note(request.seq, live.state.last_seq))
+        ranking, lag = self._rank(readers, request, max(n_read, request.last), table, steps)
         places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
         with steps.step("fetch"):
             candidates = fetch_candidates(self.session.database, ranking, places, allowed)
-        notes = [] if allowed is None else list(allowed.notes)
-        live = readers.live
-        vanished = len(candidates) < len(places)
-        return _Found(candidates, live.state.last_seq, live.serving.id, lag, vanished, notes)
+        return _Found(candidates, live, reranking, lag, len(candidates) < len(places), notes)
+
+    def _reranking(
+        self, serving: ServingInfo, request: Request, model: Any, steps: Steps
+    ) -> Reranking | None:
+        """How to rerank by `model`, or as the serving that answers has it; None if there is nothing to do.
+
+        Raises:
+            RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
+        """
+        recorded = serving.reranker if model is SERVING_RERANKER else None
+        if no_reranker(model) or (model is SERVING_RERANKER and not recorded):
+            return None
+        if request.vector is not None and not request.query.strip():
+            raise RerankingFailed("a reranker reads the text of a query, and there is a vector only")
+        with steps.step("load reranker"):
+            reranker = (
+                self.rerankers.of(model)
+                if recorded is None
+                else self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
+            )
+            return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms)
 
     def _rank(
         self, readers: Readers, request: Request, wanted: int, table: np.ndarray | None, steps: Steps
@@ -173,7 +180,7 @@ class Searcher:
         generation = readers.live.generation
         sources = Sources(readers, lambda: self.encoder_of(generation), generation.dimension)
         legs = make_legs(sources, request, steps)
-        weights = readers.live.serving.ranking.get("weights")
+        weights = weights_of(readers.live.serving.ranking)
         return rank(legs, wanted, table, steps, weights), max(leg.lag for leg in legs)
 
     def evaluate(
@@ -185,10 +192,11 @@ class Searcher:
         Raises:
             RerankingFailed: the reranker cannot be loaded, or failed.
         """
-        reranking = self._reranking(request, reranker, Steps())
-        depth = DEPTH if reranking is None else max(DEPTH, reranking.depth)
 
         def measure(readers: Readers) -> EvaluationReport:
+            reranking = self._reranking(readers.live.serving, request, reranker, Steps())
+            depth = DEPTH if reranking is None else max(DEPTH, reranking.depth)
+
             def rank_ids(query: str) -> Sequence[str]:
                 asked = request.with_query(query)
                 ranking, _ = self._rank(readers, asked, depth, table, Steps())
@@ -198,12 +206,12 @@ class Searcher:
                 found, _ = rerank_candidates(asked.query, found, reranking, self.highlighter)
                 return [candidate.document.id for candidate in found]
 
-            return evaluate_rankings(rank_ids, queries, qrels, request.mode)
+            report = evaluate_rankings(rank_ids, queries, qrels, request.mode)
+            if reranking is None:
+                return report
+            return replace(report, rerank=reranking.reranker.name, rerank_depth=reranking.depth)
 
-        report = self._with_readers(measure, Steps())
-        if reranking is None:
-            return report
-        return replace(report, rerank=reranking.reranker.name, rerank_depth=reranking.depth)
+        return self._with_readers(measure, Steps())
 
     def _ids(self, ranking: Ranking) -> list[str]:
         """The ids of a ranking's documents, best first: all that an evaluation needs."""
