@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +112,13 @@ def cancel_job(location: Location, id_: int, *, force: bool = False) -> Job:
             job = _pick(read_jobs(engine, place), id_)
             if job.finished and job.state != INTERRUPTED:
                 raise BadInput(f"job {id_} is {job.state}: there is nothing to cancel")
-            if job.state == RUNNING:
+            if job.state == RUNNING and not force:
                 changed = change(engine, job, cancel_requested=True)
-            else:
-                changed = change(engine, job, state=CANCELLED, ended=time.time())
-        if force and changed.state == RUNNING:
-            with _kill(place, changed):
-                job = _pick(read_jobs(engine, place), id_)
-                if job.state in (RUNNING, INTERRUPTED):  # not if it was done at this moment
-                    change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
+                continue
+            # Killed before anything is written: a stopped process may be in the middle of writing itself.
+            with _kill(place, job) if job.state == RUNNING else nullcontext():
+                token = job.token + 1
+                changed = change(engine, job, state=CANCELLED, token=token, ended=time.time())
         wake(engine, place)
         return _pick(read_jobs(engine, place), id_)
 

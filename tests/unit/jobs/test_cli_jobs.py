@@ -147,7 +147,7 @@ def test_a_worker_runs_what_is_queued(stlib, few, location, no_processes):
     said = "job 1: index 'notes': done\njob 2: index 'more': done\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
     with Collection.open("more", **location.arguments()) as collection:
-        assert (collection.info()["documents"], collection.info()["engine"]) == (2, "usearch")
+        assert (collection.info().documents, collection.info().engine) == (2, "usearch")
 
 
 def test_a_worker_that_is_stopped_interrupts_its_job(location, long_corpus, index_job, no_processes, wait):
