@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = [
-    "counted",
     "explain_score",
     "format_bytes",
+    "format_count",
     "format_duration",
     "format_equation",
     "format_milliseconds",
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-def counted(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """`1 document`, `6,894 documents`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 

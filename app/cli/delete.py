@@ -10,7 +10,7 @@ from app.cli.failures import FAILED
 from app.cli.options import location_options
 from app.cli.terminal import confirm, echo, warn
 from app.settings import Location
-from app.wording import counted
+from app.wording import format_count
 
 __all__ = ["command"]
 
@@ -28,12 +28,12 @@ def command(context: click.Context, name: str, ids: tuple[str, ...], yes: bool, 
     with Collection.open(name, **location.arguments()) as collection:
         if not ids:
             count = collection.info().documents
-            _confirm(f"Delete collection {name!r} with its {counted(count, 'document')}?", yes)
+            _confirm(f"Delete collection {name!r} with its {format_count(count, 'document')}?", yes)
             collection.drop()
-            echo(f"deleted collection {name!r} with {counted(count, 'document')}")
+            echo(f"deleted collection {name!r} with {format_count(count, 'document')}")
             return
         gone = collection.delete(ids)
-    echo(f"deleted {counted(len(gone), 'document')} from {name!r}")
+    echo(f"deleted {format_count(len(gone), 'document')} from {name!r}")
     missing = [id_ for id_ in dict.fromkeys(ids) if id_ not in set(gone)]
     for id_ in missing:
         warn(f"stlib: no document {id_!r} in {name!r}")

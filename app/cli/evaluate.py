@@ -10,7 +10,7 @@ from app.cli.jobs import start_in_background
 from app.cli.options import background_option, json_option, location_options, model_option, rerank_options
 from app.cli.terminal import echo, echo_json, table, warn
 from app.settings import Location
-from app.wording import counted, format_duration
+from app.wording import format_count, format_duration
 from indexing.names import DEFAULT_MODE, MODES
 
 __all__ = ["command"]
@@ -66,6 +66,6 @@ def command(
     echo(f"{reports[0].queries:,} queries of split {split!r} in {format_duration(seconds)}{order}")
     if reports[0].missing_documents:
         warn(
-            f"stlib: {counted(reports[0].missing_documents, 'relevant document')} not in {name!r}:"
+            f"stlib: {format_count(reports[0].missing_documents, 'relevant document')} not in {name!r}:"
             " counted as not found"
         )

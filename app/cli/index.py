@@ -15,7 +15,7 @@ from app.cli.options import background_option, json_option, location_options
 from app.cli.progress import ProgressBar
 from app.cli.terminal import echo_json, echo_rows, echo_wrapped, warn
 from app.settings import Location
-from app.wording import counted, format_bytes, format_duration
+from app.wording import format_bytes, format_count, format_duration
 from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def index_with_progress(
             return index_paths(location, name, paths, choices, bar.update)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"stopped; {counted(bar.committed, 'document')} of this run stay committed:"
+                f"stopped; {format_count(bar.committed, 'document')} of this run stay committed:"
                 " run it again to go on"
             ) from None
 
@@ -103,7 +103,7 @@ def print_summary(summary: IndexSummary) -> None:
         echo_rows(_passed_over(summary))
         return
     added, info = summary.added, summary.info
-    held = f"{counted(info.documents, 'document')} in {counted(info.chunks, 'passage')}"
+    held = f"{format_count(info.documents, 'document')} in {format_count(info.chunks, 'passage')}"
     echo_wrapped(
         f"{summary.collection}: {held} ({info.model}, {info.precision}, {info.engine})",
         bold=summary.collection,
@@ -116,7 +116,7 @@ def print_summary(summary: IndexSummary) -> None:
         ("documents", changes),
         *_passed_over(summary),
         ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
-        ("keyword lag", counted(added.keyword_lag, "change")),
+        ("keyword lag", format_count(added.keyword_lag, "change")),
         ("memory", format_bytes(info.memory_bytes)),
         ("disk", _disk(info)),
     ]
@@ -127,7 +127,9 @@ def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
     rows = [("skipped", f"{summary.added.skipped:,}")]
     if unsupported := summary.read.unsupported:
         kinds = ", ".join(f"{ending or 'no extension'} {n:,}" for ending, n in unsupported.most_common(5))
-        rows.append(("not read", f"{counted(sum(unsupported.values()), 'file')} of other kinds ({kinds})"))
+        rows.append(
+            ("not read", f"{format_count(sum(unsupported.values()), 'file')} of other kinds ({kinds})")
+        )
     return rows
 
 
@@ -150,17 +152,17 @@ def print_problems(summary: IndexSummary) -> None:
         warn(f"stlib: skipped {added.skipped - _SHOWN_SKIPS:,} more (--json lists up to 1,000)")
     if added.duplicates:
         warn(
-            f"stlib: {counted(added.duplicates, 'document')} had the id of a later one in this run:"
+            f"stlib: {format_count(added.duplicates, 'document')} had the id of a later one in this run:"
             " the last one wins"
         )
     if added.renamed:
         warn(
-            f"stlib: note: {counted(added.renamed, 'document')} got the name of a folder before the id,"
+            f"stlib: note: {format_count(added.renamed, 'document')} got the name of a folder before the id,"
             " because another file has the short one"
         )
     if added.moved:
         warn(
-            f"stlib: note: {counted(added.moved, 'document')} replaced, as if the folder had been moved:"
+            f"stlib: note: {format_count(added.moved, 'document')} replaced, as if the folder had been moved:"
             " the file it came from is gone"
         )
     for note in summary.notes[:_SHOWN_SKIPS]:

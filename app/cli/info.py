@@ -9,7 +9,7 @@ import click
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
-from app.wording import counted, format_bytes
+from app.wording import format_bytes, format_count
 
 if TYPE_CHECKING:
     from indexing.describe import CollectionInfo
@@ -53,7 +53,7 @@ def _rows(info: CollectionInfo) -> list[tuple[str, str]]:
         ("model", f"{info.model}, {info.dimension} dimensions"),
         ("precision", f"{info.precision}, {info.clipped_values:,} values outside the calibrated range"),
         ("engine", info.engine),
-        ("keyword lag", counted(info.keyword_lag, "change")),
+        ("keyword lag", format_count(info.keyword_lag, "change")),
         ("memory", f"{format_bytes(info.memory_bytes)}, {format_bytes(info.mapped_bytes)} more mapped"),
         ("disk", f"{format_bytes(info.catalog_bytes)} catalog, {format_bytes(info.view_bytes)} views"),
         ("catalog", info.path),

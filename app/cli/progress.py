@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import terminal_width, warn
 from app.text import plain
-from app.wording import counted, format_duration
+from app.wording import format_count, format_duration
 
 if TYPE_CHECKING:
     from indexing import AddReport
@@ -54,10 +54,10 @@ class ProgressBar:
         rate = added.committed / seconds if seconds else 0.0
         if self._bar is not None:
             self._bar.set_description_str(
-                plain(f"{counted(added.committed, 'document')}, {rate:,.0f}/s"), refresh=False
+                plain(f"{format_count(added.committed, 'document')}, {rate:,.0f}/s"), refresh=False
             )
             self._bar.update(100 * share - self._bar.n)
         elif share < 1 and time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             left = f", {format_duration(seconds / share - seconds)} left" if share else ""
-            warn(f"{share:4.0%}  {counted(added.committed, 'document')}, {rate:,.0f}/s{left}")
+            warn(f"{share:4.0%}  {format_count(added.committed, 'document')}, {rate:,.0f}/s{left}")

@@ -11,7 +11,7 @@ from app.cli.options import json_option, location_options, mode_option, model_op
 from app.cli.terminal import echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
 from app.text import caret
-from app.wording import counted, format_equation
+from app.wording import format_count, format_equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
-    footer = counted(count, "result") + took if count else f"no results{took}"
+    footer = format_count(count, "result") + took if count else f"no results{took}"
     if results.keyword_lag:
-        footer += f"; the keyword index is {counted(results.keyword_lag, 'change')} behind"
+        footer += f"; the keyword index is {format_count(results.keyword_lag, 'change')} behind"
     if results.reranked is not None:
-        footer += f"; {counted(results.reranked, 'document')} reranked"
+        footer += f"; {format_count(results.reranked, 'document')} reranked"
     _print_dim(footer)
     if explain:
         if results.reranked and count:

@@ -8,7 +8,7 @@ from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, warn
 from app.settings import Location
-from app.wording import counted
+from app.wording import format_count
 
 __all__ = ["command"]
 
@@ -33,7 +33,7 @@ def command(context: click.Context, name: str, location: Location, as_json: bool
         for repaired in report.repaired:
             echo(f"rebuilt: {repaired}")
         verdict = "damaged" if report.errors else "repaired" if report.repaired else "clean"
-        checked = f"{counted(report.documents, 'document')} in {counted(report.chunks, 'passage')}"
+        checked = f"{format_count(report.documents, 'document')} in {format_count(report.chunks, 'passage')}"
         echo(f"{name}: {verdict}, {checked} checked")
     for error in report.errors:
         warn(f"stlib: {error}")

@@ -14,7 +14,7 @@ from app.facade.search import Facet, SearchRequest, filter_field
 from app.text import caret
 from app.ui.cards import Card
 from app.ui.outside import as_html, isolated
-from app.wording import counted, format_milliseconds
+from app.wording import format_count, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
 
@@ -67,7 +67,7 @@ def welcome(documents: int, *, examples: bool) -> str:
     hint = (
         "Try one of these:" if examples else "Ask in your own words: a few words or a whole question will do."
     )
-    return f'<div class="st-welcome"><p>{counted(documents, "document")}. {hint}</p></div>'
+    return f'<div class="st-welcome"><p>{format_count(documents, "document")}. {hint}</p></div>'
 
 
 def no_collections() -> str:
@@ -120,12 +120,12 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     notes = [f"{name}: {' or '.join(values)}" for name, values in request.picks.items()]
     notes += [request.filter] if request.filter else []
     if results.keyword_lag:
-        notes.append(f"keyword index {counted(results.keyword_lag, 'change')} behind")
+        notes.append(f"keyword index {format_count(results.keyword_lag, 'change')} behind")
     if results.reranked is not None:
-        notes.append(f"{counted(results.reranked, 'document')} reranked")
+        notes.append(f"{format_count(results.reranked, 'document')} reranked")
     extra = "".join(f" · {isolated(note)}" for note in notes)
     return (
-        f'<details class="st-summary"><summary>{counted(count, "result")} in '
+        f'<details class="st-summary"><summary>{format_count(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
         f"{hints(results.notes)}"
     )

@@ -13,7 +13,7 @@ import pytest
 from app.cli.terminal import echo, echo_json, highlight, style, table, warn, wrap
 from app.settings import Location
 from app.text import caret, plain
-from app.wording import counted, format_bytes, format_duration, format_milliseconds
+from app.wording import format_bytes, format_count, format_duration, format_milliseconds
 
 ON, OFF = "\x1b[1;33m", "\x1b[0m"
 
@@ -121,8 +121,12 @@ def test_numbers_as_people_read_them(function, value, text):
     assert function(value) == text
 
 
-def test_counted():
-    assert [counted(n, "document") for n in (0, 1, 6894)] == ["0 documents", "1 document", "6,894 documents"]
+def test_counts():
+    assert [format_count(n, "document") for n in (0, 1, 6894)] == [
+        "0 documents",
+        "1 document",
+        "6,894 documents",
+    ]
 
 
 def test_a_location_survives_the_environment_from_any_folder(tmp_path, monkeypatch):
