@@ -71,7 +71,7 @@ def run_in_parts(
         return run({name: np.ascontiguousarray(value[rows, :length]) for name, value in inputs.items()})
 
     whole: np.ndarray | None = None
-    for (rows, length), values in zip(parts, _mapped(run_part, parts, threads), strict=True):
+    for (rows, length), values in zip(parts, _run_each(run_part, parts, threads), strict=True):
         if whole is None:
             shape = (n, *values.shape[1:]) if values.ndim == 2 else (n, width, *values.shape[2:])
             whole = np.zeros(shape, values.dtype)
@@ -83,7 +83,7 @@ def run_in_parts(
     return whole
 
 
-def _mapped(
+def _run_each(
     run: Callable[[T], np.ndarray], parts: Iterable[T], threads: Executor | None
 ) -> Iterator[np.ndarray]:
     if threads is not None:

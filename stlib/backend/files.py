@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stlib.errors import MissingModelFile, ModelConfigError
-from stlib.util.file_io import checked_relative_path
+from stlib.util.file_io import check_relative_path
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ def choose_file(
     """
     if export:
         return None
-    root = folder / checked_relative_path(subfolder or "")
-    name = checked_relative_path(file_name or wanted.default_file)
+    root = folder / check_relative_path(subfolder or "")
+    name = check_relative_path(file_name or wanted.default_file)
     found = sorted(path for path in root.rglob(wanted.pattern) if path.is_file())
     for candidate in (root / name, root / wanted.folder / name):
         if candidate.is_file():
@@ -107,9 +107,9 @@ def external_data(path: Path) -> list[str]:
     try:
         names = external_names(path)
     except ModelConfigError as error:
-        raise damaged(path, error.__cause__ or error) from error
+        raise damage_error(path, error.__cause__ or error) from error
     for name in names:
-        target = path.parent / checked_relative_path(name)
+        target = path.parent / check_relative_path(name)
         if not target.is_file():
             raise MissingModelFile(
                 f"{path} keeps weights in {name!r}, which is missing; the download stopped half-way, get the "
@@ -118,7 +118,7 @@ def external_data(path: Path) -> list[str]:
     return names
 
 
-def damaged(path: Path, error: BaseException) -> ModelConfigError:
+def damage_error(path: Path, error: BaseException) -> ModelConfigError:
     """The error for a file that cannot be read."""
     reason = str(error).strip().splitlines()
     return ModelConfigError(

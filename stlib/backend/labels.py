@@ -39,7 +39,7 @@ def set_labels(model: OnnxModel, wanted: int | None) -> None:
     if found is None:
         found = _labels_of(model.path, list(_run_once(model).shape)) or 1
     if wanted is not None and wanted != found:
-        raise _unexpected(model.path, found, wanted)
+        raise _labels_error(model.path, found, wanted)
     model.config.num_labels = found
 
 
@@ -54,14 +54,14 @@ def check_labels(model: OnnxModel, wanted: int | None) -> None:
     if found is None or found == named:
         return
     if wanted is not None:
-        raise _unexpected(model.path, found, wanted)
+        raise _labels_error(model.path, found, wanted)
     raise ModelConfigError(
         f"{model.path} gives {found} scores per pair, but config.json names {named} labels; one of the files "
         "is of another model: export or download it again"
     )
 
 
-def _unexpected(path: Path, found: int, wanted: int) -> InvalidOption:
+def _labels_error(path: Path, found: int, wanted: int) -> InvalidOption:
     return InvalidOption(
         f"{path} gives {found} scores per pair, which num_labels={wanted} cannot change; leave num_labels "
         "out, or choose another file with model_kwargs={'file_name': …}"

@@ -15,7 +15,7 @@ import torch
 
 from stlib.backend.base import BackendModel
 from stlib.backend.batches import Arrays, plan, run_in_parts
-from stlib.backend.files import ONNX, Format, damaged, external_data
+from stlib.backend.files import ONNX, Format, damage_error, external_data
 from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidInput, InvalidOption
@@ -180,7 +180,7 @@ class OnnxModel(BackendModel):
                 disabled_optimizers=_SLOW_ON_CPU if self.provider == CPU else None,
             )
         except _native_errors() as error:
-            raise damaged(self.path, error) from error
+            raise damage_error(self.path, error) from error
 
     def __reduce__(self) -> Any:
         # Sessions belong to a process; another one opens the file itself.

@@ -14,7 +14,7 @@ import numpy as np
 from stlib.backend.base import BackendModel
 from stlib.backend.batches import Arrays
 from stlib.backend.calibration import StaticQuantization
-from stlib.backend.files import OPENVINO, Format, damaged
+from stlib.backend.files import OPENVINO, Format, damage_error
 from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidOption, MissingModelFile
@@ -67,7 +67,7 @@ class OpenVINOModel(BackendModel):
             self.model = core.read_model(str(path))
             self.compiled = core.compile_model(self.model, device, {**exact, **self.ov_config})
         except RuntimeError as error:
-            raise damaged(path, error) from error
+            raise damage_error(path, error) from error
         self.input_names = [value.get_any_name() for value in self.model.inputs]
         self._check_inputs()
         names = [name for value in self.model.outputs for name in value.get_names()]

@@ -34,10 +34,10 @@ class TemporaryFolder:
 
     def __reduce__(self) -> Any:
         files = sorted(path for path in self.path.rglob("*") if path.is_file())
-        return _unpacked, ({path.relative_to(self.path).as_posix(): path.read_bytes() for path in files},)
+        return _unpack, ({path.relative_to(self.path).as_posix(): path.read_bytes() for path in files},)
 
 
-def _unpacked(files: dict[str, bytes]) -> TemporaryFolder:
+def _unpack(files: dict[str, bytes]) -> TemporaryFolder:
     folder = TemporaryFolder()
     for name, content in files.items():
         target = folder.path / name

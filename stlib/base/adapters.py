@@ -231,12 +231,12 @@ def merge_into_base(model: Any) -> None:
     for name in outermost:
         layer = model.get_submodule(name)
         parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, _merged(layer))
+        setattr(model.get_submodule(parent), leaf, _merge_layer(layer))
     del model.peft_config
     model._hf_peft_config_loaded = False
 
 
-def _merged(layer: Any) -> Any:
+def _merge_layer(layer: Any) -> Any:
     if hasattr(layer, "unload_and_optionally_merge_module"):  # layers that need more than a sum of weights
         return layer.unload_and_optionally_merge_module(merge=True, safe_merge=True, adapter_names=None)
     layer.merge(safe_merge=True)

@@ -61,7 +61,7 @@ class BaseDataCollator:
         if not features:
             return {}
         self.maybe_warn_about_column_order([name for name in features[0] if name != "dataset_name"])
-        batch, columns = self._begun(features)
+        batch, columns = self._begin_batch(features)
         prompts, routes = self._prompts_of(batch), self._routes_of(batch)
         for position, name in enumerate(columns):
             task = self.task_of_column(name, position, routes)
@@ -69,7 +69,7 @@ class BaseDataCollator:
             self._add_column(batch, name, [row[name] for row in features], prompt, task)
         return batch
 
-    def _begun(self, features: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    def _begin_batch(self, features: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
         """A batch with the name of its dataset and its labels, and the columns that are inputs."""
         columns = list(features[0])
         batch: dict[str, Any] = {}

@@ -65,9 +65,9 @@ class InferenceModel(BaseModel):
         self, items: list[Any], batch_size: int, options: RunOptions, progress: bool = False
     ) -> tuple[Tensor | list[Any], int]:
         """Results of this process, in the order of the inputs, and how many inputs were cut."""
-        before = self._truncated_inputs()
+        before = self._count_truncated()
         values = run_all(self, items, batch_size, options, progress)
-        return values, self._truncated_inputs() - before
+        return values, self._count_truncated() - before
 
     def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
         """Start processes for ``encode(pool=…)``, one per device; stop them with
@@ -95,7 +95,7 @@ class InferenceModel(BaseModel):
         finally:
             stop_pool(pool)
 
-    def _truncated_inputs(self) -> int:
+    def _count_truncated(self) -> int:
         return sum(module.__dict__.get("truncated_inputs", 0) for module in every_module(self))
 
     def _report_truncation(self, cut: int, total: int) -> None:

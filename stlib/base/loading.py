@@ -17,7 +17,7 @@ from stlib.base.folder import missing_file, read_json_object
 from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
-from stlib.util.file_io import checked_relative_path, download_model, resolve_model_folder
+from stlib.util.file_io import check_relative_path, download_model, resolve_model_folder
 from stlib.util.plain_files import read_plain
 from stlib.util.registry import resolve_module_class
 
@@ -94,7 +94,7 @@ def find_model(name: str, organization: str | None, options: LoadOptions) -> Fou
     if name == BUNDLED_MODEL_NAME:
         return FoundModel(default_model_path(), None)
     found = _find_by_id(name, organization, options)
-    patterns = exported_patterns(options)
+    patterns = list_exported_patterns(options)
     if not patterns or options.local_files_only or any(any(found.folder.glob(p)) for p in patterns):
         return found
     # The cache has no exported file; the hub may. Without one, the torch model is exported.
@@ -103,7 +103,7 @@ def find_model(name: str, organization: str | None, options: LoadOptions) -> Fou
 
 def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> FoundModel:
     places = (options.token, options.cache_folder, options.revision)
-    exported = exported_patterns(options)
+    exported = list_exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
     names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
     failures: list[ModelNotFound] = []
@@ -130,19 +130,19 @@ def complete_model(found: FoundModel, options: LoadOptions) -> Path | None:
             options.token,
             options.cache_folder,
             options.revision,
-            exported_patterns(options),
+            list_exported_patterns(options),
         )
     except ModelNotFound as error:
         logger.warning("what the cache lacks was not fetched: %s", error)
         return None
 
 
-def exported_patterns(options: LoadOptions) -> list[str]:
+def list_exported_patterns(options: LoadOptions) -> list[str]:
     """Where a repository may keep the exported file that a backend asks for, and what belongs to the file."""
     default = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}.get(options.backend)
     if default is None or options.model_kwargs.get("export"):
         return []
-    name = checked_relative_path(options.model_kwargs.get("file_name") or default).as_posix()
+    name = check_relative_path(options.model_kwargs.get("file_name") or default).as_posix()
     beside = f"{name}_data" if options.backend == "onnx" else f"{name.removesuffix('.xml')}.bin"
     return [name, f"*/{name}", beside, f"*/{beside}"]
 
@@ -243,7 +243,7 @@ def is_plain_model(folder: Path) -> bool:
 
 def _module_folder(spec: ModuleSpec, folder: Path) -> Path:
     """The folder of a module, which lies in that of the model."""
-    inner = folder / checked_relative_path(spec.path)
+    inner = folder / check_relative_path(spec.path)
     if not inner.resolve().is_relative_to(folder.resolve()):
         raise UnsafePath(
             f"{inner} is a link that leaves the model's folder; copy what it points to into the model"

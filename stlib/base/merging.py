@@ -92,10 +92,10 @@ class MergeMixin:
         if isinstance(models, (str, os.PathLike)) or len(models) < 2:
             raise InvalidOption("merge takes a list of two or more models; pass paths, ids or loaded models")
         chosen = _method(method, base_model)
-        base = None if base_model is None else _loaded(cls, base_model, load_kwargs)
+        base = None if base_model is None else _load(cls, base_model, load_kwargs)
         # The base has no difference from itself.
         places = [index for index, model in enumerate(models) if not _is_same(model, base_model)]
-        loaded: list[Any] = [_loaded(cls, models[index], load_kwargs) for index in places]
+        loaded: list[Any] = [_load(cls, models[index], load_kwargs) for index in places]
         options = _options(chosen, method, parameters or {}, places)
         used, result = _dtype(dtype, "dtype"), _dtype(out_dtype, "out_dtype")
         for index, model in zip(places, loaded, strict=True):
@@ -194,7 +194,7 @@ def ties(tensors: list[Tensor], base: Tensor | None, options: dict[str, Any]) ->
     """Trim each difference to its largest ``density``, elect a sign per entry, and add up who agrees."""
     assert base is not None
     pairs = zip(tensors, options["density"], options["weight"], strict=True)
-    weighted = torch.stack([weight * _trimmed(tensor - base, density) for tensor, density, weight in pairs])
+    weighted = torch.stack([weight * _trim(tensor - base, density) for tensor, density, weight in pairs])
     agrees = (weighted.sign() == weighted.sum(0).sign()) & (weighted != 0)
     total = (weighted * agrees).sum(0)
     if options["normalize"]:
@@ -212,7 +212,7 @@ METHODS = {
 }
 
 
-def _trimmed(difference: Tensor, density: float) -> Tensor:
+def _trim(difference: Tensor, density: float) -> Tensor:
     """The largest entries by magnitude, so many of them as ``density`` says; the others 0."""
     kept = round(density * difference.numel())
     if kept >= difference.numel():
@@ -270,7 +270,7 @@ def _is_same(model: Any, base: Any) -> bool:
     return os.fspath(model) == os.fspath(base) if paths else model is base
 
 
-def _loaded(cls: Any, model: Any, load_kwargs: dict[str, Any]) -> Any:
+def _load(cls: Any, model: Any, load_kwargs: dict[str, Any]) -> Any:
     if isinstance(model, (str, os.PathLike)):
         return cls(model, **load_kwargs)
     if not isinstance(model, cls):

@@ -15,7 +15,7 @@ from stlib.base.adapters import (
     several_adapters_are_fine,
 )
 from stlib.errors import InvalidOption, UnknownKeyword
-from stlib.util.file_io import checked_relative_path, resolve_model_folder
+from stlib.util.file_io import check_relative_path, resolve_model_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ class PeftAdapterMixin:
             adapter_config: a configuration of ``peft``, e.g. ``LoraConfig(target_modules=["query"])``.
             adapter_name: default: ``"default"``.
         """
-        model = self._adapted()
+        model = self._adapt()
         with several_adapters_are_fine():
             model.add_adapter(adapter_config, adapter_name)
 
@@ -89,7 +89,7 @@ class PeftAdapterMixin:
             UntrustedCode: its configuration would make ``peft`` import code.
             InvalidOption: there is an adapter of this name, or an argument has no meaning.
         """
-        model = self._adapted()
+        model = self._adapt()
         name = adapter_name or "default"
         places = {**(adapter_kwargs or {}), **kwargs}
         if unknown := set(places) - set(_PLACES) - {"subfolder"}:
@@ -98,7 +98,7 @@ class PeftAdapterMixin:
                 f"load_adapter does not take {', '.join(sorted(unknown))}; it takes: {allowed}"
             )
         if peft_model_id is not None:
-            subfolder = checked_relative_path(places.pop("subfolder", None) or "")
+            subfolder = check_relative_path(places.pop("subfolder", None) or "")
             where = {_PLACES[key]: value for key, value in places.items()}
             folder = resolve_model_folder(os.fspath(peft_model_id), **where)
             attach_adapter(model, folder / subfolder, name, is_trainable)
@@ -113,19 +113,19 @@ class PeftAdapterMixin:
 
     def set_adapter(self, adapter_name: list[str] | str) -> None:
         """Use the named adapter, or several at once, and no other."""
-        self._adapted().set_adapter(adapter_name)
+        self._adapt().set_adapter(adapter_name)
 
     def disable_adapters(self) -> None:
         """Compute as the base model does; the adapters stay."""
-        self._adapted().disable_adapters()
+        self._adapt().disable_adapters()
 
     def enable_adapters(self) -> None:
         """Use the active adapters again."""
-        self._adapted().enable_adapters()
+        self._adapt().enable_adapters()
 
     def active_adapters(self) -> list[str]:
         """Names of the adapters in use."""
-        return self._adapted().active_adapters()
+        return self._adapt().active_adapters()
 
     def active_adapter(self) -> str:
         """Name of the first adapter in use."""
@@ -140,11 +140,11 @@ class PeftAdapterMixin:
             adapter_name: default: the active one.
             state_dict: take the tensors from here rather than from the model.
         """
-        return adapter_weights(self._adapted(), adapter_name, state_dict)
+        return adapter_weights(self._adapt(), adapter_name, state_dict)
 
     def delete_adapter(self, adapter_names: list[str] | str) -> None:
         """Take one adapter or several out of the model."""
-        self._adapted().delete_adapter(adapter_names)
+        self._adapt().delete_adapter(adapter_names)
 
     def merge_and_unload(self) -> None:
         """Fold the active adapters into the weights of the base, so that the model is a whole one again.
@@ -154,12 +154,12 @@ class PeftAdapterMixin:
         Raises:
             InvalidOption: the model has no adapter.
         """
-        model = self._adapted()
+        model = self._adapt()
         if not has_adapter(model):
             raise InvalidOption("the model has no adapter to merge; it is a whole model already")
         merge_into_base(model)
 
-    def _adapted(self) -> Any:
+    def _adapt(self) -> Any:
         require_peft()
         self.check_peft_compatible_model()
         return self.transformers_model

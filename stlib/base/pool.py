@@ -233,22 +233,22 @@ def _work(device: str, threads: int, model: InferenceModel, pipe: Connection) ->
             task = pipe.recv()
         except (EOFError, OSError):
             return
-        reply = _encoded(model, *task)
+        reply = _encode(model, *task)
         try:
             pipe.send(reply)
         except OSError:
             return
 
 
-def _encoded(
+def _encode(
     model: InferenceModel, job: int, number: int, chunk: list[Any], batch_size: int, options: RunOptions
 ) -> Reply:
-    before = model._truncated_inputs()
+    before = model._count_truncated()
     try:
         values = run_all(model, chunk, batch_size, options, progress=False)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
         return Reply(job, number, error=f"{type(error).__name__}: {error}")
-    return Reply(job, number, _as_arrays(values), model._truncated_inputs() - before)
+    return Reply(job, number, _as_arrays(values), model._count_truncated() - before)
 
 
 def _as_arrays(values: Any) -> Any:

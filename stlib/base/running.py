@@ -73,7 +73,7 @@ def run_all(
     batches = plan_batches(model, inputs, batch_size)
     whole: Tensor | None = None
     rows: list[Any] = [None] * len(inputs)
-    with closing(_prepared(model, inputs, batches, options)) as prepared:
+    with closing(_prepare_all(model, inputs, batches, options)) as prepared:
         for positions in tqdm(batches, desc="Batches", disable=not progress):
             values = options.run(model, next(prepared), len(positions))
             if isinstance(values, Tensor):
@@ -86,7 +86,7 @@ def run_all(
     return rows if whole is None else whole
 
 
-def _prepared(
+def _prepare_all(
     model: BaseModel, inputs: list[Any], batches: list[list[int]], options: RunOptions
 ) -> Generator[dict[str, Any], None, None]:
     """The features of each batch. A thread tokenises the next batch while the model runs on this one.
@@ -103,15 +103,15 @@ def _prepared(
         yield from map(prepare, batches)
         return
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stlib-tokenize") as worker:
-        ahead = _begun(worker, partial(prepare, batches[0]))
+        ahead = _begin(worker, partial(prepare, batches[0]))
         for following in batches[1:]:
             features = ahead()
-            ahead = _begun(worker, partial(prepare, following))
+            ahead = _begin(worker, partial(prepare, following))
             yield features
         yield ahead()
 
 
-def _begun(worker: ThreadPoolExecutor, work: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+def _begin(worker: ThreadPoolExecutor, work: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
     """What gives the result of ``work``, which a thread has begun if there can be one."""
     try:
         return worker.submit(work).result

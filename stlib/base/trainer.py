@@ -38,7 +38,7 @@ from stlib.base.modules.router import Router
 from stlib.base.training.arguments import check_evaluator, check_model
 from stlib.base.training.checkpoints import Checkpoints
 from stlib.base.training.checks import DataChecks, LossInputs, check_names
-from stlib.base.training.datasets import add_name, as_training_data, named_rows, with_name
+from stlib.base.training.datasets import add_name, as_training_data, name_rows, with_name
 from stlib.base.training.evaluation import Evaluation
 from stlib.base.training.loaders import DataLoaders, EpochOfBatches
 from stlib.base.training.loss import LossFactory, LossHandling
@@ -124,7 +124,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         optimizer_cls_and_kwargs: tuple[type[torch.optim.Optimizer], dict[str, Any]] | None = None,
         preprocess_logits_for_metrics: Callable[..., Any] | None = None,
     ) -> None:
-        args = self._checked_args(args)
+        args = self._check_args(args)
         self.model_init = model_init
         model = self._first_model(model, model_init)
         if compute_metrics is not None:
@@ -175,7 +175,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
 
     # -- construction
 
-    def _checked_args(self, args: Any) -> Any:
+    def _check_args(self, args: Any) -> Any:
         expected = self.training_args_class
         if args is None:
             logger.info("no args were passed; %s(output_dir='tmp_trainer') is used", expected.__name__)
@@ -299,7 +299,7 @@ class BaseTrainer(LossHandling, DataLoaders, Evaluation, Checkpoints, ParameterG
         the given name.
         """
         if isinstance(dataset, dict):
-            return named_rows(dataset)
+            return name_rows(dataset)
         return with_name(dataset, dataset_name)
 
     @staticmethod

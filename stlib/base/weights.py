@@ -46,7 +46,7 @@ def put_weights(module: ModuleT, state: dict[str, Tensor], source: str | Path) -
         result = module.load_state_dict(state, strict=False)
     except (RuntimeError, TypeError) as error:
         raise WeightsMismatch(f"{source} does not fit {type(module).__name__}: {error}") from error
-    missing = set(result.missing_keys) - _stored_under_another_name(module, state)
+    missing = set(result.missing_keys) - _find_tied_names(module, state)
     if missing or result.unexpected_keys:
         raise WeightsMismatch(
             f"{source} does not fit {type(module).__name__}: missing {sorted(missing) or 'nothing'}, "
@@ -63,7 +63,7 @@ def save_weights(module: nn.Module, folder: Path, safe_serialization: bool = Tru
         torch.save(module.state_dict(), folder / PYTORCH_NAME)
 
 
-def _stored_under_another_name(module: nn.Module, state: dict[str, Tensor]) -> set[str]:
+def _find_tied_names(module: nn.Module, state: dict[str, Tensor]) -> set[str]:
     """Names whose tensor is the very tensor of a name that was loaded (tied weights)."""
     own = module.state_dict(keep_vars=True)
     loaded = {own[name].data_ptr() for name in state if name in own}

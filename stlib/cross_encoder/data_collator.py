@@ -51,7 +51,7 @@ class CrossEncoderDataCollator(BaseDataCollator):
         """
         if not features:
             return {}
-        batch, columns = self._begun(features)
+        batch, columns = self._begin_batch(features)
         for name, mapping in (("prompt", self.prompts), ("task", self.router_mapping)):
             if value := _of_dataset(mapping, batch.get("dataset_name")):
                 batch[name] = value

@@ -129,15 +129,15 @@ class FitMixin:
         """Tokens ``[n, tokens]`` of some examples, their texts read together, and their labels ``[n]``: a
         loader's ``collate_fn``.
         """
-        tokens = self._tokenized([example.texts for example in batch], "longest_first")
+        tokens = self._tokenize([example.texts for example in batch], "longest_first")
         dtype = torch.float if self.num_labels == 1 else torch.long
         return tokens, torch.tensor([example.label for example in batch], dtype=dtype, device=self.device)
 
     def smart_batching_collate_text_only(self, batch: Sequence[Sequence[str]]) -> dict[str, Tensor]:
         """Tokens ``[n, tokens]`` of some pairs of texts."""
-        return self._tokenized(batch, True)
+        return self._tokenize(batch, True)
 
-    def _tokenized(self, rows: Sequence[Sequence[str]], truncation: Any) -> dict[str, Tensor]:
+    def _tokenize(self, rows: Sequence[Sequence[str]], truncation: Any) -> dict[str, Tensor]:
         columns = [[text.strip() for text in column] for column in zip(*rows, strict=True)]
         tokens = self.tokenizer(*columns, padding=True, truncation=truncation, return_tensors="pt")
         return tokens.to(self.device)

@@ -32,7 +32,7 @@ from stlib.cross_encoder.predicting import (
     check_activation,
     check_batch_size,
     check_keywords,
-    checked_labels,
+    check_labels,
     collect,
     distinct,
     is_single_pair,
@@ -117,7 +117,7 @@ class CrossEncoder(InferenceModel, FitMixin):
         activation_fn = given.pop("activation_fn")
         check_activation(activation_fn)
         if (labels := given.pop("num_labels")) is not None:
-            given["config_kwargs"] = {**(given["config_kwargs"] or {}), "num_labels": checked_labels(labels)}
+            given["config_kwargs"] = {**(given["config_kwargs"] or {}), "num_labels": check_labels(labels)}
         if (length := given.pop("max_length")) is not None:
             given["processor_kwargs"] = {**(given["processor_kwargs"] or {}), "model_max_length": length}
         if given["model_name_or_path"] == "" and modules is None:
@@ -186,8 +186,8 @@ class CrossEncoder(InferenceModel, FitMixin):
             InvalidOption: an argument has no meaning; UnknownKeyword is a special case.
         """
         kwargs = _without_former(kwargs)
-        inputs = _renamed(inputs, kwargs, "sentences", "inputs")
-        activation_fn = _renamed(activation_fn, kwargs, "activation_fct", "activation_fn")
+        inputs = _rename(inputs, kwargs, "sentences", "inputs")
+        activation_fn = _rename(activation_fn, kwargs, "activation_fct", "activation_fn")
         if inputs is None:
             raise InvalidOption("there are no inputs; pass a (query, document) pair or a list of pairs")
         self._first_module()  # refuses a model without modules
@@ -431,7 +431,7 @@ def _activation_in(config: Any) -> str | None:
     return older
 
 
-def _renamed(value: Any, kwargs: dict[str, Any], older: str, newer: str) -> Any:
+def _rename(value: Any, kwargs: dict[str, Any], older: str, newer: str) -> Any:
     if older not in kwargs:
         return value
     if value is not None:

@@ -138,7 +138,7 @@ def check_activation(activation: Any) -> None:
         )
 
 
-def checked_labels(labels: Any) -> int:
+def check_labels(labels: Any) -> int:
     """A number of labels that a classifier can have.
 
     Raises:

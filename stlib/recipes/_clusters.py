@@ -22,7 +22,7 @@ def clustering_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def encoded(args: argparse.Namespace) -> tuple[list[str], np.ndarray]:
+def encode_texts(args: argparse.Namespace) -> tuple[list[str], np.ndarray]:
     """The texts of the file and their unit vectors ``[n, d]``, for which distances order as cosines do."""
     texts = read_texts(args.file, args.column, args.limit)
     model = load_model(args.model)

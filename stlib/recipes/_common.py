@@ -26,10 +26,10 @@ __all__ = [
     "first",
     "mean",
     "measure",
-    "named",
     "parser",
     "say",
     "seed_everything",
+    "split_named",
     "train_and_save",
     "training_arguments",
 ]
@@ -165,7 +165,7 @@ def measure(evaluator: SentenceEvaluator | None, model: Any, when: str) -> float
     return float(metrics[evaluator.primary_metric or next(iter(metrics))])
 
 
-def named(argument: str) -> tuple[str, str]:
+def split_named(argument: str) -> tuple[str, str]:
     """``NAME=FILE`` as its two parts."""
     name, equals, source = argument.partition("=")
     if not (name and equals and source):

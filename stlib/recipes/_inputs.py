@@ -47,16 +47,6 @@ def read_texts(path: str | Path, column: str | None = None, limit: int | None = 
     return texts[:limit]
 
 
-def read_columns(path: str | Path, names: Sequence[str]) -> list[list[Any]]:
-    """The values of several columns, one list for each name; those of JSON files keep their types, all
-    others are texts.
-
-    Raises:
-        InvalidInput: no such file or column, or a line that cannot be read.
-    """
-    return _columns(read_rows(path, numbered=all(name.isdigit() for name in names)), names, path)
-
-
 def read_rows(path: str | Path, numbered: bool = False) -> list[dict[str, Any]]:
     """Each row of a file by column; plain lines are rows with the one column ``text``.
 
@@ -97,18 +87,18 @@ def _json_lines(text: str, path: Path) -> list[dict[str, Any]]:
     # Not splitlines(): JSON texts may hold U+2028 and its like as they are.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            rows.append(_row(_parsed(line, f"line {number} of {path}"), f"line {number} of {path}"))
+            rows.append(_row(_parse(line, f"line {number} of {path}"), f"line {number} of {path}"))
     return rows
 
 
 def _json_list(text: str, path: Path) -> list[dict[str, Any]]:
-    values = _parsed(text, str(path))
+    values = _parse(text, str(path))
     if not isinstance(values, list):
         raise InvalidInput(f"{path} holds a {type(values).__name__}; expected a list of objects or texts")
     return [_row(value, f"entry {i} of {path}") for i, value in enumerate(values)]
 
 
-def _parsed(text: str, where: str) -> Any:
+def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:

@@ -39,7 +39,7 @@ def read_table(text: str, path: Path, kind: str, numbered: bool) -> list[dict[st
     )
     rows: list[dict[str, str]] = []
     names: list[str] | None = None
-    for line, cells in _numbered_lines(reader, path):
+    for line, cells in _number_lines(reader, path):
         if numbered:
             rows.append({str(i): value for i, value in enumerate(cells)})
         elif names is None:
@@ -54,7 +54,7 @@ def read_table(text: str, path: Path, kind: str, numbered: bool) -> list[dict[st
     return rows
 
 
-def _numbered_lines(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[str]]]:
+def _number_lines(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[str]]]:
     """The line where a row begins, and its cells."""
     begins = 1
     try:
@@ -87,7 +87,7 @@ def is_quoted(text: str) -> bool:
     """
     if '"' not in text:
         return False
-    rows = _quoted_rows(text)
+    rows = _split_quoted(text)
     if rows is None:
         return False
     quoted = [inner for row in rows for inner, _ in row if inner is not None]
@@ -98,7 +98,7 @@ def is_quoted(text: str) -> bool:
     return not by_chance or (_uniform(map(len, rows)) and not _uniform(_tabs_of_lines(text)))
 
 
-def _quoted_rows(text: str) -> list[list[tuple[str | None, str]]] | None:
+def _split_quoted(text: str) -> list[list[tuple[str | None, str]]] | None:
     """For each cell what is between its quotation marks, or None, and its text without any; no rows at all
     if a quotation mark is out of place."""
     rows: list[list[tuple[str | None, str]]] = [[]]

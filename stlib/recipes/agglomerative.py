@@ -15,7 +15,7 @@ import numpy as np
 from stlib.recipes._clusters import (
     central_first,
     clustering_parser,
-    encoded,
+    encode_texts,
     groups,
     print_clusters,
     require_sklearn,
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     )
     parser.add_argument("--linkage", choices=("ward", "average", "complete", "single"), default="ward")
     args = parser.parse_args(argv)
-    texts, vectors = encoded(args)
+    texts, vectors = encode_texts(args)
     clusters = cluster(vectors, args.threshold, args.linkage)
     print_clusters(clusters, texts, args.show)
     return [[texts[i] for i in members] for members in clusters]

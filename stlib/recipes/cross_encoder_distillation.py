@@ -53,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     trainer = CrossEncoderTrainer(
         model=student,
         args=arguments_of(CrossEncoderTrainingArguments, options),
-        train_dataset=labelled(triplets, teacher, options.loss, options.batch_size),
+        train_dataset=label_triplets(triplets, teacher, options.loss, options.batch_size),
         loss=LOSSES[options.loss](student),
     )
     evaluator = reranking_evaluator(options.eval, split=options.eval_split, depth=options.depth)
     return train_and_save(trainer, evaluator, options)
 
 
-def labelled(triplets: Dataset, teacher: Any, loss: str, batch_size: int = 32) -> Dataset:
+def label_triplets(triplets: Dataset, teacher: Any, loss: str, batch_size: int = 32) -> Dataset:
     """The triplets with the teacher's margin as label; for ``mse`` each pair in them once with its score."""
     columns = [triplets[name][:] for name in ("anchor", "positive", "negative")]
     rows = list(zip(*columns, strict=True))

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     texts = list(dict.fromkeys(read_texts(options.train, limit=options.limit)))
     loss: nn.Module
     if options.sampled:
-        train = sampled_pairs(texts, options.seed)
+        train = sample_pairs(texts, options.seed)
         loss = losses.ContrastiveTensionLoss(model)
     else:
         train = Dataset.from_dict({"text1": texts, "text2": texts})
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     return train_and_save(trainer, similarity_evaluator(options.eval), options)
 
 
-def sampled_pairs(texts: list[str], seed: int, negatives: int = 7) -> Dataset:
+def sample_pairs(texts: list[str], seed: int, negatives: int = 7) -> Dataset:
     """Each text with itself and with `negatives` random others; equal texts are what the loss takes as
     alike."""
     draw = random.Random(seed)  # noqa: S311 - no secret is drawn

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stlib.recipes._clusters import clustering_parser, encoded, print_clusters
+from stlib.recipes._clusters import clustering_parser, encode_texts, print_clusters
 from stlib.recipes._inputs import run
 from stlib.recipes._numbers import number, positive
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     parser.add_argument("--threshold", type=number, default=0.75, help="least cosine to the centre")
     parser.add_argument("--min-size", type=positive, default=10, help="texts in a group at least")
     args = parser.parse_args(argv)
-    texts, vectors = encoded(args)
+    texts, vectors = encode_texts(args)
     found = community_detection(vectors, threshold=args.threshold, min_community_size=args.min_size)
     print_clusters(found, texts, args.show)
     print(f"{sum(map(len, found))} of {len(texts)} texts are in {len(found)} groups")

@@ -16,7 +16,7 @@ from stlib.errors import InvalidOption
 from stlib.recipes._clusters import (
     central_first,
     clustering_parser,
-    encoded,
+    encode_texts,
     groups,
     print_clusters,
     require_sklearn,
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> list[list[str]]:
     parser.add_argument("--clusters", type=positive, default=8, help="number of clusters")
     parser.add_argument("--seed", type=seed, default=0, help="of the first means")
     args = parser.parse_args(argv)
-    texts, vectors = encoded(args)
+    texts, vectors = encode_texts(args)
     clusters = cluster(vectors, args.clusters, args.seed)
     print_clusters(clusters, texts, args.show)
     return [[texts[i] for i in members] for members in clusters]

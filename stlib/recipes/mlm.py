@@ -80,8 +80,8 @@ def pretrain(model: Any, texts: list[str], options: argparse.Namespace) -> Outco
         data_collator=DataCollatorForLanguageModeling(
             tokenizer, mlm_probability=options.mask, seed=options.seed
         ),
-        train_dataset=tokenized(texts[:cut], tokenizer, model.max_seq_length),
-        eval_dataset=tokenized(texts[cut:], tokenizer, model.max_seq_length),
+        train_dataset=tokenize(texts[:cut], tokenizer, model.max_seq_length),
+        eval_dataset=tokenize(texts[cut:], tokenizer, model.max_seq_length),
     )
     before = trainer.evaluate()["eval_loss"]
     trainer.train()
@@ -91,7 +91,7 @@ def pretrain(model: Any, texts: list[str], options: argparse.Namespace) -> Outco
     return Outcome(-before, -after, losses)
 
 
-def tokenized(texts: list[str], tokenizer: Any, max_length: int | None) -> Dataset:
+def tokenize(texts: list[str], tokenizer: Any, max_length: int | None) -> Dataset:
     encoded = tokenizer(texts, truncation=True, max_length=max_length, return_special_tokens_mask=True)
     return Dataset.from_dict(dict(encoded))
 

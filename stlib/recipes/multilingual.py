@@ -21,7 +21,7 @@ from datasets import Dataset
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
 from stlib.errors import InvalidOption
 from stlib.evaluation import MSEEvaluator, SequentialEvaluator, TranslationEvaluator
-from stlib.recipes._common import Outcome, first, named, parser, train_and_save, training_arguments
+from stlib.recipes._common import Outcome, first, parser, split_named, train_and_save, training_arguments
 from stlib.recipes._data import read_rows
 from stlib.recipes._inputs import place, run
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     teacher, student = SentenceTransformer(options.teacher), SentenceTransformer(options.model)
     train = {
         name: with_targets(read(source, "train", options.limit), teacher, options.batch_size)
-        for name, source in map(named, options.train)
+        for name, source in map(split_named, options.train)
     }
     trainer = SentenceTransformerTrainer(
         model=student,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stlib import SentenceTransformer, SentenceTransformerTrainer, losses
-from stlib.recipes._common import Outcome, named, parser, train_and_save, training_arguments
+from stlib.recipes._common import Outcome, parser, split_named, train_and_save, training_arguments
 from stlib.recipes._data import read_scored_or_pairs, similarity_evaluator
 from stlib.recipes._inputs import run
 
@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 
     model = SentenceTransformer(options.model)
     train = {
-        name: read_scored_or_pairs(source, limit=options.limit) for name, source in map(named, options.train)
+        name: read_scored_or_pairs(source, limit=options.limit)
+        for name, source in map(split_named, options.train)
     }
     ranking, scoring = losses.MultipleNegativesRankingLoss(model), losses.CoSENTLoss(model)
     trainer = SentenceTransformerTrainer(

@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from stlib.recipes._clusters import clustering_parser, encoded
+from stlib.recipes._clusters import clustering_parser, encode_texts
 from stlib.recipes._inputs import run
 from stlib.recipes._numbers import positive, seed
 from stlib.recipes.kmeans import cluster
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[list[str], list[str]]]
     parser.add_argument("--words", type=positive, default=6, help="words per topic")
     parser.add_argument("--seed", type=seed, default=0, help="of the first means")
     args = parser.parse_args(argv)
-    texts, vectors = encoded(args)
+    texts, vectors = encode_texts(args)
     clusters = cluster(vectors, args.clusters, args.seed)
     words = topic_words(texts, clusters, args.words)
     for members, described in zip(clusters, words, strict=True):

@@ -57,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
     trainer = SentenceTransformerTrainer(
         model=model,
         args=training_arguments(options),
-        train_dataset=damaged(read_texts(options.train, limit=options.limit), options.deleted),
+        train_dataset=damage(read_texts(options.train, limit=options.limit), options.deleted),
         loss=loss,
     )
     return train_and_save(trainer, similarity_evaluator(options.eval), options)
 
 
-def damaged(texts: list[str], part: float) -> Dataset:
+def damage(texts: list[str], part: float) -> Dataset:
     """Rows (damaged text, text), damaged anew whenever they are read."""
     dataset = Dataset.from_dict({"text": texts})
 

@@ -29,7 +29,7 @@ def default_model_path() -> Path:
     Raises:
         ModelNotFound: the installation lacks the model.
     """
-    return _bundled(BUNDLED_MODEL_NAME)
+    return _find_bundled(BUNDLED_MODEL_NAME)
 
 
 def default_reranker_path() -> Path:
@@ -38,7 +38,7 @@ def default_reranker_path() -> Path:
     Raises:
         ModelNotFound: the installation lacks the reranker.
     """
-    return _bundled(BUNDLED_RERANKER_NAME)
+    return _find_bundled(BUNDLED_RERANKER_NAME)
 
 
 def close_bundled_name(name: str) -> str | None:
@@ -47,7 +47,7 @@ def close_bundled_name(name: str) -> str | None:
     return next(iter(get_close_matches(name.strip().lower(), known, 1, _ALIKE)), None)
 
 
-def _bundled(name: str) -> Path:
+def _find_bundled(name: str) -> Path:
     folders = [folder / name for folder in _CANDIDATES]
     for folder in folders:
         if folder.is_dir():

@@ -134,7 +134,7 @@ class Encoder:
             TypeError: ``texts`` is a single string.
             ValueError: ``truncate_dim`` or ``batch_size`` is out of range.
         """
-        texts = self._checked(texts, truncate_dim, batch_size)
+        texts = self._check(texts, truncate_dim, batch_size)
         prefix = self._prefix(prompt_name, prompt)
         width = truncate_dim or self.dimension
         vectors = np.empty((len(texts), width), dtype=np.float32)
@@ -166,7 +166,7 @@ class Encoder:
         kinds = " + ".join(type(module).__name__ for module in self._pipeline.modules)
         return f"Encoder(name={self.name!r}, dimension={self.dimension}, modules={kinds})"
 
-    def _checked(self, texts: Sequence[str], truncate_dim: int | None, batch_size: int) -> list[str]:
+    def _check(self, texts: Sequence[str], truncate_dim: int | None, batch_size: int) -> list[str]:
         if isinstance(texts, str):
             raise TypeError("texts is a single string; pass a list of strings, for example encode([text])")
         if truncate_dim is not None and not 1 <= truncate_dim <= self._pipeline.dimension:

@@ -69,8 +69,8 @@ class InteractionNet:
             tokens: features of the question's tokens, ``[n, q, TOKEN_FEATURES]``.
             pairs: features of the pairs, ``[n, GLOBAL_FEATURES]``.
         """
-        tokens = self._standardised("token", tokens)
-        pairs = self._standardised("pair", pairs)
+        tokens = self._standardise("token", tokens)
+        pairs = self._standardise("pair", pairs)
         beside = np.broadcast_to(pairs[:, None], (*tokens.shape[:2], pairs.shape[1]))
         hidden = _relu(self._layer("token_in", np.concatenate([tokens, beside], axis=2)))
         hidden = _relu(self._layer("token_out", hidden))
@@ -83,7 +83,7 @@ class InteractionNet:
     def _layer(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
 
-    def _standardised(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _standardise(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         values = (values - self.tensors[f"{name}_mean"]) / self.tensors[f"{name}_scale"]
         return values.clip(-FARTHEST, FARTHEST)
 

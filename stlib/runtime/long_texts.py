@@ -61,7 +61,7 @@ def shorten(
     if not any(is_long(text, max_length) for text in texts):
         return list(texts)
     cutter = _Cutter(tokenizer(), max_length, side, special)
-    return [cutter.shortened(text) if is_long(text, max_length) else text for text in texts]
+    return [cutter.shorten_one(text) if is_long(text, max_length) else text for text in texts]
 
 
 class _Cutter:
@@ -74,7 +74,7 @@ class _Cutter:
         self._even = (max_length - added) % 2 == 0
         self._counts: dict[str, int] = {}
 
-    def shortened(self, text: Any) -> Any:
+    def shorten_one(self, text: Any) -> Any:
         if not self._possible:
             return text
         if isinstance(text, str):
@@ -97,7 +97,7 @@ class _Cutter:
         size = _FIRST_TRY * needed
         while size < len(text):
             piece = self._last(text, size) if self._left else text[:size]
-            if piece and self._settled(piece) >= needed:
+            if piece and self._count_settled(piece) >= needed:
                 return piece
             size *= _GROWTH
         return text
@@ -107,7 +107,7 @@ class _Cutter:
         found = _BREAK.search(text, len(text) - size)
         return text[found.start() :] if found else ""
 
-    def _settled(self, piece: str) -> int:
+    def _count_settled(self, piece: str) -> int:
         """Tokens of a piece that do not depend on what lies beyond where it was cut."""
         words = self._tokenizer.encode(piece, add_special_tokens=False).word_ids
         if not words or None in words:

@@ -115,7 +115,7 @@ def read_pair_settings(folder: Path, tokenizer: Tokenizer) -> PairSettings:
         _default_prompt(folder),
         _side("truncation_side", own, tokenizer.truncation, path),
         _side("padding_side", own, tokenizer.padding, path),
-        _told_apart(config, own, class_, path),
+        _tells_apart(config, own, class_, path),
     )
 
 
@@ -216,7 +216,7 @@ def _tokenizer_class(config: dict[str, Any], own: dict[str, Any]) -> str | None:
     return None if unexpected or class_ not in _TELLING_APART else class_
 
 
-def _told_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None, path: Path) -> bool:
+def _tells_apart(config: dict[str, Any], own: dict[str, Any], class_: str | None, path: Path) -> bool:
     """Whether the tokenizer makes token types in transformers 5, and so did in training with it."""
     if not config.get("model_type"):
         return True  # nothing but the graph says what it takes

@@ -31,7 +31,7 @@ def run_side_by_side(run: Callable[[Any], None], batches: list[Any], threads: in
                 errors.append(error)
 
     try:
-        helpers = _started(work, threads - 1)
+        helpers = _start(work, threads - 1)
         work()
         for helper in helpers:
             helper.join()
@@ -41,7 +41,7 @@ def run_side_by_side(run: Callable[[Any], None], batches: list[Any], threads: in
         raise errors[0]
 
 
-def _started(work: Callable[[], None], n: int) -> list[Thread]:
+def _start(work: Callable[[], None], n: int) -> list[Thread]:
     """``n`` threads that work, or as many as can be started."""
     started: list[Thread] = []
     for _ in range(n):

@@ -76,7 +76,7 @@ class TokenReader:
             lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
             return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum())), lengths
         blocks = [self._read_block(block) for block in _blocks(texts)]
-        return _laid([ids for ids, _ in blocks]), _laid([lengths for _, lengths in blocks])
+        return _join([ids for ids, _ in blocks]), _join([lengths for _, lengths in blocks])
 
     def counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The number of tokens of each text."""
@@ -91,7 +91,7 @@ class TokenReader:
             return [_as_spans(encoding.offsets) for encoding in encodings]
         joined = _END.join(texts)
         special = tuple(token for token in self._special if token in joined)
-        placed = [self._placed_pieces(text, special) for text in texts]
+        placed = [self._place_pieces(text, special) for text in texts]
         table, numbers = self._numbers([piece for row in placed for piece, _ in row])
         at, counts = table.tokens_of(numbers)
         begins = np.fromiter((at for row in placed for _, at in row), dtype=np.int32, count=len(numbers))
@@ -109,7 +109,7 @@ class TokenReader:
 
     def _read_block(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids and lengths of texts that are split in one go."""
-        joined, apart = self._marked(texts)
+        joined, apart = self._mark(texts)
         pieces = _split(self._fold(joined))
         if apart:
             kept_apart = iter(apart)
@@ -119,7 +119,7 @@ class TokenReader:
         upto = np.cumsum(counts)[numbers == table.END]
         return table.ids[at], np.diff(upto, prepend=0)
 
-    def _marked(self, texts: Sequence[str]) -> tuple[str, list[str]]:
+    def _mark(self, texts: Sequence[str]) -> tuple[str, list[str]]:
         """The texts with a mark after each and in place of what is not plain, and those places' pieces."""
         joined = _END.join(texts) + _END
         special = [token for token in self._special if token in joined]
@@ -141,16 +141,16 @@ class TokenReader:
                 plain.append(text if _is_plain(text) else _OTHER_SEGMENT.sub(keep, text))
         return _END.join(plain) + _END, apart
 
-    def _placed_pieces(self, text: str, special: tuple[str, ...]) -> list[tuple[str, int]]:
+    def _place_pieces(self, text: str, special: tuple[str, ...]) -> list[tuple[str, int]]:
         """The pieces of a text, as of :meth:`_split`, with the position of each."""
         if any(token in text for token in special):
             return [(_APART + text, 0)]
         if _is_plain(text):
-            return list(_placed_words(text, 0, self._fold))
+            return list(_place_words(text, 0, self._fold))
         placed: list[tuple[str, int]] = []
         for segment in _SEGMENT.finditer(text):
             piece, at = segment.group(), segment.start()
-            placed += _placed_words(piece, at, self._fold) if _is_plain(piece) else [(_APART + piece, at)]
+            placed += _place_words(piece, at, self._fold) if _is_plain(piece) else [(_APART + piece, at)]
         return placed
 
     def _numbers(self, pieces: list[str]) -> tuple[_WordTable, NDArray[np.int64]]:
@@ -223,9 +223,9 @@ class _WordTable:
     def add(self, words: list[str], tokens: _Tokens) -> None:
         with self._lock:
             first, begin = self._n_words, int(self.ends[self._n_words])
-            self.ids = _written(self.ids, begin, tokens.ids)
-            self.spans = _written(self.spans, begin, tokens.spans)
-            self.ends = _written(self.ends, first + 1, begin + np.cumsum(tokens.counts))
+            self.ids = _write(self.ids, begin, tokens.ids)
+            self.spans = _write(self.spans, begin, tokens.spans)
+            self.ends = _write(self.ends, first + 1, begin + np.cumsum(tokens.counts))
             self._n_words += len(words)
             # Last, so that who finds a word's number finds its tokens. If two threads added a word, both of
             # its numbers are right.
@@ -243,7 +243,7 @@ class _WordTable:
         return copy
 
 
-def _written(buffer: NDArray, at: int, values: NDArray) -> NDArray:
+def _write(buffer: NDArray, at: int, values: NDArray) -> NDArray:
     """The buffer with ``values`` from position ``at`` on: itself, or one twice as large."""
     after = at + len(values)
     if after > len(buffer):
@@ -283,7 +283,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[first:]
 
 
-def _laid(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _join(arrays: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The arrays end to end."""
     return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, dtype=np.int64), *arrays])
 
@@ -302,7 +302,7 @@ def _is_plain(text: str, allowed: bytes = _PRINTABLE) -> bool:
     return text.isascii() and not text.encode("ascii").translate(None, allowed)
 
 
-def _placed_words(text: str, at: int, fold: Callable[[str], str]) -> Iterator[tuple[str, int]]:
+def _place_words(text: str, at: int, fold: Callable[[str], str]) -> Iterator[tuple[str, int]]:
     return ((word.group(), at + word.start()) for word in _ASCII_WORD.finditer(fold(text)))
 
 

@@ -55,7 +55,7 @@ class Evaluations(TrainerCallback):
             return
         model = self.trainer.model
         results = evaluator(model, output_path=self.folder, epoch=epoch, steps=steps)  # type: ignore[arg-type]
-        score, metrics = score_of(evaluator, results), named_metrics(results)
+        score, metrics = score_of(evaluator, results), name_metrics(results)
         self.trainer.log({name: value for name, value in metrics.items() if isinstance(value, (int, float))})
         self.trainer.callback_handler.on_evaluate(args, state, control, metrics=metrics)
         if self.options.callback is not None:
@@ -76,7 +76,7 @@ class Evaluations(TrainerCallback):
         return self.trainer.is_world_process_zero()
 
 
-def named_metrics(results: Any) -> dict[str, Any]:
+def name_metrics(results: Any) -> dict[str, Any]:
     """Results of an evaluator, a dict or a number, by names that begin with ``eval_``."""
     if not isinstance(results, dict):
         return {"eval_evaluator": results}

@@ -100,7 +100,7 @@ def _examples(loader: Any) -> Iterator[InputExample]:
     if _has_own_batches(loader):
         batches: Any = [[loader.dataset[number] for number in range(len(loader.dataset))]]
     else:
-        batches = _uncollated(loader)
+        batches = _read_uncollated(loader)
     for batch in batches:
         for example in batch if isinstance(batch, (list, tuple)) else [batch]:
             if not hasattr(example, "texts") or not hasattr(example, "label"):
@@ -111,7 +111,7 @@ def _examples(loader: Any) -> Iterator[InputExample]:
             yield example
 
 
-def _uncollated(loader: Any) -> Iterator[Any]:
+def _read_uncollated(loader: Any) -> Iterator[Any]:
     given = loader.collate_fn
     loader.collate_fn = as_they_are
     try:

@@ -94,7 +94,7 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     def _plain(self, texts: list[str]) -> str:
         shape = self._shape(len(texts))
-        return f"""sentences = {_listed(texts)}
+        return f"""sentences = {_write_list(texts)}
 embeddings = model.encode(sentences)
 print(embeddings.shape)
 {shape}
@@ -104,8 +104,8 @@ print(similarities)
 
     def _pairs(self, texts: list[str]) -> str:
         queries, documents = texts[:1], texts[1:]
-        return f"""queries = {_listed(queries)}
-documents = {_listed(documents)}
+        return f"""queries = {_write_list(queries)}
+documents = {_write_list(documents)}
 query_embeddings = model.encode_query(queries)
 document_embeddings = model.encode_document(documents)
 print(document_embeddings.shape)
@@ -144,6 +144,6 @@ def _inputs(modalities: list[str]) -> str:
     return " or ".join(names.get(m, m) for m in modalities) or "an input"
 
 
-def _listed(texts: list[str]) -> str:
+def _write_list(texts: list[str]) -> str:
     lines = "".join(f"    {text!r},\n" for text in texts)
     return f"[\n{lines}]"

@@ -107,13 +107,13 @@ class ResolveIds:
                 _add(resolved, output, values)
         for name in self.keep_columns:
             if name in batch:
-                _add(resolved, name, self._kept(name, batch[name]))
+                _add(resolved, name, self._keep_first(name, batch[name]))
         return resolved
 
     def _resolve(self, name: str, column: Any, lookup: _Lookup) -> Iterable[tuple[str, list[Any]]]:
         if not isinstance(column, list):
             raise TypeError(f"column {name!r} is a {type(column).__name__}, not a list; {_UNFORMATTED}")
-        column = _unwritten(column, name)
+        column = _parse_lists(column, name)
         if not column or not isinstance(column[0], (list, tuple)):
             return [(_singular(name), lookup.take(column, name))]
         column = [row[: self.max_list_length] for row in column]
@@ -124,9 +124,9 @@ class ResolveIds:
         width = _common_length(column, name)
         return [(f"{_singular(name)}_{place + 1}", values[place::width]) for place in range(width)]
 
-    def _kept(self, name: str, values: Any) -> Any:
+    def _keep_first(self, name: str, values: Any) -> Any:
         if len(values):
-            values = _unwritten(values, name)
+            values = _parse_lists(values, name)
             if self.max_list_length is not None and _is_list(values[0]):
                 return [row[: self.max_list_length] for row in values]
         return values
@@ -231,7 +231,7 @@ def _is_list(value: Any) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, (str, bytes))
 
 
-def _unwritten(column: Any, name: str) -> Any:
+def _parse_lists(column: Any, name: str) -> Any:
     """Lists that are written out as text, as lists; other columns as they are."""
     if not len(column) or not isinstance(column[0], str) or not column[0].lstrip().startswith("["):
         return column

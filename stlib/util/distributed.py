@@ -145,7 +145,7 @@ class _SharedInference:
         if errors:
             raise WorkerFailed(f"processes failed to encode; {'; '.join(errors)}")
         parts = [values for values, _ in replies if values is not None]
-        return _interleaved([values for values, _ in parts], len(items)), sum(cut for _, cut in parts)
+        return _interleave([values for values, _ in parts], len(items)), sum(cut for _, cut in parts)
 
     def serve(self) -> None:
         """Compute shares until process 0 stops."""
@@ -189,7 +189,7 @@ def _can_be_sent(value: Any) -> bool:
     return True
 
 
-def _interleaved(parts: list[Any], n: int) -> Any:
+def _interleave(parts: list[Any], n: int) -> Any:
     """Entry i of the whole is the next one of part ``i % len(parts)``; all on the device of the first."""
     if isinstance(parts[0], Tensor):
         whole = parts[0].new_empty((n, *parts[0].shape[1:]))

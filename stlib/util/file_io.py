@@ -51,7 +51,7 @@ def load_file_path(
     Raises:
         UnsafePath: the file name or subfolder leaves the model.
     """
-    relative = checked_relative_path(subfolder) / checked_relative_path(filename)
+    relative = check_relative_path(subfolder) / check_relative_path(filename)
     root = Path(model_name_or_path)
     if root.is_dir():
         if not (root / relative).exists():
@@ -91,7 +91,7 @@ def load_dir_path(
     Raises:
         UnsafePath: the subfolder leaves the model.
     """
-    relative = checked_relative_path(subfolder)
+    relative = check_relative_path(subfolder)
     root = Path(model_name_or_path)
     if not root.is_dir():
         try:
@@ -148,7 +148,7 @@ def resolve_model_folder(
         raise ModelNotFound(
             f"there is no folder {model_name_or_path!r}; check the path (a model id is 'owner/name')"
         )
-    cached = _cached_snapshot(str(model_name_or_path), cache_folder, revision, onnx_alone)
+    cached = _find_snapshot(str(model_name_or_path), cache_folder, revision, onnx_alone)
     if cached is not None:
         check_folder(cached)
         return cached
@@ -160,7 +160,7 @@ def resolve_model_folder(
     return download_model(str(model_name_or_path), token, cache_folder, revision, exported)
 
 
-def checked_relative_path(path: str | Path) -> Path:
+def check_relative_path(path: str | Path) -> Path:
     """A path below a model's folder.
 
     Raises:
@@ -187,7 +187,7 @@ def _is_model_id(name: str) -> bool:
     return True
 
 
-def _cached_snapshot(
+def _find_snapshot(
     model_id: str, cache_folder: str | None, revision: str | None, onnx_alone: bool = False
 ) -> Path | None:
     """Folder of a cached snapshot that has at least one file to start from; a half-filled one is no

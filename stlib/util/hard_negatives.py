@@ -173,7 +173,7 @@ def mine_hard_negatives(
         if cross_encoder is not None and options.filters_by_score:
             pool = stack.enter_context(pool_of(cross_encoder, use_multi_process))
             rescorer = CrossEncoderScores(cross_encoder, pairs.queries, pairs.corpus, batch_size, pool)
-            positive_scores = rescorer.aligned(pairs.query_of, pairs.positives)
+            positive_scores = rescorer.score_aligned(pairs.query_of, pairs.positives)
         else:
             positive_scores = candidates.positive_scores(model, pairs, queries, documents)
         filters = Filters(options, pairs, positive_scores)

@@ -112,7 +112,7 @@ def similarity_fct_name(similarity_fct: Callable[..., Any]) -> str:
     """
     if isinstance(similarity_fct, functools.partial):
         inner = similarity_fct.func
-        return _called(getattr(inner, "__name__", type(inner).__name__), similarity_fct.keywords)
+        return _write_call(getattr(inner, "__name__", type(inner).__name__), similarity_fct.keywords)
     name = getattr(similarity_fct, "__name__", type(similarity_fct).__name__)
     model: Any = getattr(similarity_fct, "__self__", None)
     if name in ("similarity", "similarity_pairwise") and hasattr(model, "similarity_fn_name"):
@@ -164,7 +164,7 @@ def check_teacher_targets(
         )
 
 
-def _called(name: str, keywords: dict[str, Any]) -> str:
+def _write_call(name: str, keywords: dict[str, Any]) -> str:
     return f"{name}({_arguments(keywords)})" if keywords else name
 
 

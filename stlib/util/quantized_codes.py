@@ -157,7 +157,7 @@ def _scalar_codes(
         ranges = calibration_ranges(values, precision, calibration_embeddings)
     low, step = _bucket_edges(as_array(ranges))
     codes = _by_blocks(partial(_bucket_codes, low=low, step=step), values, values.shape, _BUCKETS_AT_A_TIME)
-    return _signed(codes) if precision == "int8" else codes
+    return _make_signed(codes) if precision == "int8" else codes
 
 
 def _bucket_codes(values: np.ndarray, low: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -171,7 +171,7 @@ def _bucket_codes(values: np.ndarray, low: np.ndarray, step: np.ndarray) -> np.n
 def _sign_bits(values: np.ndarray, precision: str) -> np.ndarray:
     shape = (*values.shape[:-1], -(-values.shape[-1] // 8))
     bits = _by_blocks(lambda rows: np.packbits(rows > 0, axis=-1), values, shape, _SIGNS_AT_A_TIME)
-    return _signed(bits) if precision == "binary" else bits
+    return _make_signed(bits) if precision == "binary" else bits
 
 
 def _by_blocks(
@@ -186,7 +186,7 @@ def _by_blocks(
     return codes
 
 
-def _signed(codes: np.ndarray) -> np.ndarray:
+def _make_signed(codes: np.ndarray) -> np.ndarray:
     """Unsigned bytes minus 128, in place."""
     return np.bitwise_xor(codes, 0x80, out=codes).view(np.int8)
 

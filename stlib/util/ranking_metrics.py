@@ -93,7 +93,7 @@ def discounts(n: int) -> np.ndarray:
     return 1.0 / np.log2(np.arange(2, n + 2))
 
 
-def padded(rows: Sequence[Sequence[float]]) -> np.ndarray:
+def pad(rows: Sequence[Sequence[float]]) -> np.ndarray:
     """Rows of any lengths as one matrix, filled up with zeros."""
     width = max((len(row) for row in rows), default=0)
     matrix = np.zeros((len(rows), width))

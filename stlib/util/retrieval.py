@@ -82,13 +82,13 @@ def paraphrase_mining_embeddings(
     Returns:
         ``[score, i, j]`` with ``i < j``, best first, each pair once.
     """
-    scores, first, second = mined_pairs(
+    scores, first, second = mine_pairs(
         embeddings, query_chunk_size, corpus_chunk_size, max_pairs, top_k, score_function
     )
     return [[*pair] for pair in zip(scores.tolist(), first.tolist(), second.tolist(), strict=True)]
 
 
-def mined_pairs(
+def mine_pairs(
     embeddings: Any,
     query_chunk_size: int = 5000,
     corpus_chunk_size: int = 100000,

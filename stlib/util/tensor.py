@@ -138,7 +138,7 @@ def stack_padded_token_embeddings(embeddings: list[Tensor], masks: list[Tensor])
     """Columns of token embeddings ``[b, tokens, d]`` side by side, ``[b, columns, most tokens, d]``, and
     their masks ``[b, columns, most tokens]``; shorter columns are padded with zeros.
     """
-    embeddings, masks = _padded_alike(embeddings, masks)
+    embeddings, masks = _pad_alike(embeddings, masks)
     return torch.stack(embeddings, dim=1), torch.stack(masks, dim=1)
 
 
@@ -146,11 +146,11 @@ def cat_padded_token_embeddings(embeddings: list[Tensor], masks: list[Tensor]) -
     """Batches of token embeddings ``[b, tokens, d]`` below each other, ``[all b, most tokens, d]``, and their
     masks ``[all b, most tokens]``; shorter batches are padded with zeros.
     """
-    embeddings, masks = _padded_alike(embeddings, masks)
+    embeddings, masks = _pad_alike(embeddings, masks)
     return torch.cat(embeddings, dim=0), torch.cat(masks, dim=0)
 
 
-def _padded_alike(embeddings: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def _pad_alike(embeddings: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     most = max(batch.size(1) for batch in embeddings)
     pad = torch.nn.functional.pad
     return (

@@ -139,7 +139,7 @@ def test_equal_scores_in_the_order_of_trec_eval():
 
 
 def test_queries_without_results_or_judgments():
-    gains = ranking_metrics.padded([[], [0, 1.0], [1.0]])
+    gains = ranking_metrics.pad([[], [0, 1.0], [1.0]])
     n_relevant = np.array([2, 1, 3])
     assert ranking_metrics.precision_at_k(gains, 2).tolist() == [0, 0.5, 0.5]
     assert ranking_metrics.recall_at_k(gains, n_relevant, 2).tolist() == [0, 1, 1 / 3]

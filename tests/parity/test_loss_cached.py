@@ -353,8 +353,8 @@ def test_progress_is_shown(loss_models, capsys):
 
 def test_half_precision_gradients_are_scaled_in_full(loss_models):
     """A gradient scaler's factor would take small gradients out of the range of float16."""
-    from stlib.base.losses.replay import _scaled
+    from stlib.base.losses.replay import _scale
 
     small = torch.tensor([1e-7], dtype=torch.float16)
-    scaled = _scaled(small, torch.tensor(65536.0), torch.float16)
+    scaled = _scale(small, torch.tensor(65536.0), torch.float16)
     torch.testing.assert_close(scaled, (small.float() * 65536).half())

@@ -17,7 +17,7 @@ import yaml
 import stlib.evaluation
 import stlib.losses
 from stlib import SentenceTransformer
-from stlib.base.card.columns import column_statistics, describe_loss, light, shown
+from stlib.base.card.columns import column_statistics, describe_loss, light, show
 from stlib.base.card.text import table
 
 datasets = pytest.importorskip("datasets", reason="training needs the extra [train]")
@@ -284,13 +284,13 @@ def test_columns_are_described_by_what_they_hold():
     }
     assert column_statistics(["/home/me/a.png"], None) == {"type": "text, a file"}
     assert column_statistics([], None) == {"type": "empty"}
-    assert shown("/home/me/a.png") == "a.png"
-    assert shown(Image.new("RGB", (3, 2))) == "Image 3×2"
-    assert shown({"text": "a", "image": "/home/me/a.png"}) == "{text: a, image: a.png}"
-    assert shown([0.5, 1]) == "[0.5, 1]"
+    assert show("/home/me/a.png") == "a.png"
+    assert show(Image.new("RGB", (3, 2))) == "Image 3×2"
+    assert show({"text": "a", "image": "/home/me/a.png"}) == "{text: a, image: a.png}"
+    assert show([0.5, 1]) == "[0.5, 1]"
     picture = light(Image.new("RGB", (3, 2)))
-    assert (column_statistics([picture], None), shown(picture)) == ({"type": "Image"}, "Image 3×2")
-    assert shown("a" * 400) == "a" * 300 + "…"
+    assert (column_statistics([picture], None), show(picture)) == ({"type": "Image"}, "Image 3×2")
+    assert show("a" * 400) == "a" * 300 + "…"
 
 
 def test_models_and_functions_among_the_arguments_have_names(tiny_bert):

@@ -11,7 +11,7 @@ import torch
 from torch.nn.modules import module as module_hooks
 
 from stlib.base.modules import fused_linear, packing
-from stlib.base.modules.packing import packed_logits, packed_tokens
+from stlib.base.modules.packing import run_packed_logits, run_packed_tokens
 from stlib.errors import UnsupportedOption
 
 ARCHITECTURES = ["bert", "roberta", "xlm-roberta", "camembert", "mpnet", "distilbert"]
@@ -47,7 +47,7 @@ def batch(model, lengths=LENGTHS):
 @torch.no_grad()
 def distance(model, inputs, unpad=None) -> float:
     """Largest difference from the padded forward pass at a token."""
-    packed = packed_tokens(model, inputs, unpad)
+    packed = run_packed_tokens(model, inputs, unpad)
     assert packed is not None
     mask = inputs["attention_mask"].unsqueeze(-1)
     assert not (packed * (1 - mask)).any()
@@ -73,13 +73,13 @@ def test_logits_of_classifiers_equal_those_of_the_padded_pass(name, lengths):
     inputs = batch(model, lengths)
     with torch.no_grad():
         torch.testing.assert_close(
-            packed_logits(model, inputs, None), model(**inputs).logits, rtol=1e-4, atol=1e-5
+            run_packed_logits(model, inputs, None), model(**inputs).logits, rtol=1e-4, atol=1e-5
         )
-        assert packed_logits(model, inputs, unpad=False) is None
+        assert run_packed_logits(model, inputs, unpad=False) is None
         hook = model.register_forward_hook(lambda *args: None)
-        assert packed_logits(model, inputs, None) is None
+        assert run_packed_logits(model, inputs, None) is None
         hook.remove()
-    assert packed_logits(model, inputs, None) is None  # a gradient is wanted
+    assert run_packed_logits(model, inputs, None) is None  # a gradient is wanted
 
 
 @pytest.mark.parametrize("name", ["bert", "mpnet"])
@@ -91,7 +91,7 @@ def test_bfloat16_is_as_near_to_float32_as_transformers_is(name):
         exact = model(**inputs)[0]
         half = model.bfloat16()
         theirs = ((half(**inputs)[0].float() - exact) * mask).abs().max()
-        packed = packed_tokens(half, inputs, None)
+        packed = run_packed_tokens(half, inputs, None)
         assert packed.dtype is torch.bfloat16
         assert ((packed.float() - exact) * mask).abs().max() < 1.5 * theirs
 
@@ -177,9 +177,9 @@ def test_changes_of_the_weights_are_noticed(change):
     model = tiny("bert")
     inputs = batch(model)
     with torch.no_grad():
-        before = packed_tokens(model, inputs, None)
+        before = run_packed_tokens(model, inputs, None)
         change(model)
-        assert (packed_tokens(model, inputs, None) - before).abs().max() > 0.01
+        assert (run_packed_tokens(model, inputs, None) - before).abs().max() > 0.01
     assert distance(model, inputs) < 1e-5
 
 
@@ -212,10 +212,10 @@ def test_forgetting_makes_the_change_of_one_value_count_at_once():
     model = tiny("bert")
     inputs = batch(model)
     with torch.no_grad():
-        before = packed_tokens(model, inputs, None)
+        before = run_packed_tokens(model, inputs, None)
         model.encoder.layer[0].intermediate.dense.weight.data[1, 2] += 3
         packing.forget_packed(torch.nn.Sequential(model))
-        assert (packed_tokens(model, inputs, None) - before).abs().max() > 1e-3
+        assert (run_packed_tokens(model, inputs, None) - before).abs().max() > 1e-3
     assert distance(model, inputs) < 1e-5
 
 
@@ -224,7 +224,7 @@ def test_weights_of_another_layout_rule_packing_out():
     dense = model.encoder.layer[0].intermediate.dense
     dense.weight = torch.nn.Parameter(dense.weight.detach().t().contiguous().t())
     with torch.no_grad():
-        assert packed_tokens(model, batch(model), None) is None
+        assert run_packed_tokens(model, batch(model), None) is None
 
 
 def trained(model, inputs):
@@ -243,7 +243,7 @@ def test_the_copy_goes_when_the_model_is_no_longer_served(leave, unpad):
     model = tiny("bert")
     distance(model, batch(model))
     copy = weakref.ref(packing._ENCODERS[model])
-    assert packed_tokens(model, leave(model, batch(model)), unpad) is None
+    assert run_packed_tokens(model, leave(model, batch(model)), unpad) is None
     gc.collect()
     assert copy() is None
 
@@ -255,9 +255,9 @@ def test_embeddings_that_take_no_positions_rule_packing_out(monkeypatch):
     # As in transformers 4.57
     monkeypatch.setattr(kind, "forward", lambda self, input_ids, input_embeds=None: forward(self, input_ids))
     with torch.no_grad():
-        assert packed_tokens(model, batch(model), None) is None
+        assert run_packed_tokens(model, batch(model), None) is None
         with pytest.raises(UnsupportedOption, match="not possible for DistilBertModel"):
-            packed_tokens(model, batch(model), True)
+            run_packed_tokens(model, batch(model), True)
 
 
 def hooked(model, inputs):
@@ -312,9 +312,9 @@ def test_what_rules_packing_out(rule, after_packing):
         distance(model, inputs)
     rule(model, inputs)
     with torch.no_grad():
-        assert packed_tokens(model, inputs, None) is None
+        assert run_packed_tokens(model, inputs, None) is None
         with pytest.raises(UnsupportedOption, match="unpad_inputs=True is not possible for BertModel"):
-            packed_tokens(model, inputs, True)
+            run_packed_tokens(model, inputs, True)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_hooks_on_all_modules_rule_packing_out(register):
     handle = register(lambda *args: None)
     try:
         with torch.no_grad():
-            assert packed_tokens(model, batch(model), None) is None
+            assert run_packed_tokens(model, batch(model), None) is None
     finally:
         handle.remove()
     assert distance(model, batch(model)) < 1e-5
@@ -335,14 +335,14 @@ def test_hooks_on_all_modules_rule_packing_out(register):
 def test_other_architectures_and_gradients():
     model = tiny("electra", embedding_size=32)
     with torch.no_grad():
-        assert packed_tokens(model, batch(model), None) is None
+        assert run_packed_tokens(model, batch(model), None) is None
         with pytest.raises(UnsupportedOption, match="ElectraModel as it is set up"):
-            packed_tokens(model, batch(model), True)
+            run_packed_tokens(model, batch(model), True)
     known = tiny("bert")
-    assert packed_tokens(known, batch(known), None) is None  # gradients are on
+    assert run_packed_tokens(known, batch(known), None) is None  # gradients are on
     with torch.no_grad():
-        assert packed_tokens(known, batch(known), False) is None
-        assert packed_tokens(known, batch(known), True) is not None
+        assert run_packed_tokens(known, batch(known), False) is None
+        assert run_packed_tokens(known, batch(known), True) is not None
 
 
 @pytest.mark.parametrize("name", ["electra", "bert"])
@@ -352,12 +352,12 @@ def test_classifiers_that_are_not_served_are_named_where_packing_is_demanded(nam
     if name == "bert":
         model.register_forward_hook(lambda *args: None)
     with torch.no_grad():
-        assert packed_logits(model, inputs, None) is None
+        assert run_packed_logits(model, inputs, None) is None
         with pytest.raises(UnsupportedOption, match=f"(?i)is not possible for {name}ForSequenceClassific"):
-            packed_logits(model, inputs, True)
-    assert packed_logits(model, inputs, True) is None  # a gradient is wanted
+            run_packed_logits(model, inputs, True)
+    assert run_packed_logits(model, inputs, True) is None  # a gradient is wanted
     with torch.no_grad():
-        assert packed_logits(model.train(), inputs, True) is None
+        assert run_packed_logits(model.train(), inputs, True) is None
 
 
 def test_after_hidden_states_were_asked_for_packing_goes_on():

@@ -21,7 +21,7 @@ from stlib.recipes import (
     quantized_search,
     topics,
 )
-from stlib.recipes._inputs import read_columns, read_rows, read_texts, run
+from stlib.recipes._inputs import read_rows, read_texts, run
 
 MUSIC = [
     "the band played music with guitar and drums",
@@ -246,13 +246,13 @@ def test_files_are_read_by_their_ending(tmp_path):
         assert read_texts(tmp_path / name) == read_texts(tmp_path / f"{name}.gz") == ["one", "two"]
     assert read_texts(tmp_path / "a.csv", "name", limit=1) == ["1"]
     assert read_texts(tmp_path / "a.csv", "1") == ["text", "one", "two"]
-    assert read_columns(tmp_path / "a.csv", ["text", "name"]) == [["one", "two"], ["1", "2"]]
+    assert read_texts(tmp_path / "a.csv", "name") == ["1", "2"]
 
 
 def test_quotation_marks_in_tables_with_tabs_are_text(tmp_path):
     path = tmp_path / "sts.csv"
     path.write_text('5.0\ta "b\tc\n4.0\t"d\te\n', encoding="utf-8")
-    assert read_columns(path, ["1", "0"]) == [['a "b', '"d'], ["5.0", "4.0"]]
+    assert (read_texts(path, "1"), read_texts(path, "0")) == (['a "b', '"d'], ["5.0", "4.0"])
 
 
 @pytest.mark.parametrize(

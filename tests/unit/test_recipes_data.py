@@ -89,9 +89,9 @@ def test_pairs_become_a_collection_of_their_positives(tmp_path):
 
 
 def test_named_files():
-    assert _common.named("de=a=b.tsv") == ("de", "a=b.tsv")
+    assert _common.split_named("de=a=b.tsv") == ("de", "a=b.tsv")
     with pytest.raises(InvalidOption, match="expected NAME=FILE"):
-        _common.named("a.tsv")
+        _common.split_named("a.tsv")
 
 
 def beir(folder, corpus='{"_id": "1", "text": "Sea."}\n', qrels="query-id\tcorpus-id\tscore\na\t1\t1\n"):

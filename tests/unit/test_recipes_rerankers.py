@@ -191,9 +191,9 @@ def test_what_the_teacher_says_are_logits():
             return np.array([len(passage) for _, passage in pairs], dtype=np.float32)
 
     triplets = Dataset.from_dict({"anchor": ["q", "q"], "positive": ["abc", "abc"], "negative": ["a", "ab"]})
-    made = cross_encoder_distillation.labelled(triplets, Teacher(), "margin_mse")
+    made = cross_encoder_distillation.label_triplets(triplets, Teacher(), "margin_mse")
     assert made["label"][:] == [2.0, 1.0]
-    made = cross_encoder_distillation.labelled(triplets, Teacher(), "mse")
+    made = cross_encoder_distillation.label_triplets(triplets, Teacher(), "mse")
     assert list(zip(made["passage"], made["label"], strict=True)) == [("abc", 3), ("a", 1), ("ab", 2)]
 
 

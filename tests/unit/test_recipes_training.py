@@ -432,7 +432,7 @@ def test_texts_alone_teach_what_is_alike(recipe, data, start):
 def test_ct_samples_each_text_with_itself_once(data, start):
     outcome = ct.main([*texts(data)[:2], *start, "--sampled", "--limit", "40"])
     assert outcome.losses[-1] < outcome.losses[0] / 2
-    pairs = ct.sampled_pairs(["a", "b", "c"], seed=0)
+    pairs = ct.sample_pairs(["a", "b", "c"], seed=0)
     assert len(pairs) == 3 * 8
     assert list(zip(pairs["text1"], pairs["text2"], strict=True))[::8] == [("a", "a"), ("b", "b"), ("c", "c")]
 

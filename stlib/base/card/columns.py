@@ -29,7 +29,7 @@ def light(value: Any) -> Any:
     """Texts, numbers and lists as they are, and of everything else what a card can say."""
     if value is None or isinstance(value, (str, int, float, list, tuple)):
         return value
-    return Described(type(value).__name__, shown(value))
+    return Described(type(value).__name__, show(value))
 
 
 def column_statistics(values: list[Any], model: Any, task: str | None = None) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def column_statistics(values: list[Any], model: Any, task: str | None = None) ->
     return {"type": type(first).__name__}
 
 
-def shown(value: Any) -> str:
+def show(value: Any) -> str:
     """A value as a card shows it: short, and without what only this machine knows."""
     if isinstance(value, Described):
         text = value.text
@@ -73,10 +73,10 @@ def shown(value: Any) -> str:
     elif isinstance(value, (int, float, bool)) or value is None:
         text = str(value)
     elif isinstance(value, (list, tuple)):
-        inner = [shown(item) for item in value[:10]]
+        inner = [show(item) for item in value[:10]]
         text = f"[{', '.join(inner)}{', …' if len(value) > 10 else ''}]"
     elif isinstance(value, dict):
-        text = f"{{{', '.join(f'{key}: {shown(item)}' for key, item in value.items())}}}"
+        text = f"{{{', '.join(f'{key}: {show(item)}' for key, item in value.items())}}}"
     else:  # a picture's or an array's own text may be long, or hold its address in memory
         size = getattr(value, "size", None)
         text = type(value).__name__ + (f" {'×'.join(map(str, size))}" if isinstance(size, tuple) else "")

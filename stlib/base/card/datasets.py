@@ -14,7 +14,7 @@ from stlib.base.card.columns import (
     describe_loss,
     is_media_file,
     light,
-    shown,
+    show,
 )
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class DatasetDescriptions:
                 for column in columns
             }
             dataset_info["examples"] = [
-                {column: shown(row[column]) for column in columns} for row in rows[:_EXAMPLES]
+                {column: show(row[column]) for column in columns} for row in rows[:_EXAMPLES]
             ]
         else:
             columns = [name for name in dataset.column_names or [] if name != "dataset_name"]

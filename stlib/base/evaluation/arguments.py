@@ -66,7 +66,7 @@ def resolve_progress(show_progress_bar: bool | None, logger: logging.Logger) -> 
     return show_progress_bar
 
 
-def known_settings(**settings: Any) -> dict[str, Any]:
+def drop_unset(**settings: Any) -> dict[str, Any]:
     """The settings that are not None, for ``get_config_dict``."""
     return {name: value for name, value in settings.items() if value is not None}
 

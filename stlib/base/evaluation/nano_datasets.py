@@ -57,7 +57,7 @@ def _is_path(dataset_id: Any) -> bool:
     return "://" not in name and (name.startswith((".", "/", "~")) or name.count("/") > 1)
 
 
-def checked_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None) -> list[str]:
+def check_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None) -> list[str]:
     """The names as given, or of all datasets; ``folders`` are those of :func:`local_folders`.
 
     Raises:

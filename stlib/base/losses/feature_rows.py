@@ -83,7 +83,7 @@ def take_rows(features: Features, begin: int, end: int) -> Features:
     if FLAT_BOUNDS in features:
         return _take_flat(features, begin, end)
     other_axes = _bounds_of_items(features, begin, end)
-    width, used = _used_columns(features, begin, end)
+    width, used = _find_used_columns(features, begin, end)
     taken: Features = {}
     for key, value in features.items():
         if not isinstance(value, Tensor) or value.ndim == 0 or key in BATCH_KEYS:
@@ -110,7 +110,7 @@ def _running_tokens(features: Features) -> list[int]:
     )
 
 
-def _used_columns(features: Features, begin: int, end: int) -> tuple[int | None, int | None]:
+def _find_used_columns(features: Features, begin: int, end: int) -> tuple[int | None, int | None]:
     """Width of the token axis and how much of it the rows need; None for no token axis."""
     mask = features.get("attention_mask")
     if not (isinstance(mask, Tensor) and mask.ndim == 2):

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @contextmanager
-def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+def replace(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
     """Let ``owner.name`` be ``function`` inside the block, and be what it was after it."""
     own = vars(owner)
     before = (own[name],) if name in own else ()
@@ -22,7 +22,7 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
             delattr(owner, name)
 
 
-def unwrapped(model: Any, kind: type | str) -> Any:
+def unwrap(model: Any, kind: type | str) -> Any:
     """The model inside wrappers of distributed training and compilation; None if there is none.
 
     Args:

@@ -47,7 +47,7 @@ def replay_backward(
                 with _exchange(model, now=left == 0):  # the forward pass has to see it too
                     reps: Tensor = next(again)[0]
                     if reps.requires_grad:  # a frozen route has none
-                        reps.backward(_scaled(gradient, grad_output, reps.dtype))
+                        reps.backward(_scale(gradient, grad_output, reps.dtype))
                         last = (column, _one(bounds, i), _one(states, i))
                         exchanged = left == 0
         if last is not None and not exchanged and _exchanges(model):
@@ -66,7 +66,7 @@ def _embed_again(loss: Any, column: Features, bounds: Any, states: Any) -> Itera
     )
 
 
-def _scaled(gradient: Tensor, grad_output: Tensor, dtype: torch.dtype) -> Tensor:
+def _scale(gradient: Tensor, grad_output: Tensor, dtype: torch.dtype) -> Tensor:
     """A product of half-precision numbers, which a gradient scaler makes large, is formed in float32."""
     wide = torch.promote_types(torch.promote_types(dtype, gradient.dtype), torch.float32)
     return (gradient.to(wide) * grad_output.to(wide)).to(dtype)

@@ -62,7 +62,7 @@ class InputFormatter:
         self.model_type = model_type
         self.processor = processor
         self.supported_modalities = supported_modalities
-        self.message_format = self._inferred_format() if message_format == "auto" else message_format
+        self.message_format = self._infer_format() if message_format == "auto" else message_format
         self._probed: tuple[Any, str | None] | None = None
 
     def parse_inputs(self, inputs: Sequence[Any]) -> tuple[Any, dict[str, list[Any]], Found]:
@@ -78,7 +78,7 @@ class InputFormatter:
             InvalidInput: an input is of no kind, or sampling rates differ within the batch.
         """
         found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        typed = [self._typed(item, found) for item in inputs]
+        typed = [self._find_kind(item, found) for item in inputs]
         reconcile_video_metadata(typed, found)
         kinds = {kind for kind, _ in typed} or {"text"}
         if "pair" in kinds:
@@ -146,7 +146,7 @@ class InputFormatter:
 
     def normalize_messages(self, messages: Messages) -> Messages:
         """The messages in the formatter's form, with further keys kept; what is no message is left out."""
-        return [self._normalized(message) for message in messages if self._is_message(message)]
+        return [self._normalize(message) for message in messages if self._is_message(message)]
 
     def prepend_prompt_to_messages(self, messages: Sequence[Messages], prompt: str) -> list[Messages]:
         """Each conversation with ``prompt`` as a system message in front."""
@@ -191,7 +191,7 @@ class InputFormatter:
         lost = [role for role, text in zip(PAIR_ROLES, varied, strict=True) if text == base]
         return f"it does not show the content of {' and '.join(map(repr, lost))}" if lost else None
 
-    def _inferred_format(self) -> str:
+    def _infer_format(self) -> str:
         if self.model_type in _FLAT_MODEL_TYPES:
             return "flat"
         template = getattr(self.processor, "chat_template", None)
@@ -199,7 +199,7 @@ class InputFormatter:
             return "structured"
         return "structured" if _STRUCTURED_TEMPLATE.search(template) else "flat"
 
-    def _typed(self, item: Any, found: defaultdict[str, dict[str, Any]]) -> tuple[Any, Any]:
+    def _find_kind(self, item: Any, found: defaultdict[str, dict[str, Any]]) -> tuple[Any, Any]:
         """Kind and bare value of an input; sampling rates and film data go to ``found``."""
         if _is_mixed_pair(item):
             return "pair", item
@@ -238,7 +238,7 @@ class InputFormatter:
             logger.warning("%r is left out: a message has a 'role' and 'content'", message)
         return is_message_dict(message)
 
-    def _normalized(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _normalize(self, message: dict[str, Any]) -> dict[str, Any]:
         content = message["content"]
         structured = isinstance(content, list) and bool(content) and isinstance(content[0], dict)
         if self.message_format == "structured" and isinstance(content, str):
@@ -261,10 +261,10 @@ def _is_mixed_pair(value: Any) -> bool:
 def _items(kind: str, value: Any) -> list[Any]:
     """One or several values of a kind as a list; a list of pictures is one film."""
     if kind == "video":
-        values = [value] if is_frames(value) else _listed(value)
+        values = [value] if is_frames(value) else _as_list(value)
         return [list(item) if isinstance(item, tuple) else item for item in values]
-    return _listed(value) if kind in ("text", "image", "audio") else [value]
+    return _as_list(value) if kind in ("text", "image", "audio") else [value]
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]

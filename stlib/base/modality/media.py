@@ -50,7 +50,7 @@ def unwrap_video(value: Any, found: Found) -> Any:
     if is_frames(value):
         value = {"array": value}
     if isinstance(value, (list, tuple)):
-        return [film for item in value for film in _listed(unwrap_video(item, found))]
+        return [film for item in value for film in _as_list(unwrap_video(item, found))]
     metadata = found["video"].setdefault("video_metadata", [])
     if isinstance(value, dict):
         metadata.append(value.get("video_metadata"))
@@ -87,7 +87,7 @@ def reconcile_video_metadata(typed: Sequence[tuple[Any, Any]], found: Found) -> 
         film
         for kind, value in typed
         if kind == "video" or (isinstance(kind, tuple) and "video" in kind)
-        for film in _listed(value["video"] if isinstance(kind, tuple) else value)
+        for film in _as_list(value["video"] if isinstance(kind, tuple) else value)
     ]
     for position, (entry, film) in enumerate(zip(metadata, films, strict=True)):
         if entry is not None:
@@ -162,7 +162,7 @@ def read_image(source: Any) -> Any:
     except ImportError as error:
         raise MissingDependency("pictures need pillow; run: pip install pillow") from error
     try:
-        return load_image(_downloaded(source) if is_url(source) else source)
+        return load_image(_download(source) if is_url(source) else source)
     except (ValueError, OSError) as error:  # also what PIL and urllib raise
         raise InvalidInput(f"no picture could be read from {source[:200]!r}: {error}") from error
 
@@ -187,7 +187,7 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
     return samples.mean(axis=1), int(rate)
 
 
-def _downloaded(address: str) -> Any:
+def _download(address: str) -> Any:
     """The picture at a web address, as it is stored there."""
     from urllib.request import urlopen
 
@@ -240,5 +240,5 @@ def _each(value: Any, read: Any) -> Any:
     return [read(item) for item in value] if isinstance(value, (list, tuple)) else read(value)
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -77,7 +77,7 @@ class WeightWatch:
 
     def __init__(self, layers: Sequence[nn.Linear], summed: bool) -> None:
         slots = [(layer._parameters, name) for layer in layers for name in ("weight", "bias")]
-        self._slots = [(parameters, name, _known(parameters[name])) for parameters, name in slots]
+        self._slots = [(parameters, name, _identify(parameters[name])) for parameters, name in slots]
         weights = [weight.detach() for _, _, (weight, _, _) in self._slots]
         self._views = [_diagonal(weight) if weight.dim() == 2 else weight for weight in weights]
         self._values = torch.cat(self._views)
@@ -113,7 +113,7 @@ class WeightWatch:
         return True
 
 
-def _known(weight: Any) -> tuple[Tensor, int, int]:
+def _identify(weight: Any) -> tuple[Tensor, int, int]:
     return weight, weight.data_ptr(), weight._version
 
 
@@ -137,7 +137,7 @@ def serves(weight: Tensor) -> bool:
     """Whether oneDNN's fused products take weights of this device and data type."""
     if weight.device.type != "cpu" or weight.is_inference() or not torch.backends.mkldnn.enabled:
         return False
-    return weight.dtype in _served_dtypes()
+    return weight.dtype in _find_served_dtypes()
 
 
 def activation_name(activation: Any) -> tuple[str, str]:
@@ -159,7 +159,7 @@ def _blocks_of(weight: Tensor) -> Tensor:
 
 
 @functools.cache
-def _served_dtypes() -> frozenset[torch.dtype]:
+def _find_served_dtypes() -> frozenset[torch.dtype]:
     """Data types whose fused product is there and right, found by trying a small one."""
     if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.is_available():
         return frozenset()

@@ -68,16 +68,16 @@ def prepend_prompt(texts: list[Any], prompt: str | None) -> list[Any]:
     return [prompt + text if isinstance(text, str) else (prompt + text[0], *text[1:]) for text in texts]
 
 
-def checked_texts(inputs: list[Any]) -> list[str | tuple[str, ...]]:
+def check_texts(inputs: list[Any]) -> list[str | tuple[str, ...]]:
     """Texts and text pairs of a batch; ``{"text": …}`` is unwrapped.
 
     Raises:
         InvalidInput: an input is something else; the message says which and what it is.
     """
-    return [_checked_text(item, position) for position, item in enumerate(inputs)]
+    return [_check_text(item, position) for position, item in enumerate(inputs)]
 
 
-def _checked_text(item: Any, position: int) -> str | tuple[str, ...]:
+def _check_text(item: Any, position: int) -> str | tuple[str, ...]:
     if isinstance(item, dict) and set(item) == {"text"}:
         item = item["text"]
     if isinstance(item, str):

@@ -63,7 +63,7 @@ class Block:
         return slice(self.start, self.start + self.inputs * self.length)
 
 
-def packed_tokens(
+def run_packed_tokens(
     model: nn.Module, inputs: dict[str, Any], unpad: bool | None, first_only: bool = False
 ) -> Tensor | None:
     """Last hidden state ``[n, tokens, d]`` of a batch, or None where the padded forward pass has to run.
@@ -89,18 +89,18 @@ def packed_tokens(
     return encoder.run(inputs, lengths, first_only)
 
 
-def packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
+def run_packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
     """Logits ``[n, labels]`` of a sequence classifier, or None where the padded forward pass has to run.
 
     Raises:
-        UnsupportedOption: as for :func:`packed_tokens`.
+        UnsupportedOption: as for :func:`run_packed_tokens`.
     """
     head = HEADS.get(type(model).__name__)
     encoder: Any = getattr(model, "base_model", None)
     if head is None or not is_plain_module(model) or not isinstance(encoder, nn.Module):
         _refuse_if_demanded(unpad, model, HEADS)
         return None
-    first = packed_tokens(encoder, inputs, unpad, first_only=True)
+    first = run_packed_tokens(encoder, inputs, unpad, first_only=True)
     return None if first is None else head(model, first)
 
 
@@ -179,7 +179,7 @@ class PackedEncoder:
         )
         x = self._embed(inputs, where)
         tokens = len(x)
-        x = F.pad(x, (0, 0, 0, _rounded(tokens) - tokens))
+        x = F.pad(x, (0, 0, 0, _round_up(tokens) - tokens))
         biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
         for layer in self._layers[:-1] if first_only else self._layers:
             x = layer(x, blocks, biases)
@@ -238,7 +238,7 @@ class _PackedLayer:
         ]
         firsts = torch.cat([x[block.rows].view(block.inputs, block.length, -1)[:, 0] for block in blocks])
         n = len(firsts)
-        padding = (0, 0, 0, _rounded(n) - n)
+        padding = (0, 0, 0, _round_up(n) - n)
         firsts = F.pad(firsts, padding)
         attended = _norm(self._attention_norm, self._out(F.pad(torch.cat(mixed), padding), firsts))
         return _norm(self._output_norm, self._down(self._up(attended), attended))[:n]
@@ -268,7 +268,7 @@ def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
-def _rounded(tokens: int) -> int:
+def _round_up(tokens: int) -> int:
     """Rows for so many tokens: oneDNN keeps a kernel per number of rows, and there should be few of them."""
     step = 1 if tokens < 32 else 8 if tokens < 256 else 64
     return -(-tokens // step) * step

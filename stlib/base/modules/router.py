@@ -130,7 +130,7 @@ class Router(DimensionNames, InputModule):
         """Features by the first module of the route."""
         inputs, task = unwrap_task(inputs, task)
         if modality is None and inputs:
-            modality = self._inferred(inputs)
+            modality = self._infer_route(inputs)
         route: Any = self.sub_modules[self.resolve_route(task, modality)]
         features = route[0].preprocess(inputs, prompt=prompt, task=task, **kwargs)
         features["task"] = task
@@ -287,7 +287,7 @@ class Router(DimensionNames, InputModule):
     def _routes(self) -> list[Any]:
         return list(self.sub_modules.values())
 
-    def _inferred(self, inputs: list[Any]) -> Any:
+    def _infer_route(self, inputs: list[Any]) -> Any:
         try:
             return infer_batch_modality(inputs, self.modalities)
         except InvalidInput as error:

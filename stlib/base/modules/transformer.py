@@ -11,7 +11,7 @@ from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import raise_unsupported_modality_error
 from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
-from stlib.base.modules.packing import packed_logits, packed_tokens
+from stlib.base.modules.packing import run_packed_logits, run_packed_tokens
 from stlib.base.modules.transformer_preprocess import PreparesInputs
 from stlib.base.transformer import inputs as transformer_inputs
 from stlib.base.transformer import modality as transformer_modality
@@ -71,7 +71,7 @@ class Transformer(DimensionNames, PreparesInputs):
         query_length: tokens kept per query (``task="query"``).
         document_length: tokens kept per document (``task="document"``).
         query_expansion: fill up queries, see
-            :func:`~stlib.base.transformer.queries.checked_expansion`; for late interaction only.
+            :func:`~stlib.base.transformer.queries.check_expansion`; for late interaction only.
         max_seq_length: tokens kept per input, special ones included; default: what tokenizer and model allow.
         do_lower_case: lowercase inputs in front of the tokenizer's own normalisation.
         tokenizer_name_or_path: another folder for the tokenizer.
@@ -225,7 +225,7 @@ class Transformer(DimensionNames, PreparesInputs):
 
     @query_expansion.setter
     def query_expansion(self, value: dict[str, Any] | None) -> None:
-        expansion = transformer_queries.checked_expansion(value, self.query_length)
+        expansion = transformer_queries.check_expansion(value, self.query_length)
         if expansion is not None and self.tokenizer is not None:
             transformer_queries.expansion_token(expansion, self.tokenizer)  # refuses an unknown one
         self._query_expansion = expansion
@@ -267,9 +267,9 @@ class Transformer(DimensionNames, PreparesInputs):
         """The output that ``path`` names, computed over the tokens alone; None where that is not possible."""
         if path == "last_hidden_state":
             unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
-            return packed_tokens(self.model, arguments, unpad)
+            return run_packed_tokens(self.model, arguments, unpad)
         if path == "logits" and self.transformer_task == "sequence-classification":
-            return packed_logits(self.model, arguments, self.unpad_inputs)
+            return run_packed_logits(self.model, arguments, self.unpad_inputs)
         return None
 
     def on_model_ready(self, model: Any) -> None:
@@ -399,7 +399,7 @@ class Transformer(DimensionNames, PreparesInputs):
         self.input_formatter = InputFormatter(self.config.model_type, message_format, self.processor)
         if config is None or module_output_name is None:
             config, module_output_name = self.infer_modalities(self.model, self.processor)
-        self.modality_config = transformer_modality.sorted_kinds(config)
+        self.modality_config = transformer_modality.sort_kinds(config)
         self.module_output_name = module_output_name
         self.input_formatter.supported_modalities = list(self.modality_config)
         self._chat = ChatTemplate(self.processor, self.input_formatter)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import infer_batch_modality, raise_unsupported_modality_error
 from stlib.base.modality.media import read_files, refuse_bare_addresses
-from stlib.base.modules.input_module import InputModule, check_token_ids, checked_texts, prepend_prompt
+from stlib.base.modules.input_module import InputModule, check_texts, check_token_ids, prepend_prompt
 from stlib.base.transformer import inputs as transformer_inputs
 from stlib.base.transformer import modality as transformer_modality
 from stlib.base.transformer import queries as transformer_queries
@@ -69,7 +69,7 @@ class PreparesInputs(InputModule):
         task = kwargs.get("task")
         expansion = self.query_expansion if task == "query" else None
         options = self._call_options(processing_kwargs, task, kwargs.get("max_length"))
-        kind, values = self._parsed(inputs, options)
+        kind, values = self._parse(inputs, options)
         if kind == "message" and task is not None and self._chat.declares_task():
             options.chat_template.setdefault("task", task)
         prompt_length = None
@@ -78,7 +78,7 @@ class PreparesInputs(InputModule):
         elif prompt and kind == "text":
             values["text"] = prepend_prompt(values["text"], prompt)
             prompt_length = self._prompt_length(prompt, kwargs)
-        features = self._processed(kind, values, options)
+        features = self._process(kind, values, options)
         if kind == "text" and "input_ids" in features:
             check_token_ids(features["input_ids"], rows_of_tokens(self.model))
         features["modality"] = kind
@@ -103,13 +103,13 @@ class PreparesInputs(InputModule):
             transformer_queries.set_lengths(self.query_expansion, options, length)
         return options
 
-    def _parsed(self, inputs: list[Any], options: CallOptions) -> tuple[Any, dict[str, list[Any]]]:
+    def _parse(self, inputs: list[Any], options: CallOptions) -> tuple[Any, dict[str, list[Any]]]:
         """The kind of a batch and its inputs by kind, with files read, as conversations if the model takes
         them.
         """
         kinds = self.modalities
         if kinds == ["text"]:
-            return "text", {"text": list(checked_texts(inputs))}
+            return "text", {"text": list(check_texts(inputs))}
         refuse_bare_addresses(inputs, kinds)
         kind, values, found = self.input_formatter.parse_inputs(inputs)
         if kind == "message" and self._chat.takes_one_form():
@@ -125,14 +125,12 @@ class PreparesInputs(InputModule):
             return self.input_formatter.batch_to_message(kind, values)
         return kind, values
 
-    def _processed(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
+    def _process(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
         tokenizer = self.tokenizer
         with _lock_of(self if tokenizer is None else tokenizer), TOKENISING:
-            return self._processed_alone(kind, values, options)
+            return self._process_alone(kind, values, options)
 
-    def _processed_alone(
-        self, kind: Any, values: dict[str, list[Any]], options: CallOptions
-    ) -> dict[str, Any]:
+    def _process_alone(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
         if kind == "message":
             features = self._chat.features(values["message"], options, self.max_seq_length)
             features.update(count_media(values["message"], features))
@@ -142,7 +140,7 @@ class PreparesInputs(InputModule):
                 self.processor, self.config.model_type, kind, values, options
             )
         keywords = {**options.kinds["text"], **options.common}
-        texts = transformer_inputs.shortened(self.processor, values["text"], keywords)
+        texts = transformer_inputs.shorten_texts(self.processor, values["text"], keywords)
         encoded = self.processor(texts, **keywords)
         self.truncated_inputs += sum(bool(e.overflowing) for e in encoded.encodings or ())
         return dict(encoded)
@@ -156,7 +154,7 @@ class PreparesInputs(InputModule):
         if key not in self._prompt_lengths:
             # Measured without its task, which might cut or fill up the prompt.
             options = self._call_options(None, None, max_length)
-            ids = self._processed("text", {"text": [prompt]}, options).get("input_ids")
+            ids = self._process("text", {"text": [prompt]}, options).get("input_ids")
             ends_special = ids is not None and int(ids[0, -1]) in self.tokenizer.all_special_ids
             self._prompt_lengths[key] = None if ids is None else ids.shape[-1] - ends_special
         return self._prompt_lengths[key]

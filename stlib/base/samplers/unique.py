@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from stlib.base.samplers.base import DefaultBatchSampler
-from stlib.base.samplers.values import Shared, hash_values, shared_values
+from stlib.base.samplers.values import Shared, find_shared_values, hash_values
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -124,7 +124,7 @@ class NoDuplicatesBatchSampler(DefaultBatchSampler):
         order = torch.randperm(n_rows, generator=self.generator, dtype=dtype).numpy()
         if self._shared is None:
             num_proc = self.precompute_num_proc if self.precompute_hashes else None
-            self._shared = shared_values(hash_values(self.dataset, self.precompute_batch_size, num_proc))
+            self._shared = find_shared_values(hash_values(self.dataset, self.precompute_batch_size, num_proc))
         return pack(order, self._shared, self.batch_size, self.drop_last)
 
     def _tell(self, message: str, *figures: float) -> None:

@@ -26,7 +26,7 @@ class Shared(NamedTuple):
     values: np.ndarray
 
 
-def shared_values(hashes: np.ndarray) -> Shared:
+def find_shared_values(hashes: np.ndarray) -> Shared:
     """The values that occur more than once in ``hashes`` (rows x columns), numbered from 0."""
     n_rows, n_columns = hashes.shape
     _, numbers, counts = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -47,16 +47,16 @@ def hash_values(dataset: Dataset, batch_size: int, num_proc: int | None = None) 
     """
     _digest()
     if num_proc is None:
-        return _stacked(_hashed(rows) for rows in _slices(dataset, batch_size))
+        return _stack(_hash(rows) for rows in _slices(dataset, batch_size))
     hashed = dataset.map(
-        _hashed_for_map,
+        _hash_for_map,
         batched=True,
         batch_size=batch_size,
         num_proc=max(1, min(num_proc, len(dataset) // batch_size)),
         remove_columns=dataset.column_names,
         desc="Hashing values",
     ).with_format("numpy")
-    return _stacked(rows["hashes"] for rows in _slices(hashed, 100_000))
+    return _stack(rows["hashes"] for rows in _slices(hashed, 100_000))
 
 
 def _slices(dataset: Dataset, size: int) -> Iterator[dict[str, Any]]:
@@ -64,15 +64,15 @@ def _slices(dataset: Dataset, size: int) -> Iterator[dict[str, Any]]:
         yield dataset[start : start + size]
 
 
-def _stacked(parts: Iterator[np.ndarray]) -> np.ndarray:
+def _stack(parts: Iterator[np.ndarray]) -> np.ndarray:
     return np.concatenate(list(parts))
 
 
-def _hashed_for_map(rows: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-    return {"hashes": _hashed(rows)}
+def _hash_for_map(rows: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+    return {"hashes": _hash(rows)}
 
 
-def _hashed(rows: dict[str, list[Any]]) -> np.ndarray:
+def _hash(rows: dict[str, list[Any]]) -> np.ndarray:
     digest = _digest()
     columns = [
         np.array([digest(as_bytes(value)) for value in column], dtype=np.uint64)
@@ -104,13 +104,13 @@ def as_bytes(value: Any) -> bytes:
     if isinstance(value, (list, tuple)):
         if all(isinstance(item, _PLAIN) for item in value):
             return str(value).encode()
-        return _joined(b"[", [as_bytes(item) for item in value])
+        return _join(b"[", [as_bytes(item) for item in value])
     if isinstance(value, dict):
-        return _joined(b"{", [as_bytes(part) for item in value.items() for part in item])
+        return _join(b"{", [as_bytes(part) for item in value.items() for part in item])
     return _content(value)
 
 
-def _joined(kind: bytes, parts: list[bytes]) -> bytes:
+def _join(kind: bytes, parts: list[bytes]) -> bytes:
     # Lengths keep apart what would run together
     return kind + b"".join(b"%d:%b" % (len(part), part) for part in parts)
 
@@ -123,7 +123,7 @@ def _content(value: Any) -> bytes:
     if isinstance(value, np.ndarray) and value.dtype != object:
         if value.ndim == 0:
             return str(value.item()).encode()
-        return _joined(b"array", [str(value.dtype).encode(), str(value.shape).encode(), value.tobytes()])
+        return _join(b"array", [str(value.dtype).encode(), str(value.shape).encode(), value.tobytes()])
     try:
         return pickle.dumps(value)
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, OSError, NotImplementedError):

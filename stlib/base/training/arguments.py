@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from stlib.base.losses.replaced import unwrapped
+from stlib.base.losses.replaced import unwrap
 from stlib.base.model import BaseModel
 from stlib.errors import InvalidOption
 from stlib.util.names import describe_value
@@ -26,9 +26,9 @@ def check_model(model: Any, wanted: type[BaseModel] | str, called: str = "model"
     Raises:
         InvalidOption: it is something else.
     """
-    if unwrapped(model, wanted) is not None:
+    if unwrap(model, wanted) is not None:
         return model
-    is_module = isinstance(model, nn.Module) and unwrapped(model, BaseModel) is None
+    is_module = isinstance(model, nn.Module) and unwrap(model, BaseModel) is None
     if is_module and all(hasattr(model, name) for name in _NEEDED):
         return model
     name = wanted if isinstance(wanted, str) else wanted.__name__

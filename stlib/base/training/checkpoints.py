@@ -25,7 +25,7 @@ from stlib.base.adapters import WEIGHTS_NAME as ADAPTER_WEIGHTS_NAME
 from stlib.base.adapters import has_adapter
 from stlib.base.loading import LoadOptions, ModuleSpec, load_module, read_specs
 from stlib.base.saving import module_type
-from stlib.base.training.loss import unwrapped
+from stlib.base.training.loss import unwrap
 from stlib.base.training.optimizer import own_parameters
 from stlib.base.weights import put_weights, read_weights
 from stlib.errors import InvalidOption, ModelConfigError
@@ -137,7 +137,7 @@ class Checkpoints(Trainer):
         if self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
-        target = unwrapped(model if model is not None else self.model)
+        target = unwrap(model if model is not None else self.model)
         load_weights_into(target, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:

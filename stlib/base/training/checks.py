@@ -75,7 +75,7 @@ class DataChecks:
         warn_of_parts_for_evaluation(given.get("train_dataset"))
         for argument, one in given.items():
             self._check_keys(argument, one)
-            for name, dataset in _named(argument, one):
+            for name, dataset in _name_each(argument, one):
                 self._check_one(name, dataset, self._loss_of(argument, name))
             if isinstance(one, Mapping):
                 self._names |= set(one)
@@ -256,7 +256,7 @@ def check_names(dataset: Any, name: str, reserved: frozenset[str] = RESERVED_COL
     Raises:
         InvalidInput: a column has such a name.
     """
-    for called, one in _named(name, dataset):
+    for called, one in _name_each(name, dataset):
         taken = sorted(set(one.column_names or ()) & reserved)
         if taken:
             raise InvalidInput(
@@ -265,7 +265,7 @@ def check_names(dataset: Any, name: str, reserved: frozenset[str] = RESERVED_COL
             )
 
 
-def _named(argument: str, data: Any) -> Iterator[tuple[str, Any]]:
+def _name_each(argument: str, data: Any) -> Iterator[tuple[str, Any]]:
     """Data sets with what errors call them: ``train_dataset``, or ``train_dataset['name']`` of a dict."""
     if isinstance(data, Mapping):
         for name, one in data.items():

@@ -45,23 +45,23 @@ class ColumnKinds:
         """Whether a column of labels, or of lists of them, holds what is no number and would reach all
         weights.
         """
-        values = self._stored(column)
+        values = self._read_stored(column)
         # Selecting rows copies them, which is not needed where all stored ones are numbers.
         if values is None or _not_numbers(values) is None:
             return None
-        return _not_numbers(self._selected(values))
+        return _not_numbers(self._select_rows(values))
 
     def bounds(self, column: str, ignored: int | None = None) -> tuple[float, float] | None:
         """The least and the greatest number in a column or its lists, ``ignored`` left out; None for streams,
         transforms and columns without a number.
         """
-        values = None if self._rows is not None else self._stored(column)
+        values = None if self._rows is not None else self._read_stored(column)
         if values is None:
             return None
         import pyarrow
         from pyarrow import compute
 
-        values = _flat(self._selected(values))
+        values = _flat(self._select_rows(values))
         if not (pyarrow.types.is_integer(values.type) or pyarrow.types.is_floating(values.type)):
             return None
         if ignored is not None:
@@ -73,16 +73,16 @@ class ColumnKinds:
         """Rows without a value. Arrow counts them with its data, which may hold rows that were filtered out
         since.
         """
-        values = self._stored(column)
+        values = self._read_stored(column)
         # Selecting rows copies them, which is not needed where no stored one is missing.
-        return self._selected(values).null_count if values is not None and values.null_count else 0
+        return self._select_rows(values).null_count if values is not None and values.null_count else 0
 
-    def _stored(self, column: str) -> Any:
+    def _read_stored(self, column: str) -> Any:
         """A column as Arrow holds it, with rows that are not selected; None for streams."""
         table = getattr(self.dataset, "data", None)
         return None if table is None or column not in table.column_names else table.column(column)
 
-    def _selected(self, values: Any) -> Any:
+    def _select_rows(self, values: Any) -> Any:
         indices = getattr(self.dataset, "_indices", None)
         return values if indices is None else values.take(indices.column(0))
 

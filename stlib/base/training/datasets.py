@@ -37,10 +37,10 @@ def as_training_data(data: Any, argument: str) -> Any:
         data = {str(position): one for position, one in enumerate(data)}
     if isinstance(data, Mapping) and data:
         return _as_dict(data, argument)
-    raise InvalidInput(f"{argument} is {_described(data)}; {_remedy(data)}")
+    raise InvalidInput(f"{argument} is {_describe(data)}; {_remedy(data)}")
 
 
-def _described(data: Any) -> str:
+def _describe(data: Any) -> str:
     """What came in place of a data set, as words that follow "is"."""
     empty = " without any rows" if isinstance(data, (list, tuple, Mapping)) and not data else ""
     return f"{describe_value(data)}{empty}"
@@ -93,7 +93,7 @@ def _feature(value: Any) -> str:
     return f"Value('{names.get(type(value), '…')}')"
 
 
-def named_rows(data: Any) -> Any:
+def name_rows(data: Any) -> Any:
     """The data sets of a dict with the column ``dataset_name`` in every row; anything else as it is."""
     import datasets
 

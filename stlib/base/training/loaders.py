@@ -74,7 +74,7 @@ class DataLoaders(Trainer):
         # Filling up the last batches with rows of the first ones would mix data sets.
         self.accelerator.even_batches = False
         loader = self._build_dataloader(self.train_dataset, self.args.train_batch_size)
-        return self._prepared(loader)
+        return self._prepare(loader)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Batches of a data set to evaluate: ``eval_dataset`` of the trainer, a part of it by name, or any.
@@ -103,9 +103,9 @@ class DataLoaders(Trainer):
     def _evenly(self, dataset: Any) -> DataLoader:
         # Processes that gather results need the same number of batches.
         self.accelerator.even_batches = True
-        return self._prepared(self._build_dataloader(dataset, self.args.eval_batch_size))
+        return self._prepare(self._build_dataloader(dataset, self.args.eval_batch_size))
 
-    def _prepared(self, loader: DataLoader) -> DataLoader:
+    def _prepare(self, loader: DataLoader) -> DataLoader:
         """A loader that gives each process its share.
 
         Left to itself, accelerate reads a stream in one process and cuts the batches up for the others, which

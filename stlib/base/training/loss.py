@@ -85,9 +85,9 @@ class LossHandling(Trainer):
 
         Theirs is what they call ``model``, and the model being trained by whatever name.
         """
-        trained = (unwrapped(model), unwrapped(getattr(self, "model", None)))
+        trained = (unwrap(model), unwrap(getattr(self, "model", None)))
         for name, child in loss.named_children():
-            inner = unwrapped(child)
+            inner = unwrap(child)
             if not isinstance(inner, BaseModel):
                 setattr(loss, name, self.override_model_in_loss(child, model))
             elif name == "model" or inner in trained:
@@ -219,7 +219,7 @@ class LossHandling(Trainer):
         return gather_object([own])
 
 
-def unwrapped(module: Any) -> Any:
+def unwrap(module: Any) -> Any:
     """The model inside the wrappers of distributed training and compilation."""
     while True:
         inner = getattr(module, "_orig_mod", None) or (

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from stlib.base.transformer.modality import TASKS, from_json
 from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
-from stlib.util.file_io import checked_relative_path, resolve_model_folder
+from stlib.util.file_io import check_relative_path, resolve_model_folder
 
 # What computes a transformer.
 Backend = Literal["torch", "onnx", "openvino"]
@@ -73,7 +73,7 @@ def resolve_folder(name_or_path: str, hub: dict[str, Any]) -> Path:
         revision=hub.get("revision"),
         local_files_only=bool(hub.get("local_files_only")),
     )
-    return folder / checked_relative_path(hub.get("subfolder") or "")
+    return folder / check_relative_path(hub.get("subfolder") or "")
 
 
 def check_choices(task: str, backend: str) -> None:
@@ -104,7 +104,7 @@ def load_settings(saved: dict[str, Any], source: str = "the settings of the Tran
             raise ModelConfigError(f"{source}: holds {key!r}, which only a caller may give")
     for key in ("model_kwargs", "processor_kwargs", "config_kwargs"):
         if key in config:
-            group = _checked_dict(config[key], key, source)
+            group = _check_dict(config[key], key, source)
             config[key] = {k: v for k, v in group.items() if k not in _NEVER_FROM_FILES}
             check_file_attention(config[key].get("attn_implementation"))
             if config[key].get("attn_implementation", "") is None:
@@ -119,9 +119,9 @@ def _check_values(config: dict[str, Any], source: str) -> None:
     for key in ("max_seq_length", "query_length", "document_length"):
         check_length(config.get(key), key, source)
     check_length(config.get("processor_kwargs", {}).get("model_max_length"), "model_max_length", source)
-    calls = _checked_dict(config.get("processing_kwargs"), "processing_kwargs", source)
+    calls = _check_dict(config.get("processing_kwargs"), "processing_kwargs", source)
     for kind, keywords in calls.items():
-        length = _checked_dict(keywords, f"processing_kwargs[{kind!r}]", source).get("max_length")
+        length = _check_dict(keywords, f"processing_kwargs[{kind!r}]", source).get("max_length")
         if kind in ("text", "common"):  # that of sounds counts samples
             check_length(length, "max_length", source)
     for key in ("unpad_inputs", "do_lower_case"):
@@ -129,7 +129,7 @@ def _check_values(config: dict[str, Any], source: str) -> None:
             raise ModelConfigError(f"{source}: {key}={config[key]!r}; allowed is true, false or null")
 
 
-def _checked_dict(value: Any, key: str, source: str) -> dict[str, Any]:
+def _check_dict(value: Any, key: str, source: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise ModelConfigError(f"{source}: {key}={value!r}; it must be an object or null")
     return value or {}

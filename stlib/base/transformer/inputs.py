@@ -122,7 +122,7 @@ def call_processor(
     return dict(processor(**arguments))
 
 
-def shortened(tokenizer: Any, texts: list[Any], keywords: dict[str, Any]) -> list[Any]:
+def shorten_texts(tokenizer: Any, texts: list[Any], keywords: dict[str, Any]) -> list[Any]:
     """The texts of a call of a tokenizer, without what it would read for nothing of very long ones.
 
     Args:

@@ -148,7 +148,7 @@ class ChatTemplate:
             return []
         key = repr((_with_content(conversation, ""), options.chat_template))
         if key not in self._suffixes:
-            first, second = (self._rendered(_with_content(conversation, f), options) for f in _FILLERS)
+            first, second = (self._render(_with_content(conversation, f), options) for f in _FILLERS)
             shared = 0
             for left, right in zip(reversed(first), reversed(second), strict=False):
                 if left != right:
@@ -161,7 +161,7 @@ class ChatTemplate:
             self._suffixes[key] = first[len(first) - shared :] if known else []
         return self._suffixes[key]
 
-    def _rendered(self, conversation: Messages, options: CallOptions) -> list[int]:
+    def _render(self, conversation: Messages, options: CallOptions) -> list[int]:
         text = {k: v for k, v in options.kinds["text"].items() if k not in _SIZE_KEYWORDS}
         common = {k: v for k, v in options.common.items() if k not in _SIZE_KEYWORDS}
         bare = CallOptions(

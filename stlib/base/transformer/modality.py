@@ -249,7 +249,7 @@ def method_parameters(method: Any) -> tuple[set[str], bool]:
     return {p.name for p in parameters}, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
 
-def sorted_kinds(config: Config) -> Config:
+def sort_kinds(config: Config) -> Config:
     """The configuration with the names of several kinds in the order of the alphabet, as inputs have them."""
     return {key if isinstance(key, str) else tuple(sorted(key)): entry for key, entry in config.items()}
 

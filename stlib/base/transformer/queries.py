@@ -18,7 +18,7 @@ STRATEGIES = ("fixed", "min")
 _KEYS = ("strategy", "attend", "token", "length")
 
 
-def checked_expansion(given: dict[str, Any] | None, query_length: int | None) -> dict[str, Any] | None:
+def check_expansion(given: dict[str, Any] | None, query_length: int | None) -> dict[str, Any] | None:
     """The settings with their defaults filled in, or None.
 
     Keys: ``strategy`` (``"fixed"``: every query has ``length`` tokens; ``"min"``: at least so many),

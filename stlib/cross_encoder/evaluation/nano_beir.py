@@ -17,7 +17,7 @@ from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nano_datasets import (
     HUMAN_READABLE,
     NANO_BEIR_EN,
-    checked_names,
+    check_names,
     local_folders,
     match_name,
 )
@@ -94,7 +94,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
         self._folders = local_folders(dataset_id)
         if dataset_names is None and self._folders is None:
             dataset_names = [name for name in HUMAN_READABLE if name not in _ARGUMENTS]
-        self.dataset_names = checked_names(dataset_names, self._folders)
+        self.dataset_names = check_names(dataset_names, self._folders)
         self.rerank_k = rerank_k
         self.at_k = at_k
         self.always_rerank_positives = always_rerank_positives

@@ -114,7 +114,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
         rankings = [_ranking(sample, self.always_rerank_positives) for sample in self.samples]
         pairs = [(one.query, document) for one in rankings if any(one.relevant) for document in one.documents]
         scores = single_scores_of(self, model, pairs) if pairs else np.empty(0)
-        metrics = self._named(self._measure(rankings, scores))
+        metrics = self._name_metrics(self._measure(rankings, scores))
         found = [
             self.compute_metrics(*one.found) if any(one.found[0]) else _NOTHING
             for one in rankings
@@ -122,7 +122,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
         ]
         row = list(metrics.values())
         if found:
-            metrics |= self._named(np.mean(found, axis=0), "base_")
+            metrics |= self._name_metrics(np.mean(found, axis=0), "base_")
         self._log(rankings, metrics)
         if self.write_csv:
             append_row(output_path, self.csv_file, self.csv_headers, [epoch, steps, *row])
@@ -156,7 +156,7 @@ class CrossEncoderRerankingEvaluator(BaseEvaluator):
             average_precision(relevant, scores),
         )
 
-    def _named(self, means: np.ndarray, prefix: str = "") -> dict[str, float]:
+    def _name_metrics(self, means: np.ndarray, prefix: str = "") -> dict[str, float]:
         mrr, ndcg, precision = means.tolist()
         values = (precision, mrr, ndcg)
         return {prefix + name: value for name, value in zip(metric_names(self.at_k), values, strict=True)}

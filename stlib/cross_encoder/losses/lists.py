@@ -122,8 +122,8 @@ class ListsLoss(PairsLoss):
         shapes = [tuple(aim.shape) for aim in aims]
         if shapes != [(count,) for count in counts]:
             raise InvalidInput(
-                f"{type(self).__name__} takes as labels {what}: {_shortened(counts)} numbers; "
-                f"got labels of shape {_shortened(shapes)}"
+                f"{type(self).__name__} takes as labels {what}: {_shorten(counts)} numbers; "
+                f"got labels of shape {_shorten(shapes)}"
             )
         return aims
 
@@ -131,6 +131,6 @@ class ListsLoss(PairsLoss):
         return {**super().get_config_dict(), "mini_batch_size": self.mini_batch_size}
 
 
-def _shortened(values: list[Any]) -> str:
+def _shorten(values: list[Any]) -> str:
     shown = ", ".join(map(str, values[:8]))
     return f"[{shown}, …]" if len(values) > 8 else f"[{shown}]"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stlib.base.losses.checks import check_exact_columns, labels_per_row
-from stlib.base.losses.replaced import unwrapped
+from stlib.base.losses.replaced import unwrap
 from stlib.cross_encoder.predicting import score_features
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.misc import fullname
@@ -33,7 +33,7 @@ class PairsLoss(nn.Module):
         # The trainer puts its wrapped model (compiled, or of several processes) in the place of this name.
         self.model: Any = model
         self.activation_fn: nn.Module = nn.Identity() if activation_fn is None else activation_fn
-        self.check_num_labels(unwrapped(model, "CrossEncoder").num_labels)
+        self.check_num_labels(unwrap(model, "CrossEncoder").num_labels)
 
     def check_num_labels(self, num_labels: int) -> None:
         """Refuse a model whose pairs do not have one score."""
@@ -51,7 +51,7 @@ class PairsLoss(nn.Module):
         self, pairs: Sequence[Any], prompt: str | None = None, task: str | None = None
     ) -> dict[str, Any]:
         """Features of pairs on the model's device."""
-        inner = unwrapped(self.model, "CrossEncoder")
+        inner = unwrap(self.model, "CrossEncoder")
         return batch_to_device(inner.preprocess(pairs, prompt=prompt, task=task), inner.device)
 
     def get_config_dict(self) -> dict[str, Any]:
@@ -92,5 +92,5 @@ def as_tensor(loss: nn.Module, labels: Any) -> Tensor | None:
 
 
 def _check_model(loss: nn.Module, model: Any) -> None:
-    if not isinstance(model, nn.Module) or unwrapped(model, "CrossEncoder") is None:
+    if not isinstance(model, nn.Module) or unwrap(model, "CrossEncoder") is None:
         raise InvalidOption(f"{type(loss).__name__} trains a CrossEncoder, and got a {type(model).__name__}")

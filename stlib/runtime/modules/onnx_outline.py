@@ -31,7 +31,7 @@ def outline(path: Path) -> bytes:
         ValueError, IndexError: the file is damaged.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        parts = _replaced(
+        parts = _replace(
             content, 0, len(content), _MODEL_GRAPH, lambda graph: _graph(content, graph, path.name)
         )
         return b"".join(parts)
@@ -39,7 +39,7 @@ def outline(path: Path) -> bytes:
 
 def _graph(content: mmap.mmap, graph: Field, name: str) -> bytes:
     return b"".join(
-        _replaced(
+        _replace(
             content, graph.begin, graph.end, _GRAPH_INITIALIZER, lambda tensor: _tensor(content, tensor, name)
         )
     )
@@ -62,7 +62,7 @@ def _tensor(content: mmap.mmap, tensor: Field, name: str) -> bytes:
     return rest + place + number_field(_TENSOR_DATA_LOCATION, _EXTERNAL)
 
 
-def _replaced(
+def _replace(
     content: mmap.mmap, start: int, end: int, number: int, replace: Callable[[Field], bytes]
 ) -> Iterator[bytes]:
     """The message in ``content[start:end]`` with fields of one number replaced, in pieces."""

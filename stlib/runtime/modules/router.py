@@ -68,7 +68,7 @@ class Router:
         config = read_object(path)
         try:
             modules = {
-                name: load_module(type_, _nested(folder, name, path))
+                name: load_module(type_, _find_nested(folder, name, path))
                 for name, type_ in config["types"].items()
             }
             routes = {
@@ -76,7 +76,7 @@ class Router:
             }
             parameters = dict(config.get("parameters") or {})
             mappings = {
-                _parsed(key, path): name for key, name in (parameters.get("route_mappings") or {}).items()
+                _parse(key, path): name for key, name in (parameters.get("route_mappings") or {}).items()
             }
         except (KeyError, AttributeError, TypeError) as error:
             raise ModelConfigError(
@@ -173,14 +173,14 @@ def dimension_of(modules: list[Module]) -> int | None:
     return next((m.dimension for m in reversed(modules) if m.dimension is not None), None)
 
 
-def _nested(folder: Path, name: Any, source: Path) -> Path:
+def _find_nested(folder: Path, name: Any, source: Path) -> Path:
     path = inside(folder, name, source)
     if path == folder:
         raise ModelConfigError(f"{source}: a module of a Router needs a folder of its own, found {name!r}")
     return path
 
 
-def _parsed(key: str, source: Path) -> RouteKey:
+def _parse(key: str, source: Path) -> RouteKey:
     """A key of ``route_mappings`` from its stored form, the ``repr`` of the pair."""
     try:
         task, modality = ast.literal_eval(key)

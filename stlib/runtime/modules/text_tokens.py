@@ -90,13 +90,13 @@ class TextTokens:
         around = len(self._before) + len(self._after)
         for rows in order[:, None] if alone else _cut(order, kept + around):
             pieces = [flat[begins[row] : begins[row] + kept[row]] for row in rows]
-            yield rows, {**self._padded(pieces), **extra}
+            yield rows, {**self._pad(pieces), **extra}
 
     def _room(self, max_length: int | None) -> int | None:
         limit = self.settings.max_length if max_length is None else max_length
         return None if limit is None else max(limit - len(self._before) - len(self._after), 0)
 
-    def _padded(self, pieces: list[NDArray[np.int64]]) -> Features:
+    def _pad(self, pieces: list[NDArray[np.int64]]) -> Features:
         before, after = len(self._before), len(self._after)
         # A row needs one slot at least, since a model cannot run on none.
         width = max(before + len(pieces[0]) + after, 1)
@@ -131,7 +131,7 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
         MissingModelFile, ModelConfigError: a file is missing or wrong.
     """
     tokenizer, digest = read_tokenizer(folder / "tokenizer.json")
-    saved = _saved_sides(tokenizer)
+    saved = _read_sides(tokenizer)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     path = folder / "tokenizer_config.json"
@@ -159,7 +159,7 @@ def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) 
     return TextTokens(tokenizer, token_settings, f"{digest} {switches} {lower}")
 
 
-def _saved_sides(tokenizer: Tokenizer) -> dict[str, Any]:
+def _read_sides(tokenizer: Tokenizer) -> dict[str, Any]:
     """Padding and truncation as the tokenizer's own file has them."""
     padding = tokenizer.padding or {}
     truncation = tokenizer.truncation or {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from stlib.base.evaluation.arguments import (
     check_columns,
-    known_settings,
+    drop_unset,
     resolve_progress,
     similarity_names,
     texts_of_examples,
@@ -185,7 +185,7 @@ class BinaryClassificationEvaluator(BaseEvaluator):
 
     def get_config_dict(self) -> dict[str, Any]:
         """``truncate_dim``, if set."""
-        return known_settings(truncate_dim=self.truncate_dim)
+        return drop_unset(truncate_dim=self.truncate_dim)
 
 
 def _metrics(function: str, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from stlib.base.evaluation.arguments import (
     check_columns,
-    known_settings,
+    drop_unset,
     main_similarity_of,
     resolve_progress,
     similarity_names,
@@ -175,7 +175,7 @@ class EmbeddingSimilarityEvaluator(BaseEvaluator):
 
     def get_config_dict(self) -> dict[str, Any]:
         """``truncate_dim`` and ``precision``, if set."""
-        return known_settings(truncate_dim=self.truncate_dim, precision=self.precision)
+        return drop_unset(truncate_dim=self.truncate_dim, precision=self.precision)
 
 
 def _comparable(embeddings: Any, precision: str | None) -> Any:

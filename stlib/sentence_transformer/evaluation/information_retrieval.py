@@ -176,7 +176,7 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
         when = moment(epoch, steps, self.truncate_dim)
         logger.info("Information Retrieval Evaluation of the model on the %s dataset%s:", self.name, when)
         self._follow(model)
-        scores, results = self._measured(model, *args, **kwargs)
+        scores, results = self._measure_all(model, *args, **kwargs)
         if self.write_csv:  # before the predictions: what fails there cannot lose the scores
             append_row(output_path, self.csv_file, self.csv_headers, self._row(epoch, steps, scores))
         self._write_all_predictions(output_path, results)
@@ -200,13 +200,13 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             corpus_embeddings: those of the documents, in the order of the corpus, if they are there already.
             output_path: folder for predictions.
         """
-        scores, results = self._measured(model, corpus_model, corpus_embeddings)
+        scores, results = self._measure_all(model, corpus_model, corpus_embeddings)
         self._write_all_predictions(output_path, results)
         return scores
 
     compute_metrices = compute_all_metrics  # its older name
 
-    def _measured(
+    def _measure_all(
         self, model: Any, corpus_model: Any = None, corpus_embeddings: Any = None
     ) -> tuple[dict[str, Scores], dict[str, list[Hits]]]:
         """What :meth:`compute_all_metrics` returns, and the results that it was measured from."""
@@ -236,13 +236,13 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             for name, function in functions.items()
         }
         ranks = self.get_corpus_id_ranks().numpy()
-        for start, rows in self._embedded_corpus(corpus_model, corpus_embeddings):
+        for start, rows in self._embed_corpus(corpus_model, corpus_embeddings):
             for ranking in rankings.values():
                 ranking.add(rows, ranks[start : start + len(rows)])
             del rows  # before the next chunk is encoded
         return {name: self._hits(*ranking.result()) for name, ranking in rankings.items()}
 
-    def _embedded_corpus(self, model: Any, embeddings: Any) -> Iterator[tuple[int, Any]]:
+    def _embed_corpus(self, model: Any, embeddings: Any) -> Iterator[tuple[int, Any]]:
         """Embeddings of each chunk, with the position of its first document."""
         n, size = len(self.corpus), self.corpus_chunk_size
         if embeddings is not None and len(embeddings) != n:
@@ -291,8 +291,8 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             for judged, hits in zip(grades, queries_result_list, strict=True)
         ]
         return self._cutoffs.measure(
-            ranking_metrics.padded(gains),
-            ranking_metrics.padded([sorted(judged.values(), reverse=True) for judged in grades]),
+            ranking_metrics.pad(gains),
+            ranking_metrics.pad([sorted(judged.values(), reverse=True) for judged in grades]),
             np.array([len(judged) for judged in grades]),
         )
 

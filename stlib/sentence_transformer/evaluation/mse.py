@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stlib.base.evaluation.arguments import check_columns, known_settings
+from stlib.base.evaluation.arguments import check_columns, drop_unset
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidInput, InvalidOption
@@ -127,4 +127,4 @@ class MSEEvaluator(BaseEvaluator):
 
     def get_config_dict(self) -> dict[str, Any]:
         """``truncate_dim``, if set."""
-        return known_settings(truncate_dim=self.truncate_dim)
+        return drop_unset(truncate_dim=self.truncate_dim)

@@ -15,7 +15,7 @@ from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.nano_datasets import (
     HUMAN_READABLE,
     NANO_BEIR_EN,
-    checked_names,
+    check_names,
     local_folders,
     match_name,
 )
@@ -111,7 +111,7 @@ class NanoBEIREvaluator(RetrievalEvaluator):
     ) -> None:
         self.dataset_id = dataset_id
         self._folders = local_folders(dataset_id)
-        self.dataset_names = checked_names(dataset_names, self._folders)
+        self.dataset_names = check_names(dataset_names, self._folders)
         self.query_prompts = _by_name(query_prompts, self.dataset_names, "query_prompts")
         self.corpus_prompts = _by_name(corpus_prompts, self.dataset_names, "corpus_prompts")
         self.mrr_at_k, self.ndcg_at_k, self.map_at_k = list(mrr_at_k), list(ndcg_at_k), list(map_at_k)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from stlib.base.evaluation.arguments import known_settings
+from stlib.base.evaluation.arguments import drop_unset
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import average_precision, best_f1
 from stlib.errors import InvalidInput
-from stlib.util.retrieval import mined_pairs
+from stlib.util.retrieval import mine_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
             usable = embeddings.isfinite().all(dim=1)
         missing = len(usable) - int(usable.sum())
         warn_of_nan(logger, missing, len(usable), "embeddings")
-        scores, first, second = mined_pairs(
+        scores, first, second = mine_pairs(
             embeddings[usable] if missing else embeddings,
             self.query_chunk_size,
             self.corpus_chunk_size,
@@ -195,7 +195,7 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
             "add_transitive_closure": self._with_closure,
             "max_pairs": self.max_pairs,
             "top_k": self.top_k,
-            **known_settings(truncate_dim=self.truncate_dim),
+            **drop_unset(truncate_dim=self.truncate_dim),
         }
 
 

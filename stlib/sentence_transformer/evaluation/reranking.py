@@ -136,25 +136,25 @@ class RerankingEvaluator(BaseEvaluator):
         )
         documents = self.embed_inputs(model, texts, "document", show_progress_bar=progress)
 
-        def embedded() -> Iterator[tuple[Any, Any]]:
+        def embed() -> Iterator[tuple[Any, Any]]:
             start = 0
             for query, sample in zip(queries, self.samples, strict=True):
                 stop = start + len(sample["positive"]) + len(sample["negative"])
                 yield query, documents[start:stop]
                 start = stop
 
-        return self._measure(embedded())
+        return self._measure(embed())
 
     def compute_metrics_individual(self, model: Any) -> dict[str, float]:
         """``map``, ``mrr`` and ``ndcg``, with one sample encoded at a time."""
 
-        def embedded() -> Iterator[tuple[Any, Any]]:
+        def embed() -> Iterator[tuple[Any, Any]]:
             for sample in tqdm(self.samples, desc="Samples", disable=not self.show_progress_bar):
                 texts = [*sample["positive"], *sample["negative"]]
                 query = self.embed_inputs(model, [sample["query"]], "query", show_progress_bar=False)
                 yield query, self.embed_inputs(model, texts, "document", show_progress_bar=False)
 
-        return self._measure(embedded())
+        return self._measure(embed())
 
     # Their older names
     compute_metrices = compute_metrics

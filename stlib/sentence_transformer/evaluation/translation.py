@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.base.evaluation.arguments import check_columns, known_settings
+from stlib.base.evaluation.arguments import check_columns, drop_unset
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
@@ -146,7 +146,7 @@ class TranslationEvaluator(BaseEvaluator):
 
     def get_config_dict(self) -> dict[str, Any]:
         """``truncate_dim``, if set."""
-        return known_settings(truncate_dim=self.truncate_dim)
+        return drop_unset(truncate_dim=self.truncate_dim)
 
 
 def _blocks(sources: Tensor, targets: Tensor) -> Iterator[tuple[int, np.ndarray]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from stlib.base.evaluation.arguments import (
     check_columns,
-    known_settings,
+    drop_unset,
     main_similarity_of,
     resolve_progress,
     similarity_names,
@@ -159,7 +159,7 @@ class TripletEvaluator(BaseEvaluator):
     def get_config_dict(self) -> dict[str, Any]:
         """``margin`` if there is one, and ``truncate_dim`` if set."""
         margin = self.margin if any(self.margin.values()) else None
-        return known_settings(margin=margin, truncate_dim=self.truncate_dim)
+        return drop_unset(margin=margin, truncate_dim=self.truncate_dim)
 
 
 def _margins(margin: Any) -> dict[str, float]:

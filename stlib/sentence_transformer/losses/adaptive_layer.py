@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import uses_gradient_cache
-from stlib.base.losses.replaced import unwrapped
+from stlib.base.losses.replaced import unwrap
 from stlib.base.model import BaseModel
 from stlib.base.modules.transformer import Transformer
 from stlib.errors import InvalidOption
@@ -111,10 +111,10 @@ class AdaptiveLayerLoss(nn.Module):
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
         columns = list(sentence_features)
         passes = LayerPasses(self._inner_model())
-        with passes.installed():
+        with passes.install():
             loss = self.loss(columns, labels) * self.last_layer_weight
             last = passes.take_embeddings().detach()
-            layers = self._drawn(passes.n_layers - 1)
+            layers = self._draw_layers(passes.n_layers - 1)
             for layer in layers:
                 passes.layer = layer
                 weight = self.get_layer_weight(layer) / len(layers) * self.prior_layers_weight
@@ -123,7 +123,7 @@ class AdaptiveLayerLoss(nn.Module):
         return loss
 
     def _inner_model(self) -> Any:
-        model = unwrapped(self.model, BaseModel)
+        model = unwrap(self.model, BaseModel)
         if model is None:
             raise TypeError(
                 f"the model of AdaptiveLayerLoss is a {type(self.model).__name__} around no model of stlib; "
@@ -131,7 +131,7 @@ class AdaptiveLayerLoss(nn.Module):
             )
         return model
 
-    def _drawn(self, n_layers: int) -> list[int]:
+    def _draw_layers(self, n_layers: int) -> list[int]:
         """Earlier layers of this step."""
         if 0 < self.n_layers_per_step < n_layers:
             return random.sample(range(n_layers), self.n_layers_per_step)

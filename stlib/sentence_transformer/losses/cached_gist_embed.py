@@ -108,7 +108,7 @@ class CachedGISTEmbedLoss(CachedLossMixin, GISTEmbedLoss):
         if with_grad:
             return reps, None, state
         with torch.no_grad():
-            part = self._prepared(take_rows(sentence_feature, begin, end))
+            part = self._prepare(take_rows(sentence_feature, begin, end))
             return reps, self.guide(part)["sentence_embedding"], state
 
     def calculate_loss_and_cache_gradients(

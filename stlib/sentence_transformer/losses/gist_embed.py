@@ -106,10 +106,10 @@ class GISTEmbedLoss(nn.Module):
         for_guide = [dict(column) for column in columns]  # which the model is about to fill
         embeddings = embed_columns(self.model, columns)
         with torch.no_grad():
-            guided = embed_columns(self.guide, [self._prepared(column) for column in for_guide])
+            guided = embed_columns(self.guide, [self._prepare(column) for column in for_guide])
         return self._loss_in_parts(embeddings, guided, step=len(embeddings[0]))
 
-    def _prepared(self, features: dict[str, Any]) -> dict[str, Any]:
+    def _prepare(self, features: dict[str, Any]) -> dict[str, Any]:
         """Features as the guide reads them."""
         if not self.must_retokenize:
             return dict(features)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stlib.base.losses.merged_forward import column_merging_disabled
-from stlib.base.losses.replaced import replaced
+from stlib.base.losses.replaced import replace
 
 _LAYERS = "all_layer_embeddings"
 
@@ -34,13 +34,13 @@ class LayerPasses:
         self._embeddings: list[Tensor] = []
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
+    def install(self) -> Iterator[None]:
         """Take the place of the forward passes of model and transformer inside the block."""
         with ExitStack() as stack:
             # A merged pass would leave the layers in a dict that the next pass does not see.
             stack.enter_context(column_merging_disabled())
-            stack.enter_context(replaced(self._transformer, "forward", self._transformer_pass))
-            stack.enter_context(replaced(self._model, "forward", self._model_pass))
+            stack.enter_context(replace(self._transformer, "forward", self._transformer_pass))
+            stack.enter_context(replace(self._model, "forward", self._model_pass))
             yield
 
     def take_embeddings(self) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stlib.base.losses.checks import check_model
 from stlib.base.losses.gradcache import uses_gradient_cache
-from stlib.base.losses.replaced import replaced, unwrapped
+from stlib.base.losses.replaced import replace, unwrap
 from stlib.base.model import BaseModel
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.wrapped import check_cut, check_wrapped
@@ -84,18 +84,18 @@ class MatryoshkaLoss(nn.Module):
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
         if self.uses_gradient_cache:
             inner: Any = self.loss
-            with replaced(inner, "calculate_loss", _CutCalculation(self, inner.calculate_loss)):
+            with replace(inner, "calculate_loss", _CutCalculation(self, inner.calculate_loss)):
                 return inner(sentence_features, labels)
         columns = list(sentence_features)
         cut = _CutForward(self.model.forward)
         loss: Any = 0.0
-        with replaced(self.model, "forward", cut):
-            for i in sorted(self._drawn()):
+        with replace(self.model, "forward", cut):
+            for i in sorted(self._draw_sizes()):
                 cut.next_size(self.matryoshka_dims[i])
                 loss = loss + self.matryoshka_weights[i] * self.loss(columns, self._cut_labels(labels, i))
         return loss
 
-    def _drawn(self) -> Sequence[int]:
+    def _draw_sizes(self) -> Sequence[int]:
         """Places of the sizes of this step."""
         everything = range(len(self.matryoshka_dims))
         if 0 < self.n_dims_per_step < len(everything):
@@ -106,7 +106,7 @@ class MatryoshkaLoss(nn.Module):
         """Embeddings ``[n, d]`` or ``[n, columns, d]`` to learn from are cut too; other labels stay."""
         if not isinstance(labels, Tensor) or labels.ndim not in (2, 3):
             return labels
-        model = unwrapped(self.model, BaseModel) or self.model
+        model = unwrap(self.model, BaseModel) or self.model
         whole = model.get_embedding_dimension()
         return labels[..., : self.matryoshka_dims[i]] if labels.size(-1) == whole else labels
 
@@ -171,7 +171,7 @@ class _CutCalculation:
 
     def __call__(self, reps: list[list[Tensor]], *args: Any, **kwargs: Any) -> Tensor:
         loss: Any = 0.0
-        for i in self._matryoshka._drawn():
+        for i in self._matryoshka._draw_sizes():
             weight = self._matryoshka.matryoshka_weights[i]
             smaller = [[cut(rep, self._matryoshka.matryoshka_dims[i]) for rep in column] for column in reps]
             if not kwargs.get("with_backward"):

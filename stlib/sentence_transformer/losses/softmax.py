@@ -123,12 +123,12 @@ class SoftmaxLoss(nn.Module):
         """The loss of a batch; without labels the two embeddings and the logits ``[n, num_labels]``."""
         embeddings = embed_columns(self.model, sentence_features)
         check_exact_columns(self, embeddings, 2, "the two inputs of a pair")
-        logits = self.classifier(self._concatenated(*embeddings).to(self.classifier.weight.dtype))
+        logits = self.classifier(self._concatenate(*embeddings).to(self.classifier.weight.dtype))
         if labels is None:
             return embeddings, logits
         return self.loss_fct(logits, self._fitting(labels, logits))
 
-    def _concatenated(self, u: Tensor, v: Tensor) -> Tensor:
+    def _concatenate(self, u: Tensor, v: Tensor) -> Tensor:
         parts = [u, v] if self.concatenation_sent_rep else []
         if self.concatenation_sent_difference:
             parts.append((u - v).abs())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from stlib.base.modules.module import DimensionNames, ModuleWithWeights
-from stlib.sentence_transformer.modules.weighted_layer_pooling import renamed_dimension
+from stlib.sentence_transformer.modules.weighted_layer_pooling import rename_dimension
 
 
 class CNN(DimensionNames, ModuleWithWeights):
@@ -41,7 +41,7 @@ class CNN(DimensionNames, ModuleWithWeights):
         **older: Any,
     ) -> None:
         super().__init__()
-        width = renamed_dimension(self, in_embedding_dimension, older, "in_word_embedding_dimension")
+        width = rename_dimension(self, in_embedding_dimension, older, "in_word_embedding_dimension")
         self.in_embedding_dimension = width
         self.out_channels = out_channels
         self.kernel_sizes = list(kernel_sizes)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from stlib.base.modules.module import DimensionNames, ModuleWithWeights
-from stlib.sentence_transformer.modules.weighted_layer_pooling import renamed_dimension
+from stlib.sentence_transformer.modules.weighted_layer_pooling import rename_dimension
 
 
 class LSTM(DimensionNames, ModuleWithWeights):
@@ -41,7 +41,7 @@ class LSTM(DimensionNames, ModuleWithWeights):
         **older: Any,
     ) -> None:
         super().__init__()
-        self.embedding_dimension = renamed_dimension(
+        self.embedding_dimension = rename_dimension(
             self, embedding_dimension, older, "word_embedding_dimension"
         )
         self.hidden_dim = hidden_dim

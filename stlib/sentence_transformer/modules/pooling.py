@@ -80,10 +80,6 @@ class Pooling(DimensionNames, Module):
         """The modes as a tuple, also when there is one only."""
         return (self.pooling_mode,) if isinstance(self.pooling_mode, str) else self.pooling_mode
 
-    def get_pooling_mode_str(self) -> str:
-        """The modes joined by ``+``."""
-        return "+".join(self.modes)
-
     def get_embedding_dimension(self) -> int:
         """Size of the pooled vector."""
         return self.pooling_output_dimension
@@ -149,7 +145,7 @@ def _max(tokens: Tensor, mask: Tensor, positions: Tensor, features: dict[str, An
     return largest.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 
-def _weighted_sum(tokens: Tensor, weights: Tensor, features: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _sum_weighted(tokens: Tensor, weights: Tensor, features: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Weighted sum of the tokens ``[n, d]`` and sum of the weights ``[n, 1]``, the latter never zero."""
     dtype = _sum_dtype(tokens)
     weights = weights.to(dtype)
@@ -162,17 +158,17 @@ def _weighted_sum(tokens: Tensor, weights: Tensor, features: dict[str, Any]) -> 
 
 
 def _mean(tokens: Tensor, mask: Tensor, positions: Tensor, features: dict[str, Any]) -> Tensor:
-    total, weight = _weighted_sum(tokens, mask, features)
+    total, weight = _sum_weighted(tokens, mask, features)
     return (total / weight).to(tokens.dtype)
 
 
 def _mean_sqrt(tokens: Tensor, mask: Tensor, positions: Tensor, features: dict[str, Any]) -> Tensor:
-    total, weight = _weighted_sum(tokens, mask, features)
+    total, weight = _sum_weighted(tokens, mask, features)
     return (total / weight.sqrt()).to(tokens.dtype)
 
 
 def _weightedmean(tokens: Tensor, mask: Tensor, positions: Tensor, features: dict[str, Any]) -> Tensor:
-    total, weight = _weighted_sum(tokens, mask * positions, features)
+    total, weight = _sum_weighted(tokens, mask * positions, features)
     return (total / weight).to(tokens.dtype)
 
 

@@ -72,7 +72,7 @@ def distill_table(model_name: str, options: DistillOptions) -> tuple[Tokenizer, 
     original = TokenizerJson.from_transformers(teacher_tokenizer)
     reduced = original.without_markers().with_prefix_space()
     if options.token_remove_pattern is not None:
-        pattern = _compiled(options.token_remove_pattern)
+        pattern = _compile(options.token_remove_pattern)
         reduced = reduced.without([token for token in reduced.tokens() if pattern.match(token)])
     reduced = reduced.with_words(options.vocabulary)
     device = options.device or get_device_name()
@@ -129,7 +129,7 @@ def _reduce(table: np.ndarray, wanted: int | float | str | None) -> np.ndarray:
     return principal_components(table, dims)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:

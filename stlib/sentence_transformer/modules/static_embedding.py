@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from stlib.base.folder import missing_file, read_json_object
-from stlib.base.modules.input_module import InputModule, check_token_ids, checked_texts, prepend_prompt
+from stlib.base.modules.input_module import InputModule, check_texts, check_token_ids, prepend_prompt
 from stlib.base.modules.module import DimensionNames
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
@@ -280,7 +280,7 @@ def _limit(tokenizer: Tokenizer, max_length: int | None) -> None:
 
 
 def _single_texts(inputs: list[Any]) -> list[Any]:
-    texts = checked_texts(inputs)
+    texts = check_texts(inputs)
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise InvalidInput(f"input {position} is a pair; a static embedding takes single texts")

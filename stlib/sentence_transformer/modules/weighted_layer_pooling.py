@@ -36,7 +36,7 @@ class WeightedLayerPooling(DimensionNames, ModuleWithWeights):
         **older: Any,
     ) -> None:
         super().__init__()
-        self.embedding_dimension = renamed_dimension(
+        self.embedding_dimension = rename_dimension(
             self, embedding_dimension, older, "word_embedding_dimension"
         )
         self.num_hidden_layers = num_hidden_layers
@@ -57,7 +57,7 @@ class WeightedLayerPooling(DimensionNames, ModuleWithWeights):
         return self.embedding_dimension
 
 
-def renamed_dimension(module: nn.Module, value: int | None, older: dict[str, Any], older_name: str) -> int:
+def rename_dimension(module: nn.Module, value: int | None, older: dict[str, Any], older_name: str) -> int:
     """The first argument of a module, also under the name of earlier generations.
 
     Raises:

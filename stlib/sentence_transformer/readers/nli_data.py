@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stlib.errors import InvalidInput
 from stlib.sentence_transformer.readers.input_example import InputExample
-from stlib.sentence_transformer.readers.text_files import open_text, parsed
+from stlib.sentence_transformer.readers.text_files import open_text, parse_field
 
 
 class NLIDataReader:
@@ -33,7 +33,7 @@ class NLIDataReader:
         with open_text(paths[0]) as first, open_text(paths[1]) as second, open_text(paths[2]) as labels:
             try:
                 for number, (text, other, label) in enumerate(zip(first, second, labels, strict=True)):
-                    value = parsed(label, self.map_label, paths[2], number)
+                    value = parse_field(label, self.map_label, paths[2], number)
                     examples.append(InputExample(f"{filename}-{number}", [text, other], value))
                     if len(examples) == max_examples:
                         break

@@ -8,7 +8,7 @@ from typing import Any
 
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.readers.input_example import InputExample
-from stlib.sentence_transformer.readers.text_files import column, parsed, rows_of_csv
+from stlib.sentence_transformer.readers.text_files import column, parse_field, rows_of_csv
 
 
 class STSDataReader:
@@ -66,7 +66,7 @@ class STSDataReader:
         path = Path(self.dataset_folder) / filename
         examples = []
         for number, row in enumerate(rows_of_csv(path, self.delimiter, self.quoting)):
-            score = parsed(column(row, self.score_col_idx, path, number), float, path, number)
+            score = parse_field(column(row, self.score_col_idx, path, number), float, path, number)
             if self.normalize_scores:
                 score = (score - self.min_score) / (self.max_score - self.min_score)
             texts = [column(row, index, path, number) for index in (self.s1_col_idx, self.s2_col_idx)]

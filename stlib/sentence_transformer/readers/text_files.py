@@ -42,7 +42,7 @@ def column(row: Sequence[str], index: int, path: str | PathLike[str], number: in
         ) from None
 
 
-def parsed(value: str, parse: Callable[[str], T], path: str | PathLike[str], number: int) -> T:
+def parse_field(value: str, parse: Callable[[str], T], path: str | PathLike[str], number: int) -> T:
     """``parse(value)``, a failure naming the file and the row (from 0).
 
     Raises:

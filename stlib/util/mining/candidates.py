@@ -55,7 +55,7 @@ def search_for(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
     """
     usable = np.flatnonzero(np.isfinite(documents).all(axis=1))
     if len(usable) == len(documents):
-        return _padded(_search_in(model, documents, use_faiss))
+        return _pad(_search_in(model, documents, use_faiss))
     if not len(usable):
         raise InvalidInput(
             "the vectors of all documents hold nan or infinity; look at the model's weights, its training "
@@ -73,7 +73,7 @@ def search_for(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
         scores, positions = search(queries, k)
         return scores, torch.where(positions < 0, -1, numbers[positions])
 
-    return _padded(search_usable)
+    return _pad(search_usable)
 
 
 def _search_in(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
@@ -87,7 +87,7 @@ def _search_in(model: Any, documents: np.ndarray, use_faiss: bool) -> Search:
 def positive_scores(model: Any, pairs: Pairs, queries: np.ndarray, documents: np.ndarray) -> Tensor:
     """The similarity of each positive with its query, ``[positives]``."""
     _, aligned = similarities(model)
-    return aligned_scores(aligned, queries, documents, pairs.query_of, pairs.positives)
+    return score_aligned(aligned, queries, documents, pairs.query_of, pairs.positives)
 
 
 def _exact_search(documents: np.ndarray, function: ScoreFunction, device: Any) -> Search:
@@ -138,7 +138,7 @@ def _faiss_search(documents: np.ndarray, metric: str, aligned: ScoreFunction | N
         if aligned is None:
             return scores, positions
         rows = np.repeat(np.arange(len(queries)), positions.shape[1])
-        scores = aligned_scores(aligned, queries, documents, rows, found[1].reshape(-1))
+        scores = score_aligned(aligned, queries, documents, rows, found[1].reshape(-1))
         scores, order = scores.reshape(positions.shape).sort(dim=1, descending=True, stable=True)
         return scores, positions.gather(1, order)
 
@@ -156,7 +156,7 @@ def check_faiss(model: Any) -> None:
     _faiss_metric(similarities(model)[0])
 
 
-def _padded(search: Search) -> Search:
+def _pad(search: Search) -> Search:
     """Where there are no more documents, or the score is not a number: score -inf and position -1."""
 
     def search_padded(queries: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ def import_faiss() -> Any:
         raise MissingDependency("use_faiss=True needs FAISS; run: pip install faiss-cpu") from error
 
 
-def aligned_scores(
+def score_aligned(
     function: ScoreFunction, a: np.ndarray, b: np.ndarray, rows_a: np.ndarray, rows_b: np.ndarray
 ) -> Tensor:
     """Similarity of row ``rows_a[i]`` of a with row ``rows_b[i]`` of b: ``[len(rows_a)]``."""

@@ -22,7 +22,7 @@ class Mined:
     scores: np.ndarray
     positive_scores: np.ndarray
 
-    def kept(self, complete: bool) -> np.ndarray:
+    def find_kept(self, complete: bool) -> np.ndarray:
         """Which negatives are written beside each positive, ``[positives, num_negatives]``.
 
         Args:

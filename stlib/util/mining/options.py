@@ -39,7 +39,7 @@ class MiningOptions:
         limits = (self.max_score, self.min_score, self.absolute_margin, self.relative_margin)
         return any(limit is not None for limit in limits)
 
-    def checked(self) -> MiningOptions:
+    def check(self) -> MiningOptions:
         """These options, if they have a meaning.
 
         Raises:
@@ -108,7 +108,7 @@ def options_from(as_triplets: bool | None, margin: float | None, **given: Any) -
         logger.warning(
             "output_format='n-tuple-scores' is deprecated; write output_format='n-tuple', output_scores=True"
         )
-    options = MiningOptions(**given).checked()
+    options = MiningOptions(**given).check()
     return _ranking(options) if options.include_positives else options
 
 

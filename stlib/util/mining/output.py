@@ -64,7 +64,7 @@ def features_of_nothing(columns: Columns, options: MiningOptions) -> Any:
 
 def _triplets(mined: Mined, with_scores: bool) -> Columns:
     pairs, queries = mined.pairs, mined.pairs.query_of
-    rows, places = mined.kept(complete=False).nonzero()
+    rows, places = mined.find_kept(complete=False).nonzero()
     negatives, scores = mined.negatives[queries[rows], places], mined.scores[queries[rows], places]
     columns = {
         "anchors": _texts(pairs.queries, queries[rows]),
@@ -78,7 +78,7 @@ def _triplets(mined: Mined, with_scores: bool) -> Columns:
 
 def _tuples(mined: Mined, with_scores: bool) -> Columns:
     pairs = mined.pairs
-    rows = np.flatnonzero(mined.kept(complete=True).all(axis=1))
+    rows = np.flatnonzero(mined.find_kept(complete=True).all(axis=1))
     queries = pairs.query_of[rows]
     numbered = enumerate(mined.negatives[queries].T, 1)
     negatives = {f"negative_{i}": _texts(pairs.corpus, numbers) for i, numbers in numbered}
@@ -92,7 +92,7 @@ def _tuples(mined: Mined, with_scores: bool) -> Columns:
     return columns
 
 
-def _labeled_pairs(mined: Mined, with_scores: bool) -> Columns:
+def _label_pairs(mined: Mined, with_scores: bool) -> Columns:
     """The positives of a query, then its negatives."""
     pairs = mined.pairs
     rows, places = (mined.scores != -np.inf).nonzero()
@@ -110,10 +110,10 @@ def _labeled_pairs(mined: Mined, with_scores: bool) -> Columns:
     return columns
 
 
-def _labeled_lists(mined: Mined, with_scores: bool) -> Columns:
+def _label_lists(mined: Mined, with_scores: bool) -> Columns:
     """For each positive with a negative: its text first, then those of the negatives."""
     pairs = mined.pairs
-    kept = mined.kept(complete=False)
+    kept = mined.find_kept(complete=False)
     rows = np.flatnonzero(kept.any(axis=1))
     queries, kept = pairs.query_of[rows], kept[rows]
     # The positive stands in a first column, so that a row of the matrix is a list of the result.
@@ -135,8 +135,8 @@ def _labeled_lists(mined: Mined, with_scores: bool) -> Columns:
 _FORMATS: dict[str, Callable[[Mined, bool], Columns]] = {
     "triplet": _triplets,
     "n-tuple": _tuples,
-    "labeled-pair": _labeled_pairs,
-    "labeled-list": _labeled_lists,
+    "labeled-pair": _label_pairs,
+    "labeled-list": _label_lists,
 }
 
 

@@ -56,8 +56,8 @@ def read_pairs(
     """
     anchor_column, positive_column = _columns(dataset, anchor_column, positive_column)
     anchors, answers = _values(dataset, anchor_column), _values(dataset, positive_column)
-    queries = _numbered(anchors)
-    documents = _numbered(itertools.chain(corpus or (), answers))
+    queries = _number(anchors)
+    documents = _number(itertools.chain(corpus or (), answers))
     rows = np.array([queries[anchor] for anchor in anchors])
     each_once = dict.fromkeys(zip(rows.tolist(), (documents[answer] for answer in answers), strict=True))
     of_query, positives = np.array(list(each_once)).T
@@ -107,7 +107,7 @@ def _values(dataset: Any, name: str) -> list[Any]:
     return values
 
 
-def _numbered(values: Any) -> dict[Any, int]:
+def _number(values: Any) -> dict[Any, int]:
     try:
         return {value: i for i, value in enumerate(dict.fromkeys(values))}
     except TypeError as error:

@@ -44,7 +44,7 @@ def describe_pairs(pairs: Pairs, say: Say) -> None:
 def describe_result(mined: Mined, filters: Filters, options: MiningOptions, say: Say) -> None:
     """Scores of positives and negatives, how many candidates each option skipped, and what is missing."""
     complete = options.output_format == "n-tuple"
-    kept = mined.kept(complete)
+    kept = mined.find_kept(complete)
     queries = mined.pairs.query_of
     negatives = mined.scores[queries][kept]
     differences = (mined.positive_scores[:, None] - mined.scores[queries])[kept]

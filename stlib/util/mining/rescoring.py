@@ -40,10 +40,10 @@ class CrossEncoderScores:
         there = (positions >= 0).numpy()
         rows, _ = there.nonzero()
         rescored = scores.clone()
-        rescored[torch.from_numpy(there)] = self.aligned(rows + first_query, positions.numpy()[there])
+        rescored[torch.from_numpy(there)] = self.score_aligned(rows + first_query, positions.numpy()[there])
         return rescored
 
-    def aligned(self, queries: np.ndarray, documents: np.ndarray) -> Tensor:
+    def score_aligned(self, queries: np.ndarray, documents: np.ndarray) -> Tensor:
         """The score of each query with the document at the same place, float32 ``[n]``."""
         parts = []
         for start in range(0, len(queries), _PAIRS_AT_A_TIME):

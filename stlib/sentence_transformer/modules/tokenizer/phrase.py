@@ -65,7 +65,7 @@ class PhraseTokenizer(WordTokenizer):
     def tokenize(self, text: str, **kwargs: Any) -> list[int]:
         tokens = self._split(text, preserve_line=True)
         for length in sorted(self.ngram_lengths, reverse=True):
-            tokens = self._joined(tokens, length)
+            tokens = self._join(tokens, length)
         found = (self._look_up(token) for token in tokens)
         return [i for i in found if i is not None]
 
@@ -76,7 +76,7 @@ class PhraseTokenizer(WordTokenizer):
         words = word.count(self.ngram_separator) + 1
         return 1 if self.ngram_separator * 2 in word or words > self.max_ngram_length else words
 
-    def _joined(self, tokens: list[str], length: int) -> list[str]:
+    def _join(self, tokens: list[str], length: int) -> list[str]:
         result, i = [], 0
         while i < len(tokens):
             phrase = self.ngram_separator.join(tokens[i : i + length])
