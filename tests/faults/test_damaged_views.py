@@ -199,9 +199,12 @@ def test_verify_sets_a_view_aside_that_differs_from_the_catalog(sound, tmp_path)
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
-        ("UPDATE document SET text = replace(text, 'iron', 'zinc') WHERE id = 'd1'", "another text"),
-        ("UPDATE document SET title = 'x' WHERE id = 'd1'", "another text"),
-        ("UPDATE document SET metadata = '{\"a\":1}' WHERE id = 'd1'", "another text"),
+        (
+            "UPDATE document SET text = replace(text, 'iron', 'zinc') WHERE id = 'd1'",
+            "another id, text, title or metadata",
+        ),
+        ("UPDATE document SET title = 'x' WHERE id = 'd1'", "another id, text, title or metadata"),
+        ("UPDATE document SET metadata = '{\"a\":1}' WHERE id = 'd1'", "another id, text, title or metadata"),
         ('UPDATE chunk SET "end" = "end" + 1 WHERE key = 2', "a passage beyond"),
         ('UPDATE chunk SET "start" = "end" WHERE key = 2', "a passage beyond"),
     ],
