@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from indexing import faults
 from indexing.catalog.generations import read_generation
 from indexing.errors import CorruptView, DiskFull, LockedError
 from indexing.lexical import LexicalSnapshot
@@ -139,10 +140,12 @@ class Views:
                 self._publish(live, longest_tail)
 
     def _publish(self, live: Live, longest_tail: int) -> None:
+        faults.point("publish.before")
         if self.words.newest()[0] < live.state.last_seq:
             self.words.publish(live.state.last_seq)
         if live.codec is not None and self.vectors(live).is_behind(longest_tail):
             self.vectors(live).publish(live.codec)
+        faults.point("publish.after")
 
     def forget(self) -> None:
         """Drops the readers, so that the next query opens what is on the disk; follows the log at once."""

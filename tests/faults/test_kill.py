@@ -20,12 +20,12 @@ QUERIES = ["how do whales breathe", "number seventeen of the list", "rust on iro
 # Small batches and a view after each, so that a kill can fall into every step many times.
 CHILD = """
 import sys
-import indexing.collection, indexing.writing.pipeline
+import indexing.writing.add, indexing.writing.pipeline
 from indexing import Collection
 from tests_faults_workload import documents, doomed, revised
 
 indexing.writing.pipeline.BATCH_DOCUMENTS = 24
-indexing.collection.PUBLISH_SECONDS = 0.0
+indexing.writing.add.PUBLISH_SECONDS = 0.0
 home = sys.argv[1]
 print("started", flush=True)
 names = Collection.list(home=home)
