@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import metadata_after
+from indexing.catalog.stored import read_metadata
 
 __all__ = ["MAX_FIELDS", "MAX_VALUES", "FacetCounts", "count_facets"]
 
@@ -73,7 +73,7 @@ def count_facets(
     """
     fields: dict[str, _Field] = {}
     for metadata in _all_metadata(engine, collection_id, last_seq):
-        for name, value in json.loads(metadata).items():
+        for name, value in read_metadata(metadata).items():
             if name in fields or len(fields) < MAX_FIELDS:
                 fields.setdefault(name, _Field()).add(value)
     return {name: fields[name].facet(max_values) for name in sorted(fields) if fields[name].counts}

@@ -13,8 +13,9 @@ from indexing.catalog.collections import CollectionState, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
 from indexing.catalog.servings import ServingInfo, read_serving
-from indexing.errors import StorageError, UnknownCollection
+from indexing.errors import BadInput, StorageError, UnknownCollection
 from indexing.quantization import Codec
+from indexing.served import check_served
 from indexing.storage import forks
 from indexing.storage.files import FolderLock
 from indexing.storage.paths import Place
@@ -93,7 +94,12 @@ class Session:
                 f"{self.place.catalog} is damaged: what is served (serving {serving_id}) is missing from it;"
                 " restore it from a backup"
             )
-        return serving, generation, Codec.from_json(generation.codec) if generation.codec else None
+        try:
+            return serving, generation, check_served(serving, generation)
+        except BadInput as error:
+            raise StorageError(
+                f"{self.place.catalog} is damaged: {error}; restore it from a backup"
+            ) from error
 
     @contextmanager
     def looking(self) -> Iterator[tuple[Connection, CollectionState]]:

@@ -74,6 +74,10 @@ def mapped_errors(engine: Engine) -> Iterator[None]:
     """Turns the driver's errors into ours, at this one boundary."""
     try:
         yield
+    except exc.NoResultFound as error:
+        raise StorageError(
+            f"{engine.url.database} is damaged: a row that belongs there is missing; restore it from a backup"
+        ) from error
     except exc.DBAPIError as error:
         raise _mapped(error.orig, engine.url.database) from error
     except sqlite3.Error as error:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+from indexing.errors import StorageError
+from indexing.quantization import Codec
 
 __all__ = [
     "ChunkRows",
@@ -22,6 +24,7 @@ __all__ = [
     "count_changes_after",
     "count_chunks",
     "count_documents",
+    "decode_rows",
     "document_ids",
     "documents_after",
     "documents_with_chunks",
@@ -45,6 +48,14 @@ class ChunkRows:
     keys: np.ndarray
     document_keys: np.ndarray
     codes: bytes
+
+    def codes_as(self, codec: Codec) -> np.ndarray:
+        """The codes [n, d] as `codec` made them.
+
+        Raises:
+            StorageError: there are more or fewer bytes, so the catalog was altered.
+        """
+        return decode_rows(self.codes, len(self.keys), codec)
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,20 @@ def chunks_of_documents(
             if generation == generation_id:
                 found.setdefault(key, []).append((start, end, code))
     return found
+
+
+def decode_rows(data: bytes, count: int, codec: Codec) -> np.ndarray:
+    """Stored codes as an array [count, d].
+
+    Raises:
+        StorageError: there are more or fewer bytes, so the catalog was altered.
+    """
+    if len(data) != count * codec.code_bytes:
+        raise StorageError(
+            f"the catalog is damaged: {count} codes of {codec.code_bytes} bytes have {len(data)} bytes "
+            "together; run `stlib verify`, or restore it from a backup"
+        )
+    return np.frombuffer(data, codec.dtype).reshape(count, codec.dimension)
 
 
 def chunk_rows_after(connection: Connection, generation_id: int, change: int) -> ChunkRows:

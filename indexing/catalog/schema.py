@@ -11,22 +11,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import (
-    JSON,
     ForeignKey,
     Index,
-    LargeBinary,
     MetaData,
     Table,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from indexing.errors import StorageError
+from indexing.catalog.types import StoredBytes, StoredInteger, StoredJson, StoredText
 
 __all__ = [
     "CHUNKS",
@@ -55,27 +52,12 @@ _NAMES = {
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMES)
-
-
-class StoredJson(TypeDecorator[Any]):
-    """JSON that may turn out damaged when it is read, and is named then."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def result_processor(self, dialect: Any, coltype: Any) -> Any:
-        process = super().result_processor(dialect, coltype)
-
-        def checked(value: Any) -> Any:
-            try:
-                return value if process is None else process(value)
-            except (ValueError, TypeError, RecursionError) as error:
-                raise StorageError(
-                    f"the catalog is damaged: a value that should be JSON is none ({error}); restore it "
-                    "from a backup"
-                ) from error
-
-        return checked
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: StoredText,
+        int: StoredInteger,
+        bytes: StoredBytes,
+        dict[str, Any]: StoredJson,
+    }
 
 
 class Counter(Base):
@@ -117,7 +99,7 @@ class Generation(Base):
     fingerprint: Mapped[str]
     dimension: Mapped[int]
     precision: Mapped[str]
-    chunking: Mapped[dict[str, Any]] = mapped_column(StoredJson)
+    chunking: Mapped[dict[str, Any]]
     codec: Mapped[str | None]
     clipped: Mapped[int] = mapped_column(default=0)
     state: Mapped[str]
@@ -141,10 +123,10 @@ class ServingRow(Base):
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
     engine: Mapped[str]
     analysis: Mapped[int]
-    query_model: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
-    memory: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
-    ranking: Mapped[dict[str, Any]] = mapped_column(StoredJson)
-    reranker: Mapped[dict[str, Any] | None] = mapped_column(StoredJson)
+    query_model: Mapped[dict[str, Any] | None]
+    memory: Mapped[dict[str, Any] | None]
+    ranking: Mapped[dict[str, Any]]
+    reranker: Mapped[dict[str, Any] | None]
     made_from: Mapped[int | None]
     note: Mapped[str]
     created_at: Mapped[str]
@@ -189,8 +171,8 @@ class DocumentRow(Base):
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
     id: Mapped[str]
     seq: Mapped[int]
-    hash: Mapped[bytes] = mapped_column(LargeBinary)
-    metadata_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes]
+    metadata_hash: Mapped[bytes]
     deleted: Mapped[bool]
     title: Mapped[str]
     text: Mapped[str]
@@ -216,7 +198,7 @@ class Code(Base):
 
     __tablename__ = "code"
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    code: Mapped[bytes] = mapped_column(LargeBinary)
+    code: Mapped[bytes]
 
 
 class Removal(Base):

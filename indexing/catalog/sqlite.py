@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Integer, LargeBinary, text
+from sqlalchemy import Boolean, Column, Connection, Engine, text
 
 from indexing.catalog.schema import Base
+from indexing.catalog.types import StoredBytes, StoredInteger, StoredJson
 
 __all__ = [
     "BUSY_MILLISECONDS",
@@ -64,7 +65,7 @@ def find_wrong_types(connection: Connection) -> list[str]:
         for column in table.columns:
             name = f'"{column.name}"'
             wrong = f"typeof({name}) NOT IN ({_types_of(column)})"
-            if isinstance(column.type, JSON) or (table.name, column.name) in _JSON_TEXTS:
+            if isinstance(column.type, StoredJson) or (table.name, column.name) in _JSON_TEXTS:
                 wrong += f" OR {name} IS NOT NULL AND NOT json_valid({name})"
             # Names of tables and columns come from the schema in this package.
             statement = f'SELECT count(*) FROM "{table.name}" WHERE {wrong}'  # noqa: S608
@@ -79,7 +80,7 @@ _JSON_TEXTS = {("document", "metadata"), ("generation", "codec")}
 
 def _types_of(column: Column[Any]) -> str:
     """SQLite's names of the types that a column may hold."""
-    kinds = {Integer: "integer", Boolean: "integer", LargeBinary: "blob"}
+    kinds = {StoredInteger: "integer", Boolean: "integer", StoredBytes: "blob"}
     name = next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
     # An empty default of a migration is text.
     names = [name, "text"] if name == "blob" else [name]

@@ -84,10 +84,10 @@ def _live(collection_id: int) -> Any:
 
 
 def _document(row: Any) -> StoredDocument:
-    return StoredDocument(row.id, row.title, row.text, read_metadata(row.id, row[3]), row.seq, row.key)
+    return StoredDocument(row.id, row.title, row.text, read_metadata(row[3]), row.seq, row.key)
 
 
-def read_metadata(id_: str, text: str) -> dict[str, Any]:
+def read_metadata(text: str) -> dict[str, Any]:
     """Stored metadata.
 
     Raises:
@@ -97,12 +97,11 @@ def read_metadata(id_: str, text: str) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(
-            f"the metadata of document {id_!r} is damaged in the catalog ({error}): run `stlib verify`, then"
-            " index the document again"
+            f"the catalog is damaged: the metadata of a document is no JSON ({error}); `stlib verify` names it"
         ) from error
     if not isinstance(metadata, dict):
         raise StorageError(
-            f"the metadata of document {id_!r} is damaged in the catalog (a {type(metadata).__name__}): run"
-            " `stlib verify`, then index the document again"
+            f"the catalog is damaged: the metadata of a document is a {type(metadata).__name__};"
+            " `stlib verify` names it"
         )
     return metadata

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import chunks_of_documents, iterate_ids, stored_documents
+from indexing.catalog.reads import chunks_of_documents, decode_rows, iterate_ids, stored_documents
 from indexing.documents import ChunkSettings
 from indexing.models.encoders import normalised
 from indexing.quantization import Codec, Precision
@@ -131,10 +131,10 @@ def calibrate_on_codes(
     keys = _sampled_keys(session)
     with reading(session.database) as connection:
         chunks = chunks_of_documents(connection, generation_id, keys)
-    data = b"".join(chunks[key][len(chunks[key]) // 2][2] for key in keys if key in chunks)
-    if not data:
+    codes = [chunks[key][len(chunks[key]) // 2][2] for key in keys if key in chunks]
+    if not codes:
         return None
-    rows = np.frombuffer(data, codec.dtype).reshape(-1, codec.dimension)
+    rows = decode_rows(b"".join(codes), len(codes), codec)
     return calibrate_on_first_vectors(precision, codec.decode(rows))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
-from indexing.catalog.reads import LoggedDocument, chunks_of_documents
+from indexing.catalog.reads import LoggedDocument, chunks_of_documents, decode_rows
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, LockedError
 from indexing.models.encoders import normalised
@@ -98,7 +98,7 @@ class ConvertingMaker:
         rows = [stored.get(document.key, []) for document in documents]
         spans = [[(start, end) for start, end, _ in part] for part in rows]
         data = b"".join(code for part in rows for _, _, code in part)
-        old = np.frombuffer(data, self.source_codec.dtype).reshape(-1, self.source_codec.dimension)
+        old = decode_rows(data, sum(map(len, rows)), self.source_codec)
         new, clipped = self.codec.encode(self.source_codec.decode(old))
         codes = iter(new)
         return Embedded(spans, [[next(codes).tobytes() for _ in part] for part in spans], clipped)

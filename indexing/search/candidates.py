@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import StoredDocument, chunk_spans, stored_documents
+from indexing.catalog.stored import read_metadata
 from indexing.search.allowed import Allowed
 from indexing.search.ranking import Parts, Ranking
 from indexing.search.rerank import Reranking, passages_of, rerank
@@ -56,10 +56,21 @@ def fetch_candidates(
         documents = stored_documents(connection, wanted)
         spans = chunk_spans(connection, [chunk for chunk in chunks if chunk >= 0])
     return [
-        Candidate(documents[key], place, spans.get(chunk), float(ranking.scores[place]), ranking.parts(place))
+        Candidate(
+            documents[key],
+            place,
+            _inside(spans.get(chunk), documents[key].text),
+            float(ranking.scores[place]),
+            ranking.parts(place),
+        )
         for place, key, chunk in zip(places, keys, chunks, strict=True)
         if key in documents
     ]
+
+
+def _inside(span: tuple[int, int] | None, text: str) -> tuple[int, int] | None:
+    """`span` if it lies in `text`; the two are of one moment unless the catalog was altered."""
+    return span if span is not None and 0 <= span[0] < span[1] <= len(text) else None
 
 
 def rerank_candidates(
@@ -109,7 +120,7 @@ def _make_result(candidate: Candidate, words: QueryWords) -> Result:
         document.title,
         document.text,
         make_snippet(document.text, candidate.span, words),
-        json.loads(document.metadata),
+        read_metadata(document.metadata),
         candidate.parts,
         candidate.span,
     )

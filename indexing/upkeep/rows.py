@@ -8,11 +8,11 @@ from sqlalchemy import Connection, Select, func, select
 
 from indexing.catalog.collections import CollectionState
 from indexing.catalog.generations import DROPPING, GenerationInfo
-from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+from indexing.catalog.schema import Chunk, Code, Counter, DocumentRow, Removal
 from indexing.errors import BadInput
-from indexing.quantization import Codec
+from indexing.served import check_generation
 
-__all__ = ["document_problems", "generation_problems"]
+__all__ = ["document_problems", "generation_problems", "key_problems"]
 
 
 def document_problems(connection: Connection, state: CollectionState) -> list[str]:
@@ -38,9 +38,10 @@ def generation_problems(
     if generation.state == DROPPING:
         return []
     try:
-        width = Codec.from_json(generation.codec).code_bytes if generation.codec else 0
+        codec = check_generation(generation)
     except BadInput as error:
-        return [f"catalog: the codec of generation {generation.id} is damaged: {error}"]
+        return [f"catalog: {error}"]
+    width = 0 if codec is None else codec.code_bytes
     live = (DocumentRow.collection_id == state.id, ~DocumentRow.deleted)
     chunk_of = Chunk.generation_id == generation.id
     has_chunk = select(Chunk.key).where(Chunk.document_key == DocumentRow.key, chunk_of).exists()
@@ -65,6 +66,17 @@ def generation_problems(
             ),
         ],
     )
+
+
+def key_problems(connection: Connection) -> list[str]:
+    """Keys are handed out once: the counters must not be behind them."""
+    problems = []
+    for kind, table in (("document", DocumentRow), ("chunk", Chunk)):
+        last = connection.scalar(select(Counter.last).where(Counter.kind == kind))
+        largest = connection.scalar(select(func.max(table.key))) or 0
+        if last is None or last < largest:
+            problems.append(f"catalog: the counter of {kind} keys is {last}, and {largest} is in use")
+    return problems
 
 
 def _documents() -> Select[Any]:

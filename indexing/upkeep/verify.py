@@ -10,7 +10,7 @@ from indexing.catalog.reads import count_chunks, count_documents
 from indexing.errors import StorageError
 from indexing.session import Live, Session
 from indexing.upkeep.contents import altered_codes, content_problems
-from indexing.upkeep.rows import document_problems, generation_problems
+from indexing.upkeep.rows import document_problems, generation_problems, key_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
 
@@ -67,6 +67,7 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
         # Of this very moment: the first batch, or another, may have been committed since the caller looked.
         live = session.read_live(connection, state)
         generations = generations_of(connection, session.id)
+        report.errors += key_problems(connection)
         report.errors += document_problems(connection, state)
         for generation in generations:
             report.errors += generation_problems(connection, state, generation)

@@ -62,9 +62,7 @@ class VectorReader:
         self.tail_rows = len(tail.keys)
         self.chunk_keys = np.concatenate([self._snapshot_array("keys"), tail.keys])
         self.document_keys = np.concatenate([self._snapshot_array("doc_keys"), tail.document_keys])
-        self._tail_codes = np.frombuffer(tail.codes, dtype=codec.dtype).reshape(
-            self.tail_rows, codec.dimension
-        )
+        self._tail_codes = tail.codes_as(codec)
         alive = np.ones(len(self.chunk_keys), dtype=bool)
         if len(removed):
             alive[np.isin(self.chunk_keys, removed)] = False

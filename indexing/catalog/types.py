@@ -1,0 +1,79 @@
+"""Types of columns that look at what they read: SQLite gives back whatever is stored, of any type.
+
+A catalog that was altered is named as damaged where it is read, instead of failing somewhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import JSON, Integer, LargeBinary, String, TypeDecorator
+
+from indexing.errors import StorageError
+
+__all__ = ["StoredBytes", "StoredInteger", "StoredJson", "StoredText"]
+
+
+class _Checked(TypeDecorator[Any]):
+    """Passes on values of one Python type, and None."""
+
+    impl: Any = String
+    cache_ok = True
+    kind: type = str
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[Any], Any]:
+        process = self.impl_instance.result_processor(dialect, coltype)
+        kind = self.kind
+
+        def check(value: Any) -> Any:
+            if value.__class__ is kind and process is None:
+                return value
+            if value is not None and not isinstance(value, kind):
+                raise _damaged(f"a {type(value).__name__} where a {kind.__name__} belongs")
+            return value if process is None else process(value)
+
+        return check
+
+
+class StoredText(_Checked):
+    impl = String
+    kind = str
+    cache_ok = True
+
+
+class StoredInteger(_Checked):
+    impl = Integer
+    kind = int
+    cache_ok = True
+
+
+class StoredBytes(_Checked):
+    impl = LargeBinary
+    kind = bytes
+    cache_ok = True
+
+
+class StoredJson(TypeDecorator[Any]):
+    """A JSON object."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[Any], Any]:
+        process = super().result_processor(dialect, coltype)
+
+        def check(value: Any) -> Any:
+            try:
+                loaded = value if process is None else process(value)
+            except (ValueError, TypeError, RecursionError) as error:
+                raise _damaged(f"a value that should be JSON is none ({error})") from error
+            if loaded is not None and not isinstance(loaded, dict):
+                raise _damaged(f"a JSON {type(loaded).__name__} where an object belongs")
+            return loaded
+
+        return check
+
+
+def _damaged(what: str) -> StorageError:
+    return StorageError(f"the catalog is damaged: it holds {what}; restore it from a backup")
