@@ -97,7 +97,8 @@ def read_metadata(text: str) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(
-            f"the catalog is damaged: the metadata of a document is no JSON ({error}); `stlib verify` names it"
+            f"the catalog is damaged: the metadata of a document is no JSON ({error}); `stlib verify` names"
+            " it"
         ) from error
     if not isinstance(metadata, dict):
         raise StorageError(

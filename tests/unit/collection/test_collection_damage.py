@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 
@@ -9,6 +10,8 @@ import pytest
 
 from indexing import Collection
 from indexing.errors import IndexingError, StorageError
+
+from .conftest import ANIMALS
 
 ALTERED = {
     "an id": "UPDATE document SET id = 'bees' WHERE id = 'bee'",
@@ -53,12 +56,20 @@ ALTERED = {
 }
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A home whose collection nobody altered."""
+    home = tmp_path_factory.mktemp("sound")
+    with Collection.create("animals", home=home) as collection:
+        collection.add(ANIMALS)
+        collection.refresh()
+    return home
+
+
 @pytest.fixture
-def alter(home, documents):
+def alter(sound, home):
     def altered(statement):
-        with Collection.create("animals", home=home) as collection:
-            collection.add(documents)
-            collection.refresh()
+        shutil.copytree(sound, home)
         with closing(sqlite3.connect(home / "collections/animals/catalog.sqlite")) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute(statement)
