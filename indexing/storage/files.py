@@ -223,7 +223,10 @@ class FolderLock:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._refuse_links()
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | _NO_LINK | _NO_WAIT, 0o644)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise StorageError(f"{self.path} is a pipe or a device instead of a file; remove it")
         try:
             _lock_without_waiting(handle)
         except OSError as error:
@@ -264,7 +267,8 @@ class FolderLock:
         self.release()
 
 
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 if sys.platform == "win32":
     import msvcrt

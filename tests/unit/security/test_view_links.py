@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_a_link_in_place_of_a_lock_writes_no_foreign_file(folder, tmp_path, lock
     ):
         use(collection)
     assert diary.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("lock", "use"),
+    [("documents.lock", lambda c: c.delete(["dog"])), ("views.lock", lambda c: c.rebuild_views())],
+)
+def test_a_pipe_in_place_of_a_lock_is_not_waited_for(folder, lock, use):
+    (folder / "locks").mkdir(exist_ok=True)
+    (folder / "locks" / lock).unlink(missing_ok=True)
+    os.mkfifo(folder / "locks" / lock)
+    with (
+        Collection.open("c", home=folder.parents[1]) as collection,
+        pytest.raises(StorageError, match="lock is a pipe or a device instead of a file"),
+    ):
+        use(collection)
 
 
 def test_removing_a_link_leaves_what_it_leads_to(tmp_path):
