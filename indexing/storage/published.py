@@ -59,8 +59,8 @@ _PURPOSE = b"stlib view manifest 1\0"  # the key may one day serve for something
 _MANIFEST_BYTES = 16 << 20
 _READ_BYTES = 1 << 20
 
-# A file that changes within one tick of the file system's clock keeps its time of change.
-_TICK_NS = 20_000_000
+# A file that changes within one tick of the clock of its disk (2 s on FAT) keeps its time of change.
+_TICK_NS = 2_000_000_000
 _MOST_KNOWN = 10_000
 _known: dict[tuple[int, ...], str] = {}
 

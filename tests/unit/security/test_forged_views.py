@@ -250,6 +250,8 @@ def test_what_is_no_plain_file_is_not_waited_for(copy, name, kind):
 
 def test_what_this_process_has_read_is_read_again_only_when_it_changed(copy, monkeypatch):
     (folder,) = (copy / "collections/c/views/lexical").iterdir()
+    for path in folder.iterdir():
+        os.utime(path, ns=(1, 1))  # longer ago than a tick of the clock
     read = []
     digest = published._digest
     monkeypatch.setattr(published, "_known", {})
@@ -266,7 +268,8 @@ def test_what_this_process_has_read_is_read_again_only_when_it_changed(copy, mon
     store.unlink()
     (copy / "same bytes").rename(store)
     verify_folder(folder)
-    assert len(read) == 2 * everything + 1
+    verify_folder(folder)  # it changed within the last tick, and could have changed again
+    assert len(read) == 2 * everything + 2
     data = bytearray(store.read_bytes())
     data[0] ^= 1
     store.write_bytes(data)
