@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.settings import Location
-from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH
+from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, SERVING_RERANKER
 
 if TYPE_CHECKING:
     from indexing.evaluation import EvaluationReport
@@ -18,7 +18,10 @@ __all__ = ["EvaluationChoices", "evaluate_folder"]
 
 @dataclass(frozen=True)
 class EvaluationChoices:
-    """Which judgments (`qrels/SPLIT.tsv`), which rankings, and what the collection is opened with."""
+    """Which judgments (`qrels/SPLIT.tsv`), which rankings, and what the collection is opened with.
+
+    `rerank` is a model, empty for none; None takes the reranker of what is served.
+    """
 
     split: str = "test"
     modes: Sequence[str] = (DEFAULT_MODE,)
@@ -48,10 +51,11 @@ def evaluate_folder(
         1 for query, grades in beir.qrels.items() if query in beir.queries and max(grades.values()) > 0
     )
     asked = _Asked(beir.queries, judged * len(choices.modes), progress)
+    rerank = SERVING_RERANKER if choices.rerank is None else choices.rerank
     with Collection.open(name, model=choices.model, **location.arguments()) as collection:
         return [
             collection.evaluate(
-                asked, beir.qrels, mode=mode, rerank=choices.rerank, rerank_depth=choices.rerank_depth
+                asked, beir.qrels, mode=mode, rerank=rerank, rerank_depth=choices.rerank_depth
             )
             for mode in choices.modes
         ]

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from app.cli.jobs import start_in_background
-from app.cli.options import background_option, json_option, location_options, model_option, rerank_options
+from app.cli.options import (
+    background_option,
+    json_option,
+    location_options,
+    model_option,
+    note_limits,
+    rerank_options,
+)
 from app.cli.terminal import echo, echo_json, table, warn
 from app.settings import Location
 from app.wording import format_count, format_duration
@@ -48,6 +55,8 @@ def command(
         start_in_background(location, "evaluate", describe(name, beir_dir, choices), as_json)
         return
     reports = evaluate_folder(location, name, beir_dir, choices)
+    if reports[0].rerank is None:
+        note_limits()
     if as_json:
         about = {"collection": name, "split": split}
         if mode == "all":

@@ -21,6 +21,7 @@ __all__ = [
     "location_options",
     "mode_option",
     "model_option",
+    "note_limits",
     "rerank_options",
 ]
 
@@ -70,7 +71,7 @@ model_option = click.option(
 def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add --rerank and --rerank-depth, where the command can stop early also --rerank-budget.
 
-    Limits without a reranker are noted: whoever gives them expects one.
+    Where nothing is given `rerank` is None, and what is served decides.
     """
     model = click.option(
         "--rerank",
@@ -79,7 +80,7 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
         help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
         "folder of a cross-encoder (an ONNX file and its tokenizer.json are enough), or a hub id. "
         + ("See --rerank-budget for slow ones. " if budget else "")
-        + "Default: $STLIB_RERANK, else no reranking.",
+        + "Default: $STLIB_RERANK, else the reranker of what is served, if it has one; '' for none.",
     )
     depth = click.option(
         "--rerank-depth",
@@ -97,13 +98,7 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
     )
 
     def with_reranker(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            if not kwargs["rerank"]:
-                _note_limits(click.get_current_context())
-            return function(*args, **kwargs)
-
-        return model(depth(milliseconds(noted) if budget else noted))
+        return model(depth(milliseconds(function) if budget else function))
 
     return with_reranker
 
@@ -115,7 +110,9 @@ def _number(context: click.Context, parameter: click.Parameter, value: float | N
     return value
 
 
-def _note_limits(context: click.Context) -> None:
+def note_limits() -> None:
+    """Notes that limits were given and nothing was reranked: whoever gives them expects a reranker."""
+    context = click.get_current_context()
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("rerank_depth", "rerank_budget")

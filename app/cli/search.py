@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.failures import USAGE
-from app.cli.options import json_option, location_options, mode_option, model_option, rerank_options
+from app.cli.options import (
+    json_option,
+    location_options,
+    mode_option,
+    model_option,
+    note_limits,
+    rerank_options,
+)
 from app.cli.terminal import echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
 from app.text import caret
 from app.wording import format_count, format_equation
-from indexing.names import DEFAULT_RESULTS, MODE_LEGS
+from indexing.names import DEFAULT_RESULTS, MODE_LEGS, SERVING_RERANKER
 
 if TYPE_CHECKING:
     from indexing import Result, SearchResults
@@ -71,7 +78,7 @@ def command(
                 count,
                 mode=mode,
                 filter=filter_,
-                rerank=rerank,
+                rerank=SERVING_RERANKER if rerank is None else rerank,
                 rerank_depth=rerank_depth,
                 rerank_budget_ms=rerank_budget,
             )
@@ -87,6 +94,8 @@ def command(
         print_results(results, explain=explain)
     for note in results.notes:
         warn(f"stlib: note: {note}")
+    if results.reranked is None:
+        note_limits()
 
 
 def print_results(results: SearchResults, *, explain: bool = False) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES
+from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filters import KEYWORDS, parse_filter
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def search(
     reranker: str | None = None,
 ) -> SearchResults:
     """Ask `collection`. `facets` tell the types of picked values, which an address holds as text; `reranker`
-    re-orders the answers where the request wants that.
+    re-orders the answers where the request wants that; where it does not, what is served decides.
 
     Raises:
         FilterError: the written filter cannot be understood; its position counts in `request.filter`.
@@ -149,7 +149,7 @@ def search(
         k=request.k,
         mode=request.mode,
         filter=combined_filter(request, facets),
-        rerank=reranker if request.rerank else None,
+        rerank=reranker if request.rerank and reranker else SERVING_RERANKER,
         rerank_budget_ms=RERANK_BUDGET_MS,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from app.cli.group import cli
+from app.facade.search import SearchRequest, search
 from app.ui.cards import make_card
 from indexing import Collection
 from indexing.errors import RerankingFailed
@@ -121,6 +123,20 @@ def test_limits_of_no_reranker_are_noticed_in_an_evaluation(stlib, beir, monkeyp
     assert stlib("evaluate", "food", beir).stderr == ""
     monkeypatch.setenv("STLIB_RERANK", BUNDLED_RERANKER_NAME)
     assert stlib("evaluate", "food", beir, "--rerank-depth", 20).stderr == ""
+
+
+def test_what_is_served_reranks_unless_a_command_says_otherwise(food, stlib, beir):
+    food.reindex(reranker=BUNDLED_RERANKER_NAME)
+    served = json.loads(stlib("search", "food", QUESTION, "--json", "--rerank-depth", 2).stdout)
+    assert served["reranked"] == 2
+    done = stlib("search", "food", QUESTION, "--rerank-depth", 2)
+    assert (done.stderr, "; 2 documents reranked" in done.stdout) == ("", True)
+    assert "reranked" not in json.loads(stlib("search", "food", QUESTION, "--json", "--rerank", "").stdout)
+    assert json.loads(stlib("evaluate", "food", beir, "--json").stdout)["rerank"] == BUNDLED_RERANKER_NAME
+    assert json.loads(stlib("evaluate", "food", beir, "--json", "--rerank", "").stdout)["rerank"] is None
+    request = SearchRequest(q=QUESTION)
+    assert search(food, request).reranked == 4
+    assert search(food, replace(request, rerank=True), reranker="no/such").reranked == 0
 
 
 def test_figures_tell_whose_order_they_measure(stlib, beir, monkeypatch):
