@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
 from indexing.catalog.generations import FOLLOWING, create_generation, read_generation
@@ -106,7 +107,7 @@ MAX_DIMENSION = 65_536
 def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
     """Opens the catalog of a collection. See `Collection.open`."""
     place = collection_place(name, home, db)
-    if place.catalog.is_file():
+    if sqlite.exists(place.catalog):
         with open_catalog(place.catalog) as database:
             ensure_schema(database)
             with reading(database) as connection:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from indexing.catalog import sqlite
 from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.migrate import schema_revision
 from indexing.errors import IndexingError
-from indexing.storage.paths import CATALOG_FILE, Home, collections_folder, database_path
+from indexing.storage.paths import CATALOG_FILE, Home, collection_place, collections_folder, database_path
 
-__all__ = ["Listing", "list_collections"]
+__all__ = ["Listing", "collection_identity", "list_collections"]
 
 
 @dataclass
@@ -31,16 +32,21 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
     """
     if db is not None:
         path = database_path(db)
-        return Listing(sorted(_names_in(path)) if path.is_file() else [])
+        return Listing(sorted(_names_in(path)) if sqlite.exists(path) else [])
     listing = Listing()
     for path in sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}")):
         try:
             listing.names += _names_in(path)
         except IndexingError as error:
-            if path.is_file():  # otherwise it was deleted at this moment
+            if sqlite.exists(path):  # otherwise it was deleted at this moment
                 listing.damaged[path.parent.name] = str(error)
     listing.names.sort()
     return listing
+
+
+def collection_identity(name: str, home: Home = None, db: str | None = None) -> tuple[int, int] | None:
+    """Changes when a collection was deleted and another one made under its name; None if there is none."""
+    return sqlite.identity(collection_place(name, home, db).catalog)
 
 
 def _names_in(catalog: Path) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from indexing.catalog import sqlite
 from indexing.catalog.collections import find_collection
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.generations import GenerationInfo
@@ -34,7 +35,7 @@ def open_catalog(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
 
 def refuse_existing(place: Place) -> None:
     """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds."""
-    if not place.catalog.is_file():
+    if not sqlite.exists(place.catalog):
         return
     with open_catalog(place.catalog) as database:
         if schema_revision(database) is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
@@ -106,7 +107,7 @@ class Session:
         """One transaction, and the collection's row in it. Whatever is compared is read in the same one:
         between two, another process may commit a batch or delete the collection.
         """
-        if not self.place.catalog.is_file():  # SQLite would make an empty one
+        if not sqlite.exists(self.place.catalog):
             raise self.deleted()
         with reading(self.database) as connection:
             yield connection, self.row(connection)

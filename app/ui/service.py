@@ -7,8 +7,7 @@ import streamlit as st
 from app.facade.search import MOST_VALUES, Facet, facet_choices
 from app.settings import Location
 from indexing import Collection
-from indexing.listing import Listing, list_collections
-from indexing.storage.paths import collection_place
+from indexing.listing import Listing, collection_identity, list_collections
 
 __all__ = ["collections", "facets", "open_collection", "size"]
 
@@ -36,20 +35,16 @@ def size(collection: Collection) -> int:
     return int(collection.info().documents)
 
 
-def _catalog_identity(location: Location, name: str) -> tuple[int, int]:
+def _catalog_identity(location: Location, name: str) -> tuple[int, int] | None:
     """Changes when a collection was deleted and another one was made under its name."""
-    place = collection_place(name, location.home, location.db)
-    if not place.catalog.exists():
-        return (0, 0)
-    status = place.catalog.stat()
-    return (status.st_dev, status.st_ino)
+    return collection_identity(name, **location.arguments())
 
 
 @st.cache_resource(show_spinner=False, max_entries=20)
-def _opened(location: Location, name: str, identity: tuple[int, int]) -> Collection:
+def _opened(location: Location, name: str, identity: tuple[int, int] | None) -> Collection:
     return Collection.open(name, **location.arguments())
 
 
 @st.cache_data(show_spinner=False, max_entries=20, ttl=_FACET_SECONDS)
-def _counted(location: Location, name: str, identity: tuple[int, int]) -> list[Facet]:
+def _counted(location: Location, name: str, identity: tuple[int, int] | None) -> list[Facet]:
     return facet_choices(_opened(location, name, identity).facets(max_values=MOST_VALUES))

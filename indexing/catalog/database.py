@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from indexing.catalog import sqlite
 from indexing.catalog.forked import TrackedConnection, empty_before_forks, open_connection, refuse_forked
+from indexing.catalog.unwritable import is_unwritable, unwritable_url, watch_for_changes
 from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 
 __all__ = ["mapped_errors", "open_database", "reading", "writing"]
@@ -29,14 +30,17 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
     """An engine on the SQLite file `path`.
 
     Raises:
-        StorageError: the file is missing (and `create` is false), or is not a database.
+        StorageError: the file is missing (and `create` is false), or is not a database. One that cannot be
+            written is opened for reading.
     """
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.is_file():
         raise StorageError(f"no catalog at {path}")
-    url = URL.create("sqlite", database=str(path))  # a URL as text would end at a "?" in the path
     refuse_forked(path)
+    unwritable = not create and is_unwritable(path)
+    # A URL as text would end at a "?" in the path.
+    url = unwritable_url(path) if unwritable else URL.create("sqlite", database=str(path))
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -45,8 +49,10 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
         connect_args={"factory": TrackedConnection},
     )
     event.listen(engine, "do_connect", open_connection)
-    event.listen(engine, "connect", sqlite.configure)
+    event.listen(engine, "connect", sqlite.configure_reading if unwritable else sqlite.configure)
     event.listen(engine, "begin", sqlite.begin)
+    if unwritable:
+        watch_for_changes(engine, path)
     empty_before_forks(engine)
     return engine
 

@@ -23,6 +23,7 @@ from weakref import WeakSet, ref
 
 from sqlalchemy import Engine
 
+from indexing.catalog.sqlite import identity
 from indexing.errors import StorageError
 from indexing.storage.forks import watch
 
@@ -51,14 +52,14 @@ def open_connection(dialect: Any, _record: Any, arguments: Any, options: dict[st
         path = Path(arguments[0])
         refuse_forked(path)
         connection = dialect.connect(*arguments, **options)
-        connection.file = _identity(path)
+        connection.file = identity(path)
         _open.add(connection)
         return connection
 
 
 def refuse_forked(path: Path) -> None:
     """Raises StorageError if this process was forked while its parent was writing or reading `path`."""
-    if _forbidden and _identity(path) in _forbidden:
+    if _forbidden and identity(path) in _forbidden:
         raise StorageError(
             f"{path} was in use by another thread when this process was forked, so this process may not touch"
             " it: fork when no thread is searching or adding, or start processes by 'spawn'"
@@ -68,14 +69,6 @@ def refuse_forked(path: Path) -> None:
 def empty_before_forks(engine: Engine) -> None:
     """Closes the idle connections of `engine` whenever this process forks."""
     pools.add(engine)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 class _Pools:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Engine, MetaData
 
+from indexing.catalog import sqlite
 from indexing.catalog.database import open_database, reading, writing
 from indexing.errors import StorageError
 
@@ -26,11 +27,11 @@ def open_side_database(path: Path, tables: MetaData, version: int) -> Engine:
     engine = open_database(path, create=True)
     try:
         with reading(engine) as connection:
-            found = _version(connection)
+            found = sqlite.read_version(connection)
         if found < version:
             with writing(engine) as connection:  # another process may be making them at this moment
                 tables.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
+                sqlite.set_version(connection, version)
     except BaseException:
         engine.dispose()
         raise
@@ -41,7 +42,3 @@ def open_side_database(path: Path, tables: MetaData, version: int) -> Engine:
             " upgrade stlib with `pip install --upgrade '.[app]'` in a newer copy of it"
         )
     return engine
-
-
-def _version(connection: Connection) -> int:
-    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Engine, text
+from sqlalchemy import Boolean, Column, Connection, Engine, func, text
 
 from indexing.catalog.schema import Base
 from indexing.catalog.types import StoredBytes, StoredInteger, StoredJson
@@ -17,10 +17,16 @@ __all__ = [
     "BUSY_MILLISECONDS",
     "begin",
     "configure",
+    "configure_reading",
+    "exists",
     "file_bytes",
     "find_damage",
     "find_wrong_types",
     "free_bytes",
+    "identity",
+    "members",
+    "read_version",
+    "set_version",
     "vacuum",
 ]
 
@@ -44,6 +50,13 @@ def configure(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def configure_reading(connection: sqlite3.Connection, _record: Any) -> None:
+    """The same for a database that is only read."""
+    connection.isolation_level = None
+    for pragma in ("PRAGMA query_only = ON", *_PRAGMAS[-2:]):
+        connection.execute(pragma)
 
 
 def begin(connection: Connection) -> None:
@@ -109,6 +122,34 @@ def vacuum(engine: Engine) -> None:
         cursor.close()
     finally:
         connection.close()
+
+
+def exists(catalog: Path) -> bool:
+    """Whether there is a database: SQLite would make an empty one."""
+    return catalog.is_file()
+
+
+def identity(catalog: Path) -> tuple[int, int] | None:
+    """Changes when a database was deleted and another one was made in its place; None if there is none."""
+    try:
+        status = catalog.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def members(json: Any, name: str) -> Any:
+    """One row per member of a JSON value, with columns key, value and type, for a statement."""
+    return func.json_each(json).table_valued("key", "value", "type", name=name)
+
+
+def read_version(connection: Connection) -> int:
+    """The number that a database without migrations carries as its version; 0 for a new one."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+
+
+def set_version(connection: Connection, version: int) -> None:
+    connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
 
 
 def file_bytes(catalog: Path) -> int:

@@ -16,10 +16,10 @@ import numpy as np
 from indexing.catalog.database import reading
 from indexing.catalog.reads import chunks_of_documents, decode_rows, iterate_ids, stored_documents
 from indexing.documents import ChunkSettings
+from indexing.embed import Titled, cut, passages
 from indexing.models.encoders import normalised
 from indexing.quantization import Codec, Precision
 from indexing.session import Session
-from indexing.writing.embed import Titled, cut, passages
 from stlib.runtime import EncoderProtocol
 
 __all__ = [

@@ -23,10 +23,10 @@ from indexing.catalog.reads import (
     read_log,
     seqs_of_documents,
 )
+from indexing.embed import Embedded
 from indexing.errors import BadInput
 from indexing.generations.makers import FollowingMaker
 from indexing.session import Session
-from indexing.writing.embed import Embedded
 
 __all__ = ["FollowProgress", "Followed", "follow", "follow_within"]
 

@@ -12,11 +12,11 @@ from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
 from indexing.catalog.reads import LoggedDocument, chunks_of_documents, decode_rows
 from indexing.documents import ChunkSettings
+from indexing.embed import Embedded, Titled, embed
 from indexing.errors import BadInput, LockedError
 from indexing.models.encoders import normalised
 from indexing.quantization import Codec
 from indexing.session import Session
-from indexing.writing.embed import Embedded, Titled, embed
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["ConvertingMaker", "EmbeddingMaker", "FollowingMaker", "GivenMaker", "Maker", "is_convertible"]

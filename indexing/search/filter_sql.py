@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, case, literal, not_, or_, select, true
 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DocumentRow
+from indexing.catalog.sqlite import members
 from indexing.search.filters import And, Compare, Node, Not, Or, Value, nesting
 
 __all__ = ["KINDS", "condition", "has_kind", "known_fields", "matching_keys", "value_kind", "value_kinds"]
@@ -57,7 +58,7 @@ def matching_keys(
 
 def has_kind(connection: Connection, collection_id: int, field: str, kind: str | None) -> bool:
     """Whether a live document has a value of this kind (None: any) in `field`; quick where many have."""
-    member = _members(DocumentRow.meta, "m")
+    member = members(DocumentRow.meta, "m")
     types = [type_ for type_, its_kind in _KIND_OF_TYPE.items() if kind in (None, its_kind)]
     found = select(literal(1)).select_from(member).where(member.c.key == field, member.c.type.in_(types))
     live = select(literal(1)).where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
@@ -66,7 +67,7 @@ def has_kind(connection: Connection, collection_id: int, field: str, kind: str |
 
 def value_kinds(connection: Connection, collection_id: int, field: str) -> set[str]:
     """The kinds of values (keys of `KINDS`, and "null") that live documents have in `field`. Reads all."""
-    member = _members(DocumentRow.meta, "m")
+    member = members(DocumentRow.meta, "m")
     statement = (
         select(case(_KIND_OF_TYPE, value=member.c.type))
         .select_from(DocumentRow)
@@ -86,7 +87,7 @@ def value_kind(value: Value) -> str | None:
 
 def known_fields(connection: Connection, collection_id: int) -> list[str]:
     """The names of up to MAX_FIELDS metadata fields, in order."""
-    member = _members(DocumentRow.meta, "m")
+    member = members(DocumentRow.meta, "m")
     statement = (
         select(member.c.key)
         .select_from(DocumentRow)
@@ -133,13 +134,8 @@ def _equalities(nodes: Iterable[Node], negated: bool) -> tuple[dict[str, list[Va
     return values, others
 
 
-def _members(json: Any, name: str) -> Any:
-    """SQLite's json_each: one row per member, with columns key, value and type."""
-    return func.json_each(json).table_valued("key", "value", "type", name=name)
-
-
 def _field_exists(field: str) -> ColumnElement[bool]:
-    member = _members(DocumentRow.meta, "m")
+    member = members(DocumentRow.meta, "m")
     return select(literal(1)).select_from(member).where(member.c.key == field).exists()
 
 
@@ -151,8 +147,8 @@ def _is_one_of(field: str, values: Sequence[Value]) -> ColumnElement[bool]:
 
 def _has(field: str, matches: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
     """True if the row of the field's value, or that of one of its elements when it is a list, `matches`."""
-    member = _members(DocumentRow.meta, "m")
-    element = _members(member.c.value, "e")
+    member = members(DocumentRow.meta, "m")
+    element = members(member.c.value, "e")
     in_list = select(literal(1)).select_from(element).where(matches(element)).exists()
     match = or_(
         and_(member.c.type.not_in(("array", "object")), matches(member)),

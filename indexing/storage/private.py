@@ -15,7 +15,7 @@ from pathlib import Path
 
 from indexing.storage.machine import key_is_kept
 
-__all__ = ["own_folder"]
+__all__ = ["can_write", "own_folder"]
 
 _EFFECTIVE = os.access in os.supports_effective_ids  # what counts for opening a file, where it can be asked
 
@@ -28,7 +28,7 @@ def own_folder(path: Path) -> Path:
     It is the same one for the whole process. Neither need exist yet.
     """
     path = path.absolute()
-    if _can_write(path) and key_is_kept():
+    if can_write(path) and key_is_kept():
         return path
     place = (os.getpid(), path)  # a child that was forked has its own
     if place not in _own:
@@ -40,10 +40,12 @@ def own_folder(path: Path) -> Path:
     return _own[place]
 
 
-def _can_write(path: Path) -> bool:
+def can_write(path: Path) -> bool:
+    """Whether this process may write a file, or into a folder; of what is missing, where it would be made."""
     while not path.exists() and path != path.parent:
         path = path.parent
-    return os.access(path, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE)
+    needed = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
+    return os.access(path, needed, effective_ids=_EFFECTIVE)
 
 
 def _remove(root: Path, pid: int) -> None:

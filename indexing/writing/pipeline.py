@@ -28,10 +28,10 @@ from indexing.catalog.log import (
     set_origins,
 )
 from indexing.documents import Document, Skipped
+from indexing.embed import Embedded, Titled
 from indexing.errors import BadInput
 from indexing.generations.makers import Maker
 from indexing.session import Live, Session
-from indexing.writing.embed import Embedded, Titled
 from indexing.writing.identity import Resolved, resolve_ids
 from indexing.writing.report import AddReport, Progress
 from indexing.writing.seen import SeenIds

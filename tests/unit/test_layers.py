@@ -47,6 +47,31 @@ LAYERS = {
         ["datasets", "evaluation", "losses", "models", "quantization", "readers", "similarity_functions"],
         ["recipes"],
     ],
+    "indexing": [
+        [".", "errors", "faults", "names"],
+        ["documents", "evaluation", "quantization", "storage"],
+        # the truth, and the engines of its views
+        ["catalog", "lexical", "vectors"],
+        ["served"],
+        ["session"],
+        ["embed", "facets", "listing", "models", "opening", "views"],
+        ["creation", "describe", "lookup", "search"],
+        # another way of turning documents into codes, and moving to it
+        ["generations"],
+        ["serving"],
+        ["upkeep"],
+        ["writing"],
+        ["collection"],
+    ],
+    "app": [
+        [".", "settings", "text", "wording"],
+        ["evaluation_job", "indexing_job"],
+        ["jobs"],
+        ["facade"],
+        # faces: what a person types or clicks
+        ["cli", "ui"],
+        ["demo"],
+    ],
 }
 
 # Circles that are there today, each as a set of modules; none is added.
