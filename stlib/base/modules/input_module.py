@@ -94,7 +94,7 @@ def check_token_ids(ids: Any, rows: int | None) -> None:
     """Refuse tokens that a table of vectors has no row for, before a device reads beyond it.
 
     Args:
-        ids: array or tensor of token ids, on the CPU.
+        ids: array or tensor of token ids, best on the CPU.
         rows: of the table; None if that is not known.
 
     Raises:

@@ -92,11 +92,11 @@ class StaticEmbedding(DimensionNames, InputModule):
         rows = self._tokens.read(self.tokenizer, texts)
         self.truncated_inputs += rows.n_truncated
         offsets = np.cumsum(rows.lengths) - rows.lengths
-        check_token_ids(rows.ids, self.num_embeddings)
         return {"input_ids": torch.from_numpy(rows.ids), "offsets": torch.from_numpy(offsets)}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         ids, offsets = features["input_ids"], features["offsets"]
+        check_token_ids(ids, self.num_embeddings)
         vectors = self.embedding(ids, offsets)
         if vectors.dtype in (torch.float16, torch.bfloat16):
             # torch averages nothing to NaN in half precision, to zero in full precision
