@@ -18,6 +18,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from app.facade.who import login_name
 from app.jobs.kinds import KINDS
 from app.jobs.log import read_tail
 from app.jobs.model import CANCELLED, DONE, INTERRUPTED, QUEUED, RUNNING, Job
@@ -64,8 +65,7 @@ def start_job(location: Location, kind: str, arguments: dict[str, Any]) -> Job:
     with open_jobs(place) as engine:
         with writing(engine) as connection:
             adopt(connection, place)
-            who = os.environ.get("USER") or os.environ.get("USERNAME", "")
-            job = insert(connection, kind, arguments, who)
+            job = insert(connection, kind, arguments, login_name())
         point("job.row")
         wake(engine, place)
         point("job.spawn")
