@@ -13,7 +13,7 @@ import numpy as np
 
 from indexing import creation
 from indexing.catalog.database import writing
-from indexing.catalog.generations import set_source
+from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.reads import keys_of_ids
 from indexing.catalog.servings import ROLLBACK
 from indexing.catalog.stored import StoredDocument
@@ -26,7 +26,7 @@ from indexing.generations.drop import drop_generation
 from indexing.generations.plan import KEEP, Change, Plan, make_plan
 from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
-from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
+from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
 from indexing.models.held import Encoders
 from indexing.models.rerankers import Rerankers, no_reranker, record_reranker
 from indexing.names import SERVING_RERANKER
@@ -36,7 +36,7 @@ from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
 from indexing.search.weights import check_ranking
-from indexing.serving.history import Serving, list_servings
+from indexing.serving.history import Serving, list_generations, list_servings
 from indexing.serving.promote import Promoted, previous_serving, promote
 from indexing.serving.reindex import ReindexProgress, ReindexReport, reindex
 from indexing.session import Session
@@ -51,7 +51,10 @@ from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]
 
-Names = list[str]  # inside the class, `list` is the method
+# Inside the class, `list` is the method.
+Names = list[str]
+Servings = list[Serving]
+Generations = list[GenerationInfo]
 
 
 class Collection:
@@ -261,11 +264,17 @@ class Collection:
         """How many documents there are, or match `filter`."""
         return count_found(self._session, filter)
 
-    def documents(self, filter: str | None = None, *, batch: int = 500) -> Iterator[StoredDocument]:
+    def documents(
+        self, filter: str | None = None, *, batch: int = 500, passages: bool = False
+    ) -> Iterator[StoredDocument]:
         """Every document that matches `filter`, in the order of ids; `batch` are read at a time, so that
         others write meanwhile. One that is added behind the present place is met, one before it is not.
+        With `passages` each has those that it is searched by, with their vectors.
+
+        Raises:
+            LockedError: another generation became live while passages were read.
         """
-        return iterate_documents(self._session, filter, batch)
+        return iterate_documents(self._session, filter, batch, passages=passages)
 
     def __iter__(self) -> Iterator[StoredDocument]:
         return self.documents()
@@ -401,7 +410,8 @@ class Collection:
 
         Only the work that the change needs is done: another engine, ranking or reranker embeds nothing, a
         coarser precision is made from the codes where these are as fine. With no change at all everything is
-        embedded anew, with ranges of the codes from the documents there are now. One that was killed goes
+        embedded anew, with ranges of the codes from the documents there are now, and by the bundled model of
+        this version where that of another one was used. One that was killed goes
         on where it was when it is called again. The serving before stays, and follows what is added:
         `rollback` goes back to it at once, `drop_generation` gives its space back.
 
@@ -444,26 +454,33 @@ class Collection:
         ranking: dict[str, Any] | None,
         reranker: Any,
     ) -> Change:
-        named: dict[str, Any] = {}
-        if model is not None:
-            encoder = remember_encoder(model, load_encoder(model))
-            self._encoders.hold(encoder)
-            named = {
-                "model": recorded_name(model, encoder),
-                "fingerprint": encoder.fingerprint,
-                "dimension": encoder.dimension,
-            }
         if ranking is not None:
             ranking = check_ranking(ranking)
         if reranker is not KEEP:
             reranker = None if no_reranker(reranker) else record_reranker(reranker)
-        return Change(
-            precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker, **named
+        change = Change(precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker)
+        if model is not None:
+            return self._with_model(change, model, remember_encoder(model, load_encoder(model)))
+        live = self._session.live().generation
+        newer = None if change.keeps_codes else replaced_bundled(live.model, live.fingerprint)
+        return change if newer is None else self._with_model(change, live.model, newer)
+
+    def _with_model(self, change: Change, model: Any, encoder: EncoderProtocol) -> Change:
+        self._encoders.hold(encoder)
+        return replace(
+            change,
+            model=recorded_name(model, encoder),
+            fingerprint=encoder.fingerprint,
+            dimension=encoder.dimension,
         )
 
-    def servings(self) -> list[Serving]:  # type: ignore[valid-type]  # `list` is a method of this class
+    def servings(self) -> Servings:
         """Every serving, the oldest first, each with its generation and whether it is live."""
         return list_servings(self._session)
+
+    def generations(self) -> Generations:
+        """Every generation, the oldest first; one that is being built or dropped has no serving."""
+        return list_generations(self._session)
 
     def promote(self, serving: int, override: str | None = None, *, who: str = "") -> Promoted:
         """Makes `serving` the one that is searched. `override` is the reason of a person who knows better

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from sqlalchemy import ColumnElement
+import numpy as np
+from sqlalchemy import ColumnElement, Connection
 
-from indexing.catalog.reads import count_documents
+from indexing.catalog.reads import chunks_of_documents, count_documents
 from indexing.catalog.stored import (
+    Passage,
     StoredDocument,
     count_matching,
     documents_by_id,
@@ -15,10 +18,11 @@ from indexing.catalog.stored import (
     ids_matching,
 )
 from indexing.documents.model import storable_text
-from indexing.errors import BadInput
+from indexing.errors import BadInput, LockedError, StorageError
+from indexing.quantization import Codec
 from indexing.search.filter_sql import condition
 from indexing.search.filters import parse_filter
-from indexing.session import Session
+from indexing.session import Live, Session
 
 __all__ = ["count_found", "find_documents", "iterate_documents", "matching_ids"]
 
@@ -29,23 +33,52 @@ def find_documents(session: Session, ids: Iterable[str]) -> dict[str, StoredDocu
         return documents_by_id(connection, state.id, [id_ for id_ in ids if storable_text(id_) == id_])
 
 
-def iterate_documents(session: Session, filter: str | None, batch: int) -> Iterator[StoredDocument]:
-    """Documents in the order of ids, `batch` per transaction."""
+def iterate_documents(
+    session: Session, filter: str | None, batch: int, *, passages: bool = False
+) -> Iterator[StoredDocument]:
+    """Documents in the order of ids, `batch` per transaction, with their passages where these are wanted."""
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise BadInput(f"batch = {batch!r}: give a whole number of documents, 1 or more")
     wanted = _condition(filter)
-    return _pages(session, wanted, batch)
+    return _pages(session, wanted, batch, session.live().generation.id if passages else None)
 
 
-def _pages(session: Session, wanted: ColumnElement[bool] | None, batch: int) -> Iterator[StoredDocument]:
+def _pages(
+    session: Session, wanted: ColumnElement[bool] | None, batch: int, generation_id: int | None
+) -> Iterator[StoredDocument]:
     after: str | None = None
     while True:
         with session.looking() as (connection, state):
             documents = documents_from(connection, state.id, after, batch, wanted)
+            if generation_id is not None:
+                live = session.live_in(connection, state)
+                documents = _with_passages(session.name, connection, live, generation_id, documents)
         yield from documents
         if len(documents) < batch:
             return
         after = documents[-1].id
+
+
+def _with_passages(
+    name: str, connection: Connection, live: Live, generation_id: int, documents: list[StoredDocument]
+) -> list[StoredDocument]:
+    if live.generation.id != generation_id:  # vectors of two models must not stand side by side
+        raise LockedError(f"collection {name!r} was reindexed while its vectors were read: run it again")
+    if live.codec is None:
+        return [replace(document, passages=()) for document in documents]
+    stored = chunks_of_documents(connection, generation_id, [document.key for document in documents])
+    return [
+        replace(document, passages=_passages(document.id, live.codec, stored.get(document.key, [])))
+        for document in documents
+    ]
+
+
+def _passages(id_: str, codec: Codec, rows: list[tuple[int, int, bytes]]) -> tuple[Passage, ...]:
+    if any(len(code) != codec.code_bytes for *_, code in rows):
+        raise StorageError(f"a code of document {id_!r} is damaged in the catalog: run `stlib verify`")
+    codes = np.frombuffer(b"".join(code for *_, code in rows), codec.dtype).reshape(-1, codec.dimension)
+    vectors = codec.decode(codes)
+    return tuple(Passage(start, end, vector) for (start, end, _), vector in zip(rows, vectors, strict=True))
 
 
 def matching_ids(session: Session, filter: str | None) -> list[str]:

@@ -17,7 +17,7 @@ from indexing.errors import CollectionExists, ModelMismatch
 from indexing.session import documents_lock
 from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Place
-from stlib.runtime import EncoderProtocol
+from stlib.runtime import BUNDLED_MODEL_NAME, EncoderProtocol
 
 __all__ = ["already_exists", "check_model", "creation_lock", "open_catalog", "refuse_existing"]
 
@@ -74,9 +74,11 @@ def already_exists(place: Place) -> CollectionExists:
 def check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:
     """Raises ModelMismatch unless `generation` was made with this model."""
     if encoder.dimension != generation.dimension or encoder.fingerprint != generation.fingerprint:
+        remedy = f"use that model, or `stlib reindex {collection} --model` with this one"
+        if generation.model == getattr(encoder, "source", None) == BUNDLED_MODEL_NAME:
+            remedy = f"it came with another version; `stlib reindex {collection}` embeds all with this one"
         raise ModelMismatch(
             f"collection {collection!r} was made with {generation.model} ({generation.dimension} dimensions,"
             f" {generation.fingerprint[:12]}), but this is {encoder.name} ({encoder.dimension} dimensions,"
-            f" {encoder.fingerprint[:12]}): use that model, or `stlib reindex {collection} --model` with this"
-            " one"
+            f" {encoder.fingerprint[:12]}): {remedy}"
         )

@@ -20,7 +20,9 @@ from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISION
 
 if TYPE_CHECKING:
     from app.indexing_job import IndexChoices, IndexSummary
+    from indexing import AddReport
     from indexing.describe import CollectionInfo
+    from indexing.documents import ReadReport
 
 __all__ = ["command", "index_with_progress", "print_problems", "print_summary"]
 
@@ -88,8 +90,13 @@ def index_with_progress(
     # The reader logs what its report also holds; the summary tells it once.
     logging.getLogger("indexing.documents").setLevel(logging.ERROR)
     with ProgressBar() as bar:
+
+        def progress(added: AddReport, read: ReadReport) -> None:
+            """How many documents there are is only known at the end: the share is one of bytes."""
+            bar.show(read.bytes_read / read.bytes_total if read.bytes_total else 0.0, added.committed)
+
         try:
-            return index_paths(location, name, paths, choices, bar.update)
+            return index_paths(location, name, paths, choices, progress)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"stopped; {format_count(bar.committed, 'document')} of this run stay committed:"

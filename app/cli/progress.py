@@ -1,18 +1,14 @@
-"""How far an indexing run is: a bar in a terminal, a line now and then anywhere else, both on stderr."""
+"""How far a run is: a bar in a terminal, a line now and then anywhere else, both on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.cli.terminal import terminal_width, warn
 from app.text import plain
 from app.wording import format_count, format_duration
-
-if TYPE_CHECKING:
-    from indexing import AddReport
-    from indexing.documents import ReadReport
 
 __all__ = ["ProgressBar"]
 
@@ -20,10 +16,9 @@ _LINE_SECONDS = 5.0
 
 
 class ProgressBar:
-    """A context manager whose `update` is called after every committed batch.
+    """A context manager whose `show` is called after every committed batch.
 
-    The share done is bytes read of bytes to read: how many documents there are is only known at the end.
-    `committed` is the number of documents that were safe at the last update.
+    `committed` is the number of documents that were safe at the last call.
     """
 
     def __init__(self) -> None:
@@ -47,17 +42,17 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, added: AddReport, read: ReadReport) -> None:
-        self.committed = added.committed
-        share = read.bytes_read / read.bytes_total if read.bytes_total else 0.0
+    def show(self, share: float, documents: int) -> None:
+        """The share of this run that is done, and how many documents that are."""
+        self.committed = documents
         seconds = time.monotonic() - self._started
-        rate = added.committed / seconds if seconds else 0.0
+        rate = documents / seconds if seconds else 0.0
         if self._bar is not None:
             self._bar.set_description_str(
-                plain(f"{format_count(added.committed, 'document')}, {rate:,.0f}/s"), refresh=False
+                plain(f"{format_count(documents, 'document')}, {rate:,.0f}/s"), refresh=False
             )
             self._bar.update(100 * share - self._bar.n)
         elif share < 1 and time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             left = f", {format_duration(seconds / share - seconds)} left" if share else ""
-            warn(f"{share:4.0%}  {format_count(added.committed, 'document')}, {rate:,.0f}/s{left}")
+            warn(f"{share:4.0%}  {format_count(documents, 'document')}, {rate:,.0f}/s{left}")

@@ -7,18 +7,37 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DocumentRow
 from indexing.errors import StorageError
 
-__all__ = ["StoredDocument", "count_matching", "documents_by_id", "documents_from", "ids_matching"]
+__all__ = [
+    "Passage",
+    "StoredDocument",
+    "count_matching",
+    "documents_by_id",
+    "documents_from",
+    "ids_matching",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """The characters `start` to `end` of a text, and their vector float32 [d], as its stored code tells."""
+
+    start: int
+    end: int
+    vector: np.ndarray
 
 
 @dataclass(frozen=True)
 class StoredDocument:
-    """A document that the collection holds. `seq` is the number of its last change."""
+    """A document that the collection holds. `seq` is the number of its last change; `passages` are None
+    where nobody asked for them.
+    """
 
     id: str
     title: str
@@ -26,6 +45,7 @@ class StoredDocument:
     metadata: dict[str, Any]
     seq: int
     key: int
+    passages: tuple[Passage, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What `add` takes."""

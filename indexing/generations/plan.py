@@ -60,13 +60,18 @@ class Change:
                     "passages of",
                     self.chunk and f"{self.chunk.max_tokens} tokens, overlap {self.chunk.overlap}",
                 ),
-                ("ranking", self.ranking),
+                ("weights", self.ranking and _describe_weights(self.ranking)),
             )
             if value is not None
         ]
         if self.reranker is not KEEP:
             said.append("no reranker" if self.reranker is None else f"reranker {self.reranker['name']}")
         return ", ".join(said) or "made anew"
+
+
+def _describe_weights(ranking: dict[str, Any]) -> str:
+    weights = ranking.get("weights", {})
+    return ", ".join(f"{leg} {weight:g}" for leg, weight in weights.items()) or "as usual"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ __all__ = [
     "normalised",
     "recorded_name",
     "remember_encoder",
+    "replaced_bundled",
 ]
 
 # Around the name of a model that was given as an object and can not be found again by it.
@@ -97,6 +98,16 @@ def load_trusted_encoder(name: str, fingerprint: str) -> EncoderProtocol:
             f"now {encoder.fingerprint[:12]}: restore it, or give the right one with model= or --model"
         )
     return encoder
+
+
+def replaced_bundled(name: str, fingerprint: str) -> EncoderProtocol | None:
+    """The bundled encoder, where a catalog calls another one by its name: one of another version of stlib,
+    which cannot be loaded any more. None where the model is what it was.
+    """
+    if name != BUNDLED_MODEL_NAME or recorded_source(fingerprint) is not None:
+        return None
+    encoder = _load_named(None, None)
+    return None if encoder.fingerprint == fingerprint else encoder
 
 
 def remember_encoder(model: Any, encoder: EncoderProtocol) -> EncoderProtocol:

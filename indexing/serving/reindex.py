@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, read_generation
-from indexing.catalog.servings import ServingInfo, create_serving, read_serving
+from indexing.catalog.servings import (
+    ServingInfo,
+    create_serving,
+    promotions_of,
+    read_serving,
+    servings_of,
+)
 from indexing.errors import BadInput
 from indexing.generations.build import (
     EncoderOf,
@@ -50,8 +56,8 @@ class ReindexReport:
 
 
 ReindexProgress = Callable[[Plan, Followed], None]
-"""Called before the work begins and after every committed batch; what it raises stops the work, which the
-same call takes up again.
+"""Called before the work begins, after every committed batch and before what was made becomes live; what it
+raises stops the work, which the same call takes up again.
 """
 
 
@@ -76,12 +82,12 @@ def reindex(
     with choosing_lock(session):
         plan = make_plan(session, change)
         require_space(session.place.catalog, plan.bytes_needed)
+        tell = _teller(plan, progress)
+        tell(Followed(plan.target.followed_seq, session.live().state.last_seq))
         generation = plan.target if plan.work == "none" else begin_generation(session, plan, encoder_of)
         building = nullcontext() if plan.work == "none" else build_lock(session, generation.id).acquire()
-    tell = _teller(plan, progress)
     with building:
-        tell(Followed(generation.followed_seq, session.live().state.last_seq))
-        done = Followed()
+        done = Followed(generation.followed_seq, session.live().state.last_seq)
         if plan.work != "none":
             maker = following_maker(session, session.live(), generation, encoder_of)
             done = follow(session, generation.id, maker, tell)
@@ -89,6 +95,7 @@ def reindex(
             views.prepare(generation.id, plan.serving["engine"])
         serving = _serve(session, plan, generation.id)
         if promote_it:
+            tell(done)
             promote(session, views, serving.id, encoder_of, who=who, progress=tell)
     return ReindexReport(
         serving,
@@ -107,12 +114,18 @@ def _teller(plan: Plan, progress: ReindexProgress | None) -> Callable[[Followed]
 
 
 def _serve(session: Session, plan: Plan, generation_id: int) -> ServingInfo:
+    """The serving of the plan: one that was made of the same before and was never live, or a new one."""
+    values = {**plan.serving, "generation_id": generation_id}
     with writing(session.database) as connection:
         session.row(connection)
-        values = {**plan.serving, "generation_id": generation_id}
-        serving = read_serving(connection, create_serving(connection, session.id, values))
-    assert serving is not None
-    return serving
+        known = servings_of(connection, session.id)
+        promoted = {event.serving_id for event in promotions_of(connection, session.id)}
+        for serving in known:
+            if serving.id not in promoted and values.items() <= vars(serving).items():
+                return serving
+        made = read_serving(connection, create_serving(connection, session.id, values))
+    assert made is not None
+    return made
 
 
 def _current(session: Session, generation_id: int) -> GenerationInfo:

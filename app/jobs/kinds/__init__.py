@@ -11,5 +11,6 @@ __all__ = ["KINDS"]
 # Imported when a job of the kind runs: whoever lists jobs needs none of them.
 KINDS = {
     "index": "app.jobs.kinds.index",
+    "reindex": "app.jobs.kinds.reindex",
     "evaluate": "app.jobs.kinds.evaluate",
 }
