@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.failures import USAGE
+from app.cli.filters import filter_option, point_at_errors
 from app.cli.options import (
     json_option,
     location_options,
@@ -17,7 +17,6 @@ from app.cli.options import (
 )
 from app.cli.terminal import echo, echo_json, style, terminal_width, warn, wrap
 from app.settings import Location
-from app.text import caret
 from app.wording import format_count, format_equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS, SERVING_RERANKER
 
@@ -41,8 +40,13 @@ _SNIPPET_LINES = 4
     help="How many results.",
 )
 @mode_option
+@filter_option
 @click.option(
-    "--filter", "filter_", metavar="EXPRESSION", help="Condition on metadata: \"module = 'itertools'\"."
+    "--offset",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Leave out the N best results: what follows a page of 10 is --offset 10.",
 )
 @rerank_options(budget=True)
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
@@ -57,6 +61,7 @@ def command(
     count: int,
     mode: str,
     filter_: str | None,
+    offset: int,
     rerank: str | None,
     rerank_depth: int,
     rerank_budget: float | None,
@@ -69,25 +74,21 @@ def command(
     if not query.strip():
         raise click.UsageError("the question is empty", context)
     from indexing import Collection
-    from indexing.errors import FilterError
 
-    with Collection.open(name, model=model, **location.arguments()) as collection:
-        try:
-            results = collection.search(
-                query,
-                count,
-                mode=mode,
-                filter=filter_,
-                rerank=SERVING_RERANKER if rerank is None else rerank,
-                rerank_depth=rerank_depth,
-                rerank_budget_ms=rerank_budget,
-            )
-        except FilterError as error:
-            warn(f"stlib: {error}")
-            if error.position is not None:
-                for line in caret(filter_ or "", error.position).split("\n"):
-                    warn(line)
-            context.exit(USAGE)
+    with (
+        Collection.open(name, model=model, **location.arguments()) as collection,
+        point_at_errors(context, filter_),
+    ):
+        results = collection.search(
+            query,
+            count,
+            mode=mode,
+            filter=filter_,
+            offset=offset,
+            rerank=SERVING_RERANKER if rerank is None else rerank,
+            rerank_depth=rerank_depth,
+            rerank_budget_ms=rerank_budget,
+        )
     if as_json:
         echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
     else:
@@ -100,7 +101,7 @@ def command(
 
 def print_results(results: SearchResults, *, explain: bool = False) -> None:
     """Numbered results, best first, in the width of the terminal, and how long they took."""
-    for number, result in enumerate(results.results, start=1):
+    for number, result in enumerate(results.results, start=results.offset + 1):
         print_result(number, result)
         if explain:
             _print_dim(format_equation(result.score, result.parts), " " * len(f"{number}. "))

@@ -25,6 +25,7 @@ __all__ = [
     "echo_json",
     "echo_rows",
     "echo_table",
+    "echo_text",
     "echo_wrapped",
     "highlight",
     "style",
@@ -75,8 +76,9 @@ def echo(text: str = "") -> None:
     click.echo(_safe(text).encode(encoding, "replace").decode(encoding), color=colour())
 
 
-def echo_json(value: Any) -> None:
-    indent = 2 if sys.stdout.isatty() else None
+def echo_json(value: Any, *, lines: bool = False) -> None:
+    """A value as JSON, for a person on many lines; with `lines` always on one of its own."""
+    indent = 2 if sys.stdout.isatty() and not lines else None
     echo(Line(plain_json(json.dumps(value, ensure_ascii=False, indent=indent, default=str))))
 
 
@@ -228,3 +230,18 @@ def echo_wrapped(text: str, *, indent: str = "", bold: str = "", dim: str = "") 
         lines[0] = indent + style(mark, bold=bool(bold) or None, dim=bool(dim) or None) + rest
     for line in lines:
         echo(line)
+
+
+def echo_text(text: str) -> None:
+    """The text of a document, its lines and what stands before them as they are; what is longer than the
+    terminal is wide is wrapped.
+    """
+    width = known_width()
+    for line in text.replace("\r\n", "\n").expandtabs(4).split("\n"):
+        shown = plain(line, prose=True)
+        if width is None or columns(shown) <= width:
+            echo(Line(shown))
+            continue
+        indent = " " * min(len(shown) - len(shown.lstrip(" ")), width // 2)
+        for part in wrap(line, width=width, indent=indent, prose=True):
+            echo(part)

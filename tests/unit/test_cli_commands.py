@@ -231,14 +231,23 @@ def test_a_database_url_holds_collections_apart_from_home(stlib, animals, tmp_pa
 
 def test_help_names_every_command_and_each_has_help(stlib):
     _, out, _ = stlib("--help")
-    names = re.findall(r"^  (\w+)  +[A-Z]", out.split("Commands:")[1], re.MULTILINE)
+    names = re.findall(r"^  ([\w-]+)  +[A-Z]", out.split("Commands:")[1], re.MULTILINE)
     assert names == [
         "index",
         "search",
+        "show",
         "evaluate",
         "list",
         "info",
+        "export",
         "delete",
+        "reindex",
+        "history",
+        "promote",
+        "rollback",
+        "relocate",
+        "drop-generation",
+        "compact",
         "verify",
         "jobs",
         "worker",

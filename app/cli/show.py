@@ -1,0 +1,69 @@
+"""`stlib show`: documents as they are stored."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.failures import FAILED
+from app.cli.options import json_option, location_options
+from app.cli.terminal import echo, echo_json, echo_rows, echo_text, echo_wrapped, warn
+from app.settings import Location
+
+if TYPE_CHECKING:
+    from indexing.catalog.stored import StoredDocument
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("name")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@location_options
+@json_option
+@click.pass_context
+def command(
+    context: click.Context, name: str, ids: tuple[str, ...], location: Location, as_json: bool
+) -> None:
+    """Show documents of collection NAME by their ids: title, metadata and the whole text."""
+    from indexing import Collection
+
+    with Collection.open(name, **location.arguments()) as collection:
+        found = collection.get(ids)
+    asked = list(dict.fromkeys(ids))
+    documents = [found[id_] for id_ in asked if id_ in found]
+    if as_json:
+        echo_json({"collection": name, "documents": [describe_document(one) for one in documents]})
+    else:
+        for number, document in enumerate(documents):
+            if number:
+                echo()
+            _print_document(document)
+    missing = [id_ for id_ in asked if id_ not in found]
+    for id_ in missing:
+        warn(f"stlib: no document {id_!r} in {name!r}")
+    if missing:
+        context.exit(FAILED)
+
+
+def describe_document(document: StoredDocument) -> dict[str, object]:
+    """JSON values that `stlib index` reads as this document again."""
+    return {
+        "id": document.id,
+        "title": document.title,
+        "text": document.text,
+        "metadata": document.metadata,
+    }
+
+
+def _print_document(document: StoredDocument) -> None:
+    title = document.title or document.id
+    echo_wrapped(title, bold=title)
+    echo_rows([("id", document.id)])
+    for field, value in document.metadata.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        echo_wrapped(f"{field}: {shown}", indent="  ", dim=field)
+    echo()
+    echo_text(document.text)
