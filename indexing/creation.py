@@ -113,7 +113,7 @@ def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
             with reading(database) as connection:
                 state = find_collection(connection, name)
             if state is not None:
-                return Opened(database, place, state, _given(database, state, model))
+                return Opened(database, place, state, _load_given(database, state, model))
             database.dispose()
     listing = list_collections(home, db)
     known = ", ".join(listing.names) or "none yet"
@@ -121,7 +121,7 @@ def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
     raise UnknownCollection(f"no collection {name!r}; there are: {known}{damaged}")
 
 
-def _given(database: Engine, state: CollectionState, model: Any) -> EncoderProtocol | None:
+def _load_given(database: Engine, state: CollectionState, model: Any) -> EncoderProtocol | None:
     """The model that a person gave, in the form that the collection was made with."""
     if model is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexing.documents import ChunkSettings, chunk_documents
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.quantization import Codec
 from stlib.runtime import EncoderProtocol
 
@@ -85,7 +85,7 @@ def encode_passages(texts: Sequence[str], encoder: EncoderProtocol, codec: Codec
     rows: list[bytes] = []
     clipped = 0
     for first in range(0, len(texts), ENCODE_CHUNKS):
-        vectors = normalised(np.asarray(encoder.encode_document(texts[first : first + ENCODE_CHUNKS])))
+        vectors = normalise(np.asarray(encoder.encode_document(texts[first : first + ENCODE_CHUNKS])))
         codes, cut_values = codec.encode(vectors)
         clipped += cut_values
         rows += (row.tobytes() for row in codes)

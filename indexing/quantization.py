@@ -67,7 +67,7 @@ class Codec:
         without a margin it was 0.968, 0.984 and 0.996, and up to 1.8 % were cut. NDCG@10 stayed the same.
         The range always includes a little width, so a constant dimension is safe.
         """
-        sample = _checked(sample, None)
+        sample = _check_vectors(sample, None)
         if precision == "float32":
             return cls(precision, sample.shape[1])
         if not len(sample):
@@ -113,7 +113,7 @@ class Codec:
 
         Raises `BadInput` for another dimension or values that are not finite.
         """
-        vectors = _checked(vectors, self.dimension)
+        vectors = _check_vectors(vectors, self.dimension)
         if self.ranges is None:
             return Encoded(np.ascontiguousarray(vectors, dtype="<f4"), 0)
         low, high = self.ranges
@@ -178,7 +178,7 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
     return (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
 
 
-def _checked(vectors: np.ndarray, dimension: int | None) -> np.ndarray:
+def _check_vectors(vectors: np.ndarray, dimension: int | None) -> np.ndarray:
     vectors = np.asarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != (dimension or vectors.shape[1]):
         wanted = "[n, d]" if dimension is None else f"[n, {dimension}]"

@@ -25,7 +25,7 @@ __all__ = ["command"]
 @click.pass_context
 def command(context: click.Context, location: Location, as_json: bool) -> None:
     """Show every collection with its size."""
-    infos, damaged = _described(location)
+    infos, damaged = _describe(location)
     if as_json:
         problems = [{"name": name, "reason": reason} for name, reason in damaged.items()]
         echo_json(
@@ -41,7 +41,7 @@ def command(context: click.Context, location: Location, as_json: bool) -> None:
         context.exit(FAILED)
 
 
-def _described(location: Location) -> tuple[list[CollectionInfo], dict[str, str]]:
+def _describe(location: Location) -> tuple[list[CollectionInfo], dict[str, str]]:
     """What each collection holds, and why of those that cannot be opened."""
     from indexing import Collection
     from indexing.errors import IndexingError, UnknownCollection

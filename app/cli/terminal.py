@@ -154,7 +154,7 @@ def wrap(
         while sum(columns(piece) for piece, _ in rows[-1]) > room - 2:
             rows[-1].pop()
         rows[-1].append((" …", False))
-    return [Line(indent + _marked(row)) for row in rows if row]
+    return [Line(indent + _mark(row)) for row in rows if row]
 
 
 def _words(pieces: Iterable[tuple[str, bool]], prose: bool) -> Iterable[list[tuple[str, bool]]]:
@@ -172,7 +172,7 @@ def _words(pieces: Iterable[tuple[str, bool]], prose: bool) -> Iterable[list[tup
         yield word
 
 
-def _marked(row: list[tuple[str, bool]]) -> str:
+def _mark(row: list[tuple[str, bool]]) -> str:
     text, on = "", False
     for piece, marked in row:
         if marked != on:

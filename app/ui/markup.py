@@ -13,7 +13,7 @@ from urllib.parse import quote
 from app.facade.search import Facet, SearchRequest, filter_field
 from app.text import caret
 from app.ui.cards import Card
-from app.ui.outside import as_html, isolated
+from app.ui.outside import as_html, isolate
 from app.wording import format_count, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
@@ -45,7 +45,7 @@ def style() -> str:
 
 
 def masthead(collection: str = "") -> str:
-    name = f'<span class="st-collection">{isolated(collection)}</span>' if collection else ""
+    name = f'<span class="st-collection">{isolate(collection)}</span>' if collection else ""
     return f'<header class="st-masthead"><span class="st-brand">stlib</span>{name}</header>'
 
 
@@ -123,7 +123,7 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
         notes.append(f"keyword index {format_count(results.keyword_lag, 'change')} behind")
     if results.reranked is not None:
         notes.append(f"{format_count(results.reranked, 'document')} reranked")
-    extra = "".join(f" · {isolated(note)}" for note in notes)
+    extra = "".join(f" · {isolate(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{format_count(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
@@ -147,7 +147,7 @@ def filter_example(facets: Sequence[Facet]) -> str:
 
 def _card(card: Card) -> str:
     chips = "".join(
-        f'<span class="st-chip"><span class="st-field">{isolated(name)}</span>{isolated(value)}</span>'
+        f'<span class="st-chip"><span class="st-field">{isolate(name)}</span>{isolate(value)}</span>'
         for name, value in card.chips
     )
     return (
@@ -179,5 +179,5 @@ def _full_text(card: Card) -> str:
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><th>{isolated(name)}</th><td>{isolated(value)}</td></tr>" for name, value in rows)
+    body = "".join(f"<tr><th>{isolate(name)}</th><td>{isolate(value)}</td></tr>" for name, value in rows)
     return f"<table>{body}</table>"

@@ -11,7 +11,7 @@ from html import escape
 
 from app.text import plain
 
-__all__ = ["as_html", "as_label", "isolated"]
+__all__ = ["as_html", "as_label", "isolate"]
 
 # Words of letters and digits, which are no Markdown.
 _HARMLESS = re.compile(r"(?:[^\W_]+ ?)+")
@@ -23,7 +23,7 @@ def as_html(text: str, *, prose: bool = False) -> str:
     return escape(plain(text, prose=prose))
 
 
-def isolated(text: str) -> str:
+def isolate(text: str) -> str:
     """`text` as HTML that turns nothing around it: a name written from right to left stays in its place."""
     return f"<bdi>{as_html(text)}</bdi>"
 

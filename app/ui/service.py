@@ -23,11 +23,11 @@ def collections(location: Location) -> Listing:
 
 def open_collection(location: Location, name: str) -> Collection:
     """The collection, shared by every visitor of this process."""
-    return _opened(location, name, _catalog_identity(location, name))
+    return _open(location, name, _catalog_identity(location, name))
 
 
 def facets(location: Location, name: str) -> list[Facet]:
-    return _counted(location, name, _catalog_identity(location, name))
+    return _count(location, name, _catalog_identity(location, name))
 
 
 def size(collection: Collection) -> int:
@@ -41,10 +41,10 @@ def _catalog_identity(location: Location, name: str) -> tuple[int, int] | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=20)
-def _opened(location: Location, name: str, identity: tuple[int, int] | None) -> Collection:
+def _open(location: Location, name: str, identity: tuple[int, int] | None) -> Collection:
     return Collection.open(name, **location.arguments())
 
 
 @st.cache_data(show_spinner=False, max_entries=20, ttl=_FACET_SECONDS)
-def _counted(location: Location, name: str, identity: tuple[int, int] | None) -> list[Facet]:
-    return facet_choices(_opened(location, name, identity).facets(max_values=MOST_VALUES))
+def _count(location: Location, name: str, identity: tuple[int, int] | None) -> list[Facet]:
+    return facet_choices(_open(location, name, identity).facets(max_values=MOST_VALUES))

@@ -15,7 +15,7 @@ from indexing.catalog.forked import TrackedConnection, empty_before_forks, open_
 from indexing.catalog.unwritable import is_unwritable, unwritable_url, watch_for_changes
 from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 
-__all__ = ["mapped_errors", "open_database", "reading", "writing"]
+__all__ = ["map_errors", "open_database", "reading", "writing"]
 
 # Parts of the driver's messages about statements beyond a limit: the database is sound.
 _LIMITS = (
@@ -60,7 +60,7 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent view of the database. Keep it short: an open reader makes the write-ahead log grow."""
-    with mapped_errors(engine), engine.connect() as connection, connection.begin():
+    with map_errors(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
@@ -69,14 +69,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the write lock from its first statement; committed on leaving without an
     error.
     """
-    with mapped_errors(engine), engine.connect() as connection:
+    with map_errors(engine), engine.connect() as connection:
         connection = connection.execution_options(write=True)
         with connection.begin():
             yield connection
 
 
 @contextmanager
-def mapped_errors(engine: Engine) -> Iterator[None]:
+def map_errors(engine: Engine) -> Iterator[None]:
     """Turns the driver's errors into ours, at this one boundary."""
     try:
         yield
@@ -85,12 +85,12 @@ def mapped_errors(engine: Engine) -> Iterator[None]:
             f"{engine.url.database} is damaged: a row that belongs there is missing; restore it from a backup"
         ) from error
     except exc.DBAPIError as error:
-        raise _mapped(error.orig, engine.url.database) from error
+        raise _map_error(error.orig, engine.url.database) from error
     except sqlite3.Error as error:
-        raise _mapped(error, engine.url.database) from error
+        raise _map_error(error, engine.url.database) from error
 
 
-def _mapped(error: BaseException | None, path: str | None) -> StorageError | LockedError | BadInput:
+def _map_error(error: BaseException | None, path: str | None) -> StorageError | LockedError | BadInput:
     text = str(error)
     if "disk is full" in text:
         return DiskFull(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from indexing.catalog.database import mapped_errors, writing
+from indexing.catalog.database import map_errors, writing
 from indexing.errors import StorageError
 
 __all__ = ["HEAD", "ensure_schema", "schema_revision"]
@@ -17,7 +17,7 @@ HEAD = "0003"
 
 def schema_revision(engine: Engine) -> str | None:
     """The revision the database is at; None for an empty database."""
-    with mapped_errors(engine), engine.connect() as connection:
+    with map_errors(engine), engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from indexing.documents.sentences import sentence_spans, trimmed
+from indexing.documents.sentences import sentence_spans, trim
 
 __all__ = ["ChunkSettings", "Span", "TokenSpans", "chunk_documents", "chunk_spans"]
 
@@ -113,7 +113,7 @@ def chunk_spans(
     settings = settings or ChunkSettings()
     if _surely_fits(text, settings):
         return _whole(text)
-    tokens = _Tokens(_estimated(text) if token_spans is None else token_spans)
+    tokens = _Tokens(_estimate(text) if token_spans is None else token_spans)
     if len(tokens.starts) <= settings.max_tokens and len(text) <= _character_limit(settings):
         return _whole(text)
     pieces = _cut_long(text, sentence_spans(text), tokens, settings)
@@ -187,7 +187,7 @@ def _pieces(text: str, start: int, end: int, tokens: _Tokens, settings: ChunkSet
             cut = _best_cut(text, tokens, index, over)
         cut = min(cut, start + limit)
         cut = max(cut, start + 1)
-        span = trimmed(text, start, cut)
+        span = trim(text, start, cut)
         if span is not None:
             yield span
         start = cut
@@ -254,7 +254,7 @@ def _segments(text: str) -> Iterator[Span]:
         start = end
 
 
-def _estimated(text: str) -> TokenSpans:
+def _estimate(text: str) -> TokenSpans:
     flat = np.fromiter(
         (bound for match in _ESTIMATE.finditer(text) for bound in match.span()), dtype=np.int64
     )
@@ -269,7 +269,7 @@ def _surely_fits(text: str, settings: ChunkSettings) -> bool:
 
 
 def _whole(text: str) -> list[Span]:
-    span = trimmed(text, 0, len(text))
+    span = trim(text, 0, len(text))
     return [] if span is None else [span]
 
 

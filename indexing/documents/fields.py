@@ -15,10 +15,10 @@ __all__ = [
     "Kind",
     "NoText",
     "choose_fields",
+    "convert_cell",
     "flat_metadata",
     "kind_of",
     "make_document",
-    "typed",
 ]
 
 ID_FIELDS = ("id", "_id")
@@ -103,7 +103,7 @@ def kind_of(cells: Iterable[str]) -> Kind:
     return "boolean" if kinds == {"boolean"} else "text"
 
 
-def typed(cell: str, kind: Kind) -> int | float | bool | str | None:
+def convert_cell(cell: str, kind: Kind) -> int | float | bool | str | None:
     """The value of a cell in a column of this kind; None for NaN and the like, stray text as it is."""
     found = _kind_of_cell(cell)
     if kind == "number" and found == "number":

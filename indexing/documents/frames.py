@@ -91,12 +91,12 @@ def read_payload(stream: IO[bytes]) -> bytes | None:
 
 def _dump(frame: Frame) -> str:
     items: list[list[Any]] = [
-        [item.id, item.text, item.title, item.metadata] if type(item) is Document else _skipped(item)
+        [item.id, item.text, item.title, item.metadata] if type(item) is Document else _pack_skipped(item)
         for item in frame.items
     ]
     raw = {"items": items, "notes": frame.notes, "read": frame.read, "end": frame.end}
     return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
 
 
-def _skipped(item: Any) -> list[Any]:
+def _pack_skipped(item: Any) -> list[Any]:
     return [item.line, item.reason]

@@ -59,10 +59,10 @@ def read_paths(
     report.bytes_total = sum(file.size for file in plan.files)
     report.unsupported.update(plan.unsupported)
     progress = _Progress(report)
-    return _isolated(plan, progress) if isolate else _here(plan, progress)
+    return _read_isolated(plan, progress) if isolate else _here(plan, progress)
 
 
-def _isolated(plan: Plan, progress: _Progress) -> Iterator[Item]:
+def _read_isolated(plan: Plan, progress: _Progress) -> Iterator[Item]:
     with IsolatedReader(on_frame=progress.frame) as reader:
         for skipped, entries in groupby(plan.entries, key=lambda entry: isinstance(entry, Skipped)):
             if skipped:

@@ -69,11 +69,11 @@ def sentence_spans(text: str) -> npt.NDArray[np.int64]:
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for end in _ends(text):
-        span = trimmed(text, start, end)
+        span = trim(text, start, end)
         if span is not None:
             yield span
         start = end
-    span = trimmed(text, start, len(text))
+    span = trim(text, start, len(text))
     if span is not None:
         yield span
 
@@ -134,7 +134,7 @@ def _next_character(text: str, position: int) -> str:
     return ""
 
 
-def trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+def trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     """The span without blanks at its ends; None if nothing is left."""
     piece = text[start:end]
     body = piece.lstrip()

@@ -17,7 +17,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.reads import chunks_of_documents, decode_rows, iterate_ids, stored_documents
 from indexing.documents import ChunkSettings
 from indexing.embed import Titled, cut, passages
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.quantization import Codec, Precision
 from indexing.session import Session
 from stlib.runtime import EncoderProtocol
@@ -97,7 +97,7 @@ def fixed_texts() -> tuple[str, ...]:
 
 def calibrate_on_fixed_texts(precision: Precision, encoder: EncoderProtocol) -> Codec:
     """Ranges from what the model makes of `fixed_texts`."""
-    return Codec.fit(precision, normalised(np.asarray(encoder.encode_document(fixed_texts()))), FIXED_MARGIN)
+    return Codec.fit(precision, normalise(np.asarray(encoder.encode_document(fixed_texts()))), FIXED_MARGIN)
 
 
 def calibrate_on_first_vectors(precision: Precision, vectors: np.ndarray) -> Codec:
@@ -121,7 +121,7 @@ def calibrate_on_corpus(
     texts = passages(documents, [part[len(part) // 2 :][:1] for part in spans])
     if not texts:
         return calibrate_on_fixed_texts(precision, encoder)
-    return calibrate_on_first_vectors(precision, normalised(np.asarray(encoder.encode_document(texts))))
+    return calibrate_on_first_vectors(precision, normalise(np.asarray(encoder.encode_document(texts))))
 
 
 def calibrate_on_codes(

@@ -14,7 +14,7 @@ from indexing.catalog.reads import LoggedDocument, chunks_of_documents, decode_r
 from indexing.documents import ChunkSettings
 from indexing.embed import Embedded, Titled, embed
 from indexing.errors import BadInput, LockedError
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.quantization import Codec
 from indexing.session import Session
 from stlib.runtime import EncoderProtocol
@@ -73,7 +73,7 @@ class GivenMaker:
             )
         if vectors is None:
             return Embedded([], [], 0)
-        codes, clipped = self.codec.encode(normalised(vectors))
+        codes, clipped = self.codec.encode(normalise(vectors))
         spans = [[(0, len(document.text))] for document in documents]
         return Embedded(spans, [[row.tobytes()] for row in codes], clipped)
 

@@ -38,7 +38,7 @@ __all__ = [
     "FullModelEncoder",
     "load_encoder",
     "load_trusted_encoder",
-    "normalised",
+    "normalise",
     "recorded_name",
     "remember_encoder",
     "replaced_bundled",
@@ -261,7 +261,7 @@ class FullModelEncoder:
         return TokenReader(tokenizer)
 
 
-def normalised(vectors: np.ndarray) -> np.ndarray:
+def normalise(vectors: np.ndarray) -> np.ndarray:
     """Rows scaled to length 1, float32; a zero row stays zero, so it is similar to nothing."""
     vectors = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

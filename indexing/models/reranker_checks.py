@@ -13,7 +13,7 @@ from stlib.paths import is_mistyped
 from stlib.runtime import BUNDLED_MODEL_NAME, BUNDLED_RERANKER_NAME, close_bundled_name
 from stlib.runtime.files import read_json, read_object
 
-__all__ = ["check_folder", "check_label_count", "check_name", "headless", "shown"]
+__all__ = ["check_folder", "check_label_count", "check_name", "headless_error", "shorten"]
 
 # One of them is in every folder that CrossEncoder loads.
 _MODEL_FILES = ("modules.json", "config.json", "adapter_config.json")
@@ -25,7 +25,7 @@ _GIVE = f"give a cross-encoder's folder, ONNX file or hub id ('owner/name'), or 
 _SHOWN = 1000
 
 
-def shown(text: str) -> str:
+def shorten(text: str) -> str:
     """`text` with an end."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -40,7 +40,7 @@ def check_name(name: str) -> None:
     if not name.strip():
         raise RerankingFailed(f"the name of the reranker is blank: {_GIVE}")
     if is_mistyped(name):
-        raise RerankingFailed(f"there is no folder or file {shown(name)!r}: {_GIVE}")
+        raise RerankingFailed(f"there is no folder or file {shorten(name)!r}: {_GIVE}")
     path = Path(name)
     if path.is_file() and path.suffix != ".onnx":
         raise RerankingFailed(f"reranker {name!r} is a file and no ONNX file: {_GIVE}")
@@ -84,7 +84,7 @@ def check_label_count(labels: int) -> None:
         )
 
 
-def headless(which: str, named: list[Any]) -> RerankingFailed:
+def headless_error(which: str, named: list[Any]) -> RerankingFailed:
     """The error for a model of architectures that score no pairs."""
     return RerankingFailed(
         f"{which} holds {', '.join(map(str, named))}, which gives no score for a pair: an embedding model, "
@@ -110,7 +110,7 @@ def _check_head(name: str, named: Any, modules: list[str]) -> None:
     if "StaticEmbedding" in modules[:1]:
         raise _embedding(f"reranker {name!r}")
     if isinstance(named, list) and named and not any(str(one).endswith(_SCORING) for one in named):
-        raise headless(f"reranker {name!r}", named)
+        raise headless_error(f"reranker {name!r}", named)
 
 
 def _check_labels(config: dict[str, Any], modules: list[str]) -> None:

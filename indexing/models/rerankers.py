@@ -16,7 +16,13 @@ import numpy as np
 
 from indexing.errors import BadInput, ModelMismatch, RerankingFailed, UntrustedModel
 from indexing.models.full_models import full_class, quiet_loading, weights_digest
-from indexing.models.reranker_checks import check_folder, check_label_count, check_name, headless, shown
+from indexing.models.reranker_checks import (
+    check_folder,
+    check_label_count,
+    check_name,
+    headless_error,
+    shorten,
+)
 from indexing.models.trust import recorded_source, remember_model, trusted_source
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
@@ -38,8 +44,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FullModelReranker",
     "Rerankers",
+    "load_reranker",
     "load_trusted_reranker",
-    "loaded_reranker",
     "no_reranker",
     "record_reranker",
     "remember_reranker",
@@ -61,12 +67,12 @@ class Rerankers:
         self._lock = Lock()
 
     def of(self, model: Any) -> RerankerProtocol:
-        """The reranker for `model`, see `loaded_reranker`."""
+        """The reranker for `model`, see `load_reranker`."""
         if not isinstance(model, (str, os.PathLike)):
-            return loaded_reranker(model)
+            return load_reranker(model)
         with self._lock:
             if self._reranker is None or self._name != os.fspath(model):
-                self._reranker, self._name = loaded_reranker(model), os.fspath(model)
+                self._reranker, self._name = load_reranker(model), os.fspath(model)
             return self._reranker
 
     def recorded(self, name: str, fingerprint: str) -> RerankerProtocol:
@@ -90,7 +96,7 @@ class Rerankers:
             self._reranker = None
 
 
-def loaded_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEncoder) -> RerankerProtocol:
+def load_reranker(model: str | os.PathLike[str] | RerankerProtocol | CrossEncoder) -> RerankerProtocol:
     """The reranker for `model`: a folder, an ONNX file, a model name, or an object.
 
     Raises:
@@ -156,12 +162,12 @@ def record_reranker(model: Any) -> dict[str, str]:
     Raises:
         RerankingFailed: it cannot be loaded, or nothing loads it again.
     """
-    reranker = loaded_reranker(model)
+    reranker = load_reranker(model)
     name = remember_reranker(model, reranker)
     if name is None:
         raise RerankingFailed(
-            f"reranker {shown(reranker.name)!r} is an object in memory, which a serving cannot name: give a "
-            "folder, an ONNX file or a model name"
+            f"reranker {shorten(reranker.name)!r} is an object in memory, which a serving cannot name: "
+            "give a folder, an ONNX file or a model name"
         )
     return {"name": name, "fingerprint": reranker_fingerprint(reranker)}
 
@@ -175,8 +181,8 @@ def reranker_fingerprint(reranker: RerankerProtocol) -> str:
     fingerprint = getattr(reranker, "fingerprint", None)
     if not isinstance(fingerprint, str) or not fingerprint:
         raise RerankingFailed(
-            f"reranker {shown(reranker.name)!r} has no fingerprint, by which it could be found again: give a "
-            "folder, an ONNX file or a model name"
+            f"reranker {shorten(reranker.name)!r} has no fingerprint, by which it could be found again: "
+            "give a folder, an ONNX file or a model name"
         )
     return fingerprint
 
@@ -193,11 +199,11 @@ def _load(name: str) -> RerankerProtocol:
     except (UnsupportedModelError, ModelNotFoundError) as error:
         return _load_full(name, error)
     except Exception as error:  # any file may lie there; a search must survive it
-        raise RerankingFailed(f"reranker {shown(name)!r} cannot be loaded: {_line(error)}") from error
+        raise RerankingFailed(f"reranker {shorten(name)!r} cannot be loaded: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
-    return shown(" ".join(str(error).split())) or type(error).__name__
+    return shorten(" ".join(str(error).split())) or type(error).__name__
 
 
 def _is_interaction(model: str | os.PathLike[str]) -> bool:
@@ -230,7 +236,7 @@ def _load_full(name: str, reason: ModelError) -> FullModelReranker:
 
 
 def _why_not(name: str, error: Exception, reason: ModelError, graph: Path | None) -> str:
-    why = f"reranker {shown(name)!r} cannot be loaded: {_line(error)}"
+    why = f"reranker {shorten(name)!r} cannot be loaded: {_line(error)}"
     return why if graph is None else f"{why}; without torch: {_line(reason)}"
 
 
@@ -283,4 +289,6 @@ def _check_trained(model: Any) -> None:
     known = any(str(one).endswith("ForSequenceClassification") for one in named)
     if named and not known and type(first.model).__name__ not in named:
         which = f"the model {model.loaded_from!r}" if model.loaded_from else "the model"
-        raise RerankingFailed(f"{headless(which, named)}; one that you trained is known as such once saved")
+        raise RerankingFailed(
+            f"{headless_error(which, named)}; one that you trained is known as such once saved"
+        )

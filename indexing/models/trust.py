@@ -82,14 +82,14 @@ def trusted_source(name: str, fingerprint: str, *, what: str = "model", by_hand:
     """
     source = recorded_source(fingerprint)
     if source is not None:
-        return _checked_source(source, f"{what} {_shown(name)}", by_hand)
-    came = f"{what} {_shown(name)}, fingerprint {_shown(fingerprint[:12])}, which this collection names,"
+        return _checked_source(source, f"{what} {_quote(name)}", by_hand)
+    came = f"{what} {_quote(name)}, fingerprint {_quote(fingerprint[:12])}, which this collection names,"
     give = f"give {by_hand} PATH (by program {_argument(by_hand)}=) once, which records it here"
     if fingerprint not in _trusted_fingerprints():
         raise UntrustedModel(
             f"{came} was never used on this machine, and whoever wrote the collection may be a stranger: "
             f"nothing was opened or asked for. If you know it, {give}; a service lists it in "
-            f"{TRUSTED_VARIABLE}={_shown(fingerprint)}. Keyword search needs no model"
+            f"{TRUSTED_VARIABLE}={_quote(fingerprint)}. Keyword search needs no model"
         )
     return _checked_source(name, came, by_hand)
 
@@ -99,13 +99,13 @@ def _checked_source(source: str, came: str, by_hand: str) -> str:
     if Path(source).is_absolute():
         if not Path(source).exists():
             raise BadInput(
-                f"{came} would be loaded from {_shown(source)}, which is gone: give {by_hand} PATH with its "
+                f"{came} would be loaded from {_quote(source)}, which is gone: give {by_hand} PATH with its "
                 "new place once"
             )
         return source
     if not _HUB_NAME.fullmatch(source) or Path(source).exists():
         raise UntrustedModel(
-            f"{came} would be looked for in the working folder, as {_shown(source)}: give {by_hand} PATH "
+            f"{came} would be looked for in the working folder, as {_quote(source)}: give {by_hand} PATH "
             "with the folder that you mean"
         )
     return source
@@ -120,6 +120,6 @@ def _argument(option: str) -> str:
     return option.lstrip("-")
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     """Somebody else's text, quoted, without control characters and with an end."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -31,7 +31,7 @@ def filter_hints(connection: Connection, collection_id: int, node: Node) -> list
         held = value_kinds(connection, collection_id, field)
         if not held:
             known = known_fields(connection, collection_id) if known is None else known
-            hints.append(f"no document has the field {_named(field)}{_near(field, known)}")
+            hints.append(f"no document has the field {_name(field)}{_near(field, known)}")
         elif held != {"null"}:
             hints.append(_other_kind(field, of_kind[lacking[0]], held))
         if len(hints) == MAX_HINTS:
@@ -50,7 +50,7 @@ def _by_field(node: Node) -> dict[str, dict[str | None, Compare]]:
 def _other_kind(field: str, comparison: Compare, held: set[str]) -> str:
     holds = " and ".join(name for kind, name in KINDS.items() if kind in held)
     wrong = KINDS[value_kind(comparison.value) or ""]
-    return f"the field {_named(field)} holds {holds}, not {wrong}{_remedy(comparison, held)}"
+    return f"the field {_name(field)} holds {holds}, not {wrong}{_remedy(comparison, held)}"
 
 
 def _remedy(comparison: Compare, held: set[str]) -> str:
@@ -62,7 +62,7 @@ def _remedy(comparison: Compare, held: set[str]) -> str:
             other = value.lower()
         return "" if other is None else f": write {other} without quotes"
     if "text" in held:
-        return f": write '{_spelled(value)}' in quotes"
+        return f": write '{_spell(value)}' in quotes"
     return ""
 
 
@@ -74,7 +74,7 @@ def _as_number(text: str) -> str | None:
     return text.strip() if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _spelled(value: Value) -> str:
+def _spell(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -82,11 +82,11 @@ def _near(field: str, known: list[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(field.lower(), by_lower, NEAR_NAMES)
     if near:
-        return "; did you mean " + " or ".join(_named(by_lower[name]) for name in near) + "?"
+        return "; did you mean " + " or ".join(_name(by_lower[name]) for name in near) + "?"
     return "; there are: " + ", ".join(map(_shorten, known[:10])) + ", …" * (len(known) > 10) if known else ""
 
 
-def _named(field: str) -> str:
+def _name(field: str) -> str:
     return repr(_shorten(field))
 
 

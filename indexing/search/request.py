@@ -9,7 +9,7 @@ import numpy as np
 
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, DEFAULT_RESULTS, MODES
 from indexing.search.filters import Node, parse_filter
 
@@ -151,7 +151,7 @@ def _clean_vector(vector: Any) -> np.ndarray:
     largest = np.abs(numbers).max()
     if not 1e-9 < largest < 1e9:  # squares would leave the range of float32
         numbers = numbers / largest
-    return normalised(numbers[None])[0]  # as vectors of the model are, so that both give equal scores
+    return normalise(numbers[None])[0]  # as vectors of the model are, so that both give equal scores
 
 
 def _check_whole(value: object, name: str, noun: str, least: int) -> int:

@@ -125,7 +125,7 @@ class _BlockSums:
         return np.array(self._sums, dtype="<u4").tobytes()
 
 
-def _checked(entry: dict[str, Any], data_bytes: int) -> dict[str, Any]:
+def _check_entry(entry: dict[str, Any], data_bytes: int) -> dict[str, Any]:
     """An array's description, if it is one of numbers that lies within the data. Raises ValueError."""
     dtype, shape, offset = np.dtype(entry["dtype"]), entry["shape"], entry["offset"]
     whole = all(type(number) is int and number >= 0 for number in (*shape, offset))
@@ -178,7 +178,7 @@ class BlockFile:
         if size != self._size:
             raise ValueError(f"{size} bytes, {self._size} were written")
         self._sums = np.frombuffer(table, dtype="<u4")
-        self._arrays = {entry["name"]: _checked(entry, self._data_bytes) for entry in header["arrays"]}
+        self._arrays = {entry["name"]: _check_entry(entry, self._data_bytes) for entry in header["arrays"]}
 
     def ensure_whole(self) -> None:
         """Raises CorruptView if the open file was shortened. Half a microsecond."""

@@ -99,7 +99,7 @@ def _kept_key() -> bytes | None:
         key = _read_if_there(path, KEY_BYTES)
         if key is not None and len(key) == KEY_BYTES:
             return key
-        with _locked(folder):
+        with _hold(folder):
             key = _read_if_there(path, KEY_BYTES)  # another process may have been here in the meantime
             if key is None or len(key) != KEY_BYTES:
                 if key is not None:
@@ -132,7 +132,7 @@ def read_record(name: str) -> dict[str, dict[str, Any]]:
     try:
         return _read_entries(path)
     except ValueError:
-        with _locked(folder):
+        with _hold(folder):
             return _entries_or_set_aside(path)
 
 
@@ -148,7 +148,7 @@ def change_record(name: str) -> Iterator[dict[str, dict[str, Any]]]:
     folder = state_folder()
     _check_folder(folder)
     path = folder / f"{name}.json"
-    with _locked(folder):
+    with _hold(folder):
         entries = _entries_or_set_aside(path)
         before = json.dumps(entries)
         yield entries
@@ -232,7 +232,7 @@ def _set_aside(path: Path, why: str) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _hold(folder: Path) -> Iterator[None]:
     """The one lock of the state, waited for.
 
     Raises:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from indexing import faults
 from indexing.catalog import sqlite
-from indexing.catalog.database import mapped_errors, reading, writing
+from indexing.catalog.database import map_errors, reading, writing
 from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks
 from indexing.catalog.schema import CollectionRow, DocumentRow, Generation, Removal
@@ -128,7 +128,7 @@ def give_space_back(session: Session) -> None:
     with reading(session.database) as connection:
         free, whole = sqlite.free_bytes(connection)
     require_space(session.place.catalog, 2 * (whole - free))
-    with mapped_errors(session.database):
+    with map_errors(session.database):
         sqlite.vacuum(session.database)
 
 

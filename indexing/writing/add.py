@@ -16,7 +16,7 @@ from indexing.generations.build import following_maker
 from indexing.generations.calibrate import calibrate_on_first_vectors, calibrate_on_fixed_texts
 from indexing.generations.follow import follow
 from indexing.generations.makers import EmbeddingMaker, GivenMaker, Maker
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.models.held import NO_MODEL, Encoders
 from indexing.quantization import Codec
 from indexing.session import Live, Session
@@ -50,7 +50,7 @@ class Adding:
         """See `Collection.add`."""
         with self._session.writing_documents():
             if vectors is not None:
-                documents, self._vectors = _paired(list(documents), vectors, self._session.live().generation)
+                documents, self._vectors = _pair(list(documents), vectors, self._session.live().generation)
             pipeline = Pipeline(
                 self._session, self._maker_of, progress=progress, after_batch=self._after_batch
             )
@@ -80,7 +80,7 @@ class Adding:
                 "document, vectors=array"
             )
         else:
-            codec = calibrate_on_first_vectors(precision, normalised(self._vectors))
+            codec = calibrate_on_first_vectors(precision, normalise(self._vectors))
         with writing(self._session.database) as connection:
             return Codec.from_json(set_codec(connection, live.generation.id, codec.to_json()))
 
@@ -132,7 +132,7 @@ class Adding:
             self._views.publish(self._session.live())
 
 
-def _paired(documents: list[Any], vectors: Any, generation: GenerationInfo) -> tuple[list[Any], np.ndarray]:
+def _pair(documents: list[Any], vectors: Any, generation: GenerationInfo) -> tuple[list[Any], np.ndarray]:
     """Documents with one row each.
 
     Raises:

@@ -47,7 +47,7 @@ def update_metadata(session: Session, metadata: Mapping[str, Mapping[str, Any]])
     Raises:
         BadInput: metadata that a document cannot have; nothing was changed.
     """
-    rows = {id_: metadata_json(_checked(id_, values)) for id_, values in metadata.items()}
+    rows = {id_: metadata_json(_check_metadata(id_, values)) for id_, values in metadata.items()}
     changed: list[str] = []
     wanted = iter(rows)
     while batch := list(islice(wanted, BATCH)):
@@ -70,7 +70,7 @@ def _pass_on(session: Session, connection: Connection, before: int) -> None:
     pass_on(connection, session.id, before, session.row(connection).last_seq)
 
 
-def _checked(id_: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _check_metadata(id_: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(metadata, Mapping):
         raise BadInput(f"metadata of {id_!r} is a {type(metadata).__name__}: give a dict of fields")
     return Document.from_any({"id": id_, "text": "-", "metadata": metadata}).metadata

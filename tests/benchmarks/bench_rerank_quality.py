@@ -22,7 +22,7 @@ from dequantized import ms_marco
 from indexing import Collection
 from indexing.documents import read_paths
 from indexing.evaluation import read_beir
-from indexing.models.rerankers import loaded_reranker
+from indexing.models.rerankers import load_reranker
 
 MODES = ("keyword", "semantic", "hybrid")
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=None)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     options = parser.parse_args()
-    reranker: Any = loaded_reranker(options.rerank or ms_marco())
+    reranker: Any = load_reranker(options.rerank or ms_marco())
     if options.weight is not None:
         reranker.weight = options.weight
     describe("stlib", "faiss-cpu", "tantivy", "onnxruntime")

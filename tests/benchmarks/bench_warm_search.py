@@ -25,7 +25,7 @@ import faiss
 from bench_common import describe, sample_corpus
 
 from indexing import Collection
-from indexing.models.encoders import load_encoder, normalised
+from indexing.models.encoders import load_encoder, normalise
 
 DEPTH = 100
 
@@ -46,13 +46,13 @@ class ByHand:
         self._index = faiss.IndexFlatIP(self._encoder.dimension)
         texts = [d["text"] for d in documents]
         for start in range(0, len(texts), 10_000):
-            self._index.add(normalised(self._encoder.encode_document(texts[start : start + 10_000])))
+            self._index.add(normalise(self._encoder.encode_document(texts[start : start + 10_000])))
         self._sql = sqlite3.connect(":memory:")
         self._sql.execute("CREATE VIRTUAL TABLE words USING fts5(text, tokenize='porter')")
         self._sql.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(texts))
 
     def search(self, query: str) -> list[tuple[int, str]]:
-        vector = normalised(self._encoder.encode_query([query]))
+        vector = normalise(self._encoder.encode_query([query]))
         _, near = self._index.search(vector, DEPTH)
         match = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", query))
         rows = self._sql.execute(

@@ -398,15 +398,15 @@ def test_an_old_embedding_model_gives_its_transformer(tiny_bert, tmp_path):
 
 def test_a_search_takes_an_encoder_only_with_a_head_of_its_own(tiny_bert, tmp_path):
     from indexing.errors import RerankingFailed
-    from indexing.models.rerankers import loaded_reranker
+    from indexing.models.rerankers import load_reranker
 
     head = Dense(32, 1, activation_function=torch.nn.Identity(), module_output_name="scores")
     model = CrossEncoder(modules=[Transformer(tiny_bert), Pooling(32, "cls"), head], device="cpu")
     model.save(str(tmp_path / "pipeline"))
-    reranker = loaded_reranker(str(tmp_path / "pipeline"))
+    reranker = load_reranker(str(tmp_path / "pipeline"))
     equal(reranker.scores(QUERY, DOCUMENTS), model.predict(PAIRS, activation_fn=torch.nn.Identity()))
     with pytest.raises(RerankingFailed, match="BertModel, which gives no score"):
-        loaded_reranker(tiny_bert)
+        load_reranker(tiny_bert)
 
 
 @pytest.mark.parametrize("labels", [0, -1, 1.5, "2"])

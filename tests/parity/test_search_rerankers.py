@@ -14,7 +14,7 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.models.rerankers import loaded_reranker
+from indexing.models.rerankers import load_reranker
 from stlib import CrossEncoder
 from stlib.runtime import Reranker
 
@@ -51,7 +51,7 @@ def logits(model: CrossEncoder) -> np.ndarray:
 
 def refusal(model: Any) -> str:
     with pytest.raises(RerankingFailed) as raised:
-        loaded_reranker(model)
+        load_reranker(model)
     return str(raised.value)
 
 
@@ -76,7 +76,7 @@ def test_a_head_that_was_made_up_while_loading_is_none(tiny_bert, tmp_path):
     assert "one that you trained is known as such once saved" in message
     model.save(str(tmp_path / "saved"))
     for saved in (model, str(tmp_path / "saved")):
-        np.testing.assert_allclose(loaded_reranker(saved).scores(QUERY, PASSAGES), logits(model), atol=1e-6)
+        np.testing.assert_allclose(load_reranker(saved).scores(QUERY, PASSAGES), logits(model), atol=1e-6)
 
 
 def test_a_head_that_was_trained_counts_before_it_is_saved(tiny_bert, tmp_path):
@@ -90,14 +90,14 @@ def test_a_head_that_was_trained_counts_before_it_is_saved(tiny_bert, tmp_path):
         output_dir=str(tmp_path), max_steps=1, report_to="none", save_strategy="no", use_cpu=True
     )
     CrossEncoderTrainer(model, options, data).train()
-    np.testing.assert_allclose(loaded_reranker(model).scores(QUERY, PASSAGES), logits(model), atol=1e-6)
+    np.testing.assert_allclose(load_reranker(model).scores(QUERY, PASSAGES), logits(model), atol=1e-6)
 
 
 def test_who_does_not_say_is_believed(tiny_reranker, tmp_path):
     folder = Path(shutil.copytree(tiny_reranker, tmp_path / "model"))
     edit(folder / "config.json", architectures=None)
     expected = logits(CrossEncoder(tiny_reranker, device="cpu"))
-    np.testing.assert_allclose(loaded_reranker(folder).scores(QUERY, PASSAGES), expected, atol=1e-6)
+    np.testing.assert_allclose(load_reranker(folder).scores(QUERY, PASSAGES), expected, atol=1e-6)
 
 
 def test_no_bar_is_drawn_where_nobody_looks(tiny_reranker, capfd):
@@ -108,7 +108,7 @@ def test_no_bar_is_drawn_where_nobody_looks(tiny_reranker, capfd):
     try:
         CrossEncoder(tiny_reranker, device="cpu")
         assert "Loading weights" in capfd.readouterr().err  # there is one to be kept out
-        loaded_reranker(tiny_reranker)
+        load_reranker(tiny_reranker)
         assert capfd.readouterr().err == ""
         assert logging.is_progress_bar_enabled()
     finally:
@@ -122,7 +122,7 @@ def test_no_bar_is_drawn_where_nobody_looks(tiny_reranker, capfd):
 def test_what_the_runtime_cannot_prepare_runs_all_the_same(exported, tmp_path):
     folder = Path(shutil.copytree(exported, tmp_path / "lower"))
     edit(folder / "sentence_bert_config.json", do_lower_case=True)
-    reranker = loaded_reranker(folder)
+    reranker = load_reranker(folder)
     assert not isinstance(reranker, Reranker)
     np.testing.assert_allclose(
         reranker.scores(QUERY, PASSAGES), Reranker.load(exported).scores(QUERY, PASSAGES), atol=1e-5

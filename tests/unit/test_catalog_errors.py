@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from sqlalchemy import text
 
-from indexing.catalog.database import mapped_errors, open_database, reading
+from indexing.catalog.database import map_errors, open_database, reading
 from indexing.errors import BadInput, StorageError
 
 
@@ -36,5 +36,5 @@ def test_a_statement_beyond_a_limit_is_no_damage(database):
     ],
 )
 def test_what_the_driver_says_becomes_the_error_that_helps(database, said, error):
-    with pytest.raises(error, match=said), mapped_errors(database):
+    with pytest.raises(error, match=said), map_errors(database):
         raise sqlite3.OperationalError(said)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from app.settings import reranker_from_environment
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.models.rerankers import loaded_reranker
+from indexing.models.rerankers import load_reranker
 from indexing.names import BUNDLED_RERANKER
 from indexing.search.rerank import _next_step
 from stlib.runtime import (
@@ -157,13 +157,13 @@ def test_a_search_takes_it_by_name(home, reranker):
     for result in found.results:
         own = reranker.scores("merge two sorted lists", [result.text])[0]
         assert result.parts["rerank"] == pytest.approx(own, abs=1e-5)
-    assert loaded_reranker(BUNDLED_RERANKER_NAME).weight == reranker.weight
+    assert load_reranker(BUNDLED_RERANKER_NAME).weight == reranker.weight
 
 
 def test_damaged_folders_are_named(tmp_path):
     folder = shutil.copytree(default_reranker_path(), tmp_path / "own")
     np.testing.assert_array_equal(
-        loaded_reranker(folder).scores("a list", ["sort a list", "bread"]),
+        load_reranker(folder).scores("a list", ["sort a list", "bread"]),
         InteractionReranker.load().scores("a list", ["sort a list", "bread"]),
     )
     config = json.loads((folder / "config.json").read_text())
@@ -190,7 +190,7 @@ def test_damaged_folders_are_named(tmp_path):
         with pytest.raises(InvalidModelError, match=why):
             InteractionReranker.load(folder)
     with pytest.raises(RerankingFailed, match=r"cannot be loaded: .*'token_scale'"):
-        loaded_reranker(folder)
+        load_reranker(folder)
     save_file({**tensors, "score.bias": np.zeros(2, np.float32)}, folder / "model.safetensors")
     damaged(InvalidModelError, r"'score.bias' has the shape \[2\]; expected \[1\]")
     del tensors["gate.weight"]
@@ -223,15 +223,15 @@ def _cosine(left, right):
 def test_a_model_without_a_head_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
     with pytest.raises(RerankingFailed, match="BertModel, which gives no score for a pair"):
-        loaded_reranker(tmp_path)
+        load_reranker(tmp_path)
 
 
 def test_an_empty_folder_costs_no_torch(tmp_path):
     script = (
         "import sys\n"
         "from indexing.errors import RerankingFailed\n"
-        "from indexing.models.rerankers import loaded_reranker\n"
-        "try: loaded_reranker(sys.argv[1])\n"
+        "from indexing.models.rerankers import load_reranker\n"
+        "try: load_reranker(sys.argv[1])\n"
         "except RerankingFailed as error: print('torch' in sys.modules, error)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from indexing import Collection
 from indexing.errors import RerankingFailed
-from indexing.models.rerankers import loaded_reranker
+from indexing.models.rerankers import load_reranker
 from stlib.runtime import BUNDLED_RERANKER_NAME, default_model_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ def run_with(torch, folder, *arguments):
 
 def refusal(model):
     with pytest.raises(RerankingFailed) as raised:
-        loaded_reranker(model)
+        load_reranker(model)
     return str(raised.value)
 
 
@@ -160,7 +160,7 @@ def test_weights_that_are_cut_off_are_told_before_torch_is_loaded(no_torch, tmp_
         assert f"{tmp_path / 'model.safetensors'}: not a readable safetensors file (" in refusal(tmp_path)
     write_model(tmp_path, weights=whole)
     with pytest.raises(pytest.fail.Exception, match="torch was loaded"):
-        loaded_reranker(tmp_path)
+        load_reranker(tmp_path)
 
 
 def test_an_object_of_another_type_is_told_what_serves():

@@ -32,12 +32,12 @@ def questions(folder):
     return {query["_id"]: query["text"] for query in map(json.loads, lines)}
 
 
-def normalised(text):
+def normalise(text):
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def content_words(text):
-    return frozenset(normalised(text).split()) - EMPTY_WORDS
+    return frozenset(normalise(text).split()) - EMPTY_WORDS
 
 
 def near(one, other):
@@ -63,7 +63,7 @@ def test_ids_are_not_those_of_the_first_set():
 def test_every_question_is_on_the_side_its_hash_says(qrels):
     sides = {}
     for id_, text in questions(ASKED).items():
-        first_byte = hashlib.sha256(normalised(text).encode()).digest()[0]
+        first_byte = hashlib.sha256(normalise(text).encode()).digest()[0]
         sides.setdefault("test" if first_byte % 2 else "train", set()).add(id_)
     assert {split: set(judged) for split, judged in qrels.items()} == sides
 
@@ -82,7 +82,7 @@ def test_no_answer_is_judged_twice(qrels, split):
 
 
 def test_normalised_questions_are_distinct_within_and_across_both_sets():
-    texts = [normalised(text) for folder in (SAMPLE, ASKED) for text in questions(folder).values()]
+    texts = [normalise(text) for folder in (SAMPLE, ASKED) for text in questions(folder).values()]
     assert "" not in texts
     assert sorted(text for text in set(texts) if texts.count(text) > 1) == []
 

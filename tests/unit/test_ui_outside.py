@@ -10,7 +10,7 @@ import pytest
 from app.facade.search import Facet, SearchRequest, combined_filter, filter_field
 from app.ui import markup
 from app.ui.cards import highlighted_html
-from app.ui.outside import as_html, as_label, isolated
+from app.ui.outside import as_html, as_label, isolate
 from indexing.errors import FilterError
 from indexing.search.filters import Compare, parse_filter
 
@@ -94,7 +94,7 @@ def test_every_label_is_ours_or_made_from_outside_text():
 def test_html_is_escaped_plain_and_isolated():
     assert as_html("<b>\u202e\n") == r"&lt;b&gt;\u202e\n"
     assert as_html("a\n\tb\u200f\u202e", prose=True) == "a\n\tb\u200f\\u202e"
-    assert isolated("שלום <b>") == "<bdi>שלום &lt;b&gt;</bdi>"
+    assert isolate("שלום <b>") == "<bdi>שלום &lt;b&gt;</bdi>"
     assert highlighted_html("a\u202eb\nc", [(1, 3)]) == "a<mark>\\u202eb</mark>\nc"
 
 

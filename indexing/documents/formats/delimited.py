@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from indexing.documents.fields import Fields, Kind, NoText, choose_fields, kind_of, make_document, typed
+from indexing.documents.fields import (
+    Fields,
+    Kind,
+    NoText,
+    choose_fields,
+    convert_cell,
+    kind_of,
+    make_document,
+)
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
 
@@ -63,7 +71,7 @@ def _documents(
         key = cells[columns[fields.id]].strip() if fields.id else None
         title = cells[columns[fields.title]].strip() if fields.title else ""
         values = {
-            name: typed(cell, kinds[columns[name]])
+            name: convert_cell(cell, kinds[columns[name]])
             for name in fields.rest
             if (cell := cells[columns[name]].strip())
         }
@@ -120,10 +128,10 @@ def _kinds(width: int, rows: list[list[str]]) -> list[Kind]:
 def _tsv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:
     for line, text in enumerate(text_lines(file), start=1):
         if not text.isspace():
-            yield _Row(line, [_unquoted(cell) for cell in text.rstrip("\r\n").split("\t")])
+            yield _Row(line, [_unquote(cell) for cell in text.rstrip("\r\n").split("\t")])
 
 
-def _unquoted(cell: str) -> str:
+def _unquote(cell: str) -> str:
     if len(cell) >= 2 and cell[0] == cell[-1] == '"':
         return cell[1:-1].replace('""', '"')
     return cell

@@ -56,7 +56,9 @@ class _Rows:
         if text is not None and type(text) is not str:
             raise NoText(f'"{fields.text[0]}" is {_KINDS.get(type(text), "an object")}, expected a string')
         if not fields.text and not fields.title:
-            raise NoText(f"no text field: expected one of {', '.join(TEXT_FIELDS)}; found {_listed(row)}")
+            raise NoText(
+                f"no text field: expected one of {', '.join(TEXT_FIELDS)}; found {_list_fields(row)}"
+            )
         metadata: dict[str, Any] = {}
         inner = row.get("metadata")
         if type(inner) is dict and "metadata" in fields.rest:
@@ -80,6 +82,6 @@ class _Rows:
         return fields
 
 
-def _listed(row: dict[str, Any]) -> str:
+def _list_fields(row: dict[str, Any]) -> str:
     names = list(row)[:8]
     return (", ".join(names) + (", …" if len(row) > len(names) else "")) or "nothing"

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from indexing.errors import BadInput
-from indexing.models.encoders import normalised
+from indexing.models.encoders import normalise
 from indexing.search.legs.base import Hits, Kind, Scale, Sources
 from indexing.search.request import Request
 from indexing.search.timing import Steps
@@ -59,7 +59,7 @@ class SemanticLeg:
         """
         if request.vector is None:
             with steps.step("encode"):
-                vector = normalised(sources.encoder().encode_query([request.query]))[0]
+                vector = normalise(sources.encoder().encode_query([request.query]))[0]
         else:
             vector = request.vector
             if len(vector) != sources.dimension:

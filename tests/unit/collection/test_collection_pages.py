@@ -9,7 +9,7 @@ import pytest
 
 from indexing import ChunkSettings, Collection
 from indexing.errors import BadInput
-from indexing.models.encoders import load_encoder, normalised
+from indexing.models.encoders import load_encoder, normalise
 from indexing.names import SERVING_RERANKER
 
 WORDS = """bread yeast oven dough flour sugar honey bee flower garden rain cloud river stone iron rust water
@@ -133,7 +133,7 @@ def test_a_vector_is_searched_as_numpy_says(home, documents):
     with Collection.create("c", home=home, precision="float32") as collection:
         collection.add(documents)
         texts = [f"{d['title']}\n{d['text']}" for d in documents]
-        stored = normalised(ENCODER.encode_document(texts))
+        stored = normalise(ENCODER.encode_document(texts))
         vector = np.random.default_rng(0).normal(size=stored.shape[1]) * 17
         cosines = stored @ (vector / np.linalg.norm(vector)).astype(np.float32)
         found = collection.search(vector=vector, mode="semantic")

@@ -11,7 +11,7 @@ import pytest
 
 from indexing import ChunkSettings, Collection
 from indexing.errors import BadInput
-from indexing.models.encoders import load_encoder, normalised
+from indexing.models.encoders import load_encoder, normalise
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
@@ -26,9 +26,9 @@ def test_right_answer_first_in_every_mode(animals, mode, documents, ids):
 
 def test_semantic_scores_are_cosines_of_decoded_codes(animals, documents, ids):
     encoder = load_encoder(None)
-    query = normalised(encoder.encode_query(["honey"]))[0]
+    query = normalise(encoder.encode_query(["honey"]))[0]
     texts = [f"{d['title']}\n{d['text']}" for d in documents]
-    exact = normalised(encoder.encode_document(texts)) @ query
+    exact = normalise(encoder.encode_document(texts)) @ query
     found = animals.search("honey", mode="semantic")
     scores = {r.id: r.score for r in found.results}
     np.testing.assert_allclose([scores[d["id"]] for d in documents], exact, atol=0.02)

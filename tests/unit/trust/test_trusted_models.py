@@ -19,8 +19,8 @@ from indexing import Collection
 from indexing.errors import BadInput, ModelMismatch, RerankingFailed, UntrustedModel
 from indexing.models.encoders import load_encoder, load_trusted_encoder
 from indexing.models.rerankers import (
+    load_reranker,
     load_trusted_reranker,
-    loaded_reranker,
     remember_reranker,
     reranker_fingerprint,
 )
@@ -375,7 +375,7 @@ def test_what_would_be_waited_for_is_refused_at_once(made, tmp_path, make, known
     ):
         answer(made, model=str(trap))
     with pytest.raises(RerankingFailed, match=r"is a (pipe|socket|device)"):
-        loaded_reranker(str(trap))
+        load_reranker(str(trap))
 
 
 @pytest.mark.parametrize("name", ["modules.json", "0_StaticEmbedding/tokenizer.json", "onnx/model.onnx"])
@@ -388,7 +388,7 @@ def test_so_is_a_folder_that_holds_it(model, name, make):
     with pytest.raises(BadInput, match=r"is a (pipe|socket|device)"):
         load_encoder(model)
     with pytest.raises(RerankingFailed, match=r"is a (pipe|socket|device)"):
-        loaded_reranker(model)
+        load_reranker(model)
 
 
 def test_a_file_beyond_any_model_s_size_is_refused(model):
@@ -411,7 +411,7 @@ def reranker(tmp_path):
 
 
 def test_a_reranker_that_a_catalog_names_is_judged_alike(reranker, monkeypatch, move_to_another_machine):
-    by_hand = loaded_reranker(reranker)
+    by_hand = load_reranker(reranker)
     fingerprint = reranker_fingerprint(by_hand)
     assert remember_reranker(reranker, by_hand) == str(reranker)
     assert load_trusted_reranker("/somewhere/else", fingerprint).weight == 0.5
@@ -431,7 +431,7 @@ def test_a_reranker_that_a_catalog_names_is_judged_alike(reranker, monkeypatch, 
 
 
 def test_the_bundled_reranker_needs_no_record():
-    bundled = loaded_reranker(BUNDLED_RERANKER_NAME)
+    bundled = load_reranker(BUNDLED_RERANKER_NAME)
     assert remember_reranker(BUNDLED_RERANKER_NAME, bundled) == BUNDLED_RERANKER_NAME
     found = load_trusted_reranker(BUNDLED_RERANKER_NAME, reranker_fingerprint(bundled))
     assert found.scores(QUESTION, ["whales breathe"])[0] == bundled.scores(QUESTION, ["whales breathe"])[0]
@@ -452,15 +452,15 @@ def test_a_reranker_without_a_fingerprint_is_named():
 def test_what_decides_the_scores_of_an_onnx_reranker_is_in_its_fingerprint(ms_marco, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(ms_marco, folder)
-    first = reranker_fingerprint(loaded_reranker(folder))
-    assert first == reranker_fingerprint(loaded_reranker(ms_marco))
+    first = reranker_fingerprint(load_reranker(folder))
+    assert first == reranker_fingerprint(load_reranker(ms_marco))
     (graph,) = folder.rglob("*.onnx")
     content = graph.read_bytes()
     graph.write_bytes(content + b"\x32\x01x")
-    assert reranker_fingerprint(loaded_reranker(folder)) != first
+    assert reranker_fingerprint(load_reranker(folder)) != first
     graph.write_bytes(content)
-    assert reranker_fingerprint(loaded_reranker(folder)) == first
+    assert reranker_fingerprint(load_reranker(folder)) == first
     (folder / "config_sentence_transformers.json").write_text(
         '{"prompts": {"a": "x"}, "default_prompt_name": "a"}'
     )
-    assert reranker_fingerprint(loaded_reranker(folder)) != first
+    assert reranker_fingerprint(load_reranker(folder)) != first
