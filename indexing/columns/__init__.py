@@ -1,0 +1,1 @@
+"""Metadata by column: what filters and facets look at instead of the JSON of every document."""
