@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from indexing.lexical.analysis import analyze
-from indexing.lexical.tantivy_index import LexicalHits, LexicalSnapshot, LexicalWriter
+from indexing.lexical.bm25 import LexicalHits
+from indexing.lexical.reader import LexicalReader
+from indexing.lexical.tail import LexicalTail, TailChange
+from indexing.lexical.tantivy_index import LexicalSnapshot, LexicalWriter
 
-__all__ = ["LexicalHits", "LexicalSnapshot", "LexicalWriter", "analyze"]
+__all__ = [
+    "LexicalHits",
+    "LexicalReader",
+    "LexicalSnapshot",
+    "LexicalTail",
+    "LexicalWriter",
+    "TailChange",
+    "analyze",
+]

@@ -12,14 +12,13 @@ are merged: rebuild when `deleted_fraction` has grown.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tantivy
@@ -27,6 +26,8 @@ from tantivy import Occur, Query
 
 from indexing.errors import BadInput, CorruptView, StorageError
 from indexing.lexical import analysis
+from indexing.lexical.asked import Asked
+from indexing.lexical.bm25 import FIELDS, SCORE_DIGITS, LexicalHits, spread
 from indexing.storage.files import (
     disk_errors,
     disk_full,
@@ -38,21 +39,12 @@ from indexing.storage.published import publish_folder, verify_folder
 HEAP_BYTES = 64 << 20
 """Memory of the writing thread; it writes a segment when this is full. tantivy wants at least 15 MB."""
 
-FILTER_COST = 6
-"""Looking up one allowed document inside the query costs as much as fetching so many more hits."""
+_FREQUENT_LETTERS = "sctapem"  # with which words begin: a list of all words takes long
+_TRIED_TERMS = 8
 
 _FEW_KEYS = 500  # a union of single terms beats a term set up to here
 
-_K1 = 1.2  # tantivy's, fixed
-_SCORE_DIGITS = 4
 _CHANGED_IN_PLACE = ("meta.json", ".managed.json")
-
-
-class LexicalHits(NamedTuple):
-    """`doc_keys` int64 [m] and BM25 `scores` float32 [m], best first, ties by ascending key."""
-
-    doc_keys: np.ndarray
-    scores: np.ndarray
 
 
 class LexicalSnapshot:
@@ -62,6 +54,7 @@ class LexicalSnapshot:
         folder: where it lies.
         meta: what the publisher gave.
         document_count: documents that can be found.
+        stored_count: those included that are deleted but still counted by BM25.
         deleted_fraction: part of the stored documents that is deleted but still counted by BM25, 0 to 1.
     """
 
@@ -74,10 +67,12 @@ class LexicalSnapshot:
                 index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
                 self._searcher = index.searcher()
                 self.document_count = int(self._searcher.num_docs)
-            stored = sum(s["max_doc"] for s in json.loads((folder / "meta.json").read_bytes())["segments"])
+            segments = json.loads((folder / "meta.json").read_bytes())["segments"]
+            self.stored_count = sum(segment["max_doc"] for segment in segments)
         except (ValueError, KeyError, OSError) as error:
             raise CorruptView(f"tantivy cannot open {folder} ({error}); rebuild the view") from error
-        self.deleted_fraction = 1 - self.document_count / stored if stored else 0.0
+        self.deleted_fraction = 1 - self.document_count / self.stored_count if self.stored_count else 0.0
+        self._average_lengths: dict[str, float] = {}
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> LexicalSnapshot:
@@ -94,56 +89,70 @@ class LexicalSnapshot:
         """Compare every file with the manifest again. Raises `CorruptView`."""
         verify_folder(self.folder, afresh=True)
 
-    def search(self, text: str, k: int, allowed: Collection[int] | np.ndarray | None = None) -> LexicalHits:
+    def search(
+        self,
+        text: str,
+        k: int,
+        allowed: Collection[int] | np.ndarray | None = None,
+        excluded: np.ndarray | None = None,
+    ) -> LexicalHits:
         """The `k` best documents that have a term of `text`; fewer when fewer have one.
 
         The text is a bag of words without operators: any text is fine, one without words finds nothing.
-        `allowed` are document keys, best as an int64 array; only these are returned. Scores are rounded to
-        four decimals, so that the order of equal documents does not hang on how they lie in segments.
+        `allowed` are document keys, best as an int64 array, or a boolean table over them; only these are
+        returned, and none of `excluded` (int64, ascending). Scores are rounded to four decimals, so that the
+        order of equal documents does not hang on how they lie in segments.
         """
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least one result")
         terms = analysis.query_terms(text)
-        keys = None if allowed is None else _as_keys(allowed)
-        if not terms or not self.document_count or (keys is not None and not len(keys)):
+        asked = Asked.of(allowed, excluded)
+        if not terms or not self.document_count or not asked.most:
             return LexicalHits(np.empty(0, np.int64), np.empty(0, np.float32))
-        query = _bag_of_words(terms)
-        share = 1.0 if keys is None else min(1.0, len(keys) / self.document_count)
+        share = min(1.0, asked.most / self.document_count)
+        count = int(1.25 * k / share) + 8 + min(k, len(asked.excluded))
         with _panics_are_damage(self.folder):
-            return self._search_until_safe(query, k, int(1.25 * k / share) + 8, keys)
+            return self._search_until_safe(_bag_of_words(terms), k, count, asked)
 
     def spread(self, text: str) -> float:
-        """About the standard deviation of the BM25 of `text` over all documents, 0 if no term is known.
+        """About the standard deviation of the BM25 of `text` over all documents, see `bm25.spread`."""
+        return spread(analysis.query_terms(text), self.document_count, self.frequency)
 
-        From document frequencies alone: a term adds `weight * idf * (k1 + 1)` to a share p of the documents,
-        hence a variance of p (1 - p) times its square, terms taken as independent. The half documents keep a
-        term that all documents share from counting as nothing.
-        """
-        total, variance = self.document_count, 0.0
-        for term, weight in analysis.query_terms(text).items():
-            for field, boost in (("body", weight), ("title", weight * analysis.TITLE_WEIGHT)):
-                with _panics_are_damage(self.folder):
-                    frequency = self._searcher.doc_freq(field, term)
-                if frequency:
-                    idf = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
-                    share = (frequency + 0.5) / (total + 1.0)
-                    variance += share * (1 - share) * (boost * idf * (_K1 + 1)) ** 2
-        return math.sqrt(max(variance, 0.0))
+    def frequency(self, field: str, term: str) -> int:
+        """How many stored documents have `term` in `field`."""
+        with _panics_are_damage(self.folder):
+            return self._searcher.doc_freq(field, term)
 
-    def _search_until_safe(self, query: Query, k: int, count: int, allowed: np.ndarray | None) -> LexicalHits:
+    def average_length(self, field: str) -> float:
+        """Terms of a stored document in `field`, on the average; 0 if none has any."""
+        if field not in self._average_lengths:
+            with _panics_are_damage(self.folder):
+                self._average_lengths[field] = self._read_average_length(field)
+        return self._average_lengths[field]
+
+    def _read_average_length(self, field: str) -> float:
+        """tantivy tells it only where it explains the score of a document."""
+        for beginning in (*_FREQUENT_LETTERS, ""):
+            for term, _ in self._searcher.terms_with_prefix(field, beginning, limit=_TRIED_TERMS):
+                query = Query.term_query(analysis.schema(), field, term, "freq")
+                for _, address in self._searcher.search(query, 1, count=False).hits:
+                    return _average_length_of(json.loads(query.explain(self._searcher, address).to_json()))
+        return 0.0
+
+    def _search_until_safe(self, query: Query, k: int, count: int, asked: Asked) -> LexicalHits:
         """Fetch more until no hit left out could be among the best `k`, ties included. The allowed documents
         are picked from the hits, or become part of the query when that is cheaper.
         """
+        narrowed = False
         while True:
-            if allowed is not None and FILTER_COST * len(allowed) < count:
-                query, count, allowed = _only(query, allowed), k + 8, None
+            if not narrowed and asked.has_few(count):
+                query, count, narrowed = _only(query, asked.keys()), k + 8 + len(asked.excluded), True
             count = min(count, self.document_count)
             keys, scores = self._fetch(query, count)
             exhausted = len(keys) < count or count == self.document_count
             lowest = scores[-1] if len(scores) else 0.0
-            if allowed is not None:
-                keep = np.isin(keys, allowed)
-                keys, scores = keys[keep], scores[keep]
+            keep = asked.contains(keys)
+            keys, scores = keys[keep], scores[keep]
             order = np.lexsort((keys, -scores))[:k]
             if exhausted or (len(order) == k and scores[order[-1]] > lowest):
                 return LexicalHits(keys[order], scores[order].astype(np.float32))
@@ -154,7 +163,7 @@ class LexicalSnapshot:
         hits = self._searcher.search(query, count, count=False).hits
         keys = self._searcher.fast_field_values("key", [address for _, address in hits])
         scores = np.fromiter((score for score, _ in hits), np.float64, len(hits))
-        return np.array(keys, dtype=np.int64), np.round(scores, _SCORE_DIGITS)
+        return np.array(keys, dtype=np.int64), np.round(scores, SCORE_DIGITS)
 
 
 class LexicalWriter:
@@ -272,9 +281,9 @@ def _bag_of_words(terms: dict[str, float]) -> Query:
     """Any of the terms, in body or title."""
     parts = []
     for term, weight in terms.items():
-        for field, boost in (("body", weight), ("title", weight * analysis.TITLE_WEIGHT)):
+        for field, boost in FIELDS.items():
             one = Query.term_query(analysis.schema(), field, term, "freq")
-            parts.append((Occur.Should, Query.boost_query(one, boost)))
+            parts.append((Occur.Should, Query.boost_query(one, weight * boost)))
     return Query.boolean_query(parts)
 
 
@@ -288,13 +297,11 @@ def _only(query: Query, keys: np.ndarray) -> Query:
     return Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(allowed, 0.0))])
 
 
-def _as_keys(allowed: Collection[int] | np.ndarray) -> np.ndarray:
-    """Distinct keys as int64; negative ones belong to no document."""
-    keys = allowed if isinstance(allowed, np.ndarray) else np.fromiter(allowed, np.int64, len(allowed))
-    keys = keys.astype(np.int64, copy=False)
-    if len(keys) > 1 and not (np.diff(keys) > 0).all():
-        keys = np.unique(keys)
-    return keys[keys >= 0]
+def _average_length_of(explanation: Any) -> float:
+    """The average length of the field that an explanation of a term's score names; 0 if it names none."""
+    if str(explanation.get("description", "")).startswith("avgdl"):
+        return float(explanation["value"])
+    return max((_average_length_of(part) for part in explanation.get("details", [])), default=0.0)
 
 
 def _valid_key(key: int) -> int:
