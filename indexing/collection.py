@@ -69,7 +69,7 @@ class Collection:
         self.name = session.name
         weakref.finalize(self, opened.database.dispose).atexit = False  # for those who do not close it
         self._views = Views(session)
-        self._filters = AllowedCache(session.id)
+        self._filters = AllowedCache(session.id, self._views.columns)
         self._rerankers = Rerankers()
         self._encoders = Encoders(self.name)
         if opened.encoder is not None:
@@ -383,8 +383,9 @@ class Collection:
         """Metadata fields with their values and counts, for building filters. A field of very many values is
         counted as far as memory should go, see `indexing.facets`.
         """
-        live = self._session.live()
-        return count_facets(self._session.database, self._session.id, live.state.last_seq, max_values)
+        with self._session.lock:
+            self._views.follow(self._session.live())
+        return count_facets(self._session, self._views.columns, max_values)
 
     def info(self) -> CollectionInfo:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""

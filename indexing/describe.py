@@ -57,7 +57,8 @@ def describe(session: Session, views: Views) -> CollectionInfo:
         live = session.read_live(connection, state)
         documents = count_documents(connection, session.id)
         chunks = count_chunks(connection, live.generation.id)
-    memory, mapped = views.vectors(live).file_bytes()
+    vectors = views.vectors(live)
+    memory, mapped = (0, 0) if vectors is None else vectors.file_bytes()
     generation, serving = live.generation, live.serving
     return CollectionInfo(
         name=session.name,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
 from indexing.catalog.reads import metadata_after
 from indexing.catalog.stored import read_metadata
+from indexing.columns.facets import FieldCounts
+from indexing.columns.values import NotCovered
+from indexing.errors import CorruptView
+from indexing.session import Session
+from indexing.views.columns import ColumnView
 
 __all__ = ["MAX_FIELDS", "MAX_VALUES", "FacetCounts", "count_facets"]
+
+logger = logging.getLogger(__name__)
 
 Scalar = str | int | float | bool
 
@@ -22,8 +27,6 @@ Scalar = str | int | float | bool
 MAX_VALUES = 10_000
 # Fields of documents that give every field a name of its own.
 MAX_FIELDS = 1_000
-# A longer text is no choice either; it is counted by its hash.
-MAX_CHARACTERS = 256
 BATCH_DOCUMENTS = 2_000
 
 
@@ -39,44 +42,47 @@ class FacetCounts:
     complete: bool = True
 
 
-@dataclass
-class _Field:
-    documents: int = 0
-    complete: bool = True
-    # True and 1 are equal in Python but different values of a field, hence the type.
-    counts: Counter[tuple[str, Scalar]] = field(default_factory=Counter)
-
-    def add(self, value: Any) -> None:
-        self.documents += 1
-        for element in value if isinstance(value, list) else [value]:
-            if element is None:
-                continue
-            key = _key(element)
-            if key in self.counts or len(self.counts) < MAX_VALUES:
-                self.counts[key] += 1
-            else:
-                self.complete = False
-
-    def facet(self, max_values: int) -> FacetCounts:
-        shown = ((key, count) for key, count in self.counts.items() if key[0] != "long")
-        ordered = sorted(shown, key=lambda item: (-item[1], str(item[0][1])))[:max_values]
-        values = [(value, count) for (_, value), count in ordered]
-        return FacetCounts(values, len(self.counts), self.documents, self.complete)
-
-
-def count_facets(
-    engine: Engine, collection_id: int, last_seq: int, max_values: int
-) -> dict[str, FacetCounts]:
+def count_facets(session: Session, columns: ColumnView, max_values: int) -> dict[str, FacetCounts]:
     """field → counts, fields by name, values by falling count; a list counts once per element.
 
-    Documents that changed after `last_seq` may be left out.
+    From the view of metadata by column; where that cannot be used, from the documents one by one, of which
+    those that change meanwhile may be left out.
     """
-    fields: dict[str, _Field] = {}
-    for metadata in _all_metadata(engine, collection_id, last_seq):
+    fields = _count_by_column(session, columns)
+    if fields is None:
+        fields = _count_one_by_one(session)
+    return {name: _facet(fields[name], max_values) for name in sorted(fields) if fields[name].counts}
+
+
+def _count_by_column(session: Session, columns: ColumnView) -> dict[str, FieldCounts] | None:
+    try:
+        with session.looking() as (connection, _):
+            reader = columns.reader(connection)
+        return None if reader is None else reader.count(MAX_VALUES, MAX_FIELDS)
+    except NotCovered:
+        return None
+    except CorruptView as error:
+        logger.warning("counting the documents instead: %s", error)
+        columns.examine()
+        return None
+
+
+def _count_one_by_one(session: Session) -> dict[str, FieldCounts]:
+    with session.looking() as (_, state):
+        last_seq = state.last_seq
+    fields: dict[str, FieldCounts] = {}
+    for metadata in _all_metadata(session.database, session.id, last_seq):
         for name, value in read_metadata(metadata).items():
             if name in fields or len(fields) < MAX_FIELDS:
-                fields.setdefault(name, _Field()).add(value)
-    return {name: fields[name].facet(max_values) for name in sorted(fields) if fields[name].counts}
+                fields.setdefault(name, FieldCounts()).add(value, MAX_VALUES)
+    return fields
+
+
+def _facet(field: FieldCounts, max_values: int) -> FacetCounts:
+    """The values that can be shown; long ones are counted only."""
+    shown = ((value, count) for (group, value), count in field.counts.items() if group != "long")
+    ordered = sorted(shown, key=lambda item: (-item[1], str(item[0])))[:max_values]
+    return FacetCounts(ordered, len(field.counts), field.documents, field.complete)
 
 
 def _all_metadata(engine: Engine, collection_id: int, last_seq: int) -> Iterator[str]:
@@ -88,9 +94,3 @@ def _all_metadata(engine: Engine, collection_id: int, last_seq: int) -> Iterator
             return
         seq = rows[-1][0]
         yield from (metadata for _, metadata in rows)
-
-
-def _key(value: Scalar) -> tuple[str, Scalar]:
-    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
-        return "long", hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return type(value).__name__, value

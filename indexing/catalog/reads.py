@@ -9,19 +9,16 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from indexing.catalog.log import slices
-from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.errors import StorageError
 from indexing.quantization import Codec
 
 __all__ = [
-    "ChunkRows",
     "LoggedDocument",
     "StoredDocument",
     "chunk_keys",
-    "chunk_rows_after",
     "chunk_spans",
     "chunks_of_documents",
-    "count_changes_after",
     "count_chunks",
     "count_documents",
     "decode_rows",
@@ -32,30 +29,12 @@ __all__ = [
     "keys_of_ids",
     "metadata_after",
     "read_log",
-    "removed_after",
     "seqs_of_documents",
     "stored_documents",
 ]
 
 # Rows that are held as Python objects at once; the rest of a large read lives in arrays.
 READ_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class ChunkRows:
-    """Chunks in ascending key order: `keys` and `document_keys` int64 [n], `codes` raw bytes of n codes."""
-
-    keys: np.ndarray
-    document_keys: np.ndarray
-    codes: bytes
-
-    def codes_as(self, codec: Codec) -> np.ndarray:
-        """The codes [n, d] as `codec` made them.
-
-        Raises:
-            StorageError: there are more or fewer bytes, so the catalog was altered.
-        """
-        return decode_rows(self.codes, len(self.keys), codec)
 
 
 @dataclass(frozen=True)
@@ -160,47 +139,12 @@ def decode_rows(data: bytes, count: int, codec: Codec) -> np.ndarray:
     return np.frombuffer(data, codec.dtype).reshape(count, codec.dimension)
 
 
-def chunk_rows_after(connection: Connection, generation_id: int, change: int) -> ChunkRows:
-    """The chunks of changes after `change`, with their codes, in key order."""
-    statement = (
-        select(Chunk.key, Chunk.document_key, Code.code)
-        .join(Code, Code.key == Chunk.key)
-        .where(Chunk.generation_id == generation_id, Chunk.change > change)
-        .order_by(Chunk.change, Chunk.key)
-    )
-    keys, document_keys, codes = [], [], []
-    rows = connection.execution_options(yield_per=READ_ROWS).execute(statement)
-    for part in rows.partitions():
-        keys.append(np.fromiter((row[0] for row in part), np.int64, len(part)))
-        document_keys.append(np.fromiter((row[1] for row in part), np.int64, len(part)))
-        codes.append(b"".join(row[2] for row in part))
-    empty = [np.empty(0, np.int64)]
-    return ChunkRows(np.concatenate(keys or empty), np.concatenate(document_keys or empty), b"".join(codes))
-
-
 def chunk_keys(connection: Connection, generation_id: int) -> np.ndarray:
     """Every chunk key of the generation, ascending, int64."""
     keys = connection.scalars(
         select(Chunk.key).where(Chunk.generation_id == generation_id).order_by(Chunk.key)
     ).all()
     return np.asarray(keys, dtype=np.int64)
-
-
-def removed_after(connection: Connection, generation_id: int, change: int) -> np.ndarray:
-    """Keys of chunks that ceased to exist after `change`, ascending, int64."""
-    statement = select(Removal.key).where(Removal.generation_id == generation_id, Removal.change > change)
-    return np.sort(np.asarray(connection.scalars(statement).all(), dtype=np.int64))
-
-
-def count_changes_after(connection: Connection, generation_id: int, change: int) -> int:
-    """How many chunks came or went after `change`."""
-    return sum(
-        connection.scalar(
-            select(func.count()).where(table.generation_id == generation_id, table.change > change)
-        )
-        or 0
-        for table in (Chunk, Removal)
-    )
 
 
 def count_chunks(connection: Connection, generation_id: int) -> int:

@@ -19,6 +19,7 @@ from indexing.catalog.log import slices
 from indexing.catalog.schema import Chunk, Code, DocumentRow
 from indexing.quantization import Codec
 from indexing.session import Session
+from indexing.vectors.segment import VectorSegment
 from indexing.vectors.snapshot import VectorSnapshot
 
 __all__ = ["altered_codes", "content_problems"]
@@ -95,16 +96,23 @@ def altered_codes(engine: Engine, codec: Codec, snapshot: VectorSnapshot) -> lis
     """Codes that differ from those a snapshot was made of, which has checksums. The code of a key never
     changes: it does not matter which rows come and go meanwhile.
     """
-    count = 0
-    for first in range(0, len(snapshot.keys), BATCH_CODES):
-        keys = np.asarray(snapshot.keys[first : first + BATCH_CODES])
-        codes = np.ascontiguousarray(snapshot.codes[first : first + BATCH_CODES])
-        expected = {key: code.tobytes() for key, code in zip(keys.tolist(), codes, strict=True)}
-        statement = select(Code.key, Code.code).where(Code.key.between(int(keys[0]), int(keys[-1])))
-        with reading(engine) as connection:
-            rows = connection.execution_options(yield_per=BATCH_CODES).execute(statement)
-            count += sum(key in expected and code != expected[key] for key, code in rows)
+    count = sum(
+        _count_altered(engine, segment, first)
+        for segment in snapshot.segments
+        for first in range(0, len(segment), BATCH_CODES)
+    )
     return [f"catalog: {count} codes differ from the vector view made of them; {REMEDY}"] if count else []
+
+
+def _count_altered(engine: Engine, segment: VectorSegment, first: int) -> int:
+    """Of the codes of BATCH_CODES rows from `first` on."""
+    keys = np.asarray(segment.keys[first : first + BATCH_CODES])
+    codes = np.ascontiguousarray(segment.codes[first : first + BATCH_CODES])
+    expected = {key: code.tobytes() for key, code in zip(keys.tolist(), codes, strict=True)}
+    statement = select(Code.key, Code.code).where(Code.key.between(int(keys.min()), int(keys.max())))
+    with reading(engine) as connection:
+        rows = connection.execution_options(yield_per=BATCH_CODES).execute(statement)
+        return sum(key in expected and code != expected[key] for key, code in rows)
 
 
 def _describe(what: str, ids: list[str]) -> list[str]:

@@ -84,10 +84,10 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
 
 def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapshot | None:
     """Repairs what is damaged, as a search would; returns the newest vector snapshot."""
-    report.repaired += views.words.check()
-    if live.codec is not None:
-        report.repaired += views.vectors(live).check(live.codec)
+    for view in views.of(live):
+        report.repaired += view.check()
     if report.repaired:
         views.forget()
         views.readers(live)
-    return None if live.codec is None else views.vectors(live).newest(live.codec)
+    vectors = views.vectors(live)
+    return None if vectors is None else vectors.newest()

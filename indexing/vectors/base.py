@@ -20,7 +20,7 @@ import numpy as np
 
 from indexing.errors import BadInput
 from indexing.quantization import Codec
-from indexing.storage.blockfile import BlockArray
+from indexing.vectors.codes import CodeArray, CodeRows
 
 _CHUNK_ROWS = 16_384  # 16 MiB of float32 at 256 dimensions: stays near the processor
 
@@ -63,45 +63,6 @@ class QueryScore:
         return codes.astype(np.float32) @ self.weights.astype(np.float32) + np.float32(self.bias)
 
 
-class CodeRows:
-    """The codes of all rows: those of the snapshot, usually memory-mapped, and rows appended since."""
-
-    def __init__(self, base: np.ndarray | BlockArray) -> None:
-        self._base = base
-        self._tail = np.empty((0, base.shape[1]), base.dtype)  # grows by doubling
-        self._appended = 0
-
-    def __len__(self) -> int:
-        return len(self._base) + self._appended
-
-    def append(self, codes: np.ndarray) -> None:
-        needed = self._appended + len(codes)
-        if needed > len(self._tail):
-            grown = np.empty((max(needed, 2 * len(self._tail)), codes.shape[1]), self._tail.dtype)
-            grown[: self._appended] = self._tail[: self._appended]
-            self._tail = grown
-        self._tail[self._appended : needed] = codes
-        self._appended = needed
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Codes of these rows, copied."""
-        split = len(self._base)
-        if not self._appended:
-            return self._base[rows]
-        codes = np.empty((len(rows), self._tail.shape[1]), self._tail.dtype)
-        old = rows < split
-        codes[old], codes[~old] = self._base[rows[old]], self._tail[rows[~old] - split]
-        return codes
-
-    def span(self, start: int, stop: int) -> np.ndarray:
-        """Codes of rows `start` to `stop`; no copy unless the span crosses into the appended rows."""
-        split = len(self._base)
-        if stop <= split:
-            return self._base[start:stop]
-        tail = self._tail[max(start - split, 0) : stop - split]
-        return tail if start >= split else np.concatenate([self._base[start:split], tail])
-
-
 class VectorIndex(ABC):
     """An index over the codes of one snapshot. One thread may call `add`; searching is safe from several.
 
@@ -115,20 +76,20 @@ class VectorIndex(ABC):
     scan_rows: ClassVar[int] = 4_000
     """Up to so many allowed rows are scanned directly; that takes about half a millisecond."""
 
-    def __init__(self, codec: Codec, codes: np.ndarray | BlockArray) -> None:
+    def __init__(self, codec: Codec, codes: CodeArray) -> None:
         """`codes` [n, d] is kept for scoring, not copied. Use `build` or `load`."""
-        _check_codes(codec, codes)
+        check_codes(codec, codes)
         self.codec = codec
         self.codes = CodeRows(codes)
 
     @classmethod
     @abstractmethod
-    def build(cls, codec: Codec, codes: np.ndarray | BlockArray) -> VectorIndex:
+    def build(cls, codec: Codec, codes: CodeArray) -> VectorIndex:
         """Index the codes [n, d] of a snapshot."""
 
     @classmethod
     @abstractmethod
-    def from_bytes(cls, data: bytes, codec: Codec, codes: np.ndarray | BlockArray) -> VectorIndex:
+    def from_bytes(cls, data: bytes, codec: Codec, codes: CodeArray) -> VectorIndex:
         """Inverse of `to_bytes`. `data` goes to the engine's own parser: compare its checksum first.
 
         Raises `CorruptView` when what was parsed has another dimension, metric or number of rows.
@@ -136,7 +97,12 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def to_bytes(self) -> bytes:
-        """The engine's own file format."""
+        """The engine's own file format; empty where the codes are all it needs."""
+
+    @classmethod
+    def file_of(cls, codec: Codec, codes: CodeArray) -> bytes:
+        """What `to_bytes` of an index over these codes gives."""
+        return cls.build(codec, codes).to_bytes()
 
     @abstractmethod
     def _append(self, codes: np.ndarray) -> None:
@@ -154,7 +120,7 @@ class VectorIndex(ABC):
         Path(path).write_bytes(self.to_bytes())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], codec: Codec, codes: np.ndarray | BlockArray) -> VectorIndex:
+    def load(cls, path: str | os.PathLike[str], codec: Codec, codes: CodeArray) -> VectorIndex:
         """Read what `save` wrote. Compare the file's checksum first; `VectorSnapshot` does."""
         return cls.from_bytes(Path(path).read_bytes(), codec, codes)
 
@@ -163,7 +129,7 @@ class VectorIndex(ABC):
 
     def add(self, codes: np.ndarray) -> None:
         """Append rows; they get the positions from `len(self)` on."""
-        _check_codes(self.codec, codes)
+        check_codes(self.codec, codes)
         if len(codes):
             self._append(np.ascontiguousarray(codes))
             self.codes.append(codes)
@@ -250,7 +216,7 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> Hits:
     return Hits(rows[order].astype(np.int64, copy=False), scores[order])
 
 
-def _check_codes(codec: Codec, codes: np.ndarray | BlockArray) -> None:
+def check_codes(codec: Codec, codes: CodeArray) -> None:
     if codes.ndim != 2 or codes.shape[1] != codec.dimension or codes.dtype != codec.dtype:
         raise BadInput(
             f"codes are {codes.dtype} {list(codes.shape)}, expected {codec.dtype} [n, {codec.dimension}]"

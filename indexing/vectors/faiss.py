@@ -1,15 +1,18 @@
 """FAISS: flat scans of every row, exact for float32, int8 and uint8.
 
-Flat scans need no training, take appended rows, and at 100,000 rows of 256 dimensions answer in about a
-millisecond from one-byte codes. FAISS computes byte codes against a query cut to bytes, so the query is
-scaled and rounded here, the error that this makes is bounded, and the candidates are scored again.
+Flat scans need no training and no file of their own: FAISS reads the stored codes where they lie, mapped from
+the snapshot's file, a million rows of 256 one-byte values in some nine milliseconds. It computes byte codes
+against a query cut to bytes, so the query is scaled and rounded here, the error that this makes is bounded,
+and the candidates are scored again.
 
-Binary precisions scan sign bits by Hamming distance and score `BINARY_OVERSAMPLING` times more candidates
-with the stored int8 codes. FAISS reads bitmaps of allowed rows itself.
+Binary precisions scan sign bits by Hamming distance, and score `BINARY_OVERSAMPLING` times more candidates
+with the stored int8 codes; the bits are the only thing that is kept beside the codes. FAISS reads bitmaps of
+allowed rows itself.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,59 +22,56 @@ import numpy as np
 
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
-from indexing.storage.blockfile import BlockArray
 from indexing.vectors.base import Candidates, QueryScore, VectorIndex
+from indexing.vectors.codes import CodeArray, CodeRows, SignedCodes, flip
+
+_api: Any = faiss  # its stubs describe C++, not the calls that take arrays and addresses
 
 BINARY_OVERSAMPLING = 20
 _BINARY_LEAST = 400
-_ADD_ROWS = 65_536
+_STEP_ROWS = 65_536
+_EXACT = 0  # of the ways in which FAISS picks the smallest distances
 
 
 class FaissIndex(VectorIndex):
-    """See the module. Holds a copy of the scanned codes: one byte, four bytes or one bit per value."""
+    """See the module. `scanned` are the codes in the form that FAISS reads, without a copy where they are
+    stored in it.
+    """
 
     engine = "faiss"
 
-    def __init__(self, codec: Codec, codes: np.ndarray | BlockArray, index: Any) -> None:
+    def __init__(self, codec: Codec, codes: CodeArray, scanned: CodeArray) -> None:
         super().__init__(codec, codes)
-        self._index = index
+        self._scanned = CodeRows(scanned)
         self.exact = not codec.is_binary
 
     @classmethod
-    def build(cls, codec: Codec, codes: np.ndarray | BlockArray) -> FaissIndex:
-        built = cls(codec, codes, _empty(codec))
-        for start in range(0, len(codes), _ADD_ROWS):
-            built._append(codes[start : start + _ADD_ROWS])
-        return built
+    def build(cls, codec: Codec, codes: CodeArray) -> FaissIndex:
+        return cls(codec, codes, _scan_form(codec, codes))
 
     @classmethod
-    def from_bytes(cls, data: bytes, codec: Codec, codes: np.ndarray | BlockArray) -> FaissIndex:
-        read: Any = faiss.deserialize_index_binary if codec.is_binary else faiss.deserialize_index
-        try:
-            index = read(np.frombuffer(data, dtype=np.uint8))
-        except RuntimeError as error:
-            raise CorruptView(f"FAISS cannot read its file ({error}); rebuild the view") from error
-        if _signature(index) != _signature(_empty(codec)) or index.ntotal != len(codes):
+    def from_bytes(cls, data: bytes, codec: Codec, codes: CodeArray) -> FaissIndex:
+        if not codec.is_binary:
+            if data:
+                raise CorruptView(f"{len(data)} bytes of an index that needs none; rebuild the view")
+            return cls.build(codec, codes)
+        width = -(-codec.dimension // 8)
+        if len(data) != len(codes) * width:
             raise CorruptView(
-                f"the FAISS file holds {index.ntotal} rows of {_signature(index)}, "
-                f"expected {len(codes)} rows of {_signature(_empty(codec))}; rebuild the view"
+                f"{len(data)} bytes hold the signs of {len(data) / width:g} rows of {width} bytes, "
+                f"expected {len(codes)} rows; rebuild the view"
             )
-        return cls(codec, codes, index)
+        return cls(codec, codes, np.frombuffer(data, np.uint8).reshape(-1, width))
 
     def to_bytes(self) -> bytes:
-        write: Any = faiss.serialize_index_binary if self.codec.is_binary else faiss.serialize_index
-        return write(self._index).tobytes()
+        return b"".join(bits.tobytes() for _, bits in self._scanned.parts()) if self.codec.is_binary else b""
+
+    @classmethod
+    def file_of(cls, codec: Codec, codes: CodeArray) -> bytes:
+        return cls.build(codec, codes).to_bytes() if codec.is_binary else b""
 
     def _append(self, codes: np.ndarray) -> None:
-        if self.codec.precision == "float32":
-            self._index.add(np.ascontiguousarray(codes, dtype=np.float32))
-        elif self.codec.is_binary:
-            self._index.add(self.codec.sign_bits(codes))
-        else:
-            # The stored form of QT_8bit_direct_signed is value + 128: that of uint8 codes as they are,
-            # and of int8 codes with the highest bit turned.
-            raw = codes if codes.dtype == np.uint8 else codes.view(np.uint8) ^ np.uint8(0x80)
-            self._index.add_sa_codes(np.ascontiguousarray(raw))
+        self._scanned.append(np.asarray(_scan_form(self.codec, codes)))
 
     def _first_count(self, k: int) -> int:
         if self.codec.is_binary:
@@ -92,11 +92,57 @@ class FaissIndex(VectorIndex):
     def _search_flat(
         self, target: np.ndarray, count: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Products (or distances) and rows of one query, -1 for rows that were not found."""
-        options = None if allowed is None else _selector(allowed)
+        """Products (or distances) and rows of the best `count`, -1 for rows that were not found."""
+        scan = self._scan_bits if self.codec.is_binary else self._scan_values
+        values, rows = [], []
         with _one_thread():
-            products, rows = self._index.search(target[None], count, params=options)
-        return products[0], rows[0]
+            for first, codes in self._scanned.parts():
+                bitmap = None if allowed is None else _bitmap(allowed[first : first + len(codes)])
+                found, at = scan(np.ascontiguousarray(codes), target, count, bitmap)
+                values.append(found)
+                rows.append(np.where(at < 0, -1, at + first))
+        if len(values) == 1:
+            return values[0], rows[0]
+        both, all_rows = np.concatenate(values), np.concatenate(rows)
+        order = np.argsort(both if self.codec.is_binary else -both, kind="stable")[:count]
+        return both[order], all_rows[order]
+
+    def _scan_values(
+        self, codes: np.ndarray, target: np.ndarray, count: int, bitmap: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Inner products float32 [count], best first, and rows int64 [count]."""
+        products, rows = np.full(count, -np.inf, np.float32), np.full(count, -1, np.int64)
+        if codes.dtype != np.uint8:
+            selector = None if bitmap is None else _api.IDSelectorBitmap(bitmap)
+            ends = faiss.swig_ptr(target), faiss.swig_ptr(codes)
+            faiss.knn_inner_product(
+                *ends,
+                codes.shape[1],
+                1,
+                len(codes),
+                count,
+                faiss.swig_ptr(products),
+                faiss.swig_ptr(rows),
+                selector,
+            )
+            return products, rows
+        with _borrowed_scanner(codes.shape[1]) as scanner:
+            scanner.scan(codes, target, bitmap, products, rows)
+        order = np.argsort(-products, kind="stable")
+        return products[order], rows[order]
+
+    def _scan_bits(
+        self, codes: np.ndarray, target: np.ndarray, count: int, bitmap: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Hamming distances int32 [count], nearest first, and rows int64 [count]."""
+        selector = None if bitmap is None else _api.IDSelectorBitmap(bitmap)
+        distances, rows = np.empty(count, np.int32), np.empty(count, np.int64)
+        heap = faiss.int_maxheap_array_t()
+        heap.nh, heap.k = 1, count
+        heap.val, heap.ids = faiss.swig_ptr(distances), faiss.swig_ptr(rows)
+        ends = faiss.swig_ptr(target), faiss.swig_ptr(codes)
+        _api.hammings_knn_hc(heap, *ends, len(codes), codes.shape[1], 1, _EXACT, selector)
+        return distances, rows
 
     def _target(self, score: QueryScore) -> tuple[float, np.ndarray, float]:
         """`(step, target, error)`: a row's score without bias is `step * dot(target, code)` ± error."""
@@ -110,6 +156,56 @@ class FaissIndex(VectorIndex):
     def _shift(self, score: QueryScore) -> float:
         """What the scan leaves out because FAISS sees uint8 codes 128 lower."""
         return 128 * float(score.weights.sum()) if self.codec.precision == "uint8" else 0.0
+
+
+class _ByteScanner:
+    """FAISS's loop over one-byte codes at any address. One thread at a time.
+
+    FAISS gives its scanners to Python without a way to free them, hence they are kept and used again, with
+    and without a selector, whose bitmap is exchanged.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        signed = faiss.ScalarQuantizer.QT_8bit_direct_signed
+        self._quantizer = _api.ScalarQuantizer(dimension, signed)
+        self._selector = _api.IDSelectorBitmap(np.zeros(1, np.uint8))
+        select, product = self._quantizer.select_InvertedListScanner, faiss.METRIC_INNER_PRODUCT
+        self._all = select(product, None, True, None)
+        self._selected = select(product, None, True, self._selector)
+
+    def scan(
+        self,
+        codes: np.ndarray,
+        target: np.ndarray,
+        bitmap: np.ndarray | None,
+        products: np.ndarray,
+        rows: np.ndarray,
+    ) -> None:
+        """Puts the best into the heap of `products` and `rows`."""
+        scanner = self._all if bitmap is None else self._selected
+        if bitmap is not None:
+            self._selector.n, self._selector.bitmap = len(bitmap), faiss.swig_ptr(bitmap)
+        scanner.set_query(faiss.swig_ptr(target))
+        scanner.set_list(0, 0.0)
+        out = faiss.swig_ptr(products), faiss.swig_ptr(rows)
+        scanner.scan_codes(len(codes), faiss.swig_ptr(codes), None, *out, len(products))
+
+
+_idle_scanners: defaultdict[int, list[_ByteScanner]] = defaultdict(list)
+
+
+@contextmanager
+def _borrowed_scanner(dimension: int) -> Iterator[_ByteScanner]:
+    """A scanner that no other thread has: there are as many as ever searched at once."""
+    idle = _idle_scanners[dimension]
+    try:
+        scanner = idle.pop()
+    except IndexError:
+        scanner = _ByteScanner(dimension)
+    try:
+        yield scanner
+    finally:
+        idle.append(scanner)
 
 
 @contextmanager
@@ -126,21 +222,17 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _empty(codec: Codec) -> Any:
-    if codec.precision == "float32":
-        return faiss.IndexFlatIP(codec.dimension)
+def _scan_form(codec: Codec, codes: CodeArray) -> CodeArray:
+    """The codes as FAISS reads them: sign bits, bytes of value + 128, or floats."""
     if codec.is_binary:
-        return faiss.IndexBinaryFlat(-(-codec.dimension // 8) * 8)
-    signed = faiss.ScalarQuantizer.QT_8bit_direct_signed
-    return faiss.IndexScalarQuantizer(codec.dimension, signed, faiss.METRIC_INNER_PRODUCT)
+        width = -(-codec.dimension // 8)
+        steps = range(0, len(codes), _STEP_ROWS)
+        parts = [codec.sign_bits(codes[first : first + _STEP_ROWS]) for first in steps]
+        return np.concatenate(parts) if parts else np.empty((0, width), np.uint8)
+    if codec.precision != "int8":
+        return codes
+    return codes.raw if isinstance(codes, SignedCodes) else flip(np.asarray(codes))
 
 
-def _signature(index: Any) -> tuple[str, int, int, int]:
-    quantizer = index.sq.qtype if isinstance(index, faiss.IndexScalarQuantizer) else -1
-    return type(index).__name__, index.d, index.metric_type, quantizer
-
-
-def _selector(allowed: np.ndarray) -> Any:
-    bitmap = np.packbits(allowed, bitorder="little")
-    api: Any = faiss  # its stubs describe the C++ constructors, not those that take arrays and keywords
-    return api.SearchParameters(sel=api.IDSelectorBitmap(bitmap))
+def _bitmap(allowed: np.ndarray) -> np.ndarray:
+    return np.packbits(allowed, bitorder="little")

@@ -16,8 +16,8 @@ from usearch.index import Index, MetricKind, ScalarKind
 
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
-from indexing.storage.blockfile import BlockArray
 from indexing.vectors.base import Candidates, QueryScore, VectorIndex
+from indexing.vectors.codes import CodeArray
 
 OVERSAMPLING = 4
 BINARY_OVERSAMPLING = 20
@@ -34,19 +34,19 @@ class UsearchIndex(VectorIndex):
     exact = False
     scan_rows = 16_000
 
-    def __init__(self, codec: Codec, codes: np.ndarray | BlockArray, index: Index) -> None:
+    def __init__(self, codec: Codec, codes: CodeArray, index: Index) -> None:
         super().__init__(codec, codes)
         self._index = index
 
     @classmethod
-    def build(cls, codec: Codec, codes: np.ndarray | BlockArray) -> UsearchIndex:
+    def build(cls, codec: Codec, codes: CodeArray) -> UsearchIndex:
         built = cls(codec, codes, _empty(codec))
         for start in range(0, len(codes), _ADD_ROWS):
             built._append(codes[start : start + _ADD_ROWS])
         return built
 
     @classmethod
-    def from_bytes(cls, data: bytes, codec: Codec, codes: np.ndarray | BlockArray) -> UsearchIndex:
+    def from_bytes(cls, data: bytes, codec: Codec, codes: CodeArray) -> UsearchIndex:
         index = _empty(codec)
         wanted = _signature(index)
         try:

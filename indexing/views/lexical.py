@@ -1,15 +1,23 @@
-"""The keyword view: immutable tantivy snapshots that follow the document log. Independent of the model."""
+"""The keyword view: immutable tantivy snapshots that follow the document log, and the documents after them.
+
+Independent of the model.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import Connection
+
+from indexing.catalog.collections import CollectionState
 from indexing.catalog.database import reading
+from indexing.catalog.following import size_after
 from indexing.catalog.reads import count_documents, documents_after
 from indexing.errors import CorruptView
-from indexing.lexical import LexicalSnapshot, LexicalWriter
+from indexing.lexical import LexicalReader, LexicalSnapshot, LexicalTail, LexicalWriter, TailChange
 from indexing.session import Session
 from indexing.storage.published import verify_folder
+from indexing.views.base import FEW_CHANGES
 from indexing.views.folder import ViewFolder
 
 __all__ = ["LexicalView"]
@@ -18,16 +26,46 @@ READ_DOCUMENTS = 2_000
 # Word statistics count deleted documents until they are merged away; past this share the view is rebuilt.
 MAX_DELETED = 0.05
 
+# Newer documents are split into words when they are first searched, some 20 microseconds for a line of text;
+# past these numbers a new snapshot is cheaper.
+TAIL_DOCUMENTS = 512
+TAIL_CHARACTERS = 500_000
+# So many of what another process wrote are read where the snapshot cannot be made, as that process makes it.
+MOST_FOREIGN = 4_096
+
 
 class LexicalView:
     """Finds, builds and follows the keyword snapshots of one collection."""
 
+    what = "keyword view"
+
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._engine = session.database
-        self._collection_id = session.id
-        self._uuid = session.uuid
-        self._folder: ViewFolder[LexicalSnapshot] = ViewFolder(session.place.views / "lexical", "words")
+        folder = session.place.views / "lexical"
+        self._folder: ViewFolder[LexicalSnapshot] = ViewFolder(folder, "words")
+        self._tail = LexicalTail(0, 0)
+
+    def reader(self, connection: Connection, own_seq: int) -> LexicalReader:
+        """The newest snapshot with what was committed after it: all of it up to the change `own_seq`, which
+        this process wrote, and of what others wrote as much as is reasonable.
+        """
+        state = self._session.row(connection)
+        seq, snapshot = self._newest(state)
+        tail = self._tail
+        if tail.start != seq or tail.seq < state.purged_seq:
+            tail = LexicalTail(seq, seq)
+        while tail.seq < state.last_seq and (tail.seq < own_seq or len(tail.changed) < MOST_FOREIGN):
+            rows = documents_after(connection, self._session.id, tail.seq, READ_DOCUMENTS)
+            tail = tail.follow(TailChange(*row) for row in rows)
+            if len(rows) < READ_DOCUMENTS:
+                tail = tail.at(state.last_seq)
+        self._tail = tail
+        return LexicalReader(snapshot, tail)
+
+    def _newest(self, state: CollectionState) -> tuple[int, LexicalSnapshot | None]:
+        """(watermark, snapshot) of the newest sound snapshot; (0, None) if there is none that can go on."""
+        newest = self._folder.newest(self._open)
+        return (0, None) if newest is None or newest[0] < state.purged_seq else (newest[0], newest[2])
 
     def newest(self) -> tuple[int, LexicalSnapshot | None]:
         """(watermark, snapshot) of the newest sound snapshot; (0, None) if there is none."""
@@ -35,36 +73,48 @@ class LexicalView:
         return (0, None) if newest is None else (newest[0], newest[2])
 
     def seq(self) -> int:
-        """The watermark of the newest snapshot, told by its name alone; 0 if there is none."""
         return self._folder.seq()
+
+    def is_ahead(self) -> bool:
+        seq = self.seq()  # looked up before the log, which grows
+        with self._session.looking() as (_, state):
+            return seq > state.last_seq
+
+    def is_behind(self, *, by_much: bool) -> bool:
+        with self._session.looking() as (connection, state):
+            seq = self.seq()
+            if not by_much:
+                return seq < state.last_seq
+            if state.last_seq - seq > (TAIL_DOCUMENTS if seq else FEW_CHANGES):
+                return True
+            _, characters = size_after(connection, self._session.id, seq, TAIL_DOCUMENTS)
+            return characters > TAIL_CHARACTERS
 
     def _open(self, path: Path) -> LexicalSnapshot:
         snapshot = LexicalSnapshot.open(path)
-        if snapshot.meta.get("collection") != self._uuid:
+        if snapshot.meta.get("collection") != self._session.uuid:
             raise CorruptView(f"{path} belongs to another collection")
-        with self._session.looking() as (_, state):
-            purged = state.purged_seq
-        if snapshot.meta.get("seq", 0) < purged:
-            raise CorruptView(f"{path} has not followed deletions that are forgotten")
         return snapshot
 
-    def publish(self, last_seq: int) -> None:
-        """Follows the log up to `last_seq` and publishes a snapshot. The caller holds the views' lock."""
-        newest = self._folder.newest(self._open)
-        if newest is not None and newest[2].deleted_fraction > MAX_DELETED:
-            newest = None
+    def publish(self) -> None:
+        with self._session.looking() as (_, state):
+            newest = self._folder.newest(self._open)
         seq, path = (0, None) if newest is None else newest[:2]
-        target = self._folder.target(last_seq)
+        if newest is not None and (newest[2].deleted_fraction > MAX_DELETED or seq < state.purged_seq):
+            seq, path = 0, None
+        if path is not None and seq >= state.last_seq:
+            return
+        target = self._folder.target(state.last_seq)
         with LexicalWriter(self._folder.path, base=path) as writer:
-            self._replay(writer, seq, last_seq)
-            writer.publish(target, {"seq": last_seq, "collection": self._uuid})
+            self._replay(writer, seq, state.last_seq)
+            writer.publish(target, {"seq": state.last_seq, "collection": self._session.uuid})
         self._folder.keep_only(target)
 
     def _replay(self, writer: LexicalWriter, seq: int, last_seq: int) -> None:
         fresh = seq == 0
         while seq < last_seq:
-            with reading(self._engine) as connection:
-                rows = documents_after(connection, self._collection_id, seq, READ_DOCUMENTS)
+            with reading(self._session.database) as connection:
+                rows = documents_after(connection, self._session.id, seq, READ_DOCUMENTS)
             if not rows:
                 return
             upserts = [(key, title, text) for _, key, deleted, title, text in rows if not deleted]
@@ -73,30 +123,28 @@ class LexicalView:
             seq = rows[-1][0]
 
     def check(self) -> list[str]:
-        """What is wrong with the view, compared with the catalog; empty if nothing. Damage is set aside."""
         problems = self.examine()
         newest = self._folder.newest(self._open)
         if newest is None:
             return problems
         seq, path, snapshot = newest
-        with reading(self._engine) as connection:  # begun after the view was opened: the view is not newer
-            behind = documents_after(connection, self._collection_id, seq, 1)
-            documents = count_documents(connection, self._collection_id)
+        with reading(self._session.database) as connection:  # begun after the view was opened
+            behind = documents_after(connection, self._session.id, seq, 1)
+            documents = count_documents(connection, self._session.id)
         if not behind and snapshot.document_count != documents:
-            problem = f"keyword view holds {snapshot.document_count} documents, the catalog {documents}"
+            problem = f"{self.what} holds {snapshot.document_count} documents, the catalog {documents}"
             self._folder.set_aside(path, problem)
             problems.append(problem)
         return problems
 
     def examine(self) -> list[str]:
-        """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
-
         def read_whole(path: Path) -> LexicalSnapshot:
             verify_folder(path, afresh=True)
             return self._open(path)
 
+        self._tail = LexicalTail(0, 0)
         return self._folder.examine(read_whole)
 
     def discard(self) -> None:
-        """Takes every snapshot out of use."""
+        self._tail = LexicalTail(0, 0)
         self._folder.clear()

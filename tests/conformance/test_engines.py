@@ -214,6 +214,11 @@ def test_the_same_rows_make_the_same_file(case):
 
 def test_a_file_of_another_shape_is_corrupt(case):
     data = case.build(case.codes[:100]).to_bytes()
+    if case.built.exact:  # it scans the codes where they lie: any file is somebody else's
+        assert data == b""
+        with pytest.raises(CorruptView, match="needs none; rebuild"):
+            case.cls.from_bytes(b"x", case.codec, case.codes[:100])
+        return
     with pytest.raises(CorruptView, match="100 rows"):
         case.cls.from_bytes(data, case.codec, case.codes[:99])
     narrow = Codec.fit(case.codec.precision, case.codec.decode(case.codes[:100])[:, :40])

@@ -81,7 +81,7 @@ def test_index_json(stlib, animals):
         "skipped": 0,
         "created": False,
     }
-    assert summary["disk_bytes"] > summary["memory_bytes"] > 0
+    assert summary["disk_bytes"] > summary["memory_bytes"] == 0  # codes are scanned where they lie
 
 
 def test_search_prints_the_answer_first(stlib, animals):
@@ -194,7 +194,7 @@ def test_delete_documents_then_the_collection(stlib, animals):
 def test_verify_finds_it_clean_and_rebuilds_a_damaged_view(stlib, animals, home):
     clean = "animals: clean, 3 documents in 3 passages checked\n"
     assert stlib("verify", "animals") == (0, clean, "")
-    rows = next((home / "collections" / "animals" / "views").rglob("rows.bin"))
+    rows = next((home / "collections" / "animals" / "views").rglob("rows-1.bin"))
     rows.write_bytes(b"\0" * rows.stat().st_size)
     code, out, _ = stlib("verify", "animals")
     assert code == 0

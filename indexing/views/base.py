@@ -1,0 +1,54 @@
+"""What every view can do: whoever keeps them near the log knows no more of them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["FEW_CHANGES", "View"]
+
+# A collection that has no more is searched without a snapshot.
+FEW_CHANGES = 64
+
+
+class View(Protocol):
+    """One kind of snapshots of one collection, derived from its log and disposable.
+
+    A view follows changes that are counted: those of documents, or those of a generation's chunks. Methods
+    are called under the collection's lock, `publish` also under that of its views, which excludes other
+    processes.
+    """
+
+    @property
+    def what(self) -> str:
+        """As messages call it."""
+        ...
+
+    def seq(self) -> int:
+        """The change that the newest snapshot has followed to, told by its name alone; 0 if there is none."""
+        ...
+
+    def is_ahead(self) -> bool:
+        """Whether a snapshot has followed changes that the log does not have."""
+        ...
+
+    def is_behind(self, *, by_much: bool) -> bool:
+        """Whether there are newer changes; `by_much`: more than a search should read by itself, which is
+        `FEW_CHANGES` where there is no snapshot.
+        """
+        ...
+
+    def publish(self) -> None:
+        """Follows the log to its end and publishes a snapshot: the last one and what is new."""
+        ...
+
+    def examine(self) -> list[str]:
+        """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
+        ...
+
+    def check(self) -> list[str]:
+        """What `examine` finds, and what differs from the catalog; damage is set aside."""
+        ...
+
+    def discard(self) -> None:
+        """Takes every snapshot out of use."""
+        ...
