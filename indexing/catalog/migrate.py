@@ -9,10 +9,12 @@ from sqlalchemy import Connection, Engine, inspect, text
 from indexing.catalog.database import map_errors, writing
 from indexing.errors import StorageError
 
-__all__ = ["HEAD", "ensure_schema", "schema_revision"]
+__all__ = ["HEAD", "REMEDY_FOR_NEWER", "ensure_schema", "schema_revision"]
 
 # The newest file in migrations/versions; a test compares the two.
 HEAD = "0003"
+
+REMEDY_FOR_NEWER = "upgrade stlib with `pip install --upgrade '.[app]'` in a newer copy of it"
 
 
 def schema_revision(engine: Engine) -> str | None:
@@ -35,7 +37,7 @@ def ensure_schema(engine: Engine) -> None:
     if revision is not None and revision > HEAD:
         raise StorageError(
             f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}):"
-            " upgrade stlib"
+            f" {REMEDY_FOR_NEWER}"
         )
     with writing(engine) as connection:
         _upgrade(connection)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, MetaData
 
 from indexing.catalog import sqlite
 from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.migrate import REMEDY_FOR_NEWER
 from indexing.errors import StorageError
 
 __all__ = ["open_side_database"]
@@ -38,7 +39,6 @@ def open_side_database(path: Path, tables: MetaData, version: int) -> Engine:
     if found > version:
         engine.dispose()
         raise StorageError(
-            f"{path} has version {found}, newer than this release knows ({version}):"
-            " upgrade stlib with `pip install --upgrade '.[app]'` in a newer copy of it"
+            f"{path} has version {found}, newer than this release knows ({version}): {REMEDY_FOR_NEWER}"
         )
     return engine

@@ -59,6 +59,13 @@ except DiskFull as error:
 c.close()
 c = Collection.open("c", home=sys.argv[1])
 print(c.search("document number 7", 3).results[0].id != "", c.info().documents >= done, c.verify().errors)
+try:
+    with open(f"{sys.argv[1]}/rest", "wb", buffering=0) as rest:
+        while rest.write(bytes(4096)):
+            pass
+except OSError as error:
+    print(error.strerror)
+print(c.drop(), Collection.list(home=sys.argv[1]))
 """
 
 
@@ -81,7 +88,8 @@ def test_a_real_small_disk(tmp_path):
         pytest.skip(f"this system does not let a test mount a small disk: {ready.stderr.strip()}")
     out = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert out.returncode == 0, out.stderr
-    first, second = out.stdout.splitlines()
+    first, second, full, dropped = out.stdout.splitlines()
     assert first.startswith("DiskFull ")
     assert int(first.split()[1]) >= 1024
     assert second == "True True []"
+    assert (full, dropped) == ("No space left on device", "True []")
