@@ -45,7 +45,9 @@ def told(found):
     return [(r.id, r.score, r.parts, r.span, r.snippet) for r in found]
 
 
-@pytest.mark.parametrize("options", [{}, {"rerank": Lengths()}, {"filter": "third = 1"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rerank": Lengths()}, {"filter": "third = 1"}], ids=["plain", "reranked", "filtered"]
+)
 @pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
 def test_pages_put_together_are_the_long_answer(many, mode, options):
     long = many.search(QUESTION, 650, mode=mode, **options)
