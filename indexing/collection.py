@@ -12,33 +12,24 @@ from typing import Any
 import numpy as np
 
 from indexing import creation
-from indexing.catalog.database import writing
-from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.reads import keys_of_ids
-from indexing.catalog.servings import ROLLBACK
 from indexing.catalog.stored import StoredDocument
+from indexing.collection_servings import ServingMethods
 from indexing.describe import CollectionInfo, describe
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.errors import BadInput, CollectionExists, UnknownCollection
 from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
-from indexing.generations.drop import drop_generation
-from indexing.generations.plan import KEEP, Change, Plan, make_plan
 from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
-from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
 from indexing.models.held import Encoders
-from indexing.models.rerankers import Rerankers, no_reranker, record_reranker
+from indexing.models.rerankers import Rerankers
 from indexing.names import SERVING_RERANKER
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
 from indexing.search.searcher import Searcher
-from indexing.search.weights import check_ranking
-from indexing.serving.history import Serving, list_generations, list_servings
-from indexing.serving.promote import Promoted, previous_serving, promote
-from indexing.serving.reindex import ReindexProgress, ReindexReport, reindex
 from indexing.session import Session
 from indexing.storage.paths import Home
 from indexing.upkeep.compact import CompactReport, compact, compact_if_worth
@@ -51,13 +42,10 @@ from stlib.runtime import EncoderProtocol
 
 __all__ = ["AddReport", "Collection"]
 
-# Inside the class, `list` is the method.
-Names = list[str]
-Servings = list[Serving]
-Generations = list[GenerationInfo]
+Names = list[str]  # inside the class, `list` is the method
 
 
-class Collection:
+class Collection(ServingMethods):
     """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
 
     Threads may share a collection. Several processes may search it at once; one at a time writes, and a
@@ -390,148 +378,6 @@ class Collection:
     def info(self) -> CollectionInfo:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
         return describe(self._session, self._views)
-
-    # --- what is served ------------------------------------------------------------------------------------
-
-    def reindex(
-        self,
-        model: Any = None,
-        *,
-        precision: str | None = None,
-        engine: str | None = None,
-        chunk: ChunkSettings | None = None,
-        ranking: dict[str, Any] | None = None,
-        reranker: Any = KEEP,
-        promote: bool = True,
-        who: str = "",
-        progress: ReindexProgress | None = None,
-    ) -> ReindexReport:
-        """Changes the model, the precision, the engine, the passages, the ranking or the reranker while
-        others search and add, and serves the result if `promote`. What is not given stays.
-
-        Only the work that the change needs is done: another engine, ranking or reranker embeds nothing, a
-        coarser precision is made from the codes where these are as fine. With no change at all everything is
-        embedded anew, with ranges of the codes from the documents there are now, and by the bundled model of
-        this version where that of another one was used. One that was killed goes
-        on where it was when it is called again. The serving before stays, and follows what is added:
-        `rollback` goes back to it at once, `drop_generation` gives its space back.
-
-        Raises:
-            BadInput: a setting that cannot be used.
-            DiskFull: less room than is needed, which is said before anything is begun.
-            LockedError: another process makes the same.
-        """
-        change = self._change(model, precision, engine, chunk, ranking, reranker)
-        return reindex(
-            self._session,
-            self._views,
-            change,
-            self._encoders.of,
-            promote_it=promote,
-            who=who,
-            progress=progress,
-        )
-
-    def plan_reindex(
-        self,
-        model: Any = None,
-        *,
-        precision: str | None = None,
-        engine: str | None = None,
-        chunk: ChunkSettings | None = None,
-        ranking: dict[str, Any] | None = None,
-        reranker: Any = KEEP,
-    ) -> Plan:
-        """What `reindex` with these arguments would do, and the room it needs. Changes nothing."""
-        change = self._change(model, precision, engine, chunk, ranking, reranker)
-        return make_plan(self._session, change)
-
-    def _change(
-        self,
-        model: Any,
-        precision: str | None,
-        engine: str | None,
-        chunk: ChunkSettings | None,
-        ranking: dict[str, Any] | None,
-        reranker: Any,
-    ) -> Change:
-        if ranking is not None:
-            ranking = check_ranking(ranking)
-        if reranker is not KEEP:
-            reranker = None if no_reranker(reranker) else record_reranker(reranker)
-        change = Change(precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker)
-        if model is not None:
-            return self._with_model(change, model, remember_encoder(model, load_encoder(model)))
-        live = self._session.live().generation
-        newer = None if change.keeps_codes else replaced_bundled(live.model, live.fingerprint)
-        return change if newer is None else self._with_model(change, live.model, newer)
-
-    def _with_model(self, change: Change, model: Any, encoder: EncoderProtocol) -> Change:
-        self._encoders.hold(encoder)
-        return replace(
-            change,
-            model=recorded_name(model, encoder),
-            fingerprint=encoder.fingerprint,
-            dimension=encoder.dimension,
-        )
-
-    def servings(self) -> Servings:
-        """Every serving, the oldest first, each with its generation and whether it is live."""
-        return list_servings(self._session)
-
-    def generations(self) -> Generations:
-        """Every generation, the oldest first; one that is being built or dropped has no serving."""
-        return list_generations(self._session)
-
-    def promote(self, serving: int, override: str | None = None, *, who: str = "") -> Promoted:
-        """Makes `serving` the one that is searched. `override` is the reason of a person who knows better
-        than the figures; it is kept with `who` in the history.
-
-        Raises:
-            BadInput: there is no such serving.
-        """
-        return promote(self._session, self._views, serving, self._encoders.of, who=who, override=override)
-
-    def rollback(self, *, who: str = "") -> Promoted:
-        """Goes back to what was served before the present serving became live.
-
-        Raises:
-            BadInput: nothing was.
-        """
-        return promote(
-            self._session,
-            self._views,
-            previous_serving(self._session),
-            self._encoders.of,
-            kind=ROLLBACK,
-            who=who,
-        )
-
-    def drop_generation(self, generation: int) -> int:
-        """Deletes a generation that is not live, with its servings; returns how many passages it had.
-
-        Raises:
-            BadInput: it is live, or there is none.
-        """
-        dropped = drop_generation(self._session, self._views, generation)
-        compact_if_worth(self._session, self._views)
-        return dropped
-
-    def relocate_model(self, path: Any) -> str:
-        """Records that a model of this collection lies at `path` now; returns what is recorded.
-
-        Raises:
-            BadInput: it is no model of this collection.
-        """
-        encoder = remember_encoder(path, load_encoder(path))
-        recorded = recorded_name(path, encoder)
-        with writing(self._session.database) as connection:
-            self._session.row(connection)
-            moved = set_source(connection, self._session.id, encoder.fingerprint, recorded)
-        if not moved:
-            check_model(encoder, self._session.live().generation, self.name)
-        self._encoders.hold(encoder)
-        return recorded
 
     # --- upkeep --------------------------------------------------------------------------------------------
 

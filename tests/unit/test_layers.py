@@ -51,7 +51,7 @@ LAYERS = {
         [".", "errors", "faults", "names"],
         ["documents", "evaluation", "quantization", "storage"],
         # the truth, and the engines of its views
-        ["catalog", "lexical", "vectors"],
+        ["catalog", "columns", "lexical", "vectors"],
         ["served"],
         ["session"],
         ["embed", "facets", "listing", "models", "opening", "views"],
@@ -61,13 +61,13 @@ LAYERS = {
         ["serving"],
         ["upkeep"],
         ["writing"],
-        ["collection"],
+        ["collection", "collection_servings"],
     ],
     "app": [
         [".", "settings", "text", "wording"],
-        ["evaluation_job", "indexing_job"],
+        ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
-        ["facade"],
+        ["facade.jobs"],
         # faces: what a person types or clicks
         ["cli", "ui"],
         ["demo"],
