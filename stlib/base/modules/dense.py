@@ -121,5 +121,6 @@ class Dense(DimensionNames, Module):
             config["activation_function"] = activation_from_name(
                 config["activation_function"], trust_remote_code
             )
+        cls.check_sizes(config, model_name_or_path, subfolder, *hub)
         module = cls.from_config(config, model_name_or_path, subfolder)
         return cls.load_torch_weights(model_name_or_path, subfolder, *hub, model=module)

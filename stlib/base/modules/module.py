@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import nn
 
 from stlib.base import weights as weight_files
@@ -16,6 +17,10 @@ from stlib.util import file_io
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Up to these the weights themselves tell what is wrong with them.
+_USUAL_SIZE = 100_000  # of one number in a configuration
+_FEW_NUMBERS = 10_000_000
 
 _OLDER_DIMENSION_NAMES = ("get_sentence_embedding_dimension", "get_word_embedding_dimension")
 
@@ -122,11 +127,47 @@ class Module(ABC, nn.Module):
         """
         try:
             return cls(**config)
-        except (TypeError, ValueError) as error:
-            where = "/".join(
-                part for part in (str(model_name_or_path), subfolder, cls.config_file_name) if part
+        except (TypeError, ValueError, RuntimeError) as error:  # torch raises the last one for sizes
+            reason = str(error).strip().splitlines()[0]
+            where = cls._name_config(model_name_or_path, subfolder)
+            raise ModelConfigError(f"{where} does not describe a {cls.__name__}: {reason}") from error
+
+    @classmethod
+    def check_sizes(cls, config: dict[str, Any], model_name_or_path: str, subfolder: str, *hub: Any) -> None:
+        """Refuse sizes in a configuration that the weights do not bear out, before room is made for them.
+
+        Classes that users write are built without this check, as they may need what it keeps from them.
+
+        Args:
+            config: arguments of the constructor.
+            model_name_or_path: the model, with ``subfolder`` and ``hub`` as in :meth:`load`.
+
+        Raises:
+            ModelConfigError: the module would be larger than the weights that are there for it.
+        """
+        places = (weight_files.SAFETENSORS_NAME, weight_files.PYTORCH_NAME)
+        found = (file_io.load_file_path(model_name_or_path, name, subfolder, *hub) for name in places)
+        path = next((path for path in found if path is not None), None)
+        if path is None or not cls.__module__.startswith("stlib."):
+            return
+        stored = Path(path).stat().st_size  # no number takes less than a byte
+        where = cls._name_config(model_name_or_path, subfolder)
+        for key, value in config.items():
+            sizes = [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int)]
+            if sizes and max(sizes) > max(stored, _USUAL_SIZE):
+                raise ModelConfigError(f"{where}: {key} is {value}, and {path} has {stored:,} bytes")
+        with torch.device("meta"):  # sizes without room for them
+            module = cls.from_config(config, model_name_or_path, subfolder)
+        needed = sum(one.numel() for one in module.parameters())
+        if needed > max(stored, _FEW_NUMBERS):
+            raise ModelConfigError(
+                f"{where} describes {needed:,} numbers, and {path} has {stored:,} bytes; get the model again"
             )
-            raise ModelConfigError(f"{where} does not describe a {cls.__name__}: {error}") from error
+
+    @classmethod
+    def _name_config(cls, model_name_or_path: str, subfolder: str) -> str:
+        parts = (str(model_name_or_path), subfolder, cls.config_file_name)
+        return "/".join(part for part in parts if part)
 
     @classmethod
     def load_config(
@@ -246,6 +287,8 @@ class ModuleWithWeights(Module):
     ) -> Self:
         """See :meth:`Module.load`; reads the weights as well."""
         hub = (token, cache_folder, revision, local_files_only)
+        if config := cls.load_config(model_name_or_path, subfolder, None, *hub):
+            cls.check_sizes(config, model_name_or_path, subfolder, *hub)
         module = super().load(model_name_or_path, subfolder, *hub)
         return cls.load_torch_weights(model_name_or_path, subfolder, *hub, model=module)
 

@@ -96,7 +96,7 @@ class StaticEmbedding(DimensionNames, InputModule):
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         ids, offsets = features["input_ids"], features["offsets"]
-        check_token_ids(ids, self.num_embeddings)
+        check_token_ids(ids, self.embedding.num_embeddings)
         vectors = self.embedding(ids, offsets)
         if vectors.dtype in (torch.float16, torch.bfloat16):
             # torch averages nothing to NaN in half precision, to zero in full precision

@@ -20,9 +20,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from stlib import CrossEncoder, SentenceTransformer, errors
-from stlib.models import Dense, StaticEmbedding
+from stlib.models import CNN, LSTM, Dense, LayerNorm, Pooling, StaticEmbedding, WordEmbeddings
 from stlib.runtime import Encoder, InteractionReranker
 from stlib.runtime.bundled import default_reranker_path
+from stlib.sentence_transformer.modules.tokenizer import WhitespaceTokenizer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the platform has no pipes in folders")
 
@@ -303,3 +304,41 @@ def test_weights_of_a_vast_size_that_the_header_admits(static):
         errors.ModelConfigError, match=r"has 16\.00 GiB, and a model's \.safetensors at most 8"
     ):
         Encoder.load(static)
+
+
+# -- numbers of a configuration
+
+
+@pytest.fixture
+def layers(tmp_path) -> Path:
+    """A model of the modules whose sizes stand in their configuration."""
+    modules = [
+        WordEmbeddings(WhitespaceTokenizer(["PADDING", "dog"], stop_words=()), torch.ones(2, 6)),
+        LSTM(6, 3),
+        CNN(6, 4, [1, 3]),
+        Pooling(8),
+        Dense(8, 4),
+        LayerNorm(4),
+    ]
+    SentenceTransformer(modules=modules, device="cpu").save(tmp_path / "layers")
+    return tmp_path / "layers"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("4_Dense/config.json", {"out_features": 10**12}),
+        ("4_Dense/config.json", {"out_features": 90_000, "in_features": 90_000}),
+        ("4_Dense/config.json", {"out_features": 10**30}),
+        ("4_Dense/config.json", {"out_features": -1}),
+        ("1_LSTM/lstm_config.json", {"num_layers": 10**9}),
+        ("1_LSTM/lstm_config.json", {"hidden_dim": 90_000}),
+        ("2_CNN/cnn_config.json", {"kernel_sizes": [1, 10**9]}),
+        ("5_LayerNorm/config.json", {"dimension": 10**13}),
+    ],
+)
+def test_sizes_that_the_weights_do_not_bear_out(layers, edit, name, changes):
+    assert of_transformers(layers).encode("dog").shape == (4,)
+    edit(layers / name, **changes)
+    with pytest.raises(errors.ModelConfigError, match=name):
+        of_transformers(layers)
