@@ -49,7 +49,7 @@ LAYERS = {
     ],
     "indexing": [
         [".", "errors", "faults", "names"],
-        ["documents", "evaluation", "quantization", "storage"],
+        ["documents", "evaluation", "quantization", "search.filters", "storage"],
         # the truth, and the engines of its views
         ["catalog", "columns", "lexical", "vectors"],
         ["served"],
