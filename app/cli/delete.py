@@ -1,49 +1,88 @@
-"""`stlib delete`: documents, or a whole collection."""
+"""`stlib delete`: documents by id or by filter, or a whole collection."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from app.cli.failures import FAILED
+from app.cli.filters import filter_option, point_at_errors
 from app.cli.options import location_options
 from app.cli.terminal import confirm, echo, warn
 from app.settings import Location
 from app.wording import format_count
 
+if TYPE_CHECKING:
+    from indexing import Collection
+
 __all__ = ["command"]
+
+# A filter that matches more is a mistake more often than one that matches a few.
+_FEW = 100
 
 
 @click.command("delete")
 @click.argument("name")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--yes", is_flag=True, help="Delete a whole collection without asking.")
+@filter_option
+@click.option(
+    "--yes", is_flag=True, help=f"Do not ask: for a whole collection, and filters of more than {_FEW}."
+)
 @location_options
 @click.pass_context
-def command(context: click.Context, name: str, ids: tuple[str, ...], yes: bool, location: Location) -> None:
-    """Delete documents by ID from collection NAME, or with no ID the whole collection."""
+def command(
+    context: click.Context,
+    name: str,
+    ids: tuple[str, ...],
+    filter_: str | None,
+    yes: bool,
+    location: Location,
+) -> None:
+    """Delete documents by ID or --filter from collection NAME, or with neither the whole collection."""
+    if ids and filter_ is not None:
+        raise click.UsageError("give ids or --filter, not both", context)
+    if filter_ is not None and not filter_.strip():
+        raise click.UsageError("the filter is empty, and would match every document", context)
     from indexing import Collection
 
     with Collection.open(name, **location.arguments()) as collection:
-        if not ids:
-            count = collection.info().documents
-            _confirm(f"Delete collection {name!r} with its {format_count(count, 'document')}?", yes)
+        if filter_ is not None:
+            with point_at_errors(context, filter_):
+                _delete_matching(collection, filter_, yes)
+        elif ids:
+            _delete_by_id(context, collection, ids)
+        else:
+            count = len(collection)
+            question = f"Delete collection {name!r} with its {format_count(count, 'document')}?"
+            _confirm(question, "deleting a whole collection", yes)
             collection.drop()
             echo(f"deleted collection {name!r} with {format_count(count, 'document')}")
-            return
-        gone = collection.delete(ids)
-    echo(f"deleted {format_count(len(gone), 'document')} from {name!r}")
+
+
+def _delete_matching(collection: Collection, filter_: str, yes: bool) -> None:
+    count, every = collection.count(filter_), len(collection)
+    if count > _FEW or (count > 1 and count == every):
+        what = f"{count:,} of {format_count(every, 'document')}"
+        _confirm(f"Delete {what} in {collection.name!r}?", f"deleting {what}", yes)
+    gone = collection.delete(filter=filter_)
+    echo(f"deleted {format_count(len(gone), 'document')} of {every:,} from {collection.name!r}")
+
+
+def _delete_by_id(context: click.Context, collection: Collection, ids: tuple[str, ...]) -> None:
+    gone = collection.delete(ids)
+    echo(f"deleted {format_count(len(gone), 'document')} from {collection.name!r}")
     missing = [id_ for id_ in dict.fromkeys(ids) if id_ not in set(gone)]
     for id_ in missing:
-        warn(f"stlib: no document {id_!r} in {name!r}")
+        warn(f"stlib: no document {id_!r} in {collection.name!r}")
     if missing:
         context.exit(FAILED)
 
 
-def _confirm(question: str, yes: bool) -> None:
+def _confirm(question: str, what: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("deleting a whole collection needs --yes, or a terminal to ask in")
+        raise click.UsageError(f"{what} needs --yes, or a terminal to ask in")
     confirm(question)

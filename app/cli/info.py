@@ -53,6 +53,8 @@ def _rows(info: CollectionInfo) -> list[tuple[str, str]]:
         ("model", f"{info.model}, {info.dimension} dimensions"),
         ("precision", f"{info.precision}, {info.clipped_values:,} values outside the calibrated range"),
         ("engine", info.engine),
+        ("reranker", info.reranker or "none"),
+        ("serving", f"{info.serving}, on generation {info.generation}"),
         ("keyword lag", format_count(info.keyword_lag, "change")),
         ("memory", f"{format_bytes(info.memory_bytes)}, {format_bytes(info.mapped_bytes)} more mapped"),
         ("disk", f"{format_bytes(info.catalog_bytes)} catalog, {format_bytes(info.view_bytes)} views"),

@@ -76,15 +76,20 @@ def make_document(key: Any, fallback_id: str, title: Any, text: str, metadata: d
     return Document(key, text, title, metadata)
 
 
-def flat_metadata(row: Mapping[str, Any], names: Sequence[str], into: dict[str, Any]) -> list[str]:
-    """Copy the values that metadata can hold into `into`; says of each other that it was left out."""
+def flat_metadata(
+    row: Mapping[str, Any], names: Sequence[str], into: dict[str, Any], *, keep_none: bool = False
+) -> list[str]:
+    """Copy the values that metadata can hold into `into`; says of each other that it was left out.
+
+    None is a field that a row lacks, and is only kept if `keep_none`.
+    """
     refused = []
     for name in names:
         value = row[name]
         kind = type(value)
         if kind is str or kind is bool:
             into[name] = value
-        elif value is not None:
+        elif value is not None or keep_none:
             ok, stored = storable_value(value)
             if ok:
                 into[name] = stored

@@ -1,8 +1,9 @@
 """One JSON object per line: `id`/`_id`, a text field, `title`, and metadata. BEIR's corpus.jsonl is this.
 
-Metadata is what the object holds besides, and the entries of its own `metadata` object. A broken line is
-skipped with its number; the lines after it are read. NaN and Infinity, which many programs write although
-JSON has no such numbers, are left out of the metadata and said.
+Metadata is what the object holds besides, and the entries of its own `metadata` object, as `stlib export`
+writes them: null is a value there. A broken line is skipped with its number; the lines after it are read. NaN
+and Infinity, which many programs write although JSON has no such numbers, are left out of the metadata and
+said.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class _Rows:
         inner = row.get("metadata")
         if type(inner) is dict and "metadata" in fields.rest:
             refused = flat_metadata(row, tuple(name for name in fields.rest if name != "metadata"), metadata)
-            refused += flat_metadata(inner, tuple(inner), metadata)
+            refused += flat_metadata(inner, tuple(inner), metadata, keep_none=True)
         else:
             refused = flat_metadata(row, fields.rest, metadata)
         for what in refused:
