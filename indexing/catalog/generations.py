@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from indexing.catalog.collections import now
+from indexing.catalog.numbers import take_number
 from indexing.catalog.schema import Chunk, Code, Generation, Removal, ServingRow
 
 __all__ = [
@@ -66,7 +67,8 @@ def create_generation(
     state: str = BUILDING,
 ) -> int:
     """The id of the new generation, which has followed nothing yet."""
-    values = {
+    values: dict[str, Any] = {
+        "id": take_number(connection, Generation),
         "collection_id": collection_id,
         "model": model,
         "fingerprint": fingerprint,
@@ -81,8 +83,8 @@ def create_generation(
         "purged_change": 0,
         "created_at": now(),
     }
-    result = connection.execute(insert(Generation).values(values))
-    return int(cast(Any, result.inserted_primary_key)[0])
+    connection.execute(insert(Generation).values(values))
+    return int(values["id"])
 
 
 def read_generation(connection: Connection, generation_id: int) -> GenerationInfo | None:

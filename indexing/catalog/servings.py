@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, insert, select, update
 
 from indexing.catalog.collections import now
+from indexing.catalog.numbers import take_number
 from indexing.catalog.schema import CollectionRow, Promotion, ServingRow
 
 __all__ = [
@@ -56,9 +57,14 @@ class PromotionInfo:
 
 def create_serving(connection: Connection, collection_id: int, values: dict[str, Any]) -> int:
     """The id of the new serving; `values` are the fields of `ServingInfo` but for its id and date."""
-    row = {**values, "collection_id": collection_id, "created_at": now()}
-    result = connection.execute(insert(ServingRow).values(row))
-    return int(cast(Any, result.inserted_primary_key)[0])
+    row = {
+        **values,
+        "id": take_number(connection, ServingRow),
+        "collection_id": collection_id,
+        "created_at": now(),
+    }
+    connection.execute(insert(ServingRow).values(row))
+    return int(row["id"])
 
 
 def read_serving(connection: Connection, serving_id: int) -> ServingInfo | None:

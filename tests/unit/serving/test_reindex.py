@@ -218,3 +218,16 @@ def test_a_relocated_model_is_found_at_its_new_place(home, tmp_path):
         collection.relocate_model(tmp_path / "moved")
         assert collection.info().model == str(tmp_path / "moved")
         assert len(collection.search("iron")) == 1
+
+
+def test_the_numbers_of_what_was_dropped_are_not_given_again(notes, home):
+    with Collection.open("notes", home=home) as other:
+        second = notes.reindex(precision="binary")
+        assert other.search("whale").serving == second.serving.id
+        notes.rollback()
+        notes.drop_generation(second.generation.id)
+        third = notes.reindex(precision="float32")
+        assert third.serving.id > second.serving.id
+        assert third.generation.id > second.generation.id
+        assert [len(serving.promotions) for serving in notes.servings()] == [2, 1]
+        assert answers(other) == answers(notes)
