@@ -27,7 +27,7 @@ GONE = "gone.bin"
 _FORMAT = 1
 
 # What is merged at once, and built in memory: some hundred bytes for each value of a document.
-SEGMENT_DOCUMENTS = 262_144
+SEGMENT_DOCUMENTS = 131_072
 
 
 class ColumnSnapshot:

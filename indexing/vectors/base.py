@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -22,6 +23,7 @@ from indexing.errors import BadInput
 from indexing.quantization import Codec
 from indexing.vectors.codes import CodeArray, CodeRows
 
+_SURPLUS = 64  # candidates of each of several indexes beyond its share
 _CHUNK_ROWS = 16_384  # 16 MiB of float32 at 256 dimensions: stays near the processor
 
 
@@ -154,6 +156,23 @@ class VectorIndex(ABC):
                 return hits
         return self._scan(score, wanted, allowed)
 
+    def _find(self, score: QueryScore, k: int, count: int, allowed: np.ndarray | None) -> tuple[Hits, float]:
+        """Up to `k` of the best rows, and an upper limit for the score of any other; about `count` rows are
+        asked for. An approximate index knows no limit and says -inf.
+        """
+        allowed, rows_allowed = self._check_allowed(allowed)
+        wanted = min(k, rows_allowed)
+        if not self.exact:
+            return self.search(score.query, k, allowed), -np.inf
+        if not wanted:
+            return Hits(np.empty(0, np.int64), np.empty(0, np.float32)), -np.inf
+        if rows_allowed <= self.scan_rows or 2 * count >= rows_allowed:
+            return self._scan(score, wanted, allowed), -np.inf
+        rows, beyond = self._candidates(score, count, allowed)
+        if allowed is not None:
+            rows = rows[allowed[rows]]
+        return best(rows, score.exact(self.codes.gather(rows)), wanted), beyond
+
     def _search_engine(
         self, score: QueryScore, wanted: int, count: int, allowed: np.ndarray | None, rows_allowed: int
     ) -> Hits | None:
@@ -204,6 +223,34 @@ class VectorIndex(ABC):
             raise BadInput(f"the mask of allowed rows is {got}, expected bool [{len(self)}]")
         count = int(np.count_nonzero(allowed))
         return (None if count == len(self) else allowed), count
+
+
+def search_together(
+    parts: Sequence[tuple[VectorIndex, np.ndarray | None]], query: np.ndarray, k: int
+) -> list[Hits]:
+    """Of each index, with its mask of allowed rows, those rows that can be among the best `k` of all.
+
+    All of the best `k` are there where the indexes are exact. One that scans is asked for its share of them
+    and some more, and for further ones only as long as a row that it left out could belong to them.
+    """
+    found: list[Hits] = []
+    beyond, counts = [], []
+    for index, allowed in parts:
+        query = index._check_query(query, k)
+        count = index._first_count(k) // len(parts) + _SURPLUS
+        hits, limit = index._find(QueryScore(index.codec, query), k, count, allowed)
+        found.append(hits)
+        beyond.append(limit)
+        counts.append(count)
+    while True:
+        scores = np.concatenate([hits.scores for hits in found])
+        lowest = np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) >= k else -np.inf
+        unsure = [at for at, limit in enumerate(beyond) if limit >= lowest]
+        if not unsure:
+            return found
+        for at in unsure:
+            (index, allowed), counts[at] = parts[at], counts[at] * 4
+            found[at], beyond[at] = index._find(QueryScore(index.codec, query), k, counts[at], allowed)
 
 
 def best(rows: np.ndarray, scores: np.ndarray, k: int) -> Hits:

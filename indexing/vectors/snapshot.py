@@ -29,7 +29,7 @@ GONE = "gone.bin"
 _FORMAT = 2
 
 # Segments that are scanned grow to this size: merging must not cost memory, and a scan gains nothing.
-SEGMENT_BYTES = 64 << 20
+SEGMENT_BYTES = 32 << 20
 # A graph does gain; below this many bytes of codes it is not worth one.
 GRAPH_BYTES = 2 << 30
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["SAMPLE_ROWS", "SimilaritySample", "choose_rows", "distinct"]
+__all__ = [
+    "SAMPLE_ROWS",
+    "SimilaritySample",
+    "choose_documents",
+    "choose_passages",
+    "choose_rows",
+    "distinct",
+]
 
 # Rows from which the spread of similarities is estimated: its error is about 2 % then.
 SAMPLE_ROWS = 1024
@@ -48,13 +55,26 @@ def choose_rows(documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     first = np.flatnonzero(np.diff(documents, prepend=documents[:1] - 1))
     counts = np.diff(np.append(first, len(documents)))
-    chosen = np.linspace(0, len(first) - 1, min(len(first), SAMPLE_ROWS)).astype(np.int64)
-    taken = np.minimum(counts[chosen], SAMPLE_ROWS // max(len(chosen), 1))
-    nth = np.arange(int(taken.sum())) - np.repeat(np.cumsum(taken) - taken, taken)
-    shift = np.repeat(np.arange(len(chosen)) * GOLDEN % 1.0, taken)
-    inside = ((nth + shift) * np.repeat(counts[chosen] / taken, taken)).astype(np.int64)
-    positions = np.repeat(first[chosen], taken) + inside
-    return positions, np.repeat(1.0 / taken, taken)
+    chosen = choose_documents(len(first))
+    owners, inside, weights = choose_passages(counts[chosen])
+    return first[chosen][owners] + inside, weights
+
+
+def choose_documents(count: int) -> np.ndarray:
+    """Which of `count` documents stand for all of them: places from 0, ascending, evenly spread."""
+    return np.linspace(0, count - 1, min(count, SAMPLE_ROWS)).astype(np.int64)
+
+
+def choose_passages(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of chosen documents with so many passages each (1 or more): for each passage that is taken the position
+    of its document, its place among the passages of that, and its weight.
+    """
+    taken = np.minimum(counts, SAMPLE_ROWS // max(len(counts), 1))
+    owners = np.repeat(np.arange(len(counts)), taken)
+    nth = np.arange(len(owners)) - np.repeat(np.cumsum(taken) - taken, taken)
+    shift = owners * GOLDEN % 1.0
+    inside = ((nth + shift) * np.repeat(counts / taken, taken)).astype(np.int64)
+    return owners, inside, np.repeat(1.0 / taken, taken)
 
 
 def distinct(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from indexing.quantization import Codec
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
-from indexing.vectors.base import QueryScore, VectorIndex
+from indexing.vectors.base import QueryScore, VectorIndex, search_together
 from indexing.vectors.codes import CodeArray
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.segment import Rows
 from indexing.vectors.snapshot import VectorSnapshot
-from indexing.views.sample import SimilaritySample, choose_rows, distinct
+from indexing.views.sample import SimilaritySample, choose_documents, choose_passages, distinct
 
 __all__ = ["Hits", "VectorReader"]
 
@@ -117,15 +117,6 @@ class _Part(NamedTuple):
         mask[self.gone] = False
         return mask
 
-    def search(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The best `k` rows and their scores."""
-        if mask is not None or not len(self.gone):
-            hits = self.stretch.index.search(query, k, mask)
-            return hits.rows, hits.scores
-        rows, scores = self.stretch.index.search(query, k + len(self.gone))
-        alive = ~np.isin(rows, self.gone)
-        return rows[alive][:k], scores[alive][:k]
-
 
 class VectorReader:
     """One consistent state of the rows, held by a query from start to end. `follow` makes the next.
@@ -133,11 +124,16 @@ class VectorReader:
     Ties are ordered by row: in the order of the log.
     """
 
-    def __init__(self, codec: Codec, parts: Sequence[_Part], tail: Rows, change: int) -> None:
-        """`change`: what happened up to there is known. `tail`: the rows of the last of `parts`."""
+    def __init__(
+        self, codec: Codec, parts: Sequence[_Part], stored: np.ndarray, tail: Rows, change: int
+    ) -> None:
+        """`change`: what happened up to there is known. `stored`: the documents of all rows of the snapshot,
+        ascending. `tail`: the rows of the last of `parts`.
+        """
         self.change = change
         self._codec = codec
         self._parts = parts
+        self._stored_documents = stored
         self._tail = tail
 
     @classmethod
@@ -152,12 +148,13 @@ class VectorReader:
             parts.append(_Part(segment, snapshot.gone_rows(segment, none), first))
             first += len(segment)
         tail = Rows.joined([], codec)
-        return cls(codec, [*parts, _Part(_Tail(tail, codec), none, first)], tail, change)
+        stored = _distinct([part.stretch.doc_keys for part in parts])
+        return cls(codec, [*parts, _Part(_Tail(tail, codec), none, first)], stored, tail, change)
 
     def follow(self, new: Rows, removed: np.ndarray, change: int) -> VectorReader:
         """With the rows of later changes up to `change`, and without those of the keys `removed`."""
         if not len(new.keys) and not len(removed):
-            return VectorReader(self._codec, self._parts, self._tail, change)
+            return VectorReader(self._codec, self._parts, self._stored_documents, self._tail, change)
         parts, tail = list(self._parts), self._tail
         if len(new.keys):
             tail = Rows.joined([tail, new], self._codec)
@@ -167,7 +164,7 @@ class VectorReader:
                 part.stretch.ensure_whole()
                 if len(more := part.stretch.rows_of_keys(removed)):
                     parts[at] = part._replace(gone=np.union1d(part.gone, more))
-        return VectorReader(self._codec, parts, tail, change)
+        return VectorReader(self._codec, parts, self._stored_documents, tail, change)
 
     @property
     def live_chunks(self) -> int:
@@ -203,14 +200,19 @@ class VectorReader:
         self, query: np.ndarray, k: int, masks: Sequence[np.ndarray | None], counts: Sequence[int]
     ) -> Hits:
         """The documents of the best `k` rows, each once."""
+        used = [at for at, count in enumerate(counts) if count]
+        parts = [self._parts[at] for at in used]
+        asked = [(part.stretch.index, masks[at]) for part, at in zip(parts, used, strict=True)]
+        # Rows that are gone and not masked are fetched besides.
+        extra = sum(len(self._parts[at].gone) for at in used if masks[at] is None)
         rows, scores, documents, chunks = [], [], [], []
-        for part, mask, count in zip(self._parts, masks, counts, strict=True):
-            if count:
-                found, their_scores = part.search(query, min(k, count), mask)
-                rows.append(found + part.first)
-                scores.append(their_scores)
-                documents.append(part.stretch.doc_keys[found])
-                chunks.append(part.stretch.keys[found])
+        for part, hits in zip(parts, search_together(asked, query, k + extra), strict=True):
+            alive = ~np.isin(hits.rows, part.gone)
+            found = hits.rows[alive]
+            rows.append(found + part.first)
+            scores.append(hits.scores[alive])
+            documents.append(part.stretch.doc_keys[found])
+            chunks.append(part.stretch.keys[found])
         all_scores, all_documents = np.concatenate(scores), np.concatenate(documents)
         order = np.lexsort((np.concatenate(rows), -all_scores))[:k]
         _, first = np.unique(all_documents[order], return_index=True)
@@ -242,24 +244,50 @@ class VectorReader:
     @cached_property
     def _sample(self) -> SimilaritySample:
         self._ensure_whole()
-        documents, rows = self._live_by_document()
-        positions, weights = choose_rows(documents)
-        codes = self._codes_of(positions if rows is None else rows[positions])
+        documents = self._sampled_documents()
+        owners, rows = [], []
+        for part in self._parts:
+            theirs, found = _rows_of_documents(part, documents)
+            owners.append(theirs)
+            rows.append(found + part.first)
+        all_owners, all_rows = np.concatenate(owners), np.concatenate(rows)
+        all_rows = all_rows[np.lexsort((all_rows, all_owners))]
+        counts = np.bincount(all_owners, minlength=len(documents))
+        chosen, inside, weights = choose_passages(counts)
+        codes = self._codes_of(all_rows[(np.cumsum(counts) - counts)[chosen] + inside])
         kept, weights = distinct(codes, weights)
         return SimilaritySample(self._codec.decode(codes[kept]), weights)
 
-    def _live_by_document(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The document of each live row, ascending, and the rows in that order; None: as they are."""
-        documents = np.concatenate([part.stretch.doc_keys for part in self._parts])
-        rows = None
-        if any(len(part.gone) for part in self._parts):
-            gone = np.concatenate([part.gone + part.first for part in self._parts])
-            rows = np.delete(np.arange(len(documents)), gone)
-            documents = documents[rows]
-        order, documents = sort_with_order(documents)
-        if order is None:
-            return documents, rows
-        return documents, order if rows is None else rows[order]
+    def _sampled_documents(self) -> np.ndarray:
+        """Some documents that have a live row, evenly spread, as `choose_documents` has them.
+
+        What the snapshot has stays the same for as long as it is open; only what changed since is looked at.
+        """
+        stored, changed = self._stored_documents, self._changed_documents()
+        at = np.searchsorted(stored, changed)
+        is_stored = np.zeros(len(changed), dtype=bool)
+        inside = at < len(stored)
+        is_stored[inside] = stored[at[inside]] == changed[inside]
+        is_live = np.zeros(len(changed), dtype=bool)
+        for part in self._parts:
+            owners, _ = _rows_of_documents(part, changed)
+            is_live[owners] = True
+        dead = np.searchsorted(stored, changed[is_stored & ~is_live])
+        new = changed[is_live & ~is_stored]
+        new_at = np.searchsorted(stored, new)
+        new_at += np.arange(len(new)) - np.searchsorted(dead, new_at)  # their places in the whole list
+        places = choose_documents(len(stored) - len(dead) + len(new))
+        older = places - np.searchsorted(new_at, places)
+        older += np.searchsorted(dead - np.arange(len(dead)), older, "right")
+        is_new = np.isin(places, new_at)
+        documents = stored[np.minimum(older, len(stored) - 1)] if len(stored) else places
+        documents[is_new] = new[np.searchsorted(new_at, places[is_new])]
+        return documents
+
+    def _changed_documents(self) -> np.ndarray:
+        """Documents that are newer than the snapshot, or have a row in it that is gone; ascending."""
+        gone = [part.stretch.doc_keys[part.gone] for part in self._parts]
+        return np.unique(np.concatenate([self._tail.doc_keys, *gone]))
 
     def _codes_of(self, rows: np.ndarray) -> np.ndarray:
         codes = np.empty((len(rows), self._codec.dimension), self._codec.dtype)
@@ -272,6 +300,13 @@ class VectorReader:
     def _ensure_whole(self) -> None:
         for part in self._parts:
             part.stretch.ensure_whole()
+
+
+def _distinct(documents: Sequence[np.ndarray]) -> np.ndarray:
+    """Distinct values, ascending; quick where they ascend already."""
+    together = np.concatenate([np.empty(0, np.int64), *documents])
+    _, ascending = sort_with_order(together)
+    return ascending[np.flatnonzero(np.diff(ascending, prepend=ascending[:1] - 1))]
 
 
 def _rows_of_documents(part: _Part, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

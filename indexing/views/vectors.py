@@ -146,8 +146,9 @@ class VectorView:
         with reading(self._session.database) as connection:
             # Read last: what was removed meanwhile may be among the rows.
             removed = removals_after(connection, self._generation.id, change, last)
-        alive = ~np.isin(rows.keys, removed)
-        rows = Rows(rows.keys[alive], rows.doc_keys[alive], rows.codes[alive])
+        if np.isin(rows.keys, removed).any():
+            alive = ~np.isin(rows.keys, removed)
+            rows = Rows(rows.keys[alive], rows.doc_keys[alive], rows.codes[alive])
         if base is not None and not len(rows.keys) and not len(removed):
             return False
         meta = {

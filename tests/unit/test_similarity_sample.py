@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from indexing.quantization import Codec
+from indexing.vectors.segment import Rows
+from indexing.vectors.snapshot import VectorSnapshot, write
 from indexing.views.sample import (
     PRIOR_DOCUMENTS,
     PRIOR_SPREAD,
@@ -13,6 +16,7 @@ from indexing.views.sample import (
     choose_rows,
     distinct,
 )
+from indexing.views.vector_reader import VectorReader
 
 
 def test_statistics_by_hand():
@@ -60,3 +64,31 @@ def test_equal_rows_count_for_one_document_at_most():
     assert (kept.tolist(), weights.tolist()) == ([0, 1, 3], [1.0, 0.5, 0.5])
     kept, weights = distinct(codes[:0], np.empty(0))
     assert (kept.tolist(), weights.tolist()) == ([], [])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_sample_of_a_reader_is_that_of_its_live_rows(tmp_path, seed, monkeypatch):
+    """However rows came and went: as if all of them were sorted anew."""
+    monkeypatch.setattr("indexing.views.sample.SAMPLE_ROWS", 40)
+    rng = np.random.default_rng(seed)
+    codec = Codec.fit("int8", rng.normal(size=(50, 4)).astype(np.float32))
+    keys, documents = np.arange(300) + 7, np.sort(rng.integers(0, 120, 300))
+    if seed % 3 == 0:
+        documents = rng.permutation(documents)
+    codes = rng.integers(-128, 128, (300, 4)).astype(np.int8)
+    snapshot, at = None, 0 if seed % 4 == 0 else 200
+    if at:
+        first = Rows(keys[:at], documents[:at], codes[:at])
+        write(tmp_path / "1-1", codec, first, "faiss", {})
+        snapshot = VectorSnapshot.open(tmp_path / "1-1")
+    reader, gone = VectorReader.of(codec, snapshot, 1), np.empty(0, np.int64)
+    for step, size in enumerate([0, 1, 30, 69]):
+        removed = rng.choice(keys[: max(at, 1)], min(at, [0, 3, 60, 1][step]), replace=False)
+        rows = Rows(keys[at : at + size], documents[at : at + size], codes[at : at + size])
+        reader, gone, at = reader.follow(rows, removed, step), np.union1d(gone, removed), at + size
+        live = np.flatnonzero(~np.isin(keys[:at], gone))
+        order = live[np.argsort(documents[live], kind="stable")]
+        positions, weights = choose_rows(documents[order])
+        kept, weights = distinct(codes[order[positions]], weights)
+        np.testing.assert_array_equal(reader._sample.vectors, codec.decode(codes[order[positions]][kept]))
+        np.testing.assert_array_equal(reader._sample.weights, weights)
