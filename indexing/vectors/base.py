@@ -230,14 +230,14 @@ def search_together(
 ) -> list[Hits]:
     """Of each index, with its mask of allowed rows, those rows that can be among the best `k` of all.
 
-    All of the best `k` are there where the indexes are exact. One that scans is asked for its share of them
-    and some more, and for further ones only as long as a row that it left out could belong to them.
+    All of the best `k` are there where the indexes are exact. One that scans is asked for fewer rows than if
+    it were alone, and for more only as long as a row that it left out could be among the best of all.
     """
     found: list[Hits] = []
     beyond, counts = [], []
     for index, allowed in parts:
         query = index._check_query(query, k)
-        count = index._first_count(k) // len(parts) + _SURPLUS
+        count = index._first_count(k) // 2 + _SURPLUS
         hits, limit = index._find(QueryScore(index.codec, query), k, count, allowed)
         found.append(hits)
         beyond.append(limit)

@@ -2,6 +2,7 @@
 approximate ones by recall; scores and their order are judged the same everywhere.
 """
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ from indexing.names import ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.vectors import VectorIndex, engine_class
+from indexing.vectors.base import search_together
 
 ROWS, DIMENSION, CLUSTERS = (
     3000,
@@ -256,6 +258,31 @@ def test_several_threads_get_the_same_answers(case, queries):
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda query: case.built.search(query, 10).rows.tolist(), queries))
     assert together == alone
+
+
+@pytest.mark.parametrize("share", [None, 0.5, 0.02])
+@pytest.mark.parametrize("k", [1, 10, 150, 5 * ROWS])
+def test_several_indexes_are_searched_as_one(case, queries, k, share):
+    """Of different sizes, one of them empty, with rows that are equal to rows of another."""
+    codes = case.codes.copy()
+    codes[2500:2600] = codes[:100]
+    bounds = [0, 1700, 1700, 2500, 2540, ROWS]
+    parts = [case.build(codes[a:b]) for a, b in itertools.pairwise(bounds)]
+    allowed = None if share is None else np.random.default_rng(8).random(ROWS) < share
+    masks = [None if allowed is None else allowed[a:b] for a, b in itertools.pairwise(bounds)]
+    for query in queries[:6]:
+        found = search_together(list(zip(parts, masks, strict=True)), query, k)
+        rows = np.concatenate([hits.rows + first for hits, first in zip(found, bounds, strict=False)])
+        scores = np.concatenate([hits.scores for hits in found])
+        assert len(np.unique(rows)) == len(rows)
+        assert allowed is None or allowed[rows].all()
+        np.testing.assert_allclose(scores, case.scores(codes, query)[rows], atol=1e-6)
+        order = np.lexsort((rows, -scores))[:k]
+        expected, _ = case.truth(codes, query, k, allowed)
+        if parts[0].exact:
+            np.testing.assert_array_equal(rows[order], expected)
+        assert len(order) == len(expected)
+        assert len(np.intersect1d(rows[order], expected)) >= 0.9 * len(expected) - 1
 
 
 def test_unknown_engine_names_the_known():
