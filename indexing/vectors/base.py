@@ -245,7 +245,7 @@ def search_together(
     while True:
         scores = np.concatenate([hits.scores for hits in found])
         lowest = np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) >= k else -np.inf
-        unsure = [at for at, limit in enumerate(beyond) if limit >= lowest]
+        unsure = [at for at, limit in enumerate(beyond) if limit > -np.inf and limit >= lowest]
         if not unsure:
             return found
         for at in unsure:
