@@ -90,14 +90,25 @@ def drop_collection(location: Location) -> None:
         Collection.open(DEMO_COLLECTION, **location.arguments()).drop()
 
 
-def index_corpus(location: Location, corpus: Path) -> None:
-    from indexing.errors import ModelMismatch
+def has_older_model(location: Location) -> bool:
+    """Whether the bundled model is another one since the last run."""
+    from indexing import Collection
+    from indexing.errors import ModelMismatch, UnknownCollection
 
     try:
-        summary = index_with_progress(location, DEMO_COLLECTION, [corpus])
-    except ModelMismatch:  # the bundled model is another one since the last run
-        drop_collection(location)
-        summary = index_with_progress(location, DEMO_COLLECTION, [corpus])
+        with Collection.open(DEMO_COLLECTION, **location.arguments()) as collection:
+            collection.encoder  # noqa: B018 - loading it compares
+    except UnknownCollection:
+        pass
+    except ModelMismatch:
+        return True
+    return False
+
+
+def index_corpus(location: Location, corpus: Path) -> None:
+    if has_older_model(location):
+        drop_collection(location)  # plainer here than reindexing: nobody goes back to it
+    summary = index_with_progress(location, DEMO_COLLECTION, [corpus])
     print_summary(summary)
     print_problems(summary)
 

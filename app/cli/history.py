@@ -28,6 +28,7 @@ _VERBS = {"create": "made", "promote": "promoted", "rollback": "back to it"}
 def command(name: str, location: Location, as_json: bool) -> None:
     """Show every serving of collection NAME: what decides its answers, and what did so when."""
     from indexing import Collection
+    from indexing.search.weights import weights_of
 
     with Collection.open(name, **location.arguments()) as collection:
         servings, generations = collection.servings(), collection.generations()
@@ -44,22 +45,21 @@ def command(name: str, location: Location, as_json: bool) -> None:
         )
         return
     for serving in servings:
-        _print_serving(serving)
+        _print_serving(serving, weights_of(serving.ranking))
     for generation in unserved:
         echo_wrapped(_describe_unserved(name, generation), dim=f"generation {generation.id}")
 
 
-def _print_serving(serving: Serving) -> None:
+def _print_serving(serving: Serving, weights: dict[str, float]) -> None:
     title = style(f"serving {serving.id}", bold=True)
     echo(title + ", live" if serving.live else title)
-    passages = f"{serving.chunking['max_tokens']} tokens, overlap {serving.chunking['overlap']}"
-    weights = ", ".join(f"{leg} {weight:g}" for leg, weight in serving.ranking.get("weights", {}).items())
+    passages = f"{serving.chunking.get('max_tokens')} tokens, overlap {serving.chunking.get('overlap')}"
     rows = [
         ("change", serving.note),
         ("model", f"{serving.model}, {serving.dimension} dimensions" if serving.model else "none"),
         ("stored", f"{serving.precision}, {serving.engine}, generation {serving.generation}"),
         ("passages", passages),
-        ("weights", weights),
+        ("weights", ", ".join(f"{leg} {weight:g}" for leg, weight in weights.items())),
         ("reranker", serving.reranker or ""),
         ("behind", format_count(serving.behind, "change") if serving.behind else ""),
         *((_VERBS.get(event.kind, event.kind), _describe_event(event)) for event in serving.promotions),

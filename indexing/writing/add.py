@@ -109,7 +109,8 @@ class Adding:
                 self._left_behind.add(generation.id)
                 report.note(
                     f"generation {generation.id} ({generation.model}) does not follow, so going back to it "
-                    f"will take longer: {error}"
+                    f"will take longer, if `stlib drop-generation {self._session.name} {generation.id}` does "
+                    f"not give it up: {error}"
                 )
 
     def _finish(self, report: AddReport) -> AddReport:

@@ -141,18 +141,18 @@ def test_info_says_what_is_served(stlib, changed):
     assert (told["serving"], told["generation"], told["reranker"]) == (3, 2, "stlib-rerank-en")
 
 
-@pytest.mark.parametrize("width", [40, 20])
-def test_all_of_it_fits_a_narrow_terminal(stlib, changed, monkeypatch, width):
-    monkeypatch.setenv("COLUMNS", str(width))
-    for command in (
-        ["history", "notes"],
-        ["reindex", "notes", "--engine", "usearch"],
-        ["show", "notes", "n00001"],
-        ["info", "notes"],
-        ["list"],
-    ):
-        code, out, _ = stlib(*command)
-        assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
+def test_all_of_it_fits_a_narrow_terminal(stlib, changed, monkeypatch):
+    for width in (40, 20):
+        monkeypatch.setenv("COLUMNS", str(width))
+        for command in (
+            ["history", "notes"],
+            ["reindex", "notes", "--engine", "usearch"],
+            ["show", "notes", "n00001"],
+            ["info", "notes"],
+            ["list"],
+        ):
+            code, out, _ = stlib(*command)
+            assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
 
 
 @pytest.mark.parametrize(

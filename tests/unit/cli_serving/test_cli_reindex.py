@@ -16,10 +16,12 @@ from types import SimpleNamespace
 import pytest
 
 from app.cli.progress import ProgressBar
+from app.demo import has_older_model, index_corpus
 from app.facade.jobs import find_job
 from app.jobs.place import jobs_place
 from app.jobs.table import change, open_jobs
 from app.jobs.worker import run_job
+from app.settings import DEMO_COLLECTION
 from indexing import Collection
 from indexing.catalog.database import writing
 from indexing.catalog.schema import Generation
@@ -42,6 +44,17 @@ def other_model(tmp_path):
     settings = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**settings, "prompts": {"query": "question: "}}), "utf-8")
     return folder
+
+
+@pytest.fixture
+def age_model(home):
+    """Lets a collection say that it was made with the bundled model of another version."""
+
+    def age(name):
+        with Collection.open(name, home=home) as aged, writing(aged._session.database) as connection:
+            connection.execute(Generation.__table__.update().values(fingerprint="0" * 64))
+
+    return age
 
 
 def test_it_says_what_it_does_before_and_after(stlib, notes, home):
@@ -70,18 +83,16 @@ def test_the_answers_are_those_of_a_collection_made_so_from_the_start(stlib, not
         assert answers(query, "--mode", "semantic") == answers(query, "--mode", "semantic", name="fresh")
 
 
-@pytest.mark.parametrize(
-    ("options", "work"),
-    [
+def test_only_what_is_needed_is_done(stlib, notes):
+    for options, work in (
         ([], "embeds about 30 passages"),
         (["--precision", "float32"], "embeds about 30 passages"),
         (["--engine", "usearch"], "embeds nothing: the codes of 30 passages stay"),
         (["--reranker", "stlib-rerank-en"], "embeds nothing: the codes of 30 passages stay"),
         (["--max-tokens", 16], "embeds about 30 passages"),
-    ],
-)
-def test_only_what_is_needed_is_done(stlib, notes, options, work):
-    assert f"  work        {work}\n" in stlib("reindex", "notes", *options)[1]
+    ):
+        out = stlib("reindex", "notes", *options, "--no-promote")[1]
+        assert f"  work        {work}\n" in out
 
 
 def test_settings_that_are_not_given_stay(stlib, notes, home):
@@ -105,39 +116,33 @@ def test_a_serving_s_reranker_reads_unless_a_search_says_other(stlib, notes, ans
     assert answers() == plain
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "message"),
-    [
-        (["--weight", "x=1"], 1, "weight of 'x': there is no such leg; the legs are semantic, keyword"),
-        (
-            ["--weight", "keyword"],
-            2,
-            "'keyword' is none, such as semantic=0.5; the legs are semantic, keyword",
-        ),
-        (["--weight", "keyword=nan"], 1, "weight nan of keyword: give a number, 0 or more"),
-        (["--max-tokens", "10", "--overlap", "6"], 1, "passages: overlap is 6, allowed is 0 to half of"),
-        (["--model", "/dev/null"], 1, "model '/dev/null' cannot be loaded"),
-        (["--reranker", "a", "--no-reranker"], 2, "--reranker and --no-reranker contradict each other"),
-    ],
-)
-@pytest.mark.parametrize("background", [[], ["--background"]])
-def test_what_cannot_be_is_one_line_and_changes_nothing(
-    stlib, notes, home, options, code, message, background
-):
-    ended, out, err = stlib("reindex", "notes", *options, *background)
-    assert (ended, out, err.count("\n")) == (code, "", 1), err
-    assert message in err
+WRONG = [
+    (["--weight", "x=1"], 1, "weight of 'x': there is no such leg; the legs are semantic, keyword"),
+    (["--weight", "keyword"], 2, "'keyword' is none, such as semantic=0.5; the legs are"),
+    (["--weight", "keyword=nan"], 1, "weight nan of keyword: give a number, 0 or more"),
+    (["--max-tokens", "10", "--overlap", "6"], 1, "passages: overlap is 6, allowed is 0 to half of"),
+    (["--model", "/dev/null"], 1, "model '/dev/null' cannot be loaded"),
+    (["--reranker", "a", "--no-reranker"], 2, "--reranker and --no-reranker contradict each other"),
+]
+
+
+def test_what_cannot_be_changes_nothing(stlib, notes, home):
+    for background in ([], ["--background"]):
+        for options, code, message in WRONG:
+            ended, out, err = stlib("reindex", "notes", *options, *background)
+            assert (ended, out, err.count("\n")) == (code, "", 1), err
+            assert message in err
     with Collection.open("notes", home=home) as collection:
         assert len(collection.servings()) == len(collection.generations()) == 1
     assert stlib("jobs")[1].startswith("no jobs yet")
 
 
-@pytest.mark.parametrize("background", [[], ["--background"]])
-def test_without_room_nothing_is_begun(stlib, notes, home, monkeypatch, background):
+def test_without_room_nothing_is_begun(stlib, notes, home, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    code, out, err = stlib("reindex", "notes", "--precision", "float32", *background)
-    assert (code, out) == (1, "")
-    assert re.search(r"at least 0\.1 MiB needed, 0\.0 MiB free; free some space and run it again", err)
+    for background in ([], ["--background"]):
+        code, out, err = stlib("reindex", "notes", "--precision", "float32", *background)
+        assert (code, out) == (1, "")
+        assert "at least 0.1 MiB needed, 0.0 MiB free; free some space and run it again" in err
     with Collection.open("notes", home=home) as collection:
         assert len(collection.generations()) == 1
 
@@ -188,7 +193,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(stlib, write_notes, 
 
 def test_others_search_and_add_meanwhile(stlib, write_notes, home):
     """A process of its own reindexes; here documents are added, deleted and searched until it is done."""
-    assert stlib("index", "notes", write_notes(6000))[0] == 0
+    assert stlib("index", "notes", write_notes(4000))[0] == 0
     command = [sys.executable, "-c", "from app.cli import main; main()", "reindex", "notes", "--json"]
     added, deleted, servings = [], [], set()
     with Collection.open("notes", home=home) as collection:
@@ -215,7 +220,7 @@ def test_others_search_and_add_meanwhile(stlib, write_notes, home):
         assert json.loads(told[0])["live"] == 2
         assert servings <= {1, 2} and len(added) > 3
         found = {result.id for result in collection.search("a late note", 10_000, mode="semantic")}
-        assert found == {f"n{n:05}" for n in range(len(deleted), 6000)} | set(added)
+        assert found == {f"n{n:05}" for n in range(len(deleted), 4000)} | set(added)
         assert collection.verify().clean
         assert collection.info().precision == "float32"
 
@@ -275,17 +280,25 @@ def test_a_job_that_is_cancelled_promotes_nothing(stlib, notes, location, no_pro
         assert collection.info().serving == 1
 
 
-def test_a_collection_of_an_older_bundled_model_says_reindex(stlib, notes, answers, home):
+def test_a_collection_of_an_older_bundled_model_says_reindex(stlib, notes, answers, age_model):
     stlib("reindex", "notes")
     expected = answers()
-    with (
-        Collection.open("notes", home=home) as collection,
-        writing(collection._session.database) as connection,
-    ):
-        connection.execute(Generation.__table__.update().values(fingerprint="0" * 64))
+    age_model("notes")
     code, out, err = stlib("search", "notes", "music and law")
     assert (code, out) == (1, "")
     assert "it came with another version; `stlib reindex notes` embeds all with this one" in err
     code, out, err = stlib("reindex", "notes")
     assert code == 0 and "  change      model stlib-static-en\n" in out, err
     assert answers() == expected
+
+
+def test_the_demo_begins_anew_with_another_bundled_model(stlib, write_notes, location, age_model):
+    path = write_notes(30)
+    assert stlib("index", DEMO_COLLECTION, path)[0] == 0
+    assert not has_older_model(location)
+    age_model(DEMO_COLLECTION)
+    assert stlib("index", DEMO_COLLECTION, path)[0] == 0  # nothing was to be embedded
+    assert has_older_model(location)
+    index_corpus(location, path)
+    assert not has_older_model(location)
+    assert stlib("search", DEMO_COLLECTION, "music and law")[0] == 0
