@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -125,14 +126,21 @@ def _reindex_with_progress(
     from app.facade.reindex import reindex_collection
     from app.facade.who import login_name
 
-    with ProgressBar() as bar:
+    bar = ProgressBar()
+    with ExitStack() as below:
+
+        def announce(outlook: Outlook) -> None:
+            if not quiet:
+                _print_outlook(outlook, name)
+            below.enter_context(bar)  # not before: it would stand in the way
+
         try:
             return reindex_collection(
                 location,
                 name,
                 choices,
                 who=login_name(),
-                announce=None if quiet else lambda outlook: _print_outlook(outlook, name),
+                announce=announce,
                 progress=lambda step: bar.show(step.share, step.documents),
             )
         except KeyboardInterrupt:

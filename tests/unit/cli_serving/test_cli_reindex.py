@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -302,3 +303,25 @@ def test_the_demo_begins_anew_with_another_bundled_model(stlib, write_notes, loc
     index_corpus(location, path)
     assert not has_older_model(location)
     assert stlib("search", DEMO_COLLECTION, "music and law")[0] == 0
+
+
+def test_a_terminal_shows_a_bar_below_what_will_be_done(write_notes, stlib, home):
+    assert stlib("index", "notes", write_notes(1500))[0] == 0
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    subprocess.run(["stty", "rows", "40", "cols", "70"], stdin=theirs, check=True)
+    command = [sys.executable, "-c", "from app.cli import main; main()", "reindex", "notes"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    del environment["COLUMNS"]
+    process = subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # Linux says so when the other end is closed
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    lines = re.split(r"[\r\n]+", shown.decode())
+    bars = [line for line in lines if "% |" in line]
+    assert bars[0].startswith("  0% |") and max(len(line) for line in bars) <= 70
+    assert lines.index("  work        embeds about 1,500 passages") < lines.index(bars[0])
