@@ -108,7 +108,8 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
-    footer = format_count(count, "result") + took if count else f"no results{took}"
+    after = f" after the first {results.offset:,}" if results.offset else ""
+    footer = format_count(count, "result") + took if count else f"no results{after}{took}"
     if results.keyword_lag:
         footer += f"; the keyword index is {format_count(results.keyword_lag, 'change')} behind"
     if results.reranked is not None:

@@ -25,6 +25,7 @@ __all__ = [
     "document_ids",
     "documents_after",
     "documents_with_chunks",
+    "estimate_chunks",
     "iterate_ids",
     "keys_of_ids",
     "metadata_after",
@@ -145,6 +146,15 @@ def chunk_keys(connection: Connection, generation_id: int) -> np.ndarray:
         select(Chunk.key).where(Chunk.generation_id == generation_id).order_by(Chunk.key)
     ).all()
     return np.asarray(keys, dtype=np.int64)
+
+
+def estimate_chunks(connection: Connection, collection_id: int, characters: int) -> int:
+    """About how many chunks the documents make that go on after so many characters: an upper bound, near it
+    for long texts.
+    """
+    each = func.length(DocumentRow.text) // max(1, characters) + 1
+    statement = select(func.sum(each)).where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
+    return int(connection.scalar(statement) or 0)
 
 
 def count_chunks(connection: Connection, generation_id: int) -> int:

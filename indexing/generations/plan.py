@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from indexing.catalog.generations import BUILDING, GenerationInfo, generations_of
-from indexing.catalog.reads import count_chunks
+from indexing.catalog.reads import count_chunks, estimate_chunks
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput
 from indexing.models.held import NO_MODEL
@@ -21,6 +21,8 @@ KEEP: Any = object()
 
 # What a passage costs beside its code: rows and index entries of the catalog, keys of the vector view.
 ROW_BYTES = 150
+# In English prose a token has four to five; passages of another size are estimated by it.
+CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,11 @@ def make_plan(session: Session, change: Change) -> Plan:
     _check(change)
     live = session.live()
     with session.looking() as (connection, _):
-        chunks = count_chunks(connection, live.generation.id)
+        if change.chunk is None:
+            chunks = count_chunks(connection, live.generation.id)
+        else:
+            step = change.chunk.max_tokens - change.chunk.overlap
+            chunks = estimate_chunks(connection, session.id, CHARACTERS_PER_TOKEN * step)
         others = generations_of(connection, session.id)
     serving = _serving_values(live, change)
     engine_changes = serving["engine"] != live.serving.engine

@@ -177,5 +177,7 @@ def test_pages_put_together_are_the_long_answer(stlib, notes, answers):
     assert [len(page) for page in pages] == [12, 12, 6]
     assert pages[0] + pages[1] + pages[2] == whole
     assert stlib("search", "notes", "music", "-k", 2, "--offset", 3)[1].startswith("4. ")
-    assert stlib("search", "notes", "music", "--offset", 30)[1].startswith("no results in ")
+    assert stlib("search", "notes", "music", "--offset", 30)[1].startswith(
+        "no results after the first 30 in "
+    )
     assert stlib("search", "notes", "music", "--offset", -1)[0] == 2

@@ -226,12 +226,13 @@ def test_others_search_and_add_meanwhile(stlib, write_notes, home):
         assert collection.info().precision == "float32"
 
 
-def test_in_the_background_it_is_a_job(stlib, notes, location, no_processes):
+def test_in_the_background_it_is_a_job(stlib, notes, location):
     code, out, _ = stlib("reindex", "notes", "--precision", "binary", "--background")
     assert code == 0
     assert out.splitlines()[:2] == ["reindex notes", "  change      precision binary"]
     assert out.endswith("job 1: `stlib jobs` shows how far it is\n")
-    run_job(location, 1)
+    log = stlib("jobs", "log", 1, "--follow")[1].splitlines()  # until its process is done
+    assert [line.split("INFO ")[1] for line in log] == ["begun: reindex notes", "done"]
     shown = stlib("jobs", "show", 1)[1].splitlines()
     assert shown[:2] == ["job 1: reindex notes", "  state       done"]
     assert re.fullmatch(r"  progress    100 %, 30 documents, [\d,]+/s", shown[2])

@@ -94,7 +94,10 @@ def test_other_passages_are_found_with_their_spans(home):
     with Collection.create("c", home=home) as collection:
         collection.add([{"id": "long", "text": text}])
         assert collection.info().chunks > 1
+        plan = collection.plan_reindex(chunk=ChunkSettings(max_tokens=32, overlap=0))
         collection.reindex(chunk=ChunkSettings(max_tokens=32, overlap=0))
+        assert collection.info().chunks <= 1.5 * plan.chunks
+        assert plan.chunks <= 1.5 * collection.info().chunks
         few = collection.search("honey", 1, mode="semantic").results[0]
         assert "honey" in text[slice(*few.span)]
         assert collection.info().chunks > 15
