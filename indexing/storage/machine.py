@@ -85,7 +85,8 @@ def machine_key() -> bytes:
 def key_is_kept() -> bool:
     """Whether other processes of this machine have the same key."""
     try:
-        return _read_if_there(state_folder() / "key", KEY_BYTES) == machine_key()
+        key = machine_key()  # made by the first call on a machine
+        return _read_if_there(state_folder() / "key", KEY_BYTES) == key
     except StorageError:
         return False
 

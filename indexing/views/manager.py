@@ -51,6 +51,7 @@ class Views:
         self._vectors: VectorView | None = None
         self._readers: Readers | None = None
         self._follow_again = 0.0
+        self._hindered = False  # a view is far behind and could not be published
         self._wrote = False  # this process did since readers were made: they have to know all of it
         self._own_seq = 0
         self._discard_the_future()
@@ -80,7 +81,8 @@ class Views:
     def readers(self, live: Live) -> Readers:
         """Readers for what is live; follows the log first where that is due and no other process does."""
         held = self._readers
-        if held is not None and held.live.state == live.state and not held.keyword_lag:
+        same = held is not None and held.live.state == live.state
+        if held is not None and same and not held.keyword_lag and not self._hindered:
             return held
         self.follow(live)
         vectors = self.vectors(live)
@@ -101,10 +103,12 @@ class Views:
             return
         started = time.monotonic()
         far = [view for view in self.of(live) if view.is_behind(by_much=True)]
+        self._hindered = bool(far)
         if not far:
             return
         try:
             self._advance(live, far)
+            self._hindered = False
         except LockedError:
             logger.debug("another process is writing the views")
         except DiskFull as error:

@@ -252,3 +252,30 @@ def test_a_lock_ends_with_the_parent_although_a_child_lives(home):
     finally:
         os.kill(grandchild, 9)
     assert ids_in(home) == {"x"}
+
+
+def test_a_fork_while_another_thread_looks_a_filter_up(home):
+    """The child filters and counts, although the thread that held the locks is not there."""
+    with Collection.create("c", home=home) as collection:
+        collection.add([note("a")])
+        collection.search("text", filter="a = null")
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold():
+            with collection._views.columns._lock, collection._filters._lock:
+                held.set()
+                go_on.wait(60)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert held.wait(30)
+
+        def use():
+            assert collection.search("text", filter="b = null").results
+            assert collection.facets() == {}
+
+        child = Child(use)
+        child.step()
+        assert child.end() == CHILD_OK
+        go_on.set()
+        thread.join(30)

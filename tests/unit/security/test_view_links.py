@@ -121,3 +121,12 @@ def test_removing_a_link_leaves_what_it_leads_to(tmp_path):
     remove_temporary(tmp_path)
     assert list(tmp_path.iterdir()) == [diary]
     assert (diary / "page").read_text() == "mine"
+
+
+def test_the_first_process_of_a_machine_publishes_where_all_find_it(another_machine, tmp_path):
+    """The key of the checksums is made by the first who needs it, and is as good as any from then on."""
+    with Collection.create("c", home=tmp_path / "home") as collection:
+        collection.add(DOCUMENTS)
+        collection.refresh()
+    views = tmp_path / "home/collections/c/views"
+    assert sorted(path.parent.name for path in views.glob("*/*-*.0")) == ["columns", "lexical", "vectors"]
