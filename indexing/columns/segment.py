@@ -9,6 +9,7 @@ columns-<name>.bin   block file: `keys` int64 [n] of documents; `fields`, JSON a
 from __future__ import annotations
 
 import json
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ class ColumnSegment:
 
     def __init__(self, folder: Path, entry: dict[str, Any], manifest: dict[str, Any]) -> None:
         self.name = int(entry["name"])
-        self._folder = folder
+        self._folder, self._manifest = folder, manifest
         file = open_block_file(folder, file_name(self.name), manifest)
         self.ensure_whole, self.check_again = file.ensure_whole, file.check_again
         self.keys = np.asarray(file["keys"])
@@ -220,6 +221,17 @@ class ColumnSegment:
             assert column is not None
             fields[name] = column.take(rows)
         columns.extend(self.keys[rows], fields, self.complete)
+
+    def moved_to(self, folder: Path, entry: dict[str, Any], manifest: dict[str, Any]) -> ColumnSegment | None:
+        """The same segment in a later snapshot, with everything that was read and checked; None if that has
+        another one under this name.
+        """
+        name = file_name(self.name)
+        if entry != self.entry or manifest["files"].get(name) != self._manifest["files"].get(name):
+            return None
+        moved = copy(self)
+        moved._folder, moved._manifest = folder, manifest
+        return moved
 
     def link_into(self, folder: Path) -> None:
         """Gives an unpublished folder the same file; each block keeps its checksum."""

@@ -38,24 +38,38 @@ class ColumnSnapshot:
         meta: what the writer gave.
     """
 
-    def __init__(self, folder: Path, body: dict[str, Any], manifest: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        body: dict[str, Any],
+        manifest: dict[str, Any],
+        before: ColumnSnapshot | None = None,
+    ) -> None:
         self.folder = folder
         self.meta: dict[str, Any] = body["meta"]
         self.next_name = int(body["next"])
-        self.segments = [ColumnSegment(folder, entry, manifest) for entry in body["segments"]]
+        open_ones = {segment.name: segment for segment in before.segments} if before else {}
+        self.segments: list[ColumnSegment] = []
+        for entry in body["segments"]:
+            known = open_ones.get(entry["name"])
+            moved = None if known is None else known.moved_to(folder, entry, manifest)
+            self.segments.append(moved or ColumnSegment(folder, entry, manifest))
         gone = read_verified(folder, GONE, manifest) if GONE in manifest["files"] else b""
         self.gone = np.frombuffer(gone, "<i8").reshape(-1, 2)
         """Rows (segment's name, key): a document may be gone from one segment and live in a later one."""
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> ColumnSnapshot:
-        """Raises `CorruptView` when the manifest or a segment is missing, damaged or of another format."""
+    def open(cls, folder: str | os.PathLike[str], before: ColumnSnapshot | None = None) -> ColumnSnapshot:
+        """Segments that are those of `before` are not read and checked again.
+
+        Raises `CorruptView` when the manifest or a segment is missing, damaged or of another format.
+        """
         folder = Path(folder)
         manifest = read_manifest(folder)
         try:
             if manifest["meta"]["format"] != _FORMAT:
                 raise CorruptView(f"{folder} has another format than this version reads; rebuild the view")
-            return cls(folder, manifest["meta"], manifest)
+            return cls(folder, manifest["meta"], manifest, before)
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptView(f"{folder} is no snapshot of columns ({error}); rebuild the view") from error
 

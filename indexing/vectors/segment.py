@@ -8,6 +8,7 @@ A snapshot is a list of segments. The next one takes those that stay by hard lin
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +81,19 @@ class VectorSegment:
     def entry(self) -> dict[str, Any]:
         """What a manifest says of it."""
         return {"name": int(self.name), "engine": self.engine, "rows": len(self)}
+
+    def moved_to(self, folder: Path, entry: dict[str, Any], manifest: dict[str, Any]) -> VectorSegment | None:
+        """The same segment in a later snapshot, with everything that was loaded and checked; None if that has
+        another one under this name.
+        """
+        names = (rows_file(self.name), engine_file(self.name))
+        if entry != self.entry or any(
+            manifest["files"].get(name) != self._manifest["files"].get(name) for name in names
+        ):
+            return None
+        moved = copy(self)
+        moved._folder, moved._manifest = folder, manifest
+        return moved
 
     def link_into(self, folder: Path) -> None:
         """Gives an unpublished folder the same files, compared with the manifest: which vouches for them.

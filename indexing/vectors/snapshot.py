@@ -46,26 +46,41 @@ class VectorSnapshot:
         gone: keys of rows that are in a segment but no longer exist, int64, ascending.
     """
 
-    def __init__(self, folder: Path, body: dict[str, Any], manifest: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        body: dict[str, Any],
+        manifest: dict[str, Any],
+        before: VectorSnapshot | None = None,
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.codec = Codec.from_json(body["codec"])
         self.engine: str = body["engine"]
         self.meta: dict[str, Any] = body["meta"]
         self.next_name = int(body["next"])
-        self.segments = [VectorSegment(folder, entry, self.codec, manifest) for entry in body["segments"]]
+        same = before is not None and before.codec == self.codec
+        open_ones = {segment.name: segment for segment in before.segments} if before and same else {}
+        self.segments: list[VectorSegment] = []
+        for entry in body["segments"]:
+            known = open_ones.get(str(entry["name"]))
+            moved = None if known is None else known.moved_to(folder, entry, manifest)
+            self.segments.append(moved or VectorSegment(folder, entry, self.codec, manifest))
         gone = read_verified(folder, GONE, manifest) if GONE in manifest["files"] else b""
         self.gone = np.frombuffer(gone, "<i8")
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> VectorSnapshot:
-        """Raises `CorruptView` when the manifest or a segment is missing, damaged or of another format."""
+    def open(cls, folder: str | os.PathLike[str], before: VectorSnapshot | None = None) -> VectorSnapshot:
+        """Segments that are those of `before` are not loaded and checked again.
+
+        Raises `CorruptView` when the manifest or a segment is missing, damaged or of another format.
+        """
         folder = Path(folder)
         manifest = read_manifest(folder)
         try:
             if manifest["meta"]["format"] != _FORMAT:
                 raise CorruptView(f"{folder} has another format than this version reads; rebuild the view")
-            return cls(folder, manifest["meta"], manifest)
+            return cls(folder, manifest["meta"], manifest, before)
         except (KeyError, TypeError, ValueError, BadInput) as error:
             raise CorruptView(f"{folder} is no vector snapshot ({error}); rebuild the view") from error
 

@@ -147,7 +147,7 @@ class ColumnView:
         return (0, None) if newest is None or newest[0] < state.purged_seq else (newest[0], newest[2])
 
     def _open(self, path: Path) -> ColumnSnapshot:
-        snapshot = ColumnSnapshot.open(path)
+        snapshot = ColumnSnapshot.open(path, self._folder.opened())
         if snapshot.meta.get("collection") != self._session.uuid:
             raise CorruptView(f"{path} belongs to another collection")
         return snapshot

@@ -118,7 +118,7 @@ class VectorView:
 
     def _open(self, path: Path) -> VectorSnapshot:
         """A snapshot that belongs to other codes is as bad as a damaged one."""
-        snapshot = VectorSnapshot.open(path)
+        snapshot = VectorSnapshot.open(path, self._folder.opened())
         if snapshot.meta.get("collection") != self._session.uuid:
             raise CorruptView(f"{path} belongs to another collection")
         if (

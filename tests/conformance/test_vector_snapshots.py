@@ -1,6 +1,7 @@
 """Snapshots of every engine: published, opened, grown from the one before, damaged."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -148,6 +149,25 @@ def test_rows_that_stay_are_not_written_again(tmp_path, vectors):
     write(tmp_path / "1-2", codec, rows_of(codec, vectors, slice(390, 400)), "usearch", {}, base=base)
     for name in ("rows-1.bin", "engine-1.bin"):
         assert (tmp_path / "1-2" / name).stat().st_ino == (tmp_path / "1-1" / name).stat().st_ino
+
+
+def test_a_later_snapshot_takes_over_what_is_open(tmp_path, vectors):
+    """Its segments are not loaded again; one of another content under the same name is."""
+    codec = Codec.fit("int8", vectors)
+    write(tmp_path / "1-1", codec, rows_of(codec, vectors, slice(390)), "usearch", {})
+    base = VectorSnapshot.open(tmp_path / "1-1")
+    graph = base.segments[0].index
+    write(tmp_path / "1-2", codec, rows_of(codec, vectors, slice(390, 400)), "usearch", {}, base=base)
+    shutil.rmtree(tmp_path / "1-1")
+    later = VectorSnapshot.open(tmp_path / "1-2", base)
+    assert later.segments[0].index is graph
+    more = rows_of(codec, vectors, slice(0))
+    write(tmp_path / "1-3", codec, more, "usearch", {}, base=later, removed=KEYS[:3])
+    assert live(tmp_path / "1-3")[0] == KEYS[3:].tolist()
+    write(tmp_path / "1-4", codec, rows_of(codec, vectors, slice(10, 400)), "usearch", {})
+    other = VectorSnapshot.open(tmp_path / "1-4", base)
+    assert other.segments[0].index is not graph
+    np.testing.assert_array_equal(other.segments[0].keys, KEYS[10:])
 
 
 def test_a_segment_with_many_holes_is_written_without_them(tmp_path, vectors):
