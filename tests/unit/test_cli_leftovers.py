@@ -106,7 +106,7 @@ def test_a_failure_in_the_middle_leaves_nothing_and_what_was_there_stays(folder,
     home = folder / "data" / "home"
     before = everything(folder)
     with monkeypatch.context() as broken:
-        broken.setattr("indexing.collection.create_generation", fail)
+        broken.setattr("indexing.creation.create_generation", fail)
         with pytest.raises(StorageError):
             Collection.create("n", home=home)
     assert everything(folder) == before
@@ -114,7 +114,7 @@ def test_a_failure_in_the_middle_leaves_nothing_and_what_was_there_stays(folder,
     Collection.create("m", home=home).close()
     before = everything(folder)
     with monkeypatch.context() as broken:
-        broken.setattr("indexing.collection.create_generation", fail)
+        broken.setattr("indexing.creation.create_generation", fail)
         with pytest.raises(StorageError):
             Collection.create("n", home=home)
     with pytest.raises(CollectionExists):
@@ -132,7 +132,7 @@ def test_a_catalog_with_other_collections_survives(folder):
     db = "sqlite:///x.db"
     Collection.create("m", db=db).close()
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr("indexing.collection.create_generation", fail)
+        broken.setattr("indexing.creation.create_generation", fail)
         with pytest.raises(StorageError):
             Collection.create("n", db=db)
     assert Collection.list(db=db) == ["m"]
