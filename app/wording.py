@@ -12,6 +12,7 @@ __all__ = [
     "format_duration",
     "format_equation",
     "format_milliseconds",
+    "format_model",
     "format_progress",
 ]
 
@@ -121,6 +122,11 @@ def format_milliseconds(value: float) -> str:
     return (
         f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
     )
+
+
+def format_model(name: str) -> str:
+    """The name of a collection's model; one that was made without has an empty one."""
+    return name or "vectors of your own"
 
 
 def format_progress(done: int, total: int | None, unit: str, rate: float, seconds_left: float | None) -> str:

@@ -9,7 +9,7 @@ import click
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
-from app.wording import format_count
+from app.wording import format_count, format_model
 
 if TYPE_CHECKING:
     from indexing.catalog.generations import GenerationInfo
@@ -56,7 +56,7 @@ def _print_serving(serving: Serving, weights: dict[str, float]) -> None:
     passages = f"{serving.chunking.get('max_tokens')} tokens, overlap {serving.chunking.get('overlap')}"
     rows = [
         ("change", serving.note),
-        ("model", f"{serving.model}, {serving.dimension} dimensions" if serving.model else "none"),
+        ("model", f"{format_model(serving.model)}, {serving.dimension} dimensions"),
         ("stored", f"{serving.precision}, {serving.engine}, generation {serving.generation}"),
         ("passages", passages),
         ("weights", ", ".join(f"{leg} {weight:g}" for leg, weight in weights.items())),
@@ -81,4 +81,4 @@ def _describe_unserved(name: str, generation: GenerationInfo) -> str:
             f"is being built, or was left by a run that was stopped: the same `stlib reindex` goes on, and"
             f" `stlib drop-generation {name} {generation.id} --yes` gives its space back"
         )
-    return f"generation {generation.id} ({generation.model}, {generation.precision}) {rest}"
+    return f"generation {generation.id} ({format_model(generation.model)}, {generation.precision}) {rest}"

@@ -15,7 +15,7 @@ from app.cli.options import background_option, json_option, location_options
 from app.cli.progress import ProgressBar
 from app.cli.terminal import echo_json, echo_rows, echo_wrapped, warn
 from app.settings import Location
-from app.wording import format_bytes, format_count, format_duration
+from app.wording import format_bytes, format_count, format_duration, format_model
 from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def print_summary(summary: IndexSummary) -> None:
     added, info = summary.added, summary.info
     held = f"{format_count(info.documents, 'document')} in {format_count(info.chunks, 'passage')}"
     echo_wrapped(
-        f"{summary.collection}: {held} ({info.model}, {info.precision}, {info.engine})",
+        f"{summary.collection}: {held} ({format_model(info.model)}, {info.precision}, {info.engine})",
         bold=summary.collection,
     )
     changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"

@@ -9,7 +9,7 @@ import click
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
-from app.wording import format_bytes, format_count
+from app.wording import format_bytes, format_count, format_model
 
 if TYPE_CHECKING:
     from indexing.describe import CollectionInfo
@@ -50,7 +50,7 @@ def _rows(info: CollectionInfo) -> list[tuple[str, str]]:
     return [
         ("documents", f"{info.documents:,}"),
         ("passages", f"{info.chunks:,}"),
-        ("model", f"{info.model}, {info.dimension} dimensions"),
+        ("model", f"{format_model(info.model)}, {info.dimension} dimensions"),
         ("precision", f"{info.precision}, {info.clipped_values:,} values outside the calibrated range"),
         ("engine", info.engine),
         ("reranker", info.reranker or "none"),

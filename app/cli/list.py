@@ -11,7 +11,7 @@ from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_table, warn
 from app.settings import Location
-from app.wording import format_bytes
+from app.wording import format_bytes, format_model
 
 if TYPE_CHECKING:
     from indexing.describe import CollectionInfo
@@ -67,7 +67,7 @@ def _print_table(infos: Sequence[CollectionInfo]) -> None:
             f"{info.documents:,}",
             f"{info.chunks:,}",
             format_bytes(info.catalog_bytes + info.view_bytes),
-            info.model,
+            format_model(info.model),
             info.precision,
             info.engine,
         ]

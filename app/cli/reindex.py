@@ -13,7 +13,7 @@ from app.cli.options import background_option, json_option, location_options
 from app.cli.progress import ProgressBar
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
-from app.wording import format_bytes, format_count, format_duration
+from app.wording import format_bytes, format_count, format_duration, format_model
 from indexing.names import ENGINES, LEGS, PRECISIONS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Weight(click.ParamType[tuple[str, float]]):
 @click.option("--model", metavar="M", help="Folder or name of another model.")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="How vectors are stored.")
 @click.option("--engine", type=click.Choice(ENGINES), help="Vector engine.")
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Longest passage.")
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Longest passage, in tokens.")
 @click.option(
     "--overlap", type=click.IntRange(min=0), metavar="N", help="Tokens that two passages may share."
 )
@@ -166,7 +166,7 @@ def _print_outlook(outlook: Outlook, name: str) -> None:
 
 def _print_summary(summary: ReindexSummary) -> None:
     serving, name = summary.serving, summary.collection
-    settings = f"{serving.model}, {serving.precision}, {serving.engine}"
+    settings = f"{format_model(serving.model)}, {serving.precision}, {serving.engine}"
     if serving.reranker:
         settings += f", reranked by {serving.reranker}"
     state = "is live" if serving.live else "is ready, and not live"

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from app.facade.who import login_name
@@ -139,6 +140,18 @@ def test_info_says_what_is_served(stlib, changed):
     assert "  reranker     stlib-rerank-en\n  serving      3, on generation 2\n" in out
     told = json.loads(stlib("info", "notes", "--json")[1])
     assert (told["serving"], told["generation"], told["reranker"]) == (3, 2, "stlib-rerank-en")
+
+
+def test_a_collection_without_a_model_says_so(stlib, home):
+    with Collection.create("own", dimension=4, home=home) as collection:
+        collection.add([{"id": "a", "text": "apples"}], vectors=np.eye(4)[:1])
+    assert "  model       vectors of your own, 4 dimensions\n" in stlib("history", "own")[1]
+    assert "  model        vectors of your own, 4 dimensions\n" in stlib("info", "own")[1]
+    assert "vectors of your own" in stlib("list")[1]
+    out = stlib("reindex", "own", "--engine", "usearch")[1]
+    assert "serving 2 of own is live: vectors of your own, int8, usearch\n" in out
+    code, _, err = stlib("reindex", "own")
+    assert code == 1 and "has vectors of somebody's own and no model" in err
 
 
 def test_all_of_it_fits_a_narrow_terminal(stlib, changed, monkeypatch):
