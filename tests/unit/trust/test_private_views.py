@@ -62,7 +62,7 @@ def content(home):
 @pytest.fixture
 def unwritable(monkeypatch):
     """Root may write anywhere: homes are taken for a disk that is mounted read-only."""
-    monkeypatch.setattr(private, "_can_write", lambda path: False)
+    monkeypatch.setattr(private, "can_write", lambda path: False)
 
 
 @pytest.mark.usefixtures("unwritable")
