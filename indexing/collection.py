@@ -6,7 +6,6 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from indexing.writing.add import Adding
 from indexing.writing.edit import delete_documents, update_metadata
 from indexing.writing.report import AddReport, Progress
 from stlib.runtime import EncoderProtocol
+from stlib.util.forks import cached_property
 
 __all__ = ["AddReport", "Collection"]
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from indexing.errors import BadInput
 from indexing.names import PRECISIONS, Precision
+from stlib.util.forks import cached_property
 
 BUCKETS = 256
 MARGIN = 0.20

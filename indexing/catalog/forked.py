@@ -14,6 +14,7 @@ object that it inherited and in those that it opens itself. The parent goes on i
 from __future__ import annotations
 
 import ctypes
+import logging
 import sqlite3
 import sys
 import threading
@@ -28,6 +29,11 @@ from indexing.errors import StorageError
 from indexing.storage.forks import watch
 
 __all__ = ["TrackedConnection", "empty_before_forks", "open_connection", "refuse_forked"]
+
+logger = logging.getLogger(__name__)
+
+# Closing may take a while (it brings the log into the database), in which threads give back what they used.
+ROUNDS = 5
 
 # Held while a connection is opened, and during a fork: none comes into being between closing and forking.
 _opening = threading.RLock()
@@ -76,22 +82,43 @@ class _Pools:
 
     def __init__(self) -> None:
         self._engines: list[ref[Engine]] = []
+        self._holds = False
         watch(self)
 
     def add(self, engine: Engine) -> None:
-        self._engines = [known for known in self._engines if known() is not None]
-        self._engines.append(ref(engine))
+        with _opening:
+            self._engines = [known for known in self._engines if known() is not None]
+            self._engines.append(ref(engine))
 
     def before_fork(self) -> None:
-        _opening.acquire()
-        for known in self._engines:
-            if (engine := known()) is not None:
-                engine.pool.dispose()  # not the engine's: what is in use must come back to this pool
+        self._holds = _opening.acquire()
+        for _ in range(ROUNDS):
+            for engine in self._alive():
+                _empty(engine)
+            if not any(engine.pool.checkedin() for engine in self._alive()):  # type: ignore[attr-defined]
+                break
 
     def after_fork(self, in_child: bool) -> None:
-        if in_child:
-            _abandon_inherited()
-        _opening.release()
+        try:
+            if in_child:
+                _abandon_inherited()
+                # A thread may have held locks of the old pool, or given a connection back to it.
+                for engine in self._alive():
+                    engine.dispose(close=False)
+        finally:
+            if self._holds:
+                self._holds = False
+                _opening.release()
+
+    def _alive(self) -> list[Engine]:
+        return [engine for known in self._engines if (engine := known()) is not None]
+
+
+def _empty(engine: Engine) -> None:
+    try:
+        engine.pool.dispose()  # not the engine's: what is in use must come back to this pool
+    except Exception as error:  # noqa: BLE001 -- the others are closed all the same
+        logger.warning("connections to %s stay open over a fork: %s", engine.url.database, error)
 
 
 def _abandon_inherited() -> None:

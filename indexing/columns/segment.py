@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from copy import copy
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.storage.files import link_or_copy
 from indexing.storage.published import open_block_file
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
+from stlib.util.forks import cached_property
 
 __all__ = ["ColumnReader", "ColumnSegment", "write_segment"]
 

@@ -8,7 +8,6 @@ gone.bin                           int64 keys of documents that changed or were 
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from indexing.errors import CorruptView
 from indexing.search.filters import Node
 from indexing.storage.published import publish_folder, read_manifest, read_verified, verify_folder
 from indexing.storage.segments import plan_growth
+from stlib.util.forks import cached_property
 
 __all__ = ["SEGMENT_DOCUMENTS", "ColumnSnapshot", "write"]
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from indexing.lexical.analysis import analyze, query_terms
 from indexing.lexical.bm25 import FIELDS, K1, SCORE_DIGITS, Statistics, idf, saturate
+from stlib.util.forks import cached_property
 
 __all__ = ["LexicalTail", "OwnStatistics", "TailChange"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from stlib.runtime import (
     UnsupportedModelError,
 )
 from stlib.runtime.words import TokenReader
+from stlib.util.forks import cached_property
 from stlib.util.plain_files import check_file
 
 if TYPE_CHECKING:

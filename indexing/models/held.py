@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 from indexing.catalog.generations import GenerationInfo
 from indexing.errors import BadInput
 from indexing.models.encoders import load_trusted_encoder
 from indexing.opening import check_model
 from stlib.runtime import EncoderProtocol
+from stlib.util.forks import ThreadLock
 
 __all__ = ["NO_MODEL", "Encoders"]
 
@@ -22,7 +21,7 @@ class Encoders:
     def __init__(self, collection: str) -> None:
         self._collection = collection
         self._held: dict[str, EncoderProtocol] = {}
-        self._lock = Lock()
+        self._lock = ThreadLock()
 
     def hold(self, encoder: EncoderProtocol) -> None:
         """Use this one, which a person gave, wherever its fingerprint is asked for."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +34,7 @@ from stlib.runtime import (
 from stlib.runtime.files import read_object
 from stlib.runtime.interaction_reranker import MODEL_TYPE
 from stlib.runtime.modules.onnx_files import find_onnx_file, has_torch_weights
+from stlib.util.forks import ThreadLock, cached_property
 from stlib.util.plain_files import check_file
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Rerankers:
     def __init__(self) -> None:
         self._name: str | None = None
         self._reranker: RerankerProtocol | None = None
-        self._lock = Lock()
+        self._lock = ThreadLock()
 
     def of(self, model: Any) -> RerankerProtocol:
         """The reranker for `model`, see `load_reranker`."""

@@ -7,7 +7,6 @@ used, or cannot tell, the database answers, and says the same.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from indexing.search.filter_sql import matching_keys, value_kind
 from indexing.search.filters import Node, comparisons_of, parse_filter
 from indexing.storage import forks
 from indexing.views.columns import ColumnView
+from stlib.util.forks import ThreadLock
 
 __all__ = ["Allowed", "AllowedCache", "key_table"]
 
@@ -42,7 +42,7 @@ class AllowedCache:
     def __init__(self, collection_id: int, columns: ColumnView) -> None:
         self._collection_id = collection_id
         self._columns = columns
-        self._lock = threading.Lock()
+        self._lock = ThreadLock()
         self._known: OrderedDict[tuple[str, int], _Looked] = OrderedDict()
         forks.watch(self)
 

@@ -9,7 +9,6 @@ A snapshot is a list of segments. The next one takes those that stay by hard lin
 from __future__ import annotations
 
 from copy import copy
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from indexing.storage.published import open_block_file, read_verified, verify_fi
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
 from indexing.vectors import VectorIndex, engine_class
 from indexing.vectors.codes import CodeArray, SignedCodes, flip
+from stlib.util.forks import cached_property
 
 __all__ = ["EXACT_ENGINE", "Rows", "VectorSegment", "write_segment"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from indexing.session import Session
 from indexing.storage import forks
 from indexing.views.base import FEW_CHANGES
 from indexing.views.folder import ViewFolder
+from stlib.util.forks import ThreadLock
 
 __all__ = ["ColumnReader", "ColumnView"]
 
@@ -96,7 +96,7 @@ class ColumnView:
         self._session = session
         folder = session.place.views / "columns"
         self._folder: ViewFolder[ColumnSnapshot] = ViewFolder(folder, "columns")
-        self._lock = threading.RLock()
+        self._lock = ThreadLock()
         self._held = ColumnReader(None, 0, {})
         forks.watch(self)
 

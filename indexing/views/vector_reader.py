@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.segment import Rows
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.sample import SimilaritySample, choose_documents, choose_passages, distinct
+from stlib.util.forks import cached_property
 
 __all__ = ["Hits", "VectorReader"]
 

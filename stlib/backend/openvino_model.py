@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from stlib.backend.files import OPENVINO, Format, damage_error
 from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidOption, MissingModelFile
+from stlib.util.forks import ThreadLock
 
 
 class OpenVINOModel(BackendModel):
@@ -74,7 +74,7 @@ class OpenVINOModel(BackendModel):
         self._output = self._choose_output(names) if names else ""
         self._request = self.compiled.create_infer_request()
         # A request holds the tensors of one run at a time.
-        self._lock = threading.Lock()
+        self._lock = ThreadLock()
 
     def files(self) -> list[str]:
         return [self.path.name, self.path.with_suffix(".bin").name]

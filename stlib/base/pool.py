@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tqdm import tqdm
 
 from stlib.base.running import RunOptions, run_all
 from stlib.errors import InvalidOption, WorkerFailed
+from stlib.util.forks import ThreadLock
 
 if TYPE_CHECKING:
     from stlib.base.inference import InferenceModel
@@ -73,7 +73,7 @@ def start_pool(model: InferenceModel, target_devices: Sequence[str | torch.devic
     model.to("cpu")
     model.share_memory()
     threads = max(1, (os.cpu_count() or 1) // len(target_devices))
-    pool: Pool = {"input": [], "output": [], "processes": [], "workers": [], "lock": threading.Lock()}
+    pool: Pool = {"input": [], "output": [], "processes": [], "workers": [], "lock": ThreadLock()}
     try:
         for device in target_devices:
             worker = _start_worker(model, str(device), threads)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, avail
 from stlib.runtime.modules.normalize import Normalize
 from stlib.runtime.modules.static import StaticEmbedding
 from stlib.runtime.side_by_side import run_side_by_side
+from stlib.util.forks import cached_property
 
 # Tasks of encode_query and encode_document, and the prompts they try, the first with a text wins.
 _TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}

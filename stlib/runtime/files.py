@@ -8,7 +8,6 @@ import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from stlib.errors import MissingModelFile, ModelConfigError, UnsupportedModel
+from stlib.util.forks import ThreadLock
 from stlib.util.panics import NamedPanics
 from stlib.util.plain_files import check_safetensors, open_descriptor, read_plain
 
@@ -127,7 +127,7 @@ class OpenFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
         self._descriptors: list[int] = []
-        self._lock = Lock()
+        self._lock = ThreadLock()
         weakref.finalize(self, _close, self._descriptors)
         for path in paths:
             self._descriptors.append(open_descriptor(path))

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, def
 from stlib.runtime.files import read_object, read_tensors
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES, pair_features
 from stlib.runtime.modules.static import StaticEmbedding
+from stlib.util.forks import cached_property
 from stlib.util.plain_files import check_folder
 
 __all__ = ["MODEL_TYPE", "InteractionNet", "InteractionReranker"]

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.pair_settings import PairSettings, check_pipeline, read_pair_settings
 from stlib.runtime.side_by_side import run_side_by_side
+from stlib.util.forks import cached_property
 from stlib.util.panics import TOKENISING
 from stlib.util.plain_files import check_folder
 

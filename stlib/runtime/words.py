@@ -8,7 +8,6 @@ and is looked up afterwards. Texts and tokenizers to which this does not apply t
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from stlib.util.forks import ThreadLock
 from stlib.util.panics import TOKENISING
 
 __all__ = ["TokenReader"]
@@ -206,7 +206,7 @@ class _WordTable:
         self.ids = np.zeros(0, dtype=np.int64)
         self.spans = np.zeros((0, 2), dtype=np.int32)
         self._n_words = 1
-        self._lock = threading.Lock()
+        self._lock = ThreadLock()
 
     def look_up(self, words: list[str]) -> NDArray[np.int64]:
         """The number of each word; KeyError if one is unknown."""

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from indexing import Collection
+from indexing.catalog import forked
 from indexing.errors import LockedError, StorageError
 
 pytestmark = [
@@ -116,6 +117,45 @@ def test_a_child_that_opens_its_own(tmp_path):
         assert (c.info().documents, other.info().documents) == (2, 20)
         assert c.verify().clean
         assert other.verify().clean
+
+
+def test_connections_that_come_back_while_another_pool_is_emptied(tmp_path, monkeypatch):
+    """They are closed as well: the child has none that it did not open itself."""
+    collections = [Collection.create("c", home=tmp_path / str(n)) for n in range(3)]
+    for collection in collections:
+        collection.add([note("before")])
+    used, give_back, given = threading.Event(), threading.Event(), threading.Event()
+
+    def read_slowly():
+        with collections[0]._session.looking():
+            used.set()
+            assert give_back.wait(30)
+        given.set()
+
+    thread = threading.Thread(target=read_slowly)
+    thread.start()
+    assert used.wait(30)
+    empty = forked._empty
+
+    def empty_slowly(engine):
+        empty(engine)
+        if engine is collections[2]._session.database:
+            give_back.set()
+            assert given.wait(30)
+
+    monkeypatch.setattr(forked, "_empty", empty_slowly)
+    child = Child(
+        lambda: [c.add([note("child-0")]) for c in collections],
+        lambda: [c.add([note("child-1")]) for c in collections],
+    )
+    child.step()
+    for collection in collections:
+        collection.close()
+    child.step()
+    thread.join(30)
+    assert child.end() == CHILD_OK
+    for number in range(3):
+        assert ids_in(tmp_path / str(number)) == {"before", "child-0", "child-1"}
 
 
 def test_a_pool_of_forked_processes_searches_and_adds(home):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,13 +14,14 @@ from stlib.base.transformer import modality as transformer_modality
 from stlib.base.transformer import queries as transformer_queries
 from stlib.base.transformer.inputs import CallOptions, rows_of_tokens
 from stlib.base.transformer.messages import ChatTemplate, count_media
+from stlib.util.forks import ThreadLock
 from stlib.util.panics import TOKENISING
 
 # A fast tokenizer keeps the truncation and padding of the call that it serves, so that calls with different
 # lengths must not overlap. Modules may share a tokenizer, hence a lock for each of these; kept here, as a
 # lock can be neither pickled nor copied.
-_LOCKS: WeakKeyDictionary[Any, Lock] = WeakKeyDictionary()
-_LOCKS_LOCK = Lock()
+_LOCKS: WeakKeyDictionary[Any, ThreadLock] = WeakKeyDictionary()
+_LOCKS_LOCK = ThreadLock()
 
 
 class PreparesInputs(InputModule):
@@ -160,9 +160,9 @@ class PreparesInputs(InputModule):
         return self._prompt_lengths[key]
 
 
-def _lock_of(owner: Any) -> Lock:
+def _lock_of(owner: Any) -> ThreadLock:
     lock = _LOCKS.get(owner)
     if lock is None:
         with _LOCKS_LOCK:
-            lock = _LOCKS.setdefault(owner, Lock())
+            lock = _LOCKS.setdefault(owner, ThreadLock())
     return lock

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
+
+from stlib.util.forks import ThreadLock
 
 # Modules of transformers that every model class imports; the check in front of an import in them; and the
 # function imported there, of assisted generation and of losses for object detection.
@@ -20,7 +21,7 @@ _DEFERRED = (
 # that do not come here can still see it: one that calls the check of ``transformers.utils`` meanwhile is told
 # that scikit-learn or scipy is missing. Modules imported meanwhile by any thread get the true check back, but
 # what they decided by calling it stays.
-_LOCK = threading.Lock()
+_LOCK = ThreadLock()
 
 
 def import_transformers_lean() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_tensors
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, Rows, array_digest
 from stlib.runtime.words import TokenReader
+from stlib.util.forks import cached_property
 from stlib.util.panics import NamedPanics
 from stlib.util.plain_files import read_plain
 

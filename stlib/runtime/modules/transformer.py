@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from stlib.runtime.modules.onnx_files import depends_on_batch, external_files, f
 from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.text_tokens import TextTokens, check_length, load_text_tokens
 from stlib.runtime.words import TokenReader
+from stlib.util.forks import ThreadLock, cached_property
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -85,7 +84,7 @@ class OnnxTransformer:
         self._has_external = bool(external)
         self._session = open_session(path, self._has_external)
         self._alone = depends_on_batch(path)
-        self._lock = Lock()
+        self._lock = ThreadLock()
         self._single: InferenceSession | None = None
         self._inputs = {node.name: _input_type(node, path) for node in self._session.get_inputs()}
         self._output, self._gives_tokens, shape = _find_output(self._session, path)
