@@ -19,7 +19,6 @@ from indexing.errors import CorruptView
 from indexing.search.filter_hints import filter_hints
 from indexing.search.filter_sql import matching_keys, value_kind
 from indexing.search.filters import Node, comparisons_of, parse_filter
-from indexing.storage import forks
 from indexing.views.columns import ColumnView
 from stlib.util.forks import ThreadLock
 
@@ -44,15 +43,6 @@ class AllowedCache:
         self._columns = columns
         self._lock = ThreadLock()
         self._known: OrderedDict[tuple[str, int], _Looked] = OrderedDict()
-        forks.watch(self)
-
-    def before_fork(self) -> None:
-        """Nothing: threads of the parent keep what they hold."""
-
-    def after_fork(self, in_child: bool) -> None:
-        """The thread that holds the lock is not in the child."""
-        if in_child:
-            self._lock = threading.Lock()
 
     def of(self, filter: str | None) -> Allowed | None:
         """What `filter` allows; None if that is everything.

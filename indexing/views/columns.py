@@ -23,7 +23,6 @@ from indexing.columns.values import kinds_of
 from indexing.errors import CorruptView
 from indexing.search.filters import Node
 from indexing.session import Session
-from indexing.storage import forks
 from indexing.views.base import FEW_CHANGES
 from indexing.views.folder import ViewFolder
 from stlib.util.forks import ThreadLock
@@ -98,15 +97,6 @@ class ColumnView:
         self._folder: ViewFolder[ColumnSnapshot] = ViewFolder(folder, "columns")
         self._lock = ThreadLock()
         self._held = ColumnReader(None, 0, {})
-        forks.watch(self)
-
-    def before_fork(self) -> None:
-        """Nothing: threads of the parent keep what they hold."""
-
-    def after_fork(self, in_child: bool) -> None:
-        """The thread that holds the lock is not in the child."""
-        if in_child:
-            self._lock = threading.RLock()
 
     def reader(self, connection: Connection) -> ColumnReader | None:
         """All metadata as the transaction of `connection` sees it; None where too much is newer than the
