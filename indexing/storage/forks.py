@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 from weakref import WeakSet
 
@@ -51,7 +52,7 @@ def _before() -> None:
 def _after(in_child: bool) -> None:
     try:
         for item in _told:
-            _isolate(lambda item=item: item.after_fork(in_child))
+            _isolate(partial(item.after_fork, in_child))
         _told.clear()
     finally:
         _changing.release()
