@@ -220,7 +220,7 @@ class Collection(ServingMethods):
             doomed = matching_ids(self._session, filter) if ids is None else ids
             gone = delete_documents(self._session, [doomed] if isinstance(doomed, str) else doomed)
             self._views.forget()
-        self._tidy(len(gone))
+            self._tidy(len(gone))
         return gone
 
     def update_metadata(self, metadata: Mapping[str, Mapping[str, Any]]) -> Names:

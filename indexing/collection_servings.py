@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.servings import ROLLBACK
 from indexing.documents import ChunkSettings
+from indexing.errors import LockedError
 from indexing.generations.drop import drop_generation
 from indexing.generations.plan import KEEP, Change, Plan, make_plan
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
@@ -156,7 +158,8 @@ class ServingMethods:
             BadInput: it is live, or there is none.
         """
         dropped = drop_generation(self._session, self._views, generation)
-        compact_if_worth(self._session, self._views)
+        with suppress(LockedError), self._session.writing_documents():
+            compact_if_worth(self._session, self._views)
         return dropped
 
     def relocate_model(self, path: Any) -> str:

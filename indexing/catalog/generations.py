@@ -109,11 +109,13 @@ def set_codec(connection: Connection, generation_id: int, codec: str) -> str:
     return str(connection.execute(select(Generation.codec).where(generation)).scalar_one())
 
 
-def set_followed(connection: Connection, generation_id: int, seq: int, clipped: int = 0) -> None:
-    """Every document that was changed up to `seq` has its chunks; `clipped` values more were cut."""
+def set_followed(connection: Connection, generation_id: int, before: int, seq: int, clipped: int = 0) -> None:
+    """Every document that was changed up to `seq` has its chunks, if those up to `before` had; `clipped`
+    values more were cut.
+    """
     connection.execute(
         update(Generation)
-        .where(Generation.id == generation_id, Generation.followed_seq <= seq)
+        .where(Generation.id == generation_id, Generation.followed_seq == before)
         .values(followed_seq=seq, clipped=Generation.clipped + clipped)
     )
 

@@ -25,6 +25,7 @@ from indexing.catalog.schema import (
     Generation,
     Removal,
 )
+from indexing.errors import LockedError
 
 __all__ = [
     "DocumentChange",
@@ -313,4 +314,5 @@ def _write_documents(connection: Connection, inserts: list[dict], updates: list[
             {f"b_{name}": value for name, value in row.items() if name not in ("collection_id", "id")}
             for row in updates
         ]
-        connection.execute(statement, rows)
+        if connection.execute(statement, rows).rowcount != len(rows):
+            raise LockedError("documents were changed by another process in between: run it again")

@@ -95,9 +95,7 @@ def _types_of(column: Column[Any]) -> str:
     """SQLite's names of the types that a column may hold."""
     kinds = {StoredInteger: "integer", Boolean: "integer", StoredBytes: "blob"}
     name = next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
-    # An empty default of a migration is text.
-    names = [name, "text"] if name == "blob" else [name]
-    return ", ".join(f"'{one}'" for one in [*names, *(["null"] if column.nullable else [])])
+    return ", ".join(f"'{one}'" for one in [name, *(["null"] if column.nullable else [])])
 
 
 def free_bytes(connection: Connection) -> tuple[int, int]:

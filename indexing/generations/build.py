@@ -12,20 +12,26 @@ from indexing.catalog.generations import (
     BUILDING,
     GenerationInfo,
     create_generation,
-    read_generation,
     set_codec,
 )
 from indexing.documents import ChunkSettings
-from indexing.errors import BadInput
 from indexing.generations.calibrate import calibrate_on_codes, calibrate_on_corpus
+from indexing.generations.existing import read_existing
 from indexing.generations.makers import ConvertingMaker, EmbeddingMaker, FollowingMaker, is_convertible
-from indexing.generations.plan import Plan
+from indexing.generations.plan import Plan, choose_work
 from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.storage.files import FolderLock
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["EncoderOf", "begin_generation", "build_lock", "choosing_lock", "following_maker"]
+__all__ = [
+    "EncoderOf",
+    "begin_generation",
+    "build_lock",
+    "calibrate",
+    "choosing_lock",
+    "following_maker",
+]
 
 EncoderOf = Callable[[GenerationInfo], EncoderProtocol]
 """Loads the model of a generation, once it turns out that it is needed."""
@@ -59,28 +65,27 @@ def begin_generation(session: Session, plan: Plan, encoder_of: EncoderOf) -> Gen
                 state=BUILDING,
             )
         faults.point("build.created")
-        target = _read(session, id_)
+        target = read_existing(session, id_)
     if target.codec is None:
-        codec = _calibrate(session, plan, target, encoder_of)
-        with writing(session.database) as connection:
-            set_codec(connection, target.id, codec.to_json())
+        target = calibrate(session, target, encoder_of)
         faults.point("build.calibrated")
-        target = _read(session, target.id)
     return target
 
 
-def _read(session: Session, generation_id: int) -> GenerationInfo:
-    with session.looking() as (connection, _):
-        generation = read_generation(connection, generation_id)
-    if generation is None:
-        raise BadInput(f"generation {generation_id} of collection {session.name!r} was dropped meanwhile")
-    return generation
+def calibrate(session: Session, generation: GenerationInfo, encoder_of: EncoderOf) -> GenerationInfo:
+    """The generation with the ranges of its codes, which it gets here if it has none yet."""
+    if generation.codec is not None:
+        return generation
+    codec = _choose_codec(session, generation, encoder_of)
+    with writing(session.database) as connection:
+        set_codec(connection, generation.id, codec.to_json())
+    return read_existing(session, generation.id)
 
 
-def _calibrate(session: Session, plan: Plan, target: GenerationInfo, encoder_of: EncoderOf) -> Codec:
+def _choose_codec(session: Session, target: GenerationInfo, encoder_of: EncoderOf) -> Codec:
     live = session.live()
     precision: Any = target.precision
-    if plan.work == "convert" and live.codec is not None:
+    if choose_work(live, target) == "convert" and live.codec is not None:
         if live.codec.ranges is not None:
             return Codec(precision, target.dimension, live.codec.ranges)
         codec = calibrate_on_codes(session, precision, live.generation.id, live.codec)

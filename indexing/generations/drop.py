@@ -31,11 +31,12 @@ def drop_generation(session: Session, views: Views, generation_id: int) -> int:
 
     Raises:
         BadInput: it is live, or there is none of this number.
-        LockedError: another process builds it.
+        LockedError: another process builds it, or is writing the views.
     """
     with build_lock(session, generation_id):
         _take_out_of_use(session, generation_id)
         faults.point("drop.inside")
+        views.remove_generation(generation_id)
         dropped = 0
         while True:
             with writing(session.database) as connection:
@@ -45,8 +46,6 @@ def drop_generation(session: Session, views: Views, generation_id: int) -> int:
                     break
             dropped += deleted
         faults.point("drop.after")
-        with session.lock:
-            views.remove_generation(generation_id)
     return dropped
 
 

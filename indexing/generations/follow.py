@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from indexing import faults
 from indexing.catalog.collections import CollectionState
 from indexing.catalog.database import writing
-from indexing.catalog.generations import read_generation, set_followed
+from indexing.catalog.generations import DROPPING, read_generation, set_followed
 from indexing.catalog.log import DocumentChunks, append_chunks
 from indexing.catalog.reads import (
     LoggedDocument,
@@ -24,7 +24,7 @@ from indexing.catalog.reads import (
     seqs_of_documents,
 )
 from indexing.embed import Embedded
-from indexing.errors import BadInput
+from indexing.generations.existing import check_existing
 from indexing.generations.makers import FollowingMaker
 from indexing.session import Session
 
@@ -53,8 +53,10 @@ def follow(
     generation_id: int,
     maker: FollowingMaker,
     progress: FollowProgress | None = None,
+    most: int | None = None,
 ) -> Followed:
-    """Makes what is missing, until the generation has followed everything that is committed.
+    """Makes what is missing, until the generation has followed everything that is committed, or has made
+    passages of `most` documents and more.
 
     Raises:
         BadInput: there is no such generation any more.
@@ -64,7 +66,7 @@ def follow(
         with session.looking() as (connection, state):
             batch = _read_batch(session, connection, state, generation_id)
         done.seq, done.last_seq = batch.followed_seq, state.last_seq
-        if done.seq == done.last_seq:
+        if done.seq == done.last_seq or (most is not None and done.documents >= most):
             return done
         made = _make(batch, maker)
         faults.point("follow.before")
@@ -114,9 +116,7 @@ class _Batch:
 def _read_batch(
     session: Session, connection: Connection, state: CollectionState, generation_id: int
 ) -> _Batch:
-    generation = read_generation(connection, generation_id)
-    if generation is None:
-        raise BadInput(f"generation {generation_id} of collection {session.name!r} was dropped meanwhile")
+    generation = check_existing(session, generation_id, read_generation(connection, generation_id))
     followed = generation.followed_seq
     rows = read_log(connection, session.id, followed, BATCH_DOCUMENTS, BATCH_CHARACTERS)
     live = [document for document in rows if not document.deleted]
@@ -136,7 +136,9 @@ def _make(batch: _Batch, maker: FollowingMaker) -> Embedded:
 def _commit(connection: Connection, batch: _Batch, made: Embedded) -> bool:
     """False, and nothing was written, if another process let the generation follow meanwhile."""
     generation = read_generation(connection, batch.generation_id)
-    if generation is None or generation.followed_seq != batch.followed_seq:
+    if generation is None or generation.state == DROPPING:
+        return False
+    if generation.followed_seq != batch.followed_seq:
         return False
     now = seqs_of_documents(connection, [document.key for document in batch.missing])
     documents = [
@@ -145,5 +147,5 @@ def _commit(connection: Connection, batch: _Batch, made: Embedded) -> bool:
         if now.get(document.key) == document.seq
     ]
     append_chunks(connection, generation.id, documents)
-    set_followed(connection, generation.id, batch.seq, made.clipped)
+    set_followed(connection, generation.id, batch.followed_seq, batch.seq, made.clipped)
     return True

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from indexing.catalog.generations import BUILDING, GenerationInfo, generations_of
 from indexing.catalog.reads import count_chunks, estimate_chunks
+from indexing.catalog.servings import servings_of
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput
 from indexing.models.held import NO_MODEL
@@ -14,7 +15,7 @@ from indexing.quantization import PRECISIONS
 from indexing.session import Live, Session
 from indexing.vectors import engine_class
 
-__all__ = ["KEEP", "Change", "Plan", "make_plan"]
+__all__ = ["KEEP", "Change", "Plan", "choose_work", "make_plan"]
 
 KEEP: Any = object()
 """Leave a setting as it is, where None means something else."""
@@ -84,7 +85,7 @@ class Plan:
         work: `none` (the generation stays), `convert` (codes from codes), or `embed`.
         target: settings of the generation to make; its id is 0 unless a build of them was begun before.
         serving: fields of the serving to make, without its generation.
-        chunks: about how many passages there will be.
+        chunks: about how many passages are to be made.
         bytes_needed: about what they need on disk, in catalog and views.
     """
 
@@ -109,21 +110,25 @@ def make_plan(session: Session, change: Change) -> Plan:
         else:
             step = change.chunk.max_tokens - change.chunk.overlap
             chunks = estimate_chunks(connection, session.id, CHARACTERS_PER_TOKEN * step)
-        others = generations_of(connection, session.id)
+        served = {serving.generation_id for serving in servings_of(connection, session.id)}
+        unserved = [one for one in generations_of(connection, session.id) if one.id not in served]
     serving = _serving_values(live, change)
     engine_changes = serving["engine"] != live.serving.engine
     if change.keeps_codes:
         needed = chunks * live.generation.dimension * 2 if engine_changes else 0
         return Plan("none", live.generation, serving, chunks, needed)
     target = _target(live, change)
-    work = _work(live, target)
+    work = choose_work(live, target)
     if work == "embed" and target.fingerprint == NO_MODEL:
         raise BadInput(
             f"collection {session.name!r} has vectors of somebody's own and no model, so they cannot be made "
             f"anew in {target.precision} from {live.generation.precision}: give a model, or add them again"
         )
     codec_bytes = target.dimension * (4 if target.precision == "float32" else 1)
-    begun = next((g for g in reversed(others) if _is_begun(g, target)), None)
+    begun = next((one for one in reversed(unserved) if _is_begun(one, target)), None)
+    if begun is not None:
+        with session.looking() as (connection, _):
+            chunks = max(0, chunks - count_chunks(connection, begun.id))
     return Plan(
         work,
         begun or target,
@@ -172,7 +177,7 @@ def _target(live: Live, change: Change) -> GenerationInfo:
     )
 
 
-def _work(live: Live, target: GenerationInfo) -> Literal["convert", "embed"]:
+def choose_work(live: Live, target: GenerationInfo) -> Literal["convert", "embed"]:
     """Codes can be made of those there are where these are as fine: whole numbers, or bytes with their
     ranges.
     """

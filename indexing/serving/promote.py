@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from indexing import faults
@@ -20,17 +21,19 @@ from indexing.catalog.servings import (
     set_live,
 )
 from indexing.errors import BadInput
-from indexing.generations.build import EncoderOf, following_maker
-from indexing.generations.follow import FollowProgress, follow, follow_within
+from indexing.generations.build import EncoderOf, calibrate, following_maker
+from indexing.generations.existing import check_existing, read_existing
+from indexing.generations.follow import Followed, FollowProgress, follow, follow_within
 from indexing.generations.makers import FollowingMaker
 from indexing.session import Session
 from indexing.views.manager import Views
 
 __all__ = ["Promoted", "find_serving", "previous_serving", "promote"]
 
-# So many changes are made up for while the log is held still; embedding them takes well under a second for a
-# static model and some seconds for a large one, and a writer waits ten.
-MOST_WHILE_HELD = 64
+# So many changes are made up for while the log is held still, however slow the model is: a writer waits ten
+# seconds. A fast one may make up for as many as it made in this time just before.
+MOST_WHILE_HELD = 16
+HELD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -72,23 +75,38 @@ def promote(
 
     Others search and add meanwhile; they notice the move before their next search and batch.
     """
-    serving, generation = find_serving(session, serving_id)
+    serving, _ = find_serving(session, serving_id)
     before = session.live()
-    maker: FollowingMaker | None = None
-    if generation.codec is not None and generation.id != before.generation.id:
-        maker = following_maker(session, before, generation, encoder_of)
+    most, first = MOST_WHILE_HELD, True
     while True:
+        maker = _maker_if_behind(session, serving, encoder_of)
         if maker is not None:
-            follow(session, generation.id, maker, progress)
-        with session.lock:
-            views.prepare(generation.id, serving.engine)
+            started = time.monotonic()
+            followed = follow(session, serving.generation_id, maker, progress)
+            most = max(most, _fitting(followed, time.monotonic() - started))
+        views.prepare(serving.generation_id, serving.engine, by_much=not first)
         faults.point("swap.before")
-        if _swap(session, serving, maker, Move(kind, who, override)):
+        if _swap(session, serving, maker, Move(kind, who, override), most):
             break
+        first = False
     faults.point("rollback.after" if kind == ROLLBACK else "swap.after")
     with session.lock:
         views.forget()
     return Promoted(serving, before.serving)
+
+
+def _maker_if_behind(session: Session, serving: ServingInfo, encoder_of: EncoderOf) -> FollowingMaker | None:
+    """What the serving's generation catches up by; None if it has followed everything."""
+    live = session.live()
+    generation = read_existing(session, serving.generation_id)
+    if generation.followed_seq == live.state.last_seq:
+        return None
+    return following_maker(session, live, calibrate(session, generation, encoder_of), encoder_of)
+
+
+def _fitting(followed: Followed, seconds: float) -> int:
+    """How many documents can be made up for while a writer waits, as fast as these were."""
+    return int(followed.documents * HELD_SECONDS / seconds) if seconds > 0 else 0
 
 
 @dataclass(frozen=True)
@@ -100,15 +118,19 @@ class Move:
     override: str | None
 
 
-def _swap(session: Session, serving: ServingInfo, maker: FollowingMaker | None, move: Move) -> bool:
-    """The one transaction; False if the generation is too far behind by now."""
+def _swap(
+    session: Session, serving: ServingInfo, maker: FollowingMaker | None, move: Move, most: int
+) -> bool:
+    """The one transaction; False if the generation is more than `most` changes behind by now."""
     with writing(session.database) as connection:
         take_seqs(connection, session.id, 0)
         state = session.row(connection)
         if read_serving(connection, serving.id) is None:
             raise BadInput(f"serving {serving.id} of collection {session.name!r} was dropped meanwhile")
-        if maker is not None and not follow_within(
-            session, connection, state, serving.generation_id, maker, MOST_WHILE_HELD
+        id_ = serving.generation_id
+        generation = check_existing(session, id_, read_generation(connection, id_))
+        if generation.followed_seq != state.last_seq and (
+            maker is None or not follow_within(session, connection, state, id_, maker, most)
         ):
             return False
         mark_following(connection, serving.generation_id)

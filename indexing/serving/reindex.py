@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from indexing.catalog.database import writing
-from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.servings import (
     ServingInfo,
     create_serving,
@@ -16,7 +15,6 @@ from indexing.catalog.servings import (
     read_serving,
     servings_of,
 )
-from indexing.errors import BadInput
 from indexing.generations.build import (
     EncoderOf,
     begin_generation,
@@ -24,6 +22,7 @@ from indexing.generations.build import (
     choosing_lock,
     following_maker,
 )
+from indexing.generations.existing import read_existing
 from indexing.generations.follow import Followed, follow
 from indexing.generations.plan import Change, Plan, make_plan
 from indexing.serving.promote import promote
@@ -85,21 +84,20 @@ def reindex(
         tell = _teller(plan, progress)
         tell(Followed(plan.target.followed_seq, session.live().state.last_seq))
         generation = plan.target if plan.work == "none" else begin_generation(session, plan, encoder_of)
-        building = nullcontext() if plan.work == "none" else build_lock(session, generation.id).acquire()
+        building = build_lock(session, generation.id).acquire()
     with building:
         done = Followed(generation.followed_seq, session.live().state.last_seq)
         if plan.work != "none":
             maker = following_maker(session, session.live(), generation, encoder_of)
             done = follow(session, generation.id, maker, tell)
-        with session.lock:
-            views.prepare(generation.id, plan.serving["engine"])
+        views.prepare(generation.id, plan.serving["engine"])
         serving = _serve(session, plan, generation.id)
         if promote_it:
             tell(done)
             promote(session, views, serving.id, encoder_of, who=who, progress=tell)
     return ReindexReport(
         serving,
-        _current(session, generation.id),
+        read_existing(session, generation.id),
         plan.work,
         promote_it,
         done.documents,
@@ -126,11 +124,3 @@ def _serve(session: Session, plan: Plan, generation_id: int) -> ServingInfo:
         made = read_serving(connection, create_serving(connection, session.id, values))
     assert made is not None
     return made
-
-
-def _current(session: Session, generation_id: int) -> GenerationInfo:
-    with session.looking() as (connection, _):
-        generation = read_generation(connection, generation_id)
-    if generation is None:
-        raise BadInput(f"generation {generation_id} of collection {session.name!r} was dropped meanwhile")
-    return generation

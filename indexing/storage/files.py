@@ -194,7 +194,7 @@ class FolderLock:
     def __init__(self, folder: str | os.PathLike[str], name: str = ".lock", what: str | None = None) -> None:
         """`what` the lock protects, as a person calls it; the folder if nothing is said."""
         self.path = Path(folder) / name
-        self._what = what or str(self.path.parent)
+        self.what = what or str(self.path.parent)
         self._handle: int | None = None
         forks.watch(self)
 
@@ -232,7 +232,7 @@ class FolderLock:
         except OSError as error:
             holder = _read_holder(handle)
             os.close(handle)
-            raise LockedError(f"{self._what} is being written by {holder}; wait until it is done") from error
+            raise LockedError(f"{self.what} is being written by {holder}; wait until it is done") from error
         return handle
 
     def _refuse_links(self) -> None:

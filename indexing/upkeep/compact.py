@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 FEW_REMOVALS = 1_000
 # The file is written anew when more than a third of it, and more than this, holds nothing.
 FEW_BYTES = 1 << 20
+# What is left is copied in some three seconds then, during which others cannot write; more waits for
+# `compact`.
+MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -47,51 +50,59 @@ def compact(session: Session, views: Views) -> CompactReport:
     """Publishes the views, forgets what they have passed, and gives the space back to the disk.
 
     Raises:
-        LockedError: another process is writing the views or the catalog.
+        LockedError: another process adds documents, or is writing the views or the catalog.
         DiskFull: a copy of what is left has no room.
     """
-    before = used_bytes(session)
-    with session.lock:
-        if not views.publish(session.live()):
-            raise LockedError(
-                f"the index of collection {session.name!r} is being written by another process; run it again"
-            )
-    documents, chunks = purge(session, views)
-    faults.point("compact.before")
-    give_space_back(session)
-    faults.point("compact.after")
-    return CompactReport(documents, chunks, before, used_bytes(session))
+    with session.writing_documents():
+        before = used_bytes(session)
+        with session.lock:
+            if not views.publish(session.live()):
+                raise LockedError(
+                    f"the index of collection {session.name!r} is being written by another process; run it"
+                    " again"
+                )
+        documents, chunks = purge(session, views)
+        faults.point("compact.before")
+        give_space_back(session)
+        faults.point("compact.after")
+        return CompactReport(documents, chunks, before, used_bytes(session))
 
 
 def compact_if_worth(session: Session, views: Views) -> None:
-    """After documents were deleted or replaced: does what is worth its time, and leaves the rest."""
+    """After documents were deleted or replaced: does what is worth its time, and leaves the rest. The caller
+    holds the `documents` lock.
+    """
     try:
         with reading(session.database) as connection:
             live = session.live_in(connection, session.row(connection))
             removals = _count_removals(connection, live.generation.id)
             # Counting takes some twenty milliseconds for a million: not after every document.
             few = removals <= FEW_REMOVALS or removals <= count_chunks(connection, live.generation.id) // 10
-        if few:
-            return
-        purge(session, views)
+        if not few:
+            purge(session, views)
         with reading(session.database) as connection:
             free, whole = sqlite.free_bytes(connection)
-        if free > max(FEW_BYTES, whole // 3):
+        if free > max(FEW_BYTES, whole // 3) and whole - free <= MOST_BYTES:
             give_space_back(session)
     except (LockedError, StorageError) as error:
         logger.debug("not compacted now: %s", error)
 
 
 def purge(session: Session, views: Views) -> tuple[int, int]:
-    """Forgets what every view on the disk has passed; returns marks of documents and removals of chunks."""
-    seq, changes = views.followed()
+    """Forgets what the views on the disk have passed; returns marks of documents and removals of chunks.
+
+    The caller holds the `documents` lock: one who adds may have read the mark of a document that it is about
+    to bring back.
+    """
+    live = session.live()
+    seq, changes = views.followed(live)
     faults.point("purge.before")
     with writing(session.database) as connection:
         state = session.row(connection)
         passed = (
             DocumentRow.collection_id == session.id,
             DocumentRow.deleted,
-            DocumentRow.seq <= min(seq, state.last_seq),
+            DocumentRow.seq <= (seq := min(seq, state.last_seq)),
         )
         documents = connection.execute(delete(DocumentRow).where(*passed)).rowcount
         chunks = sum(
@@ -106,6 +117,8 @@ def purge(session: Session, views: Views) -> tuple[int, int]:
             )
         faults.point("purge.inside")
     faults.point("purge.after")
+    if chunks:
+        views.remove_other_engines(live)
     return documents, chunks
 
 

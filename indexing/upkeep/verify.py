@@ -68,6 +68,11 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
         live = session.read_live(connection, state)
         generations = generations_of(connection, session.id)
         report.errors += key_problems(connection)
+        if live.generation.followed_seq != state.last_seq:
+            report.errors.append(
+                f"catalog: what is served has followed {live.generation.followed_seq} of {state.last_seq} "
+                f"changes; `stlib promote {session.name} {live.serving.id}` makes up for the rest"
+            )
         report.errors += document_problems(connection, state)
         for generation in generations:
             report.errors += generation_problems(connection, state, generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from indexing import faults
@@ -125,13 +126,30 @@ class Views:
         self._readers = None
         return True
 
-    def followed(self) -> tuple[int, dict[int, int]]:
-        """How far the views on the disk are: the log's `seq`, and the change of each generation with one."""
-        return min(self.words.seq(), self.columns.seq()), VectorView.followed(self._session)
+    def followed(self, live: Live) -> tuple[int, dict[int, int]]:
+        """How far the views on the disk are: the log's `seq`, and the change of each generation with one.
 
-    def prepare(self, generation_id: int, engine: str) -> None:
+        Of the live generation only the engine that is served counts: a view in another one stays where it was
+        when that was served, and is made anew when it is again.
+        """
+        changes: dict[int, int] = {}
+        for (generation, engine), change in VectorView.followed(self._session).items():
+            if generation != live.generation.id or engine == live.serving.engine:
+                changes[generation] = min(change, changes.get(generation, change))
+        return min(self.words.seq(), self.columns.seq()), changes
+
+    def remove_other_engines(self, live: Live) -> None:
+        """Removes views of the live generation in engines that are not served, unless one is being made."""
+        with suppress(LockedError), self._new_lock():
+            VectorView.remove_all(self._session, live.generation.id, but=live.serving.engine)
+
+    def _new_lock(self) -> FolderLock:
+        """The lock of the views, for a thread that does not hold the session's."""
+        return FolderLock(self._lock.path.parent, self._lock.path.name, self._lock.what)
+
+    def prepare(self, generation_id: int, engine: str, *, by_much: bool = False) -> None:
         """Makes the vector view of a generation that is about to be live, so that no search has to wait for
-        it.
+        it; with `by_much` only if it is far behind. Searches go on meanwhile: the session's lock is not held.
         """
         with self._session.looking() as (connection, _):
             generation = read_generation(connection, generation_id)
@@ -139,14 +157,19 @@ class Views:
             return
         view = VectorView(self._session, generation, engine, Codec.from_json(generation.codec))
         try:
-            with self._lock:
-                view.publish()
+            with self._new_lock():
+                if view.is_behind(by_much=by_much):
+                    view.publish()
         except LockedError:
             logger.debug("another process is writing the views; the first search makes this one")
 
     def remove_generation(self, generation_id: int) -> None:
-        """Removes the snapshots of a generation that was dropped."""
-        with self._lock:
+        """Removes the snapshots of a generation that is being dropped.
+
+        Raises:
+            LockedError: another process is writing the views.
+        """
+        with self._new_lock():
             VectorView.remove_all(self._session, generation_id)
 
     def _advance(self, live: Live, views: Iterable[View]) -> None:

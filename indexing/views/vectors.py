@@ -51,24 +51,22 @@ class VectorView:
         self._held: tuple[VectorSnapshot | None, VectorReader] | None = None
 
     @staticmethod
-    def remove_all(session: Session, generation_id: int) -> None:
-        """Removes the snapshots of a generation, whatever their engine."""
+    def remove_all(session: Session, generation_id: int, but: str | None = None) -> None:
+        """Removes the snapshots of a generation, whatever their engine, `but` those of one."""
+        kept = None if but is None else f"{generation_id}-{but}-"
         for folder in _entries(session):
-            if folder.name.startswith(f"{generation_id}-"):
+            if folder.name.startswith(f"{generation_id}-") and not (kept and folder.name.startswith(kept)):
                 remove(folder)
 
     @staticmethod
-    def followed(session: Session) -> dict[int, int]:
-        """generation → the change that every one of its engines' newest snapshots has followed to."""
+    def followed(session: Session) -> dict[tuple[int, str], int]:
+        """(generation, engine) → the change that its newest snapshot has followed to."""
         newest: dict[tuple[int, str], int] = {}
         for folder in _entries(session):
             if match := _SNAPSHOT.fullmatch(folder.name):
                 key = (int(match["generation"]), match["engine"])
                 newest[key] = max(newest.get(key, 0), int(match["change"]))
-        least: dict[int, int] = {}
-        for (generation_id, _), change in newest.items():
-            least[generation_id] = min(least.get(generation_id, change), change)
-        return least
+        return newest
 
     def serves(self, live: Live) -> bool:
         """Whether this is the view of what is live."""

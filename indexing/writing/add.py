@@ -31,6 +31,8 @@ __all__ = ["Adding"]
 PUBLISH_SECONDS = 60.0
 # After an `add` of fewer changes the next search follows the log; after more, `add` itself does.
 PUBLISH_CHANGES = 512
+# A generation that was left behind catches up by this much after each batch, so that no `add` waits for all.
+MOST_FOLLOWED = 2048
 
 
 class Adding:
@@ -104,7 +106,7 @@ class Adding:
                 continue
             try:
                 maker = following_maker(self._session, live, generation, self._encoders.of)
-                follow(self._session, generation.id, maker)
+                follow(self._session, generation.id, maker, most=MOST_FOLLOWED)
             except IndexingError as error:
                 self._left_behind.add(generation.id)
                 report.note(

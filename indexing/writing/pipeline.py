@@ -184,15 +184,14 @@ class Pipeline:
         """One transaction; False, and nothing was written, if another generation is live by now."""
         faults.point("add.before")
         with writing(self._session.database) as connection:
-            if self._session.live_in(connection, self._session.row(connection)).generation.id != (
-                live.generation.id
-            ):
+            state = self._session.row(connection)
+            if self._session.live_in(connection, state).generation.id != live.generation.id:
                 return False
             keys, last_seq = append_documents(connection, self._session.id, changes, known)
             embedded = [key for key, change in zip(keys, changes, strict=True) if change.text_changed]
             chunks = map(DocumentChunks, embedded, made.spans, made.codes)
             append_chunks(connection, live.generation.id, list(chunks))
-            set_followed(connection, live.generation.id, last_seq, made.clipped)
+            set_followed(connection, live.generation.id, state.last_seq, last_seq, made.clipped)
             faults.point("add.inside")
         faults.point("add.after")
         return True

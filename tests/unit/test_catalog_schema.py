@@ -73,6 +73,9 @@ def test_a_saved_catalog_of_each_schema_is_upgraded_when_it_is_opened(home, revi
         ]
         report = collection.add(documents)
         assert (report.unchanged, report.added, report.updated) == (3, 0, 0)
+        assert collection.add([Document("iron.txt", "Iron rusts.")]).added == 1  # it was deleted back then
+        assert collection.delete(["iron.txt"]) == ["iron.txt"]
+        assert collection.verify().clean
         with reading(collection._session.database) as connection:
             rows = connection.execute(text("SELECT id, origin FROM document WHERE NOT deleted")).all()
         assert set(rows) == {(document.id, document.origin) for document in documents}
@@ -136,6 +139,8 @@ def test_what_is_read_in_batches_is_found_by_an_index(home):
         "SEARCH document USING INDEX ix_document_collection_id_seq (collection_id=? AND seq>? AND seq<?)",
         "SEARCH document USING INTEGER PRIMARY KEY (rowid=?)",
         "SEARCH chunk USING INDEX ix_chunk_document_key (document_key=?)",
+        "SEARCH chunk USING COVERING INDEX ix_chunk_generation_id_change (generation_id=? AND change>?)",
+        "SEARCH document USING INDEX ix_document_collection_id_seq (collection_id=? AND seq>?)",
     }, plans
     assert not {step for step in used if step.startswith(("SCAN document", "SCAN chunk", "USE TEMP"))}
 

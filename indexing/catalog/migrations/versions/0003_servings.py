@@ -99,6 +99,7 @@ def _rename_changes() -> None:
 
 def _part_hashes() -> None:
     op.add_column("document", sa.Column("metadata_hash", sa.LargeBinary(), nullable=False, server_default=""))
+    op.execute("UPDATE document SET metadata_hash = X''")  # a default of this type is no blob on SQLite
     for rows in _live_documents():
         hashes = [
             {
