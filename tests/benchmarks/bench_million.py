@@ -104,7 +104,7 @@ def one_more(home: str) -> None:
 
         measure("first search", lambda: collection.search(QUESTION))
         for i in range(ROUNDS):
-            text = f"a note about quokkas, number {i}"
+            text = f"a note about quokkas, number {os.getpid()} {i}"
             document = {
                 "id": f"more-{os.getpid()}-{i}",
                 "text": text,
