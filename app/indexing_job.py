@@ -149,6 +149,6 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
             collection.close()
             raise BadInput(
                 f"collection {name!r} was made with --{setting} {getattr(info, setting)}, not {wanted}: "
-                f"leave --{setting} away, or index into a new collection"
+                f"leave --{setting} away, or change it with `stlib reindex {name} --{setting} {wanted}`"
             )
     return collection, False

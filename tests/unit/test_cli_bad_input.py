@@ -224,7 +224,7 @@ def test_other_settings_than_the_collection_has_are_refused(stlib, notes, option
         1,
         "",
         f"stlib: collection 'notes' was made with --{option} {old}, not {new}: "
-        f"leave --{option} away, or index into a new collection\n",
+        f"leave --{option} away, or change it with `stlib reindex notes --{option} {new}`\n",
     )
 
 
