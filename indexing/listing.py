@@ -9,6 +9,7 @@ from indexing.catalog import sqlite
 from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.migrate import schema_revision
+from indexing.catalog.unwritable import is_unwritable, needs_copy
 from indexing.errors import IndexingError
 from indexing.storage.paths import CATALOG_FILE, Home, collection_place, collections_folder, database_path
 
@@ -36,7 +37,9 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
     listing = Listing()
     for path in sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}")):
         try:
-            listing.names += _names_in(path)
+            # In a home a catalog has the name of its folder: nothing is copied to read it.
+            copied = is_unwritable(path) and needs_copy(path)
+            listing.names += [path.parent.name] if copied else _names_in(path)
         except IndexingError as error:
             if sqlite.exists(path):  # otherwise it was deleted at this moment
                 listing.damaged[path.parent.name] = str(error)

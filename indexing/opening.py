@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from indexing.catalog import sqlite
-from indexing.catalog.collections import find_collection
+from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.generations import GenerationInfo
-from indexing.catalog.migrate import schema_revision
+from indexing.catalog.migrate import known_revision
 from indexing.errors import CollectionExists, ModelMismatch
 from indexing.session import documents_lock
 from indexing.storage.files import remove, remove_if_empty
@@ -34,13 +34,16 @@ def open_catalog(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
 
 
 def refuse_existing(place: Place) -> None:
-    """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds."""
+    """Raises CollectionExists. Asked before the lock is taken, which one who adds documents holds.
+
+    Nothing is upgraded for it: of a catalog of an older schema only the names are read.
+    """
     if not sqlite.exists(place.catalog):
         return
     with open_catalog(place.catalog) as database:
-        if schema_revision(database) is not None:
+        if known_revision(database) is not None:
             with reading(database) as connection:
-                if find_collection(connection, place.name) is not None:
+                if place.name in collection_names(connection):
                     raise already_exists(place)
         database.dispose()
 

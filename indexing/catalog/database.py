@@ -12,7 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from indexing.catalog import sqlite
 from indexing.catalog.forked import TrackedConnection, empty_before_forks, open_connection, refuse_forked
-from indexing.catalog.unwritable import is_unwritable, unwritable_url, watch_for_changes
+from indexing.catalog.unwritable import is_unwritable, open_unwritable
 from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 
 __all__ = ["map_errors", "open_database", "reading", "writing"]
@@ -38,9 +38,9 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
     elif not path.is_file():
         raise StorageError(f"no catalog at {path}")
     refuse_forked(path)
-    unwritable = not create and is_unwritable(path)
+    unwritable = open_unwritable(path) if not create and is_unwritable(path) else None
     # A URL as text would end at a "?" in the path.
-    url = unwritable_url(path) if unwritable else URL.create("sqlite", database=str(path))
+    url = URL.create("sqlite", database=str(path)) if unwritable is None else unwritable.url
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -49,10 +49,10 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
         connect_args={"factory": TrackedConnection},
     )
     event.listen(engine, "do_connect", open_connection)
-    event.listen(engine, "connect", sqlite.configure_reading if unwritable else sqlite.configure)
+    event.listen(engine, "connect", sqlite.configure if unwritable is None else sqlite.configure_reading)
     event.listen(engine, "begin", sqlite.begin)
-    if unwritable:
-        watch_for_changes(engine, path)
+    if unwritable is not None:
+        unwritable.attach(engine)
     empty_before_forks(engine)
     return engine
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from indexing.catalog.database import map_errors, writing
+from indexing.catalog.unwritable import unwritable_path
 from indexing.errors import StorageError
 
-__all__ = ["HEAD", "REMEDY_FOR_NEWER", "ensure_schema", "schema_revision"]
+__all__ = ["HEAD", "REMEDY_FOR_NEWER", "ensure_schema", "known_revision", "schema_revision"]
 
 # The newest file in migrations/versions; a test compares the two.
 HEAD = "0003"
@@ -25,19 +26,34 @@ def schema_revision(engine: Engine) -> str | None:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def ensure_schema(engine: Engine) -> None:
-    """Creates or upgrades the tables, in one transaction.
+def known_revision(engine: Engine) -> str | None:
+    """The same.
 
     Raises:
         StorageError: the database was written by a newer release.
     """
     revision = schema_revision(engine)
-    if revision == HEAD:
-        return
     if revision is not None and revision > HEAD:
         raise StorageError(
             f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}):"
             f" {REMEDY_FOR_NEWER}"
+        )
+    return revision
+
+
+def ensure_schema(engine: Engine) -> None:
+    """Creates or upgrades the tables, in one transaction.
+
+    Raises:
+        StorageError: the database was written by a newer release, or by an older one and cannot be written.
+    """
+    revision = known_revision(engine)
+    if revision == HEAD:
+        return
+    if (path := unwritable_path(engine)) is not None:
+        raise StorageError(
+            f"{path} has schema {revision or 'none'}, older than this release reads ({HEAD}), and cannot"
+            " be upgraded where it cannot be written: its owner must open it once with this release"
         )
     with writing(engine) as connection:
         _upgrade(connection)

@@ -33,14 +33,20 @@ __all__ = [
 # A writer holds the database for one batch, well under a second; ten allow for a slow disk and stay bounded.
 BUSY_MILLISECONDS = 10_000
 
+_PRAGMAS_FOR_ALL = (
+    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
+    "PRAGMA cache_size = -16384",  # 16 MiB
+)
+
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers go on while a batch is written
     "PRAGMA synchronous = FULL",  # a commit is on the disk when it returns
     "PRAGMA secure_delete = ON",  # deleted text is overwritten
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
-    "PRAGMA cache_size = -16384",  # 16 MiB
+    *_PRAGMAS_FOR_ALL,
 )
+
+_PRAGMAS_FOR_READING = ("PRAGMA query_only = ON", *_PRAGMAS_FOR_ALL)
 
 
 def configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -55,7 +61,7 @@ def configure(connection: sqlite3.Connection, _record: Any) -> None:
 def configure_reading(connection: sqlite3.Connection, _record: Any) -> None:
     """The same for a database that is only read."""
     connection.isolation_level = None
-    for pragma in ("PRAGMA query_only = ON", *_PRAGMAS[-2:]):
+    for pragma in _PRAGMAS_FOR_READING:
         connection.execute(pragma)
 
 

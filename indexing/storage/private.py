@@ -15,7 +15,7 @@ from pathlib import Path
 
 from indexing.storage.machine import key_is_kept
 
-__all__ = ["can_write", "own_folder"]
+__all__ = ["can_write", "own_folder", "private_folder"]
 
 _EFFECTIVE = os.access in os.supports_effective_ids  # what counts for opening a file, where it can be asked
 
@@ -28,9 +28,12 @@ def own_folder(path: Path) -> Path:
     It is the same one for the whole process. Neither need exist yet.
     """
     path = path.absolute()
-    if can_write(path) and key_is_kept():
-        return path
-    place = (os.getpid(), path)  # a child that was forked has its own
+    return path if can_write(path) and key_is_kept() else private_folder(path)
+
+
+def private_folder(path: Path) -> Path:
+    """The folder of this process that stands in for `path`, whether that can be written or not."""
+    place = (os.getpid(), path.absolute())  # a child that was forked has its own
     if place not in _own:
         root = Path(tempfile.mkdtemp(prefix="stlib-"))
         if _own.setdefault(place, root / path.name) != root / path.name:

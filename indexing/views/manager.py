@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from indexing import faults
 from indexing.catalog.generations import read_generation
-from indexing.errors import CorruptView, DiskFull, LockedError
+from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
 from indexing.lexical import LexicalReader
 from indexing.quantization import Codec
 from indexing.session import Live, Session
@@ -115,6 +115,9 @@ class Views:
         except DiskFull as error:
             # Searching must go on without room for a new snapshot: the log itself is complete.
             logger.warning("the views could not follow the log: %s", error)
+        except StorageError as error:
+            # The lock or the folder is somebody else's; what is wrong with the log itself is met again.
+            logger.debug("the views could not follow the log: %s", error)
         self._follow_again = time.monotonic() + (time.monotonic() - started) / FOLLOW_SHARE
 
     def publish(self, live: Live) -> bool:

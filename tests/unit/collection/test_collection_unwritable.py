@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from indexing import Collection
+from indexing.catalog import unwritable
+from indexing.errors import CollectionExists, DiskFull, StorageError
+from indexing.listing import list_collections
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="root gives up its powers by calls of Linux")
 
@@ -43,9 +53,19 @@ with Collection.open("animals", home=home) as c:
 """
 
 
-def read_there(home):
-    code = [sys.executable, "-c", READ, str(home)]
-    done = subprocess.run(code, capture_output=True, text=True, timeout=120)
+OPEN_OFTEN = """
+import glob
+for _ in range(3):
+    Collection.open("animals", home=home).close()
+    list_collections(home)
+print(len(glob.glob(os.environ["TMPDIR"] + "/*/*/*.sqlite")))
+"""
+
+
+def read_there(home, script=READ, **environment):
+    code = [sys.executable, "-c", script, str(home)]
+    environment = {**os.environ, **environment}
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -103,3 +123,95 @@ def test_a_catalog_that_its_owner_changes_is_opened_again(animals, home, monkeyp
             owner.delete(["bee"])
         with pytest.raises(Exception, match="was changed by its owner since it was opened: open it again"):
             len(reader)
+
+
+@pytest.fixture
+def taken_for_unwritable(monkeypatch):
+    monkeypatch.setattr("indexing.catalog.database.is_unwritable", lambda path: True)
+    monkeypatch.setattr("indexing.listing.is_unwritable", lambda path: True)
+    return monkeypatch
+
+
+def test_only_the_catalog_cannot_be_written(animals, home, tmp_path):
+    """Nothing is put beside it, one copy serves all who open it, and none is left."""
+    catalog = home / "collections/animals/catalog.sqlite"
+    assert catalog.with_name("catalog.sqlite-wal").stat().st_size > 0
+    catalog.chmod(0o444)
+    before = {path.name for path in catalog.parent.iterdir()}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    script = READ.replace("c.drop", "lambda: c.delete(['dog'])") + OPEN_OFTEN
+    done = read_there(home, script, TMPDIR=str(temporary))
+    assert done == [*EXPECTED, "1"]
+    assert {path.name for path in catalog.parent.iterdir()} == before
+    assert not list(temporary.iterdir())
+
+
+def test_a_lock_of_its_owner_does_not_keep_a_search_from_answering(animals, home):
+    animals.refresh()
+    animals.add([{"id": f"bee-{n}", "text": "more bees"} for n in range(400)])
+    animals.close()
+    for lock in (home / "collections/animals/locks").iterdir():
+        lock.chmod(0o444)
+    assert read_there(home, READ[: READ.index("    report =")]) == EXPECTED[:3]
+
+
+def test_an_owner_who_only_looks_changes_nothing(animals, home, taken_for_unwritable):
+    animals.close()
+    with Collection.open("animals", home=home) as reader:
+        taken_for_unwritable.undo()
+        with Collection.open("animals", home=home) as owner:
+            assert len(owner) == 4
+            assert (home / "collections/animals/catalog.sqlite-wal").exists()
+            assert len(reader) == 4
+        assert len(reader) == 4
+
+
+def test_listing_copies_nothing(animals, home, taken_for_unwritable):
+    assert (home / "collections/animals/catalog.sqlite-wal").stat().st_size > 0
+    taken_for_unwritable.setattr(unwritable, "_copy", None)
+    assert list_collections(home).names == ["animals"]
+
+
+def test_a_copy_that_has_no_room_is_not_begun(animals, home, taken_for_unwritable):
+    taken_for_unwritable.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    taken_for_unwritable.setattr(shutil, "copyfile", None)
+    with pytest.raises(DiskFull, match="needed"):
+        Collection.open("animals", home=home)
+
+
+def test_a_copy_goes_when_another_one_took_its_place(animals, home, taken_for_unwritable):
+    reader = Collection.open("animals", home=home)
+    copies = Path(reader._session.database.url.database).parent
+    animals.delete(["bee"])
+    with Collection.open("animals", home=home) as second:
+        assert (len(reader), len(second)) == (4, 3)
+        assert len(list(copies.glob("*.sqlite"))) == 2
+        reader.close()
+        del reader
+        gc.collect()
+        assert list(copies.glob("*.sqlite")) == [Path(second._session.database.url.database)]
+
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+@pytest.mark.parametrize("asset", sorted(path.name for path in ASSETS.glob("catalog-*.sql")))
+def test_a_catalog_of_an_older_schema(tmp_path, monkeypatch, asset):
+    """A collection is added to it; where it cannot be written, its owner has to open it first."""
+    db = tmp_path / "all.db"
+    with closing(sqlite3.connect(db)) as connection:
+        connection.executescript((ASSETS / asset).read_text("utf-8"))
+    url = f"sqlite:///{db}"
+    with pytest.raises(CollectionExists):
+        Collection.create("c", db=url)
+    with monkeypatch.context() as patched:
+        patched.setattr("indexing.catalog.database.is_unwritable", lambda path: True)
+        with pytest.raises(StorageError, match=rf"{db} has schema .*its owner must open it once") as caught:
+            Collection.open("c", db=url)
+        assert "permissions" not in str(caught.value)
+    with Collection.create("other", db=url) as other:
+        other.add([{"id": "x", "text": "x"}])
+    assert Collection.list(db=url) == ["c", "other"]
+    with Collection.open("c", db=url) as collection:
+        assert collection.verify().clean
