@@ -99,7 +99,7 @@ class Collection(ServingMethods):
             CollectionExists: there is one of this name.
             BadInput: a name, precision, engine, dimension or model that cannot be used.
         """
-        return cls(
+        return cls._hold(
             creation.create(
                 name,
                 model,
@@ -121,7 +121,11 @@ class Collection(ServingMethods):
             UnknownCollection: there is none; the message lists those there are.
             ModelMismatch: `model` is not the one the collection was made with.
         """
-        opened = creation.find(name, home, db, model)
+        return cls._hold(creation.find(name, home, db, model))
+
+    @classmethod
+    def _hold(cls, opened: creation.Opened) -> Collection:
+        """The collection of what was opened, which is closed again after an error."""
         try:
             return cls(opened)
         except BaseException:
@@ -224,20 +228,24 @@ class Collection(ServingMethods):
         return gone
 
     def update_metadata(self, metadata: Mapping[str, Mapping[str, Any]]) -> Names:
-        """Replaces the metadata of documents, `{id: {field: value}}`; returns the ids that exist. Nothing is
-        embedded.
+        """Replaces the metadata of documents, `{id: {field: value}}`. Nothing is embedded. Returns the ids
+        that exist, those whose metadata was the same already among them.
 
         Raises:
-            BadInput: values that metadata cannot have; nothing was changed.
+            BadInput: ids or values that cannot be; nothing was changed.
         """
         with self._session.writing_documents():
-            changed = update_metadata(self._session, metadata)
+            found = update_metadata(self._session, metadata)
             self._views.forget()
-            return changed
+            return found
 
     def get(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """Documents by id; those that do not exist are not among them."""
-        return find_documents(self._session, [ids] if isinstance(ids, str) else ids)
+        """Documents by id; those that do not exist are not among them.
+
+        Raises:
+            BadInput: an id that is no string.
+        """
+        return find_documents(self._session, ids)
 
     def __contains__(self, id_: object) -> bool:
         return isinstance(id_, str) and id_ in self.get([id_])

@@ -70,7 +70,7 @@ class ServingMethods:
             self._session,
             self._views,
             change,
-            self._encoders.of,
+            self._encoders.to_embed_stored,
             promote_it=promote,
             who=who,
             progress=progress,
@@ -86,7 +86,11 @@ class ServingMethods:
         ranking: dict[str, Any] | None = None,
         reranker: Any = KEEP,
     ) -> Plan:
-        """What `reindex` with these arguments would do, and the room it needs. Changes nothing."""
+        """What `reindex` with these arguments would do, and the room it needs.
+
+        The collection stays as it is. A model or reranker that is given is loaded, and remembered on this
+        machine as one that was used by hand, as `reindex` does.
+        """
         change = self._change(model, precision, engine, chunk, ranking, reranker)
         return make_plan(self._session, change)
 
@@ -134,7 +138,9 @@ class ServingMethods:
         Raises:
             BadInput: there is no such serving.
         """
-        return promote(self._session, self._views, serving, self._encoders.of, who=who, override=override)
+        return promote(
+            self._session, self._views, serving, self._encoders.to_embed_stored, who=who, override=override
+        )
 
     def rollback(self, *, who: str = "") -> Promoted:
         """Goes back to what was served before the present serving became live.
@@ -146,7 +152,7 @@ class ServingMethods:
             self._session,
             self._views,
             previous_serving(self._session),
-            self._encoders.of,
+            self._encoders.to_embed_stored,
             kind=ROLLBACK,
             who=who,
         )
@@ -166,14 +172,15 @@ class ServingMethods:
         """Records that a model of this collection lies at `path` now; returns what is recorded.
 
         Raises:
-            BadInput: it is no model of this collection.
+            BadInput: there is no model, or the collection has none.
+            ModelMismatch: it is no model of this collection; nothing was recorded, here or on this machine.
         """
-        encoder = remember_encoder(path, load_encoder(path))
+        encoder = load_encoder(path)
         recorded = recorded_name(path, encoder)
         with writing(self._session.database) as connection:
             self._session.row(connection)
             moved = set_source(connection, self._session.id, encoder.fingerprint, recorded)
         if not moved:
             check_model(encoder, self._session.live().generation, self.name)
-        self._encoders.hold(encoder)
+        self._encoders.hold(remember_encoder(path, encoder))
         return recorded

@@ -19,8 +19,7 @@ from indexing.errors import BadInput, UnknownCollection
 from indexing.lexical.analysis import ANALYSIS_VERSION
 from indexing.listing import list_collections
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
-from indexing.models.held import NO_MODEL
-from indexing.names import PRECISIONS
+from indexing.names import NO_MODEL, PRECISIONS
 from indexing.opening import already_exists, creation_lock, open_catalog, refuse_existing
 from indexing.session import Session
 from indexing.storage.files import remove, remove_if_empty

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from indexing.catalog import sqlite
 from indexing.catalog.reads import count_chunks, count_documents
 from indexing.session import Session
+from indexing.storage.files import bytes_below
 from indexing.views.manager import Views
 
 __all__ = ["CollectionInfo", "describe"]
@@ -76,18 +74,8 @@ def describe(session: Session, views: Views) -> CollectionInfo:
         last_seq=state.last_seq,
         keyword_lag=max(0, state.last_seq - followed),
         catalog_bytes=sqlite.file_bytes(session.place.catalog),
-        view_bytes=_bytes_of(session.place.views.rglob("*")),
+        view_bytes=bytes_below(session.place.views),
         memory_bytes=memory,
         mapped_bytes=mapped,
         path=str(session.place.catalog),
     )
-
-
-def _bytes_of(paths: Iterable[Path]) -> int:
-    """The sizes of those that are files, added up."""
-    total = 0
-    for path in paths:
-        with suppress(FileNotFoundError):  # a view may be replaced at this moment
-            if path.is_file():
-                total += path.stat().st_size
-    return total

@@ -17,7 +17,7 @@ from indexing.catalog.stored import (
     documents_from,
     ids_matching,
 )
-from indexing.documents.model import storable_text
+from indexing.documents.model import check_ids
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.quantization import Codec
 from indexing.search.filter_sql import condition
@@ -28,9 +28,14 @@ __all__ = ["count_found", "find_documents", "iterate_documents", "matching_ids"]
 
 
 def find_documents(session: Session, ids: Iterable[str]) -> dict[str, StoredDocument]:
-    """Those of `ids` that exist."""
+    """Those of `ids` that exist.
+
+    Raises:
+        BadInput: an id that is no string.
+    """
+    wanted = check_ids(ids)
     with session.looking() as (connection, state):
-        return documents_by_id(connection, state.id, [id_ for id_ in ids if storable_text(id_) == id_])
+        return documents_by_id(connection, state.id, wanted)
 
 
 def iterate_documents(

@@ -20,6 +20,7 @@ __all__ = [
     "LEGS",
     "MODES",
     "MODE_LEGS",
+    "NO_MODEL",
     "PRECISIONS",
     "SERVING_RERANKER",
     "Precision",
@@ -41,6 +42,9 @@ Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 """How vectors are stored; `indexing.quantization` says what each is."""
 DEFAULT_PRECISION = "int8"  # a quarter of float32 at the same quality
+
+NO_MODEL = ""
+"""Fingerprint of a generation whose vectors somebody brings."""
 
 # `stlib.runtime` calls them so; importing it would load numpy.
 BUNDLED_MODEL = "stlib-static-en"

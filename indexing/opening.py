@@ -13,7 +13,8 @@ from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.migrate import known_revision
-from indexing.errors import CollectionExists, ModelMismatch
+from indexing.errors import BadInput, CollectionExists, ModelMismatch
+from indexing.names import NO_MODEL
 from indexing.session import documents_lock
 from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Place
@@ -77,6 +78,11 @@ def already_exists(place: Place) -> CollectionExists:
 def check_model(encoder: EncoderProtocol, generation: GenerationInfo, collection: str) -> None:
     """Raises ModelMismatch unless `generation` was made with this model."""
     if encoder.dimension != generation.dimension or encoder.fingerprint != generation.fingerprint:
+        if generation.fingerprint == NO_MODEL:
+            raise BadInput(
+                f"collection {collection!r} was made without a model (dimension={generation.dimension}), so"
+                f" it takes none: `stlib reindex {collection} --model` embeds its texts with one"
+            )
         remedy = f"use that model, or `stlib reindex {collection} --model` with this one"
         if generation.model == getattr(encoder, "source", None) == BUNDLED_MODEL_NAME:
             remedy = f"it came with another version; `stlib reindex {collection}` embeds all with this one"

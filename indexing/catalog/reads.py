@@ -14,8 +14,8 @@ from indexing.errors import StorageError
 from indexing.quantization import Codec
 
 __all__ = [
+    "FoundDocument",
     "LoggedDocument",
-    "StoredDocument",
     "chunk_keys",
     "chunk_spans",
     "chunks_of_documents",
@@ -39,8 +39,8 @@ READ_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class StoredDocument:
-    """A document as the catalog holds it; `metadata` is JSON text."""
+class FoundDocument:
+    """What a result shows of a document; `metadata` is JSON text, read when it is shown."""
 
     key: int
     id: str
@@ -179,13 +179,13 @@ def documents_after(
     return [(*row,) for row in connection.execute(statement)]
 
 
-def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, StoredDocument]:
+def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, FoundDocument]:
     """The live documents among `keys`."""
-    found: dict[int, StoredDocument] = {}
+    found: dict[int, FoundDocument] = {}
     columns = (DocumentRow.key, DocumentRow.id, DocumentRow.title, DocumentRow.text, DocumentRow.meta)
     for part in slices(keys):
         rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
-        found.update((row[0], StoredDocument(*row)) for row in rows)
+        found.update((row[0], FoundDocument(*row)) for row in rows)
     return found
 
 

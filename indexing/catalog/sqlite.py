@@ -78,14 +78,15 @@ def find_damage(connection: Connection) -> list[str]:
 
 
 def find_wrong_types(connection: Connection) -> list[str]:
-    """Values of another type than their column's, and JSON that is none: SQLite stores what it is given."""
+    """Values of another type than their column's, and JSON that is no object: SQLite stores what it gets."""
     problems = []
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             name = f'"{column.name}"'
             wrong = f"typeof({name}) NOT IN ({_types_of(column)})"
             if isinstance(column.type, StoredJson) or (table.name, column.name) in _JSON_TEXTS:
-                wrong += f" OR {name} IS NOT NULL AND NOT json_valid({name})"
+                is_object = f"CASE WHEN json_valid({name}) THEN json_type({name}) = 'object' ELSE 0 END"
+                wrong += f" OR {name} IS NOT NULL AND NOT {is_object}"
             # Names of tables and columns come from the schema in this package.
             statement = f'SELECT count(*) FROM "{table.name}" WHERE {wrong}'  # noqa: S608
             if count := connection.execute(text(statement)).scalar_one():

@@ -68,8 +68,9 @@ class StoredJson(TypeDecorator[Any]):
                 loaded = value if process is None else process(value)
             except (ValueError, TypeError, RecursionError) as error:
                 raise _damaged(f"a value that should be JSON is none ({error})") from error
-            if loaded is not None and not isinstance(loaded, dict):
-                raise _damaged(f"a JSON {type(loaded).__name__} where an object belongs")
+            if value is not None and not isinstance(loaded, dict):  # a column without a value has no JSON
+                kind = "null" if loaded is None else type(loaded).__name__
+                raise _damaged(f"a JSON {kind} where an object belongs")
             return loaded
 
         return check

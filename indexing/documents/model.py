@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from indexing.errors import BadInput
 
-__all__ = ["Document", "Item", "MetadataValue", "Skipped", "storable_text"]
+__all__ = ["Document", "Item", "MetadataValue", "Skipped", "check_ids", "storable_text"]
 
 MetadataValue: TypeAlias = "str | int | float | bool | list[str] | None"
 # Larger ones are beyond every floating point number, which is how a database compares them.
@@ -88,6 +88,23 @@ def storable_text(text: str) -> str:
     except UnicodeEncodeError:
         text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
     return text
+
+
+def check_ids(ids: Any) -> list[str]:
+    """Ids that a person asks for: those of them that a document can have.
+
+    Raises:
+        BadInput: one that is no string, or nothing to go through.
+    """
+    if isinstance(ids, str):
+        return check_ids([ids])
+    if not isinstance(ids, Iterable):
+        raise BadInput(f"ids = {ids!r}: give a list of strings")
+    asked = list(ids)
+    for id_ in asked:
+        if not isinstance(id_, str):
+            raise BadInput(f"ids are strings, got {_describe(id_)}")
+    return [id_ for id_ in asked if storable_text(id_) == id_]
 
 
 def _checked_id(obj: Mapping[str, Any]) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from indexing.catalog.generations import GenerationInfo
 from indexing.errors import BadInput
 from indexing.models.encoders import load_trusted_encoder
+from indexing.names import NO_MODEL
 from indexing.opening import check_model
 from stlib.runtime import EncoderProtocol
 from stlib.util.forks import ThreadLock
 
 __all__ = ["NO_MODEL", "Encoders"]
-
-NO_MODEL = ""
-"""Fingerprint of a generation whose vectors somebody brings."""
 
 
 class Encoders:
@@ -51,3 +49,18 @@ class Encoders:
                 check_model(encoder, generation, self._collection)
                 self._held[generation.fingerprint] = encoder
             return encoder
+
+    def to_embed_stored(self, generation: GenerationInfo) -> EncoderProtocol:
+        """The same, to make codes for `generation` of texts that the collection has.
+
+        Raises:
+            BadInput: also where vectors that somebody brought exist in another precision only.
+        """
+        if generation.fingerprint == NO_MODEL:
+            raise BadInput(
+                f"generation {generation.id} ({generation.precision}) of collection {self._collection!r}"
+                " cannot be served again: what was added since has vectors of somebody's own, which exist in"
+                " the coarser precision only. Reindex with a model, or give these documents with their"
+                " vectors to a new collection"
+            )
+        return self.of(generation)

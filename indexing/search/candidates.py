@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import StoredDocument, chunk_spans, stored_documents
+from indexing.catalog.reads import FoundDocument, chunk_spans, stored_documents
 from indexing.catalog.stored import read_metadata
 from indexing.search.allowed import Allowed
 from indexing.search.ranking import Parts, Ranking
@@ -29,7 +29,7 @@ class Candidate:
         span: of its best chunk, if a leg knows one.
     """
 
-    document: StoredDocument
+    document: FoundDocument
     place: int
     span: tuple[int, int] | None
     score: float

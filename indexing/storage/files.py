@@ -167,6 +167,16 @@ def remove(path: str | os.PathLike[str]) -> None:
         doomed.unlink(missing_ok=True)
 
 
+def bytes_below(folder: str | os.PathLike[str]) -> int:
+    """The sizes of all files below `folder`, added up; 0 if it is not there."""
+    total = 0
+    for path in Path(folder).rglob("*"):
+        with suppress(FileNotFoundError):  # a view may be replaced at this moment
+            if path.is_file():
+                total += path.stat().st_size
+    return total
+
+
 def remove_if_empty(folder: str | os.PathLike[str]) -> None:
     """Remove a folder that holds nothing; one that does, or is not there, stays as it is."""
     with suppress(OSError):
@@ -232,7 +242,7 @@ class FolderLock:
         except OSError as error:
             holder = _read_holder(handle)
             os.close(handle)
-            raise LockedError(f"{self.what} is being written by {holder}; wait until it is done") from error
+            raise LockedError(f"{self.what} is being written by {_describe_holder(holder)}") from error
         return handle
 
     def _refuse_links(self) -> None:
@@ -293,7 +303,7 @@ else:
 
 def _write_holder(handle: int) -> None:
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    text = f"process {os.getpid()} on {socket.gethostname()} since {since}"
+    text = f"{_this_process()} since {since}"
     with suppress(OSError):  # a full disk leaves no room for the note; the lock holds without it
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
@@ -304,6 +314,19 @@ def _read_holder(handle: int) -> str:
     os.lseek(handle, 0, os.SEEK_SET)
     text = os.read(handle, 500).decode("utf-8", "replace")
     return " ".join(text.split()) or "another process"
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _describe_holder(holder: str) -> str:
+    if holder.startswith(f"{_this_process()} "):
+        return (
+            f"{holder}, which is this process itself: wait until its other call has returned; what that calls"
+            " meanwhile, such as progress=, is part of it"
+        )
+    return f"{holder}; wait until it is done"
 
 
 def link_or_copy(sources: Iterable[Path], folder: Path) -> None:

@@ -17,7 +17,8 @@ from indexing.generations.calibrate import calibrate_on_first_vectors, calibrate
 from indexing.generations.follow import follow
 from indexing.generations.makers import EmbeddingMaker, GivenMaker, Maker
 from indexing.models.encoders import normalise
-from indexing.models.held import NO_MODEL, Encoders
+from indexing.models.held import Encoders
+from indexing.names import NO_MODEL
 from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.upkeep.compact import compact_if_worth
@@ -102,10 +103,10 @@ class Adding:
                 if generation.state == FOLLOWING and generation.id != live.generation.id and generation.codec
             ]
         for generation in others:
-            if generation.id in self._left_behind:
+            if generation.id in self._left_behind or generation.followed_seq >= live.state.last_seq:
                 continue
             try:
-                maker = following_maker(self._session, live, generation, self._encoders.of)
+                maker = following_maker(self._session, live, generation, self._encoders.to_embed_stored)
                 follow(self._session, generation.id, maker, most=MOST_FOLLOWED)
             except IndexingError as error:
                 self._left_behind.add(generation.id)

@@ -14,7 +14,7 @@ from indexing.catalog.generations import pass_on
 from indexing.catalog.hashing import hash_metadata
 from indexing.catalog.log import change_metadata, known_documents, mark_deleted
 from indexing.documents import Document
-from indexing.documents.model import storable_text
+from indexing.documents.model import check_ids, storable_text
 from indexing.errors import BadInput
 from indexing.session import Session
 from indexing.writing.pipeline import metadata_json
@@ -42,13 +42,17 @@ def delete_documents(session: Session, ids: Iterable[str]) -> list[str]:
 
 
 def update_metadata(session: Session, metadata: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Replaces the metadata of documents by id, without embedding anything; returns the ids that exist.
+    """Replaces the metadata of documents by id, without embedding anything. Returns the ids that exist, those
+    whose metadata was the same already among them.
 
     Raises:
-        BadInput: metadata that a document cannot have; nothing was changed.
+        BadInput: an id or metadata that a document cannot have; nothing was changed.
     """
+    if not isinstance(metadata, Mapping):
+        raise BadInput(f"metadata is a {type(metadata).__name__}: give a dict, {{id: {{field: value}}}}")
+    check_ids(metadata)
     rows = {id_: metadata_json(_check_metadata(id_, values)) for id_, values in metadata.items()}
-    changed: list[str] = []
+    found: list[str] = []
     wanted = iter(rows)
     while batch := list(islice(wanted, BATCH)):
         with writing(session.database) as connection:
@@ -62,8 +66,8 @@ def update_metadata(session: Session, metadata: Mapping[str, Mapping[str, Any]])
             }
             change_metadata(connection, session.id, changes)
             _pass_on(session, connection, before)
-        changed += live
-    return changed
+        found += live
+    return found
 
 
 def _pass_on(session: Session, connection: Connection, before: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from indexing import faults
 from indexing.catalog.database import reading, writing
-from indexing.catalog.generations import set_followed
+from indexing.catalog.generations import pass_on, set_followed
 from indexing.catalog.hashing import hash_metadata, hash_text
 from indexing.catalog.log import (
     DocumentChange,
@@ -172,6 +172,8 @@ class Pipeline:
         self.report.clipped += made.clipped
 
     def _make(self, live: Live, pending: list[_Pending]) -> Embedded:
+        if not pending:
+            return Embedded([], [], 0)  # new metadata needs no model, which may be out of reach
         maker = self._maker_of(live)
         vectors = None
         if any(p.vector is not None for p in pending):
@@ -192,6 +194,8 @@ class Pipeline:
             chunks = map(DocumentChunks, embedded, made.spans, made.codes)
             append_chunks(connection, live.generation.id, list(chunks))
             set_followed(connection, live.generation.id, state.last_seq, last_seq, made.clipped)
+            if not embedded:
+                pass_on(connection, self._session.id, state.last_seq, last_seq)
             faults.point("add.inside")
         faults.point("add.after")
         return True
