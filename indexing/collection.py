@@ -216,13 +216,13 @@ class Collection(ServingMethods):
 
         Raises:
             FilterError: with the position in `filter`.
-            BadInput: neither ids nor a filter, or both.
+            BadInput: neither ids nor a filter, or both; an id that is no string. Nothing was deleted.
         """
         if (ids is None) == (filter is None):
             raise BadInput("delete takes ids or filter=, one of them; drop() deletes the whole collection")
         with self._session.writing_documents():
             doomed = matching_ids(self._session, filter) if ids is None else ids
-            gone = delete_documents(self._session, [doomed] if isinstance(doomed, str) else doomed)
+            gone = delete_documents(self._session, doomed)
             self._views.forget()
             self._tidy(len(gone))
         return gone

@@ -90,20 +90,23 @@ def storable_text(text: str) -> str:
     return text
 
 
-def check_ids(ids: Any) -> list[str]:
-    """Ids that a person asks for: those of them that a document can have.
+def check_ids(ids: Any, *, numbers: bool = False) -> list[str]:
+    """Ids that a person asks for: those of them that a document can have; `numbers` stand for their digits.
 
     Raises:
         BadInput: one that is no string, or nothing to go through.
     """
     if isinstance(ids, str):
-        return check_ids([ids])
+        ids = [ids]
     if not isinstance(ids, Iterable):
-        raise BadInput(f"ids = {ids!r}: give a list of strings")
-    asked = list(ids)
-    for id_ in asked:
+        raise BadInput(f"ids are strings, got {type(ids).__name__}: give a list of them")
+    asked = []
+    for id_ in ids:
+        if numbers and isinstance(id_, int) and not isinstance(id_, bool) and id_.bit_length() <= MAX_BITS:
+            id_ = str(id_)
         if not isinstance(id_, str):
-            raise BadInput(f"ids are strings, got {_describe(id_)}")
+            raise BadInput(f"ids are strings, got {type(id_).__name__} for one of them")
+        asked.append(id_)
     return [id_ for id_ in asked if storable_text(id_) == id_]
 
 

@@ -103,6 +103,8 @@ def parse_filter(text: str) -> Node | None:
     Raises:
         FilterError: with the position, what was found there and what was expected.
     """
+    if not isinstance(text, str):
+        raise FilterError(f'a filter is a text such as "legs = 4", got {type(text).__name__}')
     if len(text) > MAX_LENGTH:
         raise FilterError(f"filter of {len(text)} characters: at most {MAX_LENGTH} are allowed", MAX_LENGTH)
     tokens = _tokenise(storable_text(text))

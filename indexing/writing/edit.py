@@ -14,7 +14,7 @@ from indexing.catalog.generations import pass_on
 from indexing.catalog.hashing import hash_metadata
 from indexing.catalog.log import change_metadata, known_documents, mark_deleted
 from indexing.documents import Document
-from indexing.documents.model import check_ids, storable_text
+from indexing.documents.model import check_ids
 from indexing.errors import BadInput
 from indexing.session import Session
 from indexing.writing.pipeline import metadata_json
@@ -27,9 +27,11 @@ BATCH = 5_000
 def delete_documents(session: Session, ids: Iterable[str]) -> list[str]:
     """Deletes documents, some thousand per transaction; returns the ids that existed. The caller holds the
     `documents` lock.
+
+    Raises:
+        BadInput: an id that is no string; nothing was deleted.
     """
-    # No document has an id that cannot be stored.
-    wanted = iter(dict.fromkeys(id_ for id_ in map(str, ids) if storable_text(id_) == id_))
+    wanted = iter(dict.fromkeys(check_ids(ids, numbers=True)))
     gone: list[str] = []
     while batch := list(islice(wanted, BATCH)):
         with writing(session.database) as connection:

@@ -9,16 +9,34 @@ import numpy as np
 import pytest
 
 from indexing import Collection
-from indexing.errors import BadInput, LockedError, ModelMismatch
+from indexing.errors import BadInput, FilterError, LockedError, ModelMismatch
 from indexing.models.trust import recorded_source
 from indexing.views.manager import Views
 from stlib.runtime import BUNDLED_MODEL_NAME, Encoder, default_model_path
 
 
-@pytest.mark.parametrize("ids", [[1], [b"bee"], [None], ["bee", 2], 7, None])
+@pytest.mark.parametrize("ids", [[1.0], [b"bee"], [None], ["bee", True], 7, [["bee"]]])
 def test_ids_that_are_no_strings(animals, ids):
     with pytest.raises(BadInput, match="ids"):
         animals.get(ids)
+    with pytest.raises(BadInput, match="ids"):
+        animals.delete(ids)
+    with pytest.raises(BadInput, match="ids"):
+        animals.get([1])
+    assert len(animals) == 4
+
+
+@pytest.mark.parametrize("wrong", [7, ["legs = 4"], b"legs = 4", {"legs": 4}])
+def test_filters_that_are_no_text(animals, wrong):
+    for use in (
+        animals.count,
+        lambda filter: list(animals.documents(filter)),
+        lambda filter: animals.delete(filter=filter),
+        lambda filter: animals.search("honey", filter=filter),
+    ):
+        with pytest.raises((FilterError, BadInput), match="filter"):
+            use(wrong)
+    assert len(animals) == 4
 
 
 @pytest.mark.parametrize(
