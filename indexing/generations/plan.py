@@ -51,6 +51,11 @@ class Change:
         of_serving = self.engine or self.ranking is not None or self.reranker is not KEEP
         return bool(of_serving) and self.model is None and self.precision is None and self.chunk is None
 
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether everything stays as it is, but for being made anew."""
+        return self == Change()
+
     def note(self) -> str:
         """In a few words, for the history."""
         said = [
@@ -110,8 +115,13 @@ def make_plan(session: Session, change: Change) -> Plan:
         else:
             step = change.chunk.max_tokens - change.chunk.overlap
             chunks = estimate_chunks(connection, session.id, CHARACTERS_PER_TOKEN * step)
+        # A candidate that was made of the same change is it; "anew" is another one each time.
         served = {serving.generation_id for serving in servings_of(connection, session.id)}
-        unserved = [one for one in generations_of(connection, session.id) if one.id not in served]
+        begun_before = [
+            one
+            for one in generations_of(connection, session.id)
+            if one.id not in served or not change.asks_for_nothing
+        ]
     serving = _serving_values(live, change)
     engine_changes = serving["engine"] != live.serving.engine
     if change.keeps_codes:
@@ -125,7 +135,7 @@ def make_plan(session: Session, change: Change) -> Plan:
             f"anew in {target.precision} from {live.generation.precision}: give a model, or add them again"
         )
     codec_bytes = target.dimension * (4 if target.precision == "float32" else 1)
-    begun = next((one for one in reversed(unserved) if _is_begun(one, target)), None)
+    begun = next((one for one in reversed(begun_before) if _is_begun(one, target)), None)
     if begun is not None:
         with session.looking() as (connection, _):
             chunks = max(0, chunks - count_chunks(connection, begun.id))

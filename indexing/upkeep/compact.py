@@ -20,7 +20,7 @@ from indexing.catalog.reads import count_chunks
 from indexing.catalog.schema import CollectionRow, DocumentRow, Generation, Removal
 from indexing.errors import LockedError, StorageError
 from indexing.session import Session
-from indexing.storage.files import require_space
+from indexing.storage.files import bytes_below, require_space
 from indexing.views.manager import Views
 
 __all__ = ["CompactReport", "compact", "compact_if_worth"]
@@ -148,5 +148,4 @@ def give_space_back(session: Session) -> None:
 
 def used_bytes(session: Session) -> int:
     """Bytes of the catalog and the views on the disk."""
-    files = (path for path in session.place.views.rglob("*") if path.is_file())
-    return sqlite.file_bytes(session.place.catalog) + sum(path.stat().st_size for path in files)
+    return sqlite.file_bytes(session.place.catalog) + bytes_below(session.place.views)
