@@ -10,7 +10,7 @@ from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.servings import ROLLBACK
 from indexing.documents import ChunkSettings
-from indexing.errors import LockedError
+from indexing.errors import BadInput, LockedError
 from indexing.generations.drop import drop_generation
 from indexing.generations.plan import KEEP, Change, Plan, make_plan
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
@@ -54,11 +54,11 @@ class ServingMethods:
         others search and add, and serves the result if `promote`. What is not given stays.
 
         Only the work that the change needs is done: another engine, ranking or reranker embeds nothing, a
-        coarser precision is made from the codes where these are as fine. With no change at all everything is
-        embedded anew, with ranges of the codes from the documents there are now, and by the bundled model of
-        this version where that of another one was used. One that was killed goes
-        on where it was when it is called again. The serving before stays, and follows what is added:
-        `rollback` goes back to it at once, `drop_generation` gives its space back.
+        coarser precision is made from the codes where these are as fine, and what is so already is left so.
+        With no change at all everything is embedded anew, with ranges of the codes from the documents there
+        are now, and by the bundled model of this version where that of another one was used. One that was
+        killed goes on where it was when it is called again. The serving before stays, and follows what is
+        added: `rollback` goes back to it at once, `drop_generation` gives its space back.
 
         Raises:
             BadInput: a setting that cannot be used.
@@ -103,6 +103,8 @@ class ServingMethods:
         ranking: dict[str, Any] | None,
         reranker: Any,
     ) -> Change:
+        if chunk is not None and not isinstance(chunk, ChunkSettings):
+            raise BadInput(f"chunk of type {type(chunk).__name__}: give ChunkSettings(max_tokens, overlap)")
         if ranking is not None:
             ranking = check_ranking(ranking)
         if reranker is not KEEP:

@@ -54,6 +54,8 @@ def create(
     """Makes a collection. See `Collection.create`."""
     place = collection_place(name, home, db)
     _check(model, dimension, precision)
+    if chunk is not None and not isinstance(chunk, ChunkSettings):
+        raise BadInput(f"chunk of type {type(chunk).__name__}: give ChunkSettings(max_tokens, overlap)")
     engine_class(engine)
     refuse_existing(place)
     encoder = None if dimension is not None else remember_encoder(model, load_encoder(model))

@@ -74,6 +74,10 @@ def report_failure(failure: BaseException) -> int:
     """Say what went wrong and return the exit code. A failure that nobody expected is raised again."""
     if isinstance(failure, click.exceptions.Exit):
         return failure.exit_code
+    if isinstance(failure, click.exceptions.NoArgsIsHelpError) and failure.ctx is not None:
+        for line in failure.ctx.get_help().split("\n"):
+            warn(line)
+        return USAGE
     if isinstance(failure, click.UsageError):
         return _say(_usage_message(failure), USAGE)
     if isinstance(failure, click.ClickException):

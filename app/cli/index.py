@@ -73,7 +73,7 @@ def command(
     else:
         print_summary(summary)
     print_problems(summary)
-    if not summary.complete:
+    if not summary.complete or _made_nothing(summary):
         context.exit(FAILED)
 
 

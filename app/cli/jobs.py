@@ -28,7 +28,7 @@ _FOLLOW_SECONDS = 0.3
 @json_option
 @click.pass_context
 def command(context: click.Context, location: Location, as_json: bool) -> None:
-    """Show the jobs that `--background` and the page started, and what became of them.
+    """Show the jobs that `--background` started, and what became of them.
 
     A job goes on when the terminal is closed. One whose process died is shown as interrupted, and goes on
     where it was with `stlib jobs resume ID`.

@@ -65,6 +65,8 @@ class Outlook:
     def work(self) -> str:
         """In words."""
         passages = format_count(self.plan.chunks, "passage")
+        if self.plan.already:
+            return "nothing: it is so already"
         if self.plan.work == "embed":
             return f"embeds about {passages}"
         if self.plan.work == "convert":

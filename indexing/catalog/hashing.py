@@ -23,9 +23,8 @@ def hash_metadata(id_: str, metadata: str) -> bytes:
 
 def hash_parts(*parts: str) -> bytes:
     """16 bytes that change with any of `parts`, or with where one ends."""
-    digest = hashlib.blake2b(digest_size=16)
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.digest()
+        pieces += (len(data).to_bytes(8, "little"), data)
+    return hashlib.blake2b(b"".join(pieces), digest_size=16).digest()

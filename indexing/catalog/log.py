@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from indexing.catalog.bulk import insert_rows
 from indexing.catalog.schema import (
     CHUNKS,
     CODES,
@@ -143,26 +144,26 @@ def append_documents(
     changed = [known[c.id].key for c in changes if c.text_changed and c.id in known]
     _remove_chunks(connection, changed)
     new_key = iter(_take_keys(connection, "document", sum(c.id not in known for c in changes)))
-    inserts: list[dict] = []
-    updates: list[dict] = []
+    inserts: list[tuple[Any, ...]] = []
+    updates: list[tuple[Any, ...]] = []
     keys: list[int] = []
     for seq, change in enumerate(changes, last_seq - len(changes) + 1):
         before = known.get(change.id)
         key = before.key if before else next(new_key)
         keys.append(key)
-        row = {
-            "key": key,
-            "collection_id": collection_id,
-            "id": change.id,
-            "seq": seq,
-            "hash": change.hash,
-            "metadata_hash": change.metadata_hash,
-            "deleted": False,
-            "title": change.title,
-            "text": change.text,
-            "metadata": change.metadata,
-            "origin": change.origin,
-        }
+        row = (
+            key,
+            collection_id,
+            change.id,
+            seq,
+            change.hash,
+            change.metadata_hash,
+            False,
+            change.title,
+            change.text,
+            change.metadata,
+            change.origin,
+        )
         (updates if before else inserts).append(row)
     _write_documents(connection, inserts, updates)
     return keys, last_seq
@@ -179,19 +180,10 @@ def append_chunks(connection: Connection, generation_id: int, documents: Sequenc
     for document in documents:
         for (start, end), code in zip(document.spans, document.codes, strict=True):
             key = next(new_key)
-            chunks.append(
-                {
-                    "key": key,
-                    "generation_id": generation_id,
-                    "document_key": document.document_key,
-                    "change": change,
-                    "start": start,
-                    "end": end,
-                }
-            )
-            codes.append({"key": key, "code": code})
-    connection.execute(insert(CHUNKS), chunks)
-    connection.execute(insert(CODES), codes)
+            chunks.append((key, generation_id, document.document_key, change, start, end))
+            codes.append((key, code))
+    insert_rows(connection, CHUNKS, _CHUNK_COLUMNS, chunks)
+    insert_rows(connection, CODES, ("key", "code"), codes)
 
 
 def change_metadata(
@@ -294,10 +286,28 @@ def _remove_chunks(connection: Connection, document_keys: Sequence[int]) -> None
         connection.execute(delete(Chunk).where(Chunk.key == bindparam("the_key")), keys)
 
 
-def _write_documents(connection: Connection, inserts: list[dict], updates: list[dict]) -> None:
+_CHUNK_COLUMNS = ("key", "generation_id", "document_key", "change", "start", "end")
+_DOCUMENT_COLUMNS = (
+    "key",
+    "collection_id",
+    "id",
+    "seq",
+    "hash",
+    "metadata_hash",
+    "deleted",
+    "title",
+    "text",
+    "metadata",
+    "origin",
+)
+
+
+def _write_documents(
+    connection: Connection, inserts: list[tuple[Any, ...]], updated: list[tuple[Any, ...]]
+) -> None:
     table = DOCUMENTS
-    if inserts:
-        connection.execute(insert(table), inserts)
+    insert_rows(connection, table, _DOCUMENT_COLUMNS, inserts)
+    updates = [dict(zip(_DOCUMENT_COLUMNS, row, strict=True)) for row in updated]
     if updates:
         statement = (
             update(table)

@@ -92,6 +92,7 @@ class Plan:
         serving: fields of the serving to make, without its generation.
         chunks: about how many passages are to be made.
         bytes_needed: about what they need on disk, in catalog and views.
+        already: what is wanted is what is served; nothing is made.
     """
 
     work: Literal["none", "convert", "embed"]
@@ -99,6 +100,7 @@ class Plan:
     serving: dict[str, Any]
     chunks: int
     bytes_needed: int
+    already: bool = False
 
 
 def make_plan(session: Session, change: Change) -> Plan:
@@ -124,6 +126,8 @@ def make_plan(session: Session, change: Change) -> Plan:
         ]
     serving = _serving_values(live, change)
     engine_changes = serving["engine"] != live.serving.engine
+    if not change.asks_for_nothing and _is_served(live, change, serving):
+        return Plan("none", live.generation, serving, 0, 0, already=True)
     if change.keeps_codes:
         needed = chunks * live.generation.dimension * 2 if engine_changes else 0
         return Plan("none", live.generation, serving, chunks, needed)
@@ -167,6 +171,16 @@ def _serving_values(live: Live, change: Change) -> dict[str, Any]:
         "made_from": before.id,
         "note": change.note(),
     }
+
+
+def _is_served(live: Live, change: Change, serving: dict[str, Any]) -> bool:
+    """Whether everything that `change` names is so already."""
+    target = _target(live, change)
+    codes = ("fingerprint", "precision", "dimension", "chunking")
+    settings = ("engine", "ranking", "reranker", "query_model")
+    return all(getattr(target, name) == getattr(live.generation, name) for name in codes) and all(
+        serving[name] == getattr(live.serving, name) for name in settings
+    )
 
 
 def _target(live: Live, change: Change) -> GenerationInfo:

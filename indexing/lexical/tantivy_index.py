@@ -34,6 +34,7 @@ from indexing.storage.files import (
     link_or_copy,
     temporary_beside,
 )
+from indexing.storage.private import can_write, own_folder
 from indexing.storage.published import publish_folder, verify_folder
 
 HEAP_BYTES = 64 << 20
@@ -63,7 +64,7 @@ class LexicalSnapshot:
         self.meta = meta
         try:
             with _panics_are_damage(folder):
-                index = tantivy.Index.open(str(folder))
+                index = tantivy.Index.open(str(_writable_form(folder)))
                 index.register_tokenizer(analysis.ANALYZER, analysis.analyzer())
                 self._searcher = index.searcher()
                 self.document_count = int(self._searcher.num_docs)
@@ -164,6 +165,18 @@ class LexicalSnapshot:
         keys = self._searcher.fast_field_values("key", [address for _, address in hits])
         scores = np.fromiter((score for score, _ in hits), np.float64, len(hits))
         return np.array(keys, dtype=np.int64), np.round(scores, SCORE_DIGITS)
+
+
+def _writable_form(folder: Path) -> Path:
+    """`folder`, or a private one with links to its files: tantivy makes a lock file wherever it reads."""
+    if can_write(folder):
+        return folder
+    linked = own_folder(folder)
+    if not linked.is_dir():
+        linked.mkdir(parents=True)
+        for path in folder.iterdir():
+            (linked / path.name).symlink_to(path)
+    return linked
 
 
 class LexicalWriter:

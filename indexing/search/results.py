@@ -122,6 +122,7 @@ class SearchResults:
             "offset": self.offset,
             "took_ms": self.took_ms,
             "results": [result.to_dict() for result in self.results],
+            **({"keyword_lag": self.keyword_lag} if self.keyword_lag else {}),
             **({} if self.reranked is None else {"reranked": self.reranked}),
             **({"notes": self.notes} if self.notes else {}),
         }

@@ -82,6 +82,9 @@ def reindex(
         plan = make_plan(session, change)
         require_space(session.place.catalog, plan.bytes_needed)
         tell = _teller(plan, progress)
+        if plan.already:
+            live = session.live()
+            return ReindexReport(live.serving, live.generation, plan.work, True)
         tell(Followed(plan.target.followed_seq, session.live().state.last_seq))
         generation = plan.target if plan.work == "none" else begin_generation(session, plan, encoder_of)
         building = build_lock(session, generation.id).acquire()

@@ -59,7 +59,15 @@ def home_folder(home: Home = None) -> Path:
 
 
 def collections_folder(home: Home = None) -> Path:
-    return home_folder(home) / "collections"
+    """Where collections lie.
+
+    Raises:
+        StorageError: the home is a file.
+    """
+    folder = home_folder(home)
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file: give a folder as home (--home or STLIB_HOME)")
+    return folder / "collections"
 
 
 def check_name(name: str) -> str:

@@ -85,16 +85,25 @@ class Views:
         same = held is not None and held.live.state == live.state
         if held is not None and same and not held.keyword_lag and not self._hindered:
             return held
+        promised = self.words.seq()
         self.follow(live)
+        made = self._make_readers(live)
+        if made.keyword_lag and self.words.seq() < promised:
+            # The snapshot that seemed to be near the log is of no use here: it was not one to wait with.
+            self._follow_again = 0.0
+            self.follow(live)
+            made = self._make_readers(live)
+        self._readers = made  # another thread may forget it again at once
+        return made
+
+    def _make_readers(self, live: Live) -> Readers:
         vectors = self.vectors(live)
         with self._session.looking() as (connection, state):
             if self._wrote:
                 self._wrote, self._own_seq = False, state.last_seq
             words = self.words.reader(connection, self._own_seq)
             rows = None if vectors is None else vectors.reader(connection)
-        made = Readers(live, rows, words, max(0, live.state.last_seq - words.tail.seq))
-        self._readers = made  # another thread may forget it again at once
-        return made
+        return Readers(live, rows, words, max(0, live.state.last_seq - words.tail.seq))
 
     def follow(self, live: Live) -> None:
         """Brings views that are far behind to the log, unless another process holds their lock or it was done

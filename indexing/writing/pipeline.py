@@ -134,7 +134,8 @@ class Pipeline:
             batch: dict[str, _Pending] = {}
             for pending, id_ in zip(received, resolved.ids, strict=True):
                 self.report.duplicates += batch.pop(id_, None) is not None
-                batch[id_] = replace(pending, id=id_)  # the last one wins, and takes its place in the order
+                # The last one wins, and takes its place in the order.
+                batch[id_] = pending if pending.id == id_ else replace(pending, id=id_)
             rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
             known = {**resolved.known, **known_documents(connection, self._session.id, rest)}
         self.report.duplicates += self._seen.add(batch)

@@ -99,10 +99,10 @@ def test_an_empty_folder_makes_no_collection_and_tells_no_sizes(stlib, tmp_path)
     folder = tmp_path / "empty"
     folder.mkdir()
     nothing = "stlib: nothing could be indexed; collection 'notes' was not made\n"
-    assert stlib("index", "notes", folder) == (0, "  skipped     0\n", nothing)
+    assert stlib("index", "notes", folder) == (1, "  skipped     0\n", nothing)
     (folder / "a.png").write_bytes(b"x")
     passed_over = "  skipped     0\n  not read    1 file of other kinds (.png 1)\n"
-    assert stlib("index", "notes", folder) == (0, passed_over, nothing)
+    assert stlib("index", "notes", folder) == (1, passed_over, nothing)
     assert json.loads(stlib("list", "--json")[1]) == {"collections": []}
 
 

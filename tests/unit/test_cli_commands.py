@@ -280,3 +280,19 @@ def test_a_file_of_another_folder_with_a_known_path_is_indexed_and_named(stlib, 
         "stlib: note: 1 document replaced, as if the folder had been moved: the file it came from is gone",
         f"stlib: note: bob/guide.txt was replaced by {moved}/guide.txt: its file was gone",
     ]
+
+
+def test_without_a_command_the_help_is_shown(stlib):
+    code, out, err = stlib()
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "Usage: stlib [OPTIONS] COMMAND [ARGS]...\n\n  Search your own documents by meaning.\n"
+    )
+
+
+def test_a_folder_in_which_nothing_can_be_read_is_a_failure(stlib, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"png")
+    code, _, err = stlib("index", "notes", folder)
+    assert (code, err) == (1, "stlib: nothing could be indexed; collection 'notes' was not made\n")

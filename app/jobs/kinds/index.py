@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from app.jobs.worker import Report
 
 __all__ = ["describe", "run"]
+
+logger = logging.getLogger(__name__)
+
+_LOGGED_SKIPS = 100  # the tail of a job's log has room for them; its result counts all
 
 
 def describe(name: str, paths: Sequence[Path], choices: IndexChoices) -> dict[str, Any]:
@@ -41,4 +46,9 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
 
     name, paths = arguments["collection"], [Path(path) for path in arguments["paths"]]
     choices = IndexChoices(**arguments["choices"])
-    return index_paths(location, name, paths, choices, progress).to_dict()
+    summary = index_paths(location, name, paths, choices, progress)
+    for skip in summary.added.skips[:_LOGGED_SKIPS]:
+        logger.warning("skipped %s", skip)
+    if summary.created and not summary.info.documents:
+        logger.warning("nothing could be indexed; collection %r was not made", name)
+    return summary.to_dict()

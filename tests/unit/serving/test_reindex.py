@@ -234,3 +234,13 @@ def test_the_numbers_of_what_was_dropped_are_not_given_again(notes, home):
         assert third.generation.id > second.generation.id
         assert [len(serving.promotions) for serving in notes.servings()] == [2, 1]
         assert answers(other) == answers(notes)
+
+
+def test_what_is_so_already_is_left_as_it_is(notes):
+    first = notes.reindex(precision="binary", engine="usearch", ranking={"weights": {"keyword": 0.5}})
+    again = notes.reindex(precision="binary", engine="usearch", ranking={"weights": {"keyword": 0.5}})
+    assert (again.work, again.promoted, again.serving, again.documents) == ("none", True, first.serving, 0)
+    assert notes.reindex(chunk=ChunkSettings()).serving == first.serving
+    assert len(notes.servings()) == 2
+    with pytest.raises(BadInput, match="give ChunkSettings"):
+        notes.reindex(chunk=(10, 2))
