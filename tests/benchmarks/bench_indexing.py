@@ -18,7 +18,7 @@ from bench_common import describe, sample_corpus, time_once
 
 from indexing import Collection
 from indexing.documents import read_paths
-from indexing.writing.pipeline import chunk_text
+from indexing.embed import chunk_text
 
 
 def write_copies(corpus: Path, target: Path, copies: int) -> list[str]:
