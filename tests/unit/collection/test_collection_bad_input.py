@@ -83,6 +83,7 @@ def other_model(tmp_path):
     return folder, Encoder.load(folder).fingerprint
 
 
+@pytest.mark.usefixtures("another_machine")
 def test_another_model_is_not_recorded_before_it_is_refused(animals, other_model):
     folder, fingerprint = other_model
     with pytest.raises(ModelMismatch, match="was made with"):
