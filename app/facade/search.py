@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
@@ -99,9 +99,6 @@ class SearchRequest:
             if values:
                 parameters[_FACET_PREFIX + name] = sorted(values)
         return parameters
-
-    def without_filters(self) -> SearchRequest:
-        return replace(self, filter="", picks={})
 
     @property
     def filtered(self) -> bool:

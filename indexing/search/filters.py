@@ -31,7 +31,6 @@ __all__ = [
     "Or",
     "Value",
     "comparisons_of",
-    "fields_of",
     "nesting",
     "parse_filter",
     "simplify",
@@ -151,11 +150,6 @@ def comparisons_of(node: Node) -> list[Compare]:
         return [node]
     nodes = (node.node,) if isinstance(node, Not) else node.nodes
     return [comparison for child in nodes for comparison in comparisons_of(child)]
-
-
-def fields_of(node: Node) -> list[str]:
-    """The fields that a filter names, each once, in order."""
-    return list(dict.fromkeys(comparison.field for comparison in comparisons_of(node)))
 
 
 def _tokenise(text: str) -> list[_Token]:

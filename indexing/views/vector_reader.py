@@ -167,10 +167,6 @@ class VectorReader:
         return VectorReader(self._codec, parts, self._stored_documents, tail, change)
 
     @property
-    def live_chunks(self) -> int:
-        return sum(part.live for part in self._parts)
-
-    @property
     def live_keys(self) -> np.ndarray:
         """Chunk keys that a search can return, in row order."""
         self._ensure_whole()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexing.errors import FilterError
-from indexing.search.filters import And, Compare, Not, Or, comparisons_of, fields_of, nesting, parse_filter
+from indexing.search.filters import And, Compare, Not, Or, comparisons_of, nesting, parse_filter
 
 A, B, C = (Compare(name, "=", 1) for name in "abc")
 
@@ -53,10 +53,9 @@ def test_not_stands_before_comparisons_and_nothing_is_nested_in_vain(text, tree)
     assert parse_filter(text) == tree
 
 
-def test_fields_and_comparisons_are_told_in_order():
+def test_comparisons_are_told_in_order():
     node = parse_filter("b = 1 and not (a = 1 or b = 1)")
     assert comparisons_of(node) == [B, A, B]
-    assert fields_of(node) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
