@@ -65,6 +65,7 @@ LAYERS = {
     ],
     "app": [
         [".", "settings", "text", "wording"],
+        ["facade.caller", "facade.who"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
         ["facade.jobs"],

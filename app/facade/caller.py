@@ -1,0 +1,86 @@
+"""Who asks, and what they may do: functions of the facade that show or change something take a `Caller`.
+
+A person at a terminal, in a program or on a page of this machine may do everything. `STLIB_RIGHTS` limits
+what visitors of the page may do, for a page that others reach through a proxy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.facade.who import login_name
+from indexing.errors import BadInput
+
+__all__ = [
+    "ALL_RIGHTS",
+    "RIGHTS_VARIABLE",
+    "Caller",
+    "NotAllowed",
+    "local_caller",
+    "require",
+    "visitor_rights",
+]
+
+ALL_RIGHTS = frozenset({"search", "judge", "improve", "manage"})
+"""`search`: ask and read. `judge`: say what was right. `improve`: tune, promote, roll back. `manage`: make,
+fill and delete collections, start and stop jobs, erase what was said.
+"""
+
+RIGHTS_VARIABLE = "STLIB_RIGHTS"
+
+
+class NotAllowed(BadInput):
+    """The caller may not do this."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: of the person, as histories show it; empty where nobody is known.
+        surface: where it was asked: `python`, `cli`, `page` or `api`.
+        session: one visit of this person; clicks are counted by it.
+        rights: of `ALL_RIGHTS`.
+    """
+
+    name: str = ""
+    surface: str = "python"
+    session: str = ""
+    rights: frozenset[str] = ALL_RIGHTS
+
+
+def local_caller(surface: str = "python") -> Caller:
+    """The person whose process this is; one process is one session."""
+    return Caller(login_name(), surface, f"{surface}-{os.getpid()}")
+
+
+def require(caller: Caller, right: str) -> None:
+    """
+    Raises:
+        NotAllowed: the caller has not this right.
+    """
+    if right not in caller.rights:
+        has = ", ".join(sorted(caller.rights)) or "nothing"
+        raise NotAllowed(
+            f"{caller.name or 'this visitor'} may {has} here, and this needs the right to {right}: whoever"
+            f" runs the page grants it with {RIGHTS_VARIABLE}"
+        )
+
+
+def visitor_rights(environment: Mapping[str, str] | None = None) -> frozenset[str]:
+    """What visitors of the page may do: everything, or what `STLIB_RIGHTS` lists.
+
+    Raises:
+        BadInput: it lists what is no right.
+    """
+    environment = os.environ if environment is None else environment
+    listed = environment.get(RIGHTS_VARIABLE)
+    if listed is None:
+        return ALL_RIGHTS
+    rights = frozenset(one.strip() for one in listed.split(",")) - {""}
+    if unknown := ", ".join(sorted(rights - ALL_RIGHTS)):
+        raise BadInput(f"{RIGHTS_VARIABLE} lists {unknown}: use some of {', '.join(sorted(ALL_RIGHTS))}")
+    return rights
