@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +27,13 @@ from indexing.models.rerankers import Rerankers
 from indexing.names import SERVING_RERANKER
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache, key_table
+from indexing.search.artifacts import SettingsCache
+from indexing.search.probe import Probe
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
-from indexing.search.searcher import Searcher
+from indexing.search.searcher import Searcher, check_readers
+from indexing.search.settings import SearchSettings
+from indexing.search.timing import Steps
 from indexing.session import Session
 from indexing.storage.paths import Home
 from indexing.upkeep.compact import CompactReport, compact, compact_if_worth
@@ -58,6 +63,7 @@ class Collection(ServingMethods):
         weakref.finalize(self, opened.database.dispose).atexit = False  # for those who do not close it
         self._views = Views(session)
         self._filters = AllowedCache(session.id, self._views.columns)
+        self._settings = SettingsCache(session)
         self._rerankers = Rerankers()
         self._encoders = Encoders(self.name)
         if opened.encoder is not None:
@@ -167,6 +173,11 @@ class Collection(ServingMethods):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @property
+    def uuid(self) -> str:
+        """Names this collection and no other, one that is made under the same name later among them."""
+        return self._session.uuid
 
     def __repr__(self) -> str:
         return f"Collection({self.name!r}, {str(self._session.place.catalog)!r})"
@@ -294,6 +305,8 @@ class Collection(ServingMethods):
         rerank: Any = SERVING_RERANKER,
         rerank_depth: int = 50,
         rerank_budget_ms: float | None = None,
+        serving: int | None = None,
+        seed: str = "",
     ) -> SearchResults:
         """The best `k` documents for `query`, each with its best passage.
 
@@ -316,9 +329,13 @@ class Collection(ServingMethods):
         `SearchResults.reranked` tells how many it has read. A reranker that fails leaves the answer as it
         was (`reranked` is 0), and a note says why.
 
+        `serving` answers as if it were live. While one is tried, searches that name none are answered by
+        both, interleaved by a draw that the question and `seed` decide: give what stands for who asks.
+
         Raises:
             FilterError: with the position in `filter`.
-            BadInput: an unknown mode, k < 1, a vector of another dimension, or nothing that is asked.
+            BadInput: an unknown mode or serving, k < 1, a vector of another dimension, or nothing that is
+                asked.
         """
         request = make_request(
             query,
@@ -331,11 +348,17 @@ class Collection(ServingMethods):
             rerank_depth=rerank_depth,
             rerank_budget_ms=rerank_budget_ms,
         )
-        return self._searcher().search(request, rerank)
+        return self._searcher().search(request, rerank, serving, seed)
 
     def _searcher(self) -> Searcher:
         return Searcher(
-            self._session, self._views, self._encoders.of, self._filters, self._rerankers, self._highlighter
+            self._session,
+            self._views,
+            self._encoders.of,
+            self._filters,
+            self._rerankers,
+            self._highlighter,
+            self._settings,
         )
 
     @cached_property
@@ -353,11 +376,13 @@ class Collection(ServingMethods):
         corpus_ids: Iterable[str] | None = None,
         rerank: Any = SERVING_RERANKER,
         rerank_depth: int = 50,
+        serving: int | None = None,
     ) -> EvaluationReport:
         """IR metrics of this collection: every judged query runs through the real index.
 
         `queries` id → text, `qrels` query id → document id → grade. `corpus_ids` restricts the search to
-        these documents, for judgments that were made over a part of the collection. `rerank` as for `search`.
+        these documents, for judgments that were made over a part of the collection. `rerank` and `serving` as
+        for `search`; what is tried is not asked by itself.
 
         Raises:
             RerankingFailed: the reranker cannot be used; without it another ranking would be measured.
@@ -372,8 +397,41 @@ class Collection(ServingMethods):
             judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
             missing = len(judged) - len(keys_of_ids(connection, state.id, judged))
 
-        report = self._searcher().evaluate(queries, qrels, request, table, rerank)
+        report = self._searcher().evaluate(queries, qrels, request, table, rerank, serving)
         return replace(report, missing_documents=missing, seconds=time.perf_counter() - started)
+
+    def rankings(
+        self,
+        queries: Mapping[str, str],
+        *,
+        mode: str = "hybrid",
+        depth: int = 10,
+        serving: int | None = None,
+        settings: SearchSettings | None = None,
+        rerank: Any = SERVING_RERANKER,
+    ) -> dict[str, Names]:
+        """Ids of the best `depth` documents for each of `queries` (id → text), best first, all of one state
+        of the collection. `settings` take the place of those of `serving`.
+
+        Raises:
+            RerankingFailed: the reranker cannot be used.
+        """
+        with self.probe(serving) as probe:
+            return {
+                id_: probe.rank(text, settings, mode=mode, depth=depth, rerank=rerank)
+                for id_, text in queries.items()
+            }
+
+    @contextmanager
+    def probe(self, serving: int | None = None) -> Iterator[Probe]:
+        """One state of the collection as a serving sees it (None: the live one), for those who look at many
+        questions and at what each leg says of them.
+        """
+        searcher = self._searcher()
+        # The readers are whole, or made anew, before they are handed out.
+        readers = searcher.with_readers(check_readers, Steps(), serving)
+        settings = self._settings.of(readers.live.serving)
+        yield Probe(searcher, readers, settings, lambda ids: find_documents(self._session, ids))
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters. A field of very many values is

@@ -8,7 +8,7 @@ from typing import Any
 
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
-from indexing.catalog.servings import ROLLBACK
+from indexing.catalog.servings import ROLLBACK, TRIAL
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, LockedError
 from indexing.generations.drop import drop_generation
@@ -17,8 +17,10 @@ from indexing.models.encoders import load_encoder, recorded_name, remember_encod
 from indexing.models.held import Encoders
 from indexing.models.rerankers import no_reranker, record_reranker
 from indexing.opening import check_model
-from indexing.search.weights import check_ranking
+from indexing.search.artifacts import SettingsCache
+from indexing.search.settings import SearchSettings, check_ranking
 from indexing.serving.history import Serving, list_generations, list_servings
+from indexing.serving.learned import PENDING, create_learned, end_trial, record_gate
 from indexing.serving.promote import Promoted, previous_serving, promote
 from indexing.serving.reindex import ReindexProgress, ReindexReport, reindex
 from indexing.session import Session
@@ -36,6 +38,7 @@ class ServingMethods:
     _session: Session
     _views: Views
     _encoders: Encoders
+    _settings: SettingsCache
 
     def reindex(
         self,
@@ -49,6 +52,7 @@ class ServingMethods:
         promote: bool = True,
         who: str = "",
         progress: ReindexProgress | None = None,
+        needs_gate: bool = False,
     ) -> ReindexReport:
         """Changes the model, the precision, the engine, the passages, the ranking or the reranker while
         others search and add, and serves the result if `promote`. What is not given stays.
@@ -60,12 +64,16 @@ class ServingMethods:
         killed goes on where it was when it is called again. The serving before stays, and follows what is
         added: `rollback` goes back to it at once, `drop_generation` gives its space back.
 
+        `needs_gate` is for what a program has learned: promoting it needs a verdict, see `record_gate`.
+
         Raises:
             BadInput: a setting that cannot be used.
             DiskFull: less room than is needed, which is said before anything is begun.
             LockedError: another process makes the same.
         """
         change = self._change(model, precision, engine, chunk, ranking, reranker)
+        if needs_gate:
+            change = replace(change, gate={"verdict": PENDING})
         return reindex(
             self._session,
             self._views,
@@ -134,15 +142,64 @@ class ServingMethods:
         return list_generations(self._session)
 
     def promote(self, serving: int, override: str | None = None, *, who: str = "") -> Promoted:
-        """Makes `serving` the one that is searched. `override` is the reason of a person who knows better
-        than the figures; it is kept with `who` in the history.
+        """Makes `serving` the one that is searched, and ends a trial. `override` is the reason of a person
+        who knows better than the figures; it is kept with `who` in the history.
 
         Raises:
             BadInput: there is no such serving.
+            GateNotPassed: it was learned, the gate has not passed it, and there is no `override`.
         """
         return promote(
             self._session, self._views, serving, self._encoders.to_embed_stored, who=who, override=override
         )
+
+    def create_serving(
+        self, settings: SearchSettings, *, note: str, needs_gate: bool = True, made_from: int | None = None
+    ) -> Serving:
+        """A serving with the generation of `made_from` (None: of the live one) and these `settings`, which is
+        not live yet. What was learned is stored with it in the catalog. `note` says in a few words what was
+        changed; `needs_gate` that promoting it needs a verdict, see `record_gate`.
+
+        Raises:
+            BadInput: settings that cannot be used, or do not fit the vectors.
+        """
+        made = create_learned(self._session, settings, note, needs_gate=needs_gate, made_from=made_from)
+        return next(one for one in self.servings() if one.id == made.id)
+
+    def settings(self, serving: int | None = None) -> SearchSettings:
+        """How a serving orders documents; None is the live one.
+
+        Raises:
+            BadInput: there is no such serving.
+        """
+        return self._settings.of(self._session.live(serving).serving)
+
+    def record_gate(self, serving: int, gate: dict[str, Any]) -> None:
+        """Writes the verdict on a serving that was learned: `{"verdict": "passed"}` lets it be promoted, any
+        other does not. What else `gate` holds is kept for those who look at the history.
+
+        Raises:
+            BadInput: there is no such serving, or it was not learned.
+        """
+        record_gate(self._session, serving, gate)
+
+    def start_trial(self, serving: int, *, who: str = "") -> Promoted:
+        """Lets `serving` answer beside the live one, the two interleaved, until `end_trial` or a promotion.
+
+        Raises:
+            BadInput: there is no such serving, or it is live.
+        """
+        return promote(
+            self._session, self._views, serving, self._encoders.to_embed_stored, kind=TRIAL, who=who
+        )
+
+    def end_trial(self, *, who: str = "") -> int | None:
+        """Lets the live serving answer alone; returns what was tried, None if nothing was."""
+        return end_trial(self._session, who)
+
+    def trial(self) -> int | None:
+        """The serving that answers beside the live one; None if none does."""
+        return self._session.live().state.trial_serving
 
     def rollback(self, *, who: str = "") -> Promoted:
         """Goes back to what was served before the present serving became live.

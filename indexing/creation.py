@@ -83,6 +83,7 @@ def create(
                 "reranker": None,
                 "made_from": None,
                 "note": "created",
+                "gate": None,
             }
             set_live(connection, id_, create_serving(connection, id_, serving), CREATE)
             state = find_collection(connection, name)

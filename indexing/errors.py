@@ -6,7 +6,8 @@
     ├── ModelMismatch         another model, or another dimension, than the collection was made with
     ├── UntrustedModel        a collection names a model that was never used on this machine
     ├── BadInput              something the caller gave cannot be used
-    │   └── BadLine           one line of a file cannot be used; knows the file and the line number
+    │   ├── BadLine           one line of a file cannot be used; knows the file and the line number
+    │   └── GateNotPassed     a serving that was learned has not shown that it is better
     ├── FilterError           a metadata filter cannot be understood; knows the position
     ├── RerankingFailed       the reranker cannot be loaded, or failed
     ├── LockedError           another process holds the lock that is needed
@@ -28,6 +29,7 @@ __all__ = [
     "DiskFull",
     "FilterError",
     "ForeignView",
+    "GateNotPassed",
     "IndexingError",
     "LockedError",
     "ModelMismatch",
@@ -82,6 +84,12 @@ class BadLine(BadInput):
 
     def __reduce__(self) -> tuple[type[BadLine], tuple[str, int, str]]:
         return type(self), (self.source, self.line, self.reason)
+
+
+class GateNotPassed(BadInput):
+    """A serving that was learned has not shown on held-out questions that it is better, and nobody gave a
+    reason to promote it all the same.
+    """
 
 
 class FilterError(IndexingError):

@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT_RERANK_DEPTH",
     "DEFAULT_RESULTS",
     "ENGINES",
+    "FEATURES",
     "LEGS",
     "MODES",
     "MODE_LEGS",
@@ -27,10 +28,18 @@ __all__ = [
     "RerankerChoice",
 ]
 
-LEGS = ("semantic", "keyword")
-"""What a search can walk on: by meaning, by words. Each is a file of `indexing.search.legs`."""
-MODE_LEGS: dict[str, tuple[str, ...]] = {"hybrid": LEGS, **{leg: (leg,) for leg in LEGS}}
-"""A mode is a name for a list of legs; the name of a single leg is one."""
+LEGS = ("semantic", "keyword", "memory")
+"""What a search can walk on: by meaning, by words, by what was judged for similar questions where a serving
+has learned that. Each is a file of `indexing.search.legs`.
+"""
+MODE_LEGS: dict[str, tuple[str, ...]] = {
+    "hybrid": LEGS,
+    "semantic": ("semantic",),
+    "keyword": ("keyword",),
+}
+"""A mode is a name for a list of legs."""
+FEATURES = ("title", "naming", "length")
+"""What may decide beside the legs; `indexing.search.features` says what each is."""
 MODES = tuple(MODE_LEGS)
 DEFAULT_MODE = "hybrid"
 

@@ -13,7 +13,7 @@ from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, read_state
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
-from indexing.catalog.servings import ServingInfo, read_serving
+from indexing.catalog.servings import ServingInfo, read_serving, servings_of
 from indexing.errors import BadInput, StorageError, UnknownCollection
 from indexing.quantization import Codec
 from indexing.served import check_served
@@ -65,14 +65,22 @@ class Session:
             self.lock = threading.RLock()
             self.writing = threading.RLock()
 
-    def live(self) -> Live:
+    def live(self, serving: int | None = None) -> Live:
         """What is live now: one read of a row; serving and generation are read again when they changed.
+        With `serving`, as if that one were live.
 
         Raises:
             UnknownCollection: the collection was deleted.
+            BadInput: it has no such serving.
         """
         with self.looking() as (connection, state):
-            return self.live_in(connection, state)
+            if serving is None or serving == state.live_serving:
+                return self.live_in(connection, state)
+            known = [one.id for one in servings_of(connection, self.id)]
+            if serving in known:
+                return Live(state, *self._read(connection, serving))
+        numbers = ", ".join(map(str, known))
+        raise BadInput(f"collection {self.name!r} has no serving {serving!r}; there are: {numbers}")
 
     def live_in(self, connection: Connection, state: CollectionState) -> Live:
         """What is live in the transaction of `connection`."""

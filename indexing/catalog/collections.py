@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from indexing.catalog.schema import (
+    Artifact,
     Chunk,
     Code,
     CollectionRow,
@@ -42,6 +43,7 @@ class CollectionState:
     epoch: int
     purged_seq: int
     live_serving: int
+    trial_serving: int | None
 
 
 def now() -> str:
@@ -88,6 +90,6 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     connection.execute(delete(Code).where(Code.key.in_(chunks)))
     connection.execute(delete(Chunk).where(Chunk.generation_id.in_(generations)))
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
-    for table in (DocumentRow, ServingRow, Promotion, Generation):
+    for table in (DocumentRow, ServingRow, Artifact, Promotion, Generation):
         connection.execute(delete(table).where(table.collection_id == collection_id))
     connection.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))

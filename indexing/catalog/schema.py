@@ -6,6 +6,7 @@
   the documents. A document's chunks in a generation are always those of its present text, or none yet.
 * A serving is what decides an answer: a generation, an engine, a ranking, a reranker. It never changes;
   `collection.live_serving` names the one that is searched, and `promotion` keeps the history of that.
+* An artifact is what a serving has learned: numbers under the hash of their bytes, which never change.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "CHUNKS",
     "CODES",
     "DOCUMENTS",
+    "Artifact",
     "Base",
     "Chunk",
     "Code",
@@ -70,7 +72,8 @@ class Counter(Base):
 
 class CollectionRow(Base):
     """A named set of documents. `epoch` rises when marks of deleted documents up to `purged_seq` were
-    removed: a view that had not followed so far starts anew.
+    removed: a view that had not followed so far starts anew. `trial_serving` is the one that answers beside
+    the live one, for as long as the two are compared.
     """
 
     __tablename__ = "collection"
@@ -81,6 +84,7 @@ class CollectionRow(Base):
     epoch: Mapped[int] = mapped_column(default=0)
     purged_seq: Mapped[int] = mapped_column(default=0)
     live_serving: Mapped[int | None]
+    trial_serving: Mapped[int | None]
     created_at: Mapped[str]
 
 
@@ -112,9 +116,10 @@ class Generation(Base):
 class ServingRow(Base):
     """What decides an answer. Rows are only added and, with their generation, dropped.
 
-    `analysis` is the version of the text analyser, `query_model` a model that embeds questions instead of the
-    generation's own, `memory` a frozen artifact of judged questions, `ranking` the weights of the legs.
-    `note` says in a few words what was changed to make it.
+    `analysis` is the version of the text analyser; `query_model` and `memory` name artifacts, a map of the
+    vectors of questions and judged questions with their answers; `ranking` has the weights of legs and
+    features. `note` says in a few words what was changed to make it. `gate` is for one that was learned: the
+    verdict on it, which alone is written later; without one a person's word promotes it.
     """
 
     __tablename__ = "serving"
@@ -129,12 +134,24 @@ class ServingRow(Base):
     reranker: Mapped[dict[str, Any] | None]
     made_from: Mapped[int | None]
     note: Mapped[str]
+    gate: Mapped[dict[str, Any] | None]
+    created_at: Mapped[str]
+
+
+class Artifact(Base):
+    """What servings of a collection have learned; `fingerprint` is the SHA-256 of `data`, in hex."""
+
+    __tablename__ = "artifact"
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    data: Mapped[bytes]
     created_at: Mapped[str]
 
 
 class Promotion(Base):
-    """A serving became live: `kind` is `create`, `promote` or `rollback`; `override` is the reason of a
-    person who promoted against the gate.
+    """A serving became live: `kind` is `create`, `promote` or `rollback`; or its trial began or ended:
+    `trial`, `trial end`. `override` is the reason of a person who promoted against the gate.
     """
 
     __tablename__ = "promotion"

@@ -15,16 +15,21 @@ __all__ = [
     "CREATE",
     "PROMOTE",
     "ROLLBACK",
+    "TRIAL",
+    "TRIAL_END",
     "PromotionInfo",
     "ServingInfo",
     "create_serving",
     "promotions_of",
     "read_serving",
     "servings_of",
+    "set_gate",
     "set_live",
+    "set_trial",
 ]
 
 CREATE, PROMOTE, ROLLBACK = "create", "promote", "rollback"
+TRIAL, TRIAL_END = "trial", "trial end"
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,13 @@ class ServingInfo:
     reranker: dict[str, Any] | None
     made_from: int | None
     note: str
+    gate: dict[str, Any] | None
     created_at: str
 
 
 @dataclass(frozen=True)
 class PromotionInfo:
-    """When which serving became live, and how."""
+    """When which serving became live or was tried, and how."""
 
     serving_id: int
     kind: str
@@ -96,6 +102,31 @@ def set_live(
     connection.execute(
         update(CollectionRow).where(CollectionRow.id == collection_id).values(live_serving=serving_id)
     )
+    _note(connection, collection_id, serving_id, kind, who, override)
+
+
+def set_trial(
+    connection: Connection, collection_id: int, serving_id: int | None, who: str = ""
+) -> int | None:
+    """Lets `serving_id` answer beside the live one, None nothing more; returns what did so before."""
+    row = CollectionRow.id == collection_id
+    before = connection.execute(select(CollectionRow.trial_serving).where(row)).scalar_one()
+    connection.execute(update(CollectionRow).where(row).values(trial_serving=serving_id))
+    if before is not None:
+        _note(connection, collection_id, before, TRIAL_END, who, None)
+    if serving_id is not None:
+        _note(connection, collection_id, serving_id, TRIAL, who, None)
+    return before
+
+
+def set_gate(connection: Connection, serving_id: int, gate: dict[str, Any]) -> None:
+    """Writes the verdict on a serving."""
+    connection.execute(update(ServingRow).where(ServingRow.id == serving_id).values(gate=gate))
+
+
+def _note(
+    connection: Connection, collection_id: int, serving_id: int, kind: str, who: str, override: str | None
+) -> None:
     row = {
         "collection_id": collection_id,
         "serving_id": serving_id,

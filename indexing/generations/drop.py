@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from indexing import faults
+from indexing.catalog.artifacts import delete_unused_artifacts
 from indexing.catalog.database import writing
 from indexing.catalog.generations import (
     DROPPING,
@@ -65,5 +66,12 @@ def _take_out_of_use(session: Session, generation_id: int) -> None:
                 f"generation {generation_id} of collection {session.name!r} is live: promote another serving "
                 "first"
             )
+        tried = None if state.trial_serving is None else read_serving(connection, state.trial_serving)
+        if tried is not None and tried.generation_id == generation_id:
+            raise BadInput(
+                f"generation {generation_id} of collection {session.name!r} is tried beside the live one:"
+                " end the trial first"
+            )
         delete_servings(connection, generation_id)
+        delete_unused_artifacts(connection, session.id)
         set_state(connection, generation_id, DROPPING)

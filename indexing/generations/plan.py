@@ -34,6 +34,7 @@ class Change:
         model: name that the catalog records, with `fingerprint` and `dimension` of the encoder.
         ranking: weights of the legs, `{"weights": {"semantic": 1.0, "keyword": 0.5}}`.
         reranker: as the serving records it, `{"name", "fingerprint"}`; None for none.
+        gate: what the serving says of the gate where it was learned; None where a person asked for it.
     """
 
     model: str | None = None
@@ -44,6 +45,7 @@ class Change:
     chunk: ChunkSettings | None = None
     ranking: dict[str, Any] | None = None
     reranker: Any = KEEP
+    gate: dict[str, Any] | None = None
 
     @property
     def keeps_codes(self) -> bool:
@@ -165,11 +167,12 @@ def _serving_values(live: Live, change: Change) -> dict[str, Any]:
         "engine": change.engine or before.engine,
         "analysis": before.analysis,
         "query_model": before.query_model if change.model is None else None,
-        "memory": before.memory,
+        "memory": before.memory if change.model is None else None,
         "ranking": before.ranking if change.ranking is None else change.ranking,
         "reranker": before.reranker if change.reranker is KEEP else change.reranker,
         "made_from": before.id,
         "note": change.note(),
+        "gate": change.gate,
     }
 
 
@@ -177,7 +180,7 @@ def _is_served(live: Live, change: Change, serving: dict[str, Any]) -> bool:
     """Whether everything that `change` names is so already."""
     target = _target(live, change)
     codes = ("fingerprint", "precision", "dimension", "chunking")
-    settings = ("engine", "ranking", "reranker", "query_model")
+    settings = ("engine", "ranking", "reranker", "query_model", "memory")
     return all(getattr(target, name) == getattr(live.generation, name) for name in codes) and all(
         serving[name] == getattr(live.serving, name) for name in settings
     )

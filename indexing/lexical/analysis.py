@@ -72,6 +72,11 @@ def analyze(text: str) -> list[str]:
     return analyzer().analyze(clean(text))
 
 
+def content_stems(text: str) -> frozenset[str]:
+    """The distinct terms of a text without function words. Any text is fine."""
+    return frozenset(content_analyzer().analyze(clean(text)))
+
+
 def query_terms(text: str) -> dict[str, float]:
     """Terms of a question with their weights, at most `MAX_QUERY_TERMS`. Any text is fine."""
     text = clean(text)

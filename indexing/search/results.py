@@ -81,6 +81,9 @@ class SearchResults:
         seq: where the log stood. Pages of the same `seq` fit together, if none has a `keyword_lag` and the
             index of an approximate engine was not rebuilt in between.
         offset: how many better results were left out.
+        weak: why none of them may be an answer, in a sentence; None where nothing says so.
+        trial: while another serving is tried, (the live one, the other one): the results are of both.
+        teams: of each result the serving that is credited with it; None without a trial.
     """
 
     query: str
@@ -95,6 +98,9 @@ class SearchResults:
     serving: int | None = None
     seq: int = 0
     offset: int = 0
+    weak: str | None = None
+    trial: tuple[int, int] | None = None
+    teams: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.results)
@@ -125,4 +131,6 @@ class SearchResults:
             **({"keyword_lag": self.keyword_lag} if self.keyword_lag else {}),
             **({} if self.reranked is None else {"reranked": self.reranked}),
             **({"notes": self.notes} if self.notes else {}),
+            **({"weak": self.weak} if self.weak else {}),
+            **({"trial": list(self.trial), "teams": self.teams} if self.trial else {}),
         }

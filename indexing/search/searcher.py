@@ -9,36 +9,52 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from sqlalchemy import Connection
 
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import document_ids
-from indexing.catalog.servings import ServingInfo
 from indexing.errors import CorruptView, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
 from indexing.models.rerankers import Rerankers, no_reranker
 from indexing.names import SERVING_RERANKER
 from indexing.search.allowed import Allowed, AllowedCache
+from indexing.search.artifacts import SettingsCache
 from indexing.search.candidates import Candidate, fetch_candidates, make_results, rerank_candidates
-from indexing.search.legs import Sources, make_legs
+from indexing.search.features import Extras
+from indexing.search.filters import parse_filter
+from indexing.search.interleave import interleave
+from indexing.search.legs import Leg, Sources, make_legs
 from indexing.search.pages import change_note, exclude_newer
-from indexing.search.ranking import Ranking, rank
+from indexing.search.ranking import More, Ranking, rank
 from indexing.search.request import Request
 from indexing.search.rerank import Reranking
 from indexing.search.results import SearchResults
+from indexing.search.settings import SearchSettings
 from indexing.search.snippets import Highlighter
 from indexing.search.timing import Steps
-from indexing.search.weights import weights_of
+from indexing.search.weakness import weakness
 from indexing.session import Live, Session
 from indexing.views.manager import Readers, Views
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["Searcher"]
+__all__ = ["Ranked", "Searcher", "check_readers"]
 
 T = TypeVar("T")
 
 # How often a search looks again when the collection changes under it.
 ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An order of documents. `lag`: committed changes that a leg's index had not followed. `weak`: why it is
+    no good answer, in a sentence; None where nothing says so.
+    """
+
+    ranking: Ranking
+    lag: int = 0
+    weak: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class _Found:
     Attributes:
         live: that state.
         reranking: how to go on with them; None if they stay as they are.
-        lag: committed changes that a leg's index had not followed.
+        ranked: what they were taken from.
         vanished: a document was deleted, or changed and matched no more, while it was fetched.
         notes: on the filter.
     """
@@ -56,7 +72,7 @@ class _Found:
     candidates: list[Candidate]
     live: Live
     reranking: Reranking | None
-    lag: int
+    ranked: Ranked
     vanished: bool
     notes: list[str]
 
@@ -67,6 +83,7 @@ class Searcher:
 
     Attributes:
         encoder_of: the model of a generation; called only for legs that embed the query.
+        settings: of servings.
     """
 
     session: Session
@@ -75,25 +92,48 @@ class Searcher:
     filters: AllowedCache
     rerankers: Rerankers
     highlighter: Highlighter
+    settings: SettingsCache
 
-    def search(self, request: Request, reranker: Any) -> SearchResults:
+    def search(
+        self, request: Request, reranker: Any, serving: int | None = None, seed: str = ""
+    ) -> SearchResults:
         """The answer to `request`, with everything that is shown of it. Where `reranker` cannot be loaded or
         fails, the order before it stands, and a note says so.
+
+        `serving` answers; None is the live one, beside which another answers while it is tried: then the two
+        are interleaved, by a draw that question and `seed` decide.
         """
+        live, answer = self._answer_safely(request, reranker, serving)
+        tried = live.state.trial_serving
+        if serving is not None or tried is None or tried == live.serving.id:
+            return answer
+        # Both whole, as a page of the one is no page of both.
+        whole = replace(request, offset=0, k=request.last)
+        if request.offset:
+            live, answer = self._answer_safely(whole, reranker, live.serving.id)
+        _, other = self._answer_safely(whole, reranker, tried)
+        return interleave(answer, other, request.offset, request.k, seed)
+
+    def _answer_safely(
+        self, request: Request, reranker: Any, serving: int | None
+    ) -> tuple[Live, SearchResults]:
+        """The answer, without a reranker where that fails, and what gave it."""
         steps = Steps()
         try:
-            return self._answer(request, reranker, steps)
+            return self._answer(request, reranker, serving, steps)
         except RerankingFailed as error:
             self.rerankers.forget()  # its files may have changed when it is asked for again
-            answer = self._answer(request, None, steps)
-            return replace(answer, notes=[*answer.notes, f"not reranked: {error}"], reranked=0)
+            live, answer = self._answer(request, None, serving, steps)
+            return live, replace(answer, notes=[*answer.notes, f"not reranked: {error}"], reranked=0)
 
-    def _answer(self, request: Request, reranker: Any, steps: Steps) -> SearchResults:
+    def _answer(
+        self, request: Request, reranker: Any, serving: int | None, steps: Steps
+    ) -> tuple[Live, SearchResults]:
         """
         Raises:
             RerankingFailed: the reranker cannot be loaded, or failed.
         """
-        found = self._find_settled(request, reranker, steps)
+        found = self._find_settled(request, reranker, serving, steps)
         candidates, n_read, notes = found.candidates, None, [*request.notes, *found.notes]
         depth = 0
         if found.reranking is not None:
@@ -107,24 +147,28 @@ class Searcher:
                 notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
         with steps.step("snippets"):
             results = make_results(request.query, _page(request, candidates, depth), self.highlighter)
-        return SearchResults(
+        answer = SearchResults(
             request.query,
             request.mode,
             steps.total,
             steps.milliseconds,
             results,
-            found.lag,
+            found.ranked.lag,
             notes,
             n_read,
             serving=found.live.serving.id,
             seq=found.live.state.last_seq,
             offset=request.offset,
+            weak=found.ranked.weak,
         )
+        return found.live, answer
 
-    def _find_settled(self, request: Request, reranker: Any, steps: Steps) -> _Found:
+    def _find_settled(self, request: Request, reranker: Any, serving: int | None, steps: Steps) -> _Found:
         """What `_find` finds, looked for again if a document vanished in between."""
         for _ in range(ATTEMPTS):
-            found = self._with_readers(lambda readers: self._find(readers, request, reranker, steps), steps)
+            found = self.with_readers(
+                lambda readers: self._find(readers, request, reranker, steps), steps, serving
+            )
             if not found.vanished or self.session.live().state.last_seq == found.live.state.last_seq:
                 break
         return found
@@ -132,7 +176,8 @@ class Searcher:
     def _find(self, readers: Readers, request: Request, reranker: Any, steps: Steps) -> _Found:
         """The best documents as far as a reranker may read, and those of the page."""
         live = readers.live
-        reranking = self._reranking(live.serving, request, reranker, steps)
+        settings = self.settings.of(live.serving)
+        reranking = self.reranking(settings, request, reranker, steps)
         n_read = 0 if reranking is None else reranking.depth
         allowed, table = None, None
         if request.filter is not None:
@@ -144,21 +189,28 @@ class Searcher:
             with steps.step("filter"), reading(self.session.database) as connection:
                 table = exclude_newer(connection, self.session.id, request.seq, table)
             notes.append(change_note(request.seq, live.state.last_seq))
-        ranking, lag = self._rank(readers, request, max(n_read, request.last), table, steps)
+        if (behind := live.state.last_seq - live.generation.followed_seq) > 0 and not self._is_live(live):
+            notes.append(f"serving {live.serving.id} has yet to follow the last {behind:,} changes")
+        ranked = self.rank(readers, settings, request, max(n_read, request.last), table, steps)
+        ranking = ranked.ranking
         places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
         with steps.step("fetch"):
             candidates = fetch_candidates(self.session.database, ranking, places, allowed)
-        return _Found(candidates, live, reranking, lag, len(candidates) < len(places), notes)
+        return _Found(candidates, live, reranking, ranked, len(candidates) < len(places), notes)
 
-    def _reranking(
-        self, serving: ServingInfo, request: Request, model: Any, steps: Steps
+    @staticmethod
+    def _is_live(live: Live) -> bool:
+        return live.serving.id == live.state.live_serving
+
+    def reranking(
+        self, settings: SearchSettings, request: Request, model: Any, steps: Steps
     ) -> Reranking | None:
         """How to rerank by `model`, or as the serving that answers has it; None if there is nothing to do.
 
         Raises:
             RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
         """
-        recorded = serving.reranker if model is SERVING_RERANKER else None
+        recorded = settings.reranker if model is SERVING_RERANKER else None
         if no_reranker(model) or (model is SERVING_RERANKER and not recorded):
             return None
         if request.vector is not None and not request.query.strip():
@@ -169,49 +221,103 @@ class Searcher:
                 if recorded is None
                 else self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
             )
-            return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms)
+            # A share that was learned is one of the reranker that the serving has.
+            weight = settings.rerank_weight if recorded is not None else None
+            return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms, weight)
 
-    def _rank(
-        self, readers: Readers, request: Request, wanted: int, table: np.ndarray | None, steps: Steps
-    ) -> tuple[Ranking, int]:
-        """The best `wanted` documents, and how many changes behind the log a leg was."""
+    def rank(
+        self,
+        readers: Readers,
+        settings: SearchSettings,
+        request: Request,
+        wanted: int,
+        table: np.ndarray | None,
+        steps: Steps,
+    ) -> Ranked:
+        """The best `wanted` documents, of those that `table` allows."""
         if request.asks_nothing:
-            return Ranking.empty(), 0
+            return Ranked(Ranking.empty())
+        legs = self.legs(readers, settings, request, steps)
+        ranking = rank(legs, wanted, table, steps, settings.weights, self.more(settings, request))
+        weak = weakness(legs, ranking, settings, request)
+        return Ranked(ranking, max(leg.lag for leg in legs), weak)
+
+    def legs(self, readers: Readers, settings: SearchSettings, request: Request, steps: Steps) -> list[Leg]:
+        """The legs of a question."""
         generation = readers.live.generation
-        sources = Sources(readers, lambda: self.encoder_of(generation), generation.dimension)
-        legs = make_legs(sources, request, steps)
-        weights = weights_of(readers.live.serving.ranking)
-        return rank(legs, wanted, table, steps, weights), max(leg.lag for leg in legs)
+        sources = Sources(
+            readers,
+            self.session.database,
+            lambda: self.encoder_of(generation),
+            generation.dimension,
+            settings,
+        )
+        return make_legs(sources, request, steps)
+
+    def more(self, settings: SearchSettings, request: Request) -> More | None:
+        """What is added beside the legs; None if nothing is."""
+        if not settings.adds:
+            return None
+
+        def allowed(connection: Connection, filter: str) -> np.ndarray:
+            node = parse_filter(filter)
+            assert node is not None  # settings were checked
+            return self.filters.look_up(connection, filter, node)[1].table
+
+        extras = Extras(self.session.database, request.query, settings.features, settings.boosts, allowed)
+        return extras.of
 
     def evaluate(
-        self, queries: Queries, qrels: Qrels, request: Request, table: np.ndarray | None, reranker: Any
+        self,
+        queries: Queries,
+        qrels: Qrels,
+        request: Request,
+        table: np.ndarray | None,
+        reranker: Any,
+        serving: int | None = None,
     ) -> EvaluationReport:
         """IR metrics of the ranking of each judged query, over the documents that `table` allows. `request`
-        says how each query is asked.
+        says how each query is asked, `serving` what answers; None is the live one.
 
         Raises:
             RerankingFailed: the reranker cannot be loaded, or failed.
         """
 
         def measure(readers: Readers) -> EvaluationReport:
-            reranking = self._reranking(readers.live.serving, request, reranker, Steps())
-            depth = DEPTH if reranking is None else max(DEPTH, reranking.depth)
+            settings = self.settings.of(readers.live.serving)
+            reranking = self.reranking(settings, request, reranker, Steps())
 
             def rank_ids(query: str) -> Sequence[str]:
-                asked = request.with_query(query)
-                ranking, _ = self._rank(readers, asked, depth, table, Steps())
-                if reranking is None:
-                    return self._ids(ranking)
-                found = fetch_candidates(self.session.database, ranking, range(len(ranking)), None)
-                found, _ = rerank_candidates(asked.query, found, reranking, self.highlighter)
-                return [candidate.document.id for candidate in found]
+                return self.rank_ids(readers, settings, request.with_query(query), DEPTH, table, reranking)
 
             report = evaluate_rankings(rank_ids, queries, qrels, request.mode)
             if reranking is None:
                 return report
             return replace(report, rerank=reranking.reranker.name, rerank_depth=reranking.depth)
 
-        return self._with_readers(measure, Steps())
+        return self.with_readers(measure, Steps(), serving)
+
+    def rank_ids(
+        self,
+        readers: Readers,
+        settings: SearchSettings,
+        request: Request,
+        wanted: int,
+        table: np.ndarray | None,
+        reranking: Reranking | None,
+    ) -> list[str]:
+        """The ids of the best `wanted` documents, best first, and of as many as `reranking` reads.
+
+        Raises:
+            RerankingFailed: the reranker failed.
+        """
+        depth = wanted if reranking is None else max(wanted, reranking.depth)
+        ranking = self.rank(readers, settings, request, depth, table, Steps()).ranking
+        if reranking is None or not len(ranking):
+            return self._ids(ranking)
+        found = fetch_candidates(self.session.database, ranking, range(len(ranking)), None)
+        found, _ = rerank_candidates(request.query, found, reranking, self.highlighter)
+        return [candidate.document.id for candidate in found]
 
     def _ids(self, ranking: Ranking) -> list[str]:
         """The ids of a ranking's documents, best first: all that an evaluation needs."""
@@ -220,24 +326,35 @@ class Searcher:
             ids = document_ids(connection, keys)
         return [ids[key] for key in keys if key in ids]
 
-    def _with_readers(self, use: Callable[[Readers], T], steps: Steps) -> T:
-        """`use` of the views as they are now; of new ones if a snapshot is damaged, or gone because another
-        process has just replaced it.
+    def with_readers(self, use: Callable[[Readers], T], steps: Steps, serving: int | None = None) -> T:
+        """`use` of the views of a serving as they are now; of new ones if a snapshot is damaged, or gone
+        because another process has just replaced it.
         """
         for _ in range(ATTEMPTS - 1):
             try:
-                return use(self._readers(steps))
+                return use(self._readers(steps, serving))
             except CorruptView:
                 with self.session.lock:
-                    self.views.examine(self.session.live())
-        return use(self._readers(steps))
+                    self.views.examine(self.session.live(serving))
+        return use(self._readers(steps, serving))
 
-    def _readers(self, steps: Steps) -> Readers:
+    def _readers(self, steps: Steps, serving: int | None) -> Readers:
         with steps.step("open"), self.session.lock:
-            return self.views.readers(self.session.live())
+            return self.views.readers(self.session.live(serving))
 
 
 def _page(request: Request, candidates: Sequence[Candidate], n_read: int) -> Sequence[Candidate]:
     """Those that the request wants, of candidates whose first `n_read` places were fetched to be read."""
     before = min(request.offset, sum(candidate.place < n_read for candidate in candidates))
     return candidates[before : before + request.k]
+
+
+def check_readers(readers: Readers) -> Readers:
+    """The readers, after everything that a snapshot checks on first use was checked.
+
+    Raises:
+        CorruptView: one is damaged.
+    """
+    if readers.vectors is not None:
+        readers.vectors.ensure_whole()
+    return readers

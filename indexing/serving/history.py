@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from indexing.catalog.collections import CollectionState
 from indexing.catalog.generations import GenerationInfo, generations_of
 from indexing.catalog.servings import PromotionInfo, ServingInfo, promotions_of, servings_of
 from indexing.session import Session
@@ -14,7 +15,10 @@ __all__ = ["Serving", "list_generations", "list_servings"]
 
 @dataclass(frozen=True)
 class Serving:
-    """A serving as a person sees it. `behind` is how many changes its generation has yet to follow."""
+    """A serving as a person sees it. `behind` is how many changes its generation has yet to follow. `head`
+    and `memory` say whether it has learned one; `gate` is the verdict on one that was learned, `trial`
+    whether it answers beside the live one now.
+    """
 
     id: int
     live: bool
@@ -26,6 +30,10 @@ class Serving:
     chunking: dict[str, Any]
     ranking: dict[str, Any]
     reranker: str | None
+    head: bool
+    memory: bool
+    gate: dict[str, Any] | None
+    trial: bool
     generation: int
     behind: int
     created_at: str
@@ -42,10 +50,7 @@ def list_servings(session: Session) -> list[Serving]:
         servings = servings_of(connection, session.id)
         generations = {one.id: one for one in generations_of(connection, session.id)}
         history = promotions_of(connection, session.id)
-    return [
-        _describe(one, generations[one.generation_id], history, state.live_serving, state.last_seq)
-        for one in servings
-    ]
+    return [_describe(one, generations[one.generation_id], history, state) for one in servings]
 
 
 def list_generations(session: Session) -> list[GenerationInfo]:
@@ -58,12 +63,11 @@ def _describe(
     serving: ServingInfo,
     generation: GenerationInfo,
     history: list[PromotionInfo],
-    live: int,
-    last_seq: int,
+    state: CollectionState,
 ) -> Serving:
     return Serving(
         id=serving.id,
-        live=serving.id == live,
+        live=serving.id == state.live_serving,
         note=serving.note,
         model=generation.model,
         dimension=generation.dimension,
@@ -73,7 +77,11 @@ def _describe(
         ranking=serving.ranking,
         reranker=None if serving.reranker is None else str(serving.reranker.get("name")),
         generation=generation.id,
-        behind=last_seq - generation.followed_seq,
+        head=serving.query_model is not None,
+        memory=serving.memory is not None,
+        gate=serving.gate,
+        trial=serving.id == state.trial_serving,
+        behind=state.last_seq - generation.followed_seq,
         created_at=serving.created_at,
         promotions=tuple(one for one in history if one.serving_id == serving.id),
     )

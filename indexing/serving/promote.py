@@ -13,14 +13,16 @@ from indexing.catalog.servings import (
     CREATE,
     PROMOTE,
     ROLLBACK,
+    TRIAL,
     PromotionInfo,
     ServingInfo,
     promotions_of,
     read_serving,
     servings_of,
     set_live,
+    set_trial,
 )
-from indexing.errors import BadInput
+from indexing.errors import BadInput, GateNotPassed
 from indexing.generations.build import EncoderOf, calibrate, following_maker
 from indexing.generations.existing import check_existing, read_existing
 from indexing.generations.follow import Followed, FollowProgress, follow, follow_within
@@ -28,12 +30,15 @@ from indexing.generations.makers import FollowingMaker
 from indexing.session import Session
 from indexing.views.manager import Views
 
-__all__ = ["Promoted", "find_serving", "previous_serving", "promote"]
+__all__ = ["PASSED", "Promoted", "find_serving", "previous_serving", "promote"]
 
 # So many changes are made up for while the log is held still, however slow the model is: a writer waits ten
 # seconds. A fast one may make up for as many as it made in this time just before.
 MOST_WHILE_HELD = 16
 HELD_SECONDS = 2.0
+
+PASSED = "passed"
+"""The verdict that lets a serving that was learned become live."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,15 @@ def promote(
 ) -> Promoted:
     """Makes a serving live: its generation catches up with the log, its views are made, the pointer moves.
 
-    Others search and add meanwhile; they notice the move before their next search and batch.
+    Others search and add meanwhile; they notice the move before their next search and batch. With `kind`
+    `TRIAL` the serving answers beside the live one instead.
+
+    Raises:
+        GateNotPassed: the serving was learned, has not shown that it is better, and there is no `override`.
     """
     serving, _ = find_serving(session, serving_id)
     before = session.live()
+    _check_move(session, serving, before.serving.id, kind, override)
     most, first = MOST_WHILE_HELD, True
     while True:
         maker = _maker_if_behind(session, serving, encoder_of)
@@ -93,6 +103,22 @@ def promote(
     with session.lock:
         views.forget()
     return Promoted(serving, before.serving)
+
+
+def _check_move(session: Session, serving: ServingInfo, live: int, kind: str, override: str | None) -> None:
+    if kind == TRIAL and serving.id == live:
+        raise BadInput(
+            f"serving {serving.id} of collection {session.name!r} is live: try another one beside it"
+        )
+    if override is not None and not override.strip():
+        raise BadInput("the reason of an override is empty: say why, the history keeps it")
+    verdict = None if serving.gate is None else serving.gate.get("verdict")
+    if kind == PROMOTE and serving.gate is not None and verdict != PASSED and override is None:
+        raise GateNotPassed(
+            f"serving {serving.id} of collection {session.name!r} was learned, and the gate says"
+            f" {str(verdict)[:20]!r} of it: try it beside the live one (`--trial`), or say why it shall be"
+            " live all the same (`--override REASON`)"
+        )
 
 
 def _maker_if_behind(session: Session, serving: ServingInfo, encoder_of: EncoderOf) -> FollowingMaker | None:
@@ -134,7 +160,12 @@ def _swap(
         ):
             return False
         mark_following(connection, serving.generation_id)
-        set_live(connection, session.id, serving.id, move.kind, move.who, move.override)
+        if move.kind == TRIAL:
+            set_trial(connection, session.id, serving.id, move.who)
+        else:
+            if state.trial_serving is not None:  # it was compared with what is live no more
+                set_trial(connection, session.id, None, move.who)
+            set_live(connection, session.id, serving.id, move.kind, move.who, move.override)
         faults.point("rollback.inside" if move.kind == ROLLBACK else "swap.inside")
     return True
 
@@ -169,7 +200,7 @@ def _stack(history: list[PromotionInfo], known: set[int]) -> list[int]:
     for event in history:
         if event.kind in (CREATE, PROMOTE):
             stack.append(event.serving_id)
-        elif event.serving_id in stack:
+        elif event.kind == ROLLBACK and event.serving_id in stack:
             while stack[-1] != event.serving_id:
                 stack.pop()
     return [serving for serving in stack if serving in known]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from indexing.catalog import sqlite
+from indexing.catalog.artifacts import artifact_problems
 from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks, count_documents
 from indexing.errors import StorageError
@@ -74,6 +75,7 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
                 f"changes; `stlib promote {session.name} {live.serving.id}` makes up for the rest"
             )
         report.errors += document_problems(connection, state)
+        report.errors += artifact_problems(connection, session.id)
         for generation in generations:
             report.errors += generation_problems(connection, state, generation)
         report.documents = count_documents(connection, session.id)

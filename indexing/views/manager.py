@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from indexing import faults
 from indexing.catalog.generations import read_generation
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 # A process that only searches spends at most this share of its time on following the log of another.
 FOLLOW_SHARE = 0.1
+HELD_GENERATIONS = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Views:
         self._lock = FolderLock(own_folder(place.locks), "views.lock", what)
         self.words = LexicalView(session)
         self.columns = ColumnView(session)
-        self._vectors: VectorView | None = None
-        self._readers: Readers | None = None
+        self._vectors: dict[tuple[int, str], VectorView] = {}
+        self._readers: dict[tuple[int, str], Readers] = {}
         self._follow_again = 0.0
         self._hindered = False  # a view is far behind and could not be published
         self._wrote = False  # this process did since readers were made: they have to know all of it
@@ -63,9 +67,11 @@ class Views:
         """
         if live.codec is None:
             return None
-        view = self._vectors
+        key = _key(live)
+        view = self._vectors.get(key)
         if view is None or not view.serves(live):
-            view = self._vectors = VectorView(self._session, live.generation, live.serving.engine, live.codec)
+            view = VectorView(self._session, live.generation, live.serving.engine, live.codec)
+            self._vectors = {**_newest(self._vectors), key: view}
         return view
 
     def of(self, live: Live) -> tuple[View, ...]:
@@ -81,10 +87,10 @@ class Views:
 
     def readers(self, live: Live) -> Readers:
         """Readers for what is live; follows the log first where that is due and no other process does."""
-        held = self._readers
+        held = self._readers.get(_key(live))
         same = held is not None and held.live.state == live.state
         if held is not None and same and not held.keyword_lag and not self._hindered:
-            return held
+            return held if held.live.serving.id == live.serving.id else replace(held, live=live)
         promised = self.words.seq()
         self.follow(live)
         made = self._make_readers(live)
@@ -93,7 +99,7 @@ class Views:
             self._follow_again = 0.0
             self.follow(live)
             made = self._make_readers(live)
-        self._readers = made  # another thread may forget it again at once
+        self._readers = {**_newest(self._readers), _key(live): made}  # another thread may forget it at once
         return made
 
     def _make_readers(self, live: Live) -> Readers:
@@ -135,7 +141,7 @@ class Views:
             self._advance(live, self.of(live))
         except LockedError:
             return False
-        self._readers = None
+        self._readers = {}
         return True
 
     def followed(self, live: Live) -> tuple[int, dict[int, int]]:
@@ -195,7 +201,7 @@ class Views:
 
     def forget(self) -> None:
         """After this process wrote: the next query looks at the log again, and follows it at once."""
-        self._readers = None
+        self._readers = {}
         self._wrote = True
         self._follow_again = 0.0
 
@@ -210,6 +216,16 @@ class Views:
         for view in self.of(live):
             view.examine()
         self.forget()
+
+
+def _key(live: Live) -> tuple[int, str]:
+    """By what readers of servings differ."""
+    return live.generation.id, live.serving.engine
+
+
+def _newest(held: dict[tuple[int, str], T]) -> dict[tuple[int, str], T]:
+    """Room for one more: what is served, and one or two that it is compared with."""
+    return dict(list(held.items())[-(HELD_GENERATIONS - 1) :])
 
 
 def _publish_all(views: Iterable[View]) -> None:

@@ -169,7 +169,7 @@ class VectorReader:
     @property
     def live_keys(self) -> np.ndarray:
         """Chunk keys that a search can return, in row order."""
-        self._ensure_whole()
+        self.ensure_whole()
         return np.concatenate([part.stretch.keys[part.live_rows()] for part in self._parts])
 
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
@@ -177,7 +177,7 @@ class VectorReader:
 
         `allowed` is a boolean table over document keys; keys beyond its end are not allowed.
         """
-        self._ensure_whole()
+        self.ensure_whole()
         masks = [part.mask(allowed) for part in self._parts]
         counts = [
             part.live if mask is None else int(np.count_nonzero(mask))
@@ -219,7 +219,7 @@ class VectorReader:
         """The best chunk of each of `documents` (in their order); a document without chunks scores 0 with
         chunk -1.
         """
-        self._ensure_whole()
+        self.ensure_whole()
         score = QueryScore(self._codec, query)
         chunks, best = np.full(len(documents), -1, np.int64), np.full(len(documents), -np.inf, np.float32)
         for part in self._parts:
@@ -233,13 +233,27 @@ class VectorReader:
             best[owners[better]] = scores[better]
         return Hits(documents, chunks, np.where(chunks < 0, np.float32(0), best))
 
+    def passages_of(self, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of the passages of `documents` (keys int64 [n], ascending) as their codes have them:
+        for each the position of its document, int64 [m] ascending, and float32 [m, d].
+        """
+        self.ensure_whole()
+        owners, rows = [], []
+        for part in self._parts:
+            theirs, found = _rows_of_documents(part, documents)
+            owners.append(theirs)
+            rows.append(found + part.first)
+        all_owners, all_rows = np.concatenate(owners), np.concatenate(rows)
+        order = np.lexsort((all_rows, all_owners))
+        return all_owners[order], self._codec.decode(self._codes_of(all_rows[order]))
+
     def statistics(self, query: np.ndarray) -> tuple[float, float]:
         """Mean and standard deviation of the similarity to `query` over all documents, from a sample."""
         return self._sample.statistics(query)
 
     @cached_property
     def _sample(self) -> SimilaritySample:
-        self._ensure_whole()
+        self.ensure_whole()
         documents = self._sampled_documents()
         owners, rows = [], []
         for part in self._parts:
@@ -293,7 +307,11 @@ class VectorReader:
                 codes[here] = part.stretch.codes[rows[here] - part.first]
         return codes
 
-    def _ensure_whole(self) -> None:
+    def ensure_whole(self) -> None:
+        """
+        Raises:
+            CorruptView: a segment does not match its checksums.
+        """
         for part in self._parts:
             part.stretch.ensure_whole()
 

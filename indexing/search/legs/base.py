@@ -7,12 +7,16 @@ of other legs; `indexing.search.fuse` adds them up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from sqlalchemy import Engine
 
+from indexing.errors import BadInput
+from indexing.models.encoders import normalise
 from indexing.search.request import Request
+from indexing.search.settings import SearchSettings
 from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 from stlib.runtime import EncoderProtocol
@@ -50,16 +54,48 @@ class Scale(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """What legs are made from: one consistent set of readers, and the model of the same serving.
+    """What legs of one question are made from: one consistent set of readers, the model and the settings of
+    the same serving.
 
     Attributes:
+        database: the catalog.
         encoder: loads the model; called only by a leg that has a text to embed.
         dimension: of the collection's vectors.
+        settings: of the serving.
     """
 
     readers: Readers
+    database: Engine
     encoder: Callable[[], EncoderProtocol]
     dimension: int
+    settings: SearchSettings = field(default_factory=SearchSettings)
+    _vectors: list[np.ndarray] = field(default_factory=list)
+
+    def vector(self, request: Request, steps: Steps) -> np.ndarray:
+        """What stands for the question, float32 [d] of length 1: by the model, unless the request brings it.
+
+        Raises:
+            BadInput: the vector that was brought has another dimension than the collection.
+        """
+        if not self._vectors:
+            if request.vector is None:
+                with steps.step("encode"):
+                    self._vectors.append(normalise(self.encoder().encode_query([request.query]))[0])
+            elif len(request.vector) != self.dimension:
+                raise BadInput(
+                    f"vector of {len(request.vector)} numbers: those of this collection have"
+                    f" {self.dimension}; embed the query with the model that embedded its documents"
+                )
+            else:
+                self._vectors.append(request.vector)
+        return self._vectors[0]
+
+    def searched_vector(self, request: Request, steps: Steps) -> np.ndarray:
+        """The same, mapped as the serving has learned; a vector that was brought stays as it is."""
+        vector, head = self.vector(request, steps), self.settings.head
+        if head is None or request.vector is not None or head.dimension != len(vector):
+            return vector
+        return head(vector[None])[0]
 
 
 class Leg(Protocol):
@@ -98,5 +134,7 @@ class Leg(Protocol):
         ...
 
 
-LegMaker: TypeAlias = Callable[[Sources, Request, Steps], Leg]
-"""Makes the leg of a request, which may take time, as embedding the query does: it goes into the steps."""
+LegMaker: TypeAlias = Callable[[Sources, Request, Steps], "Leg | None"]
+"""Makes the leg of a request, which may take time, as embedding the query does: it goes into the steps. None
+where there is nothing to walk on.
+"""

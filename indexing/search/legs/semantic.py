@@ -7,8 +7,6 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from indexing.errors import BadInput
-from indexing.models.encoders import normalise
 from indexing.search.legs.base import Hits, Kind, Scale, Sources
 from indexing.search.request import Request
 from indexing.search.timing import Steps
@@ -57,17 +55,7 @@ class SemanticLeg:
         Raises:
             BadInput: the vector that was brought has another dimension than the collection.
         """
-        if request.vector is None:
-            with steps.step("encode"):
-                vector = normalise(sources.encoder().encode_query([request.query]))[0]
-        else:
-            vector = request.vector
-            if len(vector) != sources.dimension:
-                raise BadInput(
-                    f"vector of {len(vector)} numbers: those of this collection have {sources.dimension}; "
-                    "embed the query with the model that embedded its documents"
-                )
-        return cls(sources.readers.vectors, vector)
+        return cls(sources.readers.vectors, sources.searched_vector(request, steps))
 
     def find(self, k: int, allowed: np.ndarray | None) -> Hits:
         if self.reader is None:

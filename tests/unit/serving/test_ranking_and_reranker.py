@@ -8,7 +8,8 @@ import pytest
 
 from indexing.errors import BadInput, StorageError
 from indexing.names import BUNDLED_RERANKER
-from indexing.search.weights import check_ranking, weights_of
+from indexing.search.settings import check_ranking
+from indexing.search.weights import weights_of
 
 QUESTION = "music and law"
 
