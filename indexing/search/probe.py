@@ -18,6 +18,7 @@ from indexing.errors import BadInput
 from indexing.models.encoders import normalise
 from indexing.names import DEFAULT_MODE, FEATURES, SERVING_RERANKER
 from indexing.search.features import Features
+from indexing.search.legs import make_legs
 from indexing.search.ranking import FIRST_DEPTH, score_all
 from indexing.search.request import Request, make_request
 from indexing.search.searcher import Searcher
@@ -104,7 +105,7 @@ class Probe:
         """
         settings = self.settings if settings is None else settings
         request = make_request(question, mode=mode, vector=vector)
-        legs = self.searcher.legs(self.readers, settings, request, Steps())
+        legs = make_legs(self.searcher.sources(self.readers, settings), request, Steps())
         with reading(self.searcher.session.database) as connection:
             keys = keys_of_ids(connection, self.readers.live.state.id, include)
         found = [leg.find(depth, None) for leg in legs]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from indexing.search.candidates import Candidate, fetch_candidates, make_results
 from indexing.search.features import Extras
 from indexing.search.filters import parse_filter
 from indexing.search.interleave import interleave
-from indexing.search.legs import Leg, Sources, make_legs
+from indexing.search.legs import Sources, make_legs
 from indexing.search.pages import change_note, exclude_newer
 from indexing.search.ranking import More, Ranking, rank
 from indexing.search.request import Request
@@ -237,22 +238,16 @@ class Searcher:
         """The best `wanted` documents, of those that `table` allows."""
         if request.asks_nothing:
             return Ranked(Ranking.empty())
-        legs = self.legs(readers, settings, request, steps)
+        sources = self.sources(readers, settings)
+        legs = make_legs(sources, request, steps)
         ranking = rank(legs, wanted, table, steps, settings.weights, self.more(settings, request))
-        weak = weakness(legs, ranking, settings, request)
-        return Ranked(ranking, max(leg.lag for leg in legs), weak)
+        return Ranked(ranking, max(leg.lag for leg in legs), weakness(sources, legs, ranking, request))
 
-    def legs(self, readers: Readers, settings: SearchSettings, request: Request, steps: Steps) -> list[Leg]:
-        """The legs of a question."""
+    def sources(self, readers: Readers, settings: SearchSettings) -> Sources:
+        """What the legs of one question are made from."""
         generation = readers.live.generation
-        sources = Sources(
-            readers,
-            self.session.database,
-            lambda: self.encoder_of(generation),
-            generation.dimension,
-            settings,
-        )
-        return make_legs(sources, request, steps)
+        encoder = partial(self.encoder_of, generation)
+        return Sources(readers, self.session.database, encoder, generation.dimension, settings)
 
     def more(self, settings: SearchSettings, request: Request) -> More | None:
         """What is added beside the legs; None if nothing is."""

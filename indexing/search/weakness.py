@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexing.search.legs import Leg
-from indexing.search.legs.semantic import SemanticLeg
-from indexing.search.ranking import Ranking
+from indexing.models.encoders import normalise
+from indexing.search.legs import Leg, Sources
+from indexing.search.ranking import LegParts, Ranking
 from indexing.search.request import Request
-from indexing.search.settings import SearchSettings
+from indexing.search.timing import Steps
 
 __all__ = ["weakness"]
 
-_UNKNOWN = "The model knows no word of this question{}: what stands here is in no particular order."
-_BELOW = (
-    "Nothing here answers the question as well as what was judged right before: the best has {:.2f}, and"
-    " right answers have {:.2f} and more."
+_UNKNOWN = (
+    "The model knows no word of this question, and no document has one:"
+    " what stands here says nothing about it."
 )
+_BELOW = (
+    "Nothing here answers the question as well as what was judged right before: the best has {:.2f}, right"
+    " answers have {:.2f} and more."
+)
+# A letter of Ugaritic, which models read as "unknown", unless they know every byte.
+_STRANGE = "\U00010380"
+# Cosine of two vectors that are equal but for rounding.
+_SAME = 0.9999
 
 
-def weakness(legs: Sequence[Leg], ranking: Ranking, settings: SearchSettings, request: Request) -> str | None:
+def weakness(sources: Sources, legs: Sequence[Leg], ranking: Ranking, request: Request) -> str | None:
     """Why the best of `ranking` is no good answer; None where nothing says so.
 
     The model may know no word of the question, and no document may have one. Or the best fused score is below
@@ -27,18 +34,29 @@ def weakness(legs: Sequence[Leg], ranking: Ranking, settings: SearchSettings, re
     """
     if not len(ranking):
         return None
-    if _knows_nothing(legs, request):
-        words = next((part for part in ranking.legs if part.name == "keyword"), None)
-        if words is None:
-            return _UNKNOWN.format("")
-        if not words.shares.any() if words.shares is not None else False:
-            return _UNKNOWN.format(", and no document has one")
-    if settings.threshold is not None and len(legs) > 1 and ranking.scores[0] < settings.threshold:
-        return _BELOW.format(float(ranking.scores[0]), settings.threshold)
+    if (
+        request.vector is None
+        and _has_no_word(sources, ranking, request)
+        and _knows_no_word(sources, request)
+    ):
+        return _UNKNOWN
+    threshold = sources.settings.threshold
+    if threshold is not None and len(legs) > 1 and ranking.scores[0] < threshold:
+        return _BELOW.format(float(ranking.scores[0]), threshold)
     return None
 
 
-def _knows_nothing(legs: Sequence[Leg], request: Request) -> bool:
-    """Whether the question has no meaning for the model: a static model gives zeros for words it lacks."""
-    semantic = next((leg for leg in legs if isinstance(leg, SemanticLeg)), None)
-    return request.vector is None and semantic is not None and not semantic.vector.any()
+def _has_no_word(sources: Sources, ranking: Ranking, request: Request) -> bool:
+    """Whether no document has a word of the question."""
+    for part in ranking.legs:
+        if part.name == "keyword" and isinstance(part, LegParts):
+            return not part.scores.any()
+    return not len(sources.readers.words.search(request.query, 1).doc_keys)
+
+
+def _knows_no_word(sources: Sources, request: Request) -> bool:
+    """Whether the model reads the question as so many unknown words."""
+    vector = sources.vector(request, Steps())
+    words = len(request.query.split())
+    strange = sources.encoder().encode_query([" ".join([_STRANGE] * words)])
+    return not vector.any() or float(normalise(strange)[0] @ vector) > _SAME
