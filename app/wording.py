@@ -66,14 +66,21 @@ class _LegWords:
 _LEGS = {
     "semantic": _LegWords("by meaning", "cosine"),
     "keyword": _LegWords("by words", "BM25", nothing="no word matches"),
+    "memory": _LegWords("by judgments", "worth", nothing="not judged for similar questions"),
 }
+_EXTRAS = {"title": "by title", "naming": "by naming", "length": "by length"}
 _NO_LEGS = ("retrieval", "rerank")  # they have ranks, too
 
 
 def _legs(parts: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
-    """What each leg said."""
+    """What each leg said, and what features and boosts add."""
     legs = [name for name in parts if f"{name}_rank" in parts and name not in _NO_LEGS]
-    return [_leg(parts, leg, _LEGS.get(leg, _LegWords(f"by {leg}", "score"))) for leg in legs]
+    said = [_leg(parts, leg, _LEGS.get(leg, _LegWords(f"by {leg}", "score"))) for leg in legs]
+    return said + [
+        (_EXTRAS.get(name, name.replace("_", " ")), f"{parts[f'{name}_share']:.3f}")
+        for name in (key.removesuffix("_share") for key in parts if key.endswith("_share"))
+        if name not in legs and name not in _NO_LEGS
+    ]
 
 
 def _leg(parts: Mapping[str, float | int | None], leg: str, words: _LegWords) -> tuple[str, str]:

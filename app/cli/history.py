@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_VERBS = {"create": "made", "promote": "promoted", "rollback": "back to it"}
+_VERBS = {
+    "create": "made",
+    "promote": "promoted",
+    "rollback": "back to it",
+    "trial": "tried",
+    "trial end": "trial ended",
+}
 
 
 @click.command("history")
@@ -28,7 +34,6 @@ _VERBS = {"create": "made", "promote": "promoted", "rollback": "back to it"}
 def command(name: str, location: Location, as_json: bool) -> None:
     """Show every serving of collection NAME: what decides its answers, and what did so when."""
     from indexing import Collection
-    from indexing.search.weights import weights_of
 
     with Collection.open(name, **location.arguments()) as collection:
         servings, generations = collection.servings(), collection.generations()
@@ -45,26 +50,47 @@ def command(name: str, location: Location, as_json: bool) -> None:
         )
         return
     for serving in servings:
-        _print_serving(serving, weights_of(serving.ranking))
+        _print_serving(serving)
     for generation in unserved:
         echo_wrapped(_describe_unserved(name, generation), dim=f"generation {generation.id}")
 
 
-def _print_serving(serving: Serving, weights: dict[str, float]) -> None:
+def _print_serving(serving: Serving) -> None:
     title = style(f"serving {serving.id}", bold=True)
-    echo(title + ", live" if serving.live else title)
+    echo(title + (", live" if serving.live else ", tried beside the live one" if serving.trial else ""))
     passages = f"{serving.chunking.get('max_tokens')} tokens, overlap {serving.chunking.get('overlap')}"
     rows = [
         ("change", serving.note),
         ("model", f"{format_model(serving.model)}, {serving.dimension} dimensions"),
         ("stored", f"{serving.precision}, {serving.engine}, generation {serving.generation}"),
         ("passages", passages),
-        ("weights", ", ".join(f"{leg} {weight:g}" for leg, weight in weights.items())),
+        *_describe_ranking(serving),
         ("reranker", serving.reranker or ""),
+        ("learned", ", ".join(_learned(serving))),
+        ("gate", "" if serving.gate is None else str(serving.gate.get("verdict"))),
         ("behind", format_count(serving.behind, "change") if serving.behind else ""),
         *((_VERBS.get(event.kind, event.kind), _describe_event(event)) for event in serving.promotions),
     ]
     echo_rows([(label, value) for label, value in rows if value])
+
+
+def _describe_ranking(serving: Serving) -> list[tuple[str, str]]:
+    from indexing.search.stored_ranking import read_ranking
+
+    ranking = read_ranking(serving.ranking)
+    boosts = "; ".join(f"{boost.weight:+g} where {boost.filter}" for boost in ranking.boosts)
+    threshold = "" if ranking.threshold is None else f"{ranking.threshold:.2f}, below which an answer is weak"
+    return [
+        ("weights", ", ".join(f"{leg} {weight:.3g}" for leg, weight in ranking.weights.items())),
+        ("features", ", ".join(f"{name} {weight:.3g}" for name, weight in ranking.features.items())),
+        ("boosts", boosts),
+        ("threshold", threshold),
+    ]
+
+
+def _learned(serving: Serving) -> list[str]:
+    parts = (("a map of questions", serving.head), ("judged questions", serving.memory))
+    return [what for what, there in parts if there]
 
 
 def _describe_event(event: PromotionInfo) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from indexing.catalog.artifacts import read_artifact, store_artifact
 from indexing.catalog.database import reading
 from indexing.catalog.servings import ServingInfo
-from indexing.errors import BadInput, StorageError
+from indexing.errors import BadInput, FilterError, StorageError
 from indexing.search.settings import Head, Memory, SearchSettings
 from indexing.session import Session
 from stlib.util.forks import ThreadLock
@@ -68,7 +68,7 @@ def read_settings(connection: Connection, collection_id: int, serving: ServingIn
         return SearchSettings.from_ranking(
             serving.ranking, reranker=serving.reranker, head=head, memory=memory
         )
-    except (BadInput, SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (BadInput, FilterError, SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
         raise StorageError(
             f"the catalog is damaged: serving {serving.id} has settings that are none ({error}); restore it"
             " from a backup, or promote another serving"

@@ -9,7 +9,7 @@ import pytest
 from indexing.errors import BadInput, StorageError
 from indexing.names import BUNDLED_RERANKER
 from indexing.search.settings import check_ranking
-from indexing.search.weights import weights_of
+from indexing.search.stored_ranking import read_ranking
 
 QUESTION = "music and law"
 
@@ -63,11 +63,11 @@ def test_what_is_no_weight_is_refused_before_it_is_stored(notes, ranking, messag
         notes.reindex(ranking=ranking)
     assert len(notes.servings()) == 1
     with pytest.raises(StorageError, match="the catalog is damaged: "):
-        weights_of(ranking)
+        read_ranking(ranking)
 
 
 def test_weights_that_are_not_given_are_one():
-    assert weights_of({}) == {}
+    assert read_ranking({}).weights == {}
     assert check_ranking({"weights": {"keyword": 2}}) == {"weights": {"keyword": 2.0}}
 
 
