@@ -56,6 +56,16 @@ class _Weight(click.ParamType[tuple[str, float]]):
     metavar="LEG=NUMBER",
     help=f"What a leg counts for in hybrid search; 1 is usual. The legs are {', '.join(LEGS)}.",
 )
+@click.option(
+    "--boost",
+    "boosts",
+    type=(float, str),
+    multiple=True,
+    metavar="NUMBER FILTER",
+    help="Add NUMBER to the hybrid score of documents that match FILTER, instead of the boosts so far;"
+    " 1 is one spread of a leg's scores.",
+)
+@click.option("--no-boosts", is_flag=True, help="Add nothing by filters any more.")
 @click.option("--no-promote", is_flag=True, help="Make it ready only: `stlib promote` makes it live.")
 @background_option
 @location_options
@@ -72,6 +82,8 @@ def command(
     reranker: str | None,
     no_reranker: bool,
     weights: tuple[tuple[str, float], ...],
+    boosts: tuple[tuple[float, str], ...],
+    no_boosts: bool,
     no_promote: bool,
     background: bool,
     location: Location,
@@ -86,6 +98,9 @@ def command(
 
     if reranker and no_reranker:
         raise click.UsageError("--reranker and --no-reranker contradict each other", context)
+    if boosts and no_boosts:
+        raise click.UsageError("--boost and --no-boosts contradict each other", context)
+    boosted = [{"filter": condition, "weight": weight} for weight, condition in boosts]
     choices = ReindexChoices(
         model=model,
         precision=precision,
@@ -94,6 +109,7 @@ def command(
         overlap=overlap,
         reranker="" if no_reranker else reranker,
         weights=dict(weights) or None,
+        boosts=boosted if boosts or no_boosts else None,
         promote=not no_promote,
     )
     if background:

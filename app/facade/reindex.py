@@ -37,6 +37,7 @@ class ReindexChoices:
     Attributes:
         reranker: a folder or a name; "" for none.
         weights: of the legs; a leg that is not named keeps its own.
+        boosts: each with a `filter` and a `weight`; they take the place of those so far.
         promote: whether the result becomes live.
     """
 
@@ -47,6 +48,7 @@ class ReindexChoices:
     overlap: int | None = None
     reranker: str | None = None
     weights: dict[str, float] | None = None
+    boosts: list[dict[str, Any]] | None = None
     promote: bool = True
 
     def given(self) -> dict[str, Any]:
@@ -229,8 +231,8 @@ def _arguments(collection: Collection, choices: ReindexChoices) -> dict[str, Any
     live = _live(collection.servings())
     if choices.max_tokens is not None or choices.overlap is not None:
         arguments["chunk"] = _chunking(live.chunking, choices)
-    if choices.weights is not None:
-        arguments["ranking"] = _ranking(live.ranking, choices.weights)
+    if choices.weights is not None or choices.boosts is not None:
+        arguments["ranking"] = _ranking(live.ranking, choices)
     if choices.reranker is not None:
         arguments["reranker"] = choices.reranker
     return arguments
@@ -247,8 +249,13 @@ def _chunking(before: dict[str, Any], choices: ReindexChoices) -> Any:
         raise BadInput(f"passages: {error}") from error
 
 
-def _ranking(before: dict[str, Any], weights: dict[str, float]) -> dict[str, Any]:
-    return {**before, "weights": {**before.get("weights", {}), **weights}}
+def _ranking(before: dict[str, Any], choices: ReindexChoices) -> dict[str, Any]:
+    ranking = dict(before)
+    if choices.weights is not None:
+        ranking["weights"] = {**before.get("weights", {}), **choices.weights}
+    if choices.boosts is not None:
+        ranking["boosts"] = choices.boosts
+    return ranking
 
 
 def _free_bytes(collection: Collection) -> int:

@@ -80,8 +80,9 @@ class Change:
 
 
 def _describe_weights(ranking: dict[str, Any]) -> str:
-    weights = ranking.get("weights", {})
-    return ", ".join(f"{leg} {weight:g}" for leg, weight in weights.items()) or "as usual"
+    weights = [f"{leg} {weight:g}" for leg, weight in ranking.get("weights", {}).items()]
+    boosts = [f"{boost['weight']:+g} where {boost['filter']}" for boost in ranking.get("boosts", [])]
+    return ", ".join([*weights, *boosts]) or "as usual"
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,19 @@ def test_settings_that_are_not_given_stay(stlib, notes, home):
     assert (second.reranker, last.reranker) == (None, "stlib-rerank-en")
 
 
+def test_boosts_are_set_replaced_and_removed(stlib, notes, home, answers):
+    plain = answers()
+    assert stlib("reindex", "notes", "--boost", 50, "subject = 'garden'", "--weight", "keyword=0.5")[0] == 0
+    with Collection.open("notes", home=home) as collection:
+        found = collection.search("music and law", 3)
+        assert {result.metadata["subject"] for result in found} == {"garden"}
+        assert collection.servings()[-1].note == "weights keyword 0.5, +50 where subject = 'garden'"
+    assert "+50 where subject = 'garden'" in stlib("history", "notes")[1]
+    assert stlib("reindex", "notes", "--boost", -1, "n <")[0] == 1
+    stlib("reindex", "notes", "--no-boosts", "--weight", "keyword=1")
+    assert answers() == plain
+
+
 def test_a_serving_s_reranker_reads_unless_a_search_says_other(stlib, notes, answers):
     plain = answers()
     assert stlib("reindex", "notes", "--reranker", "stlib-rerank-en")[0] == 0
