@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from indexing import Collection
 from indexing.errors import BadInput
+from indexing.search.settings import Head, SearchSettings
 
 pytestmark = pytest.mark.faults
 
@@ -88,3 +90,85 @@ def test_models_change_beside_searches_and_writes(home):
             assert len(collection.search("text", 1000, mode="semantic")) == len(collection)
         with pytest.raises(BadInput, match="no earlier serving"):
             collection.rollback()
+
+
+QUESTIONS = [f"d{'ab' * (n % 7)} c" for n in range(7)]
+
+
+def learned(dimension, head):
+    """Settings that turn the order of answers about: another head, and other weights."""
+    rotation = np.linalg.qr(np.random.default_rng(head).normal(size=(dimension, dimension)))[0]
+    return SearchSettings(weights={"keyword": 0.1 * head}, head=Head(rotation.astype(np.float32)))
+
+
+def answers_of(collection, serving):
+    return {question: [r.id for r in collection.search(question, serving=serving)] for question in QUESTIONS}
+
+
+def test_ten_threads_search_while_servings_change(home):
+    """Every answer is wholly that of one serving, or of the two that are tried, and says which."""
+    with Collection.create("c", model_of(8), home=home) as collection:
+        collection.add({"id": str(i), "text": text} for i, text in enumerate(TEXTS))
+        made = collection.create_serving(learned(8, 1), note="learned").id
+        expected = {serving: answers_of(collection, serving) for serving in (1, made)}
+        assert expected[1] != expected[made]
+        seen = set()
+
+        def search(number):
+            question = QUESTIONS[number % len(QUESTIONS)]
+            found = collection.search(question, seed=str(number))
+            ids = [result.id for result in found]
+            seen.add((found.serving, found.trial))
+            if found.trial is None:
+                assert ids == expected[found.serving][question]
+                return
+            assert found.trial == (1, made)
+            for team in found.trial:
+                theirs = [id_ for id_, by in zip(ids, found.teams, strict=True) if by == team]
+                order = expected[team][question]
+                assert theirs == [id_ for id_ in order if id_ in theirs]
+
+        readers = [Beside(search) for _ in range(10)]
+        for reader in readers:
+            reader.start()
+        for _ in range(20):
+            collection.promote(made, override="to see")
+            collection.rollback()
+            collection.start_trial(made)
+            collection.end_trial()
+        assert sum(reader.stop() for reader in readers) > 20
+        assert {(1, None), (made, None)} <= seen
+
+
+def read_in_a_process(home, expected, started, stop, failed):
+    with Collection.open("c", home=home) as collection:
+        started.set()
+        while not stop.is_set():
+            found = collection.search(QUESTIONS[0])
+            if [result.id for result in found] != expected[found.serving][QUESTIONS[0]]:
+                failed.set()
+
+
+def test_other_processes_notice_a_promotion_and_a_rollback(home):
+    """At once: what begins after the call returned is answered by what is live then."""
+    with Collection.create("c", home=home) as collection:
+        collection.add({"id": str(i), "text": text} for i, text in enumerate(TEXTS))
+        made = collection.create_serving(learned(256, 1), note="learned").id
+        expected = {serving: answers_of(collection, serving) for serving in (1, made)}
+        context = multiprocessing.get_context("spawn")
+        started, stop, failed = (context.Event() for _ in range(3))
+        reader = context.Process(target=read_in_a_process, args=(home, expected, started, stop, failed))
+        reader.start()
+        try:
+            assert started.wait(60)
+            with Collection.open("c", home=home) as other:
+                for _ in range(10):
+                    collection.promote(made, override="to see")
+                    assert other.search(QUESTIONS[0]).serving == made
+                    collection.rollback()
+                    assert other.search(QUESTIONS[0]).serving == 1
+        finally:
+            stop.set()
+            reader.join(60)
+        assert not failed.is_set()
+        assert reader.exitcode == 0
