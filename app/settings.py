@@ -8,6 +8,9 @@ sees what `stlib index --home X` wrote:
     STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
                  page offers the bundled one; empty: it offers none)
     STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors)
+    STLIB_LOG    what is kept of each search: `on` (default), `hashes` for keyed hashes in place of question,
+                 filter and person, `off` for nothing
+    STLIB_LOG_DAYS  after how many days that is forgotten (default: 365; 0: never)
 
 `indexing` reads two more by itself:
 
@@ -21,7 +24,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from indexing.errors import BadInput
 from indexing.names import BUNDLED_RERANKER
@@ -31,7 +34,9 @@ __all__ = [
     "EXAMPLE_QUESTIONS",
     "HOME_VARIABLE",
     "Location",
+    "LogSettings",
     "jobs_at_once",
+    "log_settings",
     "reranker_from_environment",
 ]
 
@@ -39,6 +44,10 @@ HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
 JOBS_VARIABLE = "STLIB_JOBS"
+LOG_VARIABLE = "STLIB_LOG"
+LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"
+
+LogMode = Literal["on", "hashes", "off"]
 
 # The collection `make demo` makes from the standard library of the running Python.
 DEMO_COLLECTION = "python-stdlib"
@@ -97,6 +106,33 @@ def jobs_at_once(environment: Mapping[str, str] | None = None) -> int:
     if not (configured.isascii() and configured.isdecimal() and int(configured) > 0):
         raise BadInput(f"{JOBS_VARIABLE} is {configured!r}: give a whole number above 0")
     return int(configured)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What is kept of each search, and for how many days; None keeps it until somebody erases it.
+
+    A year is long enough to learn from what people ask in every season of it.
+    """
+
+    mode: LogMode = "on"
+    days: int | None = 365
+
+
+def log_settings(environment: Mapping[str, str] | None = None) -> LogSettings:
+    """What the environment says about the log of searches.
+
+    Raises:
+        BadInput: a variable holds something else than its documented values.
+    """
+    environment = os.environ if environment is None else environment
+    mode = environment.get(LOG_VARIABLE) or "on"
+    if mode not in get_args(LogMode):
+        raise BadInput(f"{LOG_VARIABLE} is {mode!r}: use one of {', '.join(get_args(LogMode))}")
+    days = environment.get(LOG_DAYS_VARIABLE) or "365"
+    if not (days.isascii() and days.isdecimal() and len(days) < 7):
+        raise BadInput(f"{LOG_DAYS_VARIABLE} is {days!r}: give a whole number of days, 0 for no end")
+    return LogSettings(mode, int(days) or None)  # type: ignore[arg-type]
 
 
 def _absolute_url(db: str) -> str:

@@ -66,6 +66,7 @@ LAYERS = {
     "app": [
         [".", "settings", "text", "wording"],
         ["facade.caller", "facade.who"],
+        ["feedback"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
         ["facade.jobs"],

@@ -1,0 +1,189 @@
+"""Forgetting: what is old, and what somebody wants gone. Nothing of it stays in the database's files.
+
+Deleted rows are overwritten (`secure_delete`), then the file is written anew and the write-ahead log emptied.
+What cannot be reached from here is named in the receipt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.feedback.hashes import keyed_hash
+from app.feedback.model import Event, Impression, Saying
+from app.feedback.place import FeedbackPlace
+from app.feedback.questions import question_hash
+from app.feedback.rows import to_row
+from app.feedback.table import (
+    EVENTS,
+    IMPRESSIONS,
+    SAYINGS,
+    WRITING,
+    feedback_database,
+    read_rows,
+    write_feedback,
+)
+from indexing.catalog import sqlite
+from indexing.catalog.database import map_errors
+from indexing.catalog.log import slices
+from indexing.errors import BadInput, IndexingError
+
+__all__ = ["Erased", "Wanted", "erase_feedback", "forget_old", "select_feedback"]
+
+_DAY = 86_400.0
+
+OUT_OF_REACH = (
+    "backups and copies of the database, and what the disk or a snapshot of it keeps of deleted blocks",
+    "documents of the collection that hold the same words: `stlib delete` deletes those",
+    "searches of the last second that other processes have yet to write",
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which feedback of a collection: that of a person, a question, a document, or what fulfils all that is
+    given.
+    """
+
+    person: str | None = None
+    question: str | None = None
+    document: str | None = None
+
+    @property
+    def given(self) -> bool:
+        return any(value is not None for value in vars(self).values())
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased: rows of each kind, and answers that a document was taken out of.
+
+    Attributes:
+        pending: why the old bytes may still be in the file; None if they are gone.
+        servings: that were tuned with a question of what was erased, and keep what they learned.
+        out_of_reach: what may hold it besides, in words.
+    """
+
+    impressions: int
+    events: int
+    sayings: int
+    shortened: int = 0
+    pending: str | None = None
+    servings: tuple[int, ...] = ()
+    out_of_reach: tuple[str, ...] = OUT_OF_REACH
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def forget_old(connection: sa.Connection, days: int) -> None:
+    """Deletes searches and clicks that are older. Sayings stay until somebody erases them."""
+    oldest = time.time() - days * _DAY
+    for table in (EVENTS, IMPRESSIONS):
+        connection.execute(table.delete().where(table.c.at < oldest))
+
+
+def select_feedback(
+    place: FeedbackPlace, collection: str, wanted: Wanted
+) -> tuple[list[Impression], list[Event], list[Saying]]:
+    """What is kept of `wanted`, or of everything. A click belongs to the question that was asked.
+
+    Raises:
+        StorageError: the database is damaged.
+    """
+    impressions = read_rows(place, Impression, _conditions(IMPRESSIONS, collection, wanted), IMPRESSIONS.c.at)
+    events = read_rows(place, Event, _conditions(EVENTS, collection, wanted), EVENTS.c.id)
+    sayings = read_rows(place, Saying, _conditions(SAYINGS, collection, wanted), SAYINGS.c.id)
+    if wanted.question is not None:
+        asked = {impression.id for impression in impressions}
+        events = [event for event in events if event.impression in asked]
+    if wanted.document is not None:
+        impressions = [one for one in impressions if _shows(one, wanted.document)]
+        events = [one for one in events if one.document == wanted.document]
+        sayings = [one for one in sayings if wanted.document in one.documents]
+    return impressions, events, sayings
+
+
+def _conditions(table: sa.Table, collection: str, wanted: Wanted) -> list[Any]:
+    conditions = [table.c.collection == collection]
+    if wanted.person is not None:
+        names = [wanted.person, keyed_hash(wanted.person)]
+        unnamed = (table.c.who == "") & table.c.session.in_(names)
+        conditions.append(table.c.who.in_(names) | unnamed if wanted.person else unnamed)
+    if wanted.question is not None and table is not EVENTS:
+        hashed = question_hash(wanted.question)
+        conditions.append(table.c.query_hash.in_([hashed, keyed_hash(hashed)]))
+    return conditions
+
+
+def _shows(impression: Impression, document: str) -> bool:
+    return any(shown.document == document for shown in impression.shown)
+
+
+def erase_feedback(
+    place: FeedbackPlace,
+    collection: str,
+    wanted: Wanted,
+    servings_of: Callable[[Iterable[str]], Sequence[int]] | None = None,
+) -> Erased:
+    """Erases what is kept of `wanted` in a collection (its uuid). An answer that showed an erased document
+    stays, without it, unless its person or question is erased as well.
+
+    `servings_of` tells which servings were tuned with questions, by their hashes: those keep what they
+    learned, and the receipt names them.
+
+    Raises:
+        BadInput: nothing is named.
+        StorageError, LockedError: nothing was erased.
+    """
+    if not wanted.given:
+        raise BadInput("nothing is named: say whose, which question's or which document's feedback to erase")
+    if not place.exists:
+        return Erased(0, 0, 0)
+    with write_feedback(place) as connection:
+        # Nobody else writes between looking and deleting: the transaction holds the lock.
+        impressions, events, sayings = select_feedback(place, collection, wanted)
+        whole = impressions if wanted.document is None else []
+        _delete(connection, IMPRESSIONS, [one.id for one in whole])
+        _delete(connection, EVENTS, [one.id for one in events])
+        shown = [one for one in sayings if one.document != wanted.document and wanted.document is not None]
+        _delete(connection, SAYINGS, [one.id for one in sayings if one not in shown])
+        for impression in impressions if wanted.document is not None else []:
+            left = tuple(one for one in impression.shown if one.document != wanted.document)
+            _update(connection, IMPRESSIONS, replace(impression, shown=left))
+        for saying in shown:
+            left_out = tuple(one for one in saying.shown if one != wanted.document)
+            _update(connection, SAYINGS, replace(saying, shown=left_out))
+    hashes = {one.query_hash for one in sayings}
+    return Erased(
+        len(whole),
+        len(events),
+        len(sayings) - len(shown),
+        len(shown) + len(impressions) - len(whole),
+        _give_space_back(place),
+        () if servings_of is None else tuple(servings_of(hashes)),
+    )
+
+
+def _delete(connection: sa.Connection, table: sa.Table, ids: Iterable[Any]) -> None:
+    for part in slices(ids):
+        connection.execute(table.delete().where(table.c.id.in_(part)))
+
+
+def _update(connection: sa.Connection, table: sa.Table, item: Impression | Saying) -> None:
+    connection.execute(table.update().where(table.c.id == item.id).values(to_row(item)))
+
+
+def _give_space_back(place: FeedbackPlace) -> str | None:
+    """Writes the database anew; why it could not, or None."""
+    engine = feedback_database(place)
+    try:
+        with WRITING, map_errors(engine):
+            sqlite.vacuum(engine)
+    except IndexingError as error:
+        return f"the old bytes may still be in the file: {error}; the next `stlib feedback erase` tries again"
+    return None

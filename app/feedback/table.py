@@ -1,0 +1,207 @@
+"""The tables of feedback: opening them, and the statements that read and add.
+
+Erasing is in `app.feedback.erasing`. What is written is committed, and on the disk, when a function returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from app.feedback.model import Event, Impression, Saying
+from app.feedback.place import FeedbackPlace
+from app.feedback.rows import columns_of, read_row, to_row
+from indexing.catalog import sqlite
+from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.side_database import open_side_database
+from indexing.catalog.unwritable import is_unwritable
+from indexing.errors import StorageError
+from stlib.util.forks import ThreadLock
+
+__all__ = [
+    "EVENTS",
+    "IMPRESSIONS",
+    "SAYINGS",
+    "WRITING",
+    "add_rows",
+    "close_databases",
+    "count_rows",
+    "feedback_database",
+    "find_impressions",
+    "read_events",
+    "read_impressions",
+    "read_rows",
+    "read_sayings",
+    "write_feedback",
+]
+
+Record = TypeVar("Record", Impression, Event, Saying)
+
+VERSION = 1
+_METADATA = sa.MetaData()
+IMPRESSIONS = sa.Table("impression", _METADATA, *columns_of(Impression))
+# Numbers are never used again: the order of sayings is the order in which they were said.
+EVENTS = sa.Table("event", _METADATA, *columns_of(Event), sqlite_autoincrement=True)
+SAYINGS = sa.Table("saying", _METADATA, *columns_of(Saying), sqlite_autoincrement=True)
+sa.Index("impression_question", IMPRESSIONS.c.collection, IMPRESSIONS.c.query_hash)
+sa.Index("impression_at", IMPRESSIONS.c.at)
+sa.Index("event_impression", EVENTS.c.impression)
+sa.Index("event_at", EVENTS.c.at)
+sa.Index("saying_question", SAYINGS.c.collection, SAYINGS.c.query_hash)
+
+WRITING = ThreadLock()
+"""Held by whoever writes, in this process: a fork waits until nobody does, so that no child finds the
+database in the middle of a transaction of its parent, which it could not touch then.
+"""
+
+_MOST_OPEN = 4  # homes of one process: a page has one, tests have many
+_open: dict[Path, tuple[sa.Engine, tuple[int, int] | None]] = {}
+_opening = ThreadLock()
+
+
+def feedback_database(place: FeedbackPlace) -> sa.Engine:
+    """The database, made if it is missing, and kept open by this process.
+
+    Raises:
+        StorageError: it is damaged, a link, of a newer release, or cannot be written.
+    """
+    with _opening:
+        engine, identity = _open.get(place.database, (None, None))
+        if engine is not None and sqlite.identity(place.database) == identity is not None:
+            return engine
+        if engine is not None:  # it was moved away
+            _open.pop(place.database)
+            engine.dispose()
+        with _naming_damage(place):
+            engine = _open_database(place)
+        _open[place.database] = engine, sqlite.identity(place.database)
+        while len(_open) > _MOST_OPEN:
+            oldest, _ = _open.pop(next(iter(_open)))
+            oldest.dispose()
+        return engine
+
+
+def _open_database(place: FeedbackPlace) -> sa.Engine:
+    if place.database.is_file() and not place.database.is_symlink() and is_unwritable(place.database):
+        return open_database(place.database)  # of a home that is only read
+    return open_side_database(place.database, _METADATA, VERSION)
+
+
+def close_databases() -> None:
+    """Closes what this process keeps open. Nothing is lost without it."""
+    with _opening:
+        while _open:
+            engine, _ = _open.popitem()[1]
+            engine.dispose()
+
+
+@contextmanager
+def write_feedback(place: FeedbackPlace) -> Iterator[sa.Connection]:
+    """A transaction that writes, committed at the end of the block.
+
+    Raises:
+        StorageError, LockedError: it could not; nothing was changed.
+    """
+    with WRITING, _naming_damage(place), writing(feedback_database(place)) as connection:
+        yield connection
+
+
+def add_rows(connection: sa.Connection, items: Sequence[Impression | Event | Saying]) -> None:
+    """Adds rows of one kind; an impression that is there already stays as it is."""
+    if items:
+        table = _TABLES[type(items[0])]
+        connection.execute(table.insert().prefix_with("OR IGNORE"), [to_row(item) for item in items])
+
+
+def read_impressions(
+    place: FeedbackPlace, collection: str | None = None, *, question: str | None = None
+) -> list[Impression]:
+    """Impressions, the oldest first: all, or those of a collection (its uuid) and of a question (its hash).
+
+    Raises:
+        StorageError: the database is damaged.
+    """
+    return read_rows(place, Impression, _of(IMPRESSIONS, collection, question), IMPRESSIONS.c.at)
+
+
+def read_events(place: FeedbackPlace, collection: str | None = None) -> list[Event]:
+    """Clicks and openings, in the order in which they came. Raises as `read_impressions`."""
+    return read_rows(place, Event, _of(EVENTS, collection), EVENTS.c.id)
+
+
+def read_sayings(
+    place: FeedbackPlace, collection: str | None = None, *, question: str | None = None
+) -> list[Saying]:
+    """All that was ever said, in the order in which it was; `latest_words` has what counts of it. Raises as
+    `read_impressions`.
+    """
+    return read_rows(place, Saying, _of(SAYINGS, collection, question), SAYINGS.c.id)
+
+
+def find_impressions(place: FeedbackPlace, beginning: str) -> list[Impression]:
+    """Those whose id begins so, at most two: more than one is as good as many. Raises as
+    `read_impressions`.
+    """
+    found = IMPRESSIONS.c.id.startswith(beginning, autoescape=True)
+    return read_rows(place, Impression, [found], IMPRESSIONS.c.id, most=2)
+
+
+def read_rows(
+    place: FeedbackPlace,
+    record: type[Record],
+    conditions: Iterable[Any],
+    order: Any,
+    *,
+    most: int | None = None,
+) -> list[Record]:
+    """The records that fulfil all conditions; none, and no file made, where there is no database yet.
+
+    Raises:
+        StorageError: it is damaged, or cannot be read.
+    """
+    if not place.exists:
+        return []
+    statement = sa.select(*_TABLES[record].c).where(*conditions).order_by(order).limit(most)
+    with _naming_damage(place), reading(feedback_database(place)) as connection:
+        return [read_row(record, row) for row in connection.execute(statement)]
+
+
+def count_rows(place: FeedbackPlace, record: type[Record], collection: str | None = None) -> int:
+    """How many there are. Raises as `read_impressions`."""
+    if not place.exists:
+        return 0
+    table = _TABLES[record]
+    counted = sa.select(sa.func.count()).select_from(table).where(*_of(table, collection))
+    with _naming_damage(place), reading(feedback_database(place)) as connection:
+        return int(connection.execute(counted).scalar_one())
+
+
+def _of(table: sa.Table, collection: str | None, question: str | None = None) -> list[Any]:
+    asked = {"collection": collection, "query_hash": question}
+    return [table.c[name] == value for name, value in asked.items() if value is not None]
+
+
+_TABLES: dict[type, sa.Table] = {Impression: IMPRESSIONS, Event: EVENTS, Saying: SAYINGS}
+
+
+@contextmanager
+def _naming_damage(place: FeedbackPlace) -> Iterator[None]:
+    """What cannot be read is an error that says what to do: no collection depends on this file."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise _damaged(place, str(error)) from error
+    except StorageError as error:
+        if "damaged" in str(error) or "no such table" in str(error) or "no such column" in str(error):
+            raise _damaged(place, str(error.__cause__ or error)) from error
+        raise
+
+
+def _damaged(place: FeedbackPlace, why: str) -> StorageError:
+    return StorageError(
+        f"{place.database} is damaged ({why}): move it away to begin anew; no collection needs it"
+    )
