@@ -22,6 +22,7 @@ __all__ = [
     "METRICS",
     "BeirQueries",
     "EvaluationReport",
+    "beir_files",
     "evaluate_rankings",
     "query_metrics",
     "read_beir",
@@ -112,6 +113,16 @@ def read_beir(folder: Path, split: str = "test") -> BeirQueries:
         BadInput: a file is missing (the message lists the splits that exist).
         BadLine: a line cannot be read.
     """
+    questions, judgments = beir_files(folder, split)
+    return BeirQueries(_read_queries(questions), _read_qrels(judgments))
+
+
+def beir_files(folder: Path, split: str) -> tuple[Path, Path]:
+    """`queries.jsonl` and `qrels/<split>.tsv` of a BEIR folder.
+
+    Raises:
+        BadInput: a file is missing (the message lists the splits that exist).
+    """
     judgments = folder / "qrels" / f"{split}.tsv"
     questions = folder / "queries.jsonl"
     if not questions.is_file():
@@ -121,7 +132,7 @@ def read_beir(folder: Path, split: str = "test") -> BeirQueries:
     if not judgments.is_file():
         splits = ", ".join(sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))) or "none"
         raise BadInput(f"{folder}: no judgments for split {split!r}; there are: {splits}")
-    return BeirQueries(_read_queries(questions), _read_qrels(judgments))
+    return questions, judgments
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -29,6 +29,8 @@ __all__ = ["cli"]
         "drop-generation": ("app.cli.drop_generation", "Delete vectors that nobody goes back to."),
         "compact": ("app.cli.compact", "Give free space back to the disk."),
         "verify": ("app.cli.verify", "Check a collection's files against its catalog."),
+        "feedback": ("app.cli.feedback", "Say which answers were right; keep, move, erase."),
+        "replay": ("app.cli.replay", "Ask again what was asked, and see what changed."),
         "jobs": ("app.cli.jobs", "Show jobs, follow, cancel and resume them."),
         "worker": ("app.cli.worker", "Run queued jobs in the foreground."),
         "ui": ("app.cli.ui", "Open the search page."),

@@ -73,8 +73,11 @@ def command(
     """Ask collection NAME the question QUERY."""
     if not query.strip():
         raise click.UsageError("the question is empty", context)
+    from app.facade.caller import local_caller
+    from app.facade.feedback import draw_seed, log_search
     from indexing import Collection
 
+    caller = local_caller("cli")
     with (
         Collection.open(name, model=model, **location.arguments()) as collection,
         point_at_errors(context, filter_),
@@ -88,7 +91,9 @@ def command(
             rerank=SERVING_RERANKER if rerank is None else rerank,
             rerank_depth=rerank_depth,
             rerank_budget_ms=rerank_budget,
+            seed=draw_seed(caller),
         )
+        log_search(caller, location, collection, results, k=count, filter=filter_, reranker=rerank)
     if as_json:
         echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
     else:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from app.facade.caller import Caller, require
+from app.facade.feedback import draw_seed, log_search
+from app.settings import Location
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filters import KEYWORDS, parse_filter
 
@@ -134,21 +137,39 @@ def search(
     request: SearchRequest,
     facets: Iterable[Facet] = (),
     reranker: str | None = None,
+    *,
+    serving: int | None = None,
+    caller: Caller | None = None,
+    location: Location | None = None,
 ) -> SearchResults:
     """Ask `collection`. `facets` tell the types of picked values, which an address holds as text; `reranker`
-    re-orders the answers where the request wants that; where it does not, what is served decides.
+    re-orders the answers where the request wants that; where it does not, what is served decides. `serving`
+    answers in place of the live one.
+
+    Where `caller` and `location` are given the answer is kept as an impression, under its `id`, as far as
+    the settings want that.
 
     Raises:
         FilterError: the written filter cannot be understood; its position counts in `request.filter`.
+        NotAllowed: the caller may not search.
     """
-    return collection.search(
+    if caller is not None:
+        require(caller, "search")
+    filter = combined_filter(request, facets)
+    chosen = reranker if request.rerank and reranker else None
+    results = collection.search(
         request.q,
         k=request.k,
         mode=request.mode,
-        filter=combined_filter(request, facets),
-        rerank=reranker if request.rerank and reranker else SERVING_RERANKER,
+        filter=filter,
+        rerank=SERVING_RERANKER if chosen is None else chosen,
         rerank_budget_ms=RERANK_BUDGET_MS,
+        serving=serving,
+        seed="" if caller is None else draw_seed(caller),
     )
+    if caller is not None and location is not None:
+        log_search(caller, location, collection, results, k=request.k, filter=filter, reranker=chosen)
+    return results
 
 
 def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str | None:

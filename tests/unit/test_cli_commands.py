@@ -147,7 +147,9 @@ def test_every_command_fits_a_narrow_terminal(stlib, animals, monkeypatch, width
 def test_help_fits_a_narrow_terminal(stlib, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     names = [[], *([name] for name in cli.list_commands(None))]
-    for command in [*names, *(["jobs", name] for name in cli.get_command(None, "jobs").commands)]:
+    for group in ("feedback", "jobs"):
+        names += [[group, name] for name in cli.get_command(None, group).commands]
+    for command in names:
         code, out, _ = stlib(*command, "--help")
         assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
     if width <= 60:
@@ -249,6 +251,8 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "drop-generation",
         "compact",
         "verify",
+        "feedback",
+        "replay",
         "jobs",
         "worker",
         "ui",
