@@ -11,10 +11,21 @@ import streamlit as st
 from app.facade.search import SearchRequest
 from indexing.names import DEFAULT_MODE
 
-__all__ = ["PICK_PREFIX", "current", "forget_filters", "load", "store"]
+__all__ = [
+    "PICK_PREFIX",
+    "current",
+    "forget_filters",
+    "last_asked",
+    "load",
+    "load_collection",
+    "store",
+    "store_collection",
+]
 
 PICK_PREFIX = "pick "
 _SEEN = "address seen"
+_LAST = "last asked"
+_SEEN_COLLECTION = "collection seen"
 _WIDGETS = ("q", "mode", "filter", "rerank")
 
 
@@ -58,7 +69,31 @@ def store(request: SearchRequest) -> None:
     parameters = request.to_parameters()
     if parameters != _parameters():
         st.query_params.from_dict(parameters)
-    st.session_state[_SEEN] = parameters
+    st.session_state[_SEEN] = st.session_state[_LAST] = parameters
+
+
+def last_asked() -> dict[str, list[str]]:
+    """The address of the search page as it was left; another collection was not asked yet."""
+    collection = [st.session_state["collection"]] if st.session_state.get("collection") else []
+    last = st.session_state.get(_LAST, {})
+    if last.get("collection", collection) != collection:
+        return {"collection": collection}
+    return dict(last)
+
+
+def load_collection() -> None:
+    """For pages whose address says no more than the collection: choose it, where the address is new."""
+    named = st.query_params.get("collection")
+    if named is not None and named != st.session_state.get(_SEEN_COLLECTION):
+        st.session_state["collection"] = named
+
+
+def store_collection() -> None:
+    """Write the collection into the address, where one was chosen."""
+    chosen = st.session_state.get("collection", "")
+    if chosen and st.query_params.get("collection") != chosen:
+        st.query_params["collection"] = chosen
+    st.session_state[_SEEN_COLLECTION] = chosen
 
 
 def forget_filters() -> None:

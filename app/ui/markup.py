@@ -22,13 +22,14 @@ ICON = Path(__file__).with_name("static") / "icon.svg"
 
 __all__ = [
     "ICON",
+    "brand",
     "cards",
+    "collection_name",
     "failure",
     "filter_example",
     "filter_failure",
     "focus_script",
     "hints",
-    "masthead",
     "no_collections",
     "nothing_found",
     "style",
@@ -44,9 +45,12 @@ def style() -> str:
     return f"<style>:root {{ --logo: url('data:image/svg+xml,{logo}'); }}\n{sheet}</style>"
 
 
-def masthead(collection: str = "") -> str:
-    name = f'<span class="st-collection">{isolate(collection)}</span>' if collection else ""
-    return f'<header class="st-masthead"><span class="st-brand">stlib</span>{name}</header>'
+def brand() -> str:
+    return '<span class="st-brand">stlib</span>'
+
+
+def collection_name(name: str) -> str:
+    return f'<span class="st-collection">{isolate(name)}</span>'
 
 
 def focus_script(label: str) -> str:

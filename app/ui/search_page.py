@@ -1,4 +1,4 @@
-"""The search page: ask, filter, read. `app.ui.server` starts it; `app.facade.search` answers."""
+"""The search page: ask, filter, read, say what was right. `app.facade.search` answers."""
 
 from __future__ import annotations
 
@@ -13,39 +13,29 @@ from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_
 from app.text import plain
 from app.ui import address, markup, service
 from app.ui.cards import make_card
+from app.ui.choice import chosen_collection
 from app.ui.outside import as_label
 from indexing import Collection
-from indexing.errors import FilterError, IndexingError
+from indexing.errors import FilterError
 from indexing.names import MODES
 
 QUESTION_LABEL = "Question"
 
 
 def page() -> None:
-    st.set_page_config(page_title="stlib search", page_icon=str(markup.ICON), layout="centered")
-    st.html(markup.style())
+    """The page; `address.load` was called before."""
     location = Location.from_environment()
-    try:
-        listing = service.collections(location)
-        if listing.names:
-            address.load()
-            draw(location, listing.names)
-        else:
-            st.html(markup.masthead())
-            if not listing.damaged:
-                st.html(markup.no_collections())
-        for name, reason in listing.damaged.items():
-            st.html(markup.failure(f"Collection {name!r} is left out: {reason}"))
-    except IndexingError as error:
-        st.html(markup.failure(str(error)))
+    name = chosen_collection()
+    if name is None:
+        if service.collections(location).names:
+            address.store(address.current())
+    else:
+        draw(location, name)
+    for other, reason in service.collections(location).damaged.items():
+        st.html(markup.failure(f"Collection {other!r} is left out: {reason}"))
 
 
-def draw(location: Location, names: Sequence[str]) -> None:
-    name = draw_masthead(names)
-    if name not in names:
-        address.store(address.current())
-        st.html(markup.failure(f"There is no collection {name!r} here. Choose another one above."))
-        return
+def draw(location: Location, name: str) -> None:
     collection = service.open_collection(location, name)
     facets = service.facets(location, name)
     draw_question(name)
@@ -56,31 +46,6 @@ def draw(location: Location, names: Sequence[str]) -> None:
         draw_results(collection, request, facets)
     else:
         draw_welcome(name, collection)
-
-
-def draw_masthead(names: Sequence[str]) -> str:
-    """The name of the page, and the collection where there is a choice. Returns the chosen collection."""
-    wanted = st.session_state["collection"]
-    known = wanted in ("", *names)
-    if len(names) == 1 and known:
-        st.html(markup.masthead(names[0]))
-        return names[0]
-    with st.container(horizontal=True, vertical_alignment="center", key="masthead"):
-        st.html(markup.masthead())
-        if not known:
-            names = [wanted, *names]
-        # The value is kept under a name of its own: an empty one in an address means the first collection.
-        choice = st.selectbox(
-            "Collection",
-            names,
-            index=list(names).index(wanted) if wanted else 0,
-            format_func=plain,
-            label_visibility="collapsed",
-            on_change=address.forget_filters,
-            width=240,
-        )
-    st.session_state["collection"] = choice
-    return choice
 
 
 def draw_question(name: str) -> None:
@@ -175,6 +140,3 @@ def show(request: SearchRequest) -> None:
     """Callback: make the page show `request`."""
     st.session_state["q"] = request.q
     st.session_state["k"] = request.k
-
-
-page()

@@ -1,4 +1,4 @@
-"""Start Streamlit over the search page, on this machine only.
+"""Start Streamlit over the pages, on this machine only.
 
 The server is a process of its own, so the command line never imports Streamlit. Its settings travel in
 environment variables: a Streamlit that does not know one of them ignores it, but refuses an unknown flag.
@@ -22,7 +22,7 @@ from app.settings import Location
 __all__ = ["HOST", "ServerFailed", "free_port", "running_server"]
 
 HOST = "127.0.0.1"
-_PAGE = Path(__file__).with_name("search_page.py")
+_PAGE = Path(__file__).with_name("main.py")
 _START_LIMIT = 60.0  # seconds; a cold start takes two to five
 
 _SETTINGS = {
@@ -32,6 +32,7 @@ _SETTINGS = {
     "SERVER_RUN_ON_SAVE": "false",
     "BROWSER_GATHER_USAGE_STATS": "false",
     "BROWSER_SERVER_ADDRESS": HOST,
+    "CLIENT_SHOW_ERROR_DETAILS": "none",  # a traceback goes to the log, a sentence to the page
     "CLIENT_TOOLBAR_MODE": "minimal",
     "CLIENT_SHOW_SIDEBAR_NAVIGATION": "false",
     "LOGGER_LEVEL": "warning",

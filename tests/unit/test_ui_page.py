@@ -16,7 +16,7 @@ from app.settings import Location
 from app.ui.server import HOST, ServerFailed, _is_healthy, free_port, running_server
 from indexing import Collection
 
-PAGE = Path(__file__).resolve().parents[2] / "app" / "ui" / "search_page.py"
+PAGE = Path(__file__).resolve().parents[2] / "app" / "ui" / "main.py"
 
 
 @pytest.fixture
