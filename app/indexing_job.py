@@ -84,10 +84,12 @@ def index_paths(
     paths: Sequence[Path],
     choices: IndexChoices | None = None,
     progress: Progress | None = None,
+    within: Sequence[Path] | None = None,
 ) -> IndexSummary:
     """Add every document under `paths` to collection `name`. Run again, it goes on where it was.
 
-    A collection that this run made and that got no document is removed again.
+    A collection that this run made and that got no document is removed again. What lies out of the folders
+    `within`, where those are given, is skipped.
 
     Raises:
         BadInput: a path is missing, or the choices contradict the collection; nothing was changed.
@@ -96,7 +98,8 @@ def index_paths(
     from indexing.documents import ReadReport, read_paths
 
     read = ReadReport()
-    documents = read_paths(paths, report=read)  # a missing path is told here, before anything is made
+    # A missing path is told here, before anything is made.
+    documents = read_paths(paths, report=read, within=within)
     collection, created = open_or_create(location, name, choices or IndexChoices())
     with collection, _removed_if_empty(collection, created):
         added = collection.add(

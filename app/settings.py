@@ -7,7 +7,14 @@ sees what `stlib index --home X` wrote:
     STLIB_DB     a database URL, for catalogs that live elsewhere
     STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
                  page offers the bundled one; empty: it offers none)
-    STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors)
+    STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors; 0: this
+                 process starts none, and a `stlib worker` elsewhere does)
+    STLIB_HOST   the address that the page listens on (default: 127.0.0.1, this machine alone)
+    STLIB_FOLDERS
+                 folders, separated as in PATH, below which the page may read others into a collection; only
+                 where the page listens to this machine alone (default: none)
+    STLIB_UPLOAD_MIB, STLIB_UPLOADS_MIB, STLIB_UPLOADED_FILES
+                 what one file, all files, and how many files visitors of the page may leave in a home
     STLIB_LOG    what is kept of each search: `on` (default), `hashes` for keyed hashes in place of question,
                  filter and person, `off` for nothing
     STLIB_LOG_DAYS  after how many days that is forgotten (default: 365; 0: never)
@@ -20,6 +27,7 @@ sees what `stlib index --home X` wrote:
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,20 +40,33 @@ from indexing.names import BUNDLED_RERANKER
 __all__ = [
     "DEMO_COLLECTION",
     "EXAMPLE_QUESTIONS",
+    "FOLDERS_VARIABLE",
     "HOME_VARIABLE",
+    "HOST_VARIABLE",
+    "JOBS_VARIABLE",
+    "LOOPBACK",
     "Location",
     "LogSettings",
+    "UploadLimits",
+    "folder_roots",
+    "host_from_environment",
+    "is_loopback",
     "jobs_at_once",
     "log_settings",
     "reranker_from_environment",
+    "upload_limits",
 ]
 
 HOME_VARIABLE = "STLIB_HOME"
 DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
 JOBS_VARIABLE = "STLIB_JOBS"
+HOST_VARIABLE = "STLIB_HOST"
+FOLDERS_VARIABLE = "STLIB_FOLDERS"
 LOG_VARIABLE = "STLIB_LOG"
 LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"
+
+LOOPBACK = "127.0.0.1"
 
 LogMode = Literal["on", "hashes", "off"]
 
@@ -96,16 +117,12 @@ def reranker_from_environment(environment: Mapping[str, str] | None = None) -> s
 
 
 def jobs_at_once(environment: Mapping[str, str] | None = None) -> int:
-    """How many jobs of a home may run at a time.
+    """How many jobs of a home may run at a time, as far as this process starts any; 0: it starts none.
 
     Raises:
-        BadInput: the variable holds no number above 0.
+        BadInput: the variable holds no whole number.
     """
-    environment = os.environ if environment is None else environment
-    configured = environment.get(JOBS_VARIABLE) or "1"
-    if not (configured.isascii() and configured.isdecimal() and int(configured) > 0):
-        raise BadInput(f"{JOBS_VARIABLE} is {configured!r}: give a whole number above 0")
-    return int(configured)
+    return _whole_number(JOBS_VARIABLE, 1, 0, environment)
 
 
 @dataclass(frozen=True)
@@ -133,6 +150,73 @@ def log_settings(environment: Mapping[str, str] | None = None) -> LogSettings:
     if not (days.isascii() and days.isdecimal() and len(days) < 7):
         raise BadInput(f"{LOG_DAYS_VARIABLE} is {days!r}: give a whole number of days, 0 for no end")
     return LogSettings(mode, int(days) or None)  # type: ignore[arg-type]
+
+
+def host_from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """The address that the page listens on."""
+    environment = os.environ if environment is None else environment
+    return environment.get(HOST_VARIABLE) or LOOPBACK
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches what listens on `host`. A name counts as one that others reach,
+    except `localhost`: what it means may change.
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def folder_roots(environment: Mapping[str, str] | None = None) -> list[Path]:
+    """The folders below which the page may read others: real paths of those that exist. None where the page
+    is one that others reach: what lies on this machine is no matter of theirs.
+    """
+    environment = os.environ if environment is None else environment
+    if not is_loopback(host_from_environment(environment)):
+        return []
+    listed = environment.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    roots = [Path(one).expanduser().resolve() for one in listed if one.strip()]
+    return [root for root in dict.fromkeys(roots) if root.is_dir()]
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """What visitors of the page may leave in a home.
+
+    Attributes:
+        file_bytes: of one file. The server holds an upload in memory until it is stored, and the text of one
+            document with it while that is read: 100 MiB are far more than a person's document has.
+        total_bytes: of all files of a home. 4 GiB are some four million pages of plain text, and leave a
+            laptop's disk alone.
+        files: of a home. With 10,000 a folder is listed in milliseconds still.
+    """
+
+    file_bytes: int = 100 * 2**20
+    total_bytes: int = 4096 * 2**20
+    files: int = 10_000
+
+
+def upload_limits(environment: Mapping[str, str] | None = None) -> UploadLimits:
+    """
+    Raises:
+        BadInput: a variable holds no whole number above 0.
+    """
+    default = UploadLimits()
+    return UploadLimits(
+        _whole_number("STLIB_UPLOAD_MIB", default.file_bytes >> 20, 1, environment) << 20,
+        _whole_number("STLIB_UPLOADS_MIB", default.total_bytes >> 20, 1, environment) << 20,
+        _whole_number("STLIB_UPLOADED_FILES", default.files, 1, environment),
+    )
+
+
+def _whole_number(variable: str, default: int, least: int, environment: Mapping[str, str] | None) -> int:
+    environment = os.environ if environment is None else environment
+    configured = environment.get(variable) or str(default)
+    if not (configured.isascii() and configured.isdecimal() and least <= int(configured) < 2**40):
+        wanted = "a whole number above 0" if least else "a whole number, or 0 for none"
+        raise BadInput(f"{variable} is {configured!r}: give {wanted}")
+    return int(configured)
 
 
 def _absolute_url(db: str) -> str:

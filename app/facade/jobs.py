@@ -18,7 +18,9 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from app.facade.caller import Caller, require
 from app.facade.who import login_name
+from app.jobs.beat import ALIVE_SECONDS, Beat, last_beat
 from app.jobs.kinds import KINDS
 from app.jobs.log import read_tail
 from app.jobs.model import CANCELLED, DONE, INTERRUPTED, QUEUED, RUNNING, Job
@@ -26,7 +28,7 @@ from app.jobs.place import JobsPlace, jobs_place
 from app.jobs.queue import spawn, startable, wake
 from app.jobs.table import adopt, change, insert, open_jobs, read_jobs
 from app.jobs.worker import ALONE
-from app.settings import Location, jobs_at_once
+from app.settings import JOBS_VARIABLE, Location, jobs_at_once
 from indexing.catalog.database import writing
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.faults import point
@@ -41,8 +43,11 @@ __all__ = [
     "list_jobs",
     "read_log",
     "resume_job",
+    "right_of",
     "run_queue",
     "start_job",
+    "worker_is_there",
+    "worker_lives_here",
 ]
 
 _START_SECONDS = 10.0  # a process that was started has taken its job by then, or never will
@@ -51,8 +56,12 @@ _LOOK_SECONDS = 1.0
 _STOP_SECONDS = 8.0  # containers are killed ten seconds after they were asked to end
 
 
-def start_job(location: Location, kind: str, arguments: dict[str, Any]) -> Job:
-    """Queue a job, and start it if there is room; the home becomes one that this machine knows.
+def start_job(
+    location: Location, kind: str, arguments: dict[str, Any], *, caller: Caller | None = None
+) -> Job:
+    """Queue a job, and start it if there is room; the home becomes one that this machine knows. `caller` is
+    whoever gives it, by default the person whose process this is; what they may do is for the function to
+    check that knows what the job is for.
 
     Raises:
         BadInput: there is no such kind.
@@ -65,17 +74,21 @@ def start_job(location: Location, kind: str, arguments: dict[str, Any]) -> Job:
     with open_jobs(place) as engine:
         with writing(engine) as connection:
             adopt(connection, place)
-            job = insert(connection, kind, arguments, login_name())
+            job = insert(connection, kind, arguments, login_name() if caller is None else caller.name)
         point("job.row")
         wake(engine, place)
         point("job.spawn")
         return job
 
 
-def list_jobs(location: Location) -> list[Job]:
+def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
     """Every job of a home, the oldest first. A job whose process died is an interrupted one from here on, and
     one whose turn it is and that nobody started is started.
+
+    Raises:
+        NotAllowed: the caller may not search.
     """
+    _require(caller, "search")
     place = jobs_place(location)
     if not place.database.is_file():
         return []
@@ -89,6 +102,20 @@ def jobs_are_known(location: Location) -> bool:
     return home_is_known(jobs_place(location).folder)
 
 
+def worker_is_there(location: Location) -> bool:
+    """Whether queued jobs are started: by this process, or by a `stlib worker` that said so a moment ago."""
+    return jobs_at_once() > 0 or _is_recent(last_beat(jobs_place(location)))
+
+
+def worker_lives_here(location: Location) -> bool:
+    """Whether a `stlib worker` on this host said a moment ago that it lives."""
+    return _is_recent(last_beat(jobs_place(location), socket.gethostname()))
+
+
+def _is_recent(seconds: float | None) -> bool:
+    return seconds is not None and seconds < ALIVE_SECONDS
+
+
 def find_job(location: Location, id_: int) -> Job:
     """
     Raises:
@@ -97,15 +124,17 @@ def find_job(location: Location, id_: int) -> Job:
     return _pick(list_jobs(location), id_)
 
 
-def cancel_job(location: Location, id_: int, *, force: bool = False) -> Job:
+def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Caller | None = None) -> Job:
     """End a job. One that runs ends after its next commit and keeps what it committed; with `force` its
     process is killed.
 
     Raises:
+        NotAllowed: the caller may not do what the job does.
         BadInput: it has ended already, or must be killed on another machine.
         LockedError: its process was killed and does not end.
     """
     job, place = find_job(location, id_), jobs_place(location)
+    _require(caller, right_of(job.kind))
     with open_jobs(place) as engine:
         changed = None
         while changed is None:  # it may start or end at this moment
@@ -123,14 +152,16 @@ def cancel_job(location: Location, id_: int, *, force: bool = False) -> Job:
         return _pick(read_jobs(engine, place), id_)
 
 
-def resume_job(location: Location, id_: int) -> Job:
+def resume_job(location: Location, id_: int, *, caller: Caller | None = None) -> Job:
     """Queue a job again that was interrupted, cancelled, or failed; the home becomes one that this machine
     knows.
 
     Raises:
+        NotAllowed: the caller may not do what the job does.
         BadInput: it runs, or is done.
     """
     job, place = find_job(location, id_), jobs_place(location)
+    _require(caller, right_of(job.kind))
     begun = {"done": 0, "total": None, "started": None, "ended": None, "cancel_requested": False, "error": ""}
     with open_jobs(place) as engine:
         with writing(engine) as connection:
@@ -147,10 +178,20 @@ def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
     """Each job after it ran. With `once` it ends when none is left.
 
     Raises:
-        BadInput: the home has jobs and this machine does not know it.
+        BadInput: the home has jobs and this machine does not know it, or this process may run none.
         StorageError: a process ends before it has begun its job.
     """
+    if not jobs_at_once():
+        raise BadInput(f"{JOBS_VARIABLE} is 0, so that no job is run here: give a worker 1 or more")
     place = jobs_place(location)
+    beat = Beat(place)
+    try:
+        yield from _run_queue(place, beat, once)
+    finally:
+        beat.end()
+
+
+def _run_queue(place: JobsPlace, beat: Beat, once: bool) -> Iterator[Job]:
     with open_jobs(place) as engine:
         if not home_is_known(place.folder):
             if jobs := read_jobs(engine, place):
@@ -161,9 +202,10 @@ def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
             with writing(engine) as connection:
                 adopt(connection, place)
         while True:
+            beat()
             queued = startable(engine, place)
             if queued:
-                code = _wait(spawn(place, queued[0].id, ALONE))
+                code = _wait(spawn(place, queued[0].id, ALONE), beat)
                 job = _pick(read_jobs(engine, place), queued[0].id)
                 if job.state == QUEUED and code:
                     raise StorageError(f"job {job.id} could not begin: `stlib jobs log {job.id}` says why")
@@ -175,9 +217,24 @@ def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
                 time.sleep(_LOOK_SECONDS)
 
 
-def read_log(location: Location, id_: int) -> list[str]:
-    """The last lines that a job wrote, as it wrote them: text from documents may be in them."""
+def read_log(location: Location, id_: int, *, caller: Caller | None = None) -> list[str]:
+    """The last lines that a job wrote, as it wrote them: text from documents may be in them.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    _require(caller, "search")
     return read_tail(jobs_place(location).log(find_job(location, id_).id))
+
+
+def right_of(kind: str) -> str:
+    """What one must be allowed to do to stop or resume a job."""
+    return "improve" if kind == "tune" else "manage"
+
+
+def _require(caller: Caller | None, right: str) -> None:
+    if caller is not None:
+        require(caller, right)
 
 
 def _pick(jobs: list[Job], id_: int) -> Job:
@@ -210,10 +267,13 @@ def _may_be_worker(pid: int) -> bool:
     return not command.parents[1].is_dir()  # a system without /proc tells nothing
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
+def _wait(process: subprocess.Popen[bytes], beat: Beat) -> int:
     """Until it ends; it is ended when this process is."""
     try:
-        return process.wait()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(_LOOK_SECONDS)
+            beat()
     except BaseException:
         process.terminate()
         try:

@@ -41,6 +41,7 @@ def read_paths(
     *,
     isolate: bool = True,
     report: ReadReport | None = None,
+    within: Iterable[str | os.PathLike[str]] | None = None,
 ) -> Iterator[Item]:
     """Read every document under `paths`: files as named, folders walked, in a stable order.
 
@@ -49,11 +50,11 @@ def read_paths(
     come out equal here, each with its `origin`; a collection keeps them apart (`indexing.writing.identity`).
 
     With `isolate` files are parsed in a child process with limited memory and time, which also runs beside
-    the caller's work.
+    the caller's work. `within` are folders: what a link leads to elsewhere is skipped.
 
     Raises `BadInput` at once if a path is missing. A broken file or line comes out as `Skipped`.
     """
-    plan = plan_files(paths)
+    plan = plan_files(paths, within)
     report = report if report is not None else ReadReport()
     report.files = len(plan.files)
     report.bytes_total = sum(file.size for file in plan.files)

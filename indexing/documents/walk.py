@@ -32,32 +32,51 @@ class Plan:
         return [entry for entry in self.entries if isinstance(entry, SourceFile)]
 
 
-def plan_files(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> Plan:
+def plan_files(
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    within: Iterable[str | os.PathLike[str]] | None = None,
+) -> Plan:
     """Walk the paths. Raises `BadInput` for a missing one, before any file is opened.
 
     Hidden files and folders are passed over unless named. Symbolic links are followed; a file or folder
     reached twice is read once, under its real name where that lies in the same root. In a BEIR folder
     (`corpus.jsonl` beside `queries.jsonl` or `qrels/`) only the corpus is read: queries and judgments are
     not documents.
+
+    What does not really lie below one of `within`, where those are given, is not read, whichever links lead
+    to it.
     """
     roots = [Path(path) for path in ((paths,) if isinstance(paths, (str, os.PathLike)) else paths)]
     missing = [str(root) for root in roots if not root.exists()]
     if missing:
         raise BadInput(f"no such file or folder: {', '.join(missing)}; nothing was read")
-    walk = _Walk()
+    walk = _Walk(None if within is None else [Path(os.path.realpath(root)) for root in within])
     for root in roots:
-        if root.is_dir():
+        if not walk.allows(root):
+            walk.plan.entries.append(Skipped(str(root), None, _OUTSIDE))
+        elif root.is_dir():
             walk.folder(root)
         else:
             walk.named_file(root)
     return walk.plan
 
 
+_OUTSIDE = "leads out of the folders that may be read"
+
+
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, within: list[Path] | None) -> None:
         self.plan = Plan()
+        self._within = within
         self._seen: set[str] = set()  # real paths of files and folders
         self._real: dict[Path, str] = {}
+
+    def allows(self, path: Path) -> bool:
+        """Whether `path`, all links followed, lies where one may read."""
+        if self._within is None:
+            return True
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(root) for root in self._within)
 
     def named_file(self, path: Path) -> None:
         kind = format_of(path.name)
@@ -81,7 +100,9 @@ class _Walk:
         while folders or links:
             if not folders:
                 link = links.pop(0)
-                if link.is_dir():
+                if not self.allows(link):
+                    found.append((_name(root, link), Skipped(str(link), None, _OUTSIDE)))
+                elif link.is_dir():
                     folders += [link] if self._first_visit(link) else []
                 elif link.is_file():
                     self._file(root, link, found)

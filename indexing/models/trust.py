@@ -30,6 +30,7 @@ __all__ = [
     "recorded_source",
     "remember_model",
     "trusted_source",
+    "used_models",
 ]
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,18 @@ def recorded_source(fingerprint: str) -> str | None:
         logger.warning("which models were used here cannot be told: %s", error)
         return None
     return source if isinstance(source, str) and source else None
+
+
+def used_models() -> list[str]:
+    """Where models lie that were used by hand on this machine, the last one first."""
+    try:
+        entries = read_record(_RECORD).values()
+    except StorageError as error:
+        logger.warning("which models were used here cannot be told: %s", error)
+        return []
+    found = [entry for entry in entries if isinstance(entry.get("source"), str) and entry["source"]]
+    found.sort(key=lambda entry: str(entry.get("when")), reverse=True)
+    return list(dict.fromkeys(entry["source"] for entry in found))
 
 
 def trusted_source(name: str, fingerprint: str, *, what: str = "model", by_hand: str = "--model") -> str:

@@ -67,9 +67,10 @@ LAYERS = {
         [".", "settings", "text", "wording"],
         ["facade.caller", "facade.who"],
         ["feedback"],
+        ["uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
-        ["facade.jobs"],
+        ["facade.collections", "facade.jobs"],
         # faces: what a person types or clicks
         ["cli", "ui"],
         ["demo"],

@@ -13,4 +13,5 @@ KINDS = {
     "index": "app.jobs.kinds.index",
     "reindex": "app.jobs.kinds.reindex",
     "evaluate": "app.jobs.kinds.evaluate",
+    "verify": "app.jobs.kinds.verify",
 }

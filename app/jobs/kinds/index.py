@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 _LOGGED_SKIPS = 100  # the tail of a job's log has room for them; its result counts all
 
 
-def describe(name: str, paths: Sequence[Path], choices: IndexChoices) -> dict[str, Any]:
-    """The arguments of a job, from what a person gave.
+def describe(
+    name: str, paths: Sequence[Path], choices: IndexChoices, within: Sequence[Path] | None = None
+) -> dict[str, Any]:
+    """The arguments of a job, from what a person gave. `within` are the folders that bound what is read.
 
     Raises:
         BadInput: a path is missing, or the name cannot be one.
@@ -34,7 +36,8 @@ def describe(name: str, paths: Sequence[Path], choices: IndexChoices) -> dict[st
     given = choices.given()
     if "model" in given and Path(given["model"]).exists():
         given["model"] = str(Path(given["model"]).absolute())
-    return {"collection": name, "paths": [str(path.absolute()) for path in paths], "choices": given}
+    arguments = {"collection": name, "paths": [str(path.absolute()) for path in paths], "choices": given}
+    return arguments if within is None else {**arguments, "within": [str(root.absolute()) for root in within]}
 
 
 def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -46,7 +49,8 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
 
     name, paths = arguments["collection"], [Path(path) for path in arguments["paths"]]
     choices = IndexChoices(**arguments["choices"])
-    summary = index_paths(location, name, paths, choices, progress)
+    within = None if arguments.get("within") is None else [Path(root) for root in arguments["within"]]
+    summary = index_paths(location, name, paths, choices, progress, within)
     for skip in summary.added.skips[:_LOGGED_SKIPS]:
         logger.warning("skipped %s", skip)
     if summary.created and not summary.info.documents:

@@ -53,9 +53,10 @@ def test_progress_in_words():
     assert format_progress(7, None, "questions", 3.5, None) == "7 questions, 4/s"
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
+@pytest.mark.parametrize("text", ["-1", "two", "1.5", "²"])
 def test_the_number_of_jobs_at_once_is_checked(text):
-    with pytest.raises(BadInput, match="give a whole number above 0"):
+    with pytest.raises(BadInput, match="give a whole number, or 0 for none"):
         jobs_at_once({"STLIB_JOBS": text})
     assert jobs_at_once({"STLIB_JOBS": "3"}) == 3
+    assert jobs_at_once({"STLIB_JOBS": "0"}) == 0
     assert jobs_at_once({}) == 1
