@@ -39,6 +39,7 @@ class Trace:
         scores: what each leg says, float32 [legs, n].
         shares: what each leg adds to the fused score at weight 1, float64 [legs, n]: with weights `w` and
             weights of features `f` that score is `w @ shares + f @ features`, but for boosts.
+        scales: centre and spread of each leg's scores over the collection, float64 [legs, 2].
         found: whether the leg had it among its own best, bool [legs, n].
         features: name → float64 [n], see `indexing.search.features`.
         boosts: what the boosts of the settings add, float64 [n].
@@ -48,6 +49,7 @@ class Trace:
     legs: tuple[str, ...]
     scores: np.ndarray
     shares: np.ndarray
+    scales: np.ndarray
     found: np.ndarray
     features: dict[str, np.ndarray]
     boosts: np.ndarray
@@ -122,6 +124,7 @@ class Probe:
             tuple(leg.name for leg in legs),
             scores[:, there],
             scored.shares[:, there],
+            np.asarray([leg.scale() for leg in legs], np.float64),
             np.stack([np.isin(shown, hits.documents) for hits in found]),
             {name: values[there] for name, values in features.items()},
             self._boosts(settings, request, shown),
@@ -169,6 +172,12 @@ class Probe:
         ends = np.searchsorted(owners, np.arange(len(documents) + 1))
         rows = {key: vectors[ends[at] : ends[at + 1]] for at, key in enumerate(documents.tolist())}
         return {id_: rows[key] for id_, key in keys.items() if len(rows[key])}
+
+    def spread(self, vector: np.ndarray) -> tuple[float, float]:
+        """Mean and standard deviation of the cosines of `vector` float32 [d] and all documents, from a
+        sample: the scale of the semantic leg.
+        """
+        return (0.0, 0.0) if self.readers.vectors is None else self.readers.vectors.statistics(vector)
 
     def texts(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """Documents as they are now, by id."""

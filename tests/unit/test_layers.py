@@ -67,6 +67,7 @@ LAYERS = {
         [".", "settings", "text", "wording"],
         ["facade.caller", "facade.who"],
         ["feedback"],
+        ["tuning"],
         ["uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],

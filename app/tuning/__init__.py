@@ -1,0 +1,6 @@
+"""Learning from judgments: levers make candidate servings, and one gate says which may be live.
+
+data      judged questions with what each leg says of their documents: read once, used by every lever
+levers    what can be learned, a file each
+auto      the cheap levers in order, each on top of those that helped
+"""
