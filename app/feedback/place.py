@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ class FeedbackPlace:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever kept."""
-        return self.database.is_file() or self.database.is_symlink()
+        """Whether anything was ever kept, or something else has taken its place."""
+        return os.path.lexists(self.database)
 
 
 def feedback_place(location: Location) -> FeedbackPlace:

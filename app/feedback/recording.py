@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.facade.caller import Caller
@@ -13,7 +14,7 @@ from app.feedback.log import feedback_log
 from app.feedback.model import EVENTS, Event, Impression, Saying, Shown, grade_of
 from app.feedback.place import FeedbackPlace
 from app.feedback.questions import question_hash
-from app.feedback.table import add_rows, find_impressions, read_sayings, write_feedback
+from app.feedback.table import add_saying, find_impressions, read_sayings, write_feedback
 from app.settings import log_settings
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput
@@ -136,8 +137,7 @@ def record_saying(
         shown=tuple(map(storable_text, shown)),
     )
     with write_feedback(place) as connection:
-        add_rows(connection, [saying])
-    return saying
+        return replace(saying, id=add_saying(connection, saying))
 
 
 def _known(collection: Collection, document: str, kind: str) -> str:

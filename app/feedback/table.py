@@ -28,6 +28,7 @@ __all__ = [
     "SAYINGS",
     "WRITING",
     "add_rows",
+    "add_saying",
     "close_databases",
     "count_rows",
     "feedback_database",
@@ -115,6 +116,11 @@ def add_rows(connection: sa.Connection, items: Sequence[Impression | Event | Say
     if items:
         table = _TABLES[type(items[0])]
         connection.execute(table.insert().prefix_with("OR IGNORE"), [to_row(item) for item in items])
+
+
+def add_saying(connection: sa.Connection, saying: Saying) -> int:
+    """Adds one, and returns its number."""
+    return int(connection.execute(SAYINGS.insert().returning(SAYINGS.c.id), [to_row(saying)]).scalar_one())
 
 
 def read_impressions(

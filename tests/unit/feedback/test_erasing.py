@@ -1,0 +1,113 @@
+"""What is erased is gone, from the files too; what was not named stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.facade.caller import Caller, NotAllowed
+from app.facade.feedback import Wanted, erase, list_feedback, record, record_click
+from app.feedback.erasing import erase_feedback
+from app.feedback.log import feedback_log
+from app.feedback.model import Saying
+from app.feedback.questions import question_hash
+from app.feedback.table import add_rows, read_events, read_impressions, read_sayings, write_feedback
+from indexing.errors import BadInput
+
+SECRET = "does zanzibar pay hush money"
+
+
+def bytes_of(place):
+    return b"".join(path.read_bytes() for path in place.database.parent.glob("feedback.sqlite*"))
+
+
+@pytest.fixture
+def kept(ask, animals, ann, ben, place, location):
+    """Ann asks for the secret and Ben for honey; both click and say something."""
+    for caller, question in ((ann, SECRET), (ben, "honey")):
+        found = ask(caller, question)
+        record_click(caller, location, animals, found.id, found[0].id)
+        record(caller, location, animals, question, "bee", "up", impression=found.id)
+        record(caller, location, animals, question, "", "none", impression=found.id)
+    feedback_log(place).flush()
+    return place
+
+
+def people(place):
+    return tuple({one.who for one in read(place)} for read in (read_impressions, read_events, read_sayings))
+
+
+@pytest.mark.parametrize("wanted", [Wanted(person="ann"), Wanted(question="Does Zanzibar pay hush-money??")])
+def test_nothing_of_a_person_or_question_stays_in_the_files(kept, animals, ben, location, wanted):
+    assert b"zanzibar" in bytes_of(kept)
+    done = erase(ben, location, animals, wanted)
+    assert (done.impressions, done.events, done.sayings, done.shortened, done.pending) == (1, 1, 2, 0, None)
+    assert b"zanzibar" not in bytes_of(kept) and b"ann" not in bytes_of(kept)
+    assert people(kept) == ({"ben"}, {"ben"}, {"ben"})
+    assert any("backups" in place for place in done.out_of_reach)
+
+
+def test_a_document_is_taken_out_of_the_answers_that_showed_it(kept, animals, ann, location):
+    before = {one.id: one for one in read_impressions(kept)}
+    shown = sum("bee" in {s.document for s in one.shown} for one in before.values())
+    clicks = sum(one.document == "bee" for one in read_events(kept))
+    done = erase(ann, location, animals, Wanted(document="bee"))
+    assert (done.impressions, done.events, done.sayings, done.shortened) == (0, clicks, 2, 2 + shown)
+    assert b'"bee"' not in bytes_of(kept)
+    for one in read_impressions(kept):
+        left = tuple(s for s in before[one.id].shown if s.document != "bee")
+        assert one.shown == left and one.query == before[one.id].query
+    assert [one.kind for one in read_sayings(kept)] == ["none", "none"]
+    assert all("bee" not in one.shown for one in read_sayings(kept))
+
+
+def test_what_is_given_together_must_all_hold(kept, animals, ann, location):
+    done = erase(ann, location, animals, Wanted(person="ann", question="honey"))
+    assert (done.impressions, done.events, done.sayings) == (0, 0, 0)
+    assert people(kept) == ({"ann", "ben"},) * 3
+
+
+def test_hashed_searches_are_erased_by_name_and_question(
+    ask, animals, ann, ben, place, location, monkeypatch
+):
+    monkeypatch.setenv("STLIB_LOG", "hashes")
+    ask(ann, SECRET)
+    ask(ben, "honey")
+    assert erase(ann, location, animals, Wanted(person="ann")).impressions == 1
+    assert erase(ann, location, animals, Wanted(question="Honey")).impressions == 1
+    assert read_impressions(place) == []
+
+
+def test_another_collection_keeps_its_own(kept, animals, ann, location):
+    other = Saying(0, "other", 1.0, "ann", "", "q", question_hash("q"), "d", "up", 1, "", "page")
+    with write_feedback(kept) as connection:
+        add_rows(connection, [other])
+    erase(ann, location, animals, Wanted(person="ann"))
+    assert [one.collection for one in read_sayings(kept) if one.who == "ann"] == ["other"]
+
+
+def test_servings_that_learned_from_it_are_named(kept, animals):
+    asked = []
+    done = erase_feedback(
+        kept, animals.uuid, Wanted(person="ann"), lambda hashes: asked.extend(hashes) or [3, 5]
+    )
+    assert (done.servings, asked) == ((3, 5), [question_hash(SECRET)])
+
+
+def test_who_may_erase_what(kept, animals, location):
+    judge = Caller("ann", "page", rights=frozenset({"search", "judge"}))
+    with pytest.raises(NotAllowed, match="right to manage"):
+        erase(judge, location, animals, Wanted(person="ben"))
+    assert erase(judge, location, animals, Wanted(person="ann")).sayings == 2
+    with pytest.raises(BadInput, match="nothing is named"):
+        erase(Caller("ann"), location, animals, Wanted())
+
+
+def test_all_that_is_kept_of_a_person_can_be_read(kept, animals, ann, location):
+    lines = list(list_feedback(ann, location, animals, wanted=Wanted(person="ann")))
+    assert [line["what"] for line in lines] == ["impression", "event", "saying", "saying"]
+    assert {line["who"] for line in lines} == {"ann"} and lines[0]["query"] == SECRET
+
+
+def test_where_nothing_is_kept_nothing_is_made(animals, ann, place, location):
+    assert erase(ann, location, animals, Wanted(person="ann")).sayings == 0
+    assert not place.exists
