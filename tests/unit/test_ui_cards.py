@@ -46,7 +46,7 @@ def test_a_card_escapes_everything_that_comes_from_documents():
         1, result(id=evil, title=evil, text=evil * 2, metadata={evil: evil}, snippet=Snippet(evil, [(1, 7)]))
     )
     page = markup.cards([card]) + markup.filter_failure(evil, FilterError(evil, 3)) + markup.failure(evil)
-    page += markup.masthead(evil) + markup.summary(
+    page += markup.collection_name(evil) + markup.summary(
         SearchResults(evil, "hybrid", 1.0, {evil: 1.0}, []), SearchRequest(filter=evil, picks={evil: (evil,)})
     )
     assert "<script" not in page

@@ -102,7 +102,7 @@ def test_nothing_on_the_page_turns_a_direction_or_is_unseen():
     evil = "\u202e\u2066\x1b\ufeff"
     facets = [Facet(evil, ((evil, 1), ("b", 2)))]
     page = markup.failure(evil) + markup.filter_failure(evil, FilterError(evil, 1)) + markup.hints([evil])
-    page += markup.masthead(evil) + markup.no_collections()
+    page += markup.collection_name(evil) + markup.no_collections()
     assert not set(evil) & set(page)
     example = markup.filter_example(facets)
     assert parse_filter(example) == Compare(evil, "=", evil)
