@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.feedback.hashes import keyed_hash
+from app.feedback.judged.places import forget_places
 from app.feedback.model import Event, Impression, Saying
 from app.feedback.place import FeedbackPlace
 from app.feedback.questions import question_hash
@@ -158,7 +159,9 @@ def erase_feedback(
         for saying in shown:
             left_out = tuple(one for one in saying.shown if one != wanted.document)
             _update(connection, SAYINGS, replace(saying, shown=left_out))
-    hashes = {one.query_hash for one in sayings}
+        hashes = {one.query_hash for one in sayings}
+        named = set() if wanted.question is None else {question_hash(wanted.question)}
+        forget_places(connection, collection, hashes | named)
     return Erased(
         len(whole),
         len(events),

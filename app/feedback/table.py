@@ -25,6 +25,7 @@ from stlib.util.forks import ThreadLock
 __all__ = [
     "EVENTS",
     "IMPRESSIONS",
+    "PLACES",
     "SAYINGS",
     "WRITING",
     "add_rows",
@@ -33,6 +34,7 @@ __all__ = [
     "count_rows",
     "feedback_database",
     "find_impressions",
+    "open_to_read",
     "read_events",
     "read_impressions",
     "read_rows",
@@ -48,6 +50,17 @@ IMPRESSIONS = sa.Table("impression", _METADATA, *columns_of(Impression))
 # Numbers are never used again: the order of sayings is the order in which they were said.
 EVENTS = sa.Table("event", _METADATA, *columns_of(Event), sqlite_autoincrement=True)
 SAYINGS = sa.Table("saying", _METADATA, *columns_of(Saying), sqlite_autoincrement=True)
+# Where a question was put when it was first judged: see `app.feedback.judged.split`. `grouped` is the
+# question by which its group is called.
+PLACES = sa.Table(
+    "question_place",
+    _METADATA,
+    sa.Column("collection", sa.Text, primary_key=True),
+    sa.Column("question", sa.Text, primary_key=True),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("grouped", sa.Text, nullable=False),
+    sa.Column("out", sa.Integer, nullable=False),
+)
 sa.Index("impression_question", IMPRESSIONS.c.collection, IMPRESSIONS.c.query_hash)
 sa.Index("impression_at", IMPRESSIONS.c.at)
 sa.Index("event_impression", EVENTS.c.impression)
@@ -102,12 +115,25 @@ def close_databases() -> None:
 
 @contextmanager
 def write_feedback(place: FeedbackPlace) -> Iterator[sa.Connection]:
-    """A transaction that writes, committed at the end of the block.
+    """A transaction that writes, committed at the end of the block. A ValueError within says that the
+    database is damaged.
 
     Raises:
         StorageError, LockedError: it could not; nothing was changed.
     """
     with WRITING, _naming_damage(place), writing(feedback_database(place)) as connection:
+        yield connection
+
+
+@contextmanager
+def open_to_read(place: FeedbackPlace) -> Iterator[sa.Connection]:
+    """One view of the database, which is made where there is none. A ValueError within says that it is
+    damaged.
+
+    Raises:
+        StorageError: it is.
+    """
+    with _naming_damage(place), reading(feedback_database(place)) as connection:
         yield connection
 
 
