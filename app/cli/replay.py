@@ -45,7 +45,7 @@ def command(context: click.Context, impression: str, location: Location, as_json
             scores = "" if found.same_scores else ", with other scores"
             echo(f"the same answer{scores}: {count} in the same order")
         else:
-            echo(f"another answer: {format_count(len(found.differences), 'document')} changed")
+            echo(f"another answer: {format_count(len(found.differences), 'document')} elsewhere")
         for reason in found.reasons:
             echo_wrapped(f"since then: {reason}", indent="  ")
         for difference in found.differences:
@@ -56,4 +56,4 @@ def command(context: click.Context, impression: str, location: Location, as_json
 
 def _describe(one: Difference) -> str:
     then, now = (f"{rank}" if rank is not None else "–" for rank in (one.rank_then, one.rank_now))
-    return f"{then} → {now}  {one.document}" + (f" ({one.why} since)" if one.why else "")
+    return f"{then} → {now} {one.document}" + (f" ({one.why} since)" if one.why else "")

@@ -161,12 +161,10 @@ def _documents_since(impression: Impression, seq: int, differences: tuple[Differ
     for why in ("deleted", "changed", "added"):
         found = sum(one.why == why for one in differences)
         if found:
-            reasons.append(f"{found} of the documents {'was' if found == 1 else 'were'} {why} since")
+            reasons.append(f"{found} of the documents {'was' if found == 1 else 'were'} {why}")
     if seq != impression.seq:
         count = seq - impression.seq
-        reasons.append(
-            f"{count:,} {'change' if count == 1 else 'changes'} to documents of the collection since"
-        )
+        reasons.append(f"the collection took {count:,} {'change' if count == 1 else 'changes'}")
     return reasons
 
 

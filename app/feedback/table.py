@@ -72,6 +72,8 @@ WRITING = ThreadLock()
 database in the middle of a transaction of its parent, which it could not touch then.
 """
 
+# Parts of what SQLite says of a file that is none of ours, or was altered.
+_DAMAGE = ("not a database", "malformed", "no such table", "no such column", "has no column")
 _MOST_OPEN = 4  # homes of one process: a page has one, tests have many
 _open: dict[Path, tuple[sa.Engine, tuple[int, int] | None]] = {}
 _opening = ThreadLock()
@@ -228,8 +230,9 @@ def _naming_damage(place: FeedbackPlace) -> Iterator[None]:
     except (ValueError, OverflowError) as error:
         raise _damaged(place, str(error)) from error
     except StorageError as error:
-        if "damaged" in str(error) or "no such table" in str(error) or "no such column" in str(error):
-            raise _damaged(place, str(error.__cause__ or error)) from error
+        said = str(getattr(error.__cause__, "orig", ""))  # by SQLite
+        if any(sign in said for sign in _DAMAGE):
+            raise _damaged(place, said) from error
         raise
 
 
