@@ -1,6 +1,7 @@
 """The parts of the page that Streamlit has no widget for, as HTML. Every text from outside is escaped.
 
-Folding parts are `<details>`: the browser opens them at once, without asking the server.
+Folding parts are `<details>`: the browser opens them at once, without asking the server. The full text is
+none: that somebody opened it is worth knowing.
 """
 
 from __future__ import annotations
@@ -22,18 +23,25 @@ ICON = Path(__file__).with_name("static") / "icon.svg"
 
 __all__ = [
     "ICON",
+    "asked",
     "brand",
-    "cards",
+    "card",
     "collection_name",
     "failure",
     "filter_example",
     "filter_failure",
     "focus_script",
+    "full_text",
     "hints",
     "no_collections",
     "nothing_found",
+    "said",
+    "said_of_all",
+    "searching",
     "style",
     "summary",
+    "watch_question",
+    "weak",
     "welcome",
 ]
 
@@ -64,6 +72,30 @@ def focus_script(label: str) -> str:
         " if (box && looks) box.focus({preventScroll: true});"
         " else if (looks) setTimeout(seek, 50, looks - 1);"
         " })(matchMedia('(pointer: fine)').matches ? 40 : 0);</script>"
+    )
+
+
+def watch_question(label: str) -> str:
+    """Hide the answers from the moment a new question is sent until they are its own.
+
+    They say themselves what they answer, in `data-asked`; the page is watched only as long as it takes.
+    """
+    return (
+        "<script>(function () {"
+        " if (window.stlibWatches) return; window.stlibWatches = true;"
+        " const asked = () => document.querySelector('[data-asked]');"
+        f" const isBox = (e) => e.target.getAttribute?.('aria-label') === '{label}';"
+        " const look = (box) => {"
+        "  if (!asked() || asked().dataset.asked === box.value.trim()) return;"
+        "  const body = document.body; body.classList.add('st-asking');"
+        "  const watcher = new MutationObserver(() => {"
+        "   if (asked() && asked().dataset.asked !== box.value.trim() && box.isConnected) return;"
+        "   watcher.disconnect(); body.classList.remove('st-asking'); });"
+        "  watcher.observe(body, {subtree: true, childList: true, attributes: true,"
+        " attributeFilter: ['data-asked']}); };"
+        " document.addEventListener('keydown', (e) => e.key === 'Enter' && isBox(e) && look(e.target), true);"
+        " document.addEventListener('focusout', (e) => isBox(e) && look(e.target), true);"
+        " })();</script>"
     )
 
 
@@ -101,6 +133,16 @@ def hints(notes: Sequence[str]) -> str:
     return f'<div class="st-hints" role="status">{lines}</div>' if lines else ""
 
 
+def weak(sentence: str) -> str:
+    """Why the answers below may be none."""
+    return f'<div class="st-hints st-weak" role="status"><p>{as_html(sentence)}</p></div>'
+
+
+def asked(question: str) -> str:
+    """Marks what follows as the answers to `question`, for `watch_question`."""
+    return f'<span hidden data-asked="{as_html(question)}"></span>'
+
+
 def nothing_found(request: SearchRequest) -> str:
     if request.filtered:
         advice = "Nothing that passes the filters answers this. Clear a filter, or choose more values in it."
@@ -135,10 +177,6 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     )
 
 
-def cards(cards: Sequence[Card]) -> str:
-    return f'<div class="st-cards" role="list">{"".join(_card(card) for card in cards)}</div>'
-
-
 def filter_example(facets: Sequence[Facet]) -> str:
     """An expression that would work here."""
     for facet in facets:
@@ -149,37 +187,53 @@ def filter_example(facets: Sequence[Facet]) -> str:
     return "year >= 2020"
 
 
-def _card(card: Card) -> str:
+def card(card: Card) -> str:
+    """One result; what can be said of it, and its text, are drawn below."""
     chips = "".join(
         f'<span class="st-chip"><span class="st-field">{isolate(name)}</span>{isolate(value)}</span>'
         for name, value in card.chips
     )
     return (
-        '<div class="st-card" role="listitem">'
+        '<article class="st-card">'
         f'<div class="st-title"><span class="st-rank">{card.rank}</span>'
         f'<span dir="auto" role="heading" aria-level="2">{as_html(card.title)}</span></div>'
         f'<div class="st-snippet" dir="auto">{card.snippet_html}</div>'
         f'<div class="st-chips">{chips}</div>'
-        f'<div class="st-more">{_full_text(card)}'
+        '<div class="st-more">'
         f"<details><summary>Score {card.score}</summary>{_table(card.parts)}</details>"
         f"<details><summary>Details</summary>{_table([('id', card.id), *card.metadata])}</details>"
-        "</div></div>"
+        "</div></article>"
     )
 
 
-def _full_text(card: Card) -> str:
-    if not card.text:
-        return ""
+def full_text(card: Card) -> str:
     rest = (
         f'<p class="st-rest">… and {card.more_characters:,} more characters</p>'
         if card.more_characters
         else ""
     )
     kind = "st-text st-code" if card.preformatted else "st-text"
-    return (
-        f'<details><summary>Full text</summary><div class="{kind}" dir="auto">'
-        f"{as_html(card.text, prose=True)}</div>{rest}</details>"
-    )
+    return f'<div class="{kind}" dir="auto" tabindex="0">{as_html(card.text, prose=True)}</div>{rest}'
+
+
+def said(mine: str, others: str) -> str:
+    """What this visitor and others said of a document; empty where nobody did."""
+    parts = [f"<b>You: {as_html(mine)}</b>"] if mine else []
+    parts += [as_html(others)] if others else []
+    return f'<span class="st-said" role="status">{" · ".join(parts)}</span>'
+
+
+def said_of_all(none: bool, brought: Sequence[str]) -> str:
+    """What was said of the answers as a whole, and the right ones that were brought."""
+    lines = ["You: none of these. Thank you, that is learned from too."] if none else []
+    lines += [f"You: the right answer is {isolate(document)}" for document in brought]
+    return f'<div class="st-said" role="status">{"<br>".join(lines)}</div>'
+
+
+def searching() -> str:
+    """Stands in the place of the answers until they are there; seen only where that takes a while."""
+    bones = "<div></div>" * 3
+    return f'<div class="st-bones" role="status" aria-label="Searching">{bones}</div>'
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

@@ -7,19 +7,23 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.text import plain
 from app.ui import address, markup, service
-from app.ui.cards import make_card
+from app.ui.answers import Answers, draw_answers
 from app.ui.choice import chosen_collection
 from app.ui.outside import as_label
-from indexing import Collection
+from app.ui.visitor import visitor
+from indexing import Collection, SearchResults
 from indexing.errors import FilterError
 from indexing.names import MODES
 
 QUESTION_LABEL = "Question"
+ANSWER = "answer"
+"""Where the answer that is on the page is kept, with what was asked and by whom."""
 
 
 def page() -> None:
@@ -43,7 +47,7 @@ def draw(location: Location, name: str) -> None:
     request = address.current()
     address.store(request)
     if request.q:
-        draw_results(collection, request, facets)
+        draw_results(st.empty(), location, collection, request, facets)
     else:
         draw_welcome(name, collection)
 
@@ -57,6 +61,7 @@ def draw_question(name: str) -> None:
         label_visibility="collapsed",
         autocomplete="off",
     )
+    st.html(markup.watch_question(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
 def draw_controls(facets: Sequence[Facet]) -> None:
@@ -106,20 +111,59 @@ def with_count(value: str, counts: Mapping[str, int]) -> str:
     return f"{plain(value)} ({counts.get(value, 0):,})"
 
 
-def draw_results(collection: Collection, request: SearchRequest, facets: Sequence[Facet]) -> None:
+def draw_results(
+    place: DeltaGenerator,
+    location: Location,
+    collection: Collection,
+    request: SearchRequest,
+    facets: Sequence[Facet],
+) -> None:
+    results = answer(place, location, collection, request, facets)
+    if results is None:
+        return
+    with place.container(key="answers"):
+        st.html(markup.asked(request.q))
+        if not results.results:
+            st.html(markup.hints(results.notes) + markup.nothing_found(request))
+            return
+        st.html(markup.summary(results, request))
+        if results.weak:
+            st.html(markup.weak(results.weak))
+        draw_answers(Answers(visitor(), location, collection, results, facets))
+        more = next((count for count in RESULT_COUNTS if count > request.k), None)
+        if more and len(results.results) == request.k:
+            st.button(
+                "Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch"
+            )
+
+
+def answer(
+    place: DeltaGenerator,
+    location: Location,
+    collection: Collection,
+    request: SearchRequest,
+    facets: Sequence[Facet],
+) -> SearchResults | None:
+    """What `request` finds; None where it cannot be understood, which `place` says then.
+
+    What is on the page stays while nothing else is asked for: another press is no other search.
+    """
+    kept = st.session_state.get(ANSWER)
+    asked = (collection.uuid, request, visitor())
+    if kept is not None and kept[0] == asked:
+        return kept[1]
+    if kept is None or kept[0][1].q != request.q:
+        place.html(markup.searching())  # in place of the answers to another question
+    st.session_state.pop(ANSWER, None)
     try:
-        results = search(collection, request, facets, reranker_from_environment())
+        results = search(
+            collection, request, facets, reranker_from_environment(), caller=visitor(), location=location
+        )
     except FilterError as error:
-        st.html(markup.filter_failure(request.filter, error))
-        return
-    if not results.results:
-        st.html(markup.hints(results.notes) + markup.nothing_found(request))
-        return
-    st.html(markup.summary(results, request))
-    st.html(markup.cards([make_card(i, result, facets) for i, result in enumerate(results.results, start=1)]))
-    more = next((count for count in RESULT_COUNTS if count > request.k), None)
-    if more and len(results.results) == request.k:
-        st.button("Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch")
+        place.html(markup.filter_failure(request.filter, error))
+        return None
+    st.session_state[ANSWER] = (asked, results)
+    return results
 
 
 def draw_welcome(name: str, collection: Collection) -> None:

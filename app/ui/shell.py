@@ -7,13 +7,15 @@ from functools import partial
 import streamlit as st
 
 from app.settings import Location
-from app.ui import address, markup, service
+from app.ui import address, markup, search_page, service
 from app.ui.choice import draw_choice
 from app.ui.notices import draw_notices, sentences
 from app.ui.pages import PAGES, Entry
 from app.ui.visitor import draw_visitor, visitor
 
 __all__ = ["draw"]
+
+_PAGE = "page shown"
 
 
 def draw() -> None:
@@ -31,6 +33,9 @@ def draw() -> None:
     }
     chosen = st.navigation(list(targets.values()), position="hidden")
     entry = next(one for one in PAGES if targets[one.title].url_path == chosen.url_path)
+    if st.session_state.get(_PAGE) != entry.title:
+        st.session_state.pop(search_page.ANSWER, None)  # one comes back to answers as they are by then
+        st.session_state[_PAGE] = entry.title
     with sentences():
         (entry.load or address.load_collection)()
         _draw_top(entry, targets)

@@ -56,19 +56,19 @@ def name_of(
     """The name of a visitor: as the proxy says it, else as `typed` now or earlier; may be empty."""
     header = (os.environ if environment is None else environment).get(HEADER_VARIABLE)
     if header:
-        return _tidy(headers.get(header) or "")
-    return _tidy(unquote(cookies.get(_NAME_COOKIE) or "") if typed is None else typed)
+        return _tidy(_text(headers.get(header)))
+    return _tidy(unquote(_text(cookies.get(_NAME_COOKIE))) if typed is None else typed)
 
 
 def session_of(cookies: Mapping[str, str]) -> str:
     """The session that the browser is in; a new one where it brings none, or what cannot be one."""
-    brought = cookies.get(_SESSION_COOKIE) or ""
+    brought = _text(cookies.get(_SESSION_COOKIE))
     return brought if _IS_SESSION.fullmatch(brought) else uuid4().hex
 
 
 def draw_visitor(caller: Caller) -> None:
     """The name at the top of a page, and where it can be typed."""
-    with st.popover(as_label(caller.name) if caller.name else "You", icon=":material/person:"):
+    with st.popover(as_label(caller.name or "You"), icon=":material/person:"):
         if os.environ.get(HEADER_VARIABLE):
             st.caption("Your name comes from the sign-in in front of this page.")
         else:
@@ -108,3 +108,8 @@ def _cookie(name: str, value: str, seconds: int | None = None) -> str:
 
 def _tidy(name: str) -> str:
     return plain(" ".join(name.split()))[:_LONGEST]
+
+
+def _text(brought: object) -> str:
+    """What a browser or a proxy may have left out."""
+    return brought if isinstance(brought, str) else ""

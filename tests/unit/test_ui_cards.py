@@ -45,7 +45,12 @@ def test_a_card_escapes_everything_that_comes_from_documents():
     card = make_card(
         1, result(id=evil, title=evil, text=evil * 2, metadata={evil: evil}, snippet=Snippet(evil, [(1, 7)]))
     )
-    page = markup.cards([card]) + markup.filter_failure(evil, FilterError(evil, 3)) + markup.failure(evil)
+    page = (
+        markup.card(card)
+        + markup.full_text(card)
+        + markup.filter_failure(evil, FilterError(evil, 3))
+        + markup.failure(evil)
+    )
     page += markup.collection_name(evil) + markup.summary(
         SearchResults(evil, "hybrid", 1.0, {evil: 1.0}, []), SearchRequest(filter=evil, picks={evil: (evil,)})
     )
@@ -84,4 +89,4 @@ def test_a_text_that_the_snippet_shows_whole_is_not_shown_twice():
 def test_a_huge_text_is_cut_on_the_page():
     card = make_card(1, result(text="x" * 1_000_000))
     assert (len(card.text), card.more_characters) == (20_000, 980_000)
-    assert "… and 980,000 more characters" in markup.cards([card])
+    assert "… and 980,000 more characters" in markup.full_text(card)
