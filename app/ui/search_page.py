@@ -122,11 +122,11 @@ def draw_results(
     if results is None:
         return
     with place.container(key="answers"):
-        st.html(markup.asked(request.q))
         if not results.results:
-            st.html(markup.hints(results.notes) + markup.nothing_found(request))
+            hints = markup.hints(results.notes)
+            st.html(markup.asked(request.q) + hints + markup.nothing_found(request))
             return
-        st.html(markup.summary(results, request))
+        st.html(markup.asked(request.q) + markup.summary(results, request))
         if results.weak:
             st.html(markup.weak(results.weak))
         draw_answers(Answers(visitor(), location, collection, results, facets))
