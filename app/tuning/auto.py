@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from app.tuning.data import TuningData
-from app.tuning.levers import Fitted, Lever
+from app.tuning.levers import Fitted, Lever, Stack
 from app.tuning.levers.memory import MemoryLever
 from app.tuning.levers.query import QueryLever
 from app.tuning.levers.ranking import RankingLever
@@ -17,8 +18,8 @@ __all__ = ["AUTO", "CHEAP", "fit_levers"]
 
 CHEAP: dict[str, Lever] = {lever.name: lever for lever in (RankingLever(), MemoryLever(), QueryLever())}
 """By name: those that need numpy only and end in seconds."""
-AUTO = ("query", "memory", "ranking")
-"""Their order: what changes the scores of legs comes before what weighs them."""
+AUTO = ("ranking", "memory", "query")
+"""In this order: the fewest numbers first."""
 
 TellLever = Callable[[str, str, float], None]
 
@@ -29,19 +30,18 @@ def fit_levers(
     names: Sequence[str],
     start: SearchSettings,
     tell: TellLever = lambda lever, what, gain: None,
-) -> tuple[SearchSettings, list[Fitted]]:
-    """The settings that the levers `names` make of the questions at `positions`, and what each did that
-    helped.
+) -> list[Fitted]:
+    """What each of the levers `names` made of the questions at `positions`, on top of those before it; those
+    that do not help are left out. The settings of the last one are the result.
     """
-    settings, done = start, []
-    for name in names:
-        fitted = CHEAP[name].fit(
-            data,
-            positions,
-            settings,
-            lambda what, gain, name=name: tell(name, what, gain),  # type: ignore[misc]
-        )
-        if fitted is not None:
-            settings = fitted.settings
-            done.append(fitted)
-    return settings, done
+    stack, done, left = Stack.of(start, data.folds[positions]), [], list(names)
+    while left:
+        tried = {name: CHEAP[name].fit(data, positions, stack, partial(tell, name)) for name in left}
+        helped = {name: fitted for name, fitted in tried.items() if fitted is not None}
+        if not helped:
+            break
+        best = max(helped, key=lambda name: helped[name].cv.gain - helped[name].cv.error)
+        stack = helped[best].stack
+        done.append(helped[best])
+        left = [name for name in left if name in helped and name != best]
+    return done

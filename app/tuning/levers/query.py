@@ -13,17 +13,18 @@ all documents fits 120 questions by heart instead.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.tuning.data import TuningData
-from app.tuning.levers import Fitted, Tell, helps, judge_gains
+from app.tuning.levers import Fitted, Stack, Tell, choose, judge_gains
 from indexing.search.settings import Head, SearchSettings
 
 __all__ = ["QueryLever"]
 
-RIDGES = (0.5, 1.0, 2.0, 5.0)
+RIDGES = (5.0, 2.0, 1.0, 0.5)
 STEPS = (0.5, 1.0, 1.5)
 ROUNDS = 3
 HARDEST = 10
@@ -36,37 +37,73 @@ class QueryLever:
 
     name = "query"
 
-    def fit(
-        self, data: TuningData, positions: np.ndarray, start: SearchSettings, tell: Tell
-    ) -> Fitted | None:
+    def fit(self, data: TuningData, positions: np.ndarray, start: Stack, tell: Tell) -> Fitted | None:
         if len(positions) < FEWEST:
             return None
-        before = data.ndcg(start, positions)
+        before = start.ndcg(data, positions)
         folds = data.folds[positions]
-        gains = {(ridge, step): np.zeros(len(positions)) for ridge in RIDGES for step in STEPS}
-        for fold in np.unique(folds):
-            others, here = positions[folds != fold], folds == fold
-            if len(others) < 2:
-                continue
-            for ridge, step in gains:
-                head = fit_head(data, others, ridge, step)
-                after = data.ndcg(replace(start, head=head), positions[here])
-                gains[ridge, step][here] = after - before[here]
-        reports = [
-            judge_gains(values, {"ridge": ridge, "step": step}) for (ridge, step), values in gains.items()
-        ]
-        for report in reports:
-            tell(f"ridge {report.chosen['ridge']:g}, step {report.chosen['step']:g}", report.gain)
-        best = max(reports, key=lambda report: report.gain)
-        if not helps(best):
+        lists = {int(at): _make_list(data, int(at)) for at in positions}
+        reports = []
+        for ridge in RIDGES:
+            for step in STEPS:
+                gains = np.zeros(len(positions))
+                for fold, settings in start.by_fold.items():
+                    here = folds == fold
+                    head = _fit_head(data, lists, positions[~here], ridge, step)
+                    gains[here] = data.ndcg(replace(settings, head=head), positions[here]) - before[here]
+                reports.append(judge_gains(gains, {"ridge": ridge, "step": step}))
+                tell(f"ridge {ridge:g}, step {step:g}", reports[-1].gain)
+        best = choose(reports)
+        if best is None:
             return None
-        head = fit_head(data, positions, best.chosen["ridge"], best.chosen["step"])
-        return Fitted(
-            self.name, replace(start, head=head), best, f"map of questions, from {len(positions)} judged ones"
-        )
+
+        def turn(settings: SearchSettings, chosen: np.ndarray) -> SearchSettings:
+            return replace(
+                settings, head=_fit_head(data, lists, chosen, best.chosen["ridge"], best.chosen["step"])
+            )
+
+        by_fold = {fold: turn(one, positions[folds != fold]) for fold, one in start.by_fold.items()}
+        stack = Stack(turn(start.whole, positions), by_fold)
+        return Fitted(self.name, stack, best, f"map of questions, from {len(positions)} judged ones")
 
 
-def fit_head(data: TuningData, positions: np.ndarray, ridge: float, step: float) -> Head:
+@dataclass(frozen=True)
+class _List:
+    """The best passages of a question's documents by its own vector: `good`, the middle of the relevant ones,
+    float32 [d], zeros where there is none; and the others, float32 [n, d].
+    """
+
+    good: np.ndarray
+    others: np.ndarray
+
+    def move(self, vector: np.ndarray) -> np.ndarray:
+        """Where the vector of the question should go from `vector`, float32 [d]."""
+        if not self.good.any():
+            return self.good
+        if not len(self.others):
+            return self.good
+        cosines = self.others @ vector
+        hardest = np.argpartition(-cosines, min(HARDEST, len(cosines) - 1))[:HARDEST]
+        return self.good - self.others[hardest].mean(axis=0)
+
+
+def _make_list(data: TuningData, at: int) -> _List:
+    pool = data.pools[at]
+    if not len(pool.rows):
+        none = np.zeros((0, data.vectors.shape[1]), np.float32)
+        return _List(np.zeros(data.vectors.shape[1], np.float32), none)
+    passages = data.passages[pool.rows]
+    order = np.lexsort((-(passages @ data.vectors[at]), pool.owners))
+    owners, first = np.unique(pool.owners[order], return_index=True)
+    best = passages[order[first]]
+    gains = pool.gains[owners].astype(np.float32)
+    good = gains @ best
+    return _List(good / max(float(np.linalg.norm(good)), 1e-12), best[gains == 0])
+
+
+def _fit_head(
+    data: TuningData, lists: Mapping[int, _List], positions: np.ndarray, ridge: float, step: float
+) -> Head:
     """The map that the questions at `positions` ask for."""
     vectors = data.vectors[positions].astype(np.float64)
     dimension = vectors.shape[1]
@@ -75,32 +112,7 @@ def fit_head(data: TuningData, positions: np.ndarray, ridge: float, step: float)
     for _ in range(ROUNDS):
         moved = vectors + vectors @ change.T
         moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        moves = np.stack([wanted_move(data, int(at), moved[row]) for row, at in enumerate(positions)])
+        asked = moved.astype(np.float32)
+        moves = np.stack([lists[at].move(asked[row]) for row, at in enumerate(positions.tolist())])
         change += step / ROUNDS * (solver @ moves).T
     return Head((np.eye(dimension) + change).astype(np.float32))
-
-
-def wanted_move(data: TuningData, at: int, vector: np.ndarray) -> np.ndarray:
-    """Where the vector of a question should go: from the middle of the hardest passages that are not relevant
-    to the middle of the relevant ones, by grades; float64 [d].
-    """
-    pool = data.pools[at]
-    move = np.zeros(len(vector))
-    if not len(pool.rows):
-        return move
-    cosines = data.passages[pool.rows] @ vector.astype(np.float32)
-    first = np.flatnonzero(np.diff(pool.owners, prepend=-1))
-    ends = np.append(first[1:], len(pool.owners))
-    best = np.asarray(
-        [start + int(np.argmax(cosines[start:end])) for start, end in zip(first, ends, strict=True)]
-    )
-    gains = pool.gains[pool.owners[best]]
-    if not gains.any():
-        return move
-    good = (gains[:, None] * data.passages[pool.rows[best]]).sum(axis=0)
-    move += good / max(float(np.linalg.norm(good)), 1e-12)
-    others = best[gains == 0]
-    if len(others):
-        hardest = others[np.argsort(-cosines[others], kind="stable")[:HARDEST]]
-        move -= data.passages[pool.rows[hardest]].mean(axis=0)
-    return move

@@ -8,19 +8,18 @@ cross-validation; so does whether anything is changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.tuning.data import LEG_NAMES, TuningData
-from app.tuning.levers import Fitted, Tell, helps, judge_gains
+from app.tuning.levers import Fitted, Stack, Tell, choose, judge_gains
 from indexing.names import FEATURES
 from indexing.search.settings import SearchSettings
 
 __all__ = ["RankingLever"]
 
-PULLS = (0.01, 0.03, 0.1, 0.3, 1.0)
+PULLS = (3.0, 1.0, 0.3, 0.1, 0.03)
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0)
 ITERATIONS = 30
 FEWEST = 10
@@ -64,30 +63,28 @@ class RankingLever:
 
     name = "ranking"
 
-    def fit(
-        self, data: TuningData, positions: np.ndarray, start: SearchSettings, tell: Tell
-    ) -> Fitted | None:
+    def fit(self, data: TuningData, positions: np.ndarray, start: Stack, tell: Tell) -> Fitted | None:
         if data.mode != "hybrid" or len(positions) < FEWEST:  # one leg alone has nothing to weigh
             return None
-        before = data.ndcg(start, positions)
+        before = start.ndcg(data, positions)
         folds = data.folds[positions]
-        reports = []
+        reports, stacks = [], []
         for pull in PULLS:
-            gains = np.zeros(len(positions))
-            for fold in np.unique(folds):
-                others, here = positions[folds != fold], folds == fold
-                if len(others) < 2:
-                    continue
-                settings = _fit_weights(data, others, start, pull)
-                gains[here] = data.ndcg(settings, positions[here]) - before[here]
-            reports.append(judge_gains(gains, {"pull": pull}))
+            by_fold = {
+                fold: _fit_weights(data, positions[folds != fold], settings, pull)
+                for fold, settings in start.by_fold.items()
+            }
+            stack = Stack(start.whole, by_fold)
+            stacks.append(stack)
+            reports.append(judge_gains(stack.ndcg(data, positions) - before, {"pull": pull}))
             tell(f"pull {pull:g}", reports[-1].gain)
-        best = max(reports, key=lambda report: report.gain)
-        if not helps(best):
+        best = choose(reports)
+        if best is None:
             return None
-        settings = _fit_weights(data, positions, start, best.chosen["pull"])
-        chosen = {**best.chosen, "weights": dict(settings.weights), "features": dict(settings.features)}
-        return Fitted(self.name, settings, replace(best, chosen=chosen), "weights of legs and features")
+        whole = _fit_weights(data, positions, start.whole, best.chosen["pull"])
+        chosen = {**best.chosen, "weights": dict(whole.weights), "features": dict(whole.features)}
+        stack = Stack(whole, stacks[reports.index(best)].by_fold)
+        return Fitted(self.name, stack, replace(best, chosen=chosen), "weights of legs and features")
 
 
 def _fit_weights(
@@ -102,11 +99,13 @@ def _fit_weights(
     # A spread of 1 in what a column adds is what the pull is measured by.
     scales = np.maximum(lists.columns.std(axis=0), 1e-6) / temperature
     penalty = pull * scales**2
+    # A leg never speaks against what it finds; a feature may.
+    lowest = np.asarray([0.0 if name in LEG_NAMES else -LARGEST for name in lists.names])
     weights = prior.copy()
     for _ in range(ITERATIONS):
         _, gradient, hessian = lists.loss(weights, temperature)
         step = np.linalg.solve(hessian + np.diag(penalty), gradient + penalty * (weights - prior))
-        weights = np.clip(weights - step, _lowest(lists.names), LARGEST)
+        weights = np.clip(weights - step, lowest, LARGEST)
         if np.abs(step).max() < 1e-6:
             break
     fitted = dict(zip(lists.names, weights.tolist(), strict=True))
@@ -115,18 +114,13 @@ def _fit_weights(
     return replace(start, weights={**start.weights, **legs}, features={**start.features, **features})
 
 
-def _lowest(names: Sequence[str]) -> np.ndarray:
-    """A leg never speaks against what it finds; a feature may."""
-    return np.asarray([0.0 if name in LEG_NAMES else -LARGEST for name in names])
-
-
 def _weight(settings: SearchSettings, name: str) -> float:
     return settings.weights.get(name, 1.0) if name in LEG_NAMES else settings.features.get(name, 0.0)
 
 
 def _make_lists(data: TuningData, positions: np.ndarray, start: SearchSettings) -> _Lists:
-    names = [name for name in ("keyword", "memory") if name != "memory" or start.memory is not None]
-    names += list(FEATURES)
+    # Not the memory: what it says of the very questions that it has learned from is no example.
+    names = ["keyword", *FEATURES]
     columns, fixed, targets, starts, at = [], [], [], [], 0
     for position in positions.tolist():
         pool = data.pools[position]
