@@ -110,8 +110,8 @@ class Look:
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial. `ended` and `outcome` ("promoted", "ended", "stopped") are None while it goes on; `report` is
-    what was known when it ended.
+    """One trial. `ended` and `outcome` ("promoted", "ended", "stopped") are None while it goes on; `report`
+    is what was known when it ended.
     """
 
     id: int

@@ -65,7 +65,7 @@ LAYERS = {
     ],
     "app": [
         [".", "settings", "text", "wording"],
-        ["facade.caller", "facade.who"],
+        ["facade.caller", "facade.who", "statistics"],
         ["feedback"],
         ["tuning"],
         ["uploads"],

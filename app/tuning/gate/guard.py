@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.feedback.judged import Question
 from app.statistics.distributions import finite
 from app.statistics.intervals import lower_bound
-from app.tuning.gate.model import GuardChange, JudgedQuestion
+from app.tuning.gate.model import GuardChange
 from app.tuning.gate.test import DEPTH
 from indexing.errors import BadInput
 from indexing.evaluation import query_metrics, read_beir
@@ -63,15 +64,13 @@ def read_guard(folder: Path, split: str = "test") -> Guard:
     return Guard(f"{folder.name}/{split}", beir.queries, beir.qrels)
 
 
-def guard_of(questions: Iterable[JudgedQuestion], name: str = "feedback set aside") -> Guard:
+def guard_of(questions: Iterable[Question], name: str = "feedback set aside") -> Guard:
     """The guard of judged questions."""
     kept = list(questions)
     return Guard(name, {one.id: one.text for one in kept}, {one.id: dict(one.grades) for one in kept})
 
 
-def set_aside(
-    questions: Sequence[JudgedQuestion], share: float = 0.2
-) -> tuple[list[JudgedQuestion], list[JudgedQuestion]]:
+def set_aside(questions: Sequence[Question], share: float = 0.2) -> tuple[list[Question], list[Question]]:
     """Questions for a guard, about a `share` of all, and the rest. Which is which hangs on the ids alone, so
     that a question that was set aside stays there.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 __all__ = [
     "FAILED",
@@ -12,29 +12,12 @@ __all__ = [
     "UNDECIDED",
     "GateReport",
     "GuardChange",
-    "JudgedQuestion",
     "MetricChange",
     "QuestionChange",
     "ReplayChange",
 ]
 
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
-
-
-class JudgedQuestion(Protocol):
-    """A question with document id → grade, above 0 for an answer; `returning` if it was asked before."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def returning(self) -> bool: ...
-
-    @property
-    def grades(self) -> Mapping[str, int]: ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +85,8 @@ class GateReport:
         metrics: of "NDCG@10", "MRR@10", "Recall@10".
         returning, new: NDCG@10 of questions that were asked before, and of the others; None without any.
         judged_at_10: "before", "after": share of the best ten that somebody judged.
-        bounds: "worst", "best": change of NDCG@10 if what nobody judged speaks against the candidate, or for it.
+        bounds: "worst", "best": change of NDCG@10 if what nobody judged spoke against the candidate, or for
+            it.
         smallest_detectable: of NDCG@10, at this look's alpha.
         cross_fitted: every question was answered by what was learned without it; `folds` of them.
         wins, losses, ties: of questions.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.feedback.judged import JudgedSet, Question
 from app.settings import Location
 from app.statistics.randomisation import paired_randomisation
 from app.tuning.gate.clusters import cluster_questions
@@ -19,7 +20,6 @@ from app.tuning.gate.model import (
     UNDECIDED,
     GateReport,
     GuardChange,
-    JudgedQuestion,
     MetricChange,
     QuestionChange,
 )
@@ -34,18 +34,12 @@ from indexing.errors import BadInput
 if TYPE_CHECKING:
     from indexing import Collection
 
-__all__ = ["ENOUGH", "JudgedSet", "run_gate"]
+__all__ = ["ENOUGH", "run_gate"]
 
 ENOUGH = 200
 """Below so many judged questions the test is cross-fitted over all of them."""
 
 _SHOWN = 3  # answers of each side that a report keeps
-
-
-class JudgedSet(Protocol):
-    """Judged questions by their side; `side` leaves out those without an answer."""
-
-    def side(self, name: str) -> list[JudgedQuestion]: ...
 
 
 @dataclass(frozen=True)
@@ -140,8 +134,8 @@ def _where(cross_fitted: bool) -> str:
 def _measure(
     collection: Collection,
     look: Look,
-    questions: Sequence[JudgedQuestion],
-    tested: Sequence[JudgedQuestion],
+    questions: Sequence[Question],
+    tested: Sequence[Question],
     refit: Refit | None,
     mode: str,
     progress: Callable[[int, int], None] | None,
@@ -245,9 +239,7 @@ def _side_by_side(tested: _Tested) -> list[QuestionChange]:
     return sorted(rows, key=lambda row: -abs(row.after - row.before))
 
 
-def _notes(
-    questions: Sequence[JudgedQuestion], tested: Sequence[JudgedQuestion], report: GateReport
-) -> tuple[str, ...]:
+def _notes(questions: Sequence[Question], tested: Sequence[Question], report: GateReport) -> tuple[str, ...]:
     notes = []
     if report.cross_fitted:
         notes.append(

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.feedback.judged import Question
 from app.statistics.distributions import finite
 from app.statistics.intervals import mean_interval
 from app.statistics.multiple import ALPHA
 from app.statistics.power import smallest_detectable
-from app.tuning.gate.model import JudgedQuestion, MetricChange
+from app.tuning.gate.model import MetricChange
 from indexing.evaluation import query_metrics
 
 __all__ = ["DEPTH", "FOLDS", "METRICS", "Answers", "Rank", "Refit", "assign_folds", "change_of", "cross_fit"]
@@ -31,10 +32,10 @@ METRICS = ("NDCG@10", "MRR@10", "Recall@10")
 DEPTH = 10
 FOLDS = 5
 
-Rank = Callable[[JudgedQuestion], Sequence[str]]
+Rank = Callable[[Question], Sequence[str]]
 """Ids of the best ten documents for a question, best first."""
 
-Refit = Callable[[list[JudgedQuestion]], Rank | None]
+Refit = Callable[[list[Question]], Rank | None]
 """Learns from questions; None where nothing helps, so that what is live answers."""
 
 
@@ -42,7 +43,7 @@ Refit = Callable[[list[JudgedQuestion]], Rank | None]
 class Answers:
     """The best ten of both servings for a question."""
 
-    question: JudgedQuestion
+    question: Question
     before: tuple[str, ...]
     after: tuple[str, ...]
 
@@ -90,8 +91,8 @@ def _hash(text: str) -> str:
 
 
 def cross_fit(
-    questions: Sequence[JudgedQuestion],
-    tested: Sequence[JudgedQuestion],
+    questions: Sequence[Question],
+    tested: Sequence[Question],
     fold_of: Mapping[str, int],
     refit: Refit,
     before: Mapping[str, Sequence[str]],
