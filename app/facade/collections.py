@@ -45,6 +45,8 @@ __all__ = [
     "folders_to_choose",
     "forget_uploads",
     "models_to_choose",
+    "promote_serving",
+    "roll_back",
     "start_verifying",
 ]
 
@@ -195,6 +197,33 @@ def start_verifying(caller: Caller, location: Location, name: str) -> Job:
     require(caller, "manage")
     _require_collection(location, name)
     return start_job(location, "verify", verify.describe(name), caller=caller)
+
+
+def promote_serving(
+    caller: Caller, location: Location, name: str, serving: int, override: str | None = None
+) -> None:
+    """Let `serving` answer; `override` is a person's reason where the gate has not passed it.
+
+    Raises:
+        NotAllowed: the caller may not improve.
+        BadInput: there is no such serving.
+        GateNotPassed: it was learned, and needs the gate or a reason.
+    """
+    require(caller, "improve")
+    with Collection.open(name, **location.arguments()) as collection:
+        collection.promote(serving, override, who=caller.name)
+
+
+def roll_back(caller: Caller, location: Location, name: str) -> int:
+    """Let what answered before answer again; returns that serving.
+
+    Raises:
+        NotAllowed: the caller may not improve.
+        BadInput: nothing answered before.
+    """
+    require(caller, "improve")
+    with Collection.open(name, **location.arguments()) as collection:
+        return int(collection.rollback(who=caller.name).serving.id)
 
 
 def forget_uploads(caller: Caller, location: Location, name: str) -> tuple[int, int]:

@@ -34,6 +34,7 @@ __all__ = [
     "full_text",
     "hints",
     "no_collections",
+    "note",
     "nothing_found",
     "said",
     "said_of_all",
@@ -112,6 +113,11 @@ def no_collections() -> str:
         "<p>Index a folder in a terminal, then reload this page:</p>"
         "<pre>stlib index notes ~/Documents/notes</pre></section>"
     )
+
+
+def note(title: str, text: str) -> str:
+    """What stands where there is nothing to show yet: what it is, and what to do."""
+    return f'<section class="st-note"><h2>{as_html(title)}</h2><p>{as_html(text)}</p></section>'
 
 
 def failure(message: str) -> str:

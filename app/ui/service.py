@@ -9,7 +9,7 @@ from app.settings import Location
 from indexing import Collection
 from indexing.listing import Listing, collection_identity, list_collections
 
-__all__ = ["collections", "facets", "open_collection", "size"]
+__all__ = ["collections", "facets", "forget_collection", "open_collection", "size"]
 
 # Counting facets reads the metadata of every document: too slow for every key press, and numbers that are
 # half a minute old do no harm in a list of choices.
@@ -24,6 +24,13 @@ def collections(location: Location) -> Listing:
 def open_collection(location: Location, name: str) -> Collection:
     """The collection, shared by every visitor of this process."""
     return _open(location, name, _catalog_identity(location, name))
+
+
+def forget_collection(location: Location, name: str) -> None:
+    """Let go of a collection that is about to be deleted: open files would keep its room on the disk."""
+    identity = _catalog_identity(location, name)
+    if identity is not None:
+        _open.clear(location, name, identity)
 
 
 def facets(location: Location, name: str) -> list[Facet]:

@@ -1,0 +1,78 @@
+"""The jobs of a home: what runs, what waits, what became of the others. It looks again while one runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.facade.jobs import Job, jobs_are_known, list_jobs, worker_is_there
+from app.jobs.model import QUEUED
+from app.settings import Location
+from app.ui import markup
+from app.ui.job_cards import LOOK_SECONDS, draw_job, job_note, pressed
+from app.ui.notices import sentences
+from app.ui.visitor import visitor
+
+__all__ = ["page"]
+
+_SHOWN = 20
+_MORE = "jobs shown"
+
+
+def page() -> None:
+    location = Location.from_environment()
+    jobs = list_jobs(location, caller=visitor())
+    if not jobs:
+        st.html(
+            markup.note(
+                "No jobs yet",
+                "Add documents to a collection, evaluate it or improve it: such work"
+                " runs as a job, which goes on when this page is closed, and is shown here.",
+            )
+        )
+        return
+    busy = _any_busy(location, jobs)
+    st.fragment(_draw, run_every=LOOK_SECONDS if busy else None)(location, busy)
+
+
+def _draw(location: Location, was_busy: bool) -> None:
+    with sentences():
+        caller = visitor()
+        jobs = list_jobs(location, caller=caller)
+        if pressed() or _any_busy(location, jobs) != was_busy:
+            st.rerun()  # the whole page, which sets anew how often this looks
+        known = jobs_are_known(location)
+        if any(job.state == QUEUED for job in jobs):
+            _draw_reason(location, known)
+        open_ones = [job for job in jobs if not job.finished]
+        ended = [job for job in reversed(jobs) if job.finished]
+        shown = st.session_state.get(_MORE, _SHOWN)
+        for job in [*open_ones, *ended[:shown]]:
+            draw_job(caller, location, job, known=known)
+        if len(ended) > shown:
+            st.button("Show older jobs", on_click=_show_more, width="stretch")
+
+
+def _draw_reason(location: Location, known: bool) -> None:
+    """Why queued jobs may wait for more than their turn."""
+    if not known:
+        st.html(
+            job_note(
+                "These jobs came with a copied home: press Resume on one that you trust. The others stay."
+            )
+        )
+    elif not worker_is_there(location):
+        st.html(
+            job_note(
+                "No worker looks after these jobs at the moment: start one with `stlib worker`, or look"
+                " whether its container runs."
+            )
+        )
+
+
+def _any_busy(location: Location, jobs: list[Job]) -> bool:
+    """Whether something changes by itself: jobs that wait for a person do not."""
+    return any(not job.finished for job in jobs) and jobs_are_known(location)
+
+
+def _show_more() -> None:
+    st.session_state[_MORE] = st.session_state.get(_MORE, _SHOWN) + 3 * _SHOWN
