@@ -45,6 +45,7 @@ def command(
         raise click.UsageError("give ids or --filter, not both", context)
     if filter_ is not None and not filter_.strip():
         raise click.UsageError("the filter is empty, and would match every document", context)
+    from app.facade.feedback import forget_feedback
     from indexing import Collection
 
     with Collection.open(name, **location.arguments()) as collection:
@@ -58,7 +59,10 @@ def command(
             question = f"Delete collection {name!r} with its {format_count(count, 'document')}?"
             _confirm(question, "deleting a whole collection", yes)
             collection.drop()
+            left = forget_feedback(location, collection.uuid)
             echo(f"deleted collection {name!r} with {format_count(count, 'document')}")
+            if left:
+                warn(f"stlib: {left}")
 
 
 def _delete_matching(collection: Collection, filter_: str, yes: bool) -> None:

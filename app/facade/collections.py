@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.facade.caller import Caller, require
+from app.facade.feedback import forget_feedback
 from app.facade.jobs import Job, list_jobs, start_job
 from app.indexing_job import IndexChoices
 from app.jobs.kinds import index, verify
@@ -259,9 +260,12 @@ def delete_collection(caller: Caller, location: Location, name: str, typed: str)
         with Collection.open(name, **location.arguments()) as collection:
             documents = collection.count()
             collection.drop()
+            left = forget_feedback(location, collection.uuid)
         files, size = uploads.forget(name)
     also = f" and {format_count(files, 'uploaded file')} ({format_bytes(size)})" if files else ""
-    return f"Collection {name} is deleted, with {format_count(documents, 'document')}{also}."
+    return f"Collection {name} is deleted, with {format_count(documents, 'document')}{also}." + (
+        f" But {left}." if left else ""
+    )
 
 
 def _below(folder: Folder) -> list[Folder]:

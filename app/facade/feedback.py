@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.facade.caller import Caller, require
-from app.feedback.erasing import Erased, Wanted, erase_feedback, select_feedback
+from app.feedback.erasing import Erased, Wanted, erase_feedback, forget_collection, select_feedback
 from app.feedback.exchange import Exported, Imported, export_judgments, find_unknown, import_judgments
 from app.feedback.formats import read_judgments
 from app.feedback.log import feedback_log
@@ -29,6 +29,7 @@ from app.feedback.status import FeedbackStatus, read_status
 from app.feedback.table import find_impressions, read_sayings
 from app.settings import Location
 from indexing import Collection, SearchResults
+from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
 from indexing.listing import list_collections
 
@@ -38,6 +39,7 @@ __all__ = [
     "erase",
     "export_feedback",
     "feedback_status",
+    "forget_feedback",
     "import_feedback",
     "list_feedback",
     "log_search",
@@ -258,6 +260,18 @@ def erase(caller: Caller, location: Location, name: str | Collection, wanted: Wa
         return erase_feedback(place, collection.uuid, wanted)
 
 
+def forget_feedback(location: Location, collection: str) -> str | None:
+    """Erases what is kept of a collection (its uuid) that was just deleted. Returns what is left of it, in a
+    sentence, or None: a collection that is gone is gone, whatever becomes of this.
+    """
+    place = feedback_place(location)
+    try:
+        feedback_log(place).flush(_FLUSH_SECONDS)
+        return forget_collection(place, collection)
+    except IndexingError as error:
+        return f"what was asked and said of it is still there: {error}"
+
+
 def feedback_status(caller: Caller, location: Location, name: str | Collection) -> FeedbackStatus:
     """How much is kept of a collection, and how.
 
@@ -282,7 +296,7 @@ def replay(caller: Caller, location: Location, beginning: str) -> Replay:
     require(caller, "improve")
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
-    found = find_impressions(place, beginning) if beginning else []
+    found = find_impressions(place, storable_text(beginning)) if beginning else []
     if len(found) != 1:
         what = "several impressions begin" if found else "no impression begins"
         raise BadInput(f"{what} with {beginning!r}: `stlib search --json` says the id of an answer")

@@ -22,6 +22,7 @@ from app.feedback.rows import to_row
 from app.feedback.table import (
     EVENTS,
     IMPRESSIONS,
+    PLACES,
     SAYINGS,
     WRITING,
     feedback_database,
@@ -31,9 +32,10 @@ from app.feedback.table import (
 from indexing.catalog import sqlite
 from indexing.catalog.database import map_errors
 from indexing.catalog.log import slices
+from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
 
-__all__ = ["Erased", "Wanted", "erase_feedback", "forget_old", "select_feedback"]
+__all__ = ["Erased", "Wanted", "erase_feedback", "forget_collection", "forget_old", "select_feedback"]
 
 _DAY = 86_400.0
 
@@ -112,9 +114,10 @@ def select_feedback(
 def _conditions(table: sa.Table, collection: str, wanted: Wanted) -> list[Any]:
     conditions = [table.c.collection == collection]
     if wanted.person is not None:
-        names = [wanted.person, keyed_hash(wanted.person)]
+        name = storable_text(wanted.person)
+        names = [name, keyed_hash(name)]
         unnamed = (table.c.who == "") & table.c.session.in_(names)
-        conditions.append(table.c.who.in_(names) | unnamed if wanted.person else unnamed)
+        conditions.append(table.c.who.in_(names) | unnamed if name else unnamed)
     if wanted.question is not None and table is not EVENTS:
         hashed = question_hash(wanted.question)
         conditions.append(table.c.query_hash.in_([hashed, keyed_hash(hashed)]))
@@ -172,6 +175,22 @@ def erase_feedback(
     )
 
 
+def forget_collection(place: FeedbackPlace, collection: str) -> str | None:
+    """Erases all that is kept of a collection (its uuid) that was deleted, as nothing names it any more.
+    Returns why the old bytes may still be in the file, or None.
+
+    Raises:
+        StorageError, LockedError: nothing was erased.
+    """
+    if not place.exists:
+        return None
+    found = 0
+    with write_feedback(place) as connection:
+        for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES):
+            found += connection.execute(table.delete().where(table.c.collection == collection)).rowcount
+    return _give_space_back(place) if found else None
+
+
 def _delete(connection: sa.Connection, table: sa.Table, ids: Iterable[Any]) -> None:
     for part in slices(ids):
         connection.execute(table.delete().where(table.c.id.in_(part)))
@@ -184,9 +203,16 @@ def _update(connection: sa.Connection, table: sa.Table, item: Impression | Sayin
 def _give_space_back(place: FeedbackPlace) -> str | None:
     """Writes the database anew; why it could not, or None."""
     engine = feedback_database(place)
+    why = f"another process is reading {place.database}"
     try:
         with WRITING, map_errors(engine):
             sqlite.vacuum(engine)
     except IndexingError as error:
-        return f"the old bytes may still be in the file: {error}; the next `stlib feedback erase` tries again"
-    return None
+        why = str(error)
+    else:
+        log = place.database.with_name(place.database.name + "-wal")
+        if not log.exists() or not log.stat().st_size:
+            return None
+    return (
+        f"pending: the old bytes may still be in the file: {why}; the next `stlib feedback erase` tries again"
+    )

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.0  # what a kill loses at most, of searches; sayings never wait
 BATCH = 200
-MOST_QUEUED = 5_000  # some five megabytes
+MOST_QUEUED = 2_000  # some ten megabytes
 EXIT_SECONDS = 2.0
 FORGET_SECONDS = 3600.0
 

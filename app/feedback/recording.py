@@ -23,7 +23,18 @@ from indexing.search.request import MAX_QUERY_CHARACTERS
 if TYPE_CHECKING:
     from indexing import Collection, SearchResults
 
-__all__ = ["draw_seed", "find_pasted", "make_event", "make_impression", "names_of", "record_saying"]
+__all__ = [
+    "MOST_SHOWN",
+    "draw_seed",
+    "find_pasted",
+    "make_event",
+    "make_impression",
+    "names_of",
+    "record_saying",
+]
+
+MOST_SHOWN = 100
+"""Of a longer answer only so many documents are kept: nobody looks at more, and the log stays small."""
 
 _FLUSH_SECONDS = 2.0
 _PASTED_LOOKED_AT = 20
@@ -49,7 +60,7 @@ def make_impression(
     shown = tuple(
         Shown(result.id, rank, _finite(result.score), team)
         for rank, (result, team) in enumerate(
-            zip(results.results, teams, strict=True), start=results.offset + 1
+            zip(results.results[:MOST_SHOWN], teams[:MOST_SHOWN], strict=True), start=results.offset + 1
         )
     )
     return Impression(
@@ -88,7 +99,7 @@ def make_event(caller: Caller, collection: str, impression: str, document: str, 
     """
     if kind not in EVENTS:
         raise BadInput(f"kind of event {kind!r}: use one of {', '.join(EVENTS)}")
-    texts = (collection, impression, storable_text(document), kind)
+    texts = (collection, storable_text(impression), storable_text(document), kind)
     return Event(0, *texts, time.time(), storable_text(caller.name), storable_text(caller.session))
 
 
@@ -132,7 +143,7 @@ def record_saying(
         document=document,
         kind=kind,
         grade=grade,
-        impression=impression,
+        impression=storable_text(impression),
         source=caller.surface,
         shown=tuple(map(storable_text, shown)),
     )
@@ -158,7 +169,7 @@ def _shown_by(
     """The documents of an answer, or of the last "none of these" of this person."""
     if impression:
         feedback_log(place).flush(_FLUSH_SECONDS)
-        for found in find_impressions(place, impression):
+        for found in find_impressions(place, storable_text(impression)):
             if found.id == impression:
                 return tuple(one.document for one in found.shown)
     hashed = question_hash(query)

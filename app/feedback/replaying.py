@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.feedback.model import Impression, Shown
+from app.feedback.recording import MOST_SHOWN
 from indexing.errors import BadInput
 from indexing.names import DEFAULT_RERANK_DEPTH, SERVING_RERANKER
 from indexing.search.interleave import interleave
@@ -73,7 +74,9 @@ def replay_impression(collection: Collection, impression: Impression) -> Replay:
     answer = _ask(collection, impression, set(known))
     shown = tuple(
         Shown(result.id, rank, result.score, None if answer.teams is None else answer.teams[place])
-        for place, (rank, result) in enumerate(enumerate(answer.results, start=impression.offset + 1))
+        for place, (rank, result) in enumerate(
+            enumerate(answer.results[:MOST_SHOWN], start=impression.offset + 1)
+        )
     )
     stored = collection.get({one.document for one in (*impression.shown, *shown)})
     then, now = _ranks(impression.shown), _ranks(shown)

@@ -67,7 +67,9 @@ def measure_import(collection: Collection, location: Location, folder: Path) -> 
     lines = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
     ids = [line.split('"', 4)[3] for line in lines[:5000]]
     path = folder / "many.csv"
-    rows = [f"question number {i % 1000},{ids[(i * 7 + i // 1000) % len(ids)]},{i % 3}\n" for i in range(20_000)]
+    rows = [
+        f"question number {i % 1000},{ids[(i * 7 + i // 1000) % len(ids)]},{i % 3}\n" for i in range(20_000)
+    ]
     path.write_text("question,document,grade\n" + "".join(rows), encoding="utf-8")
     for what in ("import of 20,000 judgments", "the same again"):
         started = time.perf_counter()

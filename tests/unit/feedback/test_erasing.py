@@ -111,3 +111,18 @@ def test_all_that_is_kept_of_a_person_can_be_read(kept, animals, ann, location):
 def test_where_nothing_is_kept_nothing_is_made(animals, ann, place, location):
     assert erase(ann, location, animals, Wanted(person="ann")).sayings == 0
     assert not place.exists
+
+
+def test_what_cannot_be_written_anew_yet_is_pending(kept, animals, ann, location, monkeypatch):
+    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", lambda engine: None)
+    done = erase(ann, location, animals, Wanted(person="ann"))
+    assert done.sayings == 2 and done.pending.startswith("pending: the old bytes may still be in the file")
+    monkeypatch.undo()
+    assert erase(ann, location, animals, Wanted(person="ann")).pending is None
+    assert b"zanzibar" not in bytes_of(kept)
+
+
+def test_a_deleted_collection_leaves_nothing(kept, stlib):
+    code, out, err = stlib("delete", "animals", "--yes")
+    assert (code, out, err) == (0, "deleted collection 'animals' with 4 documents\n", "")
+    assert people(kept) == (set(), set(), set()) and b"zanzibar" not in bytes_of(kept)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.facade.caller import Caller, NotAllowed
-from app.facade.feedback import others_said, record, record_click, said_about
+from app.facade.feedback import log_search, others_said, record, record_click, replay, said_about
 from app.facade.search import SearchRequest, search
 from app.feedback.hashes import keyed_hash
 from app.feedback.log import feedback_log
@@ -210,3 +210,12 @@ def test_text_that_a_database_refuses_is_kept_all_the_same(animals, place, locat
     assert kept.query == said.query == "honey \ufffd?" and kept.who == said.who == "a\ufffdn\ufffdn"
     assert kept.query_hash == said.query_hash
     assert list(said_about(odd, location, animals, "honey \ud800?")) == ["bee"]
+
+
+def test_of_a_long_answer_the_first_hundred_are_kept_and_compared(animals, ask, ann, place, location):
+    animals.add({"id": f"n{number}", "text": f"note {number} about honey"} for number in range(300))
+    found = animals.search(HONEY, 250)
+    log_search(ann, location, animals, found, k=250)
+    assert feedback_log(place).flush()
+    assert [one.document for one in read_impressions(place)[0].shown] == [one.id for one in found[:100]]
+    assert replay(ann, location, found.id).same_scores
