@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from app.tuning.data import TuningData
-from app.tuning.levers import Fitted, Lever, Stack
+from app.tuning.legs import make_view
+from app.tuning.levers import Fitted, Lever
 from app.tuning.levers.memory import MemoryLever
 from app.tuning.levers.query import QueryLever
 from app.tuning.levers.ranking import RankingLever
@@ -18,10 +19,15 @@ __all__ = ["AUTO", "CHEAP", "fit_levers"]
 
 CHEAP: dict[str, Lever] = {lever.name: lever for lever in (RankingLever(), MemoryLever(), QueryLever())}
 """By name: those that need numpy only and end in seconds."""
-AUTO = ("ranking", "memory", "query")
-"""In this order: the fewest numbers first."""
+AUTO = ("query", "memory", "ranking")
+"""Their order: what changes the scores of legs comes before what weighs them."""
 
 TellLever = Callable[[str, str, float], None]
+"""As `Tell`, with the name of the lever first."""
+
+
+def _tell_nobody(lever: str, what: str, gain: float) -> None:
+    pass
 
 
 def fit_levers(
@@ -29,19 +35,15 @@ def fit_levers(
     positions: np.ndarray,
     names: Sequence[str],
     start: SearchSettings,
-    tell: TellLever = lambda lever, what, gain: None,
-) -> list[Fitted]:
-    """What each of the levers `names` made of the questions at `positions`, on top of those before it; those
-    that do not help are left out. The settings of the last one are the result.
+    tell: TellLever = _tell_nobody,
+) -> tuple[SearchSettings, list[Fitted]]:
+    """The settings that the levers `names` make of the questions at `positions` on top of `start`, and what
+    each did that helped.
     """
-    stack, done, left = Stack.of(start, data.folds[positions]), [], list(names)
-    while left:
-        tried = {name: CHEAP[name].fit(data, positions, stack, partial(tell, name)) for name in left}
-        helped = {name: fitted for name, fitted in tried.items() if fitted is not None}
-        if not helped:
-            break
-        best = max(helped, key=lambda name: helped[name].cv.gain - helped[name].cv.error)
-        stack = helped[best].stack
-        done.append(helped[best])
-        left = [name for name in left if name in helped and name != best]
-    return done
+    settings, view, done = start, make_view(data, positions, start), []
+    for name in names:
+        fitted = CHEAP[name].fit(view, settings, partial(tell, name))
+        if fitted is not None:
+            settings, view = fitted.settings, fitted.view
+            done.append(fitted)
+    return settings, done

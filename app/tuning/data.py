@@ -1,38 +1,38 @@
 """Judged questions as levers see them: for each the documents that may come up, and what each leg says of
 them.
 
-Everything is read from one state of the index, once. From then on settings are compared in memory, by the
-very functions that a search adds its legs up with, see `indexing.search.fuse`.
+Everything is read from one state of the index, once. From then on settings are compared in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from indexing.names import DEFAULT_MODE
-from indexing.search.fuse import LegScores, shares
-from indexing.search.legs.base import Scale
+from indexing.names import DEFAULT_MODE, FEATURES
 from indexing.search.probe import Probe, Trace
-from indexing.search.ranking import FIRST_DEPTH
 from indexing.search.settings import Memory, SearchSettings
 
-__all__ = ["CUT", "LEG_NAMES", "Judged", "Pool", "TuningData", "make_data", "make_memory", "worth_of"]
+__all__ = ["CUT", "FEWEST", "Judged", "TuningData", "answers_of", "make_data", "make_memory"]
 
 CUT = 10
 """What is learned is NDCG at so many documents: what people look at."""
+FEWEST = 10
+"""Fewer judged questions say nothing of others."""
 # Past questions whose answers are looked at beside what a question finds by itself.
-NEAR_QUESTIONS = 20
+NEAR_QUESTIONS = 30
 # Cosine of two questions from which they are held to be one: both are in the same fold.
 SAME_QUESTION = 0.9
+# Few questions are worth the time of more folds: each fit then sees nearly all of them.
+MOST_FOLDS, FOLDS, MANY = 10, 5, 300
+
+DISCOUNTS = 1.0 / np.log2(np.arange(2, CUT + 2))
 
 Progress = Callable[[int, int], None]
-
-LEG_NAMES = ("semantic", "keyword", "memory")
-DISCOUNTS = 1.0 / np.log2(np.arange(2, CUT + 2))
 
 
 class Judged(Protocol):
@@ -48,176 +48,106 @@ class Judged(Protocol):
     def grades(self) -> Mapping[str, int]: ...
 
 
-@dataclass(frozen=True)
-class Pool:
-    """The n documents that may come up for one question.
-
-    Attributes:
-        ids: of the documents.
-        gains: their grades, 0 where there is none, float64 [n].
-        judged: whether there is a grade, bool [n].
-        ideal: DCG of the best order there could be.
-        semantic: scores of the best passage of each by the question's own vector, float32 [n].
-        semantic_scale: of these over the collection.
-        words: scores of the keyword leg, float32 [n]; words_scale likewise.
-        by_words: whether the keyword leg finds it among its best, bool [n].
-        features: name → float64 [n].
-        boosts: float64 [n].
-        rows: positions of its passages in the passages of all pools, int64 [m], and whose they are,
-            ascending: `owners` int64 [m].
-    """
-
-    ids: tuple[str, ...]
-    gains: np.ndarray
-    judged: np.ndarray
-    ideal: float
-    semantic: np.ndarray
-    semantic_scale: Scale
-    words: np.ndarray
-    words_scale: Scale
-    by_words: np.ndarray
-    features: Mapping[str, np.ndarray]
-    boosts: np.ndarray
-    rows: np.ndarray
-    owners: np.ndarray
-
-    def ndcg(self, scores: np.ndarray, allowed: np.ndarray) -> float:
-        """NDCG at `CUT` of the order by `scores` of the documents that are `allowed`."""
-        order = np.lexsort((np.arange(len(scores)), -np.where(allowed, scores, -np.inf)))[:CUT]
-        gains = np.where(allowed[order], self.gains[order], 0.0)
-        return float((gains * DISCOUNTS[: len(gains)]).sum() / self.ideal) if self.ideal else 0.0
-
-
 @dataclass
 class TuningData:
-    """What levers learn from.
+    """What levers learn from: n questions, each with up to p documents in the order of their keys, and d
+    dimensions.
 
     Attributes:
         probe: the state of the index.
-        questions: judged ones, each with at least one relevant document that there is.
-        pools: of each question.
-        vectors: of the questions by the generation's own model, float32 [questions, d].
-        passages: of all pools, float32 [rows, d] of length 1.
         mode: in which the gain is measured.
-        start: the settings that are live.
-        folds: of each question, so that the same question in other words is in one fold, int64 [questions].
+        questions: each with at least one relevant document that there is.
+        vectors: of the questions by the generation's own model, float32 [n, d].
+        documents: of each question, id → column.
+        real: which columns hold a document, bool [n, p].
+        gains: grades, 0 where there is none, float64 [n, p].
+        ideal: DCG of the best order there could be, float64 [n].
+        semantic: scores of the best passage by the question's own vector, float32 [n, p].
+        semantic_scale: their centre and spread over the collection, float64 [n, 2].
+        words: scores of the keyword leg, float32 [n, p]; words_scale likewise.
+        by_words: whether the keyword leg finds it among its best, bool [n, p].
+        features: float64 [features, n, p], in the order of `indexing.names.FEATURES`.
+        boosts: float64 [n, p].
+        passages: of all documents, float32 [passages, d] of length 1.
+        rows: of each question, positions of the passages of its documents in `passages`, int64 [m], and
+            `owners`: their columns, ascending, int64 [m].
+        folds: of each question; the same question in other words is in the same, int64 [n].
     """
 
     probe: Probe
-    questions: list[Judged]
-    pools: list[Pool]
-    vectors: np.ndarray
-    passages: np.ndarray
     mode: str
-    start: SearchSettings
+    questions: list[Judged]
+    vectors: np.ndarray
+    documents: list[dict[str, int]]
+    real: np.ndarray
+    gains: np.ndarray
+    ideal: np.ndarray
+    semantic: np.ndarray
+    semantic_scale: np.ndarray
+    words: np.ndarray
+    words_scale: np.ndarray
+    by_words: np.ndarray
+    features: np.ndarray
+    boosts: np.ndarray
+    passages: np.ndarray
+    rows: list[np.ndarray]
+    owners: list[np.ndarray]
     folds: np.ndarray
-    _positions: dict[str, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._positions = {question.id: at for at, question in enumerate(self.questions)}
+        self.places = {question.id: at for at, question in enumerate(self.questions)}
 
     def positions(self, questions: Sequence[Judged]) -> np.ndarray:
-        """Where `questions` are, int64; those without a relevant document are not there."""
-        found = (self._positions.get(question.id) for question in questions)
-        return np.asarray([at for at in found if at is not None], np.int64)
+        """Where `questions` are, int64, ascending; those without a relevant document are not there."""
+        return np.asarray(sorted(self.places[one.id] for one in questions if one.id in self.places), np.int64)
 
-    def head_vectors(self, settings: SearchSettings) -> np.ndarray:
-        """What the semantic leg searches with."""
-        return self.vectors if settings.head is None else settings.head(self.vectors)
+    @cached_property
+    def firsts(self) -> list[np.ndarray]:
+        """Of each question, where the passages of each document begin in `rows`."""
+        return [np.flatnonzero(np.diff(owners, prepend=-1)) for owners in self.owners]
 
-    def semantic_of(self, at: int, vector: np.ndarray) -> tuple[np.ndarray, Scale]:
-        """Scores of the documents of a pool by another vector float32 [d], and their scale."""
-        pool = self.pools[at]
-        scores = np.zeros(len(pool.ids), np.float32)
-        if len(pool.rows):
-            cosines = self.passages[pool.rows] @ vector
-            first = np.flatnonzero(np.diff(pool.owners, prepend=-1))
-            scores[pool.owners[first]] = np.maximum.reduceat(cosines, first)
-        return scores, Scale(*self.probe.spread(vector))
-
-    def ndcg(
-        self,
-        settings: SearchSettings,
-        positions: Sequence[int] | np.ndarray,
-        *,
-        worth: Mapping[int, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """NDCG of the questions at `positions` by `settings`, float64. `worth` position → float64 [n] takes
-        the place of what the memory of the settings says.
+    def semantic_by(self, positions: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`semantic` [m, p] and `semantic_scale` [m, 2] of the questions at `positions` by other vectors,
+        float32 [m, d].
         """
-        vectors = None if settings.head is None else settings.head(self.vectors[positions])
-        return np.asarray(
-            [
-                self._one(settings, int(at), None if vectors is None else vectors[row], worth)
-                for row, at in enumerate(positions)
-            ]
-        )
+        scores = np.zeros((len(positions), self.real.shape[1]), np.float32)
+        for row, at in enumerate(positions.tolist()):
+            if len(self.rows[at]):
+                cosines, first = self.passages[self.rows[at]] @ vectors[row], self.firsts[at]
+                scores[row, self.owners[at][first]] = np.maximum.reduceat(cosines, first)
+        return scores, self.probe.spreads(vectors)
 
-    def _one(
-        self,
-        settings: SearchSettings,
-        at: int,
-        vector: np.ndarray | None,
-        worth: Mapping[int, np.ndarray] | None,
-    ) -> float:
-        pool = self.pools[at]
-        table, allowed = self.table(settings, at, vector, None if worth is None else worth.get(at))
-        if self.mode == "semantic":
-            return pool.ndcg(table["semantic"], allowed)
-        weights = {**{name: settings.weights.get(name, 1.0) for name in LEG_NAMES}, **settings.features}
-        total = pool.boosts + sum(weights.get(name, 0.0) * row for name, row in table.items())
-        return pool.ndcg(total, allowed)
+    def worth_by(self, positions: np.ndarray, recalled: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """What a memory says of the documents of the questions at `positions`, float32 [m, p]."""
+        worth = np.zeros((len(positions), self.real.shape[1]), np.float32)
+        for row, at in enumerate(positions.tolist()):
+            columns = self.documents[at]
+            for id_, value in recalled[row].items():
+                column = columns.get(id_)
+                if column is not None:
+                    worth[row, column] = value
+        return worth
 
-    def table(
-        self,
-        settings: SearchSettings,
-        at: int,
-        vector: np.ndarray | None = None,
-        worth: np.ndarray | None = None,
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """What each leg adds at weight 1, and each feature, float64 [n]; and which documents come up, bool
-        [n].
-
-        `vector` is the mapped one where the settings have a head; `worth` is the memory's.
-        """
-        pool = self.pools[at]
-        scores, scale = pool.semantic, pool.semantic_scale
-        if settings.head is not None:
-            vector = settings.head(self.vectors[at : at + 1])[0] if vector is None else vector
-            scores, scale = self.semantic_of(at, vector)
-        if worth is None and settings.memory is not None:
-            worth = worth_of(pool, settings.memory.recall(self.vectors[at]))
-        legs = [
-            LegScores("semantic", "similarity", scores, scale),
-            LegScores("keyword", "frequency", pool.words, pool.words_scale),
-        ]
-        near = np.zeros(len(scores), bool)
-        near[np.lexsort((np.arange(len(scores)), -scores))[:FIRST_DEPTH]] = True
-        if self.mode == "semantic":
-            return {"semantic": scores.astype(np.float64)}, near
-        allowed = near | pool.by_words
-        if worth is not None:
-            legs.append(LegScores("memory", "frequency", worth.astype(np.float32), Scale(0.0, 1.0)))
-            allowed = allowed | (worth > 0)
-        rows = dict(zip((leg.name for leg in legs), shares(legs), strict=True))
-        return {**rows, **pool.features}, allowed
+    def ndcg(self, positions: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """NDCG of the order by `scores` float64 [m, p], -inf for what does not come up: float64 [m]."""
+        ordered = np.argsort(-scores.astype(np.float32), axis=1, kind="stable")[:, :CUT]
+        there = np.isfinite(np.take_along_axis(scores, ordered, axis=1))
+        gains = np.where(there, np.take_along_axis(self.gains[positions], ordered, axis=1), 0.0)
+        return (gains * DISCOUNTS[: gains.shape[1]]).sum(axis=1) / self.ideal[positions]
 
 
-def worth_of(pool: Pool, recalled: Mapping[str, float]) -> np.ndarray:
-    """What a memory says of the documents of a pool, float64 [n]."""
-    return np.asarray([recalled.get(id_, 0.0) for id_ in pool.ids], np.float64)
+def answers_of(question: Judged) -> dict[str, float]:
+    """What a memory holds of a question: each relevant document is worth its grade over the best there is."""
+    grades = {id_: grade for id_, grade in question.grades.items() if grade > 0}
+    best = max(grades.values(), default=1)
+    return {id_: grade / best for id_, grade in grades.items()}
 
 
 def make_memory(data: TuningData, positions: np.ndarray, reach: float, neighbours: int) -> Memory:
-    """The judged answers of the questions at `positions`: each relevant document is worth its grade over the
-    question's best.
-    """
-    answers = []
-    for at in positions.tolist():
-        grades = {id_: grade for id_, grade in data.questions[at].grades.items() if grade > 0}
-        best = max(grades.values())
-        answers.append({id_: grade / best for id_, grade in grades.items()})
-    return Memory(np.ascontiguousarray(data.vectors[positions]), tuple(answers), reach, neighbours)
+    """A memory of the judged answers of the questions at `positions`."""
+    answers = tuple(answers_of(data.questions[at]) for at in positions.tolist())
+    return Memory(np.ascontiguousarray(data.vectors[positions]), answers, reach, neighbours)
 
 
 def make_data(
@@ -228,95 +158,103 @@ def make_data(
 
     `progress` gets how many questions are read, and how many there are.
     """
-    candidates = [question for question in questions if any(grade > 0 for grade in question.grades.values())]
-    there = probe.texts({id_ for question in candidates for id_ in question.grades})
-    candidates = [q for q in candidates if any(grade > 0 and id_ in there for id_, grade in q.grades.items())]
-    vectors = probe.encode([question.text for question in candidates])
+    there = set(probe.texts({id_ for question in questions for id_ in question.grades}))
+    kept = [
+        question
+        for question in sorted(questions, key=lambda one: one.id)
+        if any(grade > 0 and id_ in there for id_, grade in question.grades.items())
+    ]
+    vectors = (
+        probe.encode([one.text for one in kept]) if kept else np.zeros((0, probe.generation.dimension), "f4")
+    )
     plain = SearchSettings(boosts=probe.settings.boosts)
-    near = _near_answers(candidates, vectors)
     traces = []
-    for at, question in enumerate(candidates):
-        include = {*question.grades, *near[at]}
+    for at, question in enumerate(kept):
+        near = _nearest(vectors, at)
+        include = {*question.grades, *(id_ for other in near for id_ in answers_of(kept[other]))}
         traces.append(probe.trace(question.text, vector=vectors[at], settings=plain, include=include))
         if progress is not None:
-            progress(at + 1, len(candidates))
-    rows, passages = _all_passages(probe, traces)
-    pools = [_make_pool(question, trace, rows) for question, trace in zip(candidates, traces, strict=True)]
+            progress(at + 1, len(kept))
+    return _lay_out(probe, mode, kept, vectors, traces)
+
+
+def _nearest(vectors: np.ndarray, at: int) -> list[int]:
+    near = vectors @ vectors[at]
+    near[at] = -1.0
+    nearest = np.argsort(-near, kind="stable")[:NEAR_QUESTIONS].tolist()
+    return [one for one in nearest if one != at]
+
+
+def _lay_out(
+    probe: Probe, mode: str, questions: list[Judged], vectors: np.ndarray, traces: list[Trace]
+) -> TuningData:
+    shape = (len(traces), max((len(trace.ids) for trace in traces), default=1))
+    real, by_words = np.zeros(shape, bool), np.zeros(shape, bool)
+    semantic, words = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    gains, boosts = np.zeros(shape), np.zeros(shape)
+    features = np.zeros((len(FEATURES), *shape))
+    scales = np.zeros((2, len(traces), 2))
+    ideal = np.ones(len(traces))
+    for row, (question, trace) in enumerate(zip(questions, traces, strict=True)):
+        many = slice(0, len(trace.ids))
+        real[row, many] = True
+        by_meaning, by_word = trace.legs.index("semantic"), trace.legs.index("keyword")
+        semantic[row, many], words[row, many] = trace.scores[by_meaning], trace.scores[by_word]
+        scales[:, row] = trace.scales[[by_meaning, by_word]]
+        by_words[row, many] = trace.found[by_word]
+        gains[row, many] = [max(question.grades.get(id_, 0), 0) for id_ in trace.ids]
+        boosts[row, many] = trace.boosts
+        features[:, row, many] = [trace.features[name] for name in FEATURES]
+        best = np.sort([grade for grade in question.grades.values() if grade > 0])[::-1][:CUT]
+        ideal[row] = (best * DISCOUNTS[: len(best)]).sum()
+    at, passages = _all_passages(probe, traces)
+    none = np.empty(0, np.int64)
+    theirs = [[at.get(id_, none) for id_ in trace.ids] for trace in traces]
     return TuningData(
-        probe,
-        candidates,
-        pools,
-        vectors,
-        passages,
-        mode,
-        probe.settings,
-        make_folds(candidates, vectors),
+        probe=probe,
+        mode=mode,
+        questions=questions,
+        vectors=vectors,
+        documents=[{id_: column for column, id_ in enumerate(trace.ids)} for trace in traces],
+        real=real,
+        gains=gains,
+        ideal=ideal,
+        semantic=semantic,
+        semantic_scale=scales[0],
+        words=words,
+        words_scale=scales[1],
+        by_words=by_words,
+        features=features,
+        boosts=boosts,
+        passages=passages,
+        rows=[np.concatenate([none, *one]) for one in theirs],
+        owners=[np.repeat(np.arange(len(one)), [len(rows) for rows in one]) for one in theirs],
+        folds=make_folds(questions, vectors),
     )
-
-
-def _near_answers(questions: Sequence[Judged], vectors: np.ndarray) -> list[set[str]]:
-    """Of each question the relevant documents of those near it."""
-    found = []
-    for at in range(len(questions)):
-        near = vectors @ vectors[at]
-        near[at] = -1.0
-        nearest = np.argsort(-near, kind="stable")[:NEAR_QUESTIONS]
-        found.append(
-            {id_ for other in nearest.tolist() for id_, g in questions[other].grades.items() if g > 0}
-        )
-    return found
 
 
 def _all_passages(probe: Probe, traces: Sequence[Trace]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Document id → the rows of its passages in all passages; and these, float32 [rows, d] of length 1."""
+    """Document id → the rows of its passages in all passages; and these, float32 [rows, d]."""
     ids = sorted({id_ for trace in traces for id_ in trace.ids})
-    vectors = probe.vectors(ids)
-    rows, parts, at = {}, [], 0
+    found = probe.vectors(ids) if ids else {}
+    rows, at = {}, 0
     for id_ in ids:
-        if id_ in vectors:
-            rows[id_] = np.arange(at, at + len(vectors[id_]))
-            parts.append(vectors[id_])
-            at += len(vectors[id_])
-    passages = np.concatenate(parts) if parts else np.empty((0, probe.generation.dimension), np.float32)
-    return rows, np.ascontiguousarray(passages, np.float32)
+        if id_ in found:
+            rows[id_] = np.arange(at, at + len(found[id_]))
+            at += len(found[id_])
+    passages = [found[id_] for id_ in rows]
+    empty = np.empty((0, probe.generation.dimension), np.float32)
+    return rows, np.ascontiguousarray(np.concatenate([empty, *passages]), np.float32)
 
 
-def _make_pool(question: Judged, trace: Trace, rows: Mapping[str, np.ndarray]) -> Pool:
-    grades = question.grades
-    gains = np.asarray([max(grades.get(id_, 0), 0) for id_ in trace.ids], np.float64)
-    best = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:CUT]
-    legs = {name: at for at, name in enumerate(trace.legs)}
-    semantic, words = legs["semantic"], legs["keyword"]
-    theirs = [rows.get(id_, np.empty(0, np.int64)) for id_ in trace.ids]
-    return Pool(
-        ids=tuple(trace.ids),
-        gains=gains,
-        judged=np.asarray([id_ in grades for id_ in trace.ids], bool),
-        ideal=float((np.asarray(best, np.float64) * DISCOUNTS[: len(best)]).sum()),
-        semantic=trace.scores[semantic],
-        semantic_scale=Scale(*trace.scales[semantic]),
-        words=trace.scores[words],
-        words_scale=Scale(*trace.scales[words]),
-        by_words=trace.found[words],
-        features=trace.features,
-        boosts=trace.boosts,
-        rows=np.concatenate([*theirs, np.empty(0, np.int64)]).astype(np.int64),
-        owners=np.repeat(np.arange(len(theirs)), [len(one) for one in theirs]),
-    )
-
-
-FOLDS = 5
-
-
-def make_folds(questions: Sequence[Judged], vectors: np.ndarray, folds: int = FOLDS) -> np.ndarray:
-    """The fold of each question, by the hash of the first of those that are nearly the same; int64 [n]."""
+def make_folds(questions: Sequence[Judged], vectors: np.ndarray) -> np.ndarray:
+    """The fold of each question, int64 [n]: it follows from the questions alone, whatever their order."""
+    count = FOLDS if len(questions) >= MANY else MOST_FOLDS
     leader = np.arange(len(questions))
-    order = sorted(range(len(questions)), key=lambda at: questions[at].id)
-    for at in order:
-        if leader[at] != at:
-            continue
-        same = np.flatnonzero(vectors @ vectors[at] >= SAME_QUESTION)
-        leader[same[leader[same] == same]] = at
+    for at in sorted(range(len(questions)), key=lambda at: questions[at].id):
+        if leader[at] == at:
+            same = np.flatnonzero(vectors @ vectors[at] >= SAME_QUESTION)
+            leader[same[leader[same] == same]] = at
     ids = sorted({questions[int(at)].id for at in leader})
-    number = {id_: place % folds for place, id_ in enumerate(ids)}
+    number = {id_: place % count for place, id_ in enumerate(ids)}
     return np.asarray([number[questions[int(at)].id] for at in leader], np.int64)

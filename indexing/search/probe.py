@@ -173,11 +173,13 @@ class Probe:
         rows = {key: vectors[ends[at] : ends[at + 1]] for at, key in enumerate(documents.tolist())}
         return {id_: rows[key] for id_, key in keys.items() if len(rows[key])}
 
-    def spread(self, vector: np.ndarray) -> tuple[float, float]:
-        """Mean and standard deviation of the cosines of `vector` float32 [d] and all documents, from a
-        sample: the scale of the semantic leg.
+    def spreads(self, vectors: np.ndarray) -> np.ndarray:
+        """The scale of the semantic leg for `vectors` float32 [n, d] of length 1: centre and spread of their
+        cosines over all documents, from a sample, float64 [n, 2].
         """
-        return (0.0, 0.0) if self.readers.vectors is None else self.readers.vectors.statistics(vector)
+        if self.readers.vectors is None:
+            return np.zeros((len(vectors), 2))
+        return self.readers.vectors.statistics_of(vectors)
 
     def texts(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """Documents as they are now, by id."""

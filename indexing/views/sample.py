@@ -46,6 +46,18 @@ class SimilaritySample:
         total = count + PRIOR_DOCUMENTS  # the imagined documents have mean 0
         return count * mean / total, float(np.sqrt((scatter + PRIOR_DOCUMENTS * PRIOR_SPREAD**2) / total))
 
+    def statistics_of(self, queries: np.ndarray) -> np.ndarray:
+        """The same for many, float32 [n, d]: float64 [n, 2]."""
+        if not len(self.vectors):
+            return np.tile([0.0, PRIOR_SPREAD], (len(queries), 1))
+        similarities = (queries @ self.vectors.T).astype(np.float64)
+        count = float(self.weights.sum())
+        means = similarities @ self.weights / count
+        scatters = (similarities - means[:, None]) ** 2 @ self.weights
+        total = count + PRIOR_DOCUMENTS
+        spreads = np.sqrt((scatters + PRIOR_DOCUMENTS * PRIOR_SPREAD**2) / total)
+        return np.stack([count * means / total, spreads], axis=1)
+
 
 def choose_rows(documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions in `documents` (int64 [n], ascending: the document of each passage), and their weights.

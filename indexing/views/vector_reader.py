@@ -251,6 +251,10 @@ class VectorReader:
         """Mean and standard deviation of the similarity to `query` over all documents, from a sample."""
         return self._sample.statistics(query)
 
+    def statistics_of(self, queries: np.ndarray) -> np.ndarray:
+        """The same for many, float32 [n, d]: float64 [n, 2]."""
+        return self._sample.statistics_of(queries)
+
     @cached_property
     def _sample(self) -> SimilaritySample:
         self.ensure_whole()

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from app.tuning.data import TuningData
+from app.tuning.legs import View
 from indexing.search.settings import SearchSettings
 
-__all__ = ["CvReport", "Fitted", "Lever", "Stack", "Tell", "choose", "judge_gains"]
+__all__ = ["CvReport", "Fitted", "Lever", "Tell", "choose", "judge_gains"]
 
 Tell = Callable[[str, float], None]
 """Called while a lever works: what it tries, and the mean gain that this has in cross-validation."""
 
-# A gain of fewer standard errors is no reason to change anything: the best of several settings has one by
-# luck.
-LEAST_ERRORS = 1.0
-NEAR_BEST = 0.5
+# The best of several settings has a gain by luck: what counts is the gain less so many standard errors, which
+# also prefers what changes little. 0 is what leaving everything as it is has.
+DOUBT = 1.0
 
 
 @dataclass(frozen=True)
 class CvReport:
-    """What cross-validation says of the best setting: mean gain of NDCG@10, its standard error, how many
-    questions, and what was chosen.
+    """What cross-validation says of a setting: mean gain of NDCG@10, its standard error, how many questions,
+    and what was chosen.
     """
 
     gain: float
@@ -33,39 +32,24 @@ class CvReport:
     questions: int
     chosen: dict[str, Any]
 
+    @property
+    def sure(self) -> float:
+        """The gain that one can count on."""
+        return self.gain - DOUBT * self.error
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Stack:
-    """What was learned so far: from all questions, and for each fold from the questions of the others. By the
-    latter the questions of a fold are asked: what was learned from them says nothing about them.
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a lever made of all the questions it was given, and how these look to what comes after; None in
+    place of it means that nothing helps.
     """
 
-    whole: SearchSettings
-    by_fold: Mapping[int, SearchSettings]
-
-    @classmethod
-    def of(cls, settings: SearchSettings, folds: np.ndarray) -> Stack:
-        """Where nothing was learned from the questions."""
-        return cls(settings, dict.fromkeys(np.unique(folds).tolist(), settings))
-
-    def ndcg(self, data: TuningData, positions: np.ndarray) -> np.ndarray:
-        """Of the questions at `positions`, each by what others taught; float64."""
-        values = np.zeros(len(positions))
-        folds = data.folds[positions]
-        for fold in np.unique(folds).tolist():
-            values[folds == fold] = data.ndcg(self.by_fold[fold], positions[folds == fold])
-        return values
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a lever made of the questions it was given; None in place of it means that nothing helps."""
-
     lever: str
-    stack: Stack
+    settings: SearchSettings
+    view: View
     cv: CvReport
     note: str
 
@@ -76,9 +60,9 @@ class Lever(Protocol):
     @property
     def name(self) -> str: ...
 
-    def fit(self, data: TuningData, positions: np.ndarray, start: Stack, tell: Tell) -> Fitted | None:
-        """Learns from the questions at `positions` (int64), on top of `start`; None if cross-validation finds
-        nothing that helps.
+    def fit(self, view: View, start: SearchSettings, tell: Tell) -> Fitted | None:
+        """Learns from the questions of `view`, on top of `start`; None if cross-validation finds nothing that
+        helps.
         """
         ...
 
@@ -91,14 +75,6 @@ def judge_gains(gains: np.ndarray, chosen: dict[str, Any]) -> CvReport:
 
 
 def choose(reports: Sequence[CvReport]) -> CvReport | None:
-    """The best of reports on the same questions, the mildest setting first; None where none is worth a
-    change.
-
-    Of those within half a standard error of the best the mildest is taken: what looks best among many is so
-    by luck, in part.
-    """
-    if not reports:
-        return None
-    best = max(reports, key=lambda report: report.gain)
-    near = next(report for report in reports if report.gain >= best.gain - NEAR_BEST * best.error)
-    return near if near.gain > 0 and near.gain > LEAST_ERRORS * near.error else None
+    """The one with the largest gain that is sure, the first of equals; None where none has any."""
+    best = max(reports, key=lambda report: report.sure, default=None)
+    return best if best is not None and best.sure > 0 else None

@@ -13,23 +13,23 @@ all documents fits 120 questions by heart instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from app.tuning.data import TuningData
-from app.tuning.levers import Fitted, Stack, Tell, choose, judge_gains
+from app.tuning.data import FEWEST, TuningData
+from app.tuning.legs import View
+from app.tuning.levers import Fitted, Tell, choose, judge_gains
 from indexing.search.settings import Head, SearchSettings
 
-__all__ = ["QueryLever"]
+__all__ = ["QueryLever", "fit_head"]
 
-RIDGES = (5.0, 2.0, 1.0, 0.5)
+RIDGES = (0.5, 1.0, 2.0)
 STEPS = (0.5, 1.0, 1.5)
 ROUNDS = 3
 HARDEST = 10
-FEWEST = 10
-"""Fewer questions say nothing about all directions."""
+# Hard passages are looked for among so many documents.
+LOOKED_AT = 60
 
 
 class QueryLever:
@@ -37,82 +37,87 @@ class QueryLever:
 
     name = "query"
 
-    def fit(self, data: TuningData, positions: np.ndarray, start: Stack, tell: Tell) -> Fitted | None:
-        if len(positions) < FEWEST:
+    def fit(self, view: View, start: SearchSettings, tell: Tell) -> Fitted | None:
+        if len(view) < FEWEST:
             return None
-        before = start.ndcg(data, positions)
-        folds = data.folds[positions]
-        lists = {int(at): _make_list(data, int(at)) for at in positions}
-        reports = []
+        before = view.ndcg(start)
+        asks = _Moves(view)
+        views, reports = [], []
         for ridge in RIDGES:
             for step in STEPS:
-                gains = np.zeros(len(positions))
-                for fold, settings in start.by_fold.items():
-                    here = folds == fold
-                    head = _fit_head(data, lists, positions[~here], ridge, step)
-                    gains[here] = data.ndcg(replace(settings, head=head), positions[here]) - before[here]
+                views.append(_held_out(view, asks, ridge, step))
+                gains = views[-1].ndcg(start) - before
                 reports.append(judge_gains(gains, {"ridge": ridge, "step": step}))
                 tell(f"ridge {ridge:g}, step {step:g}", reports[-1].gain)
         best = choose(reports)
         if best is None:
             return None
-
-        def turn(settings: SearchSettings, chosen: np.ndarray) -> SearchSettings:
-            return replace(
-                settings, head=_fit_head(data, lists, chosen, best.chosen["ridge"], best.chosen["step"])
-            )
-
-        by_fold = {fold: turn(one, positions[folds != fold]) for fold, one in start.by_fold.items()}
-        stack = Stack(turn(start.whole, positions), by_fold)
-        return Fitted(self.name, stack, best, f"map of questions, from {len(positions)} judged ones")
+        everything = np.arange(len(view))
+        head = fit_head(asks, everything, best.chosen["ridge"], best.chosen["step"])
+        note = f"map of questions, from {len(view)} judged ones"
+        seen = next(one for one, report in zip(views, reports, strict=True) if report is best)
+        return Fitted(self.name, replace(start, head=head), seen, best, note)
 
 
-@dataclass(frozen=True)
-class _List:
-    """The best passages of a question's documents by its own vector: `good`, the middle of the relevant ones,
-    float32 [d], zeros where there is none; and the others, float32 [n, d].
-    """
-
-    good: np.ndarray
-    others: np.ndarray
-
-    def move(self, vector: np.ndarray) -> np.ndarray:
-        """Where the vector of the question should go from `vector`, float32 [d]."""
-        if not self.good.any():
-            return self.good
-        if not len(self.others):
-            return self.good
-        cosines = self.others @ vector
-        hardest = np.argpartition(-cosines, min(HARDEST, len(cosines) - 1))[:HARDEST]
-        return self.good - self.others[hardest].mean(axis=0)
+def _held_out(view: View, asks: _Moves, ridge: float, step: float) -> View:
+    """The questions of `view` as heads see them that were learned from those of other folds."""
+    moved = view.data.vectors[view.positions].copy()
+    for fold in np.unique(view.folds):
+        others, here = np.flatnonzero(view.folds != fold), np.flatnonzero(view.folds == fold)
+        if len(others) > 1:
+            moved[here] = fit_head(asks, others, ridge, step)(moved[here])
+    return view.with_vectors(moved)
 
 
-def _make_list(data: TuningData, at: int) -> _List:
-    pool = data.pools[at]
-    if not len(pool.rows):
-        none = np.zeros((0, data.vectors.shape[1]), np.float32)
-        return _List(np.zeros(data.vectors.shape[1], np.float32), none)
-    passages = data.passages[pool.rows]
-    order = np.lexsort((-(passages @ data.vectors[at]), pool.owners))
-    owners, first = np.unique(pool.owners[order], return_index=True)
-    best = passages[order[first]]
-    gains = pool.gains[owners].astype(np.float32)
-    good = gains @ best
-    return _List(good / max(float(np.linalg.norm(good)), 1e-12), best[gains == 0])
-
-
-def _fit_head(
-    data: TuningData, lists: Mapping[int, _List], positions: np.ndarray, ridge: float, step: float
-) -> Head:
-    """The map that the questions at `positions` ask for."""
-    vectors = data.vectors[positions].astype(np.float64)
+def fit_head(asks: _Moves, rows: np.ndarray, ridge: float, step: float) -> Head:
+    """The map that the questions at `rows` ask for."""
+    vectors = asks.vectors[rows].astype(np.float64)
     dimension = vectors.shape[1]
     solver = np.linalg.solve(vectors.T @ vectors + ridge * np.eye(dimension), vectors.T)
     change = np.zeros((dimension, dimension))
     for _ in range(ROUNDS):
-        moved = vectors + vectors @ change.T
-        moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        asked = moved.astype(np.float32)
-        moves = np.stack([lists[at].move(asked[row]) for row, at in enumerate(positions.tolist())])
-        change += step / ROUNDS * (solver @ moves).T
+        moved = Head((np.eye(dimension) + change).astype(np.float32))(asks.vectors[rows])
+        change += step / ROUNDS * (solver @ asks.of(rows, moved)).T
     return Head((np.eye(dimension) + change).astype(np.float32))
+
+
+class _Moves:
+    """Where vectors of questions should go."""
+
+    def __init__(self, view: View) -> None:
+        data: TuningData = view.data
+        self.vectors = data.vectors[view.positions]
+        self._good = np.zeros(self.vectors.shape, np.float32)
+        self._bad: list[np.ndarray] = []
+        for row, at in enumerate(view.positions.tolist()):
+            rows, first = data.rows[at], data.firsts[at]
+            if not len(rows):
+                self._bad.append(np.zeros((0, self.vectors.shape[1]), np.float32))
+                continue
+            cosines = data.passages[rows] @ self.vectors[row]
+            best = np.maximum.reduceat(cosines, first)
+            chosen = np.asarray(
+                [
+                    start + int(np.argmax(cosines[start:end]))
+                    for start, end in zip(first, np.append(first[1:], len(rows)), strict=True)
+                ]
+            )
+            gains = data.gains[at][data.owners[at][first]]
+            good = (gains[:, None] * data.passages[rows[chosen]]).sum(axis=0)
+            self._good[row] = good / max(float(np.linalg.norm(good)), 1e-12)
+            others = np.flatnonzero(gains == 0)
+            hard = others[np.argsort(-best[others], kind="stable")[:LOOKED_AT]]
+            self._bad.append(data.passages[rows[chosen[hard]]])
+
+    def of(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        """From the middle of the passages that are hardest for `vectors` [m, d] of the questions at `rows`
+        and not relevant, to the middle of the relevant ones, by grades: float64 [m, d].
+        """
+        moves = self._good[rows].astype(np.float64)
+        for place, row in enumerate(rows.tolist()):
+            bad = self._bad[row]
+            if len(bad):
+                hardest = np.argsort(-(bad @ vectors[place]), kind="stable")[:HARDEST]
+                moves[place] -= bad[hardest].mean(axis=0)
+        moves[~self._good[rows].any(axis=1)] = 0.0
+        return moves

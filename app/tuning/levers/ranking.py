@@ -12,50 +12,57 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.tuning.data import LEG_NAMES, TuningData
-from app.tuning.levers import Fitted, Stack, Tell, choose, judge_gains
-from indexing.names import FEATURES
+from app.tuning.data import FEWEST
+from app.tuning.legs import View, weight_of
+from app.tuning.levers import Fitted, Tell, choose, judge_gains
+from indexing.names import FEATURES, LEGS
 from indexing.search.settings import SearchSettings
 
 __all__ = ["RankingLever"]
 
-PULLS = (3.0, 1.0, 0.3, 0.1, 0.03)
+PULLS = (0.01, 0.03, 0.1, 0.3, 1.0)
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0)
-ITERATIONS = 30
-FEWEST = 10
+ITERATIONS = 20
+# Documents of each question that are looked at, the best by today's weights, and whatever is relevant.
+LOOKED_AT = 50
 # Weights beyond are no balance of legs any more.
 LARGEST = 5.0
+LARGEST_MEMORY = 32.0
 
 
 @dataclass(frozen=True)
 class _Lists:
     """What decides in the lists of some questions, laid end to end: columns float64 [n, p], what is added
-    whatever the weights are [n], the share of each document in the gains of its question [n], and where each
-    list begins.
+    whatever the weights are [n], the share of each document in the gains of its question [n], and of which
+    question it is [n].
     """
 
     names: tuple[str, ...]
     columns: np.ndarray
     fixed: np.ndarray
     target: np.ndarray
-    starts: np.ndarray
+    owners: np.ndarray
+
+    def of(self, rows: np.ndarray) -> _Lists:
+        """Of the questions at `rows`."""
+        kept = np.isin(self.owners, rows)
+        return _Lists(self.names, self.columns[kept], self.fixed[kept], self.target[kept], self.owners[kept])
 
     def loss(self, weights: np.ndarray, temperature: float) -> tuple[float, np.ndarray, np.ndarray]:
         """Mean cross entropy, its gradient [p] and Hessian [p, p]."""
+        starts = np.flatnonzero(np.diff(self.owners, prepend=-1))
+        lists = len(starts)
         logits = (self.columns @ weights + self.fixed) / temperature
-        counts = np.diff(np.append(self.starts, len(logits)))
-        logits -= np.repeat(np.maximum.reduceat(logits, self.starts), counts)
+        counts = np.diff(np.append(starts, len(logits)))
+        logits -= np.repeat(np.maximum.reduceat(logits, starts), counts)
         masses = np.exp(logits)
-        sums = np.add.reduceat(masses, self.starts)
+        sums = np.add.reduceat(masses, starts)
         shares = masses / np.repeat(sums, counts)
-        lists = len(self.starts)
         loss = float((self.target * (np.repeat(np.log(sums), counts) - logits)).sum() / lists)
         gradient = self.columns.T @ (shares - self.target) / (temperature * lists)
-        means = np.add.reduceat(shares[:, None] * self.columns, self.starts, axis=0)
-        hessian = (self.columns.T @ (shares[:, None] * self.columns) - means.T @ means) / (
-            temperature**2 * lists
-        )
-        return loss, gradient, hessian
+        means = np.add.reduceat(shares[:, None] * self.columns, starts, axis=0)
+        hessian = self.columns.T @ (shares[:, None] * self.columns) - means.T @ means
+        return loss, gradient, hessian / (temperature**2 * lists)
 
 
 class RankingLever:
@@ -63,84 +70,77 @@ class RankingLever:
 
     name = "ranking"
 
-    def fit(self, data: TuningData, positions: np.ndarray, start: Stack, tell: Tell) -> Fitted | None:
-        if data.mode != "hybrid" or len(positions) < FEWEST:  # one leg alone has nothing to weigh
+    def fit(self, view: View, start: SearchSettings, tell: Tell) -> Fitted | None:
+        if view.data.mode != "hybrid" or len(view) < FEWEST:  # one leg alone has nothing to weigh
             return None
-        before = start.ndcg(data, positions)
-        folds = data.folds[positions]
-        reports, stacks = [], []
+        before = view.ndcg(start)
+        lists = _make_lists(view, start)
+        reports = []
         for pull in PULLS:
-            by_fold = {
-                fold: _fit_weights(data, positions[folds != fold], settings, pull)
-                for fold, settings in start.by_fold.items()
-            }
-            stack = Stack(start.whole, by_fold)
-            stacks.append(stack)
-            reports.append(judge_gains(stack.ndcg(data, positions) - before, {"pull": pull}))
+            gains = np.zeros(len(view))
+            for fold in np.unique(view.folds):
+                others, here = np.flatnonzero(view.folds != fold), np.flatnonzero(view.folds == fold)
+                if len(others) > 1:
+                    settings = _fit_weights(lists.of(others), start, pull)
+                    gains[here] = view.take(here).ndcg(settings) - before[here]
+            reports.append(judge_gains(gains, {"pull": pull}))
             tell(f"pull {pull:g}", reports[-1].gain)
         best = choose(reports)
         if best is None:
             return None
-        whole = _fit_weights(data, positions, start.whole, best.chosen["pull"])
-        chosen = {**best.chosen, "weights": dict(whole.weights), "features": dict(whole.features)}
-        stack = Stack(whole, stacks[reports.index(best)].by_fold)
-        return Fitted(self.name, stack, replace(best, chosen=chosen), "weights of legs and features")
+        settings = _fit_weights(lists, start, best.chosen["pull"])
+        chosen = {**best.chosen, "weights": dict(settings.weights), "features": dict(settings.features)}
+        note = f"weights of legs and features, from {len(view)} judged questions"
+        return Fitted(self.name, settings, view, replace(best, chosen=chosen), note)
 
 
-def _fit_weights(
-    data: TuningData, positions: np.ndarray, start: SearchSettings, pull: float
-) -> SearchSettings:
-    """The settings with the weights that the questions at `positions` ask for. The semantic leg's stays: only
-    the balance counts.
+def _fit_weights(lists: _Lists, start: SearchSettings, pull: float) -> SearchSettings:
+    """The settings with the weights that the lists ask for. The semantic leg's stays: only the balance
+    counts.
     """
-    lists = _make_lists(data, positions, start)
-    prior = np.asarray([_weight(start, name) for name in lists.names])
+    prior = np.asarray([weight_of(start, name) for name in lists.names])
     temperature = min(TEMPERATURES, key=lambda one: lists.loss(prior, one)[0])
-    # A spread of 1 in what a column adds is what the pull is measured by.
-    scales = np.maximum(lists.columns.std(axis=0), 1e-6) / temperature
-    penalty = pull * scales**2
-    # A leg never speaks against what it finds; a feature may.
-    lowest = np.asarray([0.0 if name in LEG_NAMES else -LARGEST for name in lists.names])
+    # The pull is measured by the spread of what a column adds.
+    penalty = pull * (np.maximum(lists.columns.std(axis=0), 1e-6) / temperature) ** 2
+    lowest, highest = _bounds(lists.names)
     weights = prior.copy()
     for _ in range(ITERATIONS):
         _, gradient, hessian = lists.loss(weights, temperature)
         step = np.linalg.solve(hessian + np.diag(penalty), gradient + penalty * (weights - prior))
-        weights = np.clip(weights - step, lowest, LARGEST)
-        if np.abs(step).max() < 1e-6:
+        moved = np.clip(weights - step, lowest, highest)
+        done = np.abs(moved - weights).max() < 1e-6
+        weights = moved
+        if done:
             break
-    fitted = dict(zip(lists.names, weights.tolist(), strict=True))
-    legs = {name: fitted[name] for name in LEG_NAMES if name in fitted}
-    features = {name: fitted[name] for name in FEATURES if name in fitted}
+    fitted = {name: round(float(weight), 6) for name, weight in zip(lists.names, weights, strict=True)}
+    legs = {name: fitted[name] for name in LEGS if name in fitted}
+    features = {name: fitted[name] for name in FEATURES}
     return replace(start, weights={**start.weights, **legs}, features={**start.features, **features})
 
 
-def _weight(settings: SearchSettings, name: str) -> float:
-    return settings.weights.get(name, 1.0) if name in LEG_NAMES else settings.features.get(name, 0.0)
+def _bounds(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """A leg never speaks against what it finds; a feature may."""
+    highest = np.asarray([LARGEST_MEMORY if name == "memory" else LARGEST for name in names])
+    return np.where([name in LEGS for name in names], 0.0, -highest), highest
 
 
-def _make_lists(data: TuningData, positions: np.ndarray, start: SearchSettings) -> _Lists:
-    # Not the memory: what it says of the very questions that it has learned from is no example.
-    names = ["keyword", *FEATURES]
-    columns, fixed, targets, starts, at = [], [], [], [], 0
-    for position in positions.tolist():
-        pool = data.pools[position]
-        table, allowed = data.table(start, position)
-        kept = np.flatnonzero(allowed)
-        gains = pool.gains[kept]
-        if not gains.any():
-            continue
-        columns.append(np.stack([table[name][kept] for name in names], axis=1))
-        fixed.append(start.weights.get("semantic", 1.0) * table["semantic"][kept] + pool.boosts[kept])
-        targets.append(gains / gains.sum())
-        starts.append(at)
-        at += len(kept)
-    if not columns:
-        empty = np.zeros((1, len(names)))
-        return _Lists(tuple(names), empty, np.zeros(1), np.ones(1), np.zeros(1, np.int64))
+def _make_lists(view: View, start: SearchSettings) -> _Lists:
+    data, positions = view.data, view.positions
+    scores, gains = view.scores(start), data.gains[positions]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :LOOKED_AT]
+    kept = gains > 0
+    np.put_along_axis(kept, best, True, axis=1)
+    kept &= view.allowed
+    kept &= (gains * kept).any(axis=1, keepdims=True)
+    names = tuple(leg for leg in LEGS if leg != "semantic" and leg in view.shares)
+    columns = [view.shares[name][kept] for name in names]
+    columns += [values[positions][kept] for values in data.features]
+    fixed = weight_of(start, "semantic") * view.shares["semantic"] + data.boosts[positions]
+    sums = np.maximum((gains * kept).sum(axis=1, keepdims=True), 1e-12)
     return _Lists(
-        tuple(names),
-        np.concatenate(columns),
-        np.concatenate(fixed),
-        np.concatenate(targets),
-        np.asarray(starts, np.int64),
+        (*names, *FEATURES),
+        np.stack(columns, axis=1),
+        fixed[kept],
+        (gains / sums)[kept],
+        np.nonzero(kept)[0],
     )
