@@ -44,6 +44,7 @@ def fit_levers(
     for name in names:
         fitted = CHEAP[name].fit(view, settings, partial(tell, name))
         if fitted is not None:
+            assert fitted.view is not None
             settings, view = fitted.settings, fitted.view
             done.append(fitted)
     return settings, done

@@ -43,15 +43,21 @@ class CvReport:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a lever made of all the questions it was given, and how these look to what comes after; None in
-    place of it means that nothing helps.
+    """What a lever made of all the questions it was given; None in place of it means that nothing helps.
+
+    Attributes:
+        view: how the questions look to what comes after; None where nothing may come.
+        made: a model that was trained and is not saved yet.
+        model: folder of a saved one that takes the place of the generation's.
     """
 
     lever: str
     settings: SearchSettings
-    view: View
     cv: CvReport
     note: str
+    view: View | None = None
+    made: Any = None
+    model: str | None = None
 
 
 class Lever(Protocol):

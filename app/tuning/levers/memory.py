@@ -46,7 +46,7 @@ class MemoryLever:
         reach, weight = best.chosen["reach"], best.chosen["weight"]
         memory = make_memory(view.data, view.positions, reach, NEIGHBOURS)
         settings = replace(_with_weight(start, weight), memory=memory)
-        return Fitted(self.name, settings, views[reach], best, f"memory of {len(view)} judged questions")
+        return Fitted(self.name, settings, best, f"memory of {len(view)} judged questions", views[reach])
 
 
 def _with_weight(settings: SearchSettings, weight: float) -> SearchSettings:

@@ -56,7 +56,7 @@ class QueryLever:
         head = fit_head(asks, everything, best.chosen["ridge"], best.chosen["step"])
         note = f"map of questions, from {len(view)} judged ones"
         seen = next(one for one, report in zip(views, reports, strict=True) if report is best)
-        return Fitted(self.name, replace(start, head=head), seen, best, note)
+        return Fitted(self.name, replace(start, head=head), best, note, seen)
 
 
 def _held_out(view: View, asks: _Moves, ridge: float, step: float) -> View:

@@ -91,7 +91,7 @@ class RankingLever:
         settings = _fit_weights(lists, start, best.chosen["pull"])
         chosen = {**best.chosen, "weights": dict(settings.weights), "features": dict(settings.features)}
         note = f"weights of legs and features, from {len(view)} judged questions"
-        return Fitted(self.name, settings, view, replace(best, chosen=chosen), note)
+        return Fitted(self.name, settings, replace(best, chosen=chosen), note, view)
 
 
 def _fit_weights(lists: _Lists, start: SearchSettings, pull: float) -> SearchSettings:
