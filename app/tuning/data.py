@@ -17,7 +17,17 @@ from indexing.names import DEFAULT_MODE, FEATURES
 from indexing.search.probe import Probe, Trace
 from indexing.search.settings import Memory, SearchSettings
 
-__all__ = ["CUT", "FEWEST", "Judged", "TuningData", "answers_of", "make_data", "make_memory"]
+__all__ = [
+    "CUT",
+    "DISCOUNTS",
+    "FEWEST",
+    "Judged",
+    "Pool",
+    "TuningData",
+    "answers_of",
+    "make_data",
+    "make_memory",
+]
 
 CUT = 10
 """What is learned is NDCG at so many documents: what people look at."""
@@ -46,6 +56,24 @@ class Judged(Protocol):
 
     @property
     def grades(self) -> Mapping[str, int]: ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The n documents that may come up for one question; see `TuningData`, of which it is a row.
+
+    Attributes:
+        ids: of the documents.
+        judged: whether there is a grade, bool [n].
+    """
+
+    ids: tuple[str, ...]
+    gains: np.ndarray
+    judged: np.ndarray
+    ideal: float
+    semantic: np.ndarray
+    words: np.ndarray
+    by_words: np.ndarray
 
 
 @dataclass
@@ -106,6 +134,24 @@ class TuningData:
     def firsts(self) -> list[np.ndarray]:
         """Of each question, where the passages of each document begin in `rows`."""
         return [np.flatnonzero(np.diff(owners, prepend=-1)) for owners in self.owners]
+
+    @cached_property
+    def pools(self) -> list[Pool]:
+        """What is known of the documents of each question, one by one."""
+        return [self._pool(at) for at in range(len(self.questions))]
+
+    def _pool(self, at: int) -> Pool:
+        ids, many = tuple(self.documents[at]), len(self.documents[at])
+        grades = self.questions[at].grades
+        return Pool(
+            ids,
+            self.gains[at, :many],
+            np.asarray([id_ in grades for id_ in ids], bool),
+            float(self.ideal[at]),
+            self.semantic[at, :many],
+            self.words[at, :many],
+            self.by_words[at, :many],
+        )
 
     def semantic_by(self, positions: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`semantic` [m, p] and `semantic_scale` [m, 2] of the questions at `positions` by other vectors,

@@ -11,7 +11,7 @@ import numpy as np
 from app.tuning.legs import View
 from indexing.search.settings import SearchSettings
 
-__all__ = ["CvReport", "Fitted", "Lever", "Tell", "choose", "judge_gains"]
+__all__ = ["CvReport", "Fitted", "Lever", "Tell", "choose", "helps", "judge_gains"]
 
 Tell = Callable[[str, float], None]
 """Called while a lever works: what it tries, and the mean gain that this has in cross-validation."""
@@ -80,7 +80,12 @@ def judge_gains(gains: np.ndarray, chosen: dict[str, Any]) -> CvReport:
     return CvReport(float(gains.mean()) if count else 0.0, error, count, chosen)
 
 
+def helps(report: CvReport) -> bool:
+    """Whether there is a gain that one can count on."""
+    return report.sure > 0
+
+
 def choose(reports: Sequence[CvReport]) -> CvReport | None:
     """The one with the largest gain that is sure, the first of equals; None where none has any."""
     best = max(reports, key=lambda report: report.sure, default=None)
-    return best if best is not None and best.sure > 0 else None
+    return best if best is not None and helps(best) else None
