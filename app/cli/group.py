@@ -25,6 +25,7 @@ __all__ = ["cli"]
         "history": ("app.cli.history", "Show what a collection serves, and served."),
         "promote": ("app.cli.promote", "Let another serving answer."),
         "rollback": ("app.cli.rollback", "Go back to what answered before."),
+        "trial": ("app.cli.trial", "Show what people prefer of two servings."),
         "relocate": ("app.cli.relocate", "Say where a model lies now."),
         "drop-generation": ("app.cli.drop_generation", "Delete vectors that nobody goes back to."),
         "compact": ("app.cli.compact", "Give free space back to the disk."),

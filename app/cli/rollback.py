@@ -16,8 +16,7 @@ __all__ = ["command"]
 @location_options
 def command(name: str, location: Location) -> None:
     """Go back to what answered in collection NAME before the present serving became live."""
-    from app.facade.who import login_name
-    from indexing import Collection
+    from app.facade.caller import local_caller
+    from app.facade.gate import rollback
 
-    with Collection.open(name, **location.arguments()) as collection:
-        say_promoted(name, collection.rollback(who=login_name()))
+    say_promoted(name, rollback(local_caller("cli"), location, name))

@@ -247,6 +247,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "history",
         "promote",
         "rollback",
+        "trial",
         "relocate",
         "drop-generation",
         "compact",
