@@ -13,7 +13,7 @@ import click
 
 from app.cli.options import location_options
 from app.cli.terminal import echo, warn
-from app.settings import RERANK_VARIABLE, Location
+from app.settings import HOST_VARIABLE, LOOPBACK, RERANK_VARIABLE, Location, is_loopback
 from indexing.names import BUNDLED_RERANKER
 
 __all__ = ["command"]
@@ -25,6 +25,14 @@ _PORT = 8501
 @click.option(
     "--port", type=click.IntRange(1, 65535), help=f"Port. Default: {_PORT}, or a free one if it is taken."
 )
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    envvar=HOST_VARIABLE,
+    default=LOOPBACK,
+    help=f"Listen here; all but {LOOPBACK} is for others too. Default: $STLIB_HOST, else {LOOPBACK}.",
+)
+@click.option("--check", is_flag=True, help="Start nothing: exit code 1 if no page answers on --port.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
 @click.option(
     "--rerank",
@@ -34,26 +42,40 @@ _PORT = 8501
     f"Default: $STLIB_RERANK, else {BUNDLED_RERANKER}.",
 )
 @location_options
-def command(location: Location, port: int | None, no_browser: bool, rerank: str | None) -> None:
-    """Open the search page. It is served to this machine only; Ctrl-C stops it."""
+def command(
+    location: Location, port: int | None, host: str, check: bool, no_browser: bool, rerank: str | None
+) -> None:
+    """Open the search page. It is served to this machine only, without --host; Ctrl-C stops it."""
+    if check:
+        _check(host, port or _PORT)
+        return
     if rerank is not None:
         os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
-    serve(location, port=port, browser=not no_browser)
+    serve(location, port=port, host=host, browser=not no_browser)
 
 
-def serve(location: Location, *, port: int | None = None, browser: bool = True) -> None:
+def serve(location: Location, *, port: int | None = None, host: str = LOOPBACK, browser: bool = True) -> None:
     """Serve the search page until Ctrl-C or SIGTERM.
 
     Raises:
         ClickException: Streamlit is missing, the port is taken, or the server ended.
     """
-    from app.ui.server import HOST, ServerFailed, free_port, running_server
+    from app.ui.server import ServerFailed, free_port, running_server
 
     if importlib.util.find_spec("streamlit") is None:
         raise click.ClickException('the search page needs Streamlit: pip install "streamlit>=1.52"')
-    chosen = free_port(port or _PORT)
+    os.environ[HOST_VARIABLE] = host  # the page runs in a process of its own
+    try:
+        chosen = free_port(port or _PORT, host)
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(f"--host {host}: this is no address of this machine: {error}") from error
     if port is not None and chosen != port:
-        raise click.ClickException(f"port {port} of {HOST} is taken; leave --port away for a free one")
+        raise click.ClickException(f"port {port} of {host} is taken; leave --port away for a free one")
+    if not is_loopback(host):
+        warn(
+            f"stlib: note: whoever reaches {host} may use this page, and no sign-in stands before it:"
+            " publish it behind a proxy that has one, and set STLIB_RIGHTS to what visitors may do"
+        )
     try:
         with _terminated_like_ctrl_c(), running_server(location, chosen) as (address, process):
             echo(f"Search page: {address}  (Ctrl-C stops it)")
@@ -66,6 +88,13 @@ def serve(location: Location, *, port: int | None = None, browser: bool = True) 
         warn()
         return
     raise click.ClickException(f"the search page's server ended with code {code}; why stands above")
+
+
+def _check(host: str, port: int) -> None:
+    from app.ui.server import is_healthy
+
+    if not is_healthy(host, port):
+        raise click.ClickException(f"no page answers on port {port} of {host}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,10 @@ def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Cal
             if job.state == RUNNING and not force:
                 changed = change(engine, job, cancel_requested=True)
                 continue
+            if job.state == RUNNING and job.host != socket.gethostname():
+                _require_worker(place, job)
+                changed = change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
+                continue
             # Killed before anything is written: a stopped process may be in the middle of writing itself.
             with _kill(place, job) if job.state == RUNNING else nullcontext():
                 token = job.token + 1
@@ -205,7 +209,8 @@ def _run_queue(place: JobsPlace, beat: Beat, once: bool) -> Iterator[Job]:
             beat()
             queued = startable(engine, place)
             if queued:
-                code = _wait(spawn(place, queued[0].id, ALONE), beat)
+                process = spawn(place, queued[0].id, ALONE)
+                code = _wait(process, beat, lambda pid: _lost(read_jobs(engine, place), pid))
                 job = _pick(read_jobs(engine, place), queued[0].id)
                 if job.state == QUEUED and code:
                     raise StorageError(f"job {job.id} could not begin: `stlib jobs log {job.id}` says why")
@@ -245,9 +250,21 @@ def _pick(jobs: list[Job], id_: int) -> Job:
     raise BadInput(f"no job {id_}; there are: {known}")
 
 
+def _require_worker(place: JobsPlace, job: Job) -> None:
+    """The worker of another host, as in another container, ends the process of a job that is its no more.
+
+    Raises:
+        BadInput: no worker lives there.
+    """
+    if not _is_recent(last_beat(place, job.host)):
+        raise BadInput(
+            f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
+        )
+
+
 def _kill(place: JobsPlace, job: Job) -> FolderLock:
     """End the process that holds the job's lock; returns the lock."""
-    if job.pid is None or job.host != socket.gethostname() or not _may_be_worker(job.pid):
+    if job.pid is None or not _may_be_worker(job.pid):
         raise BadInput(
             f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
         )
@@ -267,13 +284,23 @@ def _may_be_worker(pid: int) -> bool:
     return not command.parents[1].is_dir()  # a system without /proc tells nothing
 
 
-def _wait(process: subprocess.Popen[bytes], beat: Beat) -> int:
-    """Until it ends; it is ended when this process is."""
+def _lost(jobs: list[Job], pid: int) -> bool:
+    """Whether the last job that process `pid` of this host took was cancelled, maybe by somebody who cannot
+    reach the process.
+    """
+    taken = [job for job in jobs if (job.pid, job.host) == (pid, socket.gethostname())]
+    return bool(taken) and max(taken, key=lambda job: job.started or 0.0).state == CANCELLED
+
+
+def _wait(process: subprocess.Popen[bytes], beat: Beat, lost: Callable[[int], bool]) -> int:
+    """Until it ends; it is ended when this process is, or when its job is `lost`."""
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(_LOOK_SECONDS)
             beat()
+            if lost(process.pid):
+                process.kill()
     except BaseException:
         process.terminate()
         try:

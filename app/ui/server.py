@@ -1,4 +1,4 @@
-"""Start Streamlit over the pages, on this machine only.
+"""Start Streamlit over the pages, by default for this machine only.
 
 The server is a process of its own, so the command line never imports Streamlit. Its settings travel in
 environment variables: a Streamlit that does not know one of them ignores it, but refuses an unknown flag.
@@ -17,21 +17,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from app.settings import Location
+from app.settings import HOST_VARIABLE, LOOPBACK, Location, host_from_environment, upload_limits
 
-__all__ = ["HOST", "ServerFailed", "free_port", "running_server"]
+__all__ = ["ServerFailed", "free_port", "is_healthy", "running_server"]
 
-HOST = "127.0.0.1"
 _PAGE = Path(__file__).with_name("main.py")
+_EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - not listened on unless a person says so
 _START_LIMIT = 60.0  # seconds; a cold start takes two to five
 
 _SETTINGS = {
-    "SERVER_ADDRESS": HOST,
     "SERVER_HEADLESS": "true",  # we open the browser, and never ask for an e-mail address
     "SERVER_FILE_WATCHER_TYPE": "none",
     "SERVER_RUN_ON_SAVE": "false",
     "BROWSER_GATHER_USAGE_STATS": "false",
-    "BROWSER_SERVER_ADDRESS": HOST,
     "CLIENT_SHOW_ERROR_DETAILS": "none",  # a traceback goes to the log, a sentence to the page
     "CLIENT_TOOLBAR_MODE": "minimal",
     "CLIENT_SHOW_SIDEBAR_NAVIGATION": "false",
@@ -53,18 +51,19 @@ class ServerFailed(Exception):
     """The server ended, or did not answer in time; what it wrote itself is on its stderr."""
 
 
-def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens there, else a free port.
+def free_port(preferred: int = 0, host: str = LOOPBACK) -> int:
+    """`preferred` if nobody listens there, else a free port of `host`.
 
     Raises:
-        OSError: never for 0; for a preferred port that may not be used at all.
+        OSError: the host is no address of this machine.
     """
     for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             if os.name == "posix":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, port))
+                probe.bind((host, port))
             except OSError:
                 if port == 0:
                     raise
@@ -77,15 +76,19 @@ def free_port(preferred: int = 0) -> int:
 def running_server(
     location: Location, port: int, *, stderr: IO[str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server that answers: yields its address and its process, and stops it at the end.
+    """A server that answers: yields its address and its process, and stops it at the end. It listens on the
+    address that `host_from_environment` says.
 
     Its complaints go to `stderr`, by default ours.
 
     Raises:
         ServerFailed: it ended before it answered.
     """
-    environment = {**os.environ, **location.to_environment(), "STREAMLIT_SERVER_PORT": str(port)}
-    environment.update({f"STREAMLIT_{name}": value for name, value in _SETTINGS.items()})
+    host = host_from_environment()
+    environment = {**os.environ, **location.to_environment(), HOST_VARIABLE: host}
+    environment.update(
+        {f"STREAMLIT_{name}": value for name, value in {**_SETTINGS, **_listening(host, port)}.items()}
+    )
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and page
         [sys.executable, "-m", "streamlit", "run", str(_PAGE)],
         env=environment,
@@ -94,13 +97,33 @@ def running_server(
         stderr=stderr,
     )
     try:
-        _wait_until_ready(process, port)
-        yield f"http://{HOST}:{port}", process
+        near = _near(host)
+        _wait_until_ready(process, near, port)
+        yield f"http://{f'[{near}]' if ':' in near else near}:{port}", process
     finally:
         _stop(process)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _listening(host: str, port: int) -> dict[str, str]:
+    """Where the server listens, what a browser may call it by, and how much one may upload."""
+    # Behind a proxy the name that people type is another one, which only its keeper knows.
+    named = os.environ.get("STREAMLIT_BROWSER_SERVER_ADDRESS") or (
+        "localhost" if host in _EVERYWHERE else host
+    )
+    return {
+        "SERVER_ADDRESS": host,
+        "SERVER_PORT": str(port),
+        "SERVER_MAX_UPLOAD_SIZE": str(max(1, upload_limits().file_bytes >> 20)),
+        "BROWSER_SERVER_ADDRESS": LOOPBACK if host == LOOPBACK else named,
+    }
+
+
+def _near(host: str) -> str:
+    """The address by which this machine reaches what listens on `host`."""
+    return _EVERYWHERE.get(host, host)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], host: str, port: int) -> None:
     deadline = time.monotonic() + _START_LIMIT
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -108,14 +131,15 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
                 f"the search page's server ended with code {process.returncode} before it answered;"
                 " what it wrote stands above"
             )
-        if _is_healthy(port):
+        if is_healthy(host, port):
             return
         time.sleep(0.05)
     raise ServerFailed(f"the search page's server did not answer on port {port} within {_START_LIMIT:.0f} s")
 
 
-def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+def is_healthy(host: str, port: int) -> bool:
+    """Whether a server of ours answers there."""
+    connection = http.client.HTTPConnection(_near(host), port, timeout=2)
     try:
         connection.request("GET", "/_stcore/health")
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.ui.server import HOST, free_port
+from app.settings import LOOPBACK
+from app.ui.server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,7 @@ def test_the_server_is_stopped_by_either_signal(home, signum):
         start_new_session=True,
     ) as process:
         try:
-            assert process.stdout.readline() == f"Search page: http://{HOST}:{port}  (Ctrl-C stops it)\n"
+            assert process.stdout.readline() == f"Search page: http://{LOOPBACK}:{port}  (Ctrl-C stops it)\n"
             assert listens(port)
             process.send_signal(signum)
             out, err = process.communicate(timeout=60)
@@ -45,4 +46,4 @@ def test_the_server_is_stopped_by_either_signal(home, signum):
 
 def listens(port):
     with socket.socket() as client:
-        return client.connect_ex((HOST, port)) == 0
+        return client.connect_ex((LOOPBACK, port)) == 0

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.settings import Location
-from app.ui.server import HOST, ServerFailed, _is_healthy, free_port, running_server
+from app.settings import LOOPBACK, Location
+from app.ui.server import ServerFailed, free_port, is_healthy, running_server
 from indexing import Collection
 
 PAGE = Path(__file__).resolve().parents[2] / "app" / "ui" / "main.py"
@@ -160,7 +160,7 @@ def test_a_collection_made_anew_under_its_name_is_seen(page, animals, home):
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-other\r\n", b"", b"HTTP/1.1 404 Not Found\r\n\r\n"])
 def test_another_server_on_the_port_is_not_taken_for_the_page(greeting):
-    with socket.create_server((HOST, 0)) as listener:
+    with socket.create_server((LOOPBACK, 0)) as listener:
 
         def answer():
             with listener.accept()[0] as connection:
@@ -169,12 +169,12 @@ def test_another_server_on_the_port_is_not_taken_for_the_page(greeting):
 
         answering = threading.Thread(target=answer)
         answering.start()
-        assert not _is_healthy(listener.getsockname()[1])
+        assert not is_healthy(LOOPBACK, listener.getsockname()[1])
         answering.join()
 
 
 def test_a_server_that_cannot_start_fails_at_once(tmp_path, home):
-    with socket.create_server((HOST, 0)) as taken, (tmp_path / "stderr").open("w+") as stderr:
+    with socket.create_server((LOOPBACK, 0)) as taken, (tmp_path / "stderr").open("w+") as stderr:
         port = taken.getsockname()[1]
         assert free_port(port) != port
         with (

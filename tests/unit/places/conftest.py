@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import app.jobs.queue
 from app.facade.caller import Caller
@@ -31,3 +36,25 @@ def location(home, caller, monkeypatch):
 def files():
     """What a browser brings: names and bytes."""
     return lambda *pairs: [Incoming(name, BytesIO(data)) for name, data in pairs]
+
+
+@pytest.fixture(scope="session")
+def deployment():
+    """What docker-compose.yml and its Dockerfile say: instructions have their continued lines joined, and
+    `environment` and `entrypoint` are those of the final image.
+    """
+    root = Path(__file__).resolve().parents[3]
+    dockerfile = (root / "app" / "Dockerfile").read_text("utf-8")
+    text = re.sub(r"^\s*#.*\n", "", dockerfile, flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [line.split(None, 1) for line in text.splitlines() if line.strip()]
+    steps = [(name, " ".join(rest.split())) for name, rest in lines]
+    last = max(i for i, (name, _) in enumerate(steps) if name == "FROM")
+    given = " ".join(rest for name, rest in steps[last:] if name == "ENV")
+    return SimpleNamespace(
+        root=root,
+        compose=yaml.safe_load((root / "docker-compose.yml").read_text("utf-8")),
+        dockerfile=dockerfile,
+        steps=steps,
+        environment=dict(pair.split("=", 1) for pair in given.split()),
+        entrypoint=json.loads(dict(steps)["ENTRYPOINT"]),
+    )
