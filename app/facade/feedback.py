@@ -28,6 +28,7 @@ from app.feedback.replaying import Replay, replay_impression
 from app.feedback.status import FeedbackStatus, read_status
 from app.feedback.table import find_impressions, read_sayings
 from app.settings import Location
+from app.tuning.forgetting import Records
 from indexing import Collection, SearchResults
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
@@ -257,7 +258,7 @@ def erase(caller: Caller, location: Location, name: str | Collection, wanted: Wa
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     with _opened(location, name) as collection:
-        return erase_feedback(place, collection.uuid, wanted)
+        return erase_feedback(place, collection.uuid, wanted, Records(location, collection.uuid))
 
 
 def forget_feedback(location: Location, collection: str) -> str | None:
@@ -267,7 +268,7 @@ def forget_feedback(location: Location, collection: str) -> str | None:
     place = feedback_place(location)
     try:
         feedback_log(place).flush(_FLUSH_SECONDS)
-        return forget_collection(place, collection)
+        return forget_collection(place, collection) or Records(location, collection).forget()
     except IndexingError as error:
         return f"what was asked and said of it is still there: {error}"
 

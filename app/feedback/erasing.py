@@ -7,9 +7,9 @@ What cannot be reached from here is named in the receipt.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -35,7 +35,15 @@ from indexing.catalog.log import slices
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
 
-__all__ = ["Erased", "Wanted", "erase_feedback", "forget_collection", "forget_old", "select_feedback"]
+__all__ = [
+    "Erased",
+    "Learned",
+    "Wanted",
+    "erase_feedback",
+    "forget_collection",
+    "forget_old",
+    "select_feedback",
+]
 
 _DAY = 86_400.0
 
@@ -43,6 +51,7 @@ OUT_OF_REACH = (
     "backups and copies of the database, and what the disk or a snapshot of it keeps of deleted blocks",
     "documents of the collection that hold the same words: `stlib delete` deletes those",
     "searches of the last second that other processes have yet to write",
+    "reports that were written to files, and results of jobs that ended: `stlib jobs`",
 )
 
 
@@ -81,6 +90,16 @@ class Erased:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class Learned(Protocol):
+    """What was learned from feedback, which lies elsewhere. Questions are given by their hashes."""
+
+    def servings_of(self, questions: Iterable[str]) -> Sequence[int]:
+        """Servings that were tuned with any of them."""
+
+    def forget_texts(self, questions: Collection[str]) -> str | None:
+        """Takes their words out of reports; why some may still be there, or None."""
 
 
 def forget_old(connection: sa.Connection, days: int) -> None:
@@ -132,13 +151,13 @@ def erase_feedback(
     place: FeedbackPlace,
     collection: str,
     wanted: Wanted,
-    servings_of: Callable[[Iterable[str]], Sequence[int]] | None = None,
+    learned: Learned | None = None,
 ) -> Erased:
     """Erases what is kept of `wanted` in a collection (its uuid). An answer that showed an erased document
     stays, without it, unless its person or question is erased as well.
 
-    `servings_of` tells which servings were tuned with questions, by their hashes: those keep what they
-    learned, and the receipt names them.
+    Servings that `learned` from what is erased keep what they learned, and the receipt names them; words of
+    questions that nobody else asked or judged go from the reports.
 
     Raises:
         BadInput: nothing is named.
@@ -162,16 +181,30 @@ def erase_feedback(
         for saying in shown:
             left_out = tuple(one for one in saying.shown if one != wanted.document)
             _update(connection, SAYINGS, replace(saying, shown=left_out))
-        hashes = {one.query_hash for one in sayings}
-        named = set() if wanted.question is None else {question_hash(wanted.question)}
-        forget_places(connection, collection, hashes | named)
+        hashes = {one.query_hash for one in sayings} | {one.query_hash for one in whole}
+        if wanted.question is not None:
+            hashes.add(question_hash(wanted.question))
+        forget_places(connection, collection, hashes)
+        gone = {hashed for hashed in hashes if not _is_kept(connection, collection, hashed)}
     return Erased(
         len(whole),
         len(events),
         len(sayings) - len(shown),
         len(shown) + len(impressions) - len(whole),
-        _give_space_back(place),
-        () if servings_of is None else tuple(servings_of(hashes)),
+        _give_space_back(place) or (learned.forget_texts(gone) if learned and gone else None),
+        tuple(learned.servings_of(hashes)) if learned else (),
+    )
+
+
+def _is_kept(connection: sa.Connection, collection: str, hashed: str) -> bool:
+    """Whether anybody's search or saying still has this question."""
+    return any(
+        connection.execute(
+            sa.select(table.c.id)
+            .where(table.c.collection == collection, table.c.query_hash == hashed)
+            .limit(1)
+        ).first()
+        for table in (SAYINGS, IMPRESSIONS)
     )
 
 

@@ -31,6 +31,11 @@ from indexing.errors import StorageError
 
 __all__ = [
     "FRESH",
+    "LOOKS",
+    "LOOK_QUESTIONS",
+    "RUNS",
+    "SERVING_QUESTIONS",
+    "TRIALS",
     "Look",
     "Run",
     "TrialRow",
@@ -40,6 +45,7 @@ __all__ = [
     "finish_trial",
     "keep_questions",
     "latest_trial",
+    "open_records",
     "questions_of",
     "read_looks",
     "read_runs",
@@ -175,7 +181,7 @@ _TABLES: dict[type, sa.Table] = {Run: RUNS, Look: LOOKS, TrialRow: TRIALS}
 
 
 @contextmanager
-def _database(location: Location) -> Iterator[sa.Engine]:
+def open_records(location: Location) -> Iterator[sa.Engine]:
     """The database, for one use. Raises StorageError if a newer release wrote it, or it is damaged."""
     path = tuning_database(location)
     engine = open_side_database(path, _METADATA, VERSION)
@@ -213,7 +219,7 @@ def _read_all(location: Location, record: type[Record], collection: str) -> list
         return []
     table = _TABLES[record]
     mine = sa.select(table).where(table.c.collection == collection).order_by(table.c.id)
-    with _database(location) as engine, reading(engine) as connection:
+    with open_records(location) as engine, reading(engine) as connection:
         return [_read(record, row) for row in connection.execute(mine)]
 
 
@@ -245,7 +251,7 @@ def add_run(
         "details": details or {},
         "gate": gate,
     }
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         row = connection.execute(RUNS.insert().values(values).returning(RUNS)).one()
         if candidate is not None:
             _keep_questions(connection, collection, candidate, questions)
@@ -259,7 +265,7 @@ def read_runs(location: Location, collection: str) -> list[Run]:
 
 def keep_questions(location: Location, collection: str, serving: int, questions: Iterable[str]) -> None:
     """Notes the questions (ids) that a serving was tuned with; those noted before stay."""
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         _keep_questions(connection, collection, serving, questions)
 
 
@@ -277,7 +283,7 @@ def questions_of(location: Location, collection: str, serving: int) -> set[str]:
         return set()
     table = SERVING_QUESTIONS
     mine = (table.c.collection == collection) & (table.c.serving == serving)
-    with _database(location) as engine, reading(engine) as connection:
+    with open_records(location) as engine, reading(engine) as connection:
         return {str(one) for one in connection.execute(sa.select(table.c.question).where(mine)).scalars()}
 
 
@@ -287,7 +293,7 @@ def servings_of_questions(location: Location, collection: str, questions: Iterab
         return []
     found: set[int] = set()
     table = SERVING_QUESTIONS
-    with _database(location) as engine, reading(engine) as connection:
+    with open_records(location) as engine, reading(engine) as connection:
         for part in slices(list(questions)):
             mine = (table.c.collection == collection) & table.c.question.in_(part)
             found |= {
@@ -303,7 +309,7 @@ def seen_questions(location: Location, collection: str) -> set[str]:
     """Ids of the questions that any look has seen."""
     if not _exists(location):
         return set()
-    with _database(location) as engine, reading(engine) as connection:
+    with open_records(location) as engine, reading(engine) as connection:
         return set(_seen(connection, collection))
 
 
@@ -329,7 +335,7 @@ def take_look(
 
     Two at once get two numbers. What was taken is spent, whatever happens to its process.
     """
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         seen = _seen(connection, collection)
         unseen = [one for one in questions if one not in seen]
         known = len(questions) - len(unseen)
@@ -362,7 +368,7 @@ def take_look(
 def finish_look(location: Location, look: Look, p: float, verdict: str, report: dict[str, Any]) -> Look:
     """Adds the result to a look."""
     change = sa.update(LOOKS).where(LOOKS.c.id == look.id).values(p=p, verdict=verdict, report=report)
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         return _read(Look, connection.execute(change.returning(LOOKS)).one())
 
 
@@ -386,7 +392,7 @@ def begin_trial(location: Location, collection: str, live: int, candidate: int, 
         "candidate": candidate,
         "ended_by": "",
     }
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         connection.execute(
             sa.update(TRIALS).where(open_ones).values(ended=now, ended_by=who, outcome="stopped")
         )
@@ -406,6 +412,6 @@ def finish_trial(
     mine = (TRIALS.c.id == trial.id) & TRIALS.c.ended.is_(None)
     change = sa.update(TRIALS).where(mine)
     change = change.values(ended=time.time(), ended_by=who, outcome=outcome, report=report)
-    with _database(location) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         row = connection.execute(change.returning(TRIALS)).one_or_none()
     return None if row is None else _read(TrialRow, row)

@@ -6,11 +6,12 @@ import pytest
 
 from app.facade.caller import Caller, NotAllowed
 from app.facade.feedback import Wanted, erase, list_feedback, record, record_click
-from app.feedback.erasing import erase_feedback
 from app.feedback.log import feedback_log
 from app.feedback.model import Saying
 from app.feedback.questions import question_hash
 from app.feedback.table import add_rows, read_events, read_impressions, read_sayings, write_feedback
+from app.tuning.forgetting import ERASED
+from app.tuning.runs import add_run, read_runs
 from indexing.errors import BadInput
 
 SECRET = "does zanzibar pay hush money"
@@ -85,12 +86,42 @@ def test_another_collection_keeps_its_own(kept, animals, ann, location):
     assert [one.collection for one in read_sayings(kept) if one.who == "ann"] == ["other"]
 
 
-def test_servings_that_learned_from_it_are_named(kept, animals):
-    asked = []
-    done = erase_feedback(
-        kept, animals.uuid, Wanted(person="ann"), lambda hashes: asked.extend(hashes) or [3, 5]
-    )
-    assert (done.servings, asked) == ((3, 5), [question_hash(SECRET)])
+def test_servings_that_learned_from_it_are_named_and_their_reports_lose_the_words(
+    kept, animals, ann, location
+):
+    questions = [{"id": question_hash(text), "text": text} for text in (SECRET, "honey")]
+    gate = {"questions": questions, "to_judge": [[question_hash(SECRET), f"{SECRET}?", "bee"]]}
+    secret = [question_hash(SECRET)]
+    for serving, learned_from in ((2, secret), (3, [question_hash("honey")])):
+        add_run(
+            location,
+            animals.uuid,
+            "memory",
+            candidate=serving,
+            promoted=False,
+            seconds=1.0,
+            details={"curve": [0.5, 0.25], "note": "kept"},
+            gate=gate,
+            questions=learned_from,
+        )
+    done = erase(ann, location, animals, Wanted(person="ann"))
+    assert (done.servings, done.pending) == ((2,), None)
+    for run in read_runs(location, animals.uuid):
+        assert run.gate == {
+            "questions": [{"id": secret[0], "text": ERASED}, questions[1]],
+            "to_judge": [[secret[0], ERASED, "bee"]],
+        }
+        assert run.details == {"curve": [0.5, 0.25], "note": "kept"}
+    files = b"".join(path.read_bytes() for path in location.home.glob("tuning.sqlite*"))
+    assert b"zanzibar" not in files and b"honey" in files
+
+
+def test_words_that_another_person_said_too_stay_in_reports(kept, animals, ann, ben, location):
+    record(ben, location, animals, SECRET, "dog", "up")
+    gate = {"text": SECRET}
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
+    erase(ann, location, animals, Wanted(person="ann"))
+    assert read_runs(location, animals.uuid)[0].gate == gate
 
 
 def test_who_may_erase_what(kept, animals, location):
@@ -122,7 +153,9 @@ def test_what_cannot_be_written_anew_yet_is_pending(kept, animals, ann, location
     assert b"zanzibar" not in bytes_of(kept)
 
 
-def test_a_deleted_collection_leaves_nothing(kept, stlib):
+def test_a_deleted_collection_leaves_nothing(kept, animals, location, stlib):
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0)
     code, out, err = stlib("delete", "animals", "--yes")
     assert (code, out, err) == (0, "deleted collection 'animals' with 4 documents\n", "")
     assert people(kept) == (set(), set(), set()) and b"zanzibar" not in bytes_of(kept)
+    assert read_runs(location, animals.uuid) == []

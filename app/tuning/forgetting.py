@@ -1,0 +1,106 @@
+"""What erasing takes out of the records of tuning: words of questions that nobody's feedback holds any more.
+
+Hashes of questions stay: they tell which servings learned from what, and which questions a test has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.feedback.questions import question_hash
+from app.settings import Location
+from app.tuning.place import tuning_database
+from app.tuning.runs import (
+    LOOK_QUESTIONS,
+    LOOKS,
+    RUNS,
+    SERVING_QUESTIONS,
+    TRIALS,
+    open_records,
+    servings_of_questions,
+)
+from indexing.catalog import sqlite
+from indexing.catalog.database import map_errors, writing
+from indexing.errors import IndexingError
+
+__all__ = ["ERASED", "Records"]
+
+ERASED = "(erased)"
+"""Stands in a report where a question was."""
+
+_REPORTS = ((RUNS, ("details", "gate")), (LOOKS, ("report",)))
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a collection (its uuid); nothing is made where there are none."""
+
+    location: Location
+    collection: str
+
+    def servings_of(self, questions: Iterable[str]) -> Sequence[int]:
+        """Servings that were tuned with any of these questions (hashes).
+
+        Raises:
+            StorageError: the records are damaged.
+        """
+        return servings_of_questions(self.location, self.collection, questions)
+
+    def forget_texts(self, questions: Collection[str]) -> str | None:
+        """Puts `ERASED` in place of these questions in the reports. Returns why the old bytes may still be in
+        the file, or None.
+
+        Raises:
+            StorageError, LockedError: nothing was changed.
+        """
+        if not tuning_database(self.location).is_file():
+            return None
+        changed = 0
+        with open_records(self.location) as engine:
+            with writing(engine) as connection:
+                for table, names in _REPORTS:
+                    columns = [table.c[name] for name in names]
+                    mine = sa.select(table.c.id, *columns).where(table.c.collection == self.collection)
+                    for id_, *reports in connection.execute(mine).all():
+                        blanked = [_blank(report, questions) for report in reports]
+                        if blanked != reports:
+                            values = dict(zip(names, blanked, strict=True))
+                            connection.execute(table.update().where(table.c.id == id_).values(values))
+                            changed += 1
+            return _write_anew(engine) if changed else None
+
+    def forget(self) -> str | None:
+        """Deletes all of them, for a collection that was deleted. Returns and raises as `forget_texts`."""
+        if not tuning_database(self.location).is_file():
+            return None
+        found = 0
+        with open_records(self.location) as engine:
+            with writing(engine) as connection:
+                for table in (RUNS, LOOKS, TRIALS, LOOK_QUESTIONS, SERVING_QUESTIONS):
+                    mine = table.c.collection == self.collection
+                    found += connection.execute(table.delete().where(mine)).rowcount
+            return _write_anew(engine) if found else None
+
+
+def _blank(said: Any, questions: Collection[str]) -> Any:
+    """`said`, a value of JSON, without the questions that have these hashes."""
+    if isinstance(said, str):
+        return ERASED if question_hash(said) in questions else said
+    if isinstance(said, dict):
+        return {_blank(name, questions): _blank(value, questions) for name, value in said.items()}
+    if isinstance(said, Iterable):
+        return [_blank(one, questions) for one in said]
+    return said
+
+
+def _write_anew(engine: sa.Engine) -> str | None:
+    try:
+        with map_errors(engine):
+            sqlite.vacuum(engine)
+    except IndexingError as error:
+        return f"pending: the old bytes may still be in {engine.url.database}: {error}"
+    return None
