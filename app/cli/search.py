@@ -74,7 +74,7 @@ def command(
     if not query.strip():
         raise click.UsageError("the question is empty", context)
     from app.facade.caller import local_caller
-    from app.facade.search_log import draw_seed, log_search
+    from app.facade.feedback import draw_seed, log_search
     from indexing import Collection
 
     caller = local_caller("cli")

@@ -9,13 +9,13 @@ A search never fails because of its log. A saying is on the disk when `record` r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from app.facade.caller import Caller, require
-from app.facade.search_log import draw_seed, log_search
 from app.feedback.erasing import Erased, Wanted, erase_feedback, forget_collection, select_feedback
 from app.feedback.exchange import Exported, Imported, export_judgments, find_unknown, import_judgments
 from app.feedback.formats import read_judgments
@@ -23,13 +23,13 @@ from app.feedback.log import feedback_log
 from app.feedback.model import Saying, latest_words
 from app.feedback.place import feedback_place
 from app.feedback.questions import question_hash
-from app.feedback.recording import make_event, names_of, record_saying
+from app.feedback.recording import draw_seed, make_event, make_impression, names_of, record_saying
 from app.feedback.replaying import Replay, replay_impression
 from app.feedback.status import FeedbackStatus, read_status
 from app.feedback.table import find_impressions, read_sayings
 from app.settings import Location
 from app.tuning.forgetting import Records
-from indexing import Collection
+from indexing import Collection, SearchResults
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
 from indexing.listing import list_collections
@@ -51,7 +51,36 @@ __all__ = [
     "said_about",
 ]
 
+logger = logging.getLogger(__name__)
+
 _FLUSH_SECONDS = 2.0
+_warned: set[str] = set()
+
+
+def log_search(
+    caller: Caller,
+    location: Location,
+    collection: Collection,
+    results: SearchResults,
+    *,
+    k: int,
+    filter: str | None = None,
+    reranker: str | None = None,
+) -> None:
+    """Queues an answer to be kept; adds some hundredths of a millisecond. `k` and `filter` as they were
+    asked; `reranker` None where what is served decided, empty where none was wanted.
+
+    Never raises because of the log: what cannot be kept is said once in the log of the program.
+    """
+    if not results.query.strip():
+        return  # a vector was asked, and nobody can judge that
+    try:
+        impression = make_impression(caller, collection, results, k=k, filter=filter, reranker=reranker)
+        feedback_log(feedback_place(location)).add(impression)
+    except IndexingError as error:
+        if str(error) not in _warned:
+            _warned.add(str(error))
+            logger.warning("searches are not recorded: %s", error)
 
 
 def record(

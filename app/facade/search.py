@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.facade.caller import Caller, require
-from app.facade.search_log import draw_seed, log_search
+from app.facade.feedback import draw_seed, log_search
 from app.settings import Location
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filters import KEYWORDS, parse_filter

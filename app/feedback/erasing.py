@@ -6,6 +6,7 @@ What cannot be reached from here is named in the receipt.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -40,8 +41,11 @@ __all__ = [
     "Wanted",
     "erase_feedback",
     "forget_collection",
+    "forget_old",
     "select_feedback",
 ]
+
+_DAY = 86_400.0
 
 OUT_OF_REACH = (
     "backups and copies of the database, and what the disk or a snapshot of it keeps of deleted blocks",
@@ -96,6 +100,13 @@ class Learned(Protocol):
 
     def forget_texts(self, questions: Collection[str]) -> str | None:
         """Takes their words out of reports; why some may still be there, or None."""
+
+
+def forget_old(connection: sa.Connection, days: int) -> None:
+    """Deletes searches and clicks that are older. Sayings stay until somebody erases them."""
+    oldest = time.time() - days * _DAY
+    for table in (EVENTS, IMPRESSIONS):
+        connection.execute(table.delete().where(table.c.at < oldest))
 
 
 def select_feedback(

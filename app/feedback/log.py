@@ -15,10 +15,11 @@ import time
 from collections import deque
 from pathlib import Path
 
+from app.feedback.erasing import forget_old
 from app.feedback.hashes import hide
 from app.feedback.model import Event, Impression
 from app.feedback.place import FeedbackPlace
-from app.feedback.table import WRITING, add_rows, close_databases, forget_old, write_feedback
+from app.feedback.table import WRITING, add_rows, close_databases, write_feedback
 from app.settings import log_settings
 from indexing.errors import IndexingError, LockedError
 from indexing.storage.private import can_write

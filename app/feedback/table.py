@@ -5,7 +5,6 @@ Erasing is in `app.feedback.erasing`. What is written is committed, and on the d
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +34,6 @@ __all__ = [
     "count_rows",
     "feedback_database",
     "find_impressions",
-    "forget_old",
     "open_to_read",
     "read_events",
     "read_impressions",
@@ -76,7 +74,6 @@ database in the middle of a transaction of its parent, which it could not touch 
 
 # Parts of what SQLite says of a file that is none of ours, or was altered.
 _DAMAGE = ("not a database", "malformed", "no such table", "no such column", "has no column")
-_DAY = 86_400.0
 _MOST_OPEN = 4  # homes of one process: a page has one, tests have many
 _open: dict[Path, tuple[sa.Engine, tuple[int, int] | None]] = {}
 _opening = ThreadLock()
@@ -152,13 +149,6 @@ def add_rows(connection: sa.Connection, items: Sequence[Impression | Event | Say
 def add_saying(connection: sa.Connection, saying: Saying) -> int:
     """Adds one, and returns its number."""
     return int(connection.execute(SAYINGS.insert().returning(SAYINGS.c.id), [to_row(saying)]).scalar_one())
-
-
-def forget_old(connection: sa.Connection, days: int) -> None:
-    """Deletes searches and clicks that are older. Sayings stay until somebody erases them."""
-    oldest = time.time() - days * _DAY
-    for table in (EVENTS, IMPRESSIONS):
-        connection.execute(table.delete().where(table.c.at < oldest))
 
 
 def read_impressions(

@@ -8,7 +8,6 @@ WORK is the folder of `data.recipe.build`, whose pairs are used; the stages keep
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import tempfile
 import time
@@ -18,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from data.recipe import corpus
 from data.reranker import label, mine, train
@@ -26,7 +24,7 @@ from indexing import Collection
 from indexing.documents import read_paths
 from indexing.evaluation import read_beir
 from stlib.runtime import InteractionReranker, default_model_path
-from stlib.runtime.interaction_reranker import MODEL_TYPE, vectors_digest
+from stlib.runtime.interaction_reranker import InteractionNet
 from stlib.runtime.modules.static import StaticEmbedding
 
 logger = logging.getLogger(__name__)
@@ -70,11 +68,7 @@ def write_model(
     folder: Path, tensors: dict[str, NDArray[np.float32]], vectors: StaticEmbedding, weight: float
 ) -> None:
     """Write everything but the model card into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "np"})
-    (folder / "model.safetensors").chmod(0o644)
-    config = {"model_type": MODEL_TYPE, "token_vectors": vectors_digest(vectors), "weight": weight}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    InteractionReranker(InteractionNet(tensors), vectors, folder.name, weight).save(folder)
 
 
 def best_weight(folder: Path, beir: Path) -> float:

@@ -249,14 +249,14 @@ class FullModelReranker:
     def __init__(self, model: CrossEncoder, name: str | None = None) -> None:
         check_label_count(model.num_labels)
         _check_trained(model)
-        self._model = model
+        self.model = model
         source = name or model.loaded_from
         self.name = Path(source).name if source else "CrossEncoder"
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over the names, shapes and values of the weights, the prompts and the greatest length."""
-        model = self._model
+        model = self.model
         prompts = sorted(getattr(model, "prompts", {}).items())
         header = [prompts, getattr(model, "default_prompt_name", None), getattr(model, "max_length", None)]
         return weights_digest(repr(header), model.state_dict())
@@ -266,7 +266,7 @@ class FullModelReranker:
 
         pairs = [(query, passage) for passage in passages]
         # Logits, as the torch-free reranker gives: a sigmoid would press the best ones together.
-        scores: Any = self._model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        scores: Any = self.model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
         return np.asarray(scores, dtype=np.float32)
 
 

@@ -17,7 +17,7 @@ from indexing.search.rerank import Reranking, passages_of, rerank
 from indexing.search.results import Result
 from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
 
-__all__ = ["Candidate", "fetch_candidates", "make_results", "rerank_candidates"]
+__all__ = ["Candidate", "fetch_candidates", "make_results", "rerank_candidates", "windows_of"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ def _inside(span: tuple[int, int] | None, text: str) -> tuple[int, int] | None:
     return span if span is not None and 0 <= span[0] < span[1] <= len(text) else None
 
 
+def windows_of(candidate: Candidate, words: QueryWords) -> list[str]:
+    """What a reranker reads of a candidate."""
+    document = candidate.document
+    return passages_of(document.title, document.text, best_spots(document.text, candidate.span, words))
+
+
 def rerank_candidates(
     query: str, found: Sequence[Candidate], reranking: Reranking, highlighter: Highlighter
 ) -> tuple[list[Candidate], int]:
@@ -84,8 +90,7 @@ def rerank_candidates(
     words = highlighter.query(query)
 
     def windows(position: int) -> list[str]:
-        document, span = found[position].document, found[position].span
-        return passages_of(document.title, document.text, best_spots(document.text, span, words))
+        return windows_of(found[position], words)
 
     retrieved = np.asarray([candidate.score for candidate in found], np.float32)
     result = rerank(reranking, query, retrieved, windows)

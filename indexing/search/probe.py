@@ -16,7 +16,8 @@ from indexing.catalog.reads import document_ids, keys_of_ids
 from indexing.catalog.stored import StoredDocument
 from indexing.errors import BadInput
 from indexing.models.encoders import normalise
-from indexing.names import DEFAULT_MODE, FEATURES, SERVING_RERANKER
+from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, FEATURES, SERVING_RERANKER
+from indexing.search.candidates import fetch_candidates, windows_of
 from indexing.search.features import Features
 from indexing.search.legs import make_legs
 from indexing.search.ranking import FIRST_DEPTH, score_all
@@ -26,7 +27,7 @@ from indexing.search.settings import SearchSettings
 from indexing.search.timing import Steps
 from indexing.views.manager import Readers
 
-__all__ = ["Probe", "Trace"]
+__all__ = ["Probe", "ToRead", "Trace"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ class Trace:
     found: np.ndarray
     features: dict[str, np.ndarray]
     boosts: np.ndarray
+
+
+@dataclass(frozen=True)
+class ToRead:
+    """What a reranker reads for one question: of each of n documents, best first, the id, the score of the
+    retrieval (`retrieved` float32 [n]), and its windows, of which the best one counts.
+    """
+
+    ids: list[str]
+    retrieved: np.ndarray
+    windows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,28 @@ class Probe:
         reranking = self.searcher.reranking(settings, request, rerank, Steps())
         ids = self.searcher.rank_ids(self.readers, settings, request, depth, None, reranking)
         return ids[:depth]
+
+    def to_read(
+        self,
+        question: str,
+        settings: SearchSettings | None = None,
+        *,
+        mode: str = DEFAULT_MODE,
+        depth: int = DEFAULT_RERANK_DEPTH,
+    ) -> ToRead:
+        """What a search by a serving with `settings` has its reranker read: the best `depth` documents."""
+        settings = self.settings if settings is None else settings
+        request = make_request(question, mode=mode)
+        ranking = self.searcher.rank(self.readers, settings, request, depth, None, Steps()).ranking
+        found = fetch_candidates(
+            self.searcher.session.database, ranking, range(min(depth, len(ranking))), None
+        )
+        words = self.searcher.highlighter.query(request.query)
+        return ToRead(
+            [candidate.document.id for candidate in found],
+            np.asarray([candidate.score for candidate in found], np.float32),
+            [windows_of(candidate, words) for candidate in found],
+        )
 
     def vectors(self, ids: Iterable[str]) -> dict[str, np.ndarray]:
         """The passages of documents as their stored codes have them: id → float32 [passages, d] of about

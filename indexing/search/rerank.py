@@ -19,7 +19,7 @@ from indexing.errors import RerankingFailed
 from indexing.names import DEFAULT_RERANK_DEPTH
 from stlib.runtime import RerankerProtocol
 
-__all__ = ["Reranked", "Reranking", "passages_of", "rerank"]
+__all__ = ["Reranked", "Reranking", "blend", "passages_of", "rerank"]
 
 # Characters of a window: about as many as a cross-encoder of 512 tokens reads beside a question.
 WINDOW = 1800
@@ -92,12 +92,17 @@ def rerank(
     shares = np.full((2, n), np.nan)
     if n_read:
         distances = scores[n_read:] - scores[n_read - 1]
-        shares[:, :n_read] = weight * _standardise(read), (1 - weight) * _standardise(scores[:n_read])
+        shares[:, :n_read] = blend(read, scores[:n_read], weight)
         scores[:n_read] = shares[:, :n_read].sum(axis=0)
         scores[n_read:] = scores[:n_read].min() + distances
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
     columns = (scores[order].astype(np.float32), own[order], shares[:, order].astype(np.float32))
     return Reranked(order, *columns, n_read, weight)
+
+
+def blend(read: np.ndarray, retrieved: np.ndarray, weight: float) -> np.ndarray:
+    """What reading and retrieval add to the scores of the n documents that were read, float64 [2, n]."""
+    return np.stack([weight * _standardise(read), (1 - weight) * _standardise(retrieved)])
 
 
 def _weight(reranking: Reranking) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from stlib.errors import ModelConfigError, ModelNotFound, UnsupportedModel
 from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, default_reranker_path
@@ -20,9 +21,10 @@ from stlib.runtime.modules.static import StaticEmbedding
 from stlib.util.forks import cached_property
 from stlib.util.plain_files import check_folder
 
-__all__ = ["MODEL_TYPE", "InteractionNet", "InteractionReranker"]
+__all__ = ["MODEL_TYPE", "InteractionNet", "InteractionReranker", "features"]
 
 MODEL_TYPE = "stlib-interaction"
+WEIGHTS_NAME = "model.safetensors"
 
 # What is read of a question and of a passage: more than a search's windows hold.
 _QUERY_TOKENS = 64
@@ -31,7 +33,7 @@ _CHARACTERS_PER_TOKEN = 40
 # Standardised features beyond this say no more; training cuts them off here too.
 FARTHEST = 8.0
 # A passage without any word: below all that the network says of others.
-_NOTHING = -20.0
+NOTHING = -20.0
 
 
 class InteractionNet:
@@ -92,8 +94,8 @@ class InteractionReranker:
     """A reranker over fixed token vectors; create it with :meth:`load`. Threads may share it."""
 
     def __init__(self, net: InteractionNet, vectors: StaticEmbedding, name: str, weight: float) -> None:
-        self._net = net
-        self._vectors = vectors
+        self.net = net
+        self.vectors = vectors
         self.name = name
         self.weight = weight
         """Its share in the final order, see ``indexing.search.rerank``; chosen when it was trained."""
@@ -132,11 +134,31 @@ class InteractionReranker:
             raise ModelConfigError(f"{folder}: config.json has the weight {weight!r}; give one from 0 to 1")
         return cls(net, vectors, folder.name, float(weight))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes what :meth:`load` reads into the folder ``path``, which is made if it is not there.
+
+        The token vectors are not written: they are those of the bundled model.
+        """
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: np.ascontiguousarray(tensor) for name, tensor in self.net.tensors.items()},
+            folder / WEIGHTS_NAME,
+            metadata={"format": "np"},
+        )
+        (folder / WEIGHTS_NAME).chmod(0o644)
+        config = {
+            "model_type": MODEL_TYPE,
+            "token_vectors": vectors_digest(self.vectors),
+            "weight": self.weight,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the network, the token vectors it reads and its share: equal orders if equal."""
-        digest = hashlib.sha256(f"{vectors_digest(self._vectors)}{self.weight!r}".encode())
-        for name, tensor in sorted(self._net.tensors.items()):
+        digest = hashlib.sha256(f"{vectors_digest(self.vectors)}{self.weight!r}".encode())
+        for name, tensor in sorted(self.net.tensors.items()):
             digest.update(f"{name}{list(tensor.shape)}".encode())
             digest.update(np.ascontiguousarray(tensor).data)
         return digest.hexdigest()
@@ -152,13 +174,13 @@ class InteractionReranker:
         """
         if isinstance(passages, str):
             raise TypeError("passages is a single string; pass a list, for example scores(query, [passage])")
-        found = features(self._vectors, query, passages) if passages else None
+        found = features(self.vectors, query, passages) if passages else None
         if found is None:
             return np.zeros(len(passages), np.float32)
         tokens, pairs, read = found
-        result = np.full(len(passages), _NOTHING, np.float32)
+        result = np.full(len(passages), NOTHING, np.float32)
         if len(read):
-            result[read] = self._net(tokens, pairs)
+            result[read] = self.net(tokens, pairs)
         return result
 
     def __repr__(self) -> str:
