@@ -147,7 +147,9 @@ _making = ThreadLock()
 def feedback_log(place: FeedbackPlace) -> FeedbackLog:
     """The log of this process for a database."""
     with _making:
-        return _logs.setdefault(place.database, FeedbackLog(place))
+        if place.database not in _logs:
+            _logs[place.database] = FeedbackLog(place)
+        return _logs[place.database]
 
 
 def _end() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.facade.caller import Caller
 from app.feedback.hashes import keyed_hash
 from app.feedback.log import feedback_log
-from app.feedback.model import EVENTS, Event, Impression, Saying, Shown, grade_of
+from app.feedback.model import EVENTS, IMPORTED, Event, Impression, Saying, Shown, grade_of
 from app.feedback.place import FeedbackPlace
 from app.feedback.questions import question_hash
 from app.feedback.table import add_saying, find_impressions, read_sayings, write_feedback
@@ -121,6 +121,8 @@ def record_saying(
         StorageError, LockedError: it could not be written.
     """
     grade = grade_of(kind, grade)
+    if draw_seed(caller) == IMPORTED:
+        raise BadInput(f"the name {IMPORTED!r} stands for files of judgments: choose another one")
     query = storable_text(query)[:MAX_QUERY_CHARACTERS]
     if not query.strip():
         raise BadInput("the question is empty: say which question the document answers")

@@ -13,8 +13,11 @@ from app.facade.search import SearchRequest, search
 from app.feedback.hashes import keyed_hash
 from app.feedback.log import feedback_log
 from app.feedback.model import Impression, Shown
+from app.feedback.place import feedback_place
 from app.feedback.questions import question_hash
 from app.feedback.table import read_events, read_impressions, read_sayings
+from app.settings import Location
+from indexing import Collection
 from indexing.errors import BadInput
 
 from .conftest import HONEY
@@ -219,3 +222,21 @@ def test_of_a_long_answer_the_first_hundred_are_kept_and_compared(animals, ask, 
     assert feedback_log(place).flush()
     assert [one.document for one in read_impressions(place)[0].shown] == [one.id for one in found[:100]]
     assert replay(ann, location, found.id).same_scores
+
+
+def test_nobody_speaks_for_files(animals, place, location):
+    with pytest.raises(BadInput, match="the name 'import' stands for files"):
+        record(Caller("import", "page"), location, animals, HONEY, "bee", "up")
+    assert not place.exists
+
+
+def test_a_database_url_has_its_feedback_beside_it(tmp_path, ann):
+    location = Location(db=f"sqlite:///{tmp_path / 'notes.db'}")
+    with Collection.create("notes", **location.arguments()) as notes:
+        notes.add([{"id": "bee", "text": "Bees make honey."}])
+        record(ann, location, notes, HONEY, "bee", "up")
+        search(notes, SearchRequest(q=HONEY), caller=ann, location=location)
+    place = feedback_place(location)
+    assert feedback_log(place).flush()
+    assert place.database == tmp_path / "notes.db.feedback.sqlite" and place.database.is_file()
+    assert (len(read_impressions(place)), len(read_sayings(place))) == (1, 1)
