@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from app.tuning.trained.needs import need_training, torch_library
+from app.tuning.trained.needs import need_training
 from app.tuning.trained.reading import Reading, Scores, TellLoss
-from app.tuning.trained.steps import loss_callback, mix_weights
+from app.tuning.trained.steps import copy_weights, mix_weights, train_quietly
 from indexing.errors import BadInput
 from indexing.models.rerankers import FullModelReranker
 
@@ -38,7 +38,7 @@ class PairTraining:
         self.source = source
         self._stlib = need_training("training a cross-encoder")
         self.base = FullModelReranker(self._load())
-        self._start = _copy(self.base.model)
+        self._start = copy_weights(self.base.model)
         self._known: dict[int, tuple[Reading, Scores]] = {}
 
     def _load(self) -> Any:
@@ -63,7 +63,7 @@ class PairTraining:
             return {}
         model = self._load()
         self._train(model, rows, tell)
-        learned = _copy(model)
+        learned = copy_weights(model)
         return {share: self._made(learned, share) for share in self.shares}
 
     def weighted(self, made: FullModelReranker, weight: float) -> FullModelReranker:
@@ -105,13 +105,10 @@ class PairTraining:
                 report_to="none",
                 disable_tqdm=True,
             )
-            self._stlib.CrossEncoderTrainer(
-                model=model,
-                args=args,
-                train_dataset=list(rows),
-                loss=ListNetLoss(model),
-                callbacks=[loss_callback(tell)],
-            ).train()
+            trainer = self._stlib.CrossEncoderTrainer(
+                model=model, args=args, train_dataset=list(rows), loss=ListNetLoss(model)
+            )
+            train_quietly(trainer, tell)
         model.eval()
 
 
@@ -121,8 +118,3 @@ class _Weighted(FullModelReranker):
     def __init__(self, model: Any, weight: float) -> None:
         super().__init__(model)
         self.weight = weight
-
-
-def _copy(model: Any) -> dict[str, Any]:
-    torch_library()
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

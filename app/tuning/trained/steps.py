@@ -7,19 +7,21 @@ from typing import Any
 
 from app.tuning.trained.reading import TellLoss
 
-__all__ = ["loss_callback", "mix_weights"]
+__all__ = ["copy_weights", "mix_weights", "train_quietly"]
 
 
-def loss_callback(tell: TellLoss) -> Any:
-    """A callback for the trainer that hands on each loss that it logs."""
-    from transformers import TrainerCallback
+def train_quietly(trainer: Any, tell: TellLoss) -> None:
+    """Runs a trainer of stlib, which prints nothing and hands each loss that it logs to `tell`."""
+    from transformers import PrinterCallback, TrainerCallback
 
     class Losses(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
             if logs and "loss" in logs:
                 tell(float(logs["loss"]))
 
-    return Losses()
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Losses())
+    trainer.train()
 
 
 def mix_weights(start: Mapping[str, Any], learned: Mapping[str, Any], share: float) -> dict[str, Any]:
@@ -31,3 +33,8 @@ def mix_weights(start: Mapping[str, Any], learned: Mapping[str, Any], share: flo
         name: start[name] + share * (tensor - start[name]) if tensor.is_floating_point() else tensor
         for name, tensor in learned.items()
     }
+
+
+def copy_weights(model: Any) -> dict[str, Any]:
+    """The weights of a model as they are now."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
