@@ -4,7 +4,6 @@ a candidate.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from app.settings import Location
 from app.tuning.data import Judged
 from app.tuning.levers import Fitted
 from indexing import Collection
+from indexing.models.encoders import FullModelEncoder
 from indexing.models.rerankers import FullModelReranker, record_reranker
 from indexing.names import DEFAULT_MODE, SERVING_RERANKER
 from indexing.search.probe import Probe
@@ -85,8 +85,8 @@ def rank_with(probe: Probe, fitted: Fitted, *, mode: str = DEFAULT_MODE) -> Call
 
 
 def save_model(model: Any, folder: Path) -> Path:
-    """Saves a reranker or a model in a folder below `folder` that is named by its content, so that the same
-    one is there once. It appears when it is whole.
+    """Saves a reranker or a model in a folder below `folder` that is named by its fingerprint, so that the
+    same one is there once. It appears when it is whole.
 
     Raises:
         StorageError, DiskFull: it cannot be written. LockedError: another process saves one.
@@ -94,13 +94,13 @@ def save_model(model: Any, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with disk_errors(folder), FolderLock(folder, what="models of the collection"):
         remove_temporary(folder)
-        temporary = temporary_beside(folder / "model")
+        target = folder / _fingerprint(model)
+        if target.is_dir():
+            return target
+        temporary = temporary_beside(target)
         try:
             (model.model if isinstance(model, FullModelReranker) else model).save(os.fspath(temporary))
             (temporary / _CARD).unlink(missing_ok=True)
-            target = folder / _digest(temporary)
-            if target.is_dir():
-                return target
             for path in sorted(temporary.rglob("*"), reverse=True):
                 (fsync_folder if path.is_dir() else fsync_file)(path)
             fsync_folder(temporary)
@@ -124,12 +124,7 @@ def drop_unused_models(collection: Collection, folder: Path) -> list[Path]:
     return unused
 
 
-def _digest(folder: Path) -> str:
-    """Of names and contents of all files below."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
-    return digest.hexdigest()[:_NAME_LENGTH]
+def _fingerprint(model: Any) -> str:
+    """Of the weights, for the name of a folder."""
+    found = getattr(model, "fingerprint", None)
+    return str(found or FullModelEncoder(model).fingerprint)[:_NAME_LENGTH]
