@@ -46,8 +46,6 @@ __all__ = [
     "folders_to_choose",
     "forget_uploads",
     "models_to_choose",
-    "promote_serving",
-    "roll_back",
     "start_verifying",
 ]
 
@@ -200,33 +198,6 @@ def start_verifying(caller: Caller, location: Location, name: str) -> Job:
     return start_job(location, "verify", verify.describe(name), caller=caller)
 
 
-def promote_serving(
-    caller: Caller, location: Location, name: str, serving: int, override: str | None = None
-) -> None:
-    """Let `serving` answer; `override` is a person's reason where the gate has not passed it.
-
-    Raises:
-        NotAllowed: the caller may not improve.
-        BadInput: there is no such serving.
-        GateNotPassed: it was learned, and needs the gate or a reason.
-    """
-    require(caller, "improve")
-    with Collection.open(name, **location.arguments()) as collection:
-        collection.promote(serving, override, who=caller.name)
-
-
-def roll_back(caller: Caller, location: Location, name: str) -> int:
-    """Let what answered before answer again; returns that serving.
-
-    Raises:
-        NotAllowed: the caller may not improve.
-        BadInput: nothing answered before.
-    """
-    require(caller, "improve")
-    with Collection.open(name, **location.arguments()) as collection:
-        return int(collection.rollback(who=caller.name).serving.id)
-
-
 def forget_uploads(caller: Caller, location: Location, name: str) -> tuple[int, int]:
     """Remove the uploaded files of a collection, whose documents stay; returns how many, and their bytes.
 
@@ -241,9 +212,12 @@ def forget_uploads(caller: Caller, location: Location, name: str) -> tuple[int, 
         return uploads.forget(name)
 
 
-def delete_collection(caller: Caller, location: Location, name: str, typed: str) -> str:
+def delete_collection(
+    caller: Caller, location: Location, name: str, typed: str, *, feedback: bool = True
+) -> str:
     """Delete a collection and the files that were uploaded to it; there is no way back. `typed` is its name,
-    as a person wrote it who means it. Returns what is gone, as a sentence.
+    as a person wrote it who means it. What was asked and said of it is erased too, unless `feedback` is
+    False. Returns what is gone and what is left, in sentences.
 
     Raises:
         NotAllowed: the caller may not manage.
@@ -260,7 +234,7 @@ def delete_collection(caller: Caller, location: Location, name: str, typed: str)
         with Collection.open(name, **location.arguments()) as collection:
             documents = collection.count()
             collection.drop()
-            left = forget_feedback(location, collection.uuid)
+            left = forget_feedback(location, collection.uuid) if feedback else "what was said of it stays"
         files, size = uploads.forget(name)
     also = f" and {format_count(files, 'uploaded file')} ({format_bytes(size)})" if files else ""
     return f"Collection {name} is deleted, with {format_count(documents, 'document')}{also}." + (

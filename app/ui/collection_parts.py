@@ -9,10 +9,9 @@ from app.facade.collections import (
     CollectionFacts,
     delete_collection,
     forget_uploads,
-    promote_serving,
-    roll_back,
     start_verifying,
 )
+from app.facade.gate import promote, rollback
 from app.facade.jobs import list_jobs
 from app.settings import Location, host_from_environment, is_loopback
 from app.ui import place_markup, service
@@ -25,6 +24,7 @@ from indexing.serving.history import Serving
 __all__ = ["draw_deletion", "draw_facts", "draw_health", "draw_jobs", "draw_servings"]
 
 _TYPED = "name to delete"
+_WITH_FEEDBACK = "erase feedback too"
 _SHOWN_SERVINGS = 8
 
 
@@ -139,6 +139,12 @@ def draw_deletion(caller: Caller, location: Location, facts: CollectionFacts) ->
                 " their indexes, every serving, and what was uploaded. There is no way back. Its jobs stay"
                 " listed."
             )
+            st.checkbox(
+                "Erase what was asked and said of it too",
+                value=True,
+                key=_WITH_FEEDBACK,
+                help="Otherwise searches and judgments stay on this machine.",
+            )
             st.text_input(f"Type {as_label(name)} to delete it", key=_TYPED, autocomplete="off")
             st.form_submit_button(
                 "Delete this collection",
@@ -150,13 +156,13 @@ def draw_deletion(caller: Caller, location: Location, facts: CollectionFacts) ->
 
 @safely
 def _promote(caller: Caller, location: Location, name: str, serving: int) -> None:
-    promote_serving(caller, location, name, serving)
+    promote(caller, location, name, serving)
     tell(f"Serving {serving} answers now.")
 
 
 @safely
 def _roll_back(caller: Caller, location: Location, name: str) -> None:
-    tell(f"Serving {roll_back(caller, location, name)} answers again.")
+    tell(f"Serving {rollback(caller, location, name).serving.id} answers again.")
 
 
 @safely
@@ -174,6 +180,7 @@ def _forget_uploads(caller: Caller, location: Location, name: str) -> None:
 def _delete(caller: Caller, location: Location, name: str) -> None:
     typed = st.session_state[_TYPED]
     service.forget_collection(location, name)
-    said = delete_collection(caller, location, name, typed)
+    feedback = bool(st.session_state[_WITH_FEEDBACK])
+    said = delete_collection(caller, location, name, typed, feedback=feedback)
     st.session_state["collection"] = ""
     tell(said)

@@ -13,7 +13,10 @@ import pytest
 
 from app.facade.caller import Caller, NotAllowed
 from app.facade.collections import add_files, create_collection, delete_collection, forget_uploads
+from app.facade.feedback import record
 from app.facade.jobs import cancel_job, list_jobs
+from app.feedback.erasing import Wanted, select_feedback
+from app.feedback.place import feedback_place
 from app.jobs.worker import run_job
 from app.settings import UploadLimits
 from app.uploads.store import Incoming, Uploads
@@ -221,6 +224,19 @@ def test_what_a_killed_deletion_left_is_removed_with_the_next_upload(caller, loc
     create_collection(caller, location, "other")
     add_files(caller, location, "other", files(("o.txt", b"other")))
     assert (kept("notes"), kept("other")) == ({}, {"o.txt": b"other"})
+
+
+@pytest.mark.parametrize("too", [False, True])
+def test_what_people_said_goes_when_it_is_meant(caller, location, too):
+    with Collection.open("notes", **location.arguments()) as collection:
+        collection.add([{"id": "a", "text": "apples"}])
+        record(caller, location, collection, "fruit", "a", "up")
+        uuid = collection.uuid
+    said = delete_collection(caller, location, "notes", "notes", feedback=too)
+    left = "" if too else " But what was said of it stays."
+    assert said == f"Collection notes is deleted, with 1 document.{left}"
+    kept = select_feedback(feedback_place(location), uuid, Wanted())[2]
+    assert [saying.document for saying in kept] == ([] if too else ["a"])
 
 
 def test_another_name_deletes_nothing(caller, location):
