@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from indexing.names import DEFAULT_MODE, FEATURES
 from indexing.search.probe import Probe, Trace
 from indexing.search.settings import Memory, SearchSettings
+from stlib.util.forks import cached_property
 
 __all__ = [
     "CUT",

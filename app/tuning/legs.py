@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from indexing.names import FEATURES, LEGS
 from indexing.search.fuse import KEYWORD_CAP, SEMANTIC_WEIGHT, SHARE_CAP, TRUST, USUAL_PEAK
 from indexing.search.ranking import FIRST_DEPTH
 from indexing.search.settings import Memory, SearchSettings
+from stlib.util.forks import cached_property
 
 __all__ = ["COLUMNS", "View", "make_view", "weight_of"]
 

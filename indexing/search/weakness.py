@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from indexing.models.callables import CallableEncoder
 from indexing.models.encoders import normalise
 from indexing.search.legs import Leg, Sources
 from indexing.search.ranking import LegParts, Ranking
@@ -56,7 +57,9 @@ def _has_no_word(sources: Sources, ranking: Ranking, request: Request) -> bool:
 
 def _knows_no_word(sources: Sources, request: Request) -> bool:
     """Whether the model reads the question as so many unknown words."""
-    vector = sources.vector(request, Steps())
+    vector, encoder = sources.vector(request, Steps()), sources.encoder()
+    if isinstance(encoder, CallableEncoder):  # each call may cost somebody money
+        return False
     words = len(request.query.split())
-    strange = sources.encoder().encode_query([" ".join([_STRANGE] * words)])
+    strange = encoder.encode_query([" ".join([_STRANGE] * words)])
     return not vector.any() or float(normalise(strange)[0] @ vector) > _SAME

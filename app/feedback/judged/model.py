@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+
+from stlib.util.forks import cached_property
 
 __all__ = ["HELDOUT", "OUT", "SIDES", "TRAIN", "Agreement", "JudgedSet", "Question"]
 
