@@ -27,6 +27,7 @@ __all__ = [
     "brand",
     "card",
     "collection_name",
+    "comparison",
     "failure",
     "filter_example",
     "filter_failure",
@@ -180,6 +181,34 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
         f'<details class="st-summary"><summary>{format_count(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
         f"{hints(results.notes)}"
+    )
+
+
+def comparison(live: SearchResults, other: SearchResults) -> str:
+    """The answers of two servings side by side, with what moved."""
+    columns = [
+        (f"Serving {live.serving}, live", live, other),
+        (f"Serving {other.serving}", other, live),
+    ]
+    sides = "".join(
+        f"<div><h3>{title}</h3><ol>{''.join(_place(mine, theirs, i) for i in range(len(mine)))}</ol></div>"
+        for title, mine, theirs in columns
+    )
+    return f'<section class="st-sides st-compared" aria-label="Two servings compared">{sides}</section>'
+
+
+def _place(mine: SearchResults, theirs: SearchResults, index: int) -> str:
+    """One answer, and where the other serving has it."""
+    result = mine[index]
+    others = [one.id for one in theirs]
+    if result.id not in others:
+        mark, kind = "only here", "st-fresh"
+    else:
+        moved = others.index(result.id) - index
+        mark = "" if not moved else f"{'▲' if moved > 0 else '▼'} {abs(moved)}"
+        kind = ""
+    return (
+        f'<li class="{kind}">{isolate(result.title or result.id)} <span class="st-moved">{mark}</span></li>'
     )
 
 

@@ -15,6 +15,7 @@ from app.text import plain
 from app.ui import address, markup, service
 from app.ui.answers import Answers, draw_answers
 from app.ui.choice import chosen_collection
+from app.ui.compare import draw_comparison, draw_comparison_choice
 from app.ui.outside import as_label
 from app.ui.visitor import visitor
 from indexing import Collection, SearchResults
@@ -43,7 +44,7 @@ def draw(location: Location, name: str) -> None:
     collection = service.open_collection(location, name)
     facets = service.facets(location, name)
     draw_question(name)
-    draw_controls(facets)
+    draw_controls(collection, facets)
     request = address.current()
     address.store(request)
     if request.q:
@@ -64,7 +65,7 @@ def draw_question(name: str) -> None:
     st.html(markup.watch_question(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
-def draw_controls(facets: Sequence[Facet]) -> None:
+def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
     active = len(address.current().picks) + bool(st.session_state["filter"].strip())
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         st.segmented_control(
@@ -74,6 +75,7 @@ def draw_controls(facets: Sequence[Facet]) -> None:
             draw_filters(facets)
         if reranker_from_environment():
             st.toggle("Rerank", key="rerank", help="Read the best answers and put them in a better order")
+        draw_comparison_choice(collection)
         if active:
             st.button("Clear", icon=":material/close:", type="tertiary", on_click=address.forget_filters)
 
@@ -129,6 +131,7 @@ def draw_results(
         st.html(markup.asked(request.q) + markup.summary(results, request))
         if results.weak:
             st.html(markup.weak(results.weak))
+        draw_comparison(visitor(), collection, request, facets, results)
         draw_answers(Answers(visitor(), location, collection, results, facets))
         more = next((count for count in RESULT_COUNTS if count > request.k), None)
         if more and len(results.results) == request.k:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.facade.caller import Caller
+from app.facade.improvement import judged_questions
 from app.facade.search import MOST_VALUES, Facet, facet_choices
+from app.feedback.judged import JudgedSet
 from app.settings import Location
 from indexing import Collection
 from indexing.listing import Listing, collection_identity, list_collections
 
-__all__ = ["collections", "facets", "forget_collection", "open_collection", "size"]
+__all__ = [
+    "collections",
+    "facets",
+    "forget_collection",
+    "judged",
+    "open_collection",
+    "size",
+]
 
 # Counting facets reads the metadata of every document: too slow for every key press, and numbers that are
 # half a minute old do no harm in a list of choices.
 _FACET_SECONDS = 30
+
+# Finding questions that are like each other takes a moment; documents that went meanwhile wait that long.
+_JUDGED_SECONDS = 60
 
 
 def collections(location: Location) -> Listing:
@@ -37,6 +50,15 @@ def facets(location: Location, name: str) -> list[Facet]:
     return _count(location, name, _catalog_identity(location, name))
 
 
+def judged(caller: Caller, location: Location, collection: Collection, said: tuple[int, int]) -> JudgedSet:
+    """What people said as graded questions, made anew where as much as that was `said` was not said before.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    return _judge(caller, location, collection, collection.uuid, said)
+
+
 def size(collection: Collection) -> int:
     """Documents in `collection` now."""
     return int(collection.info().documents)
@@ -55,3 +77,11 @@ def _open(location: Location, name: str, identity: tuple[int, int] | None) -> Co
 @st.cache_data(show_spinner=False, max_entries=20, ttl=_FACET_SECONDS)
 def _count(location: Location, name: str, identity: tuple[int, int] | None) -> list[Facet]:
     return facet_choices(_open(location, name, identity).facets(max_values=MOST_VALUES))
+
+
+@st.cache_resource(show_spinner=False, max_entries=20, ttl=_JUDGED_SECONDS)
+def _judge(
+    caller: Caller, location: Location, _collection: Collection, uuid: str, said: tuple[int, int]
+) -> JudgedSet:
+    """Nobody changes what it returns. The caller is part of the key: rights differ."""
+    return judged_questions(caller, location, _collection)

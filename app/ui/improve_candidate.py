@@ -1,0 +1,126 @@
+"""What was learned last: the gate's report on it, and what a person does with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.facade.caller import Caller
+from app.facade.gate import end_trial, promote, settle_trial, start_trial, trial_report
+from app.facade.improvement import Improvement, report_of
+from app.settings import Location
+from app.tuning.gate.model import GateReport
+from app.ui import gate_markup, improve_markup, markup
+from app.ui.notices import safely, tell
+from indexing import Collection
+from indexing.errors import BadInput
+from indexing.serving.history import Serving
+
+__all__ = ["draw_candidate"]
+
+_REASON = "reason of an override"
+
+
+def draw_candidate(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+    draw_trial(caller, location, collection, state)
+    run = state.last
+    if run is None:
+        return
+    st.html(improve_markup.section("What was learned last"))
+    report = report_of(run)
+    serving = next((one for one in state.servings if one.id == run.candidate), None)
+    if report is None or serving is None:
+        st.html(gate_markup.nothing_learned(run))
+        return
+    st.html(gate_markup.verdict(report))
+    if "improve" in caller.rights:
+        _draw_decisions(caller, location, collection, state, serving, report)
+    st.html(gate_markup.metrics(report))
+    with st.expander("Question by question, both answers side by side"):
+        shown = {
+            one
+            for change in report.questions
+            for one in (*change.answers_before[:5], *change.answers_after[:5])
+        }
+        titles = {one: document.title for one, document in collection.get(shown).items() if document.title}
+        st.html(gate_markup.wins_and_losses(report.questions, titles))
+
+
+def draw_trial(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+    """The trial that goes on: what it says so far, and its end."""
+    if state.tried is None:
+        return
+    may_end = "improve" in caller.rights
+    report = (settle_trial if may_end else trial_report)(caller, location, collection)
+    if report is None:
+        return
+    st.html(improve_markup.section("On trial"))
+    st.html(gate_markup.trial(report))
+    if may_end and report.outcome is None:
+        with st.popover("End the trial", icon=":material/stop_circle:"):
+            st.write("What is live answers alone again, whatever the trial says so far.")
+            st.button(
+                "Yes, end it", type="primary", on_click=_end_trial, args=(caller, location, collection.name)
+            )
+
+
+def _draw_decisions(
+    caller: Caller,
+    location: Location,
+    collection: Collection,
+    state: Improvement,
+    serving: Serving,
+    report: GateReport,
+) -> None:
+    """What can be done with a candidate; each asks once more, as others see what comes of it."""
+    if serving.live:
+        st.html(markup.hints([f"Serving {serving.id} answers now. Roll back below if it should not."]))
+        return
+    given = (caller, location, collection.name, serving.id)
+    with st.container(horizontal=True, key="decisions"):
+        if report.passed:
+            with st.popover("Promote", icon=":material/rocket_launch:", type="primary"):
+                st.write(
+                    "Everybody who searches here gets its answers from now on. Rolling back is one press."
+                )
+                st.button("Yes, let it answer", type="primary", on_click=_promote, args=given)
+        if state.tried is None:
+            with st.popover("Try it on live searches", icon=":material/balance:"):
+                st.write(
+                    "Its answers are mixed with those of today, nobody sees which are whose, and what people"
+                    " open decides. It ends by itself when that is clear."
+                )
+                st.button("Begin the trial", type="primary", on_click=_begin_trial, args=given)
+        if not report.passed:
+            with st.popover("Promote anyway", icon=":material/gavel:"):
+                st.write(
+                    "The gate did not pass it. Say why it shall answer; the history keeps it with your name."
+                )
+                st.text_input("Reason", key=_REASON, max_chars=300, autocomplete="off")
+                st.button("Promote against the gate", type="primary", on_click=_override, args=given)
+
+
+@safely
+def _promote(caller: Caller, location: Location, name: str, serving: int) -> None:
+    promote(caller, location, name, serving)
+    tell(f"Serving {serving} answers now.")
+
+
+@safely
+def _override(caller: Caller, location: Location, name: str, serving: int) -> None:
+    reason = st.session_state[_REASON].strip()
+    if not reason:
+        raise BadInput("A promotion against the gate needs a reason: write one, then press again.")
+    promote(caller, location, name, serving, reason)
+    tell(f"Serving {serving} answers now.")
+
+
+@safely
+def _begin_trial(caller: Caller, location: Location, name: str, serving: int) -> None:
+    start_trial(caller, location, name, serving)
+    tell(f"Serving {serving} is on trial.")
+
+
+@safely
+def _end_trial(caller: Caller, location: Location, name: str) -> None:
+    end_trial(caller, location, name)
+    tell("The trial is over.")
