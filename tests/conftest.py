@@ -10,6 +10,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -91,3 +92,20 @@ class Pickled:
 
     def __reduce__(self):
         return (os.system, (f"touch {self.canary}",))
+
+
+@pytest.fixture(scope="session")
+def simulate_clicks():
+    """A function that makes clicks of the position-based model: see `_simulate_clicks`."""
+    return _simulate_clicks
+
+
+def _simulate_clicks(rng, lists, relevance, propensities):
+    """What people would click: bool [n, k].
+
+    `lists` [n, k] are the documents shown, as numbers; `relevance` [n, documents] or [documents] the
+    probability that a document that is looked at is clicked; `propensities` [k] that a rank is looked at.
+    """
+    looked = rng.random(lists.shape) < propensities[: lists.shape[1]]
+    attraction = np.broadcast_to(relevance, (len(lists), np.shape(relevance)[-1]))
+    return looked & (rng.random(lists.shape) < np.take_along_axis(attraction, lists, 1))

@@ -1,12 +1,18 @@
 """What people said, as graded questions: the one thing that tuning, the gate and reports read.
 
-judged = read_judged(location, collection)
-judged.side("train"), judged.queries(), judged.qrels(), judged.fingerprint
+    judged = read_judged(location, collection)
+    judged.side("train"), judged.queries(), judged.qrels(), judged.fingerprint
 
-model        a question and its grades, a set of them
-judgments    several people's words as one grade; how far they agree
-split, near  train or held-out: by a hash, and where a question that is like it went
-places       the table in which that is kept
+What is where:
+
+    model        a question and its grades, a set of them
+    judgments    several people's words as one grade; how far they agree
+    split, near  train or held-out: by a hash, and where a question that is like it went
+    places       the table in which that is kept
+    views        who was shown what at which rank, and clicked or not
+    examination  how likely ranks are looked at
+    clicks       grades from many clicks
+    asked        how often questions were asked
 """
 
 from __future__ import annotations

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from app.feedback.judged.asked import count_visits
+from app.feedback.judged.clicks import LEAST_SESSIONS, ClickGrades, grade_clicks
 from app.feedback.judged.judgments import Judged, measure_agreement, settle_sayings
 from app.feedback.judged.model import JudgedSet, Question
 from app.feedback.judged.places import place_and_keep
 from app.feedback.judged.split import Placed
-from app.feedback.judged.visits import count_visits
 from app.feedback.place import feedback_place
 from app.feedback.table import read_sayings
 from app.settings import Location
@@ -39,17 +40,23 @@ def read_judged(location: Location, collection: Collection, *, clicks: str = "au
         raise BadInput(f"clicks {clicks!r}: use one of {', '.join(CLICKS)}")
     place = feedback_place(location)
     judged = settle_sayings(read_sayings(place, collection.uuid))
-    gone = _find_gone(collection, judged)
+    agreement = measure_agreement(judged)
+    clicked = grade_clicks(place, collection.uuid) if clicks == "auto" else ClickGrades()
+    for one in clicked.questions.values():
+        judged.setdefault(one.id, Judged(one.id, one.text, one.first))
+    gone = _find_gone(collection, judged, clicked)
     texts = {one.id: one.text for one in sorted(judged.values(), key=lambda one: (one.first, one.id))}
     places = place_and_keep(place, collection.uuid, texts)
     returning = _find_returning(judged, places, count_visits(place, collection.uuid, judged))
-    questions = _make_questions(judged, places, returning, gone)
-    return JudgedSet(questions, measure_agreement(judged), notes=_notes(gone))
+    questions = _make_questions(judged, places, returning, clicked, gone)
+    used = any(one.clicked for one in questions)
+    return JudgedSet(questions, agreement, used, clicked.sessions, _notes(clicked, gone))
 
 
-def _find_gone(collection: Collection, judged: Mapping[str, Judged]) -> set[str]:
+def _find_gone(collection: Collection, judged: Mapping[str, Judged], clicked: ClickGrades) -> set[str]:
     """Judged documents that are not there."""
     documents = {document for one in judged.values() for document in one.words}
+    documents |= {document for one in clicked.questions.values() for document in one.grades}
     there: set[str] = set()
     for part in slices(sorted(documents)):
         there.update(collection.get(part))
@@ -57,15 +64,24 @@ def _find_gone(collection: Collection, judged: Mapping[str, Judged]) -> set[str]
 
 
 def _make_questions(
-    judged: Mapping[str, Judged], places: Mapping[str, Placed], returning: set[str], gone: set[str]
+    judged: Mapping[str, Judged],
+    places: Mapping[str, Placed],
+    returning: set[str],
+    clicked: ClickGrades,
+    gone: set[str],
 ) -> tuple[Question, ...]:
+    """Of each what people said, and of documents that they did not speak of what clicks say."""
     questions = []
     for id_, one in sorted(judged.items()):
-        grades = {document: grade for document, grade in sorted(one.grades.items()) if document not in gone}
-        if grades:
-            side, conflicts = places[id_].side, one.conflicts - gone
+        said = {document: grade for document, grade in one.grades.items() if document not in gone}
+        clicks = clicked.questions[id_].grades if id_ in clicked.questions else {}
+        added = {doc: grade for doc, grade in clicks.items() if doc not in one.words and doc not in gone}
+        if said or added:
+            grades = dict(sorted({**said, **added}.items()))
+            side, conflicts, people = places[id_].side, one.conflicts - gone, len(one.people)
+            again = id_ in returning
             questions.append(
-                Question(id_, one.text, side, id_ in returning, grades, conflicts, len(one.people))
+                Question(id_, one.text, side, again, grades, conflicts, people, frozenset(added))
             )
     return tuple(questions)
 
@@ -82,7 +98,19 @@ def _find_returning(
     }
 
 
-def _notes(gone: set[str]) -> tuple[str, ...]:
-    if not gone:
-        return ()
-    return (f"{len(gone)} judged documents are not in the collection and were left out.",)
+def _notes(clicked: ClickGrades, gone: set[str]) -> tuple[str, ...]:
+    notes = []
+    if gone:
+        notes.append(f"Judged documents that are not in the collection any more were left out: {len(gone)}.")
+    if clicked.examination is not None:
+        found = len(clicked.questions)
+        notes.append(
+            f"Clicks of {clicked.sessions} sessions graded documents of {found} questions; how far down"
+            f" people look was found {clicked.examination.method}."
+        )
+    elif clicked.sessions:
+        notes.append(
+            f"Clicks of {clicked.sessions} sessions only fill the labelling queue: they count from"
+            f" {LEAST_SESSIONS} on."
+        )
+    return tuple(notes)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from app.facade.caller import Caller
 from app.facade.feedback import Wanted, erase, record
 from app.feedback.judged import Agreement, find_leaks, read_judged
 from app.feedback.questions import question_hash
-from app.settings import Location
-from indexing import Collection
 from indexing.errors import BadInput
 
 ANN, BEN, EVE = (Caller(name, session=name) for name in ("ann", "ben", "eve"))
-
-
-@pytest.fixture
-def location(home):
-    return Location(home)
-
-
-@pytest.fixture
-def collection(location):
-    with Collection.create("books", lambda texts: np.ones((len(texts), 4)), **location.arguments()) as made:
-        made.add([{"id": f"d{i}", "text": f"text {i}"} for i in range(6)])
-        yield made
 
 
 def test_words_of_people_become_grades(location, collection):
@@ -56,7 +41,7 @@ def test_what_was_taken_back_or_deleted_is_left_out(location, collection):
     record(ANN, location, collection, "second", "d1", "answer")
     judged = read_judged(location, collection)
     assert judged.qrels() == {question_hash("second"): {"d1": 3}}
-    assert judged.notes == ("1 judged documents are not in the collection and were left out.",)
+    assert judged.notes == ("Judged documents that are not in the collection any more were left out: 1.",)
 
 
 def test_questions_without_an_answer_are_on_no_side(location, collection):
