@@ -19,7 +19,17 @@ from app.tuning.runs import Run, read_runs
 from indexing import Collection
 from indexing.serving.history import Serving
 
-__all__ = ["Improvement", "Person", "improvement", "judged_questions", "people_of", "report_of", "tuning_job"]
+__all__ = [
+    "Improvement",
+    "Person",
+    "ToJudge",
+    "improvement",
+    "judged_questions",
+    "people_of",
+    "report_of",
+    "to_judge",
+    "tuning_job",
+]
 
 TUNE = "tune"
 """The kind of job that improves a collection."""
@@ -33,6 +43,15 @@ class Person:
 
     name: str
     words: int
+
+
+@dataclass(frozen=True)
+class ToJudge:
+    """A document that somebody should judge as an answer to a question, and why this one, in a few words."""
+
+    question: str
+    document: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -109,3 +128,24 @@ def report_of(run: Run) -> GateReport | None:
         return None if run.gate is None else GateReport.from_dict(run.gate)
     except ValueError:
         return None
+
+
+def to_judge(caller: Caller, state: Improvement, judged: JudgedSet) -> list[ToJudge]:
+    """What teaches most, first: answers of the last candidate that could turn its verdict, then documents on
+    which people do not agree.
+
+    Raises:
+        NotAllowed: the caller may not judge.
+    """
+    require(caller, "judge")
+    report = None if state.last is None else report_of(state.last)
+    found = [
+        ToJudge(text, document, "nobody judged it, and it could turn the verdict")
+        for _, text, document in (() if report is None else report.to_judge)
+    ]
+    found += [
+        ToJudge(question.text, document, "people do not agree on it")
+        for question in judged.questions
+        for document in sorted(question.conflicts)
+    ]
+    return list(dict.fromkeys(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.facade.improvement import Person
+from app.facade.improvement import Person, ToJudge
 from app.feedback.judged import HELDOUT, OUT, SIDES, TRAIN, JudgedSet
 from app.feedback.status import FeedbackStatus
 from app.ui.gate_markup import BADGES
@@ -13,7 +13,17 @@ from app.ui.outside import as_html, isolate
 from app.wording import format_count
 from indexing.serving.history import Serving
 
-__all__ = ["disagreement", "figures", "heading", "history", "nothing_said", "people", "section"]
+__all__ = [
+    "all_judged",
+    "disagreement",
+    "figures",
+    "heading",
+    "history",
+    "nothing_said",
+    "pair",
+    "people",
+    "section",
+]
 
 _VERBS = {"create": "made", "promote": "promoted", "rollback": "rolled back to", "trial": "put on trial"}
 
@@ -58,6 +68,25 @@ def people(persons: Sequence[Person], most: int = 12) -> str:
 
 def _person(name: str) -> str:
     return {"": "nameless visitors", "import": "from files"}.get(name, name)
+
+
+def pair(pair: ToJudge, title: str, text: str, left: int, most: int = 4_000) -> str:
+    """A question and a document to judge."""
+    rest = f'<p class="st-rest">… and {len(text) - most:,} more characters</p>' if len(text) > most else ""
+    return (
+        f'<div class="st-pair-head"><span class="st-field">{format_count(left, "answer")} to judge · '
+        f'{as_html(pair.reason)}</span><p dir="auto"><b>{as_html(pair.question)}</b></p></div>'
+        f'<div class="st-title"><span dir="auto">{as_html(title or pair.document)}</span></div>'
+        f'<div class="st-text" dir="auto" tabindex="0">{as_html(text[:most], prose=True)}</div>{rest}'
+    )
+
+
+def all_judged(some: bool) -> str:
+    done = "You have judged all there was to judge. Thank you." if some else "Nothing waits to be judged."
+    return (
+        f'<p class="st-lead" role="status">{done} After the next time it learns, answers that could turn the'
+        " verdict are listed here.</p>"
+    )
 
 
 def history(servings: Sequence[Serving]) -> str:

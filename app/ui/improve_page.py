@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from app.facade.caller import Caller
-from app.facade.improvement import Improvement, improvement, people_of
+from app.facade.improvement import Improvement, improvement, people_of, to_judge
+from app.feedback.judged import JudgedSet
 from app.settings import Location
 from app.ui import improve_markup, service
 from app.ui.choice import chosen_collection
 from app.ui.improve_candidate import draw_candidate
 from app.ui.improve_history import draw_history
+from app.ui.improve_labels import draw_labels
 from app.ui.visitor import visitor
 from indexing import Collection
 
@@ -27,17 +29,21 @@ def page() -> None:
     st.html(
         improve_markup.heading("Improve", "Learn from what people say of the answers, and prove it first.")
     )
-    draw_said(caller, location, collection, state)
+    if not state.status.judgments:
+        st.html(improve_markup.nothing_said())
+    else:
+        judged = service.judged(caller, location, collection, (state.status.sayings, state.status.events))
+        draw_said(caller, location, collection, state, judged)
     draw_candidate(caller, location, collection, state)
+    if state.status.judgments and "judge" in caller.rights:
+        draw_labels(caller, location, collection, to_judge(caller, state, judged))
     draw_history(caller, location, collection, state)
 
 
-def draw_said(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+def draw_said(
+    caller: Caller, location: Location, collection: Collection, state: Improvement, judged: JudgedSet
+) -> None:
     """How much was said, by whom, and whether they agree."""
-    if not state.status.judgments:
-        st.html(improve_markup.nothing_said())
-        return
-    judged = service.judged(caller, location, collection, (state.status.sayings, state.status.events))
     agreement = judged.agreement
     answered = sum(question.answered for question in judged.questions)
     same = "–" if agreement.same is None else f"{100 * agreement.same:.0f} %"
