@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = ["DRAWS", "MOST_EXACT", "paired_randomisation"]
@@ -17,7 +19,12 @@ _BLOCK = 4_000_000  # signs at once: 32 MB
 
 
 def paired_randomisation(
-    differences: np.ndarray, alternative: str = "greater", *, draws: int = DRAWS, seed: int = 0
+    differences: np.ndarray,
+    alternative: str = "greater",
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    inflation: float = 1.0,
 ) -> float:
     """p of the mean of paired `differences` float [n], if it were chance which of each pair was which.
 
@@ -32,6 +39,9 @@ def paired_randomisation(
     never 0, and a valid test by itself (Phipson and Smyth, "Permutation P-values Should Never Be Zero",
     2010). Differences of 0 change no mean and are left out.
 
+    `inflation` is how many times larger the variance of the mean is than that of independent differences, 1
+    or more: the mean that was seen is then divided by its root, see `app.tuning.gate.test`.
+
     Raises:
         ValueError: an unknown alternative, or a difference that is no number.
     """
@@ -43,7 +53,7 @@ def paired_randomisation(
     values = values[values != 0]
     if not len(values):
         return 1.0
-    seen = float(values.sum())
+    seen = float(values.sum()) / math.sqrt(inflation)
     if alternative == "less":
         values, seen = -values, -seen
     # Sums of the same numbers in another order differ by rounding: those are the same mean.

@@ -24,7 +24,17 @@ from app.tuning.gate.model import (
     QuestionChange,
 )
 from app.tuning.gate.replaying import replay_questions
-from app.tuning.gate.test import DEPTH, FOLDS, METRICS, Answers, Refit, assign_folds, change_of, cross_fit
+from app.tuning.gate.test import (
+    DEPTH,
+    FOLDS,
+    METRICS,
+    Answers,
+    Refit,
+    assign_folds,
+    change_of,
+    cross_fit,
+    cross_fit_inflation,
+)
 from app.tuning.gate.unjudged import GAP, Pair, bounds, judged_share, pairs_of, turning
 from app.tuning.gate.wording import write_sentences
 from app.tuning.runs import Look, finish_look, take_look
@@ -44,15 +54,22 @@ _SHOWN = 3  # answers of each side that a report keeps
 
 @dataclass(frozen=True)
 class _Tested:
-    """What was measured: answers to each question, and its metrics before and after, float [n]."""
+    """What was measured: answers to each question, and its metrics before and after, float [n]; `inflation`
+    of the variance of their means.
+    """
 
     answers: list[Answers]
     before: dict[str, np.ndarray]
     after: dict[str, np.ndarray]
+    inflation: float
 
     @property
     def differences(self) -> np.ndarray:
         return self.after["NDCG@10"] - self.before["NDCG@10"]
+
+    def p(self, differences: np.ndarray) -> float:
+        """Of differences of these questions."""
+        return paired_randomisation(differences, inflation=self.inflation)
 
 
 def run_gate(
@@ -153,6 +170,7 @@ def _measure(
         answers,
         {name: np.asarray([metrics[name] for metrics, _ in both]) for name in METRICS},
         {name: np.asarray([metrics[name] for _, metrics in both]) for name in METRICS},
+        1.0 if refit is None else cross_fit_inflation(),
     )
 
 
@@ -160,15 +178,18 @@ def _report(
     collection: Collection, look: Look, tested: _Tested, guard: GuardChange | None, mode: str
 ) -> GateReport:
     answers, differences = tested.answers, tested.differences
-    p = paired_randomisation(differences)
+    p = tested.p(differences)
     shares = {
         "before": judged_share([(one.before, one.question.grades) for one in answers]),
         "after": judged_share([(one.after, one.question.grades) for one in answers]),
     }
     guarded = guard is None or guard.held
-    pairs = _turning(answers, look.alpha, p <= look.alpha, shares) if guarded else []
+    pairs = _turning(tested, look.alpha, p <= look.alpha, shares) if guarded else []
     verdict = UNDECIDED if pairs else PASSED if guarded and p <= look.alpha else FAILED
-    metrics = {name: change_of(tested.before[name], tested.after[name], look.alpha) for name in METRICS}
+    metrics = {
+        name: change_of(tested.before[name], tested.after[name], look.alpha, tested.inflation)
+        for name in METRICS
+    }
     returning = np.asarray([one.question.returning for one in answers])
     return GateReport(
         verdict=verdict,
@@ -205,22 +226,22 @@ def _report(
     )
 
 
-def _turning(answers: Sequence[Answers], alpha: float, passed: bool, shares: dict[str, float]) -> list[Pair]:
+def _turning(tested: _Tested, alpha: float, passed: bool, shares: dict[str, float]) -> list[Pair]:
     """What to judge before this verdict can be believed; empty where it can."""
-    behind = shares["before"] - shares["after"]
+    answers, behind = tested.answers, shares["before"] - shares["after"]
     if passed and -behind >= GAP:
         pairs = pairs_of(answers, best=False)
-        return turning(answers, pairs, lambda found: paired_randomisation(found) > alpha)
+        return turning(answers, pairs, lambda found: tested.p(found) > alpha)
     if not passed and behind >= GAP:
         pairs = pairs_of(answers, best=True)
-        return turning(answers, pairs, lambda found: paired_randomisation(found) <= alpha)
+        return turning(answers, pairs, lambda found: tested.p(found) <= alpha)
     return []
 
 
 def _part(tested: _Tested, those: np.ndarray, alpha: float) -> MetricChange | None:
     if not those.any():
         return None
-    return change_of(tested.before["NDCG@10"][those], tested.after["NDCG@10"][those], alpha)
+    return change_of(tested.before["NDCG@10"][those], tested.after["NDCG@10"][those], alpha, tested.inflation)
 
 
 def _side_by_side(tested: _Tested) -> list[QuestionChange]:
@@ -244,13 +265,15 @@ def _notes(questions: Sequence[Question], tested: Sequence[Question], report: Ga
     if report.cross_fitted:
         notes.append(
             f"There are fewer than {ENOUGH} judged questions, so this is a test of what is learned from that"
-            f" many, in {report.folds} parts; the candidate itself learned from its training side."
+            f" many, in {report.folds} parts; the candidate itself learned from its training side. As the"
+            " parts learn from nearly the same questions, a gain must be half as large again to count."
         )
     if len(tested) < len(questions):
         notes.append(
             f"{len(questions) - len(tested)} questions of earlier looks were left out, and the budget begins"
             " anew."
         )
-    if 0.5 ** (report.wins + report.losses) > report.alpha:
+    inflation = cross_fit_inflation() if report.cross_fitted else 1.0
+    if paired_randomisation(np.ones(report.wins + report.losses), inflation=inflation) > report.alpha:
         notes.append("Too few answers differ for any result to pass: judge more questions.")
     return tuple(notes)

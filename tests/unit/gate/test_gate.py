@@ -201,3 +201,59 @@ def test_the_largest_changes_stand_first(planted, location):
     assert (first.before, first.after) == (0.0, 1.0)
     assert first.answers_after[0] == "answer"
     assert first.answers_before == ("00001-0", "00001-1", "00001-2")
+
+
+def test_few_questions_are_cross_fitted(planted, location):
+    """What is learned is by how many ranks to move an answer up: what is seen in the others."""
+    collection, judged = planted([(3, 2)] * 20 + [(2, 1)] * 20, side="train")
+    learned_from = []
+
+    def refit(questions):
+        ids = {one.id for one in questions}
+        learned_from.append(ids)
+        return lambda question: [] if question.id in ids else collection.ranking[2][question.id]
+
+    report = run_gate(location, collection, 2, judged, refit=refit)
+    assert report.cross_fitted
+    assert report.folds == len(learned_from) == 5
+    assert [len(ids) for ids in learned_from] == [32] * 5  # and no question was answered by its own fold
+    differences = np.array([GAIN - 0.5] * 20 + [1 - GAIN] * 20)
+    assert report.p == paired_randomisation(differences, inflation=2.25)
+    assert report.metrics["NDCG@10"].difference == pytest.approx(differences.mean())
+    assert collection.asked == [1]  # the candidate itself is not measured on what it learned from
+    assert "On 40 questions, each answered by what was learned without it in 5 parts," in report.sentences[1]
+    assert any("fewer than 200 judged questions" in note for note in report.notes)
+
+
+def test_a_part_of_which_nothing_is_learned_is_answered_by_what_is_live(planted, location):
+    collection, judged = planted([(2, 1)] * 20)
+    report = run_gate(location, collection, 2, judged, refit=lambda questions: None)
+    assert (report.verdict, report.ties, report.p) == (FAILED, 20, 1.0)
+
+
+def test_two_hundred_questions_are_not_cross_fitted(planted, location):
+    collection, held_out = planted([(2, 1)] * 66)
+    _, train = planted([(1, 1)] * 200, side="train")
+    judged = JudgedSet((*held_out.questions, *train.questions[66:]))
+    report = run_gate(location, collection, 2, judged, refit=lambda questions: None)
+    assert not report.cross_fitted
+    assert report.metrics["NDCG@10"].questions == report.wins == 66
+
+
+def test_near_questions_stay_in_one_fold(planted, location):
+    collection, judged = planted([(2, 1)] * 12)
+    alike = "how do I sort a list of {} in place?"
+    texts = [alike.format("numbers"), alike.format("number"), *(one.text for one in judged.questions[2:])]
+    questions = [
+        type(one)(one.id, text, one.side, False, one.grades)
+        for one, text in zip(judged.questions, texts, strict=True)
+    ]
+    seen = []
+
+    def refit(questions):
+        seen.append({one.id for one in questions})
+        return lambda one: ["answer"]
+
+    run_gate(location, collection, 2, JudgedSet(tuple(questions)), refit=refit)
+    assert all(("00000" in ids) == ("00001" in ids) for ids in seen)
+    assert any("00000" not in ids for ids in seen)
