@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def _run_queue(place: JobsPlace, beat: Beat, once: bool) -> Iterator[Job]:
             queued = startable(engine, place)
             if queued:
                 process = spawn(place, queued[0].id, ALONE)
-                code = _wait(process, beat, lambda pid: _lost(read_jobs(engine, place), pid))
+                code = _wait(process, beat, partial(read_jobs, engine, place), queued[0].id)
                 job = _pick(read_jobs(engine, place), queued[0].id)
                 if job.state == QUEUED and code:
                     raise StorageError(f"job {job.id} could not begin: `stlib jobs log {job.id}` says why")
@@ -284,22 +285,19 @@ def _may_be_worker(pid: int) -> bool:
     return not command.parents[1].is_dir()  # a system without /proc tells nothing
 
 
-def _lost(jobs: list[Job], pid: int) -> bool:
-    """Whether the last job that process `pid` of this host took was cancelled, maybe by somebody who cannot
-    reach the process.
-    """
-    taken = [job for job in jobs if (job.pid, job.host) == (pid, socket.gethostname())]
-    return bool(taken) and max(taken, key=lambda job: job.started or 0.0).state == CANCELLED
+def _lost(job: Job, pid: int) -> bool:
+    """Whether the job that process `pid` took was cancelled, maybe by one who cannot reach the process."""
+    return job.pid == pid and job.state == CANCELLED
 
 
-def _wait(process: subprocess.Popen[bytes], beat: Beat, lost: Callable[[int], bool]) -> int:
-    """Until it ends; it is ended when this process is, or when its job is `lost`."""
+def _wait(process: subprocess.Popen[bytes], beat: Beat, read: Callable[[], list[Job]], id_: int) -> int:
+    """Until it ends; it is ended when this process is, or when job `id_`, which it took, is lost to it."""
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(_LOOK_SECONDS)
             beat()
-            if lost(process.pid):
+            if _lost(_pick(read(), id_), process.pid):
                 process.kill()
     except BaseException:
         process.terminate()

@@ -16,7 +16,14 @@ __all__ = ["say_progress", "say_result", "say_state", "say_title"]
 
 _MOST_LINES = 5  # of skipped files and the like; the log has more
 
-_TITLES = {"index": "Read documents", "reindex": "Reindex", "evaluate": "Evaluate", "verify": "Check"}
+_TITLES = {
+    "index": "Read documents",
+    "reindex": "Reindex",
+    "evaluate": "Evaluate",
+    "verify": "Check",
+    "tune": "Improve",
+    "report": "Report",
+}
 
 
 def say_title(job: Job) -> str:
@@ -107,9 +114,22 @@ def _say_verify(result: dict[str, Any]) -> list[str]:
     return [f"{checked} checked: everything is as it should be."]
 
 
+def _say_tune(result: dict[str, Any]) -> list[str]:
+    return [str(result["sentence"])]
+
+
+def _say_report(result: dict[str, Any]) -> list[str]:
+    return [
+        f"{format_count(result['questions'], 'question')}, {format_count(len(result['systems']), 'system')}"
+        " compared: the Evaluate page shows it."
+    ]
+
+
 _SAY: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "index": _say_index,
     "reindex": _say_reindex,
     "evaluate": _say_evaluate,
     "verify": _say_verify,
+    "tune": _say_tune,
+    "report": _say_report,
 }

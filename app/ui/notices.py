@@ -50,11 +50,12 @@ def tell(message: str) -> None:
 
 def draw_notices() -> None:
     """What callbacks had to say, once."""
-    for good, message in st.session_state.pop(_NOTICES, []):
-        if good:
-            st.toast(as_label(message), icon=":material/check:")
-        else:
-            st.html(markup.failure(message))
+    with st.container():  # there without any notice too: what stands below keeps its place, and what is typed
+        for good, message in st.session_state.pop(_NOTICES, []):
+            if good:
+                st.toast(as_label(message), icon=":material/check:")
+            else:
+                st.html(markup.failure(message))
 
 
 def _sentence(error: Exception) -> str:

@@ -48,7 +48,7 @@ def test_from_nothing_to_a_collection_and_back(visit, serve, folder, width_of):
         name.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("use 1 to 64 letters, digits")
         name.fill("notes")
-        name.press("Enter")
+        page.get_by_role("button", name="Create", exact=True).click()
         expect(page.get_by_role("heading", name="Add documents")).to_be_visible()
 
         page.locator("input[type=file]").set_input_files(
