@@ -30,8 +30,8 @@ from stlib.runtime import BUNDLED_MODEL_NAME, default_model_path
 
 __all__ = ["FullLever"]
 
-SHARES = (0.25, 0.5, 1.0, 1.5)
-"""Of what was learned that are tried; more than all of it goes on in the same direction."""
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""Of what was learned that are tried."""
 WRONG = 4
 """Wrong answers beside each answer."""
 MOST_ANSWERS = 8

@@ -45,7 +45,7 @@ class _Kind:
     folds: int
 
 
-STATIC = _Kind(epochs=3, learning_rate=5e-3, folds=5)
+STATIC = _Kind(epochs=3, learning_rate=1.5e-2, folds=5)
 TRANSFORMER = _Kind(epochs=2, learning_rate=2e-4, folds=2)
 
 
