@@ -1,5 +1,5 @@
-"""`kill -9` while a model learns, while it is saved, and while the collection is embedded with it: what is live
-stays, and the same call again ends in the same candidate as one that was never killed.
+"""`kill -9` while a model learns, while it is saved, and while the collection is embedded with it: what is
+live stays, and the same call again ends in the same candidate as one that was never killed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ home, lever, kill = sys.argv[1:]
 indexing.generations.follow.BATCH_DOCUMENTS = 5
 bi_encoder.STATIC = bi_encoder._Kind(epochs=3, learning_rate=0.03, folds=2)
 interaction.LEARNING_RATE = 0.02
-WORDS = {"moggy": "cats sleep on warm roofs", "pooch": "dogs guard the house", "gaffer": "the manager decides",
-         "brolly": "umbrellas keep the rain off", "telly": "television shows news", "quid": "pounds are money"}
+WORDS = {"moggy": "cats sleep on warm roofs", "pooch": "dogs guard the house", "quid": "pounds are money",
+         "brolly": "umbrellas keep the rain off", "telly": "television shows news", "gaffer": "he decides"}
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -59,7 +59,7 @@ with Collection.open_or_create("c", precision="float32", home=home) as c:
     if not len(c):
         c.add({"id": word, "text": text} for word, text in WORDS.items())
         c.add({"id": f"o{n}", "text": f"a page about number {n}"} for n in range(20))
-        c.add({"id": f"{word}-{n}", "text": f"{word} {word} once more {word}"} for word in WORDS for n in "ab")
+        c.add({"id": f"{word}-a", "text": f"{word} {word} once more {word}"} for word in WORDS)
     asked = [SimpleNamespace(id=f"{word}{n}", text=text.format(word), grades={word: 1, f"{word}-a": 0})
              for word in WORDS for n, text in enumerate(("{}", "what of a {}", "my {}"))]
     with c.probe() as probe:
@@ -70,7 +70,8 @@ with Collection.open_or_create("c", precision="float32", home=home) as c:
     candidate = make_candidate(c, fitted, models_folder(Location(home), "c"))
     texts = {one.id: one.text for one in asked}
     serving = next(one for one in c.servings() if one.id == candidate)
-    print(json.dumps({"gain": fitted.cv.gain, "model": os.path.basename(serving.model), "candidate": candidate,
+    print(json.dumps({"gain": fitted.cv.gain, "candidate": candidate,
+                      "model": os.path.basename(serving.model),
                       "reranker": os.path.basename(serving.reranker or ""), "live": c.rankings(texts),
                       "rankings": c.rankings(texts, serving=candidate)}))
 """
