@@ -22,6 +22,7 @@ __all__ = ["cli"]
         "export": ("app.cli.export", "Write documents as JSON lines."),
         "delete": ("app.cli.delete", "Delete documents, or a whole collection."),
         "reindex": ("app.cli.reindex", "Change model, precision, engine or ranking."),
+        "tune": ("app.cli.tune", "Learn from what people said of answers."),
         "history": ("app.cli.history", "Show what a collection serves, and served."),
         "promote": ("app.cli.promote", "Let another serving answer."),
         "rollback": ("app.cli.rollback", "Go back to what answered before."),

@@ -71,7 +71,7 @@ LAYERS = {
         ["uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
-        ["facade.collections", "facade.improvement", "facade.jobs"],
+        ["facade.collections", "facade.improvement", "facade.jobs", "facade.tuning_jobs"],
         # faces: what a person types or clicks
         ["cli", "ui"],
         ["demo"],

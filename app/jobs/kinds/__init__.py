@@ -13,5 +13,6 @@ KINDS = {
     "index": "app.jobs.kinds.index",
     "reindex": "app.jobs.kinds.reindex",
     "evaluate": "app.jobs.kinds.evaluate",
+    "tune": "app.jobs.kinds.tune",
     "verify": "app.jobs.kinds.verify",
 }

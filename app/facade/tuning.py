@@ -1,0 +1,222 @@
+"""Learning from what people said: a candidate serving, tested by the gate, promoted if that is wanted.
+
+report = tune(caller, location, "notes", "auto", promote="if-better")
+report.gate.sentences
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.facade.caller import Caller, require
+from app.feedback.judged import HELDOUT, TRAIN, JudgedSet, Question, read_judged
+from app.feedback.log import feedback_log
+from app.feedback.place import feedback_place
+from app.feedback.table import read_impressions
+from app.settings import Location
+from app.tuning.gate.guard import read_guard
+from app.tuning.gate.model import PASSED, GateReport
+from app.tuning.gate.run import ENOUGH, run_gate
+from app.tuning.learn import LEVERS, Learned, estimate, learn, make_candidate, refit_of
+from app.tuning.report import TEST, TuneProgress, TuneReport, TuneStep
+from app.tuning.runs import Run, add_run, read_runs
+from indexing import Collection
+from indexing.errors import BadInput
+from indexing.names import DEFAULT_MODE
+
+__all__ = [
+    "LEVERS",
+    "PROMOTE",
+    "TuneReport",
+    "TuneStep",
+    "check_choices",
+    "estimate_seconds",
+    "list_runs",
+    "tune",
+]
+
+PROMOTE = ("never", "if-better")
+MOST_PAST = 500
+"""Past questions of which is counted how many answers change, the last ones."""
+
+
+def tune(
+    caller: Caller,
+    location: Location,
+    name: str,
+    lever: str = "auto",
+    promote: str = "never",
+    *,
+    guard: Path | None = None,
+    mode: str = DEFAULT_MODE,
+    progress: TuneProgress | None = None,
+) -> TuneReport:
+    """Makes a candidate of what is live by `lever`, one of `LEVERS`, and tests it once. With `promote`
+    "if-better" it becomes live if the gate passes it.
+
+    With fewer than 200 judged questions it learns from all of them, and the gate refits it on parts;
+    otherwise it learns from the train side alone. `guard` is a judged folder in BEIR layout that must not get
+    worse. The same judgments make the same candidate; a tune that was killed goes on with the one it made.
+
+    Raises:
+        NotAllowed: the caller may not improve.
+        BadInput: an unknown lever; nothing was judged yet; the guard cannot be read.
+        StorageError, LockedError: what was learned cannot be kept.
+    """
+    require(caller, "improve")
+    check_choices(lever, promote)
+    started = time.perf_counter()
+    held = None if guard is None else read_guard(guard)
+    with Collection.open(name, **location.arguments()) as collection, collection.probe() as probe:
+        judged = read_judged(location, collection)
+        questions, unanswered = _questions(judged)
+        learned = learn(probe, questions, lever, unanswered=unanswered, mode=mode, progress=progress)
+        candidate, report, promoted = None, None, False
+        if learned.fitted:
+            candidate = make_candidate(collection, learned, judged.fingerprint, made_from=probe.serving_id)
+            report = run_gate(
+                location,
+                collection,
+                candidate,
+                judged,
+                refit=refit_of(learned, probe),
+                guard=held,
+                past=_past(location, collection),
+                mode=mode,
+                who=caller.name,
+                progress=_gate_progress(progress),
+            )
+            if promote == "if-better" and report.verdict == PASSED:
+                collection.promote(candidate, who=caller.name)
+                promoted = True
+        done = TuneReport(
+            collection.name,
+            lever,
+            candidate,
+            report,
+            promoted,
+            len(questions),
+            tuple(learned.reports),
+            _sentence(report, promoted),
+            time.perf_counter() - started,
+        )
+        _keep(location, collection, done, learned, questions, caller.name)
+    return done
+
+
+def check_choices(lever: str, promote: str) -> None:
+    """
+    Raises:
+        BadInput: one of them is unknown.
+    """
+    if lever not in LEVERS:
+        raise BadInput(f"lever {lever!r}: use one of {', '.join(LEVERS)}")
+    if promote not in PROMOTE:
+        raise BadInput(f"promote {promote!r}: use one of {', '.join(PROMOTE)}")
+
+
+def estimate_seconds(caller: Caller, location: Location, name: str | Collection) -> dict[str, float]:
+    """About how long each of `LEVERS` takes on two cores with what was judged so far, the gate included.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    if not isinstance(name, Collection):
+        with Collection.open(name, **location.arguments()) as collection:
+            return estimate_seconds(caller, location, collection)
+    judged = read_judged(location, name)
+    count = sum(question.answered for question in judged.questions)
+    return estimate(count, cross_fitted=count < ENOUGH)
+
+
+def list_runs(caller: Caller, location: Location, name: str | Collection) -> list[Run]:
+    """Every tune of a collection, the oldest first.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    if isinstance(name, Collection):
+        return read_runs(location, name.uuid)
+    with Collection.open(name, **location.arguments()) as collection:
+        return read_runs(location, collection.uuid)
+
+
+def _questions(judged: JudgedSet) -> tuple[list[Question], list[Question]]:
+    """Those to learn from, and those of the same sides of which only wrong answers are known.
+
+    Raises:
+        BadInput: there is none to learn from.
+    """
+    train, heldout = judged.side(TRAIN), judged.side(HELDOUT)
+    if not train and not heldout:
+        raise BadInput(
+            "nobody called an answer right yet, so there is nothing to learn from: judge some answers on the"
+            " search page, or `stlib feedback import`"
+        )
+    few = len(train) + len(heldout) < ENOUGH
+    sides = (TRAIN, HELDOUT) if few else (TRAIN,)
+    unanswered = [one for one in judged.questions if one.side in sides and not one.answered]
+    return ([*train, *heldout] if few else train), unanswered
+
+
+def _past(location: Location, collection: Collection) -> list[str]:
+    """Texts of the last different questions that people asked."""
+    place = feedback_place(location)
+    feedback_log(place).flush()
+    if not place.exists:
+        return []
+    texts: dict[str, None] = {}
+    for impression in reversed(read_impressions(place, collection.uuid)):
+        if impression.query and len(texts) < MOST_PAST:
+            texts.setdefault(impression.query)
+    return list(texts)
+
+
+def _gate_progress(progress: TuneProgress | None) -> Any:
+    if progress is None:
+        return None
+    return lambda done, total: progress(TuneStep(TEST, done, total))
+
+
+def _sentence(report: GateReport | None, promoted: bool) -> str:
+    if report is None:
+        return (
+            "Cross-validation finds nothing that helps questions that were not learned from, so everything"
+            " stays as it is; more judged questions may change that."
+        )
+    verdict = report.sentences[0] if report.sentences else f"The gate says: {report.verdict}."
+    return f"{verdict} It is live." if promoted else verdict
+
+
+def _keep(
+    location: Location,
+    collection: Collection,
+    done: TuneReport,
+    learned: Learned,
+    questions: Sequence[Question],
+    who: str,
+) -> None:
+    told = done.to_dict()
+    add_run(
+        location,
+        collection.uuid,
+        done.lever,
+        candidate=done.candidate,
+        promoted=done.promoted,
+        seconds=done.seconds,
+        who=who,
+        details={
+            "levers": told["levers"],
+            "curves": learned.curves,
+            "questions": done.questions,
+            "mode": learned.data.mode,
+            "sentence": done.sentence,
+        },
+        gate=told["gate"],
+        questions=[question.id for question in questions],
+    )
