@@ -10,10 +10,12 @@ import pytest
 
 import app.jobs.queue
 from app.evaluation_job import EvaluationChoices
+from app.facade.caller import local_caller
+from app.facade.feedback import import_feedback
 from app.facade.jobs import find_job, list_jobs, resume_job, start_job
 from app.facade.reindex import ReindexChoices, look_ahead
 from app.indexing_job import IndexChoices
-from app.jobs.kinds import KINDS, evaluate, index, reindex, verify
+from app.jobs.kinds import KINDS, evaluate, index, reindex, tune, verify
 from app.jobs.place import jobs_place
 from app.jobs.queue import spawn
 from app.jobs.worker import run_job
@@ -45,11 +47,21 @@ def of_verify(location, folder):
     return verify.describe("notes")
 
 
+def of_tune(location, folder):
+    with open(folder / "judged.csv", "w") as file:
+        file.write("query,document,grade\n")
+        for i in range(24):
+            file.write(f"note {i} about iron {'ore' * (i % 3)},d{i // 3 * 3},1\n")
+    import_feedback(local_caller(), location, "notes", folder / "judged.csv")
+    return tune.describe(local_caller(), "notes", "auto", "if-better")
+
+
 # For each kind: the arguments, and the steps at which its worker dies. A new kind needs a line here.
 CASES = {
     "index": (of_index, ["job.after-progress"]),
     "reindex": (of_reindex, ["job.after-progress"]),
     "evaluate": (of_evaluate, ["job.after-progress"]),
+    "tune": (of_tune, ["job.after-progress", "job.before-result"]),
     "verify": (of_verify, ["job.before-progress", "job.before-result"]),
 }
 
