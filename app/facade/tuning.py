@@ -21,8 +21,8 @@ from app.tuning.gate.guard import read_guard
 from app.tuning.gate.model import PASSED, GateReport
 from app.tuning.gate.run import ENOUGH, run_gate
 from app.tuning.learn import LEVERS, Learned, estimate, learn, make_candidate, refit_of
-from app.tuning.report import TEST, TuneProgress, TuneReport, TuneStep
-from app.tuning.runs import Run, add_run, read_runs
+from app.tuning.report import TEST, LeverReport, TuneProgress, TuneReport, TuneStep
+from app.tuning.runs import Run, add_run, read_looks, read_runs
 from indexing import Collection
 from indexing.errors import BadInput
 from indexing.names import DEFAULT_MODE
@@ -53,13 +53,15 @@ def tune(
     guard: Path | None = None,
     mode: str = DEFAULT_MODE,
     progress: TuneProgress | None = None,
+    key: str = "",
 ) -> TuneReport:
     """Makes a candidate of what is live by `lever`, one of `LEVERS`, and tests it once. With `promote`
     "if-better" it becomes live if the gate passes it.
 
     With fewer than 200 judged questions it learns from all of them, and the gate refits it on parts;
     otherwise it learns from the train side alone. `guard` is a judged folder in BEIR layout that must not get
-    worse. The same judgments make the same candidate; a tune that was killed goes on with the one it made.
+    worse. The same judgments make the same candidate; a tune that was killed goes on with the one it made,
+    and one with a `key` that was done is not done again.
 
     Raises:
         NotAllowed: the caller may not improve.
@@ -71,13 +73,22 @@ def tune(
     started = time.perf_counter()
     held = None if guard is None else read_guard(guard)
     with Collection.open(name, **location.arguments()) as collection, collection.probe() as probe:
+        if (before := _done(location, collection, key)) is not None:
+            return before
         judged = read_judged(location, collection)
         questions, unanswered = _questions(judged)
         learned = learn(probe, questions, lever, unanswered=unanswered, mode=mode, progress=progress)
         candidate, report, promoted = None, None, False
         if learned.fitted:
-            candidate = make_candidate(collection, learned, judged.fingerprint, made_from=probe.serving_id)
-            report = run_gate(
+            runs = read_runs(location, collection.uuid)
+            candidate = make_candidate(
+                collection,
+                learned,
+                judged.fingerprint,
+                made_from=probe.serving_id,
+                known={run.candidate for run in runs if run.candidate is not None},
+            )
+            report = _finished(location, collection, candidate) or run_gate(
                 location,
                 collection,
                 candidate,
@@ -103,7 +114,7 @@ def tune(
             _sentence(report, promoted),
             time.perf_counter() - started,
         )
-        _keep(location, collection, done, learned, questions, caller.name)
+        _keep(location, collection, done, learned, questions, caller.name, key)
     return done
 
 
@@ -164,6 +175,33 @@ def _questions(judged: JudgedSet) -> tuple[list[Question], list[Question]]:
     return ([*train, *heldout] if few else train), unanswered
 
 
+def _done(location: Location, collection: Collection, key: str) -> TuneReport | None:
+    """What the tune with this key did before its process died."""
+    runs = read_runs(location, collection.uuid) if key else []
+    run = next((run for run in runs if run.details.get("key") == key), None)
+    if run is None:
+        return None
+    return TuneReport(
+        collection.name,
+        run.lever,
+        run.candidate,
+        None if run.gate is None else GateReport.from_dict(run.gate),
+        run.promoted,
+        int(run.details["questions"]),
+        tuple(LeverReport(**one) for one in run.details["levers"]),
+        str(run.details["sentence"]),
+        run.seconds,
+    )
+
+
+def _finished(location: Location, collection: Collection, candidate: int) -> GateReport | None:
+    """The report of a test of `candidate` that was done already."""
+    for look in read_looks(location, collection.uuid):
+        if look.candidate == candidate and look.report is not None:
+            return GateReport.from_dict(look.report)
+    return None
+
+
 def _past(location: Location, collection: Collection) -> list[str]:
     """Texts of the last different questions that people asked."""
     place = feedback_place(location)
@@ -200,6 +238,7 @@ def _keep(
     learned: Learned,
     questions: Sequence[Question],
     who: str,
+    key: str,
 ) -> None:
     told = done.to_dict()
     add_run(
@@ -216,6 +255,7 @@ def _keep(
             "questions": done.questions,
             "mode": learned.data.mode,
             "sentence": done.sentence,
+            "key": key,
         },
         gate=told["gate"],
         questions=[question.id for question in questions],

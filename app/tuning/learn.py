@@ -4,7 +4,7 @@ of the questions, as the gate asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from app.tuning.report import LEARN, READ, LeverReport, TuneProgress, TuneStep
 from app.tuning.threshold import learn_threshold
 from indexing.names import DEFAULT_MODE
 from indexing.search.settings import SearchSettings
-from indexing.serving.learned import PENDING
 
 if TYPE_CHECKING:
     from indexing import Collection
@@ -118,14 +117,15 @@ def _reports(
     return reports
 
 
-def make_candidate(collection: Collection, learned: Learned, judgments: str, *, made_from: int) -> int:
+def make_candidate(
+    collection: Collection, learned: Learned, judgments: str, *, made_from: int, known: Container[int]
+) -> int:
     """The serving of what was learned from the judgments with the fingerprint `judgments`, which needs the
-    gate. One that the same tune made before its process died is taken again.
+    gate. One that is not among the `known`, as the tune that made it died, is taken again.
     """
     note = f"{learned.note} (on serving {made_from}, judgments {judgments[:8]})"
     for serving in reversed(collection.servings()):
-        waits = serving.gate is not None and serving.gate.get("verdict") == PENDING
-        if waits and serving.note == note:
+        if serving.note == note and serving.id not in known and not serving.live:
             return serving.id
     return collection.create_serving(learned.settings, note=note, needs_gate=True, made_from=made_from).id
 

@@ -244,6 +244,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "export",
         "delete",
         "reindex",
+        "tune",
         "history",
         "promote",
         "rollback",

@@ -6,6 +6,7 @@ Its log has a line for everything that was tried, with the gain in cross-validat
 from __future__ import annotations
 
 import logging
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ def describe(
         "guard": None if guard is None else str(guard.absolute()),
         "who": caller.name,
         "surface": caller.surface,
+        "key": secrets.token_hex(8),
     }
 
 
@@ -59,6 +61,7 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
         arguments["promote"],
         guard=None if guard is None else Path(guard),
         progress=progress,
+        key=arguments["key"],
     )
     logger.info("%s", done.sentence)
     return done.to_dict()
