@@ -48,7 +48,7 @@ def of_verify(location, folder):
 
 
 def of_tune(location, folder):
-    with open(folder / "judged.csv", "w") as file:
+    with (folder / "judged.csv").open("w") as file:
         file.write("query,document,grade\n")
         for i in range(24):
             file.write(f"note {i} about iron {'ore' * (i % 3)},d{i // 3 * 3},1\n")
