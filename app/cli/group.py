@@ -17,6 +17,7 @@ __all__ = ["cli"]
         "search": ("app.cli.search", "Ask a collection a question."),
         "show": ("app.cli.show", "Show documents by their ids."),
         "evaluate": ("app.cli.evaluate", "Measure a collection with queries and judgments."),
+        "report": ("app.cli.report", "Compare ways of searching, as one page."),
         "list": ("app.cli.list", "Show every collection."),
         "info": ("app.cli.info", "Show what a collection holds."),
         "export": ("app.cli.export", "Write documents as JSON lines."),

@@ -235,7 +235,7 @@ def read_log(location: Location, id_: int, *, caller: Caller | None = None) -> l
 
 def right_of(kind: str) -> str:
     """What one must be allowed to do to stop or resume a job."""
-    return "improve" if kind == "tune" else "manage"
+    return "improve" if kind in ("report", "tune") else "manage"
 
 
 def _require(caller: Caller | None, right: str) -> None:

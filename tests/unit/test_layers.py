@@ -68,10 +68,10 @@ LAYERS = {
         ["facade.caller", "facade.who", "statistics"],
         ["feedback"],
         ["tuning"],
-        ["uploads"],
+        ["report", "uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
-        ["facade.collections", "facade.improvement", "facade.jobs", "facade.tuning_jobs"],
+        ["facade.collections", "facade.improvement", "facade.jobs", "facade.reports", "facade.tuning_jobs"],
         # faces: what a person types or clicks
         ["cli", "ui"],
         ["demo"],

@@ -14,5 +14,6 @@ KINDS = {
     "reindex": "app.jobs.kinds.reindex",
     "evaluate": "app.jobs.kinds.evaluate",
     "tune": "app.jobs.kinds.tune",
+    "report": "app.jobs.kinds.report",
     "verify": "app.jobs.kinds.verify",
 }

@@ -1,0 +1,138 @@
+"""Reports: compare ways of searching on judged questions, now or as a job; read past ones; judged sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from app.facade.caller import Caller, require
+from app.facade.jobs import Job, list_jobs, start_job
+from app.jobs.kinds import report as job
+from app.report.history import Past, keep_report, list_reports, load_report
+from app.report.judged_sets import JudgedFolder, keep_judged_set, list_judged_sets, remove_judged_set
+from app.report.making import make_report
+from app.report.measuring import Progress
+from app.report.model import Report
+from app.report.rendering import render
+from app.report.systems import ReportChoices
+from app.settings import Location
+from indexing.storage.files import write_atomic
+from indexing.storage.paths import check_name
+
+__all__ = [
+    "add_judged_set",
+    "delete_judged_set",
+    "judged_sets",
+    "past_reports",
+    "read_report",
+    "running_reports",
+    "start_report",
+    "write_report",
+]
+
+
+def write_report(
+    caller: Caller,
+    location: Location,
+    name: str,
+    source: str,
+    split: str = "test",
+    choices: ReportChoices | None = None,
+    output: Path | None = None,
+    form: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make a report of collection `name` by the judgments of `source` (a BEIR folder, or "feedback"), keep
+    it, and write it to `output` as HTML, or in the format `form` ("html", "json", "md").
+
+    Raises:
+        NotAllowed: the caller may not improve.
+        UnknownCollection, BadInput, BadLine, RerankingFailed: something that cannot be used.
+    """
+    require(caller, "improve")
+    report = make_report(location, name, source, split, choices, who=caller.name, progress=progress)
+    keep_report(location, report)
+    if output is not None:
+        write_atomic(output, render(report, form or "html").encode("utf-8"))
+    return report
+
+
+def start_report(
+    caller: Caller, location: Location, name: str, source: str, split: str, choices: ReportChoices
+) -> Job:
+    """Start the job that makes a report, which is kept.
+
+    Raises:
+        NotAllowed: the caller may not improve.
+        UnknownCollection, BadInput: a collection, folder or choice that there is not.
+    """
+    require(caller, "improve")
+    check_name(name)
+    arguments = job.describe(location, name, source, split, choices, who=caller.name)
+    return start_job(location, "report", arguments, caller=caller)
+
+
+def running_reports(caller: Caller, location: Location, name: str) -> list[Job]:
+    """The jobs that make reports of a collection and have not ended, then the last one if it failed.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    mine = [one for one in list_jobs(location) if one.kind == "report" and one.collection == name]
+    last = [one for one in mine[-1:] if one.finished and one.error]
+    return [*(one for one in mine if not one.finished), *last]
+
+
+def past_reports(caller: Caller, location: Location, uuid: str) -> list[Past]:
+    """The reports of the collection `uuid` that are kept, the oldest first.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    return list_reports(location, uuid)
+
+
+def read_report(caller: Caller, location: Location, uuid: str, number: int) -> Report:
+    """
+    Raises:
+        NotAllowed: the caller may not search.
+        BadInput: there is none of this number. StorageError: its file is damaged.
+    """
+    require(caller, "search")
+    return load_report(location, uuid, number)
+
+
+def judged_sets(caller: Caller, location: Location, uuid: str) -> list[JudgedFolder]:
+    """The judged questions that were uploaded for the collection `uuid`.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    return list_judged_sets(location, uuid)
+
+
+def add_judged_set(
+    caller: Caller, location: Location, uuid: str, name: str, files: Iterable[tuple[str, BinaryIO]]
+) -> JudgedFolder:
+    """Keep uploaded judgments under a name: a zip file of a BEIR folder, or queries.jsonl and .tsv files.
+
+    Raises:
+        NotAllowed: the caller may not judge.
+        BadInput, BadLine: files that cannot be read, or are too large; nothing was kept.
+    """
+    require(caller, "judge")
+    return keep_judged_set(location, uuid, name, files)
+
+
+def delete_judged_set(caller: Caller, location: Location, uuid: str, name: str) -> None:
+    """
+    Raises:
+        NotAllowed: the caller may not judge.
+        BadInput: there is none of this name.
+    """
+    require(caller, "judge")
+    remove_judged_set(location, uuid, name)
