@@ -14,7 +14,10 @@ STSB   ?=
 # On machines without a GPU the CPU build of torch is enough; TORCH may name another requirement.
 TORCH  ?= torch>=2.4,<2.14
 
-.PHONY: demo test lint types pytest faults bench wheel clean help
+# Folders in BEIR layout with judgments to learn from and to test with: make learn DATASETS=FOLDER
+DATASETS ?=
+
+.PHONY: demo test lint types pytest faults bench learn wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -67,6 +70,9 @@ bench: $(VENV)/.dev
 	  if [ -z "$$corpus" ]; then echo "== $$f left out: it needs BEIR=FOLDER"; continue; fi; \
 	  echo "== $$f"; $(BIN)/python $$f "$$corpus" || exit 1; \
 	done
+
+learn: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/learn.py $(if $(DATASETS),"$(DATASETS)")
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --no-isolation
