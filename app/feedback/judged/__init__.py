@@ -13,6 +13,7 @@ What is where:
     examination  how likely ranks are looked at
     clicks       grades from many clicks
     asked        how often questions were asked
+    queue        what to judge next
 """
 
 from __future__ import annotations
