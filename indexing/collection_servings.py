@@ -141,16 +141,31 @@ class ServingMethods:
         """Every generation, the oldest first; one that is being built or dropped has no serving."""
         return list_generations(self._session)
 
-    def promote(self, serving: int, override: str | None = None, *, who: str = "") -> Promoted:
+    def promote(
+        self,
+        serving: int,
+        override: str | None = None,
+        *,
+        who: str = "",
+        tried_beside: int | None = None,
+    ) -> Promoted:
         """Makes `serving` the one that is searched, and ends a trial. `override` is the reason of a person
-        who knows better than the figures; it is kept with `who` in the history.
+        who knows better than the figures; it is kept with `who` in the history. With `tried_beside` it is
+        promoted only as long as it is tried beside that serving, which must be live.
 
         Raises:
-            BadInput: there is no such serving.
-            GateNotPassed: it was learned, the gate has not passed it, and there is no `override`.
+            BadInput: there is no such serving, or it is not tried beside `tried_beside` any more.
+            GateNotPassed: it was learned, the gate has not passed it against what is live now, and there is
+                no `override`. What was live before needs no second test, if it passed once.
         """
         return promote(
-            self._session, self._views, serving, self._encoders.to_embed_stored, who=who, override=override
+            self._session,
+            self._views,
+            serving,
+            self._encoders.to_embed_stored,
+            who=who,
+            override=override,
+            tried_beside=tried_beside,
         )
 
     def create_serving(
@@ -176,7 +191,8 @@ class ServingMethods:
 
     def record_gate(self, serving: int, gate: dict[str, Any]) -> None:
         """Writes the verdict on a serving that was learned: `{"verdict": "passed"}` lets it be promoted, any
-        other does not. What else `gate` holds is kept for those who look at the history.
+        other does not. With a `"baseline"`, the serving that it was compared with, it holds as long as that
+        one is live. What else `gate` holds is kept for those who look at the history.
 
         Raises:
             BadInput: there is no such serving, or it was not learned.
@@ -193,9 +209,11 @@ class ServingMethods:
             self._session, self._views, serving, self._encoders.to_embed_stored, kind=TRIAL, who=who
         )
 
-    def end_trial(self, *, who: str = "") -> int | None:
-        """Lets the live serving answer alone; returns what was tried, None if nothing was."""
-        return end_trial(self._session, who)
+    def end_trial(self, *, who: str = "", serving: int | None = None) -> int | None:
+        """Lets the live serving answer alone; returns what was tried, None if nothing was. `serving` ends that
+        one only.
+        """
+        return end_trial(self._session, who, serving)
 
     def trial(self) -> int | None:
         """The serving that answers beside the live one; None if none does."""

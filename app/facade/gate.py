@@ -140,11 +140,11 @@ def settle_trial(caller: Caller, location: Location, name: str | Collection) -> 
             return report
         note = ""
         if report.state == CANDIDATE and (note := _why_not(collection, report.candidate)) == "":
-            reason = _reason(report) if _needs_reason(collection, report.candidate) else None
-            collection.promote(report.candidate, reason, who=caller.name)
+            if not _promote_tried(collection, report, caller.name):
+                return replace(_judge(location, collection, row), outcome="stopped")
             outcome = "promoted"
         else:
-            collection.end_trial(who=caller.name)
+            collection.end_trial(who=caller.name, serving=report.candidate)
             outcome = "ended"
         report = replace(report, outcome=outcome, note=note)
         finish_trial(location, row, outcome, report.to_dict(), caller.name)
@@ -267,9 +267,26 @@ def _why_not(collection: Collection, candidate: int) -> str:
     return ""
 
 
-def _needs_reason(collection: Collection, candidate: int) -> bool:
-    gate = _serving_gate(collection, candidate)
-    return gate is not None and gate.get("verdict") != PASSED
+def _promote_tried(collection: Collection, report: TrialReport, who: str) -> bool:
+    """False if somebody ended the trial, or moved what is live, while the votes were counted: the votes say
+    nothing of anything else.
+    """
+    reason = _reason(report) if _needs_reason(collection, report) else None
+    try:
+        collection.promote(report.candidate, reason, who=who, tried_beside=report.live)
+    except BadInput:
+        live = next(one.id for one in collection.servings() if one.live)
+        if (collection.trial(), live) == (report.candidate, report.live):
+            raise
+        return False
+    return True
+
+
+def _needs_reason(collection: Collection, report: TrialReport) -> bool:
+    gate = _serving_gate(collection, report.candidate)
+    return gate is not None and (
+        gate.get("verdict") != PASSED or gate.get("baseline") not in (None, report.live)
+    )
 
 
 def _reason(report: TrialReport) -> str:

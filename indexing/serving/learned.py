@@ -71,8 +71,10 @@ def record_gate(session: Session, serving_id: int, gate: dict[str, Any]) -> None
         set_gate(connection, serving_id, gate)
 
 
-def end_trial(session: Session, who: str = "") -> int | None:
-    """Lets the live serving answer alone; returns what was tried, None if nothing was."""
+def end_trial(session: Session, who: str = "", serving: int | None = None) -> int | None:
+    """Lets the live serving answer alone; returns what was tried, None if nothing was, or not `serving`."""
     with writing(session.database) as connection:
-        session.row(connection)
+        state = session.row(connection)
+        if serving not in (None, state.trial_serving):
+            return None
         return set_trial(connection, session.id, None, who)

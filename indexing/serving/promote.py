@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from indexing import faults
+from indexing.catalog.collections import CollectionState
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, mark_following, read_generation
 from indexing.catalog.log import take_seqs
@@ -74,19 +78,25 @@ def promote(
     kind: str = PROMOTE,
     who: str = "",
     override: str | None = None,
+    tried_beside: int | None = None,
     progress: FollowProgress | None = None,
 ) -> Promoted:
     """Makes a serving live: its generation catches up with the log, its views are made, the pointer moves.
 
     Others search and add meanwhile; they notice the move before their next search and batch. With `kind`
-    `TRIAL` the serving answers beside the live one instead.
+    `TRIAL` the serving answers beside the live one instead. With `tried_beside` it becomes live only as long
+    as it is tried beside that one.
 
     Raises:
-        GateNotPassed: the serving was learned, has not shown that it is better, and there is no `override`.
+        BadInput: there is no such serving, or it is not tried beside `tried_beside` any more.
+        GateNotPassed: the serving was learned, has not shown that it is better than what is live, and there
+            is no `override`.
     """
     serving, _ = find_serving(session, serving_id)
     before = session.live()
-    _check_move(session, serving, before.serving.id, kind, override)
+    move = Move(kind, who, override, tried_beside)
+    with session.looking() as (connection, state):
+        _check_move(session, connection, state, serving, move)
     most, first = MOST_WHILE_HELD, True
     while True:
         maker = _maker_if_behind(session, serving, encoder_of)
@@ -96,7 +106,7 @@ def promote(
             most = max(most, _fitting(followed, time.monotonic() - started))
         views.prepare(serving.generation_id, serving.engine, by_much=not first)
         faults.point("swap.before")
-        if _swap(session, serving, maker, Move(kind, who, override), most):
+        if _swap(session, serving, maker, move, most):
             break
         first = False
     faults.point("rollback.after" if kind == ROLLBACK else "swap.after")
@@ -105,20 +115,56 @@ def promote(
     return Promoted(serving, before.serving)
 
 
-def _check_move(session: Session, serving: ServingInfo, live: int, kind: str, override: str | None) -> None:
-    if kind == TRIAL and serving.id == live:
+def _check_move(
+    session: Session, connection: Connection, state: CollectionState, serving: ServingInfo, move: Move
+) -> None:
+    if move.kind == TRIAL and serving.id == state.live_serving:
         raise BadInput(
             f"serving {serving.id} of collection {session.name!r} is live: try another one beside it"
         )
-    if override is not None and not override.strip():
+    if move.override is not None and not move.override.strip():
         raise BadInput("the reason of an override is empty: say why, the history keeps it")
-    verdict = None if serving.gate is None else serving.gate.get("verdict")
-    if kind == PROMOTE and serving.gate is not None and verdict != PASSED and override is None:
-        raise GateNotPassed(
-            f"serving {serving.id} of collection {session.name!r} was learned, and the gate says"
-            f" {str(verdict)[:20]!r} of it: try it beside the live one (`--trial`), or say why it shall be"
-            " live all the same (`--override REASON`)"
+    if move.tried_beside not in (None, state.live_serving) or (
+        move.tried_beside is not None and state.trial_serving != serving.id
+    ):
+        raise BadInput(
+            f"serving {serving.id} of collection {session.name!r} is not tried beside serving"
+            f" {move.tried_beside} any more: nothing was changed"
         )
+    if move.kind == PROMOTE and serving.gate is not None and move.override is None:
+        _check_gate(session, connection, state, serving, serving.gate)
+
+
+def _check_gate(
+    session: Session,
+    connection: Connection,
+    state: CollectionState,
+    serving: ServingInfo,
+    gate: Mapping[str, object],
+) -> None:
+    """A verdict says that one serving is better than another; it says nothing of a third that is live now."""
+    verdict, baseline = gate.get("verdict"), gate.get("baseline")
+    if verdict != PASSED:
+        said = f"the gate says {str(verdict)[:20]!r} of it"
+    elif baseline not in (None, state.live_serving) and not _was_live(connection, session.id, serving.id):
+        said = (
+            f"it passed the gate against serving {str(baseline)[:20]}, and serving {state.live_serving} is"
+            " live by now"
+        )
+    else:
+        return
+    raise GateNotPassed(
+        f"serving {serving.id} of collection {session.name!r} was learned, and {said}: try it beside the"
+        " live one (`--trial`), or say why it shall be live all the same (`--override REASON`)"
+    )
+
+
+def _was_live(connection: Connection, collection_id: int, serving_id: int) -> bool:
+    """A person may name an earlier serving again."""
+    return any(
+        one.serving_id == serving_id and one.kind in (CREATE, PROMOTE, ROLLBACK)
+        for one in promotions_of(connection, collection_id)
+    )
 
 
 def _maker_if_behind(session: Session, serving: ServingInfo, encoder_of: EncoderOf) -> FollowingMaker | None:
@@ -137,11 +183,12 @@ def _fitting(followed: Followed, seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Move:
-    """How and by whom the pointer is moved, for the history."""
+    """How and by whom the pointer is moved, for the history, and what must still be so; see `promote`."""
 
     kind: str
     who: str
     override: str | None
+    tried_beside: int | None = None
 
 
 def _swap(
@@ -151,8 +198,10 @@ def _swap(
     with writing(session.database) as connection:
         take_seqs(connection, session.id, 0)
         state = session.row(connection)
-        if read_serving(connection, serving.id) is None:
+        now = read_serving(connection, serving.id)
+        if now is None:
             raise BadInput(f"serving {serving.id} of collection {session.name!r} was dropped meanwhile")
+        _check_move(session, connection, state, now, move)  # others may have moved since it was looked at
         id_ = serving.generation_id
         generation = check_existing(session, id_, read_generation(connection, id_))
         if generation.followed_seq != state.last_seq and (

@@ -167,6 +167,26 @@ def test_a_candidate_that_people_prefer_becomes_live(notes, location, candidate,
     assert next(one.id for one in notes.servings() if one.live) == 1
 
 
+def test_a_trial_that_is_ended_while_its_votes_are_counted_promotes_nothing(
+    notes, location, candidate, vote, later, monkeypatch
+):
+    start_trial(ANN, location, notes, candidate)
+    for visit in range(9):
+        vote(visit, candidate)
+    later(IDLE_SECONDS + 60)
+    count = app.facade.gate.judge_votes
+
+    def count_slowly(*arguments, **said):
+        monkeypatch.setattr(app.facade.gate, "judge_votes", count)
+        end_trial(ANN, location, notes)
+        return count(*arguments, **said)
+
+    monkeypatch.setattr(app.facade.gate, "judge_votes", count_slowly)
+    assert settle_trial(ANN, location, notes).outcome == "stopped"
+    assert next(one.id for one in notes.servings() if one.live) == 1
+    assert latest_trial(location, notes.uuid).outcome == "stopped"
+
+
 def test_a_candidate_that_people_do_not_prefer_is_not(notes, location, candidate, vote, later):
     start_trial(ANN, location, notes, candidate)
     for visit in range(8):

@@ -176,6 +176,52 @@ def test_what_was_learned_is_live_only_through_the_gate_or_a_reason(spread):
         spread.record_gate(1, {"verdict": "passed"})
 
 
+def test_a_verdict_holds_as_long_as_what_it_was_compared_with_is_live(spread):
+    made, other = (
+        spread.create_serving(SearchSettings(weights={"keyword": weight}), note="", needs_gate=needs)
+        for weight, needs in ((0.5, True), (0.7, False))
+    )
+    spread.record_gate(made.id, {"verdict": "passed", "baseline": 1})
+    spread.promote(other.id)
+    with pytest.raises(GateNotPassed, match=f"against serving 1, and serving {other.id} is live by now"):
+        spread.promote(made.id)
+    spread.rollback()
+    spread.promote(made.id)
+    spread.promote(other.id)
+    spread.promote(made.id)  # an earlier serving that a person names
+    assert next(one.id for one in spread.servings() if one.live) == made.id
+
+
+def test_a_promotion_looks_at_what_is_live_when_the_pointer_moves(spread, monkeypatch):
+    made, other = (
+        spread.create_serving(SearchSettings(weights={"keyword": weight}), note="", needs_gate=needs)
+        for weight, needs in ((0.5, True), (0.7, False))
+    )
+    spread.record_gate(made.id, {"verdict": "passed", "baseline": 1})
+
+    def meanwhile(point):
+        if point == "swap.before":
+            monkeypatch.undo()
+            spread.promote(other.id)
+
+    monkeypatch.setattr("indexing.serving.promote.faults.point", meanwhile)
+    with pytest.raises(GateNotPassed, match="is live by now"):
+        spread.promote(made.id)
+    assert next(one.id for one in spread.servings() if one.live) == other.id
+
+
+def test_what_is_tried_no_more_is_not_promoted_for_its_votes(spread):
+    made = spread.create_serving(SearchSettings(weights={"keyword": 0.5}), note="")
+    spread.start_trial(made.id)
+    assert spread.end_trial(serving=1) is None
+    assert spread.trial() == made.id
+    spread.end_trial(serving=made.id)
+    with pytest.raises(BadInput, match="is not tried beside serving 1 any more: nothing was changed"):
+        spread.promote(made.id, "preferred", tried_beside=1)
+    spread.start_trial(made.id)
+    assert spread.promote(made.id, "preferred", tried_beside=1).serving.id == made.id
+
+
 def test_a_trial_interleaves_both_answers_until_it_ends(spread):
     settings = SearchSettings(boosts=(Boost("kind = 'dish'", 100.0),))
     made = spread.create_serving(settings, note="dishes first")
