@@ -210,8 +210,9 @@ class ServingMethods:
         )
 
     def end_trial(self, *, who: str = "", serving: int | None = None) -> int | None:
-        """Lets the live serving answer alone; returns what was tried, None if nothing was. `serving` ends that
-        one only.
+        """Lets the live serving answer alone; returns what was tried, None if nothing was.
+
+        `serving` ends that one only.
         """
         return end_trial(self._session, who, serving)
 

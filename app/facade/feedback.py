@@ -265,11 +265,17 @@ def forget_feedback(location: Location, collection: str) -> str | None:
     sentence, or None: a collection that is gone is gone, whatever becomes of this.
     """
     place = feedback_place(location)
-    try:
-        feedback_log(place).flush(_FLUSH_SECONDS)
-        return forget_collection(place, collection) or Records(location, collection).forget()
-    except IndexingError as error:
-        return f"what was asked and said of it is still there: {error}"
+    feedback_log(place).flush(_FLUSH_SECONDS)
+    left: list[str | None] = []
+    for what, forget in (  # each by itself: nothing names the collection any more, and nobody tries again
+        ("what was asked and said of it", lambda: forget_collection(place, collection)),
+        ("what was tuned and tested of it", Records(location, collection).forget),
+    ):
+        try:
+            left.append(forget())
+        except IndexingError as error:
+            left.append(f"{what} is still there: {error}")
+    return "; ".join(filter(None, left)) or None
 
 
 def feedback_status(caller: Caller, location: Location, name: str | Collection) -> FeedbackStatus:

@@ -99,7 +99,9 @@ class Learned(Protocol):
         """Servings that were tuned with any of them."""
 
     def forget_texts(self, questions: Collection[str]) -> str | None:
-        """Takes their words out of reports; why some may still be there, or None."""
+        """Takes their words out of reports, at once; why the old bytes may still be there, or None. Without
+        any it tries again to be rid of what was taken out before.
+        """
 
 
 def forget_old(connection: sa.Connection, days: int) -> None:
@@ -186,14 +188,21 @@ def erase_feedback(
             hashes.add(question_hash(wanted.question))
         forget_places(connection, collection, hashes)
         gone = {hashed for hashed in hashes if not _is_kept(connection, collection, hashed)}
+        # Within the transaction: once it is over nothing says any more which questions these were.
+        servings = tuple(learned.servings_of(hashes)) if learned else ()
+        pending = learned.forget_texts(gone) if learned else None
     return Erased(
         len(whole),
         len(events),
         len(sayings) - len(shown),
         len(shown) + len(impressions) - len(whole),
-        _give_space_back(place) or (learned.forget_texts(gone) if learned and gone else None),
-        tuple(learned.servings_of(hashes)) if learned else (),
+        _join(_give_space_back(place), pending),
+        servings,
     )
+
+
+def _join(*pending: str | None) -> str | None:
+    return "; ".join(filter(None, pending)) or None
 
 
 def _is_kept(connection: sa.Connection, collection: str, hashed: str) -> bool:
@@ -217,11 +226,10 @@ def forget_collection(place: FeedbackPlace, collection: str) -> str | None:
     """
     if not place.exists:
         return None
-    found = 0
     with write_feedback(place) as connection:
         for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES):
-            found += connection.execute(table.delete().where(table.c.collection == collection)).rowcount
-    return _give_space_back(place) if found else None
+            connection.execute(table.delete().where(table.c.collection == collection))
+    return _give_space_back(place)
 
 
 def _delete(connection: sa.Connection, table: sa.Table, ids: Iterable[Any]) -> None:

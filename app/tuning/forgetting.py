@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,17 +53,16 @@ class Records:
 
     def forget_texts(self, questions: Collection[str]) -> str | None:
         """Puts `ERASED` in place of these questions in the reports. Returns why the old bytes may still be in
-        the file, or None.
+        the file, or None; who asks again, with or without questions, tries again to be rid of them.
 
         Raises:
             StorageError, LockedError: nothing was changed.
         """
         if not tuning_database(self.location).is_file():
             return None
-        changed = 0
         with open_records(self.location) as engine:
             with writing(engine) as connection:
-                for table, names in _REPORTS:
+                for table, names in _REPORTS if questions else ():
                     columns = [table.c[name] for name in names]
                     mine = sa.select(table.c.id, *columns).where(table.c.collection == self.collection)
                     for id_, *reports in connection.execute(mine).all():
@@ -70,20 +70,18 @@ class Records:
                         if blanked != reports:
                             values = dict(zip(names, blanked, strict=True))
                             connection.execute(table.update().where(table.c.id == id_).values(values))
-                            changed += 1
-            return _write_anew(engine) if changed else None
+            return _write_anew(engine)
 
     def forget(self) -> str | None:
         """Deletes all of them, for a collection that was deleted. Returns and raises as `forget_texts`."""
         if not tuning_database(self.location).is_file():
             return None
-        found = 0
         with open_records(self.location) as engine:
             with writing(engine) as connection:
                 for table in (RUNS, LOOKS, TRIALS, LOOK_QUESTIONS, SERVING_QUESTIONS):
                     mine = table.c.collection == self.collection
-                    found += connection.execute(table.delete().where(mine)).rowcount
-            return _write_anew(engine) if found else None
+                    connection.execute(table.delete().where(mine))
+            return _write_anew(engine)
 
 
 def _blank(said: Any, questions: Collection[str]) -> Any:
@@ -98,9 +96,18 @@ def _blank(said: Any, questions: Collection[str]) -> Any:
 
 
 def _write_anew(engine: sa.Engine) -> str | None:
+    """Why it could not, or None."""
+    path = str(engine.url.database)
+    why = "another process is reading it"
     try:
         with map_errors(engine):
             sqlite.vacuum(engine)
     except IndexingError as error:
-        return f"pending: the old bytes may still be in {engine.url.database}: {error}"
-    return None
+        why = str(error)
+    else:
+        log = Path(f"{path}-wal")
+        if not log.exists() or not log.stat().st_size:
+            return None
+    return (
+        f"pending: the old bytes may still be in {path}: {why}; the next `stlib feedback erase` tries again"
+    )

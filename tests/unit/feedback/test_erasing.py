@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from app.facade.caller import Caller, NotAllowed
-from app.facade.feedback import Wanted, erase, list_feedback, record, record_click
+from app.facade.feedback import Wanted, erase, forget_feedback, list_feedback, record, record_click
 from app.feedback.log import feedback_log
 from app.feedback.model import Saying
 from app.feedback.questions import question_hash
 from app.feedback.table import add_rows, read_events, read_impressions, read_sayings, write_feedback
 from app.tuning.forgetting import ERASED
 from app.tuning.runs import add_run, read_runs
-from indexing.errors import BadInput
+from indexing.errors import BadInput, LockedError
 
 SECRET = "does zanzibar pay hush money"
 
@@ -124,6 +124,36 @@ def test_words_that_another_person_said_too_stay_in_reports(kept, animals, ann, 
     assert read_runs(location, animals.uuid)[0].gate == gate
 
 
+def test_words_leave_reports_even_if_old_bytes_are_pending(kept, animals, ann, location, monkeypatch):
+    gate = {"text": SECRET}
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
+    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", lambda engine: None)
+    done = erase(ann, location, animals, Wanted(person="ann"))
+    assert done.pending.count("pending: the old bytes may still be in") == 2
+    assert read_runs(location, animals.uuid)[0].gate == {"text": ERASED}
+    monkeypatch.undo()
+    assert erase(ann, location, animals, Wanted(person="ann")).pending is None
+    files = b"".join(path.read_bytes() for path in location.home.glob("*.sqlite*"))
+    assert b"zanzibar" not in files
+
+
+def test_where_the_reports_cannot_be_written_nothing_is_erased(kept, animals, ann, location, monkeypatch):
+    gate = {"text": SECRET}
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
+
+    def fail(location):
+        raise LockedError("another process writes")
+
+    monkeypatch.setattr("app.tuning.forgetting.open_records", fail)
+    with pytest.raises(LockedError):
+        erase(ann, location, animals, Wanted(person="ann"))
+    assert people(kept) == ({"ann", "ben"},) * 3
+    monkeypatch.undo()
+    erase(ann, location, animals, Wanted(person="ann"))
+    assert people(kept) == ({"ben"},) * 3
+    assert read_runs(location, animals.uuid)[0].gate == {"text": ERASED}
+
+
 def test_who_may_erase_what(kept, animals, location):
     judge = Caller("ann", "page", rights=frozenset({"search", "judge"}))
     for person in ("ann", "ben"):  # who judges is who says so: that is no right to erase
@@ -158,4 +188,20 @@ def test_a_deleted_collection_leaves_nothing(kept, animals, location, stlib):
     code, out, err = stlib("delete", "animals", "--yes")
     assert (code, out, err) == (0, "deleted collection 'animals' with 4 documents\n", "")
     assert people(kept) == (set(), set(), set()) and b"zanzibar" not in bytes_of(kept)
+    assert read_runs(location, animals.uuid) == []
+
+
+def test_a_deleted_collection_leaves_no_records_where_feedback_stays(kept, animals, location, monkeypatch):
+    gate = {"text": SECRET}
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
+    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", lambda engine: None)
+    assert forget_feedback(location, animals.uuid).count("pending: the old bytes may still be in") == 2
+    assert read_runs(location, animals.uuid) == []
+
+    def fail(place):
+        raise LockedError("another process writes")
+
+    add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
+    monkeypatch.setattr("app.feedback.erasing.write_feedback", fail)
+    assert "asked and said of it is still there" in forget_feedback(location, animals.uuid)
     assert read_runs(location, animals.uuid) == []
