@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-LEVERS = ("auto", "ranking", "memory", "query")
+LEVERS = ("auto", "ranking", "memory", "query", "reranker", "full")
 PROMOTE = ("never", "if-better")
-_STAGES = {"read": "reading questions", "learn": "learning", "test": "testing"}
+_STAGES = {"read": "reading questions", "learn": "learning", "embed": "embedding", "test": "testing"}
 
 
 @click.command("tune")
@@ -33,7 +33,13 @@ _STAGES = {"read": "reading questions", "learn": "learning", "test": "testing"}
     default="auto",
     show_default=True,
     help="What is learned: weights of the ranking, a memory of judged answers, a map of questions; auto: each"
-    " that helps.",
+    " of these that helps. A reranker, or the full model, with which documents are embedded anew beside the"
+    " live ones: these two train for minutes, and need torch.",
+)
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="What the levers reranker and full train: a folder or a name; what is served if nothing is said.",
 )
 @click.option(
     "--promote",
@@ -54,6 +60,7 @@ _STAGES = {"read": "reading questions", "learn": "learning", "test": "testing"}
 def command(
     name: str,
     lever: str,
+    model: str | None,
     promote: str,
     guard: Path | None,
     background: bool,
@@ -70,14 +77,16 @@ def command(
     if background:
         from app.jobs.kinds.tune import describe
 
-        arguments = describe(local_caller("cli"), name, lever, promote, guard)
+        arguments = describe(local_caller("cli"), name, lever, promote, guard, _absolute(model))
         start_in_background(location, "tune", arguments, as_json)
         return
     from app.facade.tuning import tune
 
     say = _Progress(quiet=as_json or not sys.stderr.isatty())
     try:
-        report = tune(local_caller("cli"), location, name, lever, promote, guard=guard, progress=say)
+        report = tune(
+            local_caller("cli"), location, name, lever, promote, guard=guard, progress=say, model=model
+        )
     except KeyboardInterrupt:
         say.end()
         raise Interrupted(f"stopped; {name!r} answers as before") from None
@@ -86,6 +95,11 @@ def command(
         echo_json(report.to_dict())
     else:
         _print(report)
+
+
+def _absolute(model: str | None) -> str | None:
+    """A folder as the job finds it, which has another working folder."""
+    return str(Path(model).absolute()) if model is not None and Path(model).exists() else model
 
 
 class _Progress:

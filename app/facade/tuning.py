@@ -21,8 +21,11 @@ from app.tuning.gate.guard import read_guard
 from app.tuning.gate.model import PASSED, GateReport
 from app.tuning.gate.run import ENOUGH, run_gate
 from app.tuning.learn import LEVERS, Learned, estimate, learn, make_candidate, refit_of
-from app.tuning.report import TEST, LeverReport, TuneProgress, TuneReport, TuneStep
+from app.tuning.levers.full import FullLever
+from app.tuning.negatives import shown_not_chosen
+from app.tuning.report import EMBED, TEST, LeverReport, TuneProgress, TuneReport, TuneStep
 from app.tuning.runs import Run, add_run, read_looks, read_runs
+from app.tuning.trained.candidates import models_folder
 from indexing import Collection
 from indexing.errors import BadInput
 from indexing.names import DEFAULT_MODE
@@ -54,6 +57,7 @@ def tune(
     mode: str = DEFAULT_MODE,
     progress: TuneProgress | None = None,
     key: str = "",
+    model: str | None = None,
 ) -> TuneReport:
     """Makes a candidate of what is live by `lever`, one of `LEVERS`, and tests it once. With `promote`
     "if-better" it becomes live if the gate passes it.
@@ -63,9 +67,14 @@ def tune(
     worse. The same judgments make the same candidate; a tune that was killed goes on with the one it made,
     and one with a `key` that was done is not done again.
 
+    The levers `reranker` and `full` train a model: `model`, a folder or a name, or what is served. `full`
+    learns from the train side alone, however few were judged, and embeds the documents anew beside those that
+    are live.
+
     Raises:
         NotAllowed: the caller may not improve.
-        BadInput: an unknown lever; nothing was judged yet; the guard cannot be read.
+        BadInput: an unknown lever; nothing was judged yet; the guard cannot be read; the model cannot be
+            trained, or what training needs is missing.
         StorageError, LockedError: what was learned cannot be kept.
     """
     require(caller, "improve")
@@ -76,8 +85,17 @@ def tune(
         if (before := _done(location, collection, key)) is not None:
             return before
         judged = read_judged(location, collection)
-        questions, unanswered = _questions(judged)
-        learned = learn(probe, questions, lever, unanswered=unanswered, mode=mode, progress=progress)
+        questions, unanswered = _questions(judged, cross_fits=lever != FullLever.name)
+        learned = learn(
+            probe,
+            questions,
+            lever,
+            unanswered=unanswered,
+            mode=mode,
+            progress=progress,
+            model=model,
+            shown=shown_not_chosen(location, collection, questions) if lever == FullLever.name else None,
+        )
         candidate, report, promoted = None, None, False
         if learned.fitted:
             runs = read_runs(location, collection.uuid)
@@ -87,6 +105,9 @@ def tune(
                 judged.fingerprint,
                 made_from=probe.serving_id,
                 known={run.candidate for run in runs if run.candidate is not None},
+                folder=models_folder(location, collection.name),
+                who=caller.name,
+                progress=_stage_progress(progress, EMBED),
             )
             report = _finished(location, collection, candidate) or run_gate(
                 location,
@@ -98,7 +119,7 @@ def tune(
                 past=_past(location, collection),
                 mode=mode,
                 who=caller.name,
-                progress=_gate_progress(progress),
+                progress=_stage_progress(progress, TEST),
             )
             if promote == "if-better" and report.verdict == PASSED:
                 collection.promote(candidate, who=caller.name)
@@ -141,7 +162,7 @@ def estimate_seconds(caller: Caller, location: Location, name: str | Collection)
             return estimate_seconds(caller, location, collection)
     judged = read_judged(location, name)
     count = sum(question.answered for question in judged.questions)
-    return estimate(count, cross_fitted=count < ENOUGH)
+    return estimate(count, len(name), cross_fitted=count < ENOUGH)
 
 
 def list_runs(caller: Caller, location: Location, name: str | Collection) -> list[Run]:
@@ -157,7 +178,7 @@ def list_runs(caller: Caller, location: Location, name: str | Collection) -> lis
         return read_runs(location, collection.uuid)
 
 
-def _questions(judged: JudgedSet) -> tuple[list[Question], list[Question]]:
+def _questions(judged: JudgedSet, *, cross_fits: bool = True) -> tuple[list[Question], list[Question]]:
     """Those to learn from, and those of the same sides of which only wrong answers are known.
 
     Raises:
@@ -169,7 +190,7 @@ def _questions(judged: JudgedSet) -> tuple[list[Question], list[Question]]:
             "nobody called an answer right yet, so there is nothing to learn from: judge some answers on the"
             " search page, or `stlib feedback import`"
         )
-    few = len(train) + len(heldout) < ENOUGH
+    few = cross_fits and len(train) + len(heldout) < ENOUGH
     sides = (TRAIN, HELDOUT) if few else (TRAIN,)
     unanswered = [one for one in judged.questions if one.side in sides and not one.answered]
     return ([*train, *heldout] if few else train), unanswered
@@ -215,10 +236,10 @@ def _past(location: Location, collection: Collection) -> list[str]:
     return list(texts)
 
 
-def _gate_progress(progress: TuneProgress | None) -> Any:
+def _stage_progress(progress: TuneProgress | None, stage: str) -> Any:
     if progress is None:
         return None
-    return lambda done, total: progress(TuneStep(TEST, done, total))
+    return lambda done, total: progress(TuneStep(stage, done, total))
 
 
 def _sentence(report: GateReport | None, promoted: bool) -> str:

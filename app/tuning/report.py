@@ -8,9 +8,9 @@ from typing import Any
 
 from app.tuning.gate.model import GateReport
 
-__all__ = ["LEARN", "READ", "TEST", "LeverReport", "TuneProgress", "TuneReport", "TuneStep"]
+__all__ = ["EMBED", "LEARN", "READ", "TEST", "LeverReport", "TuneProgress", "TuneReport", "TuneStep"]
 
-READ, LEARN, TEST = "read", "learn", "test"
+READ, LEARN, EMBED, TEST = "read", "learn", "embed", "test"
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,10 @@ class TuneStep:
     """Where a tune is.
 
     Attributes:
-        stage: `READ` the questions, `LEARN`, or `TEST` by the gate.
+        stage: `READ` the questions, `LEARN`, `EMBED` documents anew, or `TEST` by the gate.
         done: of `total` (None: unknown) in this stage.
-        lever, what, gain: while it learns: what was tried, and its mean gain in cross-validation.
+        lever, what, gain: while it learns: what was tried, and its mean gain in cross-validation; a loss
+            where `what` begins with it.
     """
 
     stage: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from app.facade.caller import Caller
 from app.facade.tuning import TuneStep, check_choices, tune
 from app.settings import Location
-from app.tuning.report import LEARN, READ
+from app.tuning.report import EMBED, LEARN, READ
 
 if TYPE_CHECKING:
     from app.jobs.worker import Report
@@ -24,7 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 def describe(
-    caller: Caller, name: str, lever: str, promote: str, guard: Path | None = None
+    caller: Caller,
+    name: str,
+    lever: str,
+    promote: str,
+    guard: Path | None = None,
+    model: str | None = None,
 ) -> dict[str, Any]:
     """The arguments of a job, from what a person gave.
 
@@ -40,11 +45,12 @@ def describe(
         "who": caller.name,
         "surface": caller.surface,
         "key": secrets.token_hex(8),
+        "model": model,
     }
 
 
 def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    units = {READ: "questions read", LEARN: "settings tried"}
+    units = {READ: "questions read", LEARN: "settings tried", EMBED: "changes embedded"}
 
     def progress(step: TuneStep) -> None:
         if step.gain is not None:
@@ -62,6 +68,7 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
         guard=None if guard is None else Path(guard),
         progress=progress,
         key=arguments["key"],
+        model=arguments.get("model"),
     )
     logger.info("%s", done.sentence)
     return done.to_dict()

@@ -11,10 +11,14 @@ import numpy as np
 from app.tuning.legs import View
 from indexing.search.settings import SearchSettings
 
-__all__ = ["CvReport", "Fitted", "Lever", "Tell", "choose", "helps", "judge_gains"]
+__all__ = ["LOSS", "CvReport", "Fitted", "Lever", "Tell", "choose", "helps", "judge_gains"]
 
 Tell = Callable[[str, float], None]
-"""Called while a lever works: what it tries, and the mean gain that this has in cross-validation."""
+"""Called while a lever works: what it tries, and the mean gain that this has in cross-validation. Where the
+first begins with `LOSS` the second is a loss of training.
+"""
+
+LOSS = "loss"
 
 # The best of several settings has a gain by luck: what counts is the gain less so many standard errors, which
 # also prefers what changes little. 0 is what leaving everything as it is has.

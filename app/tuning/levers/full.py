@@ -17,7 +17,7 @@ import numpy as np
 
 from app.tuning.data import FEWEST, TuningData
 from app.tuning.legs import View, make_view
-from app.tuning.levers import CvReport, Fitted, Tell, choose, judge_gains
+from app.tuning.levers import LOSS, CvReport, Fitted, Tell, choose, judge_gains
 from app.tuning.negatives import find_negatives
 from app.tuning.trained.bi_encoder import ModelTraining, Row
 from indexing.documents import ChunkSettings
@@ -54,9 +54,9 @@ class FullLever:
         self.model = model or None
         self.shown = dict(shown or {})
 
-    def estimate_seconds(self, questions: int, passages: int) -> float:
+    def estimate_seconds(self, questions: int, documents: int) -> float:
         """About how long `fit` and embedding anew take on two cores, for a static model."""
-        return 10.0 + 0.5 * questions + passages / 4000
+        return 10.0 + 0.5 * questions + documents / 1000
 
     def fit(
         self, data: TuningData, positions: np.ndarray, start: SearchSettings, tell: Tell
@@ -75,7 +75,7 @@ class FullLever:
         report = _cross_validate(training, data, positions, start, texts, rows, tell)
         if report is None:
             return None
-        learned = training.learn(_flat(rows), partial(tell, "loss, all questions"))
+        learned = training.learn(_flat(rows), partial(tell, f"{LOSS}, all questions"))
         made = training.made(learned, report.chosen["learned"])
         settings = replace(start, head=None, memory=None)
         note = f"model trained on {len(positions)} judged questions"
@@ -165,7 +165,7 @@ def _cross_validate(
         others = [part for part, own in zip(rows, folds, strict=True) if own != fold]
         if not _flat(others):
             continue
-        learned = training.learn(_flat(others), partial(tell, f"loss, fold {fold + 1}"))
+        learned = training.learn(_flat(others), partial(tell, f"{LOSS}, fold {fold + 1}"))
         for share in SHARES:
             model = training.made(learned, share)
             after = _view_by(training, model, data, positions[here], texts).ndcg(settings)

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from app.tuning.data import FEWEST, TuningData
-from app.tuning.levers import CvReport, Fitted, Tell, choose, judge_gains
+from app.tuning.levers import LOSS, CvReport, Fitted, Tell, choose, judge_gains
 from app.tuning.trained.interaction import InteractionTraining
 from app.tuning.trained.pairs import PairTraining
 from app.tuning.trained.reading import Reading, Training, make_reading
@@ -45,7 +45,7 @@ class RerankerLever:
         self._trainings: dict[str, Training] = {}
         self._looked_at: tuple[object, ...] = ()
 
-    def estimate_seconds(self, questions: int, passages: int) -> float:
+    def estimate_seconds(self, questions: int) -> float:
         """About how long `fit` takes on two cores, for the bundled reranker."""
         return 5.0 + 0.2 * questions
 
@@ -74,7 +74,7 @@ class RerankerLever:
         settings = replace(start, reranker=recorded, rerank_weight=weight)
         if share == 0:
             return Fitted(self.name, settings, report, f"reranker {name} with a share of {weight:g}")
-        made = training.learn(readings, partial(tell, "loss, all questions"))[share]
+        made = training.learn(readings, partial(tell, f"{LOSS}, all questions"))[share]
         note = f"reranker {name} trained on {len(positions)} judged questions, share {weight:g}"
         settings = replace(settings, reranker=None)
         return Fitted(self.name, settings, report, note, made=training.weighted(made, weight))
@@ -149,7 +149,7 @@ def _cross_validate(
     measure(None, 0.0, np.arange(len(readings)))
     for fold in np.unique(folds).tolist():
         others = [reading for reading, own in zip(readings, folds, strict=True) if own != fold]
-        told = partial(tell, f"loss, fold {fold + 1}")
+        told = partial(tell, f"{LOSS}, fold {fold + 1}")
         for share, made in training.learn(others, told).items():
             measure(made, share, np.flatnonzero(folds == fold))
     reports = [

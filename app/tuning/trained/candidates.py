@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,14 @@ def make_candidate(
     *,
     who: str = "",
     note: str | None = None,
+    known: Container[int] = (),
     progress: ReindexProgress | None = None,
 ) -> int:
     """The id of a serving of what a lever made, which needs the gate. What was trained is saved in `folder`.
 
     A model that embeds makes a generation of its own; a build of it that was interrupted goes on with the
-    next call for the same model. Nothing becomes live.
+    next call for the same model, unless its serving is among the `known`, which were tested before. Nothing
+    becomes live.
 
     Raises:
         BadInput, DiskFull, LockedError: as `Collection.reindex`.
@@ -69,7 +71,9 @@ def make_candidate(
     assert model is not None
     made = collection.reindex(model, promote=False, who=who, progress=progress, needs_gate=True).serving
     as_wanted = made.ranking == settings.ranking() and made.reranker == settings.reranker
-    return made.id if as_wanted else collection.create_serving(settings, note=note, made_from=made.id).id
+    if as_wanted and made.id not in known:
+        return made.id
+    return collection.create_serving(settings, note=note, made_from=made.id).id
 
 
 def rank_with(probe: Probe, fitted: Fitted, *, mode: str = DEFAULT_MODE) -> Callable[[Judged], list[str]]:
