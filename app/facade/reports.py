@@ -11,12 +11,16 @@ from app.facade.jobs import Job, list_jobs, start_job
 from app.jobs.kinds import report as job
 from app.report.history import Past, keep_report, list_reports, load_report
 from app.report.judged_sets import JudgedFolder, keep_judged_set, list_judged_sets, remove_judged_set
+from app.report.judgments import FEEDBACK
 from app.report.making import make_report
 from app.report.measuring import Progress
 from app.report.model import Report
 from app.report.rendering import render
-from app.report.systems import ReportChoices
-from app.settings import Location
+from app.report.systems import ReportChoices, choose_systems
+from app.settings import Location, reranker_from_environment
+from indexing import Collection
+from indexing.errors import BadInput
+from indexing.names import BUNDLED_RERANKER
 from indexing.storage.files import write_atomic
 from indexing.storage.paths import check_name
 
@@ -26,6 +30,7 @@ __all__ = [
     "judged_sets",
     "past_reports",
     "read_report",
+    "rerankers_to_choose",
     "running_reports",
     "start_report",
     "write_report",
@@ -61,7 +66,8 @@ def write_report(
 def start_report(
     caller: Caller, location: Location, name: str, source: str, split: str, choices: ReportChoices
 ) -> Job:
-    """Start the job that makes a report, which is kept.
+    """Start the job that makes a report, which is kept. From a page only what people said and uploaded sets
+    can be measured with, and the rerankers of `rerankers_to_choose` compared.
 
     Raises:
         NotAllowed: the caller may not improve.
@@ -69,8 +75,29 @@ def start_report(
     """
     require(caller, "improve")
     check_name(name)
+    if caller.surface in ("page", "api"):
+        _check_visitor(location, name, source, choices)
     arguments = job.describe(location, name, source, split, choices, who=caller.name)
     return start_job(location, "report", arguments, caller=caller)
+
+
+def _check_visitor(location: Location, name: str, source: str, choices: ReportChoices) -> None:
+    """Refuse paths and models that a visitor names: what lies on this machine is no matter of theirs."""
+    with Collection.open(name, **location.arguments()) as collection:
+        sets = [str(one.path) for one in list_judged_sets(location, collection.uuid)]
+        asked = choose_systems(choices, collection.servings())
+    if source not in (FEEDBACK, *sets):
+        raise BadInput("there are no such judgments: upload them first, or take what people said here")
+    allowed = (None, *rerankers_to_choose())
+    if unknown := [one.rerank for one in asked if one.rerank not in allowed]:
+        raise BadInput(
+            f"reranker {unknown[0]!r} is none that this page offers: {', '.join(filter(None, allowed))}"
+        )
+
+
+def rerankers_to_choose() -> list[str]:
+    """ "" for none, the bundled one, and the one that the settings name."""
+    return list(dict.fromkeys(["", BUNDLED_RERANKER, reranker_from_environment() or ""]))
 
 
 def running_reports(caller: Caller, location: Location, name: str) -> list[Job]:

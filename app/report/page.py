@@ -199,7 +199,9 @@ def _answer(shown: Shown) -> str:
 
 
 def _rests_on(report: Report) -> str:
-    rows = "".join(f'<tr>{_name_cell(one)}<td class="n">{one.judged:.1%}</td></tr>' for one in report.systems)
+    rows = "".join(
+        f'<tr>{_name_cell(one)}<td class="n">{100 * one.judged:.1f} %</td></tr>' for one in report.systems
+    )
     missing = (
         f"<p>{report.missing:,} documents that are judged relevant are not in the collection: they count as"
         " not found.</p>"

@@ -6,16 +6,27 @@ has a title and a description; systems are told by their letters, which the tabl
 
 from __future__ import annotations
 
+import base64
+import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.report.history import Past
 from app.report.markup import as_html
 from app.report.model import TESTED, Measured, Report
 from app.report.words import format_figure, format_interval, format_signed
 from app.wording import format_bytes, format_milliseconds
 
-__all__ = ["difference_bars", "intervals_plot", "quality_against_latency", "quality_against_memory"]
+__all__ = [
+    "as_image",
+    "difference_bars",
+    "intervals_plot",
+    "quality_against_latency",
+    "quality_against_memory",
+    "timeline_plot",
+]
 
 _MAIN = TESTED[0]
 _ACCENT = "var(--accent, #0b7a75)"
@@ -87,7 +98,7 @@ def difference_bars(report: Report, one: Measured) -> str:
     apart = sorted((one.values[_MAIN][question] - value for question, value in base.items()), reverse=True)
     shown = _thin(apart)
     width, height, middle = 600, 150, 70
-    step = (width - 40) / len(shown)
+    step = (width - 66) / len(shown)
     reach = max(max(map(abs, shown)), 0.05)
     bars = []
     for at, value in enumerate(shown):
@@ -95,23 +106,33 @@ def difference_bars(report: Report, one: Measured) -> str:
         if tall:
             top = middle - tall if value > 0 else middle
             bars.append(
-                f'<rect x="{34 + at * step:.2f}" y="{top:.2f}" width="{max(step * 0.82, 0.6):.2f}"'
+                f'<rect x="{60 + at * step:.2f}" y="{top:.2f}" width="{max(step * 0.82, 0.6):.2f}"'
                 f' height="{tall:.2f}" class="{"gain" if value > 0 else "loss"}"/>'
             )
     wins, losses = sum(value > 1e-12 for value in apart), sum(value < -1e-12 for value in apart)
     marks = "".join(
-        f'<text x="28" y="{middle - sign * 60 + 4}" class="tick end">{format_signed(sign * reach)}</text>'
+        f'<text x="54" y="{middle - sign * 60 + 4}" class="tick end">{format_signed(sign * reach)}</text>'
         for sign in (1, -1)
     )
     parts = [
         *bars,
-        f'<line x1="34" x2="{width - 6}" y1="{middle}" y2="{middle}" class="axis"/>',
+        f'<line x1="60" x2="{width - 6}" y1="{middle}" y2="{middle}" class="axis"/>',
         marks,
         f'<text x="{width / 2}" y="{height - 4}" class="tick middle">'
         f"{wins} better, {len(apart) - wins - losses} the same, {losses} worse</text>",
     ]
     what = f"{_MAIN} of {one.letter} less that of {report.baseline.letter}, question by question"
     return _svg(width, height, what, f"{wins} questions are better, {losses} worse, of {len(apart)}", parts)
+
+
+def as_image(plot: str) -> str:
+    """`plot` as an `<img>` that has its own colours, for pages that allow no drawing within their HTML."""
+    if not plot:
+        return ""
+    alternative = html.unescape(" ".join(re.findall(r"<(?:title|desc)>(.*?)</(?:title|desc)>", plot)[:2]))
+    coloured = plot.replace("<style>", f"<style>{_COLOURS}", 1)
+    data = base64.b64encode(coloured.encode("utf-8")).decode("ascii")
+    return f'<img class="plot" alt="{as_html(alternative)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def _thin(values: list[float]) -> list[float]:
@@ -220,6 +241,10 @@ def _svg(width: float, height: float, title: str, description: str, parts: Seque
     )
 
 
+_COLOURS = (
+    ":root{color:#1c2526;--accent:#0b7a75;--bad:#b3402a}"
+    "@media(prefers-color-scheme:dark){:root{color:#e4e8e7;--accent:#4fc3b8;--bad:#ef8b74}}"
+)
 _STYLE = (
     ".plot{width:100%;height:auto;font:12px system-ui,sans-serif}"
     ".plot text{fill:currentColor}.plot .tick{font-size:11px;opacity:.75}"
@@ -228,6 +253,44 @@ _STYLE = (
     ".plot .base{stroke:currentColor;stroke-dasharray:4 4;opacity:.6}"
     ".plot .whisker{stroke:currentColor;stroke-width:2;opacity:.7}"
     f".plot .whisker.best{{stroke:{_ACCENT};opacity:1}}"
+    f".plot .series{{fill:none;stroke:{_ACCENT};stroke-width:2}}"
     ".plot circle.dot{fill:currentColor;opacity:.75}"
     f".plot circle.best{{fill:{_ACCENT}}}.plot .gain{{fill:{_ACCENT}}}.plot .loss{{fill:{_BAD}}}"
+    "@media(max-width:640px){.plot,.plot .letter{font-size:19px}.plot .tick{font-size:17px}}"
 )
+
+
+def timeline_plot(past: Sequence[Past]) -> str:
+    """What was live, report by report: a line for each set of judgments; empty for fewer than two."""
+    if len(past) < 2:
+        return ""
+    means = [one.metrics[_MAIN] for one in past]
+    room = max(0.01, (max(means) - min(means)) * 0.2)
+    width, height = 600, 220
+    x = _Scale(0, len(past) - 1, 66, width - 30)
+    y = _Scale(max(0.0, min(means) - room), min(1.0, max(means) + room), height - 40, 14)
+    parts = [
+        f'<line x1="52" x2="{width - 16}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>'
+        f'<text x="46" y="{y(tick) + 4:.1f}" class="tick end">{format_figure(tick)}</text>'
+        for tick in _ticks(y.low, y.high, 4)
+    ]
+    lines: dict[str, list[tuple[int, Past]]] = {}
+    for at, one in enumerate(past):
+        lines.setdefault(one.judgments, []).append((at, one))
+    for row in lines.values():
+        points = " ".join(f"{x(at):.1f},{y(one.metrics[_MAIN]):.1f}" for at, one in row)
+        parts.append(f'<polyline points="{points}" class="series"/>')
+        for at, one in row:
+            parts.append(
+                f"<g><title>{as_html(one.at[:10])}, serving {one.serving}:"
+                f" {format_figure(one.metrics[_MAIN])}</title>"
+                f'<circle cx="{x(at):.1f}" cy="{y(one.metrics[_MAIN]):.1f}" r="5" class="dot"/></g>'
+            )
+    ends = (("end" if at else "start", at) for at in (0, len(past) - 1))
+    parts += [
+        f'<text x="{52 if side == "start" else width - 16}" y="{height - 12}" class="tick {side}">'
+        f"{as_html(past[at].at[:10])}</text>"
+        for side, at in ends
+    ]
+    told = "; ".join(f"{one.at[:10]} {format_figure(one.metrics[_MAIN])}" for one in past)
+    return _svg(width, height, f"{_MAIN} of what was live over time", told, parts)

@@ -97,7 +97,7 @@ def _chosen(choices: ReportChoices, live: Serving, servings: Sequence[Serving]) 
         choices.servings or [live.id], choices.modes or [DEFAULT_MODE], rerankers, precisions or [None]
     )
     return [
-        System(serving, mode, None if rerank == known[serving].reranker else rerank, precision)
+        System(serving, mode, None if rerank == (known[serving].reranker or "") else rerank, precision)
         for serving, mode, rerank, precision in every
         if precision is None or serving == live.id
     ]

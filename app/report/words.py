@@ -60,11 +60,11 @@ def summary(report: Report) -> list[str]:
     of = f"Of {format_count(len(report.systems), 'system')} compared on {asked}"
     if best is base:
         return [
-            f"{of}, what people get now answers best ({_named(base)}): {figure}.",
+            f"{of}, what people get now answers best, {_named(base)}: {figure}.",
             f"The next is {_named(rival)}; {_verdict(rival)}",
             *_clearly_worse(report),
         ]
-    live = f"{_named(base)}, {format_figure(base.metrics[_MAIN].mean)}"
+    live = f"{base.letter}, {format_figure(base.metrics[_MAIN].mean)}"
     return [
         f"{of}, {_named(best)} answers best: {figure}.",
         f"Against what people get now ({live}) {_verdict(best)} {_costs(best, base)}",
@@ -82,7 +82,7 @@ def _clearly_worse(report: Report) -> list[str]:
 
 
 def _named(one: Measured) -> str:
-    return f"{one.letter}, {one.name[:1].lower()}{one.name[1:]}"
+    return f"{one.name[:1].lower()}{one.name[1:]} ({one.letter})"
 
 
 def _capital(text: str) -> str:
@@ -112,8 +112,8 @@ def judged_sentence(report: Report) -> str:
     """What unjudged answers mean for the figures."""
     base = report.baseline.judged
     told = (
-        f"Somebody judged {base:.0%} of the first ten answers of what is live; the others count as wrong,"
-        " which they need not be."
+        f"Somebody judged {100 * base:.0f} % of the first ten answers of what is live; the others count as"
+        " wrong, which they need not be."
     )
     apart = [one.letter for one in report.systems[1:] if abs(one.judged - base) >= _JUDGED_APART]
     if not apart:
@@ -134,7 +134,9 @@ def coverage_sentences(coverage: Coverage) -> list[str]:
         told.append(f"{format_count(coverage.without, 'document')} of {of} have no vector: {examples}.")
     share = coverage.uncovered / coverage.characters if coverage.characters else 0.0
     if coverage.uncovered:
-        told.append(f"{coverage.uncovered:,} characters ({share:.2%}) of their texts lie in no passage.")
+        told.append(
+            f"{coverage.uncovered:,} characters ({100 * share:.2f} %) of their texts lie in no passage."
+        )
     else:
         told.append(f"Every character of {of} lies in a passage.")
     if coverage.limit is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.ui import address, collections_page, improve_page, jobs_page, search_page
+from app.ui import address, collections_page, evaluate_page, improve_page, jobs_page, search_page
 
 __all__ = ["PAGES", "Entry"]
 
@@ -33,6 +33,7 @@ class Entry:
 PAGES: tuple[Entry, ...] = (
     Entry("Search", search_page.page, of_collection=True, load=address.load, link=address.last_asked),
     Entry("Improve", improve_page.page, of_collection=True),
+    Entry("Evaluate", evaluate_page.page, of_collection=True),
     Entry("Collections", collections_page.page, of_collection=True),
     Entry("Jobs", jobs_page.page),
 )
