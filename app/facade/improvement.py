@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.facade.caller import Caller, require
 from app.facade.feedback import feedback_status
 from app.facade.jobs import Job, list_jobs
+from app.facade.labelling import labelling_queue
 from app.feedback.judged import JudgedSet, read_judged
 from app.feedback.model import IMPORTED, latest_words
 from app.feedback.place import feedback_place
@@ -47,7 +48,7 @@ class Person:
 
 @dataclass(frozen=True)
 class ToJudge:
-    """A document that somebody should judge as an answer to a question, and why this one, in a few words."""
+    """A document that somebody should judge as an answer to a question, and why this one, in sentences."""
 
     question: str
     document: str
@@ -130,22 +131,11 @@ def report_of(run: Run) -> GateReport | None:
         return None
 
 
-def to_judge(caller: Caller, state: Improvement, judged: JudgedSet) -> list[ToJudge]:
-    """What teaches most, first: answers of the last candidate that could turn its verdict, then documents on
-    which people do not agree.
+def to_judge(caller: Caller, location: Location, collection: Collection) -> list[ToJudge]:
+    """What teaches most, first; see `app.feedback.judged.queue`. Nothing that this person judged is there.
 
     Raises:
         NotAllowed: the caller may not judge.
     """
-    require(caller, "judge")
-    report = None if state.last is None else report_of(state.last)
-    found = [
-        ToJudge(text, document, "nobody judged it, and it could turn the verdict")
-        for _, text, document in (() if report is None else report.to_judge)
-    ]
-    found += [
-        ToJudge(question.text, document, "people do not agree on it")
-        for question in judged.questions
-        for document in sorted(question.conflicts)
-    ]
-    return list(dict.fromkeys(found))
+    queue = labelling_queue(caller, location, collection)
+    return [ToJudge(one.text, one.document, " ".join(one.reasons)) for one in queue]

@@ -84,8 +84,8 @@ def pair(pair: ToJudge, title: str, text: str, left: int, most: int = 4_000) -> 
 def all_judged(some: bool) -> str:
     done = "You have judged all there was to judge. Thank you." if some else "Nothing waits to be judged."
     return (
-        f'<p class="st-lead" role="status">{done} After the next time it learns, answers that could turn the'
-        " verdict are listed here.</p>"
+        f'<p class="st-lead" role="status">{done} What is asked and clicked from now on, and answers that'
+        " could turn a verdict, are listed here.</p>"
     )
 
 

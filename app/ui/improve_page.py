@@ -36,7 +36,7 @@ def page() -> None:
         draw_said(caller, location, collection, state, judged)
     draw_candidate(caller, location, collection, state)
     if state.status.judgments and "judge" in caller.rights:
-        draw_labels(caller, location, collection, to_judge(caller, state, judged))
+        draw_labels(caller, location, collection, to_judge(caller, location, collection))
     draw_history(caller, location, collection, state)
 
 
