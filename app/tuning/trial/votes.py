@@ -66,25 +66,26 @@ def count_votes(
     now: float,
 ) -> Votes:
     """The votes of a trial of `servings` (what is live, the candidate), begun at `since`, as they are at
-    `now`; times are seconds since 1970. A document that somebody called right counts as clicked.
+    `now`; times are seconds since 1970. A document that somebody called right counts as clicked. What is
+    clicked after a visit is over changes its vote no more.
     """
     shown = sorted(
         (one for one in impressions if one.trial == servings and since <= one.at <= now),
         key=lambda one: one.at,
     )
-    clicked: dict[str, set[str]] = {}
+    clicked: dict[str, dict[str, float]] = {}  # impression → document → when first
     for event in events:
-        clicked.setdefault(event.impression, set()).add(event.document)
+        _note(clicked, event)
     for saying in latest_words(sayings).values():
         if saying.grade > 0 and saying.impression:
-            clicked.setdefault(saying.impression, set()).add(saying.document)
+            _note(clicked, saying)
     votes: list[Vote] = []
     going_on = beyond = 0
     voted: Counter[str] = Counter()
     for visit in sorted(_visits(shown), key=lambda visit: visit[-1].at):
         over = visit[-1].at + IDLE_SECONDS
         person = visit[0].person or visit[0].id  # of nobody known each search is a visit
-        choice = _choice(visit, clicked, servings)
+        choice = _choice(visit, clicked, servings, over)
         if over > now:
             going_on += 1
         elif choice and voted[person] >= MOST_OF_ONE:
@@ -94,6 +95,11 @@ def count_votes(
             votes.append(Vote(person, over, choice))
     clicks = sum(len(clicked.get(one.id, ())) for one in shown)
     return Votes(tuple(votes), going_on, beyond, len(shown), clicks)
+
+
+def _note(clicked: dict[str, dict[str, float]], what: Event | Saying) -> None:
+    times = clicked.setdefault(what.impression, {})
+    times[what.document] = min(what.at, times.get(what.document, what.at))
 
 
 def _visits(shown: Iterable[Impression]) -> Iterator[list[Impression]]:
@@ -111,11 +117,16 @@ def _visits(shown: Iterable[Impression]) -> Iterator[list[Impression]]:
     yield from open_ones.values()
 
 
-def _choice(visit: Iterable[Impression], clicked: dict[str, set[str]], servings: tuple[int, int]) -> int:
+def _choice(
+    visit: Iterable[Impression],
+    clicked: dict[str, dict[str, float]],
+    servings: tuple[int, int],
+    over: float,
+) -> int:
     credited: dict[str, dict[str, int]] = {}  # question → document → serving: pages of one answer are one
     for one in visit:
         for result in one.shown:
-            if result.team in servings and result.document in clicked.get(one.id, ()):
+            if result.team in servings and clicked.get(one.id, {}).get(result.document, over) < over:
                 credited.setdefault(one.query_hash, {})[result.document] = result.team
     questions = [_sign(Counter(teams.values()), servings) for teams in credited.values()]
     return (sum(questions) > 0) - (sum(questions) < 0)

@@ -80,6 +80,14 @@ def test_a_visit_votes_when_it_is_over():
     assert [(vote.choice, vote.at) for vote in votes.votes] == [(1, 100 + IDLE_SECONDS)]
 
 
+def test_a_click_after_the_vote_changes_it_no_more():
+    one = impression("i", 100.0, "s", [1, 2])
+    late = [Event(0, "u", "i", "a", "click", 100 + IDLE_SECONDS + at, "", "") for at in range(3)]
+    assert choices([one], [*clicks("i", "b"), *late]) == [1]
+    assert choices([one], late) == [0]
+    assert choices([one], [*late, *clicks("i", "a")]) == [-1]
+
+
 def test_a_pause_ends_a_visit():
     asked = [impression("i", 0.0, "s", [1, 2]), impression("j", IDLE_SECONDS, "s", [1, 2])]
     assert choices(asked, [*clicks("i", "b"), *clicks("j", "a")]) == [1, -1]
