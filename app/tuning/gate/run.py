@@ -37,8 +37,9 @@ from app.tuning.gate.test import (
 )
 from app.tuning.gate.unjudged import GAP, Pair, bounds, judged_share, pairs_of, turning
 from app.tuning.gate.wording import write_sentences
-from app.tuning.runs import Look, finish_look, take_look
+from app.tuning.runs import Look, finish_look, questions_of, take_look
 from indexing import faults
+from indexing.catalog.servings import PROMOTE
 from indexing.errors import BadInput
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def run_gate(
 
     With fewer than `ENOUGH` judged questions on both sides together the test is over all of them, if `refit`
     is given: it learns from a list of questions, and returns what ranks documents for a question (None: what
-    is live), see `app.tuning.gate.test`. Otherwise it is over the held-out side. `past` are texts of past
+    is live), see `app.tuning.gate.test`. Otherwise it is over the held-out side. Questions that what is live
+    was tuned with are left out of the test. `past` are texts of past
     questions, of which is counted how many answers change.
 
     Raises:
@@ -106,10 +108,17 @@ def run_gate(
             f"there is nothing to test serving {candidate} with: no question {_where(cross_fitted)} has an"
             " answer that somebody called right; judge some answers first"
         )
+    known = _known_to(location, collection, baseline)
+    unseen = [one.id for one in questions if one.id not in known]
+    if not unseen:
+        raise BadInput(
+            f"there is nothing to test serving {candidate} with: what is live has learned from all"
+            f" {len(questions)} judged questions {_where(cross_fitted)}; judge answers to new questions first"
+        )
     look, ids = take_look(
         location,
         collection.uuid,
-        [one.id for one in questions],
+        unseen,
         baseline=baseline,
         candidate=candidate,
         cross_fitted=cross_fitted,
@@ -123,7 +132,7 @@ def run_gate(
     report = _report(collection, look, measured, held, mode)
     if past:
         report = replace(report, replay=replay_questions(collection, past, baseline, candidate, mode))
-    report = replace(report, notes=_notes(questions, tested, report))
+    report = replace(report, notes=_notes(len(questions), len(unseen), report))
     report = replace(report, sentences=write_sentences(report))
     faults.point("gate.result")
     finish_look(location, look, report.p, report.verdict, report.to_dict())
@@ -142,6 +151,20 @@ def _live(collection: Collection, candidate: int) -> int:
     if servings[candidate].live:
         raise BadInput(f"serving {candidate} is live: there is nothing to compare it with")
     return next(one.id for one in servings.values() if one.live)
+
+
+def _known_to(location: Location, collection: Collection, baseline: int) -> set[str]:
+    """Questions (ids) that what is live was tuned with, or what was live before it, on which it may stand.
+
+    Its memory knows their answers, and so may a candidate that is made of it, whatever else that learned
+    without them: they would say nothing of questions to come.
+    """
+    servings = [
+        one.id
+        for one in collection.servings()
+        if one.id == baseline or (one.id < baseline and any(move.kind == PROMOTE for move in one.promotions))
+    ]
+    return set().union(*(questions_of(location, collection.uuid, one) for one in servings))
 
 
 def _where(cross_fitted: bool) -> str:
@@ -260,18 +283,24 @@ def _side_by_side(tested: _Tested) -> list[QuestionChange]:
     return sorted(rows, key=lambda row: -abs(row.after - row.before))
 
 
-def _notes(questions: Sequence[Question], tested: Sequence[Question], report: GateReport) -> tuple[str, ...]:
+def _notes(questions: int, unseen: int, report: GateReport) -> tuple[str, ...]:
+    """`questions` of these sides, of which what is live has not learned from `unseen`."""
     notes = []
+    tested = report.metrics["NDCG@10"].questions
+    if unseen < questions:
+        notes.append(
+            f"What is live has learned from {questions - unseen} of the {questions} judged questions, which"
+            " were left out: their answers are known to it."
+        )
     if report.cross_fitted:
         notes.append(
             f"There are fewer than {ENOUGH} judged questions, so this is a test of what is learned from that"
             f" many, in {report.folds} parts; the candidate itself learned from its training side. As the"
             " parts learn from nearly the same questions, a gain must be half as large again to count."
         )
-    if len(tested) < len(questions):
+    if tested < unseen:
         notes.append(
-            f"{len(questions) - len(tested)} questions of earlier looks were left out, and the budget begins"
-            " anew."
+            f"{unseen - tested} questions of earlier looks were left out, and the budget begins anew."
         )
     inflation = cross_fit_inflation() if report.cross_fitted else 1.0
     if paired_randomisation(np.ones(report.wins + report.losses), inflation=inflation) > report.alpha:

@@ -13,7 +13,7 @@ from app.statistics.randomisation import paired_randomisation
 from app.tuning.gate.guard import Guard
 from app.tuning.gate.model import FAILED, PASSED, UNDECIDED, GateReport
 from app.tuning.gate.run import run_gate
-from app.tuning.runs import read_looks, seen_questions
+from app.tuning.runs import keep_questions, read_looks, seen_questions
 from indexing.errors import BadInput
 
 GAIN = 1 / math.log2(3)  # NDCG of one answer on the second place
@@ -257,3 +257,17 @@ def test_near_questions_stay_in_one_fold(planted, location):
     run_gate(location, collection, 2, JudgedSet(tuple(questions)), refit=refit)
     assert all(("00000" in ids) == ("00001" in ids) for ids in seen)
     assert any("00000" not in ids for ids in seen)
+
+
+def test_questions_that_what_is_live_learned_from_test_nothing(planted, location):
+    """Its memory knows their answers, and a candidate that is made of it has the same memory."""
+    collection, judged = planted([(2, 1)] * 20 + [(1, 2)] * 4)
+    keep_questions(location, collection.uuid, 1, [f"{number:05}" for number in range(18)])
+    report = run_gate(location, collection, 2, judged)
+    assert (report.wins, report.losses, report.ties, report.verdict) == (2, 4, 0, FAILED)
+    assert "learned from 18 of the 24 judged questions" in report.notes[0]
+    assert seen_questions(location, collection.uuid) == {f"{number:05}" for number in range(18, 24)}
+    keep_questions(location, collection.uuid, 1, [f"{number:05}" for number in range(24)])
+    with pytest.raises(BadInput, match="what is live has learned from all 24 judged questions"):
+        run_gate(location, collection, 2, judged)
+    assert len(read_looks(location, collection.uuid)) == 1
