@@ -25,6 +25,7 @@ atexit.register(shutil.rmtree, os.environ["STLIB_STATE"], ignore_errors=True)
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills the indexer (20)")
+    parser.addoption("--draws", type=int, default=3, help="how many seeds of random clicks are tuned (3)")
 
 
 @pytest.fixture
