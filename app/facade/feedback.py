@@ -27,6 +27,8 @@ from app.feedback.recording import draw_seed, make_event, make_impression, names
 from app.feedback.replaying import Replay, replay_impression
 from app.feedback.status import FeedbackStatus, read_status
 from app.feedback.table import find_impressions, read_sayings
+from app.report.history import forget_reports, forget_reports_with
+from app.report.judged_sets import forget_judged_sets
 from app.settings import Location
 from app.tuning.forgetting import Records
 from indexing import Collection, SearchResults
@@ -257,7 +259,10 @@ def erase(caller: Caller, location: Location, name: str | Collection, wanted: Wa
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     with _opened(location, name) as collection:
-        return erase_feedback(place, collection.uuid, wanted, Records(location, collection.uuid))
+        erased = erase_feedback(place, collection.uuid, wanted, Records(location, collection.uuid))
+        texts = [one for one in (wanted.person, wanted.question, wanted.document) if one]
+        forget_reports_with(location, collection.uuid, texts)
+        return erased
 
 
 def forget_feedback(location: Location, collection: str) -> str | None:
@@ -270,6 +275,8 @@ def forget_feedback(location: Location, collection: str) -> str | None:
     for what, forget in (  # each by itself: nothing names the collection any more, and nobody tries again
         ("what was asked and said of it", lambda: forget_collection(place, collection)),
         ("what was tuned and tested of it", Records(location, collection).forget),
+        ("the reports of it", lambda: forget_reports(location, collection)),
+        ("the judgments that were brought for it", lambda: forget_judged_sets(location, collection)),
     ):
         try:
             left.append(forget())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,18 @@ from typing import Any
 from app.report.model import TESTED, Report
 from app.settings import Location
 from indexing.errors import BadInput, StorageError
-from indexing.storage.files import FolderLock, make_own_folder, open_plain, write_atomic
+from indexing.storage.files import FolderLock, make_own_folder, open_plain, remove, write_atomic
 from indexing.storage.paths import database_path, home_folder
 
-__all__ = ["KEPT", "Past", "keep_report", "list_reports", "load_report"]
+__all__ = [
+    "KEPT",
+    "Past",
+    "forget_reports",
+    "forget_reports_with",
+    "keep_report",
+    "list_reports",
+    "load_report",
+]
 
 KEPT = 100
 """Reports of a collection that are kept, the newest: as many make a curve, and some 100 MB at most."""
@@ -104,6 +112,28 @@ def load_report(location: Location, uuid: str, number: int) -> Report:
             return Report.from_dict(json.loads(file.read(_LARGEST)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StorageError(f"{path} is damaged ({type(error).__name__}): delete it") from error
+
+
+def forget_reports(location: Location, uuid: str) -> None:
+    """Removes all of them, for a collection that was deleted."""
+    remove(reports_folder(location, uuid))
+
+
+def forget_reports_with(location: Location, uuid: str, texts: Iterable[str]) -> int:
+    """Removes those that measured what people said, as any of it may be gone, and those in which one of
+    `texts` stands; returns how many. They can be made again.
+    """
+    folder = reports_folder(location, uuid)
+    needles = [json.dumps(text, ensure_ascii=True)[1:-1].encode("ascii") for text in texts if text]
+    gone = 0
+    for number in list(_numbers(folder)):
+        path = folder / f"{number:06}.json"
+        with suppress(FileNotFoundError):
+            kept = path.read_bytes()
+            if b'"source": "feedback"' in kept or any(one in kept for one in needles):
+                path.unlink()
+                gone += 1
+    return gone
 
 
 def _numbers(folder: Path) -> Iterator[int]:

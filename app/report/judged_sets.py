@@ -23,7 +23,14 @@ from indexing.evaluation import read_beir
 from indexing.storage.files import make_own_folder, remove
 from indexing.storage.paths import check_name, database_path, home_folder
 
-__all__ = ["MOST_BYTES", "JudgedFolder", "keep_judged_set", "list_judged_sets", "remove_judged_set"]
+__all__ = [
+    "MOST_BYTES",
+    "JudgedFolder",
+    "forget_judged_sets",
+    "keep_judged_set",
+    "list_judged_sets",
+    "remove_judged_set",
+]
 
 MOST_BYTES = 50 * 2**20
 """Of all files together as they are kept. The largest BEIR sets without their corpus take some 20 MiB."""
@@ -105,6 +112,11 @@ def remove_judged_set(location: Location, uuid: str, name: str) -> None:
     if not found:
         raise BadInput(f"there are no judgments of the name {name!r}")
     remove(found[0].path)
+
+
+def forget_judged_sets(location: Location, uuid: str) -> None:
+    """Removes all of them, for a collection that was deleted."""
+    remove(sets_folder(location, uuid))
 
 
 class _Room:

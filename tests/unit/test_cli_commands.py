@@ -239,6 +239,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "search",
         "show",
         "evaluate",
+        "report",
         "list",
         "info",
         "export",

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from app.cli import main
 from app.facade.caller import Caller, NotAllowed
+from app.facade.feedback import record
+from app.facade.jobs import find_job
 from app.facade.reports import past_reports, read_report, start_report, write_report
-from app.report.history import keep_report, list_reports
+from app.feedback.judged import read_judged
+from app.report.history import forget_reports, forget_reports_with, keep_report, list_reports
 from app.report.making import make_report
 from app.report.model import Report
 from app.report.rendering import render
@@ -21,6 +26,7 @@ from app.settings import Location
 from indexing import Collection
 from indexing.errors import BadInput
 from indexing.evaluation import read_beir
+from indexing.search.settings import SearchSettings
 
 HOSTILE = '<script>alert(1)</script> "&\u202e](http://x.example/)'
 TEXTS = {
@@ -254,3 +260,55 @@ def test_a_report_needs_the_right_to_improve(place):
         write_report(visitor, location, "zoo", str(judged))
     with pytest.raises(NotAllowed):
         start_report(visitor, location, "zoo", str(judged), "test", ReportChoices())
+
+
+def test_what_was_erased_is_in_no_report_that_is_kept(place, report):
+    location, _ = place
+    folder = location.home / "reports" / "another"
+    kept = replace(report, uuid="another")
+    keep_report(location, kept)
+    keep_report(location, replace(kept, questions={**report.questions, "6": 'say "hush\u00e9"'}))
+    keep_report(location, replace(kept, source="feedback"))
+    assert forget_reports_with(location, "another", ['say "hush\u00e9"']) == 2
+    assert [one.name for one in folder.glob("*.json")] == ["000001.json"]
+    forget_reports(location, "another")
+    assert not folder.exists()
+
+
+def test_feedback_of_the_held_out_side_alone_measures_what_was_tuned(tmp_path):
+    location, caller = Location(tmp_path / "home"), Caller("ann")
+    with Collection.create("zoo", **location.arguments()) as zoo:
+        zoo.add({"id": id_, "title": title, "text": text} for id_, (title, text) in TEXTS.items())
+        for text, id_ in [(f"{word} {id_}", id_) for id_ in TEXTS for word in ("who is", "find", "about")]:
+            record(caller, location, zoo, text, id_, "up")
+        judged = read_judged(location, zoo)
+        everything = make_report(location, "zoo", "feedback", choices=ReportChoices(modes=("keyword",)))
+        assert everything.side == "all" and len(everything.questions) == len(judged.queries())
+        tuned = zoo.create_serving(SearchSettings(weights={"keyword": 2.0}), note="tuned", needs_gate=True)
+        choices = ReportChoices(servings=(tuned.id,))
+        made = make_report(location, "zoo", "feedback", choices=choices)
+    assert made.side == "heldout" and any("held-out side" in note for note in made.notes)
+    assert set(made.questions) == {one.id for one in judged.side("heldout")}
+    assert [one.tuned for one in made.systems] == [False, True]
+
+
+def test_a_job_makes_a_report_and_keeps_it(place):
+    location, judged = place
+    with Collection.open("zoo", **location.arguments()) as zoo:
+        uuid = zoo.uuid
+    job = start_report(Caller("ann"), location, "zoo", str(judged), "test", ReportChoices(modes=("keyword",)))
+    deadline = time.monotonic() + 60
+    while not (job := find_job(location, job.id)).finished and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert (job.state, job.error) == ("done", "")
+    made = read_report(Caller("ann"), location, uuid, job.result["report"])
+    assert [one.system.mode for one in made.systems] == ["hybrid", "keyword"] and made.who == "ann"
+
+
+def test_visitors_name_no_folder_and_no_model_of_this_machine(place):
+    location, judged = place
+    visitor = Caller("bob", "page")
+    with pytest.raises(BadInput, match="upload them first"):
+        start_report(visitor, location, "zoo", str(judged), "test", ReportChoices())
+    with pytest.raises(BadInput, match="none that this page offers"):
+        start_report(visitor, location, "zoo", "feedback", "", ReportChoices(rerankers=("/etc",)))
