@@ -19,7 +19,7 @@ from app.feedback.table import read_impressions
 from app.settings import Location
 from app.tuning.gate.guard import read_guard
 from app.tuning.gate.model import PASSED, GateReport
-from app.tuning.gate.run import ENOUGH, run_gate
+from app.tuning.gate.run import ENOUGH, known_questions, run_gate
 from app.tuning.learn import LEVERS, Learned, estimate, learn, make_candidate, refit_of
 from app.tuning.levers.full import FullLever
 from app.tuning.negatives import shown_not_chosen
@@ -27,7 +27,7 @@ from app.tuning.report import EMBED, TEST, LeverReport, TuneProgress, TuneReport
 from app.tuning.runs import Run, add_run, read_looks, read_runs
 from app.tuning.trained.candidates import models_folder
 from indexing import Collection
-from indexing.errors import BadInput
+from indexing.errors import BadInput, GateNotPassed
 from indexing.names import DEFAULT_MODE
 
 __all__ = [
@@ -42,6 +42,10 @@ __all__ = [
 ]
 
 PROMOTE = ("never", "if-better")
+_NOTHING_NEW = (
+    "What is live has learned from every judged question that could test a candidate, so everything stays as"
+    " it is: judge answers to new questions first."
+)
 MOST_PAST = 500
 """Past questions of which is counted how many answers change, the last ones."""
 
@@ -97,7 +101,8 @@ def tune(
             shown=shown_not_chosen(location, collection, questions) if lever == FullLever.name else None,
         )
         candidate, report, promoted = None, None, False
-        if learned.fitted:
+        testable = _testable(location, collection, judged, probe.serving_id)
+        if learned.fitted and testable:
             runs = read_runs(location, collection.uuid)
             candidate = make_candidate(
                 collection,
@@ -122,8 +127,7 @@ def tune(
                 progress=_stage_progress(progress, TEST),
             )
             if promote == "if-better" and report.verdict == PASSED:
-                collection.promote(candidate, who=caller.name)
-                promoted = True
+                promoted = _promote(collection, candidate, caller.name)
         done = TuneReport(
             collection.name,
             lever,
@@ -132,7 +136,7 @@ def tune(
             promoted,
             len(questions),
             tuple(learned.reports),
-            _sentence(report, promoted),
+            _sentence(report, promoted) if testable else _NOTHING_NEW,
             time.perf_counter() - started,
         )
         _keep(location, collection, done, learned, questions, caller.name, key)
@@ -194,6 +198,23 @@ def _questions(judged: JudgedSet, *, cross_fits: bool = True) -> tuple[list[Ques
     sides = (TRAIN, HELDOUT) if few else (TRAIN,)
     unanswered = [one for one in judged.questions if one.side in sides and not one.answered]
     return ([*train, *heldout] if few else train), unanswered
+
+
+def _testable(location: Location, collection: Collection, judged: JudgedSet, live: int) -> bool:
+    """Whether there is a question to test with that what is live has not learned from."""
+    train, heldout = judged.side(TRAIN), judged.side(HELDOUT)
+    asked = [*train, *heldout] if len(train) + len(heldout) < ENOUGH else heldout
+    known = known_questions(location, collection, live)
+    return not asked or any(one.id not in known for one in asked)
+
+
+def _promote(collection: Collection, candidate: int, who: str) -> bool:
+    """False where another serving became live since the test, which says nothing of that one."""
+    try:
+        collection.promote(candidate, who=who)
+    except GateNotPassed:
+        return False
+    return True
 
 
 def _done(location: Location, collection: Collection, key: str) -> TuneReport | None:

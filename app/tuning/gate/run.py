@@ -45,7 +45,7 @@ from indexing.errors import BadInput
 if TYPE_CHECKING:
     from indexing import Collection
 
-__all__ = ["ENOUGH", "run_gate"]
+__all__ = ["ENOUGH", "known_questions", "run_gate"]
 
 ENOUGH = 200
 """Below so many judged questions the test is cross-fitted over all of them."""
@@ -108,7 +108,7 @@ def run_gate(
             f"there is nothing to test serving {candidate} with: no question {_where(cross_fitted)} has an"
             " answer that somebody called right; judge some answers first"
         )
-    known = _known_to(location, collection, baseline)
+    known = known_questions(location, collection, baseline)
     unseen = [one.id for one in questions if one.id not in known]
     if not unseen:
         raise BadInput(
@@ -153,7 +153,7 @@ def _live(collection: Collection, candidate: int) -> int:
     return next(one.id for one in servings.values() if one.live)
 
 
-def _known_to(location: Location, collection: Collection, baseline: int) -> set[str]:
+def known_questions(location: Location, collection: Collection, baseline: int) -> set[str]:
     """Questions (ids) that what is live was tuned with, or what was live before it, on which it may stand.
 
     Its memory knows their answers, and so may a candidate that is made of it, whatever else that learned

@@ -108,3 +108,9 @@ def test_what_cannot_be_is_said(judged, tmp_path):
         pass
     with pytest.raises(BadInput, match="nobody called an answer right yet"):
         tune(ME, Location(tmp_path / "home"), "new")
+
+
+def test_what_is_live_is_not_tested_by_what_it_learned_from(judged, tuned):
+    report = tune(ME, judged, "topics", "memory")
+    assert (report.candidate, report.gate, report.promoted) == (None, None, False)
+    assert "judge answers to new questions first" in report.sentence
