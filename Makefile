@@ -55,7 +55,7 @@ pytest: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200
-	$(BIN)/python -m pytest tests/unit/gate/test_false_votes.py --draws 400
+	$(BIN)/python -m pytest tests/unit/gate tests/unit/statistics --draws 400 --simulations
 
 bench: $(VENV)/.dev
 	@for f in tests/benchmarks/bench_*.py; do \

@@ -26,6 +26,7 @@ atexit.register(shutil.rmtree, os.environ["STLIB_STATE"], ignore_errors=True)
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills the indexer (20)")
     parser.addoption("--draws", type=int, default=3, help="how many seeds of random clicks are tuned (3)")
+    parser.addoption("--simulations", action="store_true", help="run simulations at their full size")
 
 
 @pytest.fixture
@@ -110,3 +111,9 @@ def _simulate_clicks(rng, lists, relevance, propensities):
     looked = rng.random(lists.shape) < propensities[: lists.shape[1]]
     attraction = np.broadcast_to(relevance, (len(lists), np.shape(relevance)[-1]))
     return looked & (rng.random(lists.shape) < np.take_along_axis(attraction, lists, 1))
+
+
+@pytest.fixture
+def runs_of(request):
+    """How many runs of a simulation: `runs_of(few, many)`, the many with --simulations."""
+    return lambda few, many: many if request.config.getoption("--simulations") else few

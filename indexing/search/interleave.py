@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from indexing.search.results import SearchResults
 
-__all__ = ["interleave", "team_draft"]
+__all__ = ["interleave", "shared_beginning", "team_draft"]
 
 
 def team_draft(
@@ -41,8 +41,18 @@ def team_draft(
     return picks
 
 
+def shared_beginning(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many ids both lists have in the same places from the first on."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
+
+
 def interleave(live: SearchResults, other: SearchResults, offset: int, k: int, seed: str) -> SearchResults:
     """One answer of two to the same question, each from its first result on.
+
+    No team is credited with the results with which both begin: a click there says nothing of which is better,
+    and would be a coin's vote (Chapelle, Joachims, Radlinski and Yue, "Large-Scale Validation and Analysis of
+    Interleaved Search Evaluation", TOIS 2012, on what such clicks cost).
 
     The draw depends on the question, the two servings and `seed` alone, so that pages fit together and who
     asks again sees the same.
@@ -52,6 +62,7 @@ def interleave(live: SearchResults, other: SearchResults, offset: int, k: int, s
     answers = (live, other)
     ids = [[result.id for result in answer.results] for answer in answers]
     picks = team_draft(ids[0], ids[1], offset + k, coin)[offset:]
+    alike = shared_beginning(ids[0], ids[1])
     assert live.serving is not None
     assert other.serving is not None
     servings = (live.serving, other.serving)
@@ -66,6 +77,6 @@ def interleave(live: SearchResults, other: SearchResults, offset: int, k: int, s
         notes=list(dict.fromkeys([*live.notes, *other.notes])),
         offset=offset,
         trial=servings,
-        teams=[servings[team] for team, _ in picks],
+        teams=[None if position < alike else servings[team] for team, position in picks],
         weak=live.weak if other.weak else None,
     )

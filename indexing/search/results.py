@@ -83,7 +83,8 @@ class SearchResults:
         offset: how many better results were left out.
         weak: why none of them may be an answer, in a sentence; None where nothing says so.
         trial: while another serving is tried, (the live one, the other one): the results are of both.
-        teams: of each result the serving that is credited with it; None without a trial.
+        teams: of each result the serving that is credited with it, None for those with which both begin; None
+            without a trial.
     """
 
     query: str
@@ -100,7 +101,7 @@ class SearchResults:
     offset: int = 0
     weak: str | None = None
     trial: tuple[int, int] | None = None
-    teams: list[int] | None = None
+    teams: list[int | None] | None = None
 
     def __len__(self) -> int:
         return len(self.results)

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.search.interleave import team_draft
+from indexing.search.interleave import shared_beginning, team_draft
 
 LISTS = st.lists(st.sampled_from("abcdefghij"), unique=True)
 
@@ -36,3 +36,10 @@ def test_two_equal_lists_are_that_list_and_each_has_half(ids, seed):
 def test_the_first_pick_is_that_of_a_fair_coin():
     firsts = [team_draft(["a"], ["b"], 1, random.Random(seed))[0][0] for seed in range(2000)]
     assert 900 < sum(firsts) < 1100
+
+
+def test_nobody_is_credited_with_what_both_begin_with():
+    assert shared_beginning("abcd", "abdc") == 2
+    assert shared_beginning("abc", "abc") == 3
+    assert shared_beginning("ab", "abc") == 2
+    assert shared_beginning("", "a") == 0

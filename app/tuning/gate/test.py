@@ -7,11 +7,11 @@ feedback; the candidate itself has learned from more than any of its folds.
 
 The differences of two questions are then not independent, as each was answered by what was learned from the
 other: a chance that helps one way helps the other way too. A lever that always finds something, of no use at
-all, would be called better in 10 to 14 of 100 cases instead of 5 (measured by
+all, would be called better in up to 14 of 100 cases instead of 5 (measured by
 `tests/unit/gate/test_gate_errors.py`, 40 to 190 questions, 1 to 20 things to choose from). So the variance of
 the mean is taken 1 + k / (k - 1) times as large, for k folds: Nadeau and Bengio, "Inference for the
 Generalization Error" (Machine Learning, 2003), with a test part of 1/(k - 1) of what was learned from. Then
-it is 0.5 to 6 of 100, and about 1 for levers that are off where their own cross-validation finds no gain. The
+it is 0.3 to 6 of 100, and 2 for levers that are off where their own cross-validation finds no gain. The
 price is that a gain must be 1.5 times as large to be seen; a held-out third would need it 1.7 times as large,
 with less to learn from.
 """

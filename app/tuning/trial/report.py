@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.statistics.anytime import anytime_interval
+from app.statistics.anytime import anytime_interval, anytime_p
 from app.statistics.multiple import ALPHA
 from app.tuning.trial.votes import Votes
 from app.wording import format_count
@@ -75,9 +75,8 @@ def decide(choices: Iterable[int], alpha: float = ALPHA) -> tuple[str, int, int,
         wins, losses, ties = wins + (choice > 0), losses + (choice < 0), ties + (choice == 0)
         if choice == 0:
             continue
-        low, high = anytime_interval(wins, losses, alpha)
-        if low > 0.5 or high < 0.5:
-            return (CANDIDATE if low > 0.5 else LIVE), wins, losses, ties
+        if anytime_p(wins, losses) <= alpha:  # the interval leaves a half out
+            return (CANDIDATE if wins > losses else LIVE), wins, losses, ties
         if wins + losses >= MOST_VOTES:
             return BOUND, wins, losses, ties
     return GOES_ON, wins, losses, ties

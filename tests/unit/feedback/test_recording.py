@@ -54,13 +54,13 @@ def test_a_search_is_an_impression(ask, animals, ann, place):
 
 
 def test_a_trial_is_kept_with_both_servings_and_the_team_of_each_rank(ask, animals, ann, place):
-    animals.reindex(ranking={"weights": {"keyword": 3.0}}, promote=False)
+    animals.reindex(ranking={"boosts": [{"filter": "legs = 4", "weight": 50}]}, promote=False)
     animals.start_trial(2)
     found = ask(ann)
     [kept] = read_impressions(place)
     assert kept.trial == (1, 2)
     assert [one.team for one in kept.shown] == found.teams
-    assert set(found.teams) == {1, 2}
+    assert {1, 2} <= set(found.teams)
 
 
 def test_a_search_without_a_caller_or_a_question_is_not_kept(animals, ann, place, location):

@@ -43,7 +43,7 @@ def test_the_serving_that_answered_is_asked_and_not_the_live_one(ask, animals, a
 
 
 def test_a_trial_is_drawn_as_it_was(ask, animals, ann, again):
-    animals.reindex(ranking={"weights": {"keyword": 3.0}}, promote=False)
+    animals.reindex(ranking={"boosts": [{"filter": "legs = 4", "weight": 50}]}, promote=False)
     animals.start_trial(2)
     answers = [ask(Caller(name, "page")) for name in "abcdefgh"]
     assert len({tuple(found.teams) for found in answers}) > 1

@@ -83,6 +83,11 @@ def notes(location):
     with Collection.create("notes", **location.arguments()) as collection:
         words = "whale iron bread music law bridge honey rocket garden winter".split()
         collection.add(
-            {"id": f"n{number}", "text": f"note {number} about {words[number % 10]}"} for number in range(60)
+            {
+                "id": f"n{number}",
+                "text": f"note {number} about {words[number % 10]}",
+                "metadata": {"n": number},
+            }
+            for number in range(60)
         )
         yield collection

@@ -18,7 +18,7 @@ from app.tuning.runs import latest_trial
 from app.tuning.trial.report import BOUND, CANDIDATE, GOES_ON, LIVE, decide
 from app.tuning.trial.votes import IDLE_SECONDS, MOST_OF_ONE, count_votes
 from indexing.errors import BadInput, GateNotPassed
-from indexing.search.settings import SearchSettings
+from indexing.search.settings import Boost, SearchSettings
 
 DAY = 86_400.0
 ANN = Caller("ann", "page", "visit of ann")
@@ -120,8 +120,8 @@ def test_decisions():
 
 @pytest.fixture
 def candidate(notes):
-    settings = SearchSettings(weights={"keyword": 0.2})
-    return notes.create_serving(settings, note="less words", needs_gate=True).id
+    settings = SearchSettings(boosts=(Boost("n >= 30", 5.0),))
+    return notes.create_serving(settings, note="later notes first", needs_gate=True).id
 
 
 @pytest.fixture
