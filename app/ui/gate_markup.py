@@ -129,7 +129,11 @@ def _fine_print(report: GateReport) -> str:
             f" {100 * report.replay.changed_ten:.0f} % of the best ten are others."
         )
     lines += list(report.notes)
-    return f'<ul class="st-fine">{"".join(f"<li>{as_html(line)}</li>" for line in lines)}</ul>'
+    body = "".join(f"<li>{as_html(line)}</li>" for line in lines)
+    return (
+        '<details class="st-summary"><summary>How this was measured</summary>'
+        f'<ul class="st-fine">{body}</ul></details>'
+    )
 
 
 def wins_and_losses(changes: Sequence[QuestionChange], titles: Mapping[str, str], most: int = 12) -> str:

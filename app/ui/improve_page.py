@@ -13,6 +13,7 @@ from app.ui.choice import chosen_collection
 from app.ui.improve_candidate import draw_candidate
 from app.ui.improve_history import draw_history
 from app.ui.improve_labels import draw_labels
+from app.ui.improve_levers import draw_levers
 from app.ui.visitor import visitor
 from indexing import Collection
 
@@ -34,6 +35,8 @@ def page() -> None:
     else:
         judged = service.judged(caller, location, collection, (state.status.sayings, state.status.events))
         draw_said(caller, location, collection, state, judged)
+    if state.status.judgments and "improve" in caller.rights:
+        draw_levers(caller, location, collection, state)
     draw_candidate(caller, location, collection, state)
     if state.status.judgments and "judge" in caller.rights:
         draw_labels(caller, location, collection, to_judge(caller, location, collection))

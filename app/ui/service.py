@@ -7,6 +7,7 @@ import streamlit as st
 from app.facade.caller import Caller
 from app.facade.improvement import judged_questions
 from app.facade.search import MOST_VALUES, Facet, facet_choices
+from app.facade.tuning import estimate_seconds
 from app.feedback.judged import JudgedSet
 from app.settings import Location
 from indexing import Collection
@@ -59,6 +60,13 @@ def judged(caller: Caller, location: Location, collection: Collection, said: tup
     return _judge(caller, location, collection, collection.uuid, said)
 
 
+def tuning_seconds(
+    caller: Caller, location: Location, collection: Collection, said: tuple[int, int]
+) -> dict[str, float]:
+    """About how long each lever takes with what was `said`."""
+    return _estimate(caller, location, collection, collection.uuid, said)
+
+
 def size(collection: Collection) -> int:
     """Documents in `collection` now."""
     return int(collection.info().documents)
@@ -85,3 +93,10 @@ def _judge(
 ) -> JudgedSet:
     """Nobody changes what it returns. The caller is part of the key: rights differ."""
     return judged_questions(caller, location, _collection)
+
+
+@st.cache_resource(show_spinner=False, max_entries=20, ttl=_JUDGED_SECONDS)
+def _estimate(
+    caller: Caller, location: Location, _collection: Collection, uuid: str, said: tuple[int, int]
+) -> dict[str, float]:
+    return estimate_seconds(caller, location, _collection)
