@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from app.facade.caller import Caller, require
 from app.facade.feedback import feedback_status
 from app.facade.jobs import Job, list_jobs
-from app.facade.labelling import labelling_queue
 from app.feedback.judged import JudgedSet, read_judged
 from app.feedback.model import IMPORTED, latest_words
 from app.feedback.place import feedback_place
@@ -23,12 +22,10 @@ from indexing.serving.history import Serving
 __all__ = [
     "Improvement",
     "Person",
-    "ToJudge",
     "improvement",
     "judged_questions",
     "people_of",
     "report_of",
-    "to_judge",
     "tuning_job",
 ]
 
@@ -44,15 +41,6 @@ class Person:
 
     name: str
     words: int
-
-
-@dataclass(frozen=True)
-class ToJudge:
-    """A document that somebody should judge as an answer to a question, and why this one, in sentences."""
-
-    question: str
-    document: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -129,13 +117,3 @@ def report_of(run: Run) -> GateReport | None:
         return None if run.gate is None else GateReport.from_dict(run.gate)
     except ValueError:
         return None
-
-
-def to_judge(caller: Caller, location: Location, collection: Collection) -> list[ToJudge]:
-    """What teaches most, first; see `app.feedback.judged.queue`. Nothing that this person judged is there.
-
-    Raises:
-        NotAllowed: the caller may not judge.
-    """
-    queue = labelling_queue(caller, location, collection)
-    return [ToJudge(one.text, one.document, " ".join(one.reasons)) for one in queue]

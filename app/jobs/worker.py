@@ -74,7 +74,8 @@ class Report:
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logger.setLevel(logging.INFO)
+    for one in (logger, logging.getLogger("app")):  # what a kind of job tells belongs into its log
+        one.setLevel(logging.INFO)
     run_job(Location.from_environment(), int(sys.argv[1]), alone=ALONE in sys.argv)
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.facade.caller import Caller
 from app.facade.feedback import record, said_about
-from app.facade.improvement import ToJudge
+from app.facade.labelling import ToJudge
 from app.settings import Location
 from app.ui import improve_markup
 from app.ui.notices import draw_notices, safely, sentences
@@ -55,20 +55,20 @@ def _left(
     caller: Caller, location: Location, collection: Collection, pairs: Sequence[ToJudge]
 ) -> list[ToJudge]:
     skipped = st.session_state.get(_SKIPPED, set())
-    said = {text: said_about(caller, location, collection, text) for text in {one.question for one in pairs}}
+    said = {text: said_about(caller, location, collection, text) for text in {one.text for one in pairs}}
     there = collection.get({one.document for one in pairs})
     return [
         one
         for one in pairs
         if one.document in there
-        and one.document not in said[one.question]
+        and one.document not in said[one.text]
         and (one.question, one.document) not in skipped
     ]
 
 
 @safely
 def _grade(caller: Caller, location: Location, collection: Collection, pair: ToJudge, grade: int) -> None:
-    record(caller, location, collection, pair.question, pair.document, "grade", grade)
+    record(caller, location, collection, pair.text, pair.document, "grade", grade)
 
 
 @safely

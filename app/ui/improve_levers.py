@@ -29,7 +29,7 @@ _NAMES = {
     "reranker": "Reranker: reads the best answers again",
     "full": "Full model: everything anew, and a reindex",
 }
-_GAIN = re.compile(r"^(?P<lever>[\w-]+), .*: (?P<gain>[+-]?\d+\.\d+)$")
+_GAIN = re.compile(r"(?:^| INFO )(?P<lever>[\w-]+), .*: (?P<gain>[+-]?\d+\.\d+)$")
 
 
 def draw_levers(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
@@ -67,7 +67,7 @@ def draw_levers(caller: Caller, location: Location, collection: Collection, stat
 def gains_of(lines: list[str]) -> dict[str, list[float]]:
     """Lever → the gains that its job wrote down, in their order."""
     found: dict[str, list[float]] = {}
-    for match in filter(None, map(_GAIN.match, lines)):
+    for match in filter(None, map(_GAIN.search, lines)):
         found.setdefault(match["lever"], []).append(float(match["gain"]))
     return found
 

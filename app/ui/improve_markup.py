@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.facade.improvement import Person, ToJudge
+from app.facade.improvement import Person
 from app.feedback.judged import HELDOUT, OUT, SIDES, TRAIN, JudgedSet
+from app.feedback.judged.queue import ToJudge
 from app.feedback.status import FeedbackStatus
 from app.ui.gate_markup import BADGES
 from app.ui.outside import as_html, isolate
@@ -73,9 +74,10 @@ def _person(name: str) -> str:
 def pair(pair: ToJudge, title: str, text: str, left: int, most: int = 4_000) -> str:
     """A question and a document to judge."""
     rest = f'<p class="st-rest">… and {len(text) - most:,} more characters</p>' if len(text) > most else ""
+    reasons = as_html(" ".join(pair.reasons))
     return (
         f'<div class="st-pair-head"><span class="st-field">{format_count(left, "answer")} to judge · '
-        f'{as_html(pair.reason)}</span><p dir="auto"><b>{as_html(pair.question)}</b></p></div>'
+        f'{reasons}</span><p dir="auto"><b>{as_html(pair.text)}</b></p></div>'
         f'<div class="st-title"><span dir="auto">{as_html(title or pair.document)}</span></div>'
         f'<div class="st-text" dir="auto" tabindex="0">{as_html(text[:most], prose=True)}</div>{rest}'
     )

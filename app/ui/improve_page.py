@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.facade.caller import Caller
-from app.facade.improvement import Improvement, improvement, people_of, to_judge
+from app.facade.improvement import Improvement, improvement, people_of
 from app.feedback.judged import JudgedSet
 from app.settings import Location
 from app.ui import improve_markup, service
@@ -38,8 +38,8 @@ def page() -> None:
     if state.status.judgments and "improve" in caller.rights:
         draw_levers(caller, location, collection, state)
     draw_candidate(caller, location, collection, state)
-    if state.status.judgments and "judge" in caller.rights:
-        draw_labels(caller, location, collection, to_judge(caller, location, collection))
+    if state.status.impressions + state.status.judgments and "judge" in caller.rights:
+        draw_labels(caller, location, collection, service.to_judge(caller, location, collection, state))
     draw_history(caller, location, collection, state)
 
 

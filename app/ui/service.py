@@ -5,10 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.facade.caller import Caller
-from app.facade.improvement import judged_questions
+from app.facade.improvement import Improvement, judged_questions
+from app.facade.labelling import labelling_queue
 from app.facade.search import MOST_VALUES, Facet, facet_choices
 from app.facade.tuning import estimate_seconds
 from app.feedback.judged import JudgedSet
+from app.feedback.judged.queue import ToJudge
 from app.settings import Location
 from indexing import Collection
 from indexing.listing import Listing, collection_identity, list_collections
@@ -60,6 +62,12 @@ def judged(caller: Caller, location: Location, collection: Collection, said: tup
     return _judge(caller, location, collection, collection.uuid, said)
 
 
+def to_judge(caller: Caller, location: Location, collection: Collection, state: Improvement) -> list[ToJudge]:
+    """What this person should judge next, made anew where more was searched or learned."""
+    known = (state.status.impressions, state.status.events, len(state.runs))
+    return _queue(caller, location, collection, collection.uuid, known)
+
+
 def tuning_seconds(
     caller: Caller, location: Location, collection: Collection, said: tuple[int, int]
 ) -> dict[str, float]:
@@ -100,3 +108,14 @@ def _estimate(
     caller: Caller, location: Location, _collection: Collection, uuid: str, said: tuple[int, int]
 ) -> dict[str, float]:
     return estimate_seconds(caller, location, _collection)
+
+
+@st.cache_resource(show_spinner=False, max_entries=20, ttl=_JUDGED_SECONDS)
+def _queue(
+    caller: Caller,
+    location: Location,
+    _collection: Collection,
+    uuid: str,
+    known: tuple[int, int, int],
+) -> list[ToJudge]:
+    return labelling_queue(caller, location, _collection)
