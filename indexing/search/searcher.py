@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import document_ids
-from indexing.errors import CorruptView, RerankingFailed
+from indexing.errors import CorruptView, IndexingError, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
 from indexing.models.rerankers import Rerankers, no_reranker
 from indexing.names import SERVING_RERANKER
@@ -110,9 +110,12 @@ class Searcher:
             return answer
         # Both whole, as a page of the one is no page of both.
         whole = replace(request, offset=0, k=request.last)
+        try:
+            _, other = self._answer_safely(whole, reranker, tried)
+        except IndexingError as error:  # dropped meanwhile, or damaged: what is live answers alone
+            return replace(answer, notes=[*answer.notes, f"serving {tried} is tried and fails: {error}"])
         if request.offset:
-            live, answer = self._answer_safely(whole, reranker, live.serving.id)
-        _, other = self._answer_safely(whole, reranker, tried)
+            _, answer = self._answer_safely(whole, reranker, live.serving.id)
         return interleave(answer, other, request.offset, request.k, seed)
 
     def _answer_safely(

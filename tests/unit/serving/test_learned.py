@@ -317,6 +317,16 @@ def test_an_altered_artifact_is_named_and_the_others_answer(spread, harm):
     assert ["what a serving has learned" in error for error in spread.verify().errors] == [True]
 
 
+def test_a_damaged_serving_on_trial_fails_no_search(spread):
+    made = spread.create_serving(SearchSettings(head=Head(np.eye(3, dtype=np.float32))), note="")
+    spread.start_trial(made.id)
+    with writing(spread._session.database) as connection:
+        connection.execute(text("DELETE FROM artifact"))
+    answer = spread.search("a", 1)
+    assert (ids(answer), answer.trial) == (["a"], None)
+    assert f"serving {made.id} is tried and fails" in answer.notes[-1]
+
+
 def test_artifacts_go_with_the_last_serving_that_names_them(spread):
     with pytest.raises(GateNotPassed):
         spread.promote(
