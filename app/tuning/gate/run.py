@@ -295,8 +295,8 @@ def _notes(questions: int, unseen: int, report: GateReport) -> tuple[str, ...]:
     if report.cross_fitted:
         notes.append(
             f"There are fewer than {ENOUGH} judged questions, so this is a test of what is learned from that"
-            f" many, in {report.folds} parts; the candidate itself learned from its training side. As the"
-            " parts learn from nearly the same questions, a gain must be half as large again to count."
+            f" many, in {report.folds} parts; the candidate itself learned from all of them. As the parts"
+            " learn from nearly the same questions, a gain must be half as large again to count."
         )
     if tested < unseen:
         notes.append(
