@@ -30,7 +30,7 @@ from app.tuning.runs import (
 from app.tuning.trial.report import CANDIDATE, GOES_ON, TrialReport, judge_votes
 from app.tuning.trial.votes import count_votes
 from indexing import Collection
-from indexing.errors import BadInput
+from indexing.errors import BadInput, StorageError
 
 if TYPE_CHECKING:
     from indexing.serving.promote import Promoted
@@ -179,7 +179,10 @@ def gate_report(
     require(caller, "search")
     for look in reversed(list_looks(caller, location, name)):
         if look.candidate == serving and look.report is not None:
-            return GateReport.from_dict(look.report)
+            try:
+                return GateReport.from_dict(look.report)
+            except ValueError as error:
+                raise StorageError(f"look {look.id} of serving {serving}: {error}; test it again") from error
     return None
 
 

@@ -11,13 +11,13 @@ import app.facade.gate
 from app.cli import main
 from app.facade.caller import Caller, NotAllowed
 from app.facade.feedback import record, record_click
-from app.facade.gate import end_trial, promote, rollback, settle_trial, start_trial, trial_report
+from app.facade.gate import end_trial, gate_report, promote, rollback, settle_trial, start_trial, trial_report
 from app.facade.search import SearchRequest, search
 from app.feedback.model import Event, Impression, Shown
-from app.tuning.runs import latest_trial
+from app.tuning.runs import finish_look, latest_trial, take_look
 from app.tuning.trial.report import BOUND, CANDIDATE, GOES_ON, LIVE, decide
 from app.tuning.trial.votes import IDLE_SECONDS, MOST_OF_ONE, count_votes
-from indexing.errors import BadInput, GateNotPassed
+from indexing.errors import BadInput, GateNotPassed, StorageError
 from indexing.search.settings import Boost, SearchSettings
 
 DAY = 86_400.0
@@ -294,3 +294,11 @@ def test_the_commands(notes, location, candidate, capsys, monkeypatch):
     assert stlib("promote", "notes", str(candidate), "--override", "looks right")[0] == 0
     assert stlib("rollback", "notes")[0] == 0
     assert next(one.id for one in notes.servings() if one.live) == 1
+
+
+def test_a_damaged_report_is_an_error_with_a_remedy(notes, location, candidate):
+    look, _ = take_look(location, notes.uuid, ["q"], baseline=1, candidate=candidate, cross_fitted=False)
+    assert gate_report(ANN, location, notes, candidate) is None
+    finish_look(location, look, 0.5, "failed", {"verdict": "failed"})
+    with pytest.raises(StorageError, match="test it again"):
+        gate_report(ANN, location, notes, candidate)
