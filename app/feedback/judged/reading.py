@@ -111,6 +111,6 @@ def _notes(clicked: ClickGrades, gone: set[str]) -> tuple[str, ...]:
     elif clicked.sessions:
         notes.append(
             f"Clicks of {clicked.sessions} sessions only fill the labelling queue: they count from"
-            f" {LEAST_SESSIONS} on."
+            f" {LEAST_SESSIONS} on, and where enough fell on several ranks."
         )
     return tuple(notes)

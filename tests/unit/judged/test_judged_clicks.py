@@ -198,7 +198,10 @@ def test_below_the_stated_sessions_clicks_grade_nothing(location, collection):
     judged = read_judged(location, collection)
     assert judged.questions == ()
     assert not judged.clicks_used
-    assert judged.notes == ("Clicks of 78 sessions only fill the labelling queue: they count from 5000 on.",)
+    assert judged.notes == (
+        "Clicks of 78 sessions only fill the labelling queue: they count from 5000 on, and where"
+        " enough fell on several ranks.",
+    )
 
 
 def test_what_was_said_counts_more_than_clicks(location, collection, monkeypatch):
