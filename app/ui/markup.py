@@ -80,7 +80,8 @@ def focus_script(label: str) -> str:
 def watch_question(label: str) -> str:
     """Hide the answers from the moment a new question is sent until they are its own.
 
-    They say themselves what they answer, in `data-asked`; the page is watched only as long as it takes.
+    They say themselves what they answer, in `data-asked`, and are whole when the server has ended; the page
+    is watched only as long as that takes.
     """
     return (
         "<script>(function () {"
@@ -91,10 +92,12 @@ def watch_question(label: str) -> str:
         "  if (!asked() || asked().dataset.asked === box.value.trim()) return;"
         "  const body = document.body; body.classList.add('st-asking');"
         "  const watcher = new MutationObserver(() => {"
-        "   if (asked() && asked().dataset.asked !== box.value.trim() && box.isConnected) return;"
+        "   const other = asked() && asked().dataset.asked !== box.value.trim() && box.isConnected;"
+        "   const app = document.querySelector('.stApp');"
+        "   if (other || app?.dataset.testScriptState === 'running') return;"
         "   watcher.disconnect(); body.classList.remove('st-asking'); });"
         "  watcher.observe(body, {subtree: true, childList: true, attributes: true,"
-        " attributeFilter: ['data-asked']}); };"
+        " attributeFilter: ['data-asked', 'data-test-script-state']}); };"
         " document.addEventListener('keydown', (e) => e.key === 'Enter' && isBox(e) && look(e.target), true);"
         " document.addEventListener('focusout', (e) => isBox(e) && look(e.target), true);"
         " })();</script>"

@@ -59,7 +59,7 @@ def _draw_top(current: Entry, targets: dict[str, st.Page]) -> None:
 
 
 def _draw_way(entry: Entry, target: st.Page, current: Entry) -> None:
-    """The way to the page one is on begins it anew; others are come back to as they were left."""
+    """Other pages are come back to as they were left."""
     chosen = st.session_state.get("collection", "")
     parameters = {"collection": [chosen]} if entry.of_collection and chosen else {}
     if entry.link is not None and entry is not current:
