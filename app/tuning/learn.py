@@ -197,7 +197,7 @@ def refit_of(learned: Learned, probe: Probe) -> Refit | None:
     return refit
 
 
-# Seconds for each judged question, measured on two cores, and for loading model and index.
+# Seconds for each judged question on two cores, about, and for loading model and index.
 _READ, _TEST, _BEGIN = 0.012, 0.02, 2.0
 _FIT = {"ranking": 0.003, "memory": 0.004, "query": 0.015}
 
