@@ -33,7 +33,7 @@ from app.report.words import (
 from app.settings import Location
 from app.text import plain
 from app.ui import place_markup
-from app.ui.outside import as_html
+from app.ui.outside import as_html, as_label
 
 __all__ = ["draw_past"]
 
@@ -88,7 +88,7 @@ def _draw_downloads(report: Report, number: int) -> None:
     with st.container(horizontal=True, key="report-downloads"):
         for form in FORMATS:
             st.download_button(
-                _NAMES[form],
+                as_label(_NAMES[form]),
                 data=render(report, form),
                 file_name=f"report-{number}.{form}",
                 mime=_MIME[form],
@@ -149,7 +149,7 @@ def _draw_questions(report: Report) -> None:
         st.caption("One system was measured; there is nothing to compare it with.")
         return
     one: Measured = st.selectbox(
-        f"Against {report.baseline.letter}, what is live",
+        as_label(f"Against {report.baseline.letter}, what is live"),
         others,
         format_func=lambda other: plain(f"{other.letter} · {other.name}"),
     )

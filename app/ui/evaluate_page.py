@@ -31,6 +31,7 @@ from app.ui.evaluate_history import draw_past
 from app.ui.job_cards import LOOK_SECONDS, draw_job, pressed
 from app.ui.notices import safely, sentences, tell
 from app.ui.visitor import visitor
+from app.wording import format_bytes
 from indexing import Collection
 from indexing.names import MODES, PRECISIONS
 from indexing.serving.history import Serving
@@ -130,7 +131,8 @@ def _draw_sets(caller: Caller, location: Location, collection: Collection, sets:
     with st.expander("Bring judged questions", expanded=False):
         st.caption(
             "A zip of a BEIR folder, or queries.jsonl with one or more .tsv files of judgments: question,"
-            f" document and grade, tab-separated. At most {MOST_BYTES >> 20} MiB; corpus.jsonl is not needed."
+            f" document and grade, tab-separated. At most {format_bytes(MOST_BYTES)};"
+            " corpus.jsonl is not needed."
         )
         with st.form("judged", border=False):
             files = st.file_uploader(

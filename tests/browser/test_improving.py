@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import expect
 
 from app.facade.caller import Caller
-from app.facade.feedback import feedback_status
+from app.facade.feedback import feedback_status, record
+from app.facade.jobs import list_jobs
 from app.settings import Location
 from app.tuning.runs import read_runs
+from app.ui.server import free_port, running_server
 from indexing import Collection
 
 pytestmark = pytest.mark.browser
@@ -97,3 +99,24 @@ def test_from_thumbs_to_a_promotion_and_back(serve, visit, home):
         page.get_by_role("button", name="Yes, roll back").click()
         expect(page.locator(".st-history > div").last).to_contain_text("answers now")
         assert live(home).id == 1
+
+
+def test_a_server_that_is_killed_while_it_learns_is_started_again_and_has_the_report(visit, home):
+    """What learns is a process of its own: it goes on, and the new server shows what came of it."""
+    location = Location(home)
+    with Collection.open("things", home=home) as collection:
+        uuid = collection.uuid
+        for thing in THINGS:
+            record(Caller("ada"), location, collection, f"tell me of the {thing}", f"{thing}-2", "answer")
+    with running_server(location, free_port()) as (address, process):
+        with visit(address) as page:
+            page.get_by_role("link", name="Improve", exact=True).click()
+            page.get_by_role("button", name="Improve", exact=True).click()
+            expect(page.locator(".st-job")).to_be_visible()
+        process.kill()
+        process.wait()
+    with running_server(location, free_port()) as (address, _), visit(address) as page:
+        page.get_by_role("link", name="Improve", exact=True).click()
+        expect(page.get_by_role("region", name="Verdict")).to_be_visible()
+    assert [job.state for job in list_jobs(location)] == ["done"]
+    assert [run.candidate for run in read_runs(location, uuid)] == [2]
