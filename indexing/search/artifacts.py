@@ -22,6 +22,17 @@ __all__ = ["HEAD", "MEMORY", "SettingsCache", "read_settings", "store_head", "st
 
 HEAD, MEMORY = "head", "memory"
 HELD = 4
+# What bytes of somebody else may raise while they are read.
+_UNREADABLE = (
+    BadInput,
+    FilterError,
+    SafetensorError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 def store_head(connection: Connection, collection_id: int, head: Head | None) -> dict[str, Any] | None:
@@ -68,7 +79,7 @@ def read_settings(connection: Connection, collection_id: int, serving: ServingIn
         return SearchSettings.from_ranking(
             serving.ranking, reranker=serving.reranker, head=head, memory=memory
         )
-    except (BadInput, FilterError, SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+    except _UNREADABLE as error:
         raise StorageError(
             f"the catalog is damaged: serving {serving.id} has settings that are none ({error}); restore it"
             " from a backup, or promote another serving"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from sqlalchemy import text
 
 from indexing import Collection
@@ -367,3 +371,37 @@ def test_a_probe_gives_the_stored_vectors_of_documents(spread):
     for id_, row in zip("xy", by_letters(["aab", "bbc"]), strict=True):
         assert vectors[id_][0] == pytest.approx(row / np.linalg.norm(row), abs=1e-6)
     assert set(vectors) == {"x", "y"}
+
+
+def hostile_memory(ids):
+    """Bytes of a memory whose ids are these bytes."""
+    numbers = np.zeros(1, np.int64)
+    return save(
+        {
+            "vectors": np.eye(1, 3, dtype=np.float32),
+            "question": numbers,
+            "document": numbers,
+            "worth": np.ones(1),
+            "ids": np.frombuffer(ids, np.uint8),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [hostile_memory(b"[" * 100_000), hostile_memory(b"7"), hostile_memory(b"[[]]"), b"no tensors", save({})],
+    ids=["deep", "number", "list", "none", "empty"],
+)
+def test_a_memory_that_somebody_made_up_is_named(spread, data):
+    made = spread.create_serving(
+        SearchSettings(memory=Memory(np.eye(1, 3, dtype=np.float32), ({"a": 1.0},), 0.5, 1)), note=""
+    )
+    fingerprint = hashlib.sha256(data).hexdigest()
+    memory = json.dumps({"artifact": fingerprint, "reach": 0.5, "neighbours": 1})
+    with writing(spread._session.database) as connection:
+        values = {"f": fingerprint, "d": data, "m": memory, "id": made.id}
+        connection.execute(text("UPDATE artifact SET fingerprint = :f, data = :d"), values)
+        connection.execute(text("UPDATE serving SET memory = :m WHERE id = :id"), values)
+    with pytest.raises(StorageError, match="has settings that are none"):
+        spread.search("a", serving=made.id)
+    assert ids(spread.search("a", 1)) == ["a"]
