@@ -28,6 +28,7 @@ __all__ = [
     "echo_text",
     "echo_wrapped",
     "highlight",
+    "rewrite",
     "style",
     "table",
     "terminal_width",
@@ -85,6 +86,11 @@ def echo_json(value: Any, *, lines: bool = False) -> None:
 def warn(text: str = "") -> None:
     """One line on stderr."""
     click.echo(_safe(text), err=True)
+
+
+def rewrite(text: str = "") -> None:
+    """`text` in place of the last line of the standard error that was written so; nothing clears it."""
+    click.echo(f"\r\x1b[K{_safe(text)}", nl=False, err=True)
 
 
 def confirm(question: str) -> None:

@@ -11,7 +11,7 @@ import click
 from app.cli.failures import Interrupted
 from app.cli.jobs import start_in_background
 from app.cli.options import background_option, json_option, location_options
-from app.cli.terminal import echo, echo_json, echo_rows, echo_table, echo_wrapped, style
+from app.cli.terminal import echo, echo_json, echo_rows, echo_table, echo_wrapped, rewrite, style
 from app.settings import Location
 from app.wording import format_count, format_duration
 
@@ -114,12 +114,12 @@ class _Progress:
             return
         count = f" {step.done}" + (f" of {step.total}" if step.total else "")
         tried = f": {step.lever}, {step.what}, {step.gain:+.4f}" if step.gain is not None else ""
-        click.echo(f"\r\x1b[K{_STAGES[step.stage]}{count}{tried}"[:100], nl=False, err=True)
+        rewrite(f"{_STAGES[step.stage]}{count}{tried}"[:100])
         self._shown = True
 
     def end(self) -> None:
         if self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            rewrite()
 
 
 def _print(report: TuneReport) -> None:

@@ -231,7 +231,7 @@ def test_other_settings_than_the_collection_has_are_refused(stlib, notes, option
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["serch"], "no command 'serch'; there are: index, search, show, evaluate, list, info, "),
+        (["serch"], "no command 'serch'; there are: index, search, show, evaluate, report, list, info, "),
         (["search"], "missing argument 'NAME' (see `stlib search --help`)"),
         (["search", "notes", " "], "the question is empty (see `stlib search --help`)"),
         (["search", "notes", "x", "-k", "0"], "invalid value for '-k': 0 is not in the range 1<=x<=10000"),

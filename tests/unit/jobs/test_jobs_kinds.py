@@ -15,10 +15,11 @@ from app.facade.feedback import import_feedback
 from app.facade.jobs import find_job, list_jobs, resume_job, start_job
 from app.facade.reindex import ReindexChoices, look_ahead
 from app.indexing_job import IndexChoices
-from app.jobs.kinds import KINDS, evaluate, index, reindex, tune, verify
+from app.jobs.kinds import KINDS, evaluate, index, reindex, report, tune, verify
 from app.jobs.place import jobs_place
 from app.jobs.queue import spawn
 from app.jobs.worker import run_job
+from app.report.systems import ReportChoices
 from app.settings import Location
 from indexing import Collection
 
@@ -56,12 +57,17 @@ def of_tune(location, folder):
     return tune.describe(local_caller(), "notes", "auto", "if-better")
 
 
+def of_report(location, folder):
+    return report.describe(location, "notes", str(folder), "test", ReportChoices(modes=("hybrid", "keyword")))
+
+
 # For each kind: the arguments, and the steps at which its worker dies. A new kind needs a line here.
 CASES = {
     "index": (of_index, ["job.after-progress"]),
     "reindex": (of_reindex, ["job.after-progress"]),
     "evaluate": (of_evaluate, ["job.after-progress"]),
     "tune": (of_tune, ["job.after-progress", "job.before-result"]),
+    "report": (of_report, ["job.after-progress", "job.before-result"]),
     "verify": (of_verify, ["job.before-progress", "job.before-result"]),
 }
 
@@ -112,6 +118,8 @@ def told(job):
     result = json.loads(json.dumps(job.result), object_hook=_timeless)
     for counted in ("added", "unchanged", "documents_made") if job.kind in ("index", "reindex") else ():
         result.pop(counted, None)
+    if job.kind == "report":
+        del result["report"]  # its number: one that was kept before its job died is kept
     return result
 
 
@@ -121,10 +129,10 @@ def _timeless(values):
 
 def contents(location):
     with Collection.open("notes", **location.arguments()) as collection:
-        report = collection.verify()
-        assert report.clean, report
+        checked = collection.verify()
+        assert checked.clean, checked
         found = {mode: collection.search("iron", 20, mode=mode) for mode in ("semantic", "keyword")}
         answers = {
             mode: [(one.id, round(one.score, 5)) for one in got.results] for mode, got in found.items()
         }
-        return report.documents, report.chunks, answers, [one.note for one in collection.servings()]
+        return checked.documents, checked.chunks, answers, [one.note for one in collection.servings()]
