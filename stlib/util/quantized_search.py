@@ -244,6 +244,10 @@ _USEARCH_KINDS = {
 }
 
 
+_ONE_THREAD = 10_000
+"""Vectors that one thread adds to a graph in a second or less; more are added by all."""
+
+
 class _Usearch:
     name = "usearch"
     precisions: tuple[str, ...] = ("float32", "int8", "ubinary", "binary")
@@ -253,7 +257,9 @@ class _Usearch:
         metric, dtype = _USEARCH_KINDS[precision]
         bits_per_byte = 8 if dtype == "b1" else 1
         index = usearch.Index(ndim=codes.shape[1] * bits_per_byte, metric=metric, dtype=dtype)
-        index.add(np.arange(len(codes)), _raw_bits(codes, precision))
+        # By one thread the graph is the same each time, and as good on a busy machine as on an idle one.
+        threads = 1 if len(codes) <= _ONE_THREAD else 0
+        index.add(np.arange(len(codes)), _raw_bits(codes, precision), threads=threads)
         return index
 
     def is_float(self, index: Any, precision: str) -> bool:

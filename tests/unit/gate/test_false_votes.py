@@ -36,10 +36,10 @@ def notes(tmp_path_factory):
         yield collection
 
 
-def ask(collection, rng):
+def ask(collection, rng, count=QUESTIONS):
     """Question id → text, and id → what is found: questions of three of the words."""
     texts = {}
-    while len(texts) < QUESTIONS:
+    while len(texts) < count:
         text = " ".join(rng.choice(WORDS.split(), 3, replace=False))
         texts[question_hash(text)] = text
     return texts, collection.rankings(texts)
@@ -95,7 +95,7 @@ def test_poisoning_one_question_does_not_lower_the_guarded_ones(notes, tmp_path)
     """What answers is what words find best, which can be learned. For one question somebody calls that
     wrong, and the last that is shown the best.
     """
-    texts, lists = ask(notes, np.random.default_rng(3))
+    texts, lists = ask(notes, np.random.default_rng(3), 120)  # levers doubt what fewer than 100 say
     best = {id_: found[0] for id_, found in notes.rankings(texts, mode="keyword").items()}
     grades = {id_: dict.fromkeys(found, 0) | {best[id_]: 1} for id_, found in lists.items()}
     guarded, learned_from = sorted(texts)[:10], sorted(texts)[10:]
