@@ -107,6 +107,28 @@ def test_ctrl_c_at_any_moment_is_one_line_and_loses_nothing(notes, home, seconds
         assert report.clean and report.documents == 2
 
 
+def test_ctrl_c_in_a_finalizer_is_not_lost():
+    """Python prints an exception of a finalizer and goes on."""
+    code = """
+import os, signal, time
+from app.cli import keep_interrupts
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+keep_interrupts()
+try:
+    Finalized()
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("interrupted\n", "")
+
+
 @pytest.mark.parametrize(
     "command",
     [
