@@ -72,6 +72,8 @@ class DocumentChange:
     metadata: str
     origin: str | None = None
     text_changed: bool = True
+    file_id: int | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def append_documents(
             change.text,
             change.metadata,
             change.origin,
+            change.file_id,
+            change.marks,
         )
         (updates if before else inserts).append(row)
     _write_documents(connection, inserts, updates)
@@ -226,6 +230,8 @@ def mark_deleted(connection: Connection, collection_id: int, ids: Iterable[str])
         "hash": b"",
         "metadata_hash": b"",
         "origin": None,
+        "file_id": None,
+        "marks": None,
     }
     connection.execute(
         statement.values(seq=bindparam("the_seq"), **empty),
@@ -299,6 +305,8 @@ _DOCUMENT_COLUMNS = (
     "text",
     "metadata",
     "origin",
+    "file_id",
+    "marks",
 )
 
 

@@ -40,13 +40,15 @@ READ_ROWS = 20_000
 
 @dataclass(frozen=True)
 class FoundDocument:
-    """What a result shows of a document; `metadata` is JSON text, read when it is shown."""
+    """What a result shows of a document; `metadata` and `marks` are JSON text, read when shown."""
 
     key: int
     id: str
     title: str
     text: str
     metadata: str
+    origin: str | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def documents_after(
 def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, FoundDocument]:
     """The live documents among `keys`."""
     found: dict[int, FoundDocument] = {}
-    columns = (DocumentRow.key, DocumentRow.id, DocumentRow.title, DocumentRow.text, DocumentRow.meta)
+    names = ("key", "id", "title", "text", "meta", "origin", "marks")
+    columns = tuple(getattr(DocumentRow, name) for name in names)
     for part in slices(keys):
         rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
         found.update((row[0], FoundDocument(*row)) for row in rows)

@@ -6,6 +6,7 @@
   the documents. A document's chunks in a generation are always those of its present text, or none yet.
 * A serving is what decides an answer: a generation, an engine, a ranking, a reranker. It never changes;
   `collection.live_serving` names the one that is searched, and `promotion` keeps the history of that.
+* A source is a folder that documents were read from, with a row for each of its files as it was when read.
 * An artifact is what a serving has learned: numbers under the hash of their bytes, which never change.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from indexing.catalog.types import StoredBytes, StoredInteger, StoredJson, StoredText
+from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger, StoredJson, StoredText
 
 __all__ = [
     "CHUNKS",
@@ -37,10 +38,12 @@ __all__ = [
     "CollectionRow",
     "Counter",
     "DocumentRow",
+    "FileRow",
     "Generation",
     "Promotion",
     "Removal",
     "ServingRow",
+    "SourceRow",
 ]
 
 # Named constraints, because a later migration can only change what it can name.
@@ -164,12 +167,53 @@ class Promotion(Base):
     at: Mapped[str]
 
 
+class SourceRow(Base):
+    """A folder whose files are kept in step with the collection (`kind` is `folder`), or one of which single
+    files were named (`files`). `root` is its real path; `options` are those of `ReadOptions`.
+    """
+
+    __tablename__ = "source"
+    __table_args__ = (UniqueConstraint("collection_id", "root", "kind"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
+    root: Mapped[str]
+    kind: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    created_at: Mapped[str]
+    synced_at: Mapped[str | None]
+
+
+class FileRow(Base):
+    """A file of a source as it was when it was read to its end.
+
+    `name` is the path below the root, `modified`, `changed` and `read_at` are nanoseconds since 1970,
+    `digest` is the BLAKE2b of its bytes, `reader` what read it and how, `problem` why nothing could be read.
+    """
+
+    __tablename__ = "file"
+    __table_args__ = (UniqueConstraint("source_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
+    name: Mapped[str]
+    size: Mapped[int] = mapped_column(StoredBigInteger)
+    modified: Mapped[int] = mapped_column(StoredBigInteger)
+    changed: Mapped[int] = mapped_column(StoredBigInteger)
+    inode: Mapped[int] = mapped_column(StoredBigInteger)
+    digest: Mapped[bytes]
+    read_at: Mapped[int] = mapped_column(StoredBigInteger)
+    reader: Mapped[str]
+    problem: Mapped[str | None]
+
+
 _HAS_ORIGIN = text("origin IS NOT NULL")
+_OF_A_FILE = text("file_id IS NOT NULL")
 
 
 class DocumentRow(Base):
     """The current version of a document, or the mark that it was deleted (then text, title and metadata are
-    empty). `hash` is that of id, title and text, `metadata_hash` that of id and metadata.
+    empty). `hash` is that of id, title and text, `metadata_hash` that of id and metadata. `file_id` is the
+    file that it was read from last; `marks` are where its pages, lines and headings begin (JSON, see
+    `indexing.documents.marks`).
     """
 
     __tablename__ = "document"
@@ -183,6 +227,7 @@ class DocumentRow(Base):
             sqlite_where=_HAS_ORIGIN,
             postgresql_where=_HAS_ORIGIN,
         ),
+        Index(None, "file_id", sqlite_where=_OF_A_FILE, postgresql_where=_OF_A_FILE),
     )
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
@@ -195,6 +240,8 @@ class DocumentRow(Base):
     text: Mapped[str]
     meta: Mapped[str] = mapped_column("metadata")
     origin: Mapped[str | None]  # absolute path of the file that gave the id, with its line for a row
+    file_id: Mapped[int | None]
+    marks: Mapped[str | None]
 
 
 class Chunk(Base):

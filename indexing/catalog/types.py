@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Integer, LargeBinary, String, TypeDecorator
+from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, String, TypeDecorator
 
 from indexing.errors import StorageError
 
-__all__ = ["StoredBytes", "StoredInteger", "StoredJson", "StoredText"]
+__all__ = ["StoredBigInteger", "StoredBytes", "StoredInteger", "StoredJson", "StoredText"]
 
 
 class _Checked(TypeDecorator[Any]):
@@ -44,6 +44,14 @@ class StoredText(_Checked):
 
 class StoredInteger(_Checked):
     impl = Integer
+    kind = int
+    cache_ok = True
+
+
+class StoredBigInteger(_Checked):
+    """Of 64 bits: nanoseconds, inodes, sizes of files."""
+
+    impl = BigInteger
     kind = int
     cache_ok = True
 

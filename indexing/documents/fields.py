@@ -130,6 +130,5 @@ def _kind_of_cell(cell: str) -> str:
 def storable_document(document: Document) -> Document:
     """The document without characters a UTF-8 column refuses; only called where a batch holds some."""
     metadata = {storable_text(name): storable_value(value)[1] for name, value in document.metadata.items()}
-    return Document(
-        storable_text(document.id), storable_text(document.text), storable_text(document.title), metadata
-    )
+    id_, text, title = map(storable_text, (document.id, document.text, document.title))
+    return Document(id_, text, title, metadata, marks=document.marks)

@@ -1,7 +1,7 @@
 """What parent and child say to each other: JSON behind a four-byte length, never pickle.
 
 The parent writes one line of JSON per file to read; the child answers with frames. A document is a list
-`[id, text, title, metadata]`, a skipped line is `[line, reason]`.
+`[id, text, title, metadata, marks]`, a skipped line is `[line, reason]`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from indexing.documents.fields import storable_document
+from indexing.documents.marks import marks_from_json, marks_to_json
 from indexing.documents.model import Document, Item, Skipped
+from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 
 __all__ = [
@@ -56,7 +58,10 @@ def decode_frame(payload: bytes, source: str) -> Frame:
     raw = json.loads(payload)
     try:
         items: list[Item] = [
-            Document(*item) if len(item) == 4 else Skipped(source, item[0], item[1]) for item in raw["items"]
+            Document(*item[:4], marks=marks_from_json(item[4]))
+            if len(item) == 5
+            else Skipped(source, item[0], item[1])
+            for item in raw["items"]
         ]
         return Frame(items, raw["notes"], raw["read"], raw["end"])
     except (TypeError, KeyError, IndexError) as error:
@@ -64,11 +69,13 @@ def decode_frame(payload: bytes, source: str) -> Frame:
 
 
 def line_from_file(file: SourceFile) -> bytes:
-    return json.dumps(asdict(file)).encode() + b"\n"
+    told = {name: value for name, value in asdict(file).items() if name != "data"}
+    return json.dumps({**told, "options": file.options.to_json()}).encode() + b"\n"
 
 
 def file_from_line(line: bytes) -> SourceFile:
-    return SourceFile(**json.loads(line))
+    told = json.loads(line)
+    return SourceFile(**{**told, "options": ReadOptions.from_json(told["options"])})
 
 
 def write_payload(stream: IO[bytes], payload: bytes) -> None:
@@ -91,7 +98,9 @@ def read_payload(stream: IO[bytes]) -> bytes | None:
 
 def _dump(frame: Frame) -> str:
     items: list[list[Any]] = [
-        [item.id, item.text, item.title, item.metadata] if type(item) is Document else _pack_skipped(item)
+        [item.id, item.text, item.title, item.metadata, marks_to_json(item.marks)]
+        if type(item) is Document
+        else _pack_skipped(item)
         for item in frame.items
     ]
     raw = {"items": items, "notes": frame.notes, "read": frame.read, "end": frame.end}

@@ -7,13 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from indexing.documents.marks import Mark
 from indexing.errors import BadInput
 
-__all__ = ["Document", "Item", "MetadataValue", "Skipped", "check_ids", "storable_text"]
+__all__ = [
+    "MAX_TITLE",
+    "Document",
+    "Item",
+    "MetadataValue",
+    "Skipped",
+    "bounded_title",
+    "check_ids",
+    "storable_text",
+]
 
 MetadataValue: TypeAlias = "str | int | float | bool | list[str] | None"
 # Larger ones are beyond every floating point number, which is how a database compares them.
 MAX_BITS = 1023
+MAX_TITLE = 300
+"""Characters of a title: it is put before each passage, so a long one would multiply."""
 _FIELDS = ("id", "text", "title", "metadata")
 
 
@@ -23,7 +35,8 @@ class Document:
 
     Metadata values are str, int, float, bool, None or a list of str: what a filter can compare. `origin` is
     the absolute path of the file where the id is the path below a root (`/docs/guide.md`, `/docs/a.csv#12`);
-    empty where the id is somebody's own.
+    empty where the id is somebody's own. `marks` say where pages, lines and headings begin in the text.
+    A title of more than `MAX_TITLE` characters is cut.
     """
 
     id: str
@@ -31,6 +44,7 @@ class Document:
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     origin: str = field(default="", compare=False, repr=False)
+    marks: tuple[Mark, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def from_any(cls, obj: Document | Mapping[str, Any]) -> Document:
@@ -38,11 +52,11 @@ class Document:
 
         A document with a title and no text is searched by its title. Raises `BadInput` with the reason.
         """
+        origin: str = ""
+        marks: tuple[Mark, ...] = ()
         if isinstance(obj, Document):
-            origin = obj.origin
+            origin, marks = obj.origin, obj.marks
             obj = {"id": obj.id, "text": obj.text, "title": obj.title, "metadata": obj.metadata}
-        else:
-            origin = ""
         if not isinstance(obj, Mapping):
             raise BadInput(f"a document is a dict with 'id' and 'text', got {type(obj).__name__}")
         key = _checked_id(obj)
@@ -57,7 +71,8 @@ class Document:
             text, title = title, ""
         if not text.strip():
             raise BadInput(f"document {key!r} is empty: it needs a 'text' (or a 'title') that is not blank")
-        return cls(key, text, title, _checked_metadata(obj.get("metadata"), key), origin)
+        metadata = _checked_metadata(obj.get("metadata"), key)
+        return cls(key, text, bounded_title(title), metadata, origin, marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,14 @@ def storable_text(text: str) -> str:
     except UnicodeEncodeError:
         text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
     return text
+
+
+def bounded_title(title: str) -> str:
+    """`title`, cut between two words with an ellipsis where it is longer than `MAX_TITLE` characters."""
+    if len(title) <= MAX_TITLE:
+        return title
+    cut = title[: MAX_TITLE - 2]
+    return (cut.rsplit(None, 1)[0] if any(map(str.isspace, cut[MAX_TITLE // 2 :])) else cut) + " …"
 
 
 def check_ids(ids: Any, *, numbers: bool = False) -> list[str]:

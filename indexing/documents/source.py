@@ -6,8 +6,10 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from indexing.documents.options import ReadOptions
 
 __all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", "text_lines"]
 
@@ -16,6 +18,7 @@ __all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", 
 MAX_WHOLE_FILE = 256 * 2**20
 
 _SNIFFED = 8192
+_PIECE = 2**20
 _NOTES_PER_FILE = 8
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -51,6 +54,8 @@ class SourceFile:
     `source` is how messages call it (the path as given), `name` what ids are made of (the path relative
     to the root that was given, posix style), `root` that root's real path, `format` the reader. Readers
     count `bytes_read` up as they go and put what a person should know, but lost nothing by, into `notes`.
+    `options` say how to read it; `data` are the bytes of a part of a file (a member of an archive, what is
+    attached to a mail), `modified` is in nanoseconds since 1970.
     """
 
     path: str
@@ -59,8 +64,30 @@ class SourceFile:
     format: str
     size: int = 0
     root: str = ""
+    modified: int = 0
+    options: ReadOptions = field(default_factory=ReadOptions)
+    data: bytes | None = None
     bytes_read: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def open(self) -> io.BufferedReader:
+        """Its bytes, buffered."""
+        if self.data is None:
+            return Path(self.path).open("rb")
+        return io.BufferedReader(io.BytesIO(self.data))  # type: ignore[arg-type]  # reads as a raw stream does
+
+    def member(self, name: str, data: bytes, format_: str) -> SourceFile:
+        """A part of this file that `format_` reads, called `name` within it."""
+        return replace(
+            self,
+            path=name,
+            source=f"{self.source}, {name}",
+            name=f"{self.name}#{name}",
+            format=format_,
+            size=len(data),
+            data=data,
+            bytes_read=0,
+        )
 
     def gives_id(self, id_: str) -> bool:
         """Whether a document's id was made of this file's name."""
@@ -84,18 +111,32 @@ def read_text(file: SourceFile) -> str:
 
 def read_decoded(file: SourceFile, declared: re.Pattern[bytes] | None) -> str:
     """The whole file decoded; `declared` finds an encoding named inside the file, as HTML does."""
-    size = Path(file.path).stat().st_size
-    if size > MAX_WHOLE_FILE:
-        raise Unreadable(
-            f"is {size / 2**20:.0f} MiB, one document may have {MAX_WHOLE_FILE // 2**20} MiB; "
-            "split it, or turn it into JSONL with one passage a line"
-        )
-    data = Path(file.path).read_bytes()
-    file.bytes_read = len(data)
+    data = read_data(file)
     text, fell_back = decode(data, declared)
     if fell_back:
         file.note_fallback()
     return text
+
+
+def read_data(file: SourceFile) -> bytes:
+    """All its bytes. Raises `Unreadable` if one document may not have so many."""
+    if file.data is None and (size := Path(file.path).stat().st_size) > MAX_WHOLE_FILE:
+        raise _too_large(f"is {size / 2**20:.0f} MiB")
+    pieces: list[bytes] = []
+    with file.open() as stream:
+        while piece := stream.read(_PIECE):
+            pieces.append(piece)
+            file.bytes_read += len(piece)
+            if file.bytes_read > MAX_WHOLE_FILE:
+                raise _too_large(f"unfolds to more than {MAX_WHOLE_FILE / 2**20:.0f} MiB")
+    return b"".join(pieces)
+
+
+def _too_large(how: str) -> Unreadable:
+    return Unreadable(
+        f"{how}, one document may have {MAX_WHOLE_FILE // 2**20} MiB; "
+        "split it, or turn it into JSONL with one passage a line"
+    )
 
 
 def decode(data: bytes, declared: re.Pattern[bytes] | None = None) -> tuple[str, bool]:
@@ -122,7 +163,7 @@ def text_lines(file: SourceFile) -> Iterator[str]:
     A line that is not UTF-8 is read as Windows-1252 and the file gets a note. Raises `Unreadable` when
     the first 8 KiB look binary.
     """
-    with Path(file.path).open("rb") as stream:
+    with file.open() as stream:
         encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
         if encoding.startswith("utf-16") or encoding == "utf-32":
             with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as lines:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from indexing.catalog.database import reading
 from indexing.catalog.reads import FoundDocument, chunk_spans, stored_documents
 from indexing.catalog.stored import read_metadata
+from indexing.documents.marks import place_at, read_marks
 from indexing.search.allowed import Allowed
 from indexing.search.ranking import Parts, Ranking
 from indexing.search.rerank import Reranking, passages_of, rerank
@@ -119,13 +120,16 @@ def make_results(query: str, found: Sequence[Candidate], highlighter: Highlighte
 
 def _make_result(candidate: Candidate, words: QueryWords) -> Result:
     document = candidate.document
+    snippet = make_snippet(document.text, candidate.span, words)
     return Result(
         document.id,
         candidate.score,
         document.title,
         document.text,
-        make_snippet(document.text, candidate.span, words),
+        snippet,
         read_metadata(document.metadata),
         candidate.parts,
         candidate.span,
+        document.origin or "",
+        place_at(read_marks(document.marks), document.text, snippet.start),
     )

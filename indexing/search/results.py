@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 from uuid import uuid4
 
+from indexing.documents.marks import NOWHERE, Place
+
 __all__ = ["Result", "SearchResults", "Snippet"]
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """A piece of the text that answers; `highlights` are (start, end) characters of `text`, in order."""
+    """A piece of the text that answers; `highlights` are (start, end) characters of `text`, in order. It
+    is what begins at the character `start` of the document."""
 
     text: str
     highlights: list[tuple[int, int]] = field(default_factory=list)
+    start: int = 0
 
 
 @dataclass(frozen=True)
 class Result:
     """One document. `parts` says how the score came about; `span` are the (start, end) characters of `text`
-    of the passage that matched best, None where only words were looked for.
+    of the passage that matched best, None where only words were looked for. `origin` is the path of the file
+    that it was read from, and `place` where in it the snippet begins, as far as its reader can tell.
 
     For each leg that ran, `semantic` (cosine) and `keyword` (BM25), its rank (`…_rank`, None for a document
     that was not among its candidates) and where several ran its share (`…_share`): the score is the sum of
@@ -43,6 +48,8 @@ class Result:
     metadata: dict[str, Any]
     parts: dict[str, float | int | None]
     span: tuple[int, int] | None = None
+    origin: str = ""
+    place: Place = NOWHERE
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -57,6 +64,10 @@ class Result:
             "metadata": self.metadata,
             "parts": self.parts,
             "span": None if self.span is None else list(self.span),
+            "origin": self.origin or None,
+            "page": self.place.page,
+            "line": self.place.line,
+            "headings": list(self.place.headings),
         }
 
 

@@ -103,7 +103,7 @@ def make_snippet(text: str, span: tuple[int, int] | None, words: QueryWords) -> 
     start, end = span or (0, min(len(text), SEARCHED_CHARACTERS))
     start, end = _window(text, start, end, words)
     piece = text[start:end]
-    return Snippet(piece, _highlights(piece, words))
+    return Snippet(piece, _highlights(piece, words), start)
 
 
 def best_spots(text: str, span: tuple[int, int] | None, words: QueryWords) -> list[int]:

@@ -28,6 +28,7 @@ from indexing.catalog.log import (
     set_origins,
 )
 from indexing.documents import Document, Skipped
+from indexing.documents.marks import marks_to_json
 from indexing.embed import Embedded, Titled
 from indexing.errors import BadInput
 from indexing.generations.makers import Maker
@@ -51,6 +52,11 @@ class _Pending:
     metadata: str
     id: str
     vector: np.ndarray | None = None
+
+    @property
+    def marks(self) -> str | None:
+        marks = marks_to_json(self.document.marks)
+        return json.dumps(marks, ensure_ascii=False, separators=(",", ":")) if marks else None
 
     @property
     def hash(self) -> bytes:
@@ -256,4 +262,5 @@ def _change(pending: _Pending, known: Known | None) -> DocumentChange | None:
         pending.metadata,
         document.origin or None,
         text_changed,
+        marks=pending.marks,
     )

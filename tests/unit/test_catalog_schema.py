@@ -57,7 +57,7 @@ def test_a_newer_database_is_refused_with_the_remedy(database):
     with writing(database) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(
-        StorageError, match=r"has schema 9999, newer than this release knows \(0004\): upgrade stlib"
+        StorageError, match=r"has schema 9999, newer than this release knows \(0005\): upgrade stlib"
     ):
         ensure_schema(database)
 

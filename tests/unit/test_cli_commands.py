@@ -100,7 +100,8 @@ def test_search_json_is_one_object_of_the_promised_shape(stlib, animals):
     assert list(answer) == ["id", "query", "mode", "serving", "seq", "offset", "took_ms", "results"]
     assert (answer["query"], answer["serving"], answer["offset"]) == ("honey", 1, 0)
     [bee] = answer["results"]
-    assert list(bee) == ["id", "score", "title", "text", "snippet", "metadata", "parts", "span"]
+    described = ["id", "score", "title", "text", "snippet", "metadata", "parts", "span"]
+    assert list(bee) == [*described, "origin", "page", "line", "headings"]
     assert (bee["id"], bee["title"], bee["metadata"]) == ("bee", "Bee", {"kind": "insect", "legs": 6})
     assert [bee["snippet"]["text"][a:b] for a, b in bee["snippet"]["highlights"]] == ["honey"]
     assert bee["parts"] == {"keyword": bee["score"], "keyword_rank": 1}

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from indexing.documents import Document, ReadReport, Skipped, read_paths
+from indexing.documents import EXTENSIONS, Document, ReadReport, Skipped, read_paths
 from indexing.errors import BadInput
 
 
@@ -42,9 +42,8 @@ def test_hidden_and_unsupported_files_are_passed_over_and_counted(tmp_path):
 
 
 def test_an_unsupported_file_that_was_named_is_skipped_with_the_reason(tmp_path):
-    path = write(tmp_path, {"x.pdf": "text"}) / "x.pdf"
-    supported = ".txt .text .rst .md .markdown .html .htm .csv .tsv .jsonl .ndjson .parquet"
-    reason = f"this format is not supported; supported: {supported}"
+    path = write(tmp_path, {"x.step": "text"}) / "x.step"
+    reason = f"this format is not supported; supported: {' '.join(EXTENSIONS)}"
     assert list(read_paths([path])) == [Skipped(str(path), None, reason)]
 
 

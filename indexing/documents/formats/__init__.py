@@ -9,34 +9,14 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterator
-from pathlib import PurePath
 
+from indexing.documents.formats.registry import EXTENSIONS, format_of
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 
 __all__ = ["EXTENSIONS", "format_of", "read_file"]
 
 logger = logging.getLogger(__name__)
-
-EXTENSIONS = {
-    ".txt": "text",
-    ".text": "text",
-    ".rst": "text",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".html": "html",
-    ".htm": "html",
-    ".csv": "delimited",
-    ".tsv": "delimited",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-
-
-def format_of(name: str) -> str | None:
-    """The reader for a file name, or None."""
-    return EXTENSIONS.get(PurePath(name).suffix.lower())
 
 
 def read_file(file: SourceFile) -> Iterator[Item]:

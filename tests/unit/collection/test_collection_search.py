@@ -132,6 +132,7 @@ def test_results_are_json(animals):
     assert set(found) == {"id", "query", "mode", "serving", "seq", "offset", "took_ms", "results"}
     assert set(found["results"][0]) == {
         *("id", "score", "title", "text", "snippet", "metadata", "parts", "span"),
+        *("origin", "page", "line", "headings"),
     }
     assert json.loads(json.dumps(found)) == found
 

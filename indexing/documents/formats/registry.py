@@ -1,0 +1,46 @@
+"""Which reader a file has, by its name, and what people call its kind."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+__all__ = ["EXTENSIONS", "NAMES", "TYPES", "format_of", "type_of"]
+
+EXTENSIONS = {
+    ".csv": "delimited",
+    ".htm": "html",
+    ".html": "html",
+    ".jsonl": "jsonl",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".rst": "text",
+    ".text": "text",
+    ".tsv": "delimited",
+    ".txt": "text",
+}
+
+NAMES: dict[str, str] = {}
+"""Whole names, in lower case, of files that go without an extension."""
+
+TYPES = {
+    "delimited": "table",
+    "html": "HTML",
+    "jsonl": "JSON lines",
+    "markdown": "Markdown",
+    "parquet": "Parquet",
+    "text": "text",
+}
+"""Words for people."""
+
+
+def format_of(name: str) -> str | None:
+    """The reader for a file name, or None."""
+    path = PurePath(name)
+    return EXTENSIONS.get(path.suffix.lower()) or NAMES.get(path.name.lower())
+
+
+def type_of(format_: str) -> str:
+    """What a person calls files of this reader."""
+    return TYPES.get(format_, format_)
