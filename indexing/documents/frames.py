@@ -58,14 +58,17 @@ def decode_frame(payload: bytes, source: str) -> Frame:
     raw = json.loads(payload)
     try:
         items: list[Item] = [
-            Document(*item[:4], marks=marks_from_json(item[4]))
-            if len(item) == 5
-            else Skipped(source, item[0], item[1])
+            _unpack_document(item) if len(item) == 5 else Skipped(source, item[0], item[1])
             for item in raw["items"]
         ]
         return Frame(items, raw["notes"], raw["read"], raw["end"])
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not a frame: {error}") from error
+
+
+def _unpack_document(item: list[Any]) -> Document:
+    id_, text, title, metadata, marks = item
+    return Document(id_, text, title, metadata, marks=marks_from_json(marks))
 
 
 def line_from_file(file: SourceFile) -> bytes:

@@ -37,7 +37,12 @@ class ReadOptions:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> ReadOptions:
-        """Names that this version does not know are passed over."""
-        known = {field.name for field in fields(cls)}
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        """What is unknown here, or is of another type than it should be, is passed over."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            value = raw.get(field.name)
+            if isinstance(value, list | tuple) and isinstance(field.default, tuple):
+                values[field.name] = tuple(str(one) for one in value)
+            elif isinstance(value, bool if isinstance(field.default, bool) else str):
+                values[field.name] = value
+        return cls(**values)

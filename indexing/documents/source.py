@@ -74,7 +74,7 @@ class SourceFile:
         """Its bytes, buffered."""
         if self.data is None:
             return Path(self.path).open("rb")
-        return io.BufferedReader(io.BytesIO(self.data))  # type: ignore[arg-type]  # reads as a raw stream does
+        return io.BufferedReader(io.BytesIO(self.data))
 
     def member(self, name: str, data: bytes, format_: str) -> SourceFile:
         """A part of this file that `format_` reads, called `name` within it."""
