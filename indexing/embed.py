@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -65,13 +66,13 @@ def cut(documents: Sequence[Titled], encoder: EncoderProtocol, settings: ChunkSe
     ]
 
 
-def passages(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> list[str]:
-    """What is embedded for each passage, document by document."""
-    return [
-        chunk_text(document.title, document.text[start:end])
-        for document, part in zip(documents, spans, strict=True)
-        for start, end in part
-    ]
+def passages(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> Iterator[str]:
+    """What is embedded for each passage, document by document. One after the other, as all of them are more
+    than the documents: passages overlap, and each has the title.
+    """
+    for document, part in zip(documents, spans, strict=True):
+        for start, end in part:
+            yield chunk_text(document.title, document.text[start:end])
 
 
 def chunk_text(title: str, text: str) -> str:
@@ -80,12 +81,13 @@ def chunk_text(title: str, text: str) -> str:
     return text if not title or begins_with_title else f"{title}\n{text}"
 
 
-def encode_passages(texts: Sequence[str], encoder: EncoderProtocol, codec: Codec) -> tuple[list[bytes], int]:
+def encode_passages(texts: Iterable[str], encoder: EncoderProtocol, codec: Codec) -> tuple[list[bytes], int]:
     """A code for each text, and how many values were cut."""
     rows: list[bytes] = []
     clipped = 0
-    for first in range(0, len(texts), ENCODE_CHUNKS):
-        vectors = normalise(np.asarray(encoder.encode_document(texts[first : first + ENCODE_CHUNKS])))
+    coming = iter(texts)
+    while portion := list(islice(coming, ENCODE_CHUNKS)):
+        vectors = normalise(np.asarray(encoder.encode_document(portion)))
         codes, cut_values = codec.encode(vectors)
         clipped += cut_values
         rows += (row.tobytes() for row in codes)

@@ -29,7 +29,12 @@ _CHARACTERS_PER_TOKEN = 32
 _PORTION_CHARACTERS = 1 << 18
 _PORTION_TEXTS = 256
 _SEGMENT_CHARACTERS = 1 << 16
+# A longer text is cut block by block, each with all of its tokens and sentences at hand. A block holds
+# several passages, however large they are.
+_BLOCK_CHARACTERS = 1 << 20
+_BLOCK_PASSAGES = 4
 
+_VISIBLE = re.compile(r"\S")
 _ESTIMATE = re.compile(r"\w{1,4}|[^\w\s]")
 
 
@@ -65,8 +70,8 @@ def chunk_documents(
 
     A text with no more bytes than `max_tokens` is one passage and is not tokenised: no token is less than
     a byte. `token_counts`, if the encoder has it, is a cheaper way to see that a text is one passage. Longer
-    ones are tokenised in portions of bounded size, cut at sentence ends, so that a text of
-    many megabytes takes linear time and no more memory than two numbers per token.
+    ones are tokenised in portions of bounded size, cut at sentence ends, and cut block by block, so that a
+    text of many megabytes takes linear time and the memory of one block.
     """
     settings = settings or ChunkSettings()
     chunks: list[list[Span]] = [[] for _ in texts]
@@ -78,10 +83,46 @@ def chunk_documents(
             long.append(position)
     if token_counts is not None:
         long = _not_one_passage(texts, long, token_counts, settings, chunks)
+    block = max(_BLOCK_CHARACTERS, _BLOCK_PASSAGES * _character_limit(settings))
+    for position in long:
+        if len(texts[position]) > block:
+            chunks[position] = list(_chunk_by_blocks(texts[position], token_spans, settings, block))
+    long = [position for position in long if len(texts[position]) <= block]
     spans = _tokenise([texts[position] for position in long], token_spans)
     for position, tokens in zip(long, spans, strict=True):
         chunks[position] = chunk_spans(texts[position], tokens, settings)
     return chunks
+
+
+def _chunk_by_blocks(
+    text: str,
+    token_spans: Callable[[Sequence[str]], Sequence[TokenSpans]],
+    settings: ChunkSettings,
+    block: int,
+) -> Iterator[Span]:
+    """The passages that the whole text would have, from `block` characters at a time.
+
+    Where one passage begins decides all that follow, so the last one of a block, which might have gone on,
+    begins the next block.
+    """
+    begin = 0
+    while begin < len(text):
+        end = min(begin + block, len(text))
+        sentences = sentence_spans(text, begin, end)
+        tokens = _Tokens(_tokenise_long(text, begin, end, sentences, token_spans))
+        pieces = _cut_long(text, sentences, tokens, settings)
+        rest = end
+        if end < len(text) and len(pieces) and pieces[-1, 0] + _character_limit(settings) >= end:
+            rest = int(pieces[-1, 0])  # the piece that the end of the block may have cut
+            pieces = pieces[:-1]
+        passages = list(_pack(pieces, tokens, settings))
+        if end == len(text):
+            yield from passages
+            return
+        if passages and passages[-1][0] > begin:
+            rest = passages.pop()[0]
+        yield from passages  # a single one from the start is whole: what follows is further than its limit
+        begin = rest
 
 
 def _not_one_passage(
@@ -124,7 +165,8 @@ class _Tokens:
     """Starts and ends of the tokens that cover characters, both ascending."""
 
     def __init__(self, spans: TokenSpans) -> None:
-        spans = np.asarray(spans).reshape(-1, 2)
+        # In the type of what is looked for: searchsorted converts the whole array at each call otherwise.
+        spans = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
         spans = spans[spans[:, 1] > spans[:, 0]]  # special tokens cover nothing
         self.starts = np.maximum.accumulate(spans[:, 0]) if len(spans) else spans[:, 0]
         self.ends = np.maximum.accumulate(spans[:, 1]) if len(spans) else spans[:, 1]
@@ -138,6 +180,8 @@ class _Tokens:
 
 def _pack(pieces: _Spans, tokens: _Tokens, settings: ChunkSettings) -> Iterator[Span]:
     """Fill passages with as many pieces as fit; each next one goes back by the overlap, if that fits."""
+    if not len(pieces):
+        return
     first, past = tokens.touching(pieces)
     starts, ends = np.ascontiguousarray(pieces[:, 0]), np.ascontiguousarray(pieces[:, 1])
     max_tokens, max_characters = settings.max_tokens, _character_limit(settings)
@@ -190,7 +234,8 @@ def _pieces(text: str, start: int, end: int, tokens: _Tokens, settings: ChunkSet
         span = trim(text, start, cut)
         if span is not None:
             yield span
-        start = cut
+        visible = _VISIBLE.search(text, cut, end)
+        start = visible.start() if visible else end
 
 
 def _best_cut(text: str, tokens: _Tokens, index: int, over: int) -> int:
@@ -219,7 +264,7 @@ def _tokenise(
             yield from token_spans(portion)
             portion, characters = [], 0
         if len(text) > _PORTION_CHARACTERS:
-            yield _tokenise_long(text, token_spans)
+            yield _tokenise_long(text, 0, len(text), sentence_spans(text), token_spans)
         else:
             portion.append(text)
             characters += len(text)
@@ -227,23 +272,28 @@ def _tokenise(
         yield from token_spans(portion)
 
 
-def _tokenise_long(text: str, token_spans: Callable[[Sequence[str]], Sequence[TokenSpans]]) -> TokenSpans:
+def _tokenise_long(
+    text: str,
+    begin: int,
+    end: int,
+    sentences: _Spans,
+    token_spans: Callable[[Sequence[str]], Sequence[TokenSpans]],
+) -> TokenSpans:
     """The tokens of a text too long to tokenise at once, segment by segment."""
-    found = []
-    for start, end in _segments(text):
-        tokens = np.asarray(token_spans([text[start:end]])[0]).reshape(-1, 2)
-        found.append(tokens[tokens[:, 1] > tokens[:, 0]].astype(np.int32) + np.int32(start))
+    found = [np.empty((0, 2), np.int64)]
+    for start, stop in _segments(text, begin, end, sentences):
+        tokens = np.asarray(token_spans([text[start:stop]])[0], dtype=np.int64).reshape(-1, 2)
+        found.append(tokens[tokens[:, 1] > tokens[:, 0]] + start)
     return np.concatenate(found)
 
 
-def _segments(text: str) -> Iterator[Span]:
+def _segments(text: str, start: int, stop: int, sentences: _Spans) -> Iterator[Span]:
     """Spans of at most 64 Ki characters that end with a sentence, else with a word, else anywhere."""
-    ends = sentence_spans(text)[:, 1]
-    start = 0
-    while start < len(text):
+    ends = np.ascontiguousarray(sentences[:, 1])
+    while start < stop:
         limit = start + _SEGMENT_CHARACTERS
-        if limit >= len(text):
-            yield start, len(text)
+        if limit >= stop:
+            yield start, stop
             return
         position = int(np.searchsorted(ends, limit, side="right"))
         end = int(ends[position - 1]) if position else 0

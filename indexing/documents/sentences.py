@@ -40,6 +40,7 @@ _STRUCTURED = re.compile(
 _ITEM_NUMBER = re.compile(r"(?:^|\n)[^\S\n]{0,8}(?:\d{1,3}|[A-Za-z])\.$")
 _LAST_WORD = re.compile(r"[^\s(\[{\"'“‘]{1,24}$")
 _LONGEST_LOOK_BACK = 32
+_LONGEST_LINE = 1 << 16  # how far back the beginning of a line is looked for
 
 
 def _words(words: str) -> frozenset[str]:
@@ -57,30 +58,33 @@ _ABBREVIATIONS = _words(
 _OFTEN_LAST = _words("etc inc ltd co corp a.m p.m u.s u.k u.n e.u ph.d m.d usw al jr sr no")
 
 
-def sentence_spans(text: str) -> npt.NDArray[np.int64]:
+def sentence_spans(text: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.int64]:
     """Character spans [n, 2] of the sentences, in order, without the blanks around them.
 
-    Every character that is not a blank lies in exactly one span; text of blanks has none. Linear time.
+    Every character that is not a blank lies in exactly one span; text of blanks has none. Linear time. Of a
+    part of `text`, from `start` to `stop`, the spans count from the beginning of `text` too.
     """
-    flat = np.fromiter((bound for span in _spans(text) for bound in span), dtype=np.int64)
+    stop = len(text) if stop is None else stop
+    flat = np.fromiter((bound for span in _spans(text, start, stop) for bound in span), dtype=np.int64)
     return flat.reshape(-1, 2)
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for end in _ends(text):
+def _spans(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    for end in _ends(text, start, stop):
         span = trim(text, start, end)
         if span is not None:
             yield span
         start = end
-    span = trim(text, start, len(text))
+    span = trim(text, start, stop)
     if span is not None:
         yield span
 
 
-def _ends(text: str) -> Iterator[int]:
-    structured = _STRUCTURED.match(text) is not None  # the line that is being read
-    for match in _END.finditer(text):
+def _ends(text: str, start: int, stop: int) -> Iterator[int]:
+    lowest = max(0, start - _LONGEST_LINE)
+    line = text.rfind("\n", lowest, start) + 1 or lowest
+    structured = _STRUCTURED.match(text, line) is not None  # the line that is being read
+    for match in _END.finditer(text, start, stop):
         end = match.end()
         kind = match.lastgroup
         if kind == "stop":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 SAMPLED_DOCUMENTS = 1000
+BATCH_CHARACTERS = 1_000_000
 TEXTS = 256
 # Real passages reach further than these texts. With the bundled model and bge-small, on cranfield and
 # Python's documentation, 0.4 cut at most 0.005 % of the values and kept 0.991 to 0.997 of the ten nearest by
@@ -116,9 +118,10 @@ def calibrate_on_corpus(
     session: Session, precision: Precision, encoder: EncoderProtocol, settings: ChunkSettings
 ) -> Codec:
     """Ranges from passages of the collection's documents; from `fixed_texts` while there are none."""
-    documents = _sampled_documents(session)
-    spans = cut(documents, encoder, settings)
-    texts = passages(documents, [part[len(part) // 2 :][:1] for part in spans])
+    texts: list[str] = []
+    for documents in _sampled_documents(session):
+        spans = cut(documents, encoder, settings)
+        texts += passages(documents, [part[len(part) // 2 :][:1] for part in spans])
     if not texts:
         return calibrate_on_fixed_texts(precision, encoder)
     return calibrate_on_first_vectors(precision, normalise(np.asarray(encoder.encode_document(texts))))
@@ -138,11 +141,17 @@ def calibrate_on_codes(
     return calibrate_on_first_vectors(precision, codec.decode(rows))
 
 
-def _sampled_documents(session: Session) -> list[Titled]:
-    keys = _sampled_keys(session)
-    with reading(session.database) as connection:
-        stored = stored_documents(connection, keys)
-    return [Titled(stored[key].title, stored[key].text) for key in keys if key in stored]
+def _sampled_documents(session: Session) -> Iterator[list[Titled]]:
+    """The sampled documents, some at a time: together they may be larger than the memory."""
+    batch: list[Titled] = []
+    for key in _sampled_keys(session):
+        with reading(session.database) as connection:
+            stored = stored_documents(connection, [key])
+        batch += [Titled(one.title, one.text) for one in stored.values()]
+        if sum(len(one.text) for one in batch) >= BATCH_CHARACTERS:
+            yield batch
+            batch = []
+    yield batch
 
 
 def _sampled_keys(session: Session) -> list[int]:

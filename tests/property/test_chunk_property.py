@@ -6,9 +6,11 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexing.documents import chunk
 from indexing.documents.chunk import ChunkSettings, chunk_documents, chunk_spans
 from indexing.documents.sentences import sentence_spans
 
@@ -101,3 +103,21 @@ def test_passages_begin_and_end_with_sentences_unless_one_is_too_long(text, sett
 def test_many_texts_are_cut_as_each_alone(many, settings):
     together = chunk_documents(many, lambda given: [byte_tokens(text) for text in given], settings)
     assert together == [chunk_spans(text, byte_tokens(text), settings) for text in many]
+
+
+def word_tokens(text: str) -> np.ndarray:
+    """Tokens that do not depend on what stands around them."""
+    return np.array([m.span() for m in re.finditer(r"\w{1,3}|[^\w\s]", text)], np.int32).reshape(-1, 2)
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "A word. ", "and more words ", " " * 700, "\n" * 300]), max_size=400),
+    settings(),
+)
+def test_passages_block_by_block_are_those_of_the_whole_text(pieces, settings):
+    text = "".join(pieces)
+    expected = chunk_spans(text, word_tokens(text), settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunk, "_BLOCK_CHARACTERS", 1)  # a block holds four passages of the longest kind
+        found = chunk_documents([text], lambda texts: [word_tokens(t) for t in texts], settings)[0]
+    assert found == expected

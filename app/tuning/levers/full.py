@@ -140,7 +140,7 @@ def _read_texts(data: TuningData, positions: np.ndarray, training: ModelTraining
     cuts = cut(titled, training.encoder, ChunkSettings(**data.probe.generation.chunking))
     ends = np.cumsum([len(part) for part in cuts]).tolist()
     spans = {id_: (end - len(part), end) for id_, part, end in zip(stored, cuts, ends, strict=True)}
-    texts = passages(titled, cuts)
+    texts = list(passages(titled, cuts))
     asked = [data.questions[at].text for at in positions.tolist()]
     questions, vectors = training.encode(training.model, asked, texts)
     return _Texts(texts, spans, vectors, dict(zip(positions.tolist(), questions, strict=True)))
