@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from indexing.documents.options import ReadOptions
+from indexing.documents.unpack import packing_of, unpack
+from indexing.documents.unreadable import Unreadable
 
 __all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", "text_lines"]
 
@@ -43,10 +45,6 @@ _CONTROL = bytes(range(0x00, 0x20)).translate(None, b"\t\n\r\x0b\x0c\x08\x1b")
 _FALLBACK = "cp1252"
 
 
-class Unreadable(Exception):
-    """The whole file cannot be read; the text is the reason a person sees."""
-
-
 @dataclass
 class SourceFile:
     """A file that the walk found.
@@ -71,10 +69,14 @@ class SourceFile:
     notes: list[str] = field(default_factory=list)
 
     def open(self) -> io.BufferedReader:
-        """Its bytes, buffered."""
-        if self.data is None:
-            return Path(self.path).open("rb")
-        return io.BufferedReader(io.BytesIO(self.data))
+        """Its bytes, buffered; of a compressed file (`a.csv.gz`) what is in it, bounded (`Unreadable`)."""
+        packing = packing_of(self.path)
+        path, data = Path(self.path), self.data
+        if packing is None:
+            return path.open("rb") if data is None else io.BufferedReader(io.BytesIO(data))
+        if data is None:
+            return unpack(path.open("rb"), packing, path.stat().st_size)
+        return unpack(io.BytesIO(data), packing, len(data))
 
     def member(self, name: str, data: bytes, format_: str) -> SourceFile:
         """A part of this file that `format_` reads, called `name` within it."""

@@ -10,6 +10,7 @@ import importlib
 import logging
 from collections.abc import Iterator
 
+from indexing.documents.formats.bounded import bounded_items
 from indexing.documents.formats.registry import EXTENSIONS, format_of
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
@@ -23,7 +24,7 @@ def read_file(file: SourceFile) -> Iterator[Item]:
     """Read one file. Whatever its parser raises ends this file with `Skipped`, and only this file."""
     try:
         reader = importlib.import_module(f"{__name__}.{file.format}")
-        yield from reader.read(file)
+        yield from bounded_items(reader.read(file), file)
     except Unreadable as error:
         yield Skipped(file.source, None, str(error))
     except OSError as error:

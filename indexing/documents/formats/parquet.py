@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from indexing.documents.fields import Fields, NoText, choose_fields, flat_metadata, make_document
+from indexing.documents.formats.bounded import check_parquet, open_seekable
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 
@@ -20,7 +21,8 @@ def read(file: SourceFile) -> Iterator[Item]:
         import pyarrow.parquet as parquet
     except ImportError:
         raise Unreadable("Parquet needs pyarrow: pip install pyarrow") from None
-    with parquet.ParquetFile(file.path, memory_map=False, pre_buffer=False) as table:
+    check_parquet(lambda: open_seekable(file), file.size)
+    with open_seekable(file) as stream, parquet.ParquetFile(stream, pre_buffer=False) as table:
         schema = table.schema_arrow
         fields = _fields(schema.names, _string_columns(schema))
         total = max(table.metadata.num_rows, 1)

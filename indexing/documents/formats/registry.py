@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from indexing.documents.unpack import unpacked_name
+
 __all__ = ["EXTENSIONS", "NAMES", "TYPES", "format_of", "type_of"]
 
 EXTENSIONS = {
@@ -36,8 +38,8 @@ TYPES = {
 
 
 def format_of(name: str) -> str | None:
-    """The reader for a file name, or None."""
-    path = PurePath(name)
+    """The reader for a file name, or None; a compressed file has that of what is in it."""
+    path = PurePath(unpacked_name(name))
     return EXTENSIONS.get(path.suffix.lower()) or NAMES.get(path.name.lower())
 
 
