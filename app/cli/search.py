@@ -117,7 +117,9 @@ def print_results(results: SearchResults, *, explain: bool = False) -> None:
     footer = format_count(count, "result") + took if count else f"no results{after}{took}"
     if results.keyword_lag:
         footer += f"; the keyword index is {format_count(results.keyword_lag, 'change')} behind"
-    if results.reranked is not None:
+    if results.stopped:
+        footer += f"; {results.stopped}"
+    elif results.reranked is not None:
         footer += f"; {format_count(results.reranked, 'document')} reranked"
     _print_dim(footer)
     if explain:

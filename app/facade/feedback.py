@@ -10,7 +10,7 @@ A search never fails because of its log. A saying is on the disk when `record` r
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,16 +68,20 @@ def log_search(
     k: int,
     filter: str | None = None,
     reranker: str | None = None,
+    folded: Set[str] = frozenset(),
 ) -> None:
     """Queues an answer to be kept; adds some hundredths of a millisecond. `k` and `filter` as they were
-    asked; `reranker` None where what is served decided, empty where none was wanted.
+    asked; `reranker` None where what is served decided, empty where none was wanted; `folded` are documents
+    that are shown only when somebody unfolds the card that they are on.
 
     Never raises because of the log: what cannot be kept is said once in the log of the program.
     """
     if not results.query.strip():
         return  # a vector was asked, and nobody can judge that
     try:
-        impression = make_impression(caller, collection, results, k=k, filter=filter, reranker=reranker)
+        impression = make_impression(
+            caller, collection, results, k=k, filter=filter, reranker=reranker, folded=folded
+        )
         feedback_log(feedback_place(location)).add(impression)
     except IndexingError as error:
         if str(error) not in _warned:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.facade.caller import Caller, require
 from app.facade.feedback import draw_seed, log_search
+from app.facade.grouping import folded_ids
+from app.facade.paging import make_cards, without_shown
 from app.settings import Location
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filters import KEYWORDS, parse_filter
@@ -33,7 +35,8 @@ __all__ = [
     "search",
 ]
 
-RESULT_COUNTS = (5, 10, 20, 50)
+RESULT_COUNTS = (5, *range(10, 101, 10))
+"""How many results a page shows; more than a hundred call for another question."""
 
 # A person waits no longer than this for a better order.
 RERANK_BUDGET_MS = 1500.0
@@ -52,6 +55,7 @@ class SearchRequest:
         q: the question.
         picks: metadata field -> values that are allowed in it; fields are combined by AND, values by OR.
         filter: a filter expression as a person wrote it, combined with `picks` by AND.
+        group: whether documents of one file are shown as one.
     """
 
     q: str = ""
@@ -60,6 +64,7 @@ class SearchRequest:
     k: int = DEFAULT_RESULTS
     filter: str = ""
     rerank: bool = False
+    group: bool = False
     picks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -85,6 +90,7 @@ class SearchRequest:
             else DEFAULT_RESULTS,
             filter=last("filter"),
             rerank=last("rerank") == "1",
+            group=last("group") == "1",
             picks=dict(sorted(picks.items())),
         )
 
@@ -98,6 +104,8 @@ class SearchRequest:
             parameters["k"] = [str(self.k)]
         if self.rerank:
             parameters["rerank"] = ["1"]
+        if self.group:
+            parameters["group"] = ["1"]
         for name, values in sorted(self.picks.items()):
             if values:
                 parameters[_FACET_PREFIX + name] = sorted(values)
@@ -141,10 +149,12 @@ def search(
     serving: int | None = None,
     caller: Caller | None = None,
     location: Location | None = None,
+    after: Sequence[SearchResults] = (),
 ) -> SearchResults:
     """Ask `collection`. `facets` tell the types of picked values, which an address holds as text; `reranker`
     re-orders the answers where the request wants that; where it does not, what is served decides. `serving`
-    answers in place of the live one.
+    answers in place of the live one. `after` are pages of the same answer that were shown before: the next
+    one brings up to `request.k` what follows them, of the state of the collection that the first one is of.
 
     Where `caller` and `location` are given the answer is kept as an impression, under its `id`, as far as
     the settings want that.
@@ -157,9 +167,14 @@ def search(
         require(caller, "search")
     filter = combined_filter(request, facets)
     chosen = reranker if request.rerank and reranker else None
+    shown = sum(map(len, after))
+    # A reranker that runs out of time orders each page in a way of its own: then all is asked for again.
+    offset = 0 if after and after[0].reranked is not None else shown
     results = collection.search(
         request.q,
-        k=request.k,
+        k=request.k - offset,
+        offset=offset,
+        seq=after[0].seq if after else None,
         mode=request.mode,
         filter=filter,
         rerank=SERVING_RERANKER if chosen is None else chosen,
@@ -167,8 +182,20 @@ def search(
         serving=serving,
         seed="" if caller is None else draw_seed(caller),
     )
+    if after:
+        results = without_shown(results, after, request.k - shown)
     if caller is not None and location is not None:
-        log_search(caller, location, collection, results, k=request.k, filter=filter, reranker=chosen)
+        folded = folded_ids(make_cards([*after, results], by_file=request.group))
+        log_search(
+            caller,
+            location,
+            collection,
+            results,
+            k=request.k - shown,
+            filter=filter,
+            reranker=chosen,
+            folded=folded,
+        )
     return results
 
 

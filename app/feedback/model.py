@@ -47,13 +47,15 @@ _IMPORTED_GRADES = 1000  # either way; TREC has graded from -2 to 6
 @dataclass(frozen=True)
 class Shown:
     """A document of an answer; `rank` counts from 1, over earlier pages too. `team` is the serving that is
-    credited with it while another one is tried, else None.
+    credited with it while another one is tried, else None. One that is `folded` was not seen at first: it
+    stood behind another one, which says nearly the same or is of the same file.
     """
 
     document: str
     rank: int
     score: float
     team: int | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True)

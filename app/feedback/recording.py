@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,12 @@ def make_impression(
     k: int,
     filter: str | None = None,
     reranker: str | None = None,
+    folded: Set[str] = frozenset(),
 ) -> Impression:
-    """What is kept of an answer; `reranker` as in `Impression`."""
+    """What is kept of an answer; `reranker` as in `Impression`, `folded` documents as in `Shown`."""
     teams: Sequence[int | None] = results.teams or [None] * len(results.results)
     shown = tuple(
-        Shown(result.id, rank, _finite(result.score), team)
+        Shown(result.id, rank, _finite(result.score), team, result.id in folded)
         for rank, (result, team) in enumerate(
             zip(results.results[:MOST_SHOWN], teams[:MOST_SHOWN], strict=True), start=results.offset + 1
         )

@@ -81,10 +81,11 @@ def _shown(value: Any) -> tuple[Shown, ...]:
     return tuple(_one_shown(*one) for one in _list(value))
 
 
-def _one_shown(document: Any, rank: Any, score: Any, team: Any = None) -> Shown:
+def _one_shown(document: Any, rank: Any, score: Any, team: Any = None, folded: Any = 0) -> Shown:
     if type(score) not in (int, float) or not math.isfinite(score):
         raise _wrong(score)
-    return Shown(_text(document), _whole(rank), float(score), None if team is None else _whole(team))
+    team = None if team is None else _whole(team)
+    return Shown(_text(document), _whole(rank), float(score), team, _flag(folded))
 
 
 def _dump(value: Any) -> str:
@@ -92,9 +93,13 @@ def _dump(value: Any) -> str:
 
 
 def _dump_shown(shown: tuple[Shown, ...]) -> str:
-    return _dump(
-        [[one.document, one.rank, one.score] if one.team is None else [*vars(one).values()] for one in shown]
-    )
+    return _dump([_pack_shown(one) for one in shown])
+
+
+def _pack_shown(one: Shown) -> list[Any]:
+    """What is as usual is left out."""
+    rest = [one.team, 1] if one.folded else [one.team] if one.team is not None else []
+    return [one.document, one.rank, one.score, *rest]
 
 
 _KINDS = {

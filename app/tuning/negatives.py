@@ -95,9 +95,11 @@ def not_chosen(
         if known is None:
             continue
         chosen = clicked.get(impression.id, set()) | {id_ for id_, grade in known.items() if grade > 0}
+        if any(one.folded and one.document in chosen for one in impression.shown):
+            continue  # it says the same as one that was not chosen
         ranks = [one.rank for one in impression.shown if one.document in chosen]
         for one in impression.shown:
-            if ranks and one.rank < max(ranks) and one.document not in chosen:
+            if ranks and one.rank < max(ranks) and one.document not in chosen and not one.folded:
                 passed = counts.setdefault(impression.query_hash, {})
                 passed[one.document] = passed.get(one.document, 0) + 1
     return {

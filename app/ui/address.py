@@ -26,7 +26,7 @@ PICK_PREFIX = "pick "
 _SEEN = "address seen"
 _LAST = "last asked"
 _SEEN_COLLECTION = "collection seen"
-_WIDGETS = ("q", "mode", "filter", "rerank")
+_WIDGETS = ("q", "mode", "filter", "rerank", "group")
 
 
 def load() -> None:
@@ -60,6 +60,7 @@ def current() -> SearchRequest:
         k=state["k"],
         filter=state["filter"].strip(),
         rerank=state["rerank"],
+        group=state["group"],
         picks=dict(sorted(picks.items())),
     )
 

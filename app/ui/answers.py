@@ -12,6 +12,8 @@ import streamlit as st
 
 from app.facade.caller import Caller
 from app.facade.feedback import others_said, record, record_click, said_about
+from app.facade.grouping import Placed
+from app.facade.paging import make_cards
 from app.facade.search import Facet
 from app.feedback.model import Saying
 from app.settings import Location
@@ -20,7 +22,7 @@ from app.ui.cards import make_card
 from app.ui.notices import draw_notices, safely, sentences
 from app.ui.outside import as_label
 from app.wording import format_count
-from indexing import Collection, Result, SearchResults
+from indexing import Collection, SearchResults
 
 __all__ = ["SAID", "Answers", "draw_answers", "in_words"]
 
@@ -35,7 +37,8 @@ SAID = {
 """What was said of a document, by the kind of the saying; a grade has words of its own."""
 
 _GRADES = ("no answer", "helps", "answers", "answers best")
-_OPENED = "opened texts"
+_OPENED = "opened"
+_TEXTS = "texts"
 _THUMBS = (
     ("up", "Useful", ":material/thumb_up:"),
     ("down", "Not useful", ":material/thumb_down:"),
@@ -45,24 +48,34 @@ _THUMBS = (
 
 @dataclass(frozen=True)
 class Answers:
-    """What was found, for whom."""
+    """What was found, page by page, for whom."""
 
     caller: Caller
     location: Location
     collection: Collection
-    results: SearchResults
+    pages: Sequence[SearchResults]
     facets: Sequence[Facet]
+    by_file: bool = False
+
+    @property
+    def query(self) -> str:
+        return self.pages[0].query
+
+    def impression_of(self, document: str) -> str:
+        """The page that shows it; of no document the last one."""
+        showing = (page.id for page in self.pages if any(result.id == document for result in page))
+        return next(showing, self.pages[-1].id)
 
     def say(self, document: str, kind: str) -> None:
         record(
             self.caller,
             self.location,
             self.collection,
-            self.results.query,
+            self.query,
             document,
             kind,
-            impression=self.results.id,
-            shown=[] if document else [result.id for result in self.results],
+            impression=self.impression_of(document),
+            shown=[] if document else [result.id for page in self.pages for result in page],
         )
 
 
@@ -75,39 +88,68 @@ def draw_answers(answers: Answers) -> None:
     """Everything below the summary; raises nothing."""
     with sentences():
         draw_notices()
-        asked = (answers.caller, answers.location, answers.collection, answers.results.query)
-        said, others = said_about(*asked), others_said(*asked)
-        for rank, result in enumerate(answers.results, start=1):
-            _draw_answer(answers, rank, result, said.get(result.id), others.get(result.id, {}))
+        asked = (answers.caller, answers.location, answers.collection, answers.query)
+        said = _Said(said_about(*asked), others_said(*asked))
+        for group in make_cards(answers.pages, by_file=answers.by_file):
+            with st.container(key=f"card-{group.first.rank}", gap=None):
+                _draw_answer(answers, group.first, said)
+                for kind, members in (("like it", group.alike), ("in this file", group.of_file)):
+                    if members:
+                        _draw_folded(answers, group.first.result.id, kind, members, said)
         if "judge" in answers.caller.rights:
-            _draw_none(answers, said)
+            _draw_none(answers, said.mine)
 
 
-def _draw_answer(
-    answers: Answers, rank: int, result: Result, said: Saying | None, others: dict[str, int]
-) -> None:
+@dataclass(frozen=True)
+class _Said:
+    """What this visitor said of documents, and what others did."""
+
+    mine: dict[str, Saying]
+    others: dict[str, dict[str, int]]
+
+
+def _draw_folded(answers: Answers, first: str, kind: str, members: Sequence[Placed], said: _Said) -> None:
+    """The rest of a card: a button that counts it, and below it each of them once it was pressed."""
+    unfolded = _opened(answers, kind)
+    shown = first in unfolded
+    count = f"{len(members)} more {kind}"
+    rank = members[0].rank
+    with st.container(horizontal=True, key=f"fold-{rank}"):
+        icon = ":material/expand_less:" if shown else ":material/stacks:"
+        label = f"Hide {count}" if shown else f"and {count}"
+        _button(label, icon, f"unfold-{rank}", _toggle, unfolded, first)
+    if shown:
+        with st.container(key=f"folded-{rank}", gap=None):
+            for placed in members:
+                with st.container(key=f"one-of-{placed.rank}", gap=None):
+                    _draw_answer(answers, placed, said)
+
+
+def _draw_answer(answers: Answers, placed: Placed, said: _Said) -> None:
+    rank, result = placed.rank, placed.result
     card = make_card(rank, result, answers.facets)
-    opened = result.id in _opened(answers)
-    with st.container(key=f"card-{rank}", gap=None):
-        st.html(markup.card(card))
-        with st.container(horizontal=True, vertical_alignment="center", key=f"say-{rank}", gap="small"):
-            if card.text:
-                _button(
-                    "Hide text" if opened else "Full text",
-                    ":material/expand_less:" if opened else ":material/expand_more:",
-                    f"text-{rank}",
-                    _open_text,
-                    answers,
-                    result.id,
-                )
-            if "judge" in answers.caller.rights:
-                for kind, label, icon in _THUMBS:
-                    on = said is not None and said.kind == kind
-                    what = "undo" if on else kind
-                    _button(label, icon, f"{kind}-{rank}", Answers.say, answers, result.id, what, on=on)
-            st.html(markup.said("" if said is None else in_words(said), _count_others(others)))
-        if opened:
-            st.html(markup.full_text(card))
+    opened = result.id in _opened(answers, _TEXTS)
+    mine = said.mine.get(result.id)
+    st.html(markup.card(card))
+    with st.container(horizontal=True, vertical_alignment="center", key=f"say-{rank}", gap="small"):
+        if card.text:
+            _button(
+                "Hide text" if opened else "Full text",
+                ":material/expand_less:" if opened else ":material/expand_more:",
+                f"text-{rank}",
+                _open_text,
+                answers,
+                result.id,
+            )
+        if "judge" in answers.caller.rights:
+            for kind, label, icon in _THUMBS:
+                on = mine is not None and mine.kind == kind
+                what = "undo" if on else kind
+                _button(label, icon, f"{kind}-{rank}", Answers.say, answers, result.id, what, on=on)
+        words = "" if mine is None else in_words(mine)
+        st.html(markup.said(words, _count_others(said.others.get(result.id, {}))))
+    if opened:
+        st.html(markup.full_text(card))
 
 
 def _button(
@@ -149,25 +191,34 @@ def _paste(answers: Answers) -> None:
 
 def _open_text(answers: Answers, document: str) -> None:
     """Show the text or hide it again; the first opening is an event of the impression."""
-    opened = _opened(answers)
+    opened = _opened(answers, _TEXTS)
+    _toggle(opened, document)
     if document in opened:
-        opened.remove(document)
-        return
-    opened.append(document)
-    known = (answers.results.id, document)
+        _keep_opening(answers, document)
+
+
+def _keep_opening(answers: Answers, document: str) -> None:
+    impression = answers.impression_of(document)
+    known = (impression, document)
     if known not in st.session_state.setdefault("events kept", set()):
         st.session_state["events kept"].add(known)
-        record_click(
-            answers.caller, answers.location, answers.collection, answers.results.id, document, "open"
-        )
+        record_click(answers.caller, answers.location, answers.collection, impression, document, "open")
 
 
-def _opened(answers: Answers) -> list[str]:
-    """Documents of this answer whose text is shown."""
-    shown: dict[str, list[str]] = st.session_state.setdefault(_OPENED, {})
-    if answers.results.id not in shown:
-        shown.clear()  # texts of an answer that is gone
-    return shown.setdefault(answers.results.id, [])
+def _toggle(opened: list[str], document: str) -> None:
+    if document in opened:
+        opened.remove(document)
+    else:
+        opened.append(document)
+
+
+def _opened(answers: Answers, what: str) -> list[str]:
+    """Documents of this answer of which something is open: their text, or what is folded behind them."""
+    shown: dict[str, dict[str, list[str]]] = st.session_state.setdefault(_OPENED, {})
+    answer = answers.pages[0].id
+    if answer not in shown:
+        shown.clear()  # of an answer that is gone
+    return shown.setdefault(answer, {}).setdefault(what, [])
 
 
 def _count_others(others: dict[str, int]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.facade.search import MOST_FACETS, Facet
+from app.facade.showing import heading, snippet_below
 from app.ui.outside import as_html
 from app.wording import explain_score
 from indexing import Result
@@ -41,14 +42,15 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
     """`result` as a card. Its chips are the fields one can filter by, else the first short ones."""
     metadata = tuple((name, _readable(value)) for name, value in result.metadata.items())
     metadata = tuple((name, value) for name, value in metadata if value)
+    snippet = snippet_below(result.title, result.snippet)
     choices = [facet.name for facet in facets]
     short = [(name, value) for name, value in metadata if len(value) <= _CHIP_LENGTH]
     chips = [chip for chip in short if chip[0] in choices] if choices else short[:MOST_FACETS]
     return Card(
         rank=rank,
         id=result.id,
-        title=result.title or result.id,
-        snippet_html=highlighted_html(result.snippet.text, result.snippet.highlights),
+        title=heading(result),
+        snippet_html=highlighted_html(snippet.text, snippet.highlights),
         chips=tuple(chips),
         score=_number(result.score),
         parts=tuple(explain_score(result.parts)),

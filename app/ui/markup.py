@@ -177,13 +177,13 @@ def summary(results: SearchResults, request: SearchRequest) -> str:
     notes += [request.filter] if request.filter else []
     if results.keyword_lag:
         notes.append(f"keyword index {format_count(results.keyword_lag, 'change')} behind")
-    if results.reranked is not None:
-        notes.append(f"{format_count(results.reranked, 'document')} reranked")
+    if results.stopped or results.reranked is not None:
+        notes.append(results.stopped or f"{format_count(results.reranked or 0, 'document')} reranked")
     extra = "".join(f" · {isolate(note)}" for note in notes)
     return (
         f'<details class="st-summary"><summary>{format_count(count, "result")} in '
         f"{format_milliseconds(results.took_ms)}{extra}</summary><table>{rows}</table></details>"
-        f"{hints(results.notes)}"
+        f"{hints([note for note in results.notes if note != results.stopped])}"
     )
 
 

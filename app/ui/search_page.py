@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.facade.paging import join_pages
 from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.text import plain
@@ -24,7 +25,18 @@ from indexing.names import MODES
 
 QUESTION_LABEL = "Question"
 ANSWER = "answer"
-"""Where the answer that is on the page is kept, with what was asked and by whom."""
+"""Where the answer that is on the page is kept."""
+
+_TAB_CHARACTERS = 80  # of a question; a tab shows some twenty
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was asked and by whom, how many results of it, and what was found, by pages."""
+
+    asked: tuple[object, ...]
+    k: int
+    pages: tuple[SearchResults, ...]
 
 
 def page() -> None:
@@ -42,15 +54,23 @@ def page() -> None:
 
 def draw(location: Location, name: str) -> None:
     collection = service.open_collection(location, name)
-    facets = service.facets(location, name)
     draw_question(name)
-    draw_controls(collection, facets)
+    controls, place = st.container(), st.empty()
+    request = address.current()
+    if request.q:
+        st.set_page_config(page_title=f"{plain(request.q)[:_TAB_CHARACTERS]} · stlib")
+        if kept_answer(collection, request) is None:
+            place.html(markup.searching())  # at once: the old answers are none to this
+    facets = service.facets(location, name)
+    with controls:
+        draw_controls(collection, facets)
     request = address.current()
     address.store(request)
     if request.q:
-        draw_results(st.empty(), location, collection, request, facets)
+        draw_results(place, location, collection, request, facets)
     else:
-        draw_welcome(name, collection)
+        with place.container():
+            draw_welcome(name, collection)
 
 
 def draw_question(name: str) -> None:
@@ -75,6 +95,7 @@ def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
             draw_filters(facets)
         if reranker_from_environment():
             st.toggle("Rerank", key="rerank", help="Read the best answers and put them in a better order")
+        st.toggle("Group by file", key="group", help="Show documents of one file as one answer")
         draw_comparison_choice(collection)
         if active:
             st.button("Clear", icon=":material/close:", type="tertiary", on_click=address.forget_filters)
@@ -120,9 +141,10 @@ def draw_results(
     request: SearchRequest,
     facets: Sequence[Facet],
 ) -> None:
-    results = answer(place, location, collection, request, facets)
-    if results is None:
+    pages = answer(place, location, collection, request, facets)
+    if pages is None:
         return
+    results = join_pages(pages)
     with place.container(key="answers"):
         if not results.results:
             hints = markup.hints(results.notes)
@@ -132,9 +154,9 @@ def draw_results(
         if results.weak:
             st.html(markup.weak(results.weak))
         draw_comparison(visitor(), collection, request, facets, results)
-        draw_answers(Answers(visitor(), location, collection, results, facets))
+        draw_answers(Answers(visitor(), location, collection, pages, facets, by_file=request.group))
         more = next((count for count in RESULT_COUNTS if count > request.k), None)
-        if more and len(results.results) == request.k:
+        if more and len(results) == request.k:
             st.button(
                 "Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch"
             )
@@ -146,27 +168,44 @@ def answer(
     collection: Collection,
     request: SearchRequest,
     facets: Sequence[Facet],
-) -> SearchResults | None:
-    """What `request` finds; None where it cannot be understood, which `place` says then.
+) -> tuple[SearchResults, ...] | None:
+    """What `request` finds, by pages; None where it cannot be understood, which `place` says then.
 
-    What is on the page stays while nothing else is asked for: another press is no other search.
+    What is on the page stays while nothing else is asked for: another press is no other search, and more of
+    the same is one more page.
     """
-    kept = st.session_state.get(ANSWER)
-    asked = (collection.uuid, request, visitor())
-    if kept is not None and kept[0] == asked:
-        return kept[1]
-    if kept is None or kept[0][1].q != request.q:
-        place.html(markup.searching())  # in place of the answers to another question
+    kept = kept_answer(collection, request)
+    if kept is not None and kept.k == request.k:
+        return kept.pages
+    after = () if kept is None else kept.pages
     st.session_state.pop(ANSWER, None)
     try:
-        results = search(
-            collection, request, facets, reranker_from_environment(), caller=visitor(), location=location
+        page = search(
+            collection,
+            request,
+            facets,
+            reranker_from_environment(),
+            caller=visitor(),
+            location=location,
+            after=after,
         )
     except FilterError as error:
         place.html(markup.filter_failure(request.filter, error))
         return None
-    st.session_state[ANSWER] = (asked, results)
-    return results
+    st.session_state[ANSWER] = _Kept(_asked(collection, request), request.k, (*after, page))
+    return (*after, page)
+
+
+def kept_answer(collection: Collection, request: SearchRequest) -> _Kept | None:
+    """What is on the page already of the answer to `request`; None where it is the answer to another one."""
+    kept = st.session_state.get(ANSWER)
+    if kept is None or kept.asked != _asked(collection, request) or kept.k > request.k:
+        return None
+    return kept
+
+
+def _asked(collection: Collection, request: SearchRequest) -> tuple[object, ...]:
+    return collection.uuid, replace(request, k=0), visitor()
 
 
 def draw_welcome(name: str, collection: Collection) -> None:

@@ -79,4 +79,5 @@ def interleave(live: SearchResults, other: SearchResults, offset: int, k: int, s
         trial=servings,
         teams=[None if position < alike else servings[team] for team, position in picks],
         weak=live.weak if other.weak else None,
+        stopped=live.stopped or other.stopped,
     )

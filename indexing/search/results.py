@@ -96,6 +96,8 @@ class SearchResults:
         trial: while another serving is tried, (the live one, the other one): the results are of both.
         teams: of each result the serving that is credited with it, None for those with which both begin; None
             without a trial.
+        stopped: why the reranker read fewer documents than it should have, in a few words; None where it read
+            all, and where none was asked for. A note says it too.
     """
 
     query: str
@@ -113,6 +115,7 @@ class SearchResults:
     weak: str | None = None
     trial: tuple[int, int] | None = None
     teams: list[int | None] | None = None
+    stopped: str | None = None
 
     def __len__(self) -> int:
         return len(self.results)

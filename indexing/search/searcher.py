@@ -128,7 +128,8 @@ class Searcher:
         except RerankingFailed as error:
             self.rerankers.forget()  # its files may have changed when it is asked for again
             live, answer = self._answer(request, None, serving, steps)
-            return live, replace(answer, notes=[*answer.notes, f"not reranked: {error}"], reranked=0)
+            notes = [*answer.notes, f"not reranked: {error}"]
+            return live, replace(answer, notes=notes, reranked=0, stopped="not reranked: the reranker failed")
 
     def _answer(
         self, request: Request, reranker: Any, serving: int | None, steps: Steps
@@ -139,6 +140,7 @@ class Searcher:
         """
         found = self._find_settled(request, reranker, serving, steps)
         candidates, n_read, notes = found.candidates, None, [*request.notes, *found.notes]
+        stopped = None
         depth = 0
         if found.reranking is not None:
             # Once, when it is settled what was found: a limit on its time is one on the whole search.
@@ -148,7 +150,8 @@ class Searcher:
                     request.query, candidates, found.reranking, self.highlighter
                 )
             if n_read < (wanted := min(len(candidates), depth)):
-                notes.append(f"time was up after {n_read} of {wanted} documents were reranked")
+                stopped = f"time was up after {n_read} of {wanted} documents were reranked"
+                notes.append(stopped)
         with steps.step("snippets"):
             results = make_results(request.query, _page(request, candidates, depth), self.highlighter)
         answer = SearchResults(
@@ -164,6 +167,7 @@ class Searcher:
             seq=found.live.state.last_seq,
             offset=request.offset,
             weak=found.ranked.weak,
+            stopped=stopped,
         )
         return found.live, answer
 

@@ -16,6 +16,7 @@ REQUEST = SearchRequest(
     mode="semantic",
     k=20,
     filter="year > 2000",
+    group=True,
     picks={"kind": ("class", "it's"), "module": ("os",)},
 )
 
@@ -31,7 +32,7 @@ def test_an_address_gives_the_same_request_again():
     [
         ({"mode": ["magic"], "k": ["many"]}, SearchRequest()),
         ({"k": ["12"]}, SearchRequest(k=10)),
-        ({"k": ["99999"]}, SearchRequest(k=50)),
+        ({"k": ["99999"]}, SearchRequest(k=100)),
         ({"k": ["9" * 5000]}, SearchRequest(k=10)),
         ({"k": ["-3"]}, SearchRequest(k=10)),
         ({"q": ["a", "b"]}, SearchRequest(q="b")),

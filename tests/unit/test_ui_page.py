@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.feedback.log import feedback_log
+from app.feedback.place import feedback_place
+from app.feedback.table import read_impressions
 from app.settings import LOOPBACK, Location
 from app.ui.server import ServerFailed, free_port, is_healthy, running_server
 from indexing import Collection
@@ -129,11 +132,42 @@ def test_a_wrong_filter_shows_where(page, animals):
     assert "position 8" in html(app) and "kind = x\n       ^" in html(app)
 
 
-def test_show_more_shows_more(page, animals):
+def test_show_more_shows_more(page, animals, home):
     app = page(q="honey")
     assert len(titles(app)) == 10
     next(button for button in app.button if button.label == "Show more").click().run()
     assert len(titles(app)) == 12 and address(app)["k"] == "20"
+    place = feedback_place(Location(home))
+    feedback_log(place).flush()
+    [first, more] = read_impressions(place)
+    assert [(one.offset, one.k, len(one.shown)) for one in (first, more)] == [(0, 10, 10), (10, 10, 2)]
+    assert [one.document.title() for one in (*first.shown, *more.shown)] == titles(app)
+    assert [one.rank for one in more.shown] == [11, 12]
+    assert titles(page(q="honey", k="20")) == titles(app)
+
+
+def test_passages_that_say_the_same_are_one_card(page, home):
+    with Collection.create("copies", home=home) as collection:
+        text = "Permission is hereby granted to deal in the software without restriction."
+        collection.add({"id": f"{n}/LICENSE", "text": text} for n in range(7))
+        collection.add([{"id": "other", "text": "A software licence says what is allowed."}])
+    app = page(q="software without restriction")
+    first, *rest = titles(app)
+    assert rest == ["other"]
+    button = next(button for button in app.button if button.label == "and 6 more like it")
+    button.click().run()
+    assert titles(app) == [first, *(f"{n}/LICENSE" for n in range(7) if f"{n}/LICENSE" != first), "other"]
+    assert "8 results in" in html(app)
+    next(button for button in app.button if button.label == "Hide 6 more like it").click().run()
+    assert titles(app) == [first, "other"]
+
+
+def test_a_snippet_begins_after_its_title(page, home):
+    with Collection.create("titled", home=home) as collection:
+        collection.add([{"id": "x", "title": "Rising dough", "text": "Rising dough\n\nYeast makes gas."}])
+    shown = html(page(q="yeast"))
+    assert titles(page(q="yeast")) == ["Rising dough"]
+    assert re.search(r'class="st-snippet" dir="auto"><mark>Yeast</mark> makes gas', shown)
 
 
 def test_a_second_collection_can_be_chosen(page, animals, home):

@@ -95,15 +95,20 @@ def make_views(impressions: Iterable[Impression], events: Iterable[Event]) -> Vi
     rows: dict[tuple[str, int, int], list[float]] = {}
     for one in impressions:
         question, *_ = questions.setdefault(one.query_hash, (len(questions), one.query, one.at))
+        folded = 0
         for shown in one.shown:
+            clicked = (one.id, shown.document) in clicks
+            folded += shown.folded
+            if shown.folded and not clicked:
+                continue  # nobody saw it
+            rank = shown.rank if shown.folded else shown.rank - folded
             scale = scales.setdefault((one.mode, shown.team or one.serving), len(scales))
             document = documents.setdefault(shown.document, len(documents))
-            clicked = (one.id, shown.document) in clicks
             row = rows.setdefault(
                 (one.person or one.id, question, document),
-                [question, document, shown.rank, clicked, shown.score, scale],
+                [question, document, rank, clicked, shown.score, scale],
             )
-            row[3] = row[3] or (clicked and row[2] == shown.rank)
+            row[3] = row[3] or (clicked and row[2] == rank)
     return _to_views(list(rows.values()), list(questions.items()), list(documents))
 
 

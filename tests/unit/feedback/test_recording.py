@@ -53,6 +53,29 @@ def test_a_search_is_an_impression(ask, animals, ann, place):
     )
 
 
+def test_what_is_folded_is_kept_as_such_and_replayed(ask, animals, ann, place, location):
+    animals.add([{"id": "copy", "text": animals.get(["bee"])["bee"].text}])
+    found = ask(ann)
+    [kept] = read_impressions(place)
+    ids = [one.id for one in found]
+    later = max("bee", "copy", key=ids.index)
+    assert [one.document for one in kept.shown] == ids
+    assert [one.document for one in kept.shown if one.folded] == [later]
+    assert replay(ann, location, found.id).same_scores
+
+
+def test_the_page_that_follows_is_an_impression_of_its_own(ask, animals, ann, place, location):
+    first = ask(ann, k=2)
+    second = search(animals, SearchRequest(q=HONEY, k=10), caller=ann, location=location, after=[first])
+    whole = [one.id for one in animals.search(HONEY)]
+    assert [one.id for one in [*first, *second]] == whole
+    feedback_log(place).flush()
+    kept = read_impressions(place)[-1]
+    assert (kept.id, kept.k, kept.offset) == (second.id, 8, 2)
+    assert [(one.document, one.rank) for one in kept.shown] == list(zip(whole[2:], (3, 4), strict=True))
+    assert replay(ann, location, second.id).same_scores
+
+
 def test_a_trial_is_kept_with_both_servings_and_the_team_of_each_rank(ask, animals, ann, place):
     animals.reindex(ranking={"boosts": [{"filter": "legs = 4", "weight": 50}]}, promote=False)
     animals.start_trial(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,6 +182,18 @@ def test_a_person_counts_once_however_often_they_click():
         ("a", 2, False),
     ]
     assert views.texts == ("Who audits us?",)
+
+
+def test_a_folded_result_was_looked_at_only_if_it_was_clicked():
+    seen = impression("i", "Who audits us?", ["a", "b", "c", "d"])
+    seen = replace(seen, shown=tuple(replace(one, folded=one.document in "bd") for one in seen.shown))
+    views = make_views([seen], [click(seen, "d")])
+    rows = zip(views.document, views.rank, views.clicked, strict=True)
+    assert [(views.documents[d], int(rank), bool(clicked)) for d, rank, clicked in rows] == [
+        ("a", 1, False),
+        ("c", 2, False),
+        ("d", 4, True),
+    ]
 
 
 def test_below_the_stated_sessions_clicks_grade_nothing(location, collection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,3 +66,12 @@ def test_documents_above_a_chosen_one_were_passed_over():
         impression("4", ["a", "e"], query="another"),
     ]
     assert not_chosen(seen, {"1": {"c"}}, {"q": {"e": 2}}) == {"q": ["b", "a", "d"]}
+
+
+def test_what_was_folded_was_not_passed_over():
+    seen = [impression("1", ["a", "b", "c"]), impression("2", ["d", "e", "f"])]
+    for one, folded in zip(seen, "be", strict=True):
+        one.shown = tuple(replace(shown, folded=shown.document == folded) for shown in one.shown)
+    assert not_chosen(seen, {"1": {"c"}}, {"q": {}}) == {"q": ["a"]}
+    # e says what d says: d is no wrong answer.
+    assert not_chosen(seen, {"2": {"e"}}, {"q": {}}) == {}
