@@ -53,7 +53,7 @@ class SourceFile:
     to the root that was given, posix style), `root` that root's real path, `format` the reader. Readers
     count `bytes_read` up as they go and put what a person should know, but lost nothing by, into `notes`.
     `options` say how to read it; `data` are the bytes of a part of a file (a member of an archive, what is
-    attached to a mail), `modified` is in nanoseconds since 1970.
+    attached to a mail). `modified` and `changed` (its content or its name) are in nanoseconds since 1970.
     """
 
     path: str
@@ -63,6 +63,8 @@ class SourceFile:
     size: int = 0
     root: str = ""
     modified: int = 0
+    changed: int = 0
+    inode: int = 0
     options: ReadOptions = field(default_factory=ReadOptions)
     data: bytes | None = None
     bytes_read: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -10,22 +11,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexing.documents.formats import EXTENSIONS, format_of
+from indexing.documents.ignoring import Rules
 from indexing.documents.model import Skipped
+from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.errors import BadInput
 
-__all__ = ["Plan", "plan_files"]
+__all__ = ["Plan", "plan_files", "readable_name", "real_name"]
 
 
 @dataclass
 class Plan:
     """Files to read and files that will not be read with the reason, per root in order of their names.
 
-    `unsupported` counts by extension what was met in folders and has no reader ("" without extension).
+    `unsupported` counts by extension what was met in folders and has no reader ("" without extension);
+    `left_out` counts files and folders by why they were passed over: `hidden`, `vendored`, `ignored`,
+    `excluded`. `unlisted` are folders whose content is not known, by their names below the root.
     """
 
     entries: list[SourceFile | Skipped] = field(default_factory=list)
     unsupported: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    unlisted: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> list[SourceFile]:
@@ -35,10 +42,11 @@ class Plan:
 def plan_files(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     within: Iterable[str | os.PathLike[str]] | None = None,
+    options: ReadOptions | None = None,
 ) -> Plan:
     """Walk the paths. Raises `BadInput` for a missing one, before any file is opened.
 
-    Hidden files and folders are passed over unless named. Symbolic links are followed; a file or folder
+    What `options` leave out is passed over unless named. Symbolic links are followed; a file or folder
     reached twice is read once, under its real name where that lies in the same root. In a BEIR folder
     (`corpus.jsonl` beside `queries.jsonl` or `qrels/`) only the corpus is read: queries and judgments are
     not documents.
@@ -50,7 +58,7 @@ def plan_files(
     missing = [str(root) for root in roots if not root.exists()]
     if missing:
         raise BadInput(f"no such file or folder: {', '.join(missing)}; nothing was read")
-    walk = _Walk(None if within is None else [Path(os.path.realpath(root)) for root in within])
+    walk = _Walk(None if within is None else [Path(os.path.realpath(root)) for root in within], options)
     for root in roots:
         if not walk.allows(root):
             walk.plan.entries.append(Skipped(str(root), None, _OUTSIDE))
@@ -62,16 +70,31 @@ def plan_files(
 
 
 _OUTSIDE = "leads out of the folders that may be read"
+_NOT_REGULAR = "is not a regular file"
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder to list: by the path it was reached by, its real path, its path below the root, and the rules
+    of what lies above it.
+    """
+
+    path: str
+    real: str
+    below: str
+    rules: Rules
 
 
 class _Walk:
-    def __init__(self, within: list[Path] | None) -> None:
+    def __init__(self, within: list[Path] | None, options: ReadOptions | None) -> None:
         self.plan = Plan()
         self._within = within
+        self._options = options or ReadOptions()
         self._seen: set[str] = set()  # real paths of files and folders
-        self._real: dict[Path, str] = {}
+        self._found: list[tuple[str, SourceFile | Skipped]] = []
+        self._root = self._real_root = ""
 
-    def allows(self, path: Path) -> bool:
+    def allows(self, path: str | Path) -> bool:
         """Whether `path`, all links followed, lies where one may read."""
         if self._within is None:
             return True
@@ -80,91 +103,114 @@ class _Walk:
 
     def named_file(self, path: Path) -> None:
         kind = format_of(path.name)
+        real = os.path.realpath(path)
         if kind is None:
             known = " ".join(EXTENSIONS)
-            self.plan.entries.append(
-                Skipped(str(path), None, f"this format is not supported; supported: {known}")
-            )
+            reason = f"this format is not supported; supported: {known}"
+            self.plan.entries.append(Skipped(str(path), None, reason))
         elif not path.is_file():
-            self.plan.entries.append(Skipped(str(path), None, "is not a regular file"))
-        elif self._first_visit(path):
-            self.plan.entries.append(self._source(path.parent, path, path.name, kind, path.stat().st_size))
+            self.plan.entries.append(Skipped(str(path), None, _NOT_REGULAR))
+        elif self._first_visit(real):
+            self._start(path.parent)
+            entry = self._source(str(path), path.name, kind, path.stat())
+            self.plan.entries.append(entry)
 
     def folder(self, root: Path) -> None:
-        if not self._first_visit(root):
+        self._start(root)
+        if not self._first_visit(self._real_root or "/"):
             return
-        found: list[tuple[str, SourceFile | Skipped]] = []
-        folders: list[Path] = [root]
-        links: list[Path] = []
+        self._found = []
+        folders = [_Folder(self._root, self._real_root or "/", "", Rules.of(self._options))]
+        links: list[tuple[str, _Folder]] = []
         # Links wait until everything that is really here has its own name.
         while folders or links:
-            if not folders:
-                link = links.pop(0)
-                if not self.allows(link):
-                    found.append((_name(root, link), Skipped(str(link), None, _OUTSIDE)))
-                elif link.is_dir():
-                    folders += [link] if self._first_visit(link) else []
-                elif link.is_file():
-                    self._file(root, link, found)
-                continue
-            self._list(root, folders.pop(), folders, links, found)
-        found.sort(key=lambda pair: pair[0])
-        self.plan.entries += [entry for _, entry in found]
+            if folders:
+                self._list(folders.pop(), folders, links)
+            else:
+                self._follow(*links.pop(0), folders)
+        self._found.sort(key=lambda pair: pair[0])
+        self.plan.entries += [entry for _, entry in self._found]
 
-    def _list(
-        self,
-        root: Path,
-        folder: Path,
-        folders: list[Path],
-        links: list[Path],
-        found: list[tuple[str, SourceFile | Skipped]],
-    ) -> None:
+    def _start(self, root: Path) -> None:
+        self._root = str(root)
+        # Its one name, however it was spelt; only the top ends with "/".
+        self._real_root = os.path.realpath(root).rstrip("/")
+
+    def _list(self, folder: _Folder, folders: list[_Folder], links: list[tuple[str, _Folder]]) -> None:
         try:
-            with os.scandir(folder) as scan:
-                entries = sorted(
-                    (entry for entry in scan if entry.name[0] != "."), key=lambda entry: entry.name
-                )
+            with os.scandir(folder.path) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
-            skipped = Skipped(str(folder), None, f"the folder cannot be listed: {error.strerror}")
-            found.append((_name(root, folder), skipped))
+            self._skip(folder.path, folder.below, f"the folder cannot be listed: {error.strerror}")
+            self.plan.unlisted.append(readable_name(folder.below))
             return
-        if _is_beir({entry.name for entry in entries}):
+        names = {entry.name for entry in entries}
+        if folder.below and folder.rules.is_vendored(folder.below.rpartition("/")[2], names):
+            self.plan.left_out["vendored"] += 1
+            return
+        rules = folder.rules.inside(Path(folder.path), folder.below, names)
+        if _is_beir(names):
             entries = [entry for entry in entries if entry.name == "corpus.jsonl"]
         for entry in entries:
-            path = folder / entry.name
+            below = f"{folder.below}/{entry.name}" if folder.below else entry.name
+            is_folder = entry.is_dir()
+            if reason := rules.reason_against(below, folder=is_folder):
+                self.plan.left_out[reason] += 1
+                continue
+            here = _Folder(entry.path, f"{folder.real.rstrip('/')}/{entry.name}", below, rules)
             if entry.is_symlink():
-                links.append(path)
-            elif entry.is_dir():
-                if self._first_visit(path):
-                    folders.append(path)
+                links.append((entry.path, here))
+            elif is_folder:
+                if self._first_visit(here.real):
+                    folders.append(here)
             else:
-                self._file(root, path, found)
+                self._file(entry.path, below, here.real)
 
-    def _file(self, root: Path, path: Path, found: list[tuple[str, SourceFile | Skipped]]) -> None:
-        kind = format_of(path.name)
+    def _follow(self, path: str, link: _Folder, folders: list[_Folder]) -> None:
+        real = os.path.realpath(path)
+        if not self.allows(path):
+            self._skip(path, link.below, _OUTSIDE)
+        elif Path(path).is_dir():
+            if self._first_visit(real):
+                folders.append(_Folder(path, real, link.below, link.rules))
+        elif Path(path).exists():
+            self._file(path, link.below, real)
+        elif format_of(link.below) is not None:
+            self._skip(path, link.below, "is a link to what is not there")
+
+    def _file(self, path: str, below: str, real: str) -> None:
+        kind = format_of(below.rpartition("/")[2])
         if kind is None:
-            self.plan.unsupported[path.suffix.lower()] += 1
+            self.plan.unsupported[Path(below).suffix.lower()] += 1
             return
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116 - of thousands of files, each a text already
         except OSError as error:
-            found.append((_name(root, path), Skipped(str(path), None, f"cannot be read: {error.strerror}")))
+            self._skip(path, below, f"cannot be read: {error.strerror}")
             return
         # A pipe or a device would keep the reader waiting for ever.
-        if stat.S_ISREG(status.st_mode) and self._first_visit(path):
-            name = _name(root, path)
-            found.append((name, self._source(root, path, name, kind, status.st_size)))
+        if stat.S_ISREG(status.st_mode) and self._first_visit(real):
+            self._found.append((readable_name(below), self._source(path, below, kind, status)))
 
-    def _source(self, root: Path, path: Path, name: str, kind: str, size: int) -> SourceFile:
-        if root not in self._real:
-            # Its one name, however it was spelt; only the top ends with "/".
-            self._real[root] = _readable(Path(os.path.realpath(root)).as_posix()).rstrip("/")
-        # Absolute, because the process that parses may have another working directory.
-        absolute = str(path.absolute())
-        return SourceFile(absolute, _readable(str(path)), _readable(name), kind, size, self._real[root])
+    def _skip(self, path: str, below: str, reason: str) -> None:
+        self._found.append((readable_name(below), Skipped(readable_name(path), None, reason)))
 
-    def _first_visit(self, path: Path) -> bool:
-        real = os.path.realpath(path)
+    def _source(self, path: str, below: str, kind: str, status: os.stat_result) -> SourceFile:
+        return SourceFile(
+            # Absolute, because the process that parses may have another working directory.
+            os.path.abspath(path),  # noqa: PTH100
+            readable_name(path),
+            readable_name(below),
+            kind,
+            status.st_size,
+            readable_name(self._real_root),
+            modified=status.st_mtime_ns,
+            changed=status.st_ctime_ns,
+            inode=status.st_ino & (2**63 - 1),
+            options=self._options,
+        )
+
+    def _first_visit(self, real: str) -> bool:
         if real in self._seen:
             return False
         self._seen.add(real)
@@ -175,10 +221,25 @@ def _is_beir(names: set[str]) -> bool:
     return "corpus.jsonl" in names and ("queries.jsonl" in names or "qrels" in names)
 
 
-def _name(root: Path, path: Path) -> str:
-    return _readable(path.relative_to(root).as_posix())
+_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2})")
 
 
-def _readable(name: str) -> str:
-    """A file name as valid Unicode: bytes that are none become U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def readable_name(name: str) -> str:
+    """A file name as valid Unicode, of which no two are alike: bytes that are none are written `\\xff`."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return (
+            _ESCAPE.sub(r"\\x5c", name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        )
+    return _ESCAPE.sub(r"\\x5c", name) if "\\x" in name else name
+
+
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+def real_name(name: str) -> str:
+    """The file name, or path, that `readable_name` made readable."""
+    if "\\x" not in name:
+        return name
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), name.encode()))

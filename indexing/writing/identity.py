@@ -13,6 +13,7 @@ one's id gets the names of the folders above it until it is nobody else's: `guid
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from sqlalchemy import Connection
 
 from indexing.catalog.log import Known, ids_of_origins, known_documents
 from indexing.documents import Document
+from indexing.documents.walk import real_name
 
 __all__ = ["Resolved", "longer_ids", "resolve_ids"]
 
@@ -80,14 +82,14 @@ def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
         if Path(_file(before)).samefile(_file(now)):
             return "same"
     except (FileNotFoundError, NotADirectoryError):
-        # A name that is no valid Unicode is stored altered, and cannot be looked up.
-        return "there" if "\ufffd" in before + now else "gone"
+        return "gone"
     except OSError:
         return "there"
     return "there"
 
 
 def _file(origin: str) -> str:
-    """The file of an origin, which for a row of a table ends with its line: `/data/a.csv#12`."""
-    file, mark, line = origin.rpartition("#")
-    return file if mark and line.isdigit() and not os.path.lexists(origin) else origin
+    """The file of an origin, which for a part of it goes on after a mark: `/data/a.csv#12`."""
+    ends = [len(origin), *(found.start() for found in reversed(list(re.finditer("#", origin))))]
+    paths = (real_name(origin[:end]) for end in ends)
+    return next((path for path in paths if os.path.lexists(path)), origin)

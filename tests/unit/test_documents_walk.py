@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 
 from indexing.documents import EXTENSIONS, Document, ReadReport, Skipped, read_paths
+from indexing.documents.options import ReadOptions
+from indexing.documents.walk import plan_files, real_name
 from indexing.errors import BadInput
 
 
@@ -62,8 +64,10 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     (docs / "real/up").symlink_to(docs)
     (docs / "out").symlink_to(tmp_path / "outside")
     (docs / "broken.txt").symlink_to(tmp_path / "nothing")
-    assert ids(docs) == ["out/b.txt", "real/a.txt"]
-    assert ids(docs, docs / "real", docs / "real/a.txt") == ["out/b.txt", "real/a.txt"]
+    broken = Skipped(str(docs / "broken.txt"), None, "is a link to what is not there")
+    documents = [Document("out/b.txt", "text"), Document("real/a.txt", "text")]
+    assert list(read_paths([docs], isolate=False)) == [broken, *documents]
+    assert list(read_paths([docs, docs / "real", docs / "real/a.txt"], isolate=False)) == [broken, *documents]
 
 
 def test_of_a_beir_folder_only_the_corpus_is_read(tmp_path):
@@ -89,9 +93,66 @@ def test_a_pipe_is_no_document(tmp_path):
     assert list(read_paths([path])) == [Skipped(str(path), None, "is not a regular file")]
 
 
-def test_a_name_that_is_not_unicode_is_made_readable(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"text")
-    assert [item.id for item in read_paths([tmp_path])] == ["caf\ufffd.txt"]
+def test_names_that_are_not_unicode_are_made_readable_and_stay_apart(tmp_path):
+    names = [b"caf\xe9.txt", b"caf\xe8.txt", b"caf\\xe9.txt", b"\\x.txt"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(name[:-4])
+    read = [item.id for item in read_paths([tmp_path])]
+    assert read == ["\\x.txt", "caf\\x5cxe9.txt", "caf\\xe8.txt", "caf\\xe9.txt"]
+    assert [real_name(id_) for id_ in read] == [os.fsdecode(names[i]) for i in (3, 2, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "left"),
+    [
+        ("", ["a.log", "b.txt", "deep/a.log", "deep/b.txt", "deep/keep.log"]),
+        ("*.log", ["b.txt", "deep/b.txt", "deep/keep.log"]),
+        ("/*.log", ["b.txt", "deep/a.log", "deep/b.txt", "deep/keep.log"]),
+        ("deep/", ["a.log", "b.txt"]),
+        ("deep/*\n!deep/b.txt", ["a.log", "b.txt", "deep/b.txt", "deep/keep.log"]),
+        ("# comment\n\n[", ["a.log", "b.txt", "deep/a.log", "deep/b.txt", "deep/keep.log"]),
+    ],
+)
+def test_ignore_files_are_obeyed(tmp_path, monkeypatch, ignore, left):
+    """A file deeper down has the later word: `deep/.gitignore` keeps one log."""
+    monkeypatch.setitem(EXTENSIONS, ".log", "text")
+    names = ["a.log", "b.txt", "deep/a.log", "deep/b.txt", "deep/keep.log"]
+    write(tmp_path, dict.fromkeys(names, "text"))
+    (tmp_path / ".stlibignore").write_text(ignore)
+    (tmp_path / "deep/.gitignore").write_text("!keep.log\n")
+    assert ids(tmp_path) == left
+    assert [f.name for f in plan_files([tmp_path], options=ReadOptions(ignore_files=False)).files] == names
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    names = [
+        *("a.txt", ".env.txt", ".git/a.txt", "draft/b.txt", "c.md", "node_modules/x/readme.md"),
+        *("env/pyvenv.cfg", "env/a.txt", "vendor/modules.txt", "vendor/a.md", "ignored.txt"),
+    ]
+    write(tmp_path, dict.fromkeys(names, "text"))
+    (tmp_path / ".gitignore").write_text("ignored.txt\n")
+    plan = plan_files([tmp_path], options=ReadOptions(exclude=("draft",), include=("*.txt",)))
+    assert [file.name for file in plan.files] == ["a.txt"]
+    assert plan.left_out == {"hidden": 3, "vendored": 3, "excluded": 2, "ignored": 1}
+    everything = ReadOptions(hidden=True, vendored=True, ignore_files=False)
+    found = [file.name for file in plan_files([tmp_path], options=everything).files]
+    assert found == sorted(set(names) - {"env/pyvenv.cfg"})
+
+
+def test_a_folder_that_cannot_be_listed_is_one_skip(tmp_path, monkeypatch):
+    write(tmp_path, {"a.txt": "text", "locked/b.txt": "text"})
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    plan = plan_files([tmp_path])
+    reason = "the folder cannot be listed: Permission denied"
+    assert plan.entries[1:] == [Skipped(str(tmp_path / "locked"), None, reason)]
+    assert plan.unlisted == ["locked"]
 
 
 def test_the_report_tells_how_far_the_reading_is(tmp_path):
