@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 
 from indexing.documents import ChunkSettings, chunk_documents
+from indexing.documents.model import bounded_title
 from indexing.models.encoders import normalise
 from indexing.quantization import Codec
 from stlib.runtime import EncoderProtocol
@@ -76,7 +77,11 @@ def passages(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> It
 
 
 def chunk_text(title: str, text: str) -> str:
-    """What is embedded for a chunk: its words under the document's title, which often names the subject."""
+    """What is embedded for a chunk: its words under the document's title, which often names the subject.
+
+    It is there once for each passage, so of a title that is longer than one can be only the beginning is.
+    """
+    title = bounded_title(title)
     begins_with_title = text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()
     return text if not title or begins_with_title else f"{title}\n{text}"
 
