@@ -35,11 +35,11 @@ def test_folders_are_walked_in_order_with_relative_ids(tmp_path):
 
 def test_hidden_and_unsupported_files_are_passed_over_and_counted(tmp_path):
     write(
-        tmp_path, dict.fromkeys([".git/a.txt", ".hidden.txt", "x.pdf", "y.PDF", "Makefile", "a.txt"], "text")
+        tmp_path, dict.fromkeys([".git/a.txt", ".hidden.txt", "x.exe", "y.EXE", "Makefile", "a.txt"], "text")
     )
     report = ReadReport()
     assert ids(tmp_path, report=report) == ["a.txt"]
-    assert report.unsupported == Counter({".pdf": 2, "": 1})
+    assert report.unsupported == Counter({".exe": 2, "": 1})
     assert ids(tmp_path / ".hidden.txt") == [".hidden.txt"]
 
 

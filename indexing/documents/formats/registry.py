@@ -17,6 +17,7 @@ EXTENSIONS = {
     ".md": "markdown",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".pdf": "pdf",
     ".rst": "text",
     ".text": "text",
     ".tsv": "delimited",
@@ -32,6 +33,7 @@ TYPES = {
     "jsonl": "JSON lines",
     "markdown": "Markdown",
     "parquet": "Parquet",
+    "pdf": "PDF",
     "text": "text",
 }
 """Words for people."""
