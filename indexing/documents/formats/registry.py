@@ -10,6 +10,10 @@ __all__ = ["EXTENSIONS", "NAMES", "TYPES", "format_of", "type_of"]
 
 EXTENSIONS = {
     ".csv": "delimited",
+    ".docm": "docx",
+    ".docx": "docx",
+    ".dotm": "docx",
+    ".dotx": "docx",
     ".htm": "html",
     ".html": "html",
     ".jsonl": "jsonl",
@@ -29,6 +33,7 @@ NAMES: dict[str, str] = {}
 
 TYPES = {
     "delimited": "table",
+    "docx": "Word",
     "html": "HTML",
     "jsonl": "JSON lines",
     "markdown": "Markdown",

@@ -12,6 +12,7 @@ _BLANKS = re.compile(r"\s+")
 _NO_TITLE = re.compile(
     r"(?:microsoft \w+ - .*"
     r"|.*\.(?:docx?|dotx?|pptx?|xlsx?|od[tsp]|rtf|txt|tex|dvi|pdf|e?ps|indd|qxd|html?|md)"
+    r"|.*\.(?:png|jpe?g|gif|bmp|tiff?|svg|[ew]mf|webp)"
     r"|(?:untitled|document|slide|sheet|title|presentation|book|page)[ -]?\d*"
     r"|(?:power ?point|word|pdf) \w+|no title|none|null|\W*)",
     re.IGNORECASE | re.DOTALL,
