@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from indexing.documents.marks import Mark
+from indexing.documents.storable import MAX_BITS, MetadataValue, storable_text, storable_value
 from indexing.errors import BadInput
 
 __all__ = [
@@ -21,9 +21,6 @@ __all__ = [
     "storable_text",
 ]
 
-MetadataValue: TypeAlias = "str | int | float | bool | list[str] | None"
-# Larger ones are beyond every floating point number, which is how a database compares them.
-MAX_BITS = 1023
 MAX_TITLE = 300
 """Characters of a title: it is put before each passage, so a long one would multiply."""
 _FIELDS = ("id", "text", "title", "metadata")
@@ -33,7 +30,8 @@ _FIELDS = ("id", "text", "title", "metadata")
 class Document:
     """One searchable thing. `id` is unique in its collection; `text` is never blank.
 
-    Metadata values are str, int, float, bool, None or a list of str: what a filter can compare. `origin` is
+    Metadata values are str, int, float, bool, None, and lists and dicts of these; dates are given as such and
+    kept as ISO 8601 text, see `storable_value`. `origin` is
     the absolute path of the file where the id is the path below a root (`/docs/guide.md`, `/docs/a.csv#12`);
     empty where the id is somebody's own. `marks` say where pages, lines and headings begin in the text.
     A title of more than `MAX_TITLE` characters is cut.
@@ -91,20 +89,6 @@ class Skipped:
 Item: TypeAlias = "Document | Skipped"
 
 
-def storable_text(text: str) -> str:
-    """`text` without what a UTF-8 database column refuses: lone surrogates and NUL become U+FFFD.
-
-    Each is one character for one character, so spans into the text stay right.
-    """
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
-    return text
-
-
 def bounded_title(title: str) -> str:
     """`title`, cut between two words with an ellipsis where it is longer than `MAX_TITLE` characters."""
     if len(title) <= MAX_TITLE:
@@ -137,7 +121,7 @@ def _checked_id(obj: Mapping[str, Any]) -> str:
     key = obj.get("id")
     if isinstance(key, int) and not isinstance(key, bool):
         if key.bit_length() > MAX_BITS:
-            raise BadInput(f"a document needs an 'id', got {_describe(key)}")
+            raise BadInput("a document needs an 'id', got an integer of more than 308 digits")
         key = str(key)
     if not isinstance(key, str) or not key.strip():
         raise BadInput(f"a document needs an 'id', a string that is not blank (or an integer), got {key!r}")
@@ -167,33 +151,19 @@ def _checked_metadata(metadata: Any, key: str) -> dict[str, Any]:
         ok, stored = storable_value(value)
         if not ok:
             raise BadInput(
-                f"document {key!r}: metadata {name!r} is {_describe(value)}; "
-                "allowed are str, finite numbers, bool, None and lists of str"
+                f"document {key!r}: metadata {name!r} {_describe(value)}; "
+                "allowed are str, finite numbers, bool, None, dates, and lists and dicts of these"
             )
         checked[storable_text(name)] = stored
     return checked
 
 
-def storable_value(value: Any) -> tuple[bool, MetadataValue]:
-    """(True, the value as it is stored) or (False, None) when metadata cannot hold it."""
-    if value is None:
-        return True, None
-    if isinstance(value, int):
-        return (True, value) if value.bit_length() <= MAX_BITS else (False, None)
-    if isinstance(value, str):
-        return True, storable_text(value)
-    if isinstance(value, float):
-        return (True, value) if math.isfinite(value) else (False, None)
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return True, [storable_text(item) for item in value]
-    return False, None
-
-
 def _describe(value: Any) -> str:
     if isinstance(value, float):
-        return repr(value)
+        return f"is {value!r}"
     if isinstance(value, int):
-        return "an integer of more than 308 digits"
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return f"{type(value).__name__} of something else than str"
-    return type(value).__name__
+        return "is an integer of more than 308 digits"
+    lost: list[str] = []
+    storable_value(value, lost)
+    inside = isinstance(value, (list, tuple, Mapping)) and lost
+    return f"holds {lost[0]}" if inside else f"is {type(value).__name__}"

@@ -58,7 +58,7 @@ def test_the_answers_are_those_of_reading_here(folder, tmp_path):
     (tmp_path / "g.txt").write_bytes(b"\x00\x01")
     (tmp_path / "h.parquet").write_bytes(b"PAR1 torn")
     isolated, here = list(read_paths([folder])), list(read_paths([folder], isolate=False))
-    surrogates = isolated.index(Document("s", "a\ufffdb\ufffdc", "", {"t": ["\ufffd"]}))
+    surrogates = isolated.index(Document("s", "a\ufffdb\ufffdc\n\nt: \ufffd", "", {"t": ["\ufffd"]}))
     assert isolated[:surrogates] + isolated[surrogates + 1 :] == here[:surrogates] + here[surrogates + 1 :]
     assert len(isolated) == 1 + ROWS + 2 + 2 + 2 + 1 + 1
 

@@ -50,21 +50,22 @@ def test_a_document_is_checked_too():
         ({"id": "a", "text": "x", "metadata": [1]}, "document 'a': 'metadata' is list, a dict is needed"),
         (
             {"id": "a", "text": "x", "metadata": {"n": float("nan")}},
-            "document 'a': metadata 'n' is nan; allowed are str, finite numbers, bool, None and lists of str",
+            "document 'a': metadata 'n' is nan; "
+            "allowed are str, finite numbers, bool, None, dates, and lists and dicts of these",
         ),
         (
             {"id": "a", "text": "x", "metadata": {"n": -(10**5000)}},
             "document 'a': metadata 'n' is an integer of more than 308 digits; "
-            "allowed are str, finite numbers, bool, None and lists of str",
+            "allowed are str, finite numbers, bool, None, dates, and lists and dicts of these",
         ),
         (
             {"id": 10**5000, "text": "x"},
             "a document needs an 'id', got an integer of more than 308 digits",
         ),
         (
-            {"id": "a", "text": "x", "metadata": {"n": [1]}},
-            "document 'a': metadata 'n' is list of something else than str; "
-            "allowed are str, finite numbers, bool, None and lists of str",
+            {"id": "a", "text": "x", "metadata": {"n": [1, {"b": float("inf")}]}},
+            "document 'a': metadata 'n' holds NaN, Infinity or numbers of more than 308 digits; "
+            "allowed are str, finite numbers, bool, None, dates, and lists and dicts of these",
         ),
         (
             {"id": "a", "text": "x", "metadata": {"": 1}},

@@ -1,98 +1,104 @@
-"""Tables as text: CSV (RFC 4180, with `,` `;` or `|`) and TSV (no quoting, as IANA defines it).
+"""Tables as text: CSV (RFC 4180, with any usual separator) and TSV (quotes are obeyed where they close).
 
-The first row names the columns. Text is the column called text, content, body, abstract or description,
-else all columns of text, joined by line breaks. A column holds numbers, or booleans (`true` and `false` in
-any case), only if every cell among the first rows does: postal codes with one "01067" stay text. NaN and
-Infinity among numbers are no value.
+The first row names the columns; `dialect` says what separates them, `indexing.documents.fields` which is the
+id, the title and the text, and what is searched. Cells that a row lacks at its end are empty, and empty cells
+beyond the header are dropped. A row that cannot be read is named and the next line is read, whatever a quote
+in it seemed to swallow. Quotes escaped by a backslash are read where a row makes no sense without.
+
+A column holds numbers, or booleans (`true` and `false` in any case), if nearly every cell among the first
+rows does, see `cells.kind_of`: postal codes with one "01067" stay text. NaN and Infinity among numbers are no
+value.
 """
 
 from __future__ import annotations
 
 import csv
+import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
+from pathlib import PurePath
+from typing import Any, TypeAlias
 
-from indexing.documents.fields import (
-    Fields,
-    Kind,
-    NoText,
-    choose_fields,
-    convert_cell,
-    kind_of,
-    make_document,
-)
+from indexing.documents.fields import Fields, NoText, Rows, UnknownField, check_named
+from indexing.documents.formats.cells import Kind, convert_cell, kind_of, written_as_floats
+from indexing.documents.formats.dialect import find_dialect
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
+from indexing.documents.values import identifies
 
 __all__ = ["read"]
 
 _FIELD_LIMIT = 256 * 2**20
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 4 * 2**20
-_SEPARATORS = (",", ";", "|", "\t")
+_SNIFFED_LINES, _SNIFFED_CHARACTERS = 200, 2**18
+_MOST_LINES = 1000  # of a row with escaped quotes
+_ESCAPED = re.compile(r'\\(["\\])')
 
-
-@dataclass(frozen=True)
-class _Row:
-    line: int
-    cells: list[str]
+_Row: TypeAlias = "tuple[int, list[str]]"  # its first line, its cells
 
 
 def read(file: SourceFile) -> Iterator[Item]:
     with _field_limit():
-        rows = _tsv_rows(file) if file.path.lower().endswith(".tsv") else _csv_rows(file)
+        table = _Table(file)
+        rows = table.rows()
         header = next(rows, None)
         if header is None:
             raise Unreadable("no text in it")
         if isinstance(header, Skipped):
             raise Unreadable(f"the header cannot be read: {header.reason}")
-        names = _column_names(header.cells)
+        names = _column_names(header[1])
+        table.width = len(names)
         sample = _sample(rows)
-        kinds = _kinds(len(names), [row.cells for row in sample if isinstance(row, _Row)])
-        yield from _documents(file, names, kinds, chain(sample, rows))
+        if not sample:
+            raise Unreadable("no text in it")
+        yield from _documents(file, names, sample, rows)
 
 
 def _documents(
-    file: SourceFile, names: list[str], kinds: list[Kind], rows: Iterator[_Row | Skipped]
+    file: SourceFile, names: list[str], sample: list[_Row | Skipped], rest: Iterator[_Row | Skipped]
 ) -> Iterator[Item]:
-    fields = _with_text(choose_fields(names), names, kinds)
-    columns = {name: column for column, name in enumerate(names)}
-    for row in rows:
-        if isinstance(row, Skipped):
-            yield row
+    try:
+        check_named(file.options, names)
+    except UnknownField as error:
+        raise Unreadable(str(error)) from None
+    rows = Rows(file.options, file.note, "column", blanks=False)
+    fields = rows.fields(tuple(names))
+    filled = [row[1] for row in sample if not isinstance(row, Skipped)]
+    columns = [[cells[column].strip() for cells in filled] for column in range(len(names))]
+    kinds = dict(zip(names, map(kind_of, columns), strict=True))
+    _check_searchable(fields, kinds)
+    kept = {fields.id, *fields.texts} if fields.chosen else {fields.id, *fields.texts, *fields.titles}
+    typed = [(name, kind) for name, kind in kinds.items() if kind != "text" and name not in kept]
+    float_ids = fields.id is not None and written_as_floats(columns[names.index(fields.id)])
+
+    name = file.name
+    for entry in chain(sample, rest):
+        if isinstance(entry, Skipped):
+            yield entry
             continue
-        cells = row.cells
-        if len(cells) != len(names):
-            reason = f"{len(cells)} cells where the header has {len(names)}"
-            yield Skipped(file.source, row.line, reason)
-            continue
-        text = "\n".join(cell for name in fields.text if (cell := cells[columns[name]].strip()))
-        key = cells[columns[fields.id]].strip() if fields.id else None
-        title = cells[columns[fields.title]].strip() if fields.title else ""
-        values = {
-            name: convert_cell(cell, kinds[columns[name]])
-            for name in fields.rest
-            if (cell := cells[columns[name]].strip())
-        }
-        metadata = {name: value for name, value in values.items() if value is not None}
-        for name in values.keys() - metadata.keys():
-            file.note(f"column {name!r} was left out of the metadata where it holds NaN or Infinity")
+        line, cells = entry
+        row: dict[str, Any] = dict(zip(names, map(str.strip, cells), strict=True))
+        for column, kind in typed:
+            if cell := row[column]:
+                row[column] = value = convert_cell(cell, kind)
+                if value is None:
+                    file.note(
+                        f"column {column!r} was left out of the metadata where it holds NaN or Infinity"
+                    )
+        if float_ids and fields.id is not None:
+            row[fields.id] = row[fields.id].removesuffix(".0")
         try:
-            yield make_document(key, f"{file.name}#{row.line}", title, text, metadata)
+            yield rows.document(row, f"{name}#{line}", line)
         except NoText as error:
-            yield Skipped(file.source, row.line, str(error))
+            yield Skipped(file.source, line, str(error))
 
 
-def _with_text(fields: Fields, names: list[str], kinds: list[Kind]) -> Fields:
-    """Where no column is called like text: every column of text, in order."""
-    if fields.text:
-        return fields
-    taken = (fields.id, fields.title)
-    text = tuple(n for n, kind in zip(names, kinds, strict=True) if kind == "text" and n not in taken)
-    if not text and fields.title is None:
-        raise Unreadable(f"no column holds text; the columns are {', '.join(names)}")
-    return replace(fields, text=text, rest=tuple(name for name in fields.rest if name not in text))
+def _check_searchable(fields: Fields, kinds: dict[str, Kind]) -> None:
+    searched = (*fields.texts, *fields.titles)
+    if not searched and not any(kinds[name] == "text" or identifies(name) for name in fields.rest):
+        raise Unreadable(f"no column holds text; the columns are {', '.join(kinds)}")
 
 
 def _column_names(cells: list[str]) -> list[str]:
@@ -100,7 +106,7 @@ def _column_names(cells: list[str]) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for position, cell in enumerate(cells, start=1):
-        name = cell.strip() or f"column {position}"
+        name = " ".join(cell.split()) or f"column {position}"
         name = name if name not in taken else f"{name} (column {position})"
         taken.add(name)
         names.append(name)
@@ -113,57 +119,162 @@ def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:
     characters = 0
     for row in rows:
         sample.append(row)
-        characters += sum(map(len, row.cells)) if isinstance(row, _Row) else 0
+        characters += 0 if isinstance(row, Skipped) else sum(map(len, row[1]))
         if len(sample) >= _SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
             break
     return sample
 
 
-def _kinds(width: int, rows: list[list[str]]) -> list[Kind]:
-    return [
-        kind_of(cells[column].strip() for cells in rows if column < len(cells)) for column in range(width)
-    ]
+class _Lines:
+    """The lines of a file, each ending in `\\n` whatever the file has; those that a row took can be given
+    back, after which iterating begins anew.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._back: deque[str] = deque()
+        self.before = 0  # lines before those that were taken
+        self.taken: list[str] = []  # since the row began
+
+    def __iter__(self) -> Iterator[str]:
+        back, take = self._back, self.taken.append
+        while True:
+            while back:
+                line = back.popleft()
+                take(line)
+                yield line
+            line = next(self._lines, "")
+            if not line:
+                return
+            if "\r" in line:
+                back.extend(_split_at_returns(line))
+            else:
+                take(line)
+                yield line
+
+    def begin_row(self) -> int:
+        """Forgets the lines of the row before; returns the number of the line that comes next."""
+        self.before += len(self.taken)
+        self.taken.clear()
+        return self.before + 1
+
+    def give_back(self, kept: int = 0) -> None:
+        """All lines that the row took but the first `kept` are to be read again."""
+        self._back.extendleft(reversed(self.taken[kept:]))
+        del self.taken[kept:]
 
 
-def _tsv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:
-    for line, text in enumerate(text_lines(file), start=1):
-        if not text.isspace():
-            yield _Row(line, [_unquote(cell) for cell in text.rstrip("\r\n").split("\t")])
+def _split_at_returns(line: str) -> list[str]:
+    if line.endswith("\r\n"):
+        line = line[:-2] + "\n"
+    *parts, last = line.split("\r")
+    return [part + "\n" for part in parts] + [last] * bool(last)
+
+
+class _Table:
+    """Rows of cells. `width` is the number of columns, once the header is known."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file = file
+        self._lines = _Lines(text_lines(file))
+        self._tabs = any(suffix.lower() in (".tsv", ".tab") for suffix in PurePath(file.name).suffixes[-2:])
+        self.width = 0
+
+    def rows(self) -> Iterator[_Row | Skipped]:
+        lines = self._lines
+        dialect = find_dialect(self._first_lines(), tabs=self._tabs)
+        list(islice(lines, dialect.above))
+        self._separator = dialect.separator
+        table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+        while True:
+            first = lines.begin_row()
+            try:
+                cells = next(table)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield from self._mended(first, str(error))
+                table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+                continue
+            if len(cells) != self.width and self.width:
+                yield from self._fitted(first, cells)
+            elif self._tabs and len(lines.taken) > 1 and self._each_is_a_row():
+                yield from self._mended(first, "")
+            elif cells and (cells[0] or any(cells)) and not "".join(cells).isspace():
+                yield first, cells
+                continue
+            else:
+                continue
+            table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+
+    def _first_lines(self) -> list[str]:
+        sniffed: list[str] = []
+        characters = 0
+        for line in self._lines:
+            sniffed.append(line)
+            characters += len(line)
+            if len(sniffed) >= _SNIFFED_LINES or characters > _SNIFFED_CHARACTERS:
+                break
+        self._lines.give_back()
+        return sniffed
+
+    def _fitted(self, line: int, cells: list[str]) -> Iterator[_Row | Skipped]:
+        """A row of another length than the header's."""
+        over = cells[self.width :]
+        if any(cell and not cell.isspace() for cell in over) or (self._tabs and len(self._lines.taken) > 1):
+            yield from self._mended(line, f"{len(cells)} cells where the header has {self.width}")
+            return
+        if not any(cell and not cell.isspace() for cell in cells):
+            return
+        if len(cells) < self.width:
+            self._file.note("has rows that end early: the cells they lack were read as empty")
+        yield line, cells[: self.width] + [""] * (self.width - len(cells))
+
+    def _mended(self, line: int, reason: str) -> Iterator[_Row | Skipped]:
+        """What can be made of a row that makes no sense; the lines after its first are read again."""
+        lines = self._lines
+        if '\\"' in "".join(lines.taken) and (cells := self._unescaped()) is not None:
+            yield line, cells
+            return
+        if self._tabs or not reason[:1].isdigit():
+            lines.give_back(1)
+        if self._tabs:
+            bare = lines.taken[0]
+            cells = [_unquote(cell) for cell in bare.rstrip("\n").split(self._separator)]
+            if self.width in (0, len(cells)):
+                yield line, cells
+                return
+        if "unexpected end of data" in reason:
+            reason = "a quote that opens here is never closed"
+        elif not reason[:1].isdigit():
+            reason = f"not valid CSV: {reason}"
+        yield Skipped(self._file.source, line, reason)
+
+    def _unescaped(self) -> list[str] | None:
+        """The row with `\\"` for a quote; None if that does not make one of the right length."""
+        lines = self._lines
+        lines.give_back()
+        mended = (
+            _ESCAPED.sub(lambda found: '""' if found[1] == '"' else "\\", line)
+            for line in islice(lines, _MOST_LINES)
+        )
+        try:
+            cells = next(csv.reader(mended, delimiter=self._separator, strict=True))
+        except (csv.Error, StopIteration):
+            return None
+        while self.width < len(cells) and self.width and not cells[-1].strip():
+            cells.pop()
+        return cells if self.width in (0, len(cells)) else None
+
+    def _each_is_a_row(self) -> bool:
+        """Whether each of the lines that a quote holds together is a row by itself."""
+        return all(line.count(self._separator) + 1 == self.width for line in self._lines.taken)
 
 
 def _unquote(cell: str) -> str:
     if len(cell) >= 2 and cell[0] == cell[-1] == '"':
         return cell[1:-1].replace('""', '"')
     return cell
-
-
-def _csv_rows(file: SourceFile) -> Iterator[_Row | Skipped]:
-    lines = text_lines(file)
-    first = next(lines, "")
-    table = csv.reader(chain([first], lines), delimiter=_separator(first), strict=True)
-    while True:
-        line = table.line_num + 1
-        try:
-            cells = next(table)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Skipped(file.source, line, _csv_reason(error, line, table.line_num))
-            continue
-        if any(cell and not cell.isspace() for cell in cells):
-            yield _Row(line, cells)
-
-
-def _csv_reason(error: csv.Error, line: int, last_line: int) -> str:
-    if "unexpected end of data" in str(error):
-        return f"a quote that opens here is never closed; lines {line} to {last_line} were not read"
-    return f"not valid CSV: {error}"
-
-
-def _separator(header: str) -> str:
-    """The candidate that splits the header most often, outside quotes; a comma if none does."""
-    bare = "".join(header.split('"')[::2])
-    return max(_SEPARATORS, key=bare.count)
 
 
 @contextmanager

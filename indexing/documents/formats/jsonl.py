@@ -1,88 +1,157 @@
-"""One JSON object per line: `id`/`_id`, a text field, `title`, and metadata. BEIR's corpus.jsonl is this.
+"""JSON objects, one a line: `id`/`_id`, a text field, `title`, and what else there is. BEIR's corpus.jsonl is
+this, and what `stlib export` writes. `indexing.documents.fields` says what becomes of the fields.
 
-Metadata is what the object holds besides, and the entries of its own `metadata` object, as `stlib export`
-writes them: null is a value there. A broken line is skipped with its number; the lines after it are read. NaN
-and Infinity, which many programs write although JSON has no such numbers, are left out of the metadata and
-said.
+Several objects on one line, objects over several lines and one array of objects are read too: a file whose
+first line is no whole value is read as a stream of them. A broken line is skipped with its number; the lines
+after it are read. NaN and Infinity, which many programs write although JSON has no such numbers, are left out
+of the metadata and said.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
-from indexing.documents.fields import TEXT_FIELDS, Fields, NoText, choose_fields, flat_metadata, make_document
-from indexing.documents.model import Document, Item, Skipped
-from indexing.documents.source import SourceFile, text_lines
+from indexing.documents.fields import NoText, Rows, UnknownField, check_named
+from indexing.documents.model import Item, Skipped
+from indexing.documents.source import MAX_WHOLE_FILE, SourceFile, Unreadable, text_lines
 
-__all__ = ["read"]
+__all__ = ["Record", "read", "read_stream"]
 
 _KINDS = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+# A value of a file: the line it begins on, which value of that line it is, from 1, and the value, or what is
+# wrong with it.
+Record: TypeAlias = "tuple[int, int, Any, str]"
+
+_SAMPLE = 100  # rows that are looked at for the names that a person gave
+_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')  # strings, because brackets in them do not count
 
 
 def read(file: SourceFile) -> Iterator[Item]:
-    rows = _Rows(file)
-    for line, text in enumerate(text_lines(file), start=1):
-        if not text.isspace():
-            yield rows.item(line, text.rstrip())
+    numbered = enumerate(text_lines(file), start=1)
+    first = next(((line, text) for line, text in numbered if not text.isspace()), None)
+    if first is None:
+        raise Unreadable("no text in it")
+    lines = chain([first], numbered)
+    records = read_stream(lines) if _begins_stream(first[1]) else _read_lines(lines)
+    options = file.options
+    if options.text_fields or options.title_field or options.id_field:
+        records = _check_names(file, records)
+    yield from _documents(file, records)
 
 
-class _Rows:
-    """Turns lines into documents; remembers the choice of fields for each set of names seen."""
-
-    def __init__(self, file: SourceFile) -> None:
-        self._file = file
-        self._shapes: dict[tuple[str, ...], Fields] = {}
-        self._decode = json.JSONDecoder().decode
-
-    def item(self, line: int, text: str) -> Item:
+def _documents(file: SourceFile, records: Iterable[Record]) -> Iterator[Item]:
+    rows = Rows(file.options, file.note)
+    name = file.name
+    for line, number, value, reason in records:
         try:
-            return self._document(line, self._decode(text))
-        except json.JSONDecodeError as error:
-            reason = f"not valid JSON: {error.msg} at column {error.colno}"
-        except RecursionError:
-            reason = "not usable JSON: nested too deeply"
-        except ValueError:  # Python reads no longer ones, because that takes time to the square
-            reason = "not usable JSON: a number of more than 4,300 digits"
+            if reason or type(value) is not dict:
+                raise NoText(reason or f"expected a JSON object, found {_KINDS.get(type(value), 'null')}")
+            yield rows.document(value, f"{name}#{line}" if number == 1 else f"{name}#{line}.{number}", line)
         except NoText as error:
-            reason = str(error)
-        return Skipped(self._file.source, line, reason)
-
-    def _document(self, line: int, row: Any) -> Document:
-        if type(row) is not dict:
-            raise NoText(f"expected a JSON object, found {_KINDS.get(type(row), 'null')}")
-        fields = self._fields(row)
-        text = row[fields.text[0]] if fields.text else None
-        if text is not None and type(text) is not str:
-            raise NoText(f'"{fields.text[0]}" is {_KINDS.get(type(text), "an object")}, expected a string')
-        if not fields.text and not fields.title:
-            raise NoText(
-                f"no text field: expected one of {', '.join(TEXT_FIELDS)}; found {_list_fields(row)}"
-            )
-        metadata: dict[str, Any] = {}
-        inner = row.get("metadata")
-        if type(inner) is dict and "metadata" in fields.rest:
-            refused = flat_metadata(row, tuple(name for name in fields.rest if name != "metadata"), metadata)
-            refused += flat_metadata(inner, tuple(inner), metadata, keep_none=True)
-        else:
-            refused = flat_metadata(row, fields.rest, metadata)
-        for what in refused:
-            self._file.note(f"field {what}")
-        key = row[fields.id] if fields.id else None
-        title = row[fields.title] if fields.title else ""
-        return make_document(key, f"{self._file.name}#{line}", title, text or "", metadata)
-
-    def _fields(self, row: dict[str, Any]) -> Fields:
-        names = tuple(row)
-        fields = self._shapes.get(names)
-        if fields is None:
-            fields = choose_fields(names)
-            if len(self._shapes) < 1000:  # rows of ever new names must not fill the memory
-                self._shapes[names] = fields
-        return fields
+            yield Skipped(file.source, line, str(error))
 
 
-def _list_fields(row: dict[str, Any]) -> str:
-    names = list(row)[:8]
-    return (", ".join(names) + (", …" if len(row) > len(names) else "")) or "nothing"
+def _read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
+    """One value a line; several on a line are read as far as they can be told apart."""
+    decode = json.JSONDecoder().decode
+    for line, text in lines:
+        if text.isspace():
+            continue
+        try:
+            yield line, 1, decode(text), ""
+        except (RecursionError, ValueError) as error:
+            several = list(read_stream([(line, text)])) if "Extra data" in str(error) else []
+            if len(several) > 1 and not any(reason for *_, reason in several):
+                yield from several
+            else:
+                yield line, 1, None, _reason(error, len(text.rstrip()))
+
+
+def read_stream(lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
+    """The objects of an array, or objects that follow each other, over any number of lines.
+
+    Where an object ends is told by its brackets; what is in it is parsed then. Raises `Unreadable` for one of
+    more characters than a document may have.
+    """
+    decode = json.JSONDecoder().decode
+    pending: list[str] = []  # pieces of the object that is being read
+    begins = depth = number = characters = 0
+    base = 0  # 1 inside an array of objects
+    line = 1
+    for line, text in lines:
+        number = 0
+        start = 0 if pending else len(text)
+        for found in _BRACKET.finditer(text):
+            bracket = found.group()
+            if bracket[0] == '"':
+                continue
+            if bracket in "{[":
+                if depth == base == 0 and bracket == "[":
+                    base = 1
+                elif depth == base:
+                    begins, start = line, found.start()
+                depth += 1
+            elif depth > 0:
+                depth -= 1
+                if depth == 0 and base == 1:
+                    base = 0
+                elif depth == base:
+                    pending.append(text[start : found.end()])
+                    number += 1
+                    try:
+                        yield begins, number, decode("".join(pending)), ""
+                    except (RecursionError, ValueError) as error:
+                        yield begins, number, None, _reason(error)
+                    pending, characters, start = [], 0, len(text)
+        if depth > base:
+            pending.append(text[start:])
+            characters += len(text) - start
+            if characters > MAX_WHOLE_FILE:
+                raise Unreadable(f"the JSON object of line {begins} is longer than a document may be")
+    if depth > base:
+        yield begins, 1, None, f"not valid JSON: ends at line {line}, inside of an object"
+    elif depth:
+        yield line, 1, None, "not valid JSON: the array that the file begins with is never closed"
+
+
+def _begins_stream(first: str) -> bool:
+    """Whether the first line is the beginning of something longer: an array, or an object of many lines."""
+    first = first.strip()
+    if not first.startswith(("[", "{")):
+        return False
+    try:
+        return type(json.loads(first)) is list
+    except json.JSONDecodeError as error:
+        return error.pos >= len(first) or first == "[" or (first[0] == "[" and first.rstrip(",")[-1] in "[{}")
+    except (RecursionError, ValueError):
+        return False
+
+
+def _check_names(file: SourceFile, records: Iterator[Record]) -> Iterator[Record]:
+    """The same records; raises `Unreadable` if the first of them lack a field that a person named."""
+    sample = list(islice(records, _SAMPLE))
+    names = [name for _, _, value, _ in sample if type(value) is dict for name in value]
+    if names:
+        try:
+            check_named(file.options, names)
+        except UnknownField as error:
+            raise Unreadable(str(error)) from None
+    yield from sample
+    yield from records
+
+
+def _reason(error: Exception, characters: int | None = None) -> str:
+    """What is wrong, in a value of one line if its `characters` are given."""
+    if isinstance(error, json.JSONDecodeError):
+        one_line = error.lineno == 1 or characters is not None
+        column = error.colno if error.lineno == 1 else (characters or 0) + 1
+        where = f"column {column}" if one_line else f"its line {error.lineno}, column {error.colno}"
+        return f"not valid JSON: {error.msg} at {where}"
+    if isinstance(error, RecursionError):
+        return "not usable JSON: nested too deeply"
+    # Python reads no longer ones, because that takes time to the square.
+    return "not usable JSON: a number of more than 4,300 digits"
