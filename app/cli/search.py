@@ -15,17 +15,22 @@ from app.cli.options import (
     note_limits,
     rerank_options,
 )
-from app.cli.terminal import echo, echo_json, style, terminal_width, warn, wrap
+from app.cli.terminal import echo, echo_json, link_to, style, terminal_width, warn, wrap
+from app.facade.showing import heading, snippet_below, whence
 from app.settings import Location
 from app.wording import format_count, format_equation
 from indexing.names import DEFAULT_RESULTS, MODE_LEGS, SERVING_RERANKER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.facade.grouping import Group
     from indexing import Result, SearchResults
 
 __all__ = ["command", "print_result", "print_results"]
 
 _SNIPPET_LINES = 4
+_ALIKE_NAMED = 5
 
 
 @click.command("search")
@@ -49,6 +54,8 @@ _SNIPPET_LINES = 4
     help="Leave out the N best results: what follows a page of 10 is --offset 10.",
 )
 @rerank_options(budget=True)
+@click.option("--group", is_flag=True, help="Show the documents of one file as one answer.")
+@click.option("--each", is_flag=True, help="Show passages that say nearly the same one by one.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
 @model_option
 @location_options
@@ -65,16 +72,23 @@ def command(
     rerank: str | None,
     rerank_depth: int,
     rerank_budget: float | None,
+    group: bool,
+    each: bool,
     explain: bool,
     model: str | None,
     location: Location,
     as_json: bool,
 ) -> None:
-    """Ask collection NAME the question QUERY."""
+    """Ask collection NAME the question QUERY.
+
+    Passages that say nearly the same are shown as one; JSON has each result for itself.
+    """
     if not query.strip():
         raise click.UsageError("the question is empty", context)
     from app.facade.caller import local_caller
     from app.facade.feedback import draw_seed, log_search
+    from app.facade.grouping import folded_ids
+    from app.facade.paging import make_cards
     from indexing import Collection
 
     caller = local_caller("cli")
@@ -93,23 +107,36 @@ def command(
             rerank_budget_ms=rerank_budget,
             seed=draw_seed(caller),
         )
-        log_search(caller, location, collection, results, k=count, filter=filter_, reranker=rerank)
+        cards = make_cards([results], by_file=group and not as_json, alike=not (each or as_json))
+        log_search(
+            caller,
+            location,
+            collection,
+            results,
+            k=count,
+            filter=filter_,
+            reranker=rerank,
+            folded=folded_ids(cards),
+        )
     if as_json:
         echo_json({**results.to_dict(), **({"steps": results.steps} if explain else {})})
     else:
-        print_results(results, explain=explain)
+        print_results(results, cards, explain=explain)
     for note in results.notes:
         warn(f"stlib: note: {note}")
     if results.reranked is None:
         note_limits()
 
 
-def print_results(results: SearchResults, *, explain: bool = False) -> None:
+def print_results(results: SearchResults, cards: Sequence[Group], *, explain: bool = False) -> None:
     """Numbered results, best first, in the width of the terminal, and how long they took."""
-    for number, result in enumerate(results.results, start=results.offset + 1):
+    for card in cards:
+        number, result = card.first.rank, card.first.result
         print_result(number, result)
+        indent = " " * len(f"{number}. ")
         if explain:
-            _print_dim(format_equation(result.score, result.parts), " " * len(f"{number}. "))
+            _print_dim(format_equation(result.score, result.parts), indent)
+        _print_folded(card, indent)
         echo()
     count = len(results.results)
     took = f" in {results.took_ms:.1f} ms ({results.mode})"
@@ -143,17 +170,39 @@ def print_result(number: int, result: Result, *, lines: int = _SNIPPET_LINES) ->
     width = terminal_width()
     label = f"{number}. "
     indent = " " * len(label)
-    for line in wrap(result.title or result.id, width=width, indent=indent):
+    for line in wrap(heading(result), width=width, indent=indent):
         echo(label + style(line[len(indent) :], bold=True))
         label = indent
-    snippet = result.snippet
+    snippet = snippet_below(result.title, result.snippet)
     for line in wrap(
         snippet.text, width=width, indent=indent, spans=snippet.highlights, lines=lines, prose=True
     ):
         echo(line)
+    found = whence(result)
+    if found is not None:
+        _print_dim(" › ".join(found.crumbs), indent, link=found.path)
     _print_dim(f"{result.id} · {result.score:.3f}", indent)
 
 
-def _print_dim(text: str, indent: str = "") -> None:
+def _print_folded(card: Group, indent: str) -> None:
+    """What stands behind the first of a card: ids of what says the same, places of what is of its file."""
+    if card.alike:
+        ids = ", ".join(f"{placed.rank}. {placed.result.id}" for placed in card.alike[:_ALIKE_NAMED])
+        left = "" if len(card.alike) <= _ALIKE_NAMED else ", …"
+        _print_dim(f"and {len(card.alike):,} more like it: {ids}{left}", indent)
+    if card.of_file:
+        _print_dim(f"and {len(card.of_file):,} more in this file:", indent)
+    for placed in card.of_file:
+        found, snippet = whence(placed.result), snippet_below(placed.result.title, placed.result.snippet)
+        where = found.crumbs[-1] if found else placed.result.id
+        for line in wrap(
+            f"{placed.rank}. {where}: {snippet.text}", width=terminal_width(), indent=indent, lines=1
+        ):
+            echo(style(line, dim=True))
+
+
+def _print_dim(text: str, indent: str = "", *, link: str = "") -> None:
+    """`text` in a colour that stands back; a terminal that can opens the file `link` from it."""
     for line in wrap(text, width=terminal_width(), indent=indent):
-        echo(style(line, dim=True))
+        dim = style(line[len(indent) :], dim=True)
+        echo(indent + (link_to(link, dim) if link else dim))

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,7 @@ __all__ = [
     "echo_text",
     "echo_wrapped",
     "highlight",
+    "link_to",
     "rewrite",
     "style",
     "table",
@@ -105,6 +107,13 @@ def confirm(question: str) -> None:
 def style(text: str, **styles: Any) -> Line:
     """`text`, made plain, in click's styles."""
     return Line(click.style(_safe(text), **styles))
+
+
+def link_to(path: str, text: Line) -> Line:
+    """`text`, from which a terminal that knows links opens the file `path`; others show it as it is."""
+    if not colour() or not Path(path).is_absolute():
+        return text
+    return Line(f"\x1b]8;;{Path(path).as_uri()}\x1b\\{text}\x1b]8;;\x1b\\")
 
 
 def highlight(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[str, bool]]:

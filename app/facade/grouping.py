@@ -53,12 +53,17 @@ class Group:
 
 
 def group_results(
-    results: Iterable[Result], files: Sequence[str] | None = None, first_rank: int = 1
+    results: Iterable[Result],
+    files: Sequence[str] | None = None,
+    first_rank: int = 1,
+    *,
+    alike: bool = True,
 ) -> list[Group]:
     """The cards of `results`, in the order of their first members; each result is in one of them.
 
-    A result joins the first card whose first member says nearly the same. Where `files` are given, one for
-    each result and empty where there is none, it else joins the card whose first member is of its file.
+    A result joins the first card whose first member says nearly the same, unless `alike` is False. Where
+    `files` are given, one for each result and empty where there is none, it else joins the card whose first
+    member is of its file.
     """
     results = list(results)
     runs = [_runs(passage_of(result)) for result in results]
@@ -68,7 +73,7 @@ def group_results(
     for at, result in enumerate(results):
         placed = Placed(first_rank + at, result)
         file = files[at] if files is not None else ""
-        same = leaders.find(runs[at])
+        same = leaders.find(runs[at]) if alike else None
         if same is not None:
             groups[same].alike.append(placed)
         elif file and file in of_file:

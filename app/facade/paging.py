@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["join_pages", "make_cards", "without_shown"]
 
 
-def make_cards(pages: Sequence[SearchResults], *, by_file: bool = False) -> list[Group]:
-    """The cards of pages that follow each other, see `app.facade.grouping`; `by_file` documents of one file
-    are on one.
+def make_cards(pages: Sequence[SearchResults], *, by_file: bool = False, alike: bool = True) -> list[Group]:
+    """The cards of pages that follow each other, see `app.facade.grouping`: passages that are nearly `alike`
+    are on one, and where that is wanted the documents of one file.
     """
     results = [result for page in pages for result in page]
     files = [file_of(result) for result in results] if by_file else None
-    return group_results(results, files, pages[0].offset + 1)
+    return group_results(results, files, pages[0].offset + 1, alike=alike)
 
 
 def join_pages(pages: Sequence[SearchResults]) -> SearchResults:

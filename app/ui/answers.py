@@ -88,6 +88,7 @@ def draw_answers(answers: Answers) -> None:
     """Everything below the summary; raises nothing."""
     with sentences():
         draw_notices()
+        st.html(markup.copy_script(), unsafe_allow_javascript=True)
         asked = (answers.caller, answers.location, answers.collection, answers.query)
         said = _Said(said_about(*asked), others_said(*asked))
         for group in make_cards(answers.pages, by_file=answers.by_file):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.facade.search import MOST_FACETS, Facet
-from app.facade.showing import heading, snippet_below
+from app.facade.showing import heading, snippet_below, whence
+from app.settings import host_from_environment, is_loopback
 from app.ui.outside import as_html
 from app.wording import explain_score
 from indexing import Result
@@ -29,6 +30,8 @@ class Card:
     id: str
     title: str
     snippet_html: str
+    crumbs: tuple[str, ...]  # where it is from; empty where that is no file
+    path: str  # of the file; empty where nobody can use it
     chips: tuple[tuple[str, str], ...]
     score: str
     parts: tuple[tuple[str, str], ...]
@@ -42,6 +45,7 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
     """`result` as a card. Its chips are the fields one can filter by, else the first short ones."""
     metadata = tuple((name, _readable(value)) for name, value in result.metadata.items())
     metadata = tuple((name, value) for name, value in metadata if value)
+    found = whence(result)
     snippet = snippet_below(result.title, result.snippet)
     choices = [facet.name for facet in facets]
     short = [(name, value) for name, value in metadata if len(value) <= _CHIP_LENGTH]
@@ -51,6 +55,8 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
         id=result.id,
         title=heading(result),
         snippet_html=highlighted_html(snippet.text, snippet.highlights),
+        crumbs=found.crumbs if found else (),
+        path=found.path if found and is_loopback(host_from_environment()) else "",
         chips=tuple(chips),
         score=_number(result.score),
         parts=tuple(explain_score(result.parts)),

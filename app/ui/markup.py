@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ __all__ = [
     "card",
     "collection_name",
     "comparison",
+    "copy_script",
     "failure",
     "filter_example",
     "filter_failure",
@@ -235,12 +237,43 @@ def card(card: Card) -> str:
         '<article class="st-card">'
         f'<div class="st-title"><span class="st-rank">{card.rank}</span>'
         f'<span dir="auto" role="heading" aria-level="2">{as_html(card.title)}</span></div>'
+        f"{_crumbs(card)}"
         f'<div class="st-snippet" dir="auto">{card.snippet_html}</div>'
         f'<div class="st-chips">{chips}</div>'
         '<div class="st-more">'
         f"<details><summary>Score {card.score}</summary>{_table(card.parts)}</details>"
         f"<details><summary>Details</summary>{_table([('id', card.id), *card.metadata])}</details>"
         "</div></article>"
+    )
+
+
+def _crumbs(card: Card) -> str:
+    """Where it is from, and a button that copies the path."""
+    if not card.crumbs:
+        return ""
+    crumbs = '<span class="st-part">›</span>'.join(isolate(crumb) for crumb in card.crumbs)
+    copy = (
+        f'<button class="st-copy" type="button" data-copy="{escape(card.path)}"'
+        f' title="Copy the path">Copy path</button>'
+        if card.path
+        else ""
+    )
+    return f'<div class="st-crumbs"><span>{crumbs}</span>{copy}</div>'
+
+
+def copy_script() -> str:
+    """What the buttons of `_crumbs` do; by a selection where a browser keeps its clipboard from the page."""
+    return (
+        "<script>(function () {"
+        " if (window.stlibCopies) return; window.stlibCopies = true;"
+        " const byHand = (text) => { const box = document.createElement('textarea'); box.value = text;"
+        "  document.body.append(box); box.select(); document.execCommand('copy'); box.remove(); };"
+        " document.addEventListener('click', async (event) => {"
+        "  const button = event.target.closest?.('[data-copy]'); if (!button) return;"
+        "  try { await navigator.clipboard.writeText(button.dataset.copy); }"
+        "  catch { byHand(button.dataset.copy); }"
+        "  button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy path'; }, 1500);"
+        " }); })();</script>"
     )
 
 
