@@ -48,7 +48,7 @@ LAYERS = {
         ["recipes"],
     ],
     "indexing": [
-        [".", "errors", "faults", "names", "normal_forms"],
+        [".", "errors", "faults", "languages", "names", "normal_forms"],
         ["documents", "evaluation", "quantization", "search.filters", "storage"],
         # the truth, and the engines of its views
         ["catalog", "columns", "lexical", "vectors"],
