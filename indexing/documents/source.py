@@ -67,6 +67,7 @@ class SourceFile:
     inode: int = 0
     options: ReadOptions = field(default_factory=ReadOptions)
     data: bytes | None = None
+    inside: bool = False
     bytes_read: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -84,12 +85,13 @@ class SourceFile:
         """A part of this file that `format_` reads, called `name` within it."""
         return replace(
             self,
-            path=name,
+            path=f"{self.path}#{name}",  # no file has this path, whatever the part is called
             source=f"{self.source}, {name}",
             name=f"{self.name}#{name}",
             format=format_,
             size=len(data),
             data=data,
+            inside=True,
             bytes_read=0,
         )
 

@@ -205,16 +205,19 @@ class TestFiles:
         from pyarrow import parquet
 
         table = io.BytesIO()
-        parquet.write_table(pyarrow.table({"text": ["bread " * 1000] * 500_000}), table)
+        indices = pyarrow.array([0] * 500_000, pyarrow.int32())
+        texts = pyarrow.DictionaryArray.from_arrays(indices, ["bread " * 1000])
+        parquet.write_table(pyarrow.table({"text": texts}), table)
         assert len(table.getvalue()) < 4000  # 3 GB of text
         bread = b"bread " * (FREE // 6 + 1)
+        pieces = FREE // 600_000 + 1  # streams one after the other: quicker to pack than one
         items = self.read(
             tmp_path,
             a_txt=b"before",
             b_txt_gz=gzip.compress(bread),
-            c_jsonl_xz=lzma.compress(bread),
+            c_jsonl_xz=lzma.compress(bread[:600_000]) * pieces,
             d_csv_zst=pytest.importorskip("backports.zstd").compress(bread),
-            e_html_bz2=bz2.compress(bread),
+            e_html_bz2=bz2.compress(bread[:600_000]) * pieces,
             f_parquet=table.getvalue(),
             g_parquet_gz=gzip.compress(table.getvalue()),
             h_txt=b"after",
