@@ -15,6 +15,7 @@ from indexing import creation
 from indexing.catalog.reads import keys_of_ids
 from indexing.catalog.stored import StoredDocument
 from indexing.collection_servings import ServingMethods
+from indexing.collection_sources import SourceMethods
 from indexing.describe import CollectionInfo, describe
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.errors import BadInput, CollectionExists, UnknownCollection
@@ -50,7 +51,7 @@ __all__ = ["AddReport", "Collection"]
 Names = list[str]  # inside the class, `list` is the method
 
 
-class Collection(ServingMethods):
+class Collection(ServingMethods, SourceMethods):
     """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
 
     Threads may share a collection. Several processes may search it at once; one at a time writes, and a

@@ -7,7 +7,8 @@
     ├── UntrustedModel        a collection names a model that was never used on this machine
     ├── BadInput              something the caller gave cannot be used
     │   ├── BadLine           one line of a file cannot be used; knows the file and the line number
-    │   └── GateNotPassed     a serving that was learned has not shown that it is better
+    │   ├── GateNotPassed     a serving that was learned has not shown that it is better
+    │   └── UnconfirmedSource a folder that nobody named on this machine would be read
     ├── FilterError           a metadata filter cannot be understood; knows the position
     ├── RerankingFailed       the reranker cannot be loaded, or failed
     ├── LockedError           another process holds the lock that is needed
@@ -35,6 +36,7 @@ __all__ = [
     "ModelMismatch",
     "RerankingFailed",
     "StorageError",
+    "UnconfirmedSource",
     "UnknownCollection",
     "UntrustedModel",
 ]
@@ -90,6 +92,19 @@ class GateNotPassed(BadInput):
     """A serving that was learned has not shown on held-out questions that it is better, and nobody gave a
     reason to promote it all the same.
     """
+
+
+class UnconfirmedSource(BadInput):
+    """A collection that was copied here names folders of this machine that nobody named here. `roots` are
+    their paths.
+    """
+
+    def __init__(self, message: str, roots: list[str]) -> None:
+        super().__init__(message)
+        self.roots = roots
+
+    def __reduce__(self) -> tuple[type[UnconfirmedSource], tuple[str, list[str]]]:
+        return type(self), (str(self), self.roots)
 
 
 class FilterError(IndexingError):

@@ -15,10 +15,13 @@ from indexing.catalog.schema import (
     Code,
     CollectionRow,
     DocumentRow,
+    FileRow,
     Generation,
     Promotion,
     Removal,
+    Renamed,
     ServingRow,
+    SourceRow,
 )
 
 __all__ = [
@@ -90,6 +93,8 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     connection.execute(delete(Code).where(Code.key.in_(chunks)))
     connection.execute(delete(Chunk).where(Chunk.generation_id.in_(generations)))
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
-    for table in (DocumentRow, ServingRow, Artifact, Promotion, Generation):
+    sources = select(SourceRow.id).where(SourceRow.collection_id == collection_id)
+    connection.execute(delete(FileRow).where(FileRow.source_id.in_(sources)))
+    for table in (Renamed, SourceRow, DocumentRow, ServingRow, Artifact, Promotion, Generation):
         connection.execute(delete(table).where(table.collection_id == collection_id))
     connection.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))

@@ -32,13 +32,14 @@ __all__ = [
     "DocumentChange",
     "DocumentChunks",
     "Known",
+    "Whereabouts",
     "append_chunks",
     "append_documents",
     "change_metadata",
     "ids_of_origins",
     "known_documents",
     "mark_deleted",
-    "set_origins",
+    "set_whereabouts",
     "slices",
     "take_seqs",
 ]
@@ -58,6 +59,8 @@ class Known:
     metadata_hash: bytes
     deleted: bool
     origin: str | None
+    file_id: int | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def known_documents(connection: Connection, collection_id: int, ids: Iterable[st
                 DocumentRow.metadata_hash,
                 DocumentRow.deleted,
                 DocumentRow.origin,
+                DocumentRow.file_id,
+                DocumentRow.marks,
             ).where(DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part))
         )
         found.update((row[0], Known(*row[1:])) for row in rows)
@@ -123,11 +128,28 @@ def ids_of_origins(connection: Connection, collection_id: int, origins: Iterable
     return found
 
 
-def set_origins(connection: Connection, origin_of_key: dict[int, str]) -> None:
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a document lies: what no view depends on."""
+
+    origin: str | None
+    file_id: int | None
+    marks: str | None
+
+
+def set_whereabouts(connection: Connection, of_key: Mapping[int, Whereabouts]) -> None:
     """Notes where documents lie now that did not change otherwise. No view depends on it, so no `seq`."""
     statement = update(DOCUMENTS).where(DOCUMENTS.c.key == bindparam("the_key"))
-    rows = [{"the_key": key, "the_origin": origin} for key, origin in origin_of_key.items()]
-    connection.execute(statement.values(origin=bindparam("the_origin")), rows)
+    rows = [
+        {"the_key": key, "the_origin": at.origin, "the_file": at.file_id, "the_marks": at.marks}
+        for key, at in of_key.items()
+    ]
+    values: dict[str, Any] = {
+        "origin": bindparam("the_origin"),
+        "file_id": bindparam("the_file"),
+        "marks": bindparam("the_marks"),
+    }
+    connection.execute(statement.values(values), rows)
 
 
 def append_documents(

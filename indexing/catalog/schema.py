@@ -42,6 +42,7 @@ __all__ = [
     "Generation",
     "Promotion",
     "Removal",
+    "Renamed",
     "ServingRow",
     "SourceRow",
 ]
@@ -188,6 +189,7 @@ class FileRow(Base):
 
     `name` is the path below the root, `modified`, `changed` and `read_at` are nanoseconds since 1970,
     `digest` is the BLAKE2b of its bytes, `reader` what read it and how, `problem` why nothing could be read.
+    `stale` counts its documents that were not in it when it was read last.
     """
 
     __tablename__ = "file"
@@ -203,6 +205,19 @@ class FileRow(Base):
     read_at: Mapped[int] = mapped_column(StoredBigInteger)
     reader: Mapped[str]
     problem: Mapped[str | None]
+    stale: Mapped[int] = mapped_column(default=0)
+
+
+class Renamed(Base):
+    """A document got another id: for those who know it by the old one."""
+
+    __tablename__ = "renamed"
+    __table_args__ = (Index(None, "collection_id", "old_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
+    old_id: Mapped[str]
+    new_id: Mapped[str]
+    at: Mapped[str]
 
 
 _HAS_ORIGIN = text("origin IS NOT NULL")

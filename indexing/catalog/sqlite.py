@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Connection, Engine, func, text
 
 from indexing.catalog.schema import Base
-from indexing.catalog.types import StoredBytes, StoredInteger, StoredJson
+from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger, StoredJson
 
 __all__ = [
     "BUSY_MILLISECONDS",
@@ -100,7 +100,12 @@ _JSON_TEXTS = {("document", "metadata"), ("generation", "codec")}
 
 def _types_of(column: Column[Any]) -> str:
     """SQLite's names of the types that a column may hold."""
-    kinds = {StoredInteger: "integer", Boolean: "integer", StoredBytes: "blob"}
+    kinds = {
+        StoredInteger: "integer",
+        StoredBigInteger: "integer",
+        Boolean: "integer",
+        StoredBytes: "blob",
+    }
     name = next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
     return ", ".join(f"'{one}'" for one in [name, *(["null"] if column.nullable else [])])
 

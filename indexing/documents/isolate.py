@@ -17,7 +17,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -26,7 +26,7 @@ from indexing.documents.model import Document, Item, Skipped
 from indexing.documents.source import SourceFile
 from indexing.errors import IndexingError
 
-__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "IsolatedReader", "with_origin"]
+__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "FileEnd", "IsolatedReader", "with_origin"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,15 @@ class IsolatedReader:
             self._child = None
 
     def read(self, files: Iterable[SourceFile]) -> Iterator[Item]:
-        """The items of all files, in order. Raises `IndexingError` only if no child can be started."""
+        """The items of all files, in order, as `read_files` does."""
+        return (item for item in self.read_files(files) if not isinstance(item, FileEnd))
+
+    def read_files(self, files: Iterable[SourceFile]) -> Iterator[Item | FileEnd]:
+        """The items of all files, in order, each file with its end.
+
+        Raises:
+            IndexingError: no child can be started.
+        """
         jobs = _Jobs(files)
         while True:
             child = self._running_child()
@@ -96,6 +104,7 @@ class IsolatedReader:
             if file is None:
                 return
             alive = yield from self._read_one(child, file)
+            yield FileEnd(file)
             jobs.finish()
             if not alive:
                 jobs.send_again()
@@ -124,6 +133,13 @@ class IsolatedReader:
         if self._child is None:
             self._child = _Child(self._memory_limit, self._time_limit)
         return self._child
+
+
+@dataclass(frozen=True)
+class FileEnd:
+    """What came before it is all there is of this file."""
+
+    file: SourceFile
 
 
 def with_origin(item: Item, file: SourceFile) -> Item:

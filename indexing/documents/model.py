@@ -12,6 +12,7 @@ from indexing.errors import BadInput
 
 __all__ = [
     "MAX_TITLE",
+    "NO_TEXT",
     "Document",
     "Item",
     "MetadataValue",
@@ -20,6 +21,9 @@ __all__ = [
     "check_ids",
     "storable_text",
 ]
+
+NO_TEXT = "no text in it"
+"""Why nothing came of a file that is not broken."""
 
 MAX_TITLE = 300
 """Characters of a title: it is put before each passage, so a long one would multiply."""
@@ -33,7 +37,8 @@ class Document:
     Metadata values are str, int, float, bool, None, and lists and dicts of these; dates are given as such and
     kept as ISO 8601 text, see `storable_value`. `origin` is
     the absolute path of the file where the id is the path below a root (`/docs/guide.md`, `/docs/a.csv#12`);
-    empty where the id is somebody's own. `marks` say where pages, lines and headings begin in the text.
+    empty where the id is somebody's own. `marks` say where pages, lines and headings begin in the text;
+    `file_id` is the catalog's number of the file.
     A title of more than `MAX_TITLE` characters is cut.
     """
 
@@ -43,6 +48,7 @@ class Document:
     metadata: dict[str, Any] = field(default_factory=dict)
     origin: str = field(default="", compare=False, repr=False)
     marks: tuple[Mark, ...] = field(default=(), compare=False, repr=False)
+    file_id: int | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_any(cls, obj: Document | Mapping[str, Any]) -> Document:
@@ -52,8 +58,9 @@ class Document:
         """
         origin: str = ""
         marks: tuple[Mark, ...] = ()
+        file_id: int | None = None
         if isinstance(obj, Document):
-            origin, marks = obj.origin, obj.marks
+            origin, marks, file_id = obj.origin, obj.marks, obj.file_id
             obj = {"id": obj.id, "text": obj.text, "title": obj.title, "metadata": obj.metadata}
         if not isinstance(obj, Mapping):
             raise BadInput(f"a document is a dict with 'id' and 'text', got {type(obj).__name__}")
@@ -70,7 +77,7 @@ class Document:
         if not text.strip():
             raise BadInput(f"document {key!r} is empty: it needs a 'text' (or a 'title') that is not blank")
         metadata = _checked_metadata(obj.get("metadata"), key)
-        return cls(key, text, bounded_title(title), metadata, origin, marks)
+        return cls(key, text, bounded_title(title), metadata, origin, marks, file_id)
 
 
 @dataclass(frozen=True, slots=True)

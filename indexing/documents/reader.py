@@ -11,14 +11,18 @@ from itertools import groupby
 
 from indexing.documents.formats import read_file
 from indexing.documents.frames import Frame
-from indexing.documents.isolate import IsolatedReader, with_origin
+from indexing.documents.isolate import FileEnd, IsolatedReader, with_origin
 from indexing.documents.model import Item, Skipped
+from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.documents.walk import Plan, plan_files
 
-__all__ = ["ReadReport", "read_paths"]
+__all__ = ["FileEnd", "ReadReport", "read_paths", "read_plan"]
 
 logger = logging.getLogger(__name__)
+
+
+_KEPT_EMPTY = 20
 
 
 @dataclass
@@ -26,7 +30,8 @@ class ReadReport:
     """What there is to read, and how far the reading is. Filled while the documents are consumed.
 
     `bytes_read` of `bytes_total` is the progress; `unsupported` counts, by extension, files met in folders
-    that have no reader; `notes` are things that a person should know but lost nothing by.
+    that have no reader; `notes` are things that a person should know but lost nothing by; `empty` are the
+    first files without any text.
     """
 
     files: int = 0
@@ -34,6 +39,11 @@ class ReadReport:
     bytes_read: int = 0
     unsupported: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    def note_empty(self, source: str) -> None:
+        if len(self.empty) < _KEPT_EMPTY:
+            self.empty.append(source)
 
 
 def read_paths(
@@ -42,6 +52,7 @@ def read_paths(
     isolate: bool = True,
     report: ReadReport | None = None,
     within: Iterable[str | os.PathLike[str]] | None = None,
+    options: ReadOptions | None = None,
 ) -> Iterator[Item]:
     """Read every document under `paths`: files as named, folders walked, in a stable order.
 
@@ -50,26 +61,30 @@ def read_paths(
     come out equal here, each with its `origin`; a collection keeps them apart (`indexing.writing.identity`).
 
     With `isolate` files are parsed in a child process with limited memory and time, which also runs beside
-    the caller's work. `within` are folders: what a link leads to elsewhere is skipped.
+    the caller's work. `within` are folders: what a link leads to elsewhere is skipped. `options` say what
+    is left out, and which columns are what.
 
     Raises `BadInput` at once if a path is missing. A broken file or line comes out as `Skipped`.
     """
-    plan = plan_files(paths, within)
+    plan = plan_files(paths, within, options)
     report = report if report is not None else ReadReport()
     report.files = len(plan.files)
     report.bytes_total = sum(file.size for file in plan.files)
     report.unsupported.update(plan.unsupported)
+    if not isolate:
+        return _here(plan, _Progress(report))
+    return (item for item in read_plan(plan.entries, report) if not isinstance(item, FileEnd))
+
+
+def read_plan(entries: Iterable[SourceFile | Skipped], report: ReadReport) -> Iterator[Item | FileEnd]:
+    """The items of `entries` in their order, read in a child process, with the end of each file."""
     progress = _Progress(report)
-    return _read_isolated(plan, progress) if isolate else _here(plan, progress)
-
-
-def _read_isolated(plan: Plan, progress: _Progress) -> Iterator[Item]:
     with IsolatedReader(on_frame=progress.frame) as reader:
-        for skipped, entries in groupby(plan.entries, key=lambda entry: isinstance(entry, Skipped)):
+        for skipped, group in groupby(entries, key=lambda entry: isinstance(entry, Skipped)):
             if skipped:
-                yield from entries  # type: ignore[misc]  # the group holds nothing else
+                yield from group  # type: ignore[misc]  # it holds nothing else
             else:
-                yield from reader.read(entries)  # type: ignore[arg-type]
+                yield from reader.read_files(group)  # type: ignore[arg-type]
     progress.finish()
 
 

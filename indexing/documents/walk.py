@@ -17,7 +17,7 @@ from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.errors import BadInput
 
-__all__ = ["Plan", "plan_files", "readable_name", "real_name"]
+__all__ = ["Plan", "check_paths", "plan_files", "readable_name", "real_name"]
 
 
 @dataclass
@@ -26,13 +26,14 @@ class Plan:
 
     `unsupported` counts by extension what was met in folders and has no reader ("" without extension);
     `left_out` counts files and folders by why they were passed over: `hidden`, `vendored`, `ignored`,
-    `excluded`. `unlisted` are folders whose content is not known, by their names below the root.
+    `excluded`. `unknown` are files and folders that are there and could not be looked at, by their names
+    below the root.
     """
 
     entries: list[SourceFile | Skipped] = field(default_factory=list)
     unsupported: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
-    unlisted: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> list[SourceFile]:
@@ -55,9 +56,7 @@ def plan_files(
     to it.
     """
     roots = [Path(path) for path in ((paths,) if isinstance(paths, (str, os.PathLike)) else paths)]
-    missing = [str(root) for root in roots if not root.exists()]
-    if missing:
-        raise BadInput(f"no such file or folder: {', '.join(missing)}; nothing was read")
+    check_paths(roots)
     walk = _Walk(None if within is None else [Path(os.path.realpath(root)) for root in within], options)
     for root in roots:
         if not walk.allows(root):
@@ -67,6 +66,13 @@ def plan_files(
         else:
             walk.named_file(root)
     return walk.plan
+
+
+def check_paths(paths: Iterable[Path]) -> None:
+    """Raises `BadInput` for what is not there."""
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise BadInput(f"no such file or folder: {', '.join(missing)}; nothing was read")
 
 
 _OUTSIDE = "leads out of the folders that may be read"
@@ -142,7 +148,6 @@ class _Walk:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             self._skip(folder.path, folder.below, f"the folder cannot be listed: {error.strerror}")
-            self.plan.unlisted.append(readable_name(folder.below))
             return
         names = {entry.name for entry in entries}
         if folder.below and folder.rules.is_vendored(folder.below.rpartition("/")[2], names):
@@ -194,6 +199,7 @@ class _Walk:
 
     def _skip(self, path: str, below: str, reason: str) -> None:
         self._found.append((readable_name(below), Skipped(readable_name(path), None, reason)))
+        self.plan.unknown.append(readable_name(below))
 
     def _source(self, path: str, below: str, kind: str, status: os.stat_result) -> SourceFile:
         return SourceFile(

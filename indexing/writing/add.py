@@ -54,14 +54,16 @@ class Adding:
         with self._session.writing_documents():
             if vectors is not None:
                 documents, self._vectors = _pair(list(documents), vectors, self._session.live().generation)
-            pipeline = Pipeline(
-                self._session, self._maker_of, progress=progress, after_batch=self._after_batch
-            )
-            try:
-                report = pipeline.run(documents, on_error, self._vectors)
-            finally:
-                self._views.forget()
-            return self._finish(report)
+            return self.run_held(documents, on_error, progress)
+
+    def run_held(self, documents: Iterable[Any], on_error: str, progress: Progress | None) -> AddReport:
+        """The same, by who holds the lock of the documents."""
+        pipeline = Pipeline(self._session, self._maker_of, progress=progress, after_batch=self._after_batch)
+        try:
+            report = pipeline.run(documents, on_error, self._vectors)
+        finally:
+            self._views.forget()
+        return self._finish(report)
 
     def _maker_of(self, live: Live) -> Maker:
         generation = live.generation

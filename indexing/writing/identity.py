@@ -25,7 +25,7 @@ from indexing.catalog.log import Known, ids_of_origins, known_documents
 from indexing.documents import Document
 from indexing.documents.walk import real_name
 
-__all__ = ["Resolved", "longer_ids", "resolve_ids"]
+__all__ = ["Resolved", "file_of_origin", "longer_ids", "resolve_ids"]
 
 
 @dataclass
@@ -79,7 +79,7 @@ def longer_ids(document: Document) -> Iterator[str]:
 def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
     """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`."""
     try:
-        if Path(_file(before)).samefile(_file(now)):
+        if Path(file_of_origin(before)).samefile(file_of_origin(now)):
             return "same"
     except (FileNotFoundError, NotADirectoryError):
         return "gone"
@@ -88,7 +88,7 @@ def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
     return "there"
 
 
-def _file(origin: str) -> str:
+def file_of_origin(origin: str) -> str:
     """The file of an origin, which for a part of it goes on after a mark: `/data/a.csv#12`."""
     ends = [len(origin), *(found.start() for found in reversed(list(re.finditer("#", origin))))]
     paths = (real_name(origin[:end]) for end in ends)

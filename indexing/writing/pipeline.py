@@ -22,10 +22,11 @@ from indexing.catalog.log import (
     DocumentChange,
     DocumentChunks,
     Known,
+    Whereabouts,
     append_chunks,
     append_documents,
     known_documents,
-    set_origins,
+    set_whereabouts,
 )
 from indexing.documents import Document, Skipped
 from indexing.documents.marks import marks_to_json
@@ -37,7 +38,7 @@ from indexing.writing.identity import Resolved, resolve_ids
 from indexing.writing.report import AddReport, Progress
 from indexing.writing.seen import SeenIds
 
-__all__ = ["Pipeline", "metadata_json"]
+__all__ = ["Committed", "Pipeline", "metadata_json"]
 
 BATCH_DOCUMENTS = 1024  # one fsync per batch; more gains under 2 % and makes Ctrl-C lose more work
 BATCH_CHARACTERS = 4_000_000  # a batch of long documents stays a few tens of MiB
@@ -67,6 +68,13 @@ class _Pending:
         return hash_metadata(self.id, self.metadata)
 
 
+@dataclass(frozen=True)
+class Committed:
+    """Stands between documents: `then` is called when all before it are stored."""
+
+    then: Callable[[], None]
+
+
 class Pipeline:
     """Adds documents to a collection. The caller holds the `documents` lock."""
 
@@ -83,11 +91,12 @@ class Pipeline:
         self._progress = progress
         self._after_batch = after_batch
         self._seen = SeenIds()
+        self._waiting: list[Committed] = []  # those whose documents are all in the batch that comes next
         self.report = AddReport()
 
     def run(
         self,
-        documents: Iterable[Document | Skipped | Mapping[str, Any]],
+        documents: Iterable[Document | Skipped | Committed | Mapping[str, Any]],
         on_error: str = "raise",
         vectors: np.ndarray | None = None,
     ) -> AddReport:
@@ -101,6 +110,8 @@ class Pipeline:
         try:
             for batch in self._batches(documents, on_error, vectors):
                 self._store(batch)
+                self._call_back()
+            self._call_back()
         finally:
             self.report.seconds += time.perf_counter() - started
         return self.report
@@ -112,6 +123,11 @@ class Pipeline:
         characters = 0
         failure: BadInput | None = None
         for number, item in enumerate(documents):
+            if isinstance(item, Committed):
+                self._waiting.append(item)
+                if not batch and len(self._waiting) >= BATCH_DOCUMENTS:
+                    self._call_back()
+                continue
             self.report.received += 1
             if isinstance(item, Skipped):
                 self.report.skip(item)
@@ -134,6 +150,11 @@ class Pipeline:
         if failure is not None:
             raise failure
 
+    def _call_back(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for committed in waiting:
+            committed.then()
+
     def _store(self, received: list[_Pending]) -> None:
         with reading(self._session.database) as connection:
             resolved = resolve_ids(connection, self._session.id, [p.document for p in received])
@@ -147,7 +168,7 @@ class Pipeline:
         self.report.duplicates += self._seen.add(batch)
         changes = {id_: _change(pending, known.get(id_)) for id_, pending in batch.items()}
         changed = {id_: change for id_, change in changes.items() if change is not None}
-        self._note_origins([p for id_, p in batch.items() if id_ not in changed], known)
+        self._note_whereabouts([p for id_, p in batch.items() if id_ not in changed], known)
         self.report.unchanged += len(batch) - len(changed)
         if changed:
             self._write(changed, batch, {id_: row for id_, row in known.items() if id_ in changed})
@@ -207,16 +228,17 @@ class Pipeline:
         faults.point("add.after")
         return True
 
-    def _note_origins(self, unchanged: list[_Pending], known: Mapping[str, Known]) -> None:
+    def _note_whereabouts(self, unchanged: list[_Pending], known: Mapping[str, Known]) -> None:
         """A folder that was moved leaves its documents as they were, but for the place of their files."""
-        moved = {
-            known[p.id].key: p.document.origin
-            for p in unchanged
-            if p.document.origin and p.document.origin != known[p.id].origin
-        }
+        moved = {}
+        for pending in unchanged:
+            row = known[pending.id]
+            before = Whereabouts(row.origin, row.file_id, row.marks)
+            if (now := _whereabouts(pending, before)) != before:
+                moved[row.key] = now
         if moved:
             with writing(self._session.database) as connection:
-                set_origins(connection, moved)
+                set_whereabouts(connection, moved)
 
     def _say_what_happened_to_ids(self, resolved: Resolved, changed: list[_Pending]) -> None:
         for id_ in resolved.renamed:
@@ -236,6 +258,14 @@ def _prepare(item: Document | Mapping[str, Any], vector: np.ndarray | None) -> _
 def metadata_json(metadata: Mapping[str, Any]) -> str:
     """Metadata as the catalog stores it: equal metadata gives equal text."""
     return json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _whereabouts(pending: _Pending, before: Whereabouts) -> Whereabouts:
+    """Where a document lies now; one that a caller gave, without a file, stays where it was."""
+    document = pending.document
+    if not document.origin and document.file_id is None:
+        return before
+    return Whereabouts(document.origin or None, document.file_id or before.file_id, pending.marks)
 
 
 def _row(vectors: np.ndarray | None, number: int) -> np.ndarray | None:
@@ -262,5 +292,6 @@ def _change(pending: _Pending, known: Known | None) -> DocumentChange | None:
         pending.metadata,
         document.origin or None,
         text_changed,
-        marks=pending.marks,
+        document.file_id,
+        pending.marks,
     )

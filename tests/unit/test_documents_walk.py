@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_listed_is_one_skip(tmp_path, monkeypatch):
     plan = plan_files([tmp_path])
     reason = "the folder cannot be listed: Permission denied"
     assert plan.entries[1:] == [Skipped(str(tmp_path / "locked"), None, reason)]
-    assert plan.unlisted == ["locked"]
+    assert plan.unknown == ["locked"]
 
 
 def test_the_report_tells_how_far_the_reading_is(tmp_path):

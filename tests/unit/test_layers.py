@@ -61,7 +61,8 @@ LAYERS = {
         ["serving"],
         ["upkeep"],
         ["writing"],
-        ["collection", "collection_servings"],
+        ["sources"],
+        ["collection", "collection_servings", "collection_sources"],
     ],
     "app": [
         [".", "settings", "text", "wording"],

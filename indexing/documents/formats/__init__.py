@@ -15,9 +15,12 @@ from indexing.documents.formats.registry import EXTENSIONS, format_of
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 
-__all__ = ["EXTENSIONS", "format_of", "read_file"]
+__all__ = ["EXTENSIONS", "READERS", "format_of", "read_file"]
 
 logger = logging.getLogger(__name__)
+
+READERS = 1
+"""Rises when a reader gives another text than before: files that have not changed are read once more then."""
 
 
 def read_file(file: SourceFile) -> Iterator[Item]:

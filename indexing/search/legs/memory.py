@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from indexing.catalog.database import reading
+from indexing.catalog.moving import present_ids
 from indexing.catalog.reads import keys_of_ids
 from indexing.search.legs.base import Hits, Kind, Scale, Sources
 from indexing.search.request import Request
@@ -39,7 +40,11 @@ class MemoryLeg:
             keys: dict[str, int] = {}
             if recalled:
                 with reading(sources.database) as connection:
-                    keys = keys_of_ids(connection, sources.readers.live.state.id, recalled)
+                    live = sources.readers.live
+                    artifact = (live.serving.memory or {}).get("artifact", "")
+                    present = present_ids(connection, live.state.id, recalled, artifact)
+                    recalled = {present[id_]: worth for id_, worth in recalled.items()}
+                    keys = keys_of_ids(connection, live.state.id, recalled)
             pairs = sorted((key, recalled[id_]) for id_, key in keys.items())
         return cls(
             np.asarray([key for key, _ in pairs], np.int64),

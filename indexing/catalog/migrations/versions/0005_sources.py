@@ -38,10 +38,22 @@ def upgrade() -> None:
         sa.Column("read_at", sa.BigInteger(), nullable=False),
         sa.Column("reader", sa.String(), nullable=False),
         sa.Column("problem", sa.String(), nullable=True),
+        sa.Column("stale", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_file"),
         sa.ForeignKeyConstraint(["source_id"], ["source.id"], name="fk_file_source_id"),
         sa.UniqueConstraint("source_id", "name", name="uq_file_source_id_name"),
     )
+    op.create_table(
+        "renamed",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("collection_id", sa.Integer(), nullable=False),
+        sa.Column("old_id", sa.String(), nullable=False),
+        sa.Column("new_id", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_renamed"),
+        sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name="fk_renamed_collection_id"),
+    )
+    op.create_index("ix_renamed_collection_id_old_id", "renamed", ["collection_id", "old_id"])
     op.add_column("document", sa.Column("file_id", sa.Integer(), nullable=True))
     op.add_column("document", sa.Column("marks", sa.String(), nullable=True))
     op.create_index(
@@ -58,5 +70,6 @@ def downgrade() -> None:
     op.drop_index("ix_document_file_id", "document")
     op.drop_column("document", "marks")
     op.drop_column("document", "file_id")
+    op.drop_table("renamed")
     op.drop_table("file")
     op.drop_table("source")

@@ -1,0 +1,1 @@
+"""Sources: folders that a collection is kept in step with."""
