@@ -8,12 +8,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+from indexing.documents.binary import looks_binary, looks_like_jis, unmarked_utf16
+from indexing.documents.encodings import codec_of, decode_with, guess_codec, name_of
 from indexing.documents.options import ReadOptions
 from indexing.documents.unpack import packing_of, unpack
 from indexing.documents.unreadable import Unreadable
 
-__all__ = ["MAX_WHOLE_FILE", "SourceFile", "Unreadable", "decode", "read_text", "text_lines"]
+__all__ = [
+    "MAX_WHOLE_FILE",
+    "Decoded",
+    "SourceFile",
+    "Unreadable",
+    "decode",
+    "decode_declared",
+    "read_data",
+    "read_decoded",
+    "read_text",
+    "text_lines",
+]
 
 # A text, Markdown or HTML file is one document and is read whole. Past this size it is not a document
 # a person would want as one answer, and its parse would need several times as much memory.
@@ -29,20 +43,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_MAGIC = (
-    b"%PDF-",
-    b"PK\x03\x04",
-    b"PAR1",
-    b"\x7fELF",
-    b"\x89PNG",
-    b"GIF8",
-    b"\xff\xd8\xff",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-)
-_CONTROL = bytes(range(0x00, 0x20)).translate(None, b"\t\n\r\x0b\x0c\x08\x1b")
-_FALLBACK = "cp1252"
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]+")
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 
 
 @dataclass
@@ -106,22 +108,26 @@ class SourceFile:
                 text if len(self.notes) < _NOTES_PER_FILE else "gave cause for more notes like these"
             )
 
-    def note_fallback(self) -> None:
-        self.note("is not valid UTF-8: what is not was read as Windows-1252")
+
+class Decoded(NamedTuple):
+    """A text, and what a person should know about how it was read ("" for nothing)."""
+
+    text: str
+    note: str = ""
 
 
 def read_text(file: SourceFile) -> str:
     """The whole file as text, with `\\n` line ends. Raises `Unreadable` if it is binary or too large."""
-    return read_decoded(file, None).replace("\r\n", "\n").replace("\r", "\n")
+    text = read_decoded(file, None)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def read_decoded(file: SourceFile, declared: re.Pattern[bytes] | None) -> str:
-    """The whole file decoded; `declared` finds an encoding named inside the file, as HTML does."""
-    data = read_data(file)
-    text, fell_back = decode(data, declared)
-    if fell_back:
-        file.note_fallback()
-    return text
+    """The whole file decoded, without NUL; `declared` finds labels of encodings in the file, as HTML has."""
+    text, note = decode(read_data(file), declared)
+    if note:
+        file.note(note)
+    return text.replace("\x00", "") if "\x00" in text else text
 
 
 def read_data(file: SourceFile) -> bytes:
@@ -145,47 +151,117 @@ def _too_large(how: str) -> Unreadable:
     )
 
 
-def decode(data: bytes, declared: re.Pattern[bytes] | None = None) -> tuple[str, bool]:
-    """(text, whether Windows-1252 had to be assumed). Raises `Unreadable` for what looks binary.
+def decode(data: bytes, declared: re.Pattern[bytes] | None = None) -> Decoded:
+    """Bytes as the text they were meant to be. Raises `Unreadable` for what looks binary.
 
-    A byte order mark wins, then UTF-16 seen by its NUL bytes, then the encoding `declared` in the first
-    4 KiB, then UTF-8. Windows-1252 is the last resort because it is what text that is none of these
-    nearly always is, and every byte has a reading in it.
+    A byte order mark wins, then UTF-16 that shows without one, then the first label that browsers know among
+    those `declared` finds in the first 4 KiB, then UTF-8. What is none of these is UTF-8 with bad bytes where
+    most of its characters beyond ASCII are good ones, else the encoding it looks most like. A declaration
+    that is false, as the text is valid UTF-8 and not valid in it, is not believed.
     """
     encoding = _sniff(data[:_SNIFFED])
-    if encoding == "utf-8" and declared is not None:
+    if encoding != "utf-8":
+        return _noted(encoding, *decode_with(data, encoding))
+    if declared is not None:
         encoding = _declared_encoding(data, declared)
+    return _decode_undeclared(data) if encoding == "utf-8" else _decode_as(data, encoding)
+
+
+def decode_declared(data: bytes, label: str) -> Decoded:
+    """Bytes whose encoding somebody names, as the header of a mail does; as `decode` where it is no name."""
+    encoding = codec_of(label)
+    if encoding is None or encoding == "utf-8" or data.startswith(tuple(mark for mark, _ in _BOMS)):
+        return decode(data)
+    return _decode_as(data, encoding)
+
+
+def _decode_as(data: bytes, encoding: str) -> Decoded:
+    text, bad = decode_with(data, encoding)
+    if bad:
+        try:
+            return Decoded(data.decode())
+        except UnicodeDecodeError:
+            pass
+    return _noted(encoding, text, bad)
+
+
+def _decode_undeclared(data: bytes) -> Decoded:
     try:
-        return data.decode(encoding), False
+        text = data.decode()
     except UnicodeDecodeError:
-        if encoding.startswith("utf-16") or encoding == "utf-32":
-            return data.decode(encoding, "replace"), False
-        return data.decode(_FALLBACK, "replace"), True
+        pass
+    else:
+        return Decoded(data.decode("iso2022_jp", "replace") if looks_like_jis(data) else text)
+    text, bad = decode_with(data, "utf-8")
+    if _good_beyond_ascii(text) >= bad:
+        return _noted("utf-8", text, bad)
+    codec = guess_codec(data)
+    return Decoded(decode_with(data, codec)[0], f"is not valid UTF-8: read as {name_of(codec)}")
+
+
+def _good_beyond_ascii(text: str) -> int:
+    """How many characters of a text decoded with replacements were read as more than one byte."""
+    return sum(map(len, _BEYOND_ASCII.findall(text)))
+
+
+def _noted(encoding: str, text: str, bad: int) -> Decoded:
+    if not bad:
+        return Decoded(text)
+    characters = "1 character" if bad == 1 else f"{bad:,} characters"
+    return Decoded(
+        text,
+        f"has {characters} that {'is' if bad == 1 else 'are'} not valid {name_of(encoding)}: read as \ufffd",
+    )
 
 
 def text_lines(file: SourceFile) -> Iterator[str]:
-    """The lines of a file of any length, each with its line end, decoded one by one.
+    """The lines of a file of any length, each with its line end and without NUL, decoded one by one.
 
-    A line that is not UTF-8 is read as Windows-1252 and the file gets a note. Raises `Unreadable` when
-    the first 8 KiB look binary.
+    A line that is not UTF-8 is judged as `decode` judges a file, so that rows of different origin stay what
+    they are; the encoding is guessed once. Raises `Unreadable` when the first 8 KiB look binary.
     """
     with file.open() as stream:
         encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
-        if encoding.startswith("utf-16") or encoding == "utf-32":
-            with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as lines:
-                for line in lines:
-                    file.bytes_read = stream.tell()
-                    yield line
-            return
-        if encoding == "utf-8-sig":
-            file.bytes_read += len(stream.read(len(codecs.BOM_UTF8)))
+        if encoding.startswith("utf-8"):
+            lines = _plain_lines(file, stream)
+        else:
+            lines = _wide_lines(file, stream, encoding)
+        for line in lines:
+            yield line.replace("\x00", "") if "\x00" in line else line
+
+
+def _wide_lines(file: SourceFile, stream: BinaryIO, encoding: str) -> Iterator[str]:
+    with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as lines:
+        for line in lines:
+            file.bytes_read = stream.tell()
+            yield line
+
+
+def _plain_lines(file: SourceFile, stream: io.BufferedReader) -> Iterator[str]:
+    if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+        file.bytes_read += len(stream.read(len(codecs.BOM_UTF8)))
+    bad, guessed, codec = 0, 0, ""
+    try:
         for raw in stream:
             file.bytes_read += len(raw)
             try:
                 yield raw.decode()
+                continue
             except UnicodeDecodeError:
-                file.note_fallback()
-                yield raw.decode(_FALLBACK, "replace")
+                text, replaced = decode_with(raw, "utf-8")
+            if not codec and _good_beyond_ascii(text) >= replaced:
+                bad += replaced
+            else:
+                codec = codec or guess_codec(raw + stream.peek(_SNIFFED))
+                guessed += 1
+                text = decode_with(raw, codec)[0]
+            yield text
+    finally:
+        if bad:
+            file.note(_noted("utf-8", "", bad).note)
+        if guessed:
+            lines = "1 line that is" if guessed == 1 else f"{guessed:,} lines that are"
+            file.note(f"has {lines} not valid UTF-8: read as {name_of(codec)}")
 
 
 def _sniff(head: bytes) -> str:
@@ -193,39 +269,18 @@ def _sniff(head: bytes) -> str:
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
-    if b"\x00" in head:
-        wide = _utf16_by_nul(head)
-        if wide:
-            return wide
-        raise Unreadable("looks binary, not text")
-    controls = len(head) - len(head.translate(None, _CONTROL))
-    # A stray control character happens in real text; one byte in fifty of them does not.
-    if head.startswith(_MAGIC) or controls > 1 + len(head) // 50:
+    wide = unmarked_utf16(head)
+    if wide:
+        return wide
+    if looks_binary(head):
         raise Unreadable("looks binary, not text")
     return "utf-8"
 
 
-def _utf16_by_nul(head: bytes) -> str | None:
-    """UTF-16 without a mark: western text has NUL in nearly every other byte, always on the same side."""
-    pairs = len(head) // 2
-    even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if odd > 0.7 * pairs and even == 0:
-        return "utf-16-le"
-    if even > 0.7 * pairs and odd == 0:
-        return "utf-16-be"
-    return None
-
-
 def _declared_encoding(data: bytes, declared: re.Pattern[bytes]) -> str:
-    found = declared.search(data[:4096])
-    if not found:
-        return "utf-8"
-    try:
-        name = codecs.lookup(found.group(1).decode("ascii", "replace")).name
-        "".encode(name)  # refuses codecs that are not text encodings, such as base64
-    except LookupError:
-        return "utf-8"
-    if name.startswith(("utf-16", "utf-32")):
-        return "utf-8"  # the declaration was read as ASCII, so it cannot be true
-    # What browsers do: pages that say Latin-1 or ASCII mean Windows-1252.
-    return _FALLBACK if name in ("iso8859-1", "ascii") else name
+    head = _COMMENT.sub(b"", data[:4096])
+    for found in declared.finditer(head):
+        encoding = codec_of(found.group(1).decode("ascii", "replace"))
+        if encoding:
+            return encoding
+    return "utf-8"

@@ -55,7 +55,7 @@ class TestText:
 
     def test_windows_1252_is_the_last_resort_and_said(self, read):
         assert read("a.txt", b"caf\xe9 \x80 5") == [Document("a.txt", "café € 5")]
-        assert notes(read) == ["a.txt is not valid UTF-8: what is not was read as Windows-1252"]
+        assert notes(read) == ["a.txt is not valid UTF-8: read as Windows-1252"]
 
     def test_ten_megabytes_on_one_line(self, read):
         text = "bread rises " * 873_814
@@ -152,7 +152,7 @@ class TestHtml:
 
     def test_a_false_declaration_is_said(self, read):
         assert read("a.html", b"<meta charset=utf-8><p>caf\xe9") == [Document("a.html", "café")]
-        assert notes(read) == ["a.html is not valid UTF-8: what is not was read as Windows-1252"]
+        assert notes(read) == ["a.html is not valid UTF-8: read as Windows-1252"]
 
     def test_broken_pages_give_what_they_have(self, read):
         assert read("a.html", "<p>one<b>two</p>three<tab") == [Document("a.html", "onetwo\n\nthree")]
@@ -354,7 +354,7 @@ class TestJsonl:
             Document("é", "café"),
             Document("2", "é"),
         ]
-        assert notes(read) == ["c.jsonl is not valid UTF-8: what is not was read as Windows-1252"]
+        assert notes(read) == ["c.jsonl has 1 line that is not valid UTF-8: read as Windows-1252"]
 
     def test_notes_are_bounded(self, read):
         line = '{"text": "x", ' + ", ".join(f'"f{number}": NaN' for number in range(50)) + "}"
