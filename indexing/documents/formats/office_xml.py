@@ -17,7 +17,16 @@ from lxml import etree
 from indexing.documents.formats.bounded import open_seekable, open_zip, read_bounded, read_member
 from indexing.documents.source import SourceFile, Unreadable
 
-__all__ = ["Package", "Relation", "attribute", "local_name", "open_package", "parse_xml", "plain_text"]
+__all__ = [
+    "Package",
+    "Relation",
+    "attribute",
+    "local_name",
+    "open_package",
+    "parse_xml",
+    "plain_text",
+    "read_flat",
+]
 
 MOST_XML = 128 * 2**20
 """Bytes of one part as XML; as a tree it takes about ten times as much memory."""
@@ -44,6 +53,9 @@ class Package:
 
     def has(self, name: str) -> bool:
         return name.lower() in self._names
+
+    def names(self) -> list[str]:
+        return list(self._names.values())
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a part; None if there is none of that name, whatever the case. Raises `Unreadable`."""
