@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -43,6 +43,7 @@ from indexing.views.manager import Views
 from indexing.writing.add import Adding
 from indexing.writing.edit import delete_documents, update_metadata
 from indexing.writing.report import AddReport, Progress
+from indexing.writing.tables import documents_of
 from stlib.runtime import EncoderProtocol
 from stlib.util.forks import cached_property
 
@@ -198,18 +199,24 @@ class Collection(ServingMethods, SourceMethods):
 
     def add(
         self,
-        documents: Iterable[Document | Skipped | Mapping[str, Any]],
+        documents: Iterable[Document | Skipped | Mapping[str, Any]] | Any,
         *,
         vectors: Any = None,
         on_error: str = "raise",
         progress: Progress | None = None,
+        text_field: str | Sequence[str] | None = None,
+        title_field: str | None = None,
+        id_field: str | None = None,
     ) -> AddReport:
         """Adds or replaces documents by id; one whose text is unchanged is not embedded again.
 
-        `documents` may be a generator; only a batch of it is held at a time. When this returns, the documents
-        survive a power failure; so does every batch that `progress` was called for. `vectors` [n, d] are one
-        per document, for a collection made with `dimension=`. `on_error="skip"` reports a document that
-        cannot be used instead of raising.
+        `documents` may be a generator, only a batch of it being held at a time, or a table of pandas,
+        datasets, pyarrow or polars. `text_field` (one or several), `title_field` and `id_field` name its
+        columns, or what dicts have in their place; `indexing.documents.fields` knows some without.
+
+        When this returns, the documents survive a power failure; so does every batch that `progress` was
+        called for. `vectors` [n, d] are one per document, for a collection made with `dimension=`.
+        `on_error="skip"` reports a document that cannot be used instead of raising.
 
         Raises:
             BadInput: a document cannot be used; those before it are stored.
@@ -220,8 +227,14 @@ class Collection(ServingMethods, SourceMethods):
             raise BadInput("add takes an iterable of documents: pass a list, even for one document")
         if on_error not in ("raise", "skip"):
             raise BadInput(f"on_error {on_error!r}: use 'raise' or 'skip'")
-        adding = Adding(self._session, self._views, self._encoders)
-        return adding.run(documents, vectors, on_error, progress)
+        notes: dict[str, None] = {}
+        documents = documents_of(documents, text_field, title_field, id_field, notes.setdefault)
+        report = Adding(self._session, self._views, self._encoders).run(
+            documents, vectors, on_error, progress
+        )
+        for note in notes:
+            report.note(note)
+        return report
 
     def delete(self, ids: Iterable[str] | None = None, *, filter: str | None = None) -> Names:
         """Deletes documents by id, or all that match `filter`; returns the ids that existed.

@@ -96,7 +96,11 @@ def is_vector(value: Any) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """The value that MongoDB's extended JSON wraps, as in `{"$oid": "65f…"}`, `{"$date": "2024-05-01"}`."""
+    """The value without what wraps it: types of numpy, and MongoDB's extended JSON, as `{"$oid": "65f…"}` and
+    `{"$date": "2024-05-01"}`.
+    """
+    if type(value).__module__ == "numpy":
+        return value.tolist()
     if isinstance(value, dict) and len(value) == 1:
         name, inner = next(iter(value.items()))
         if isinstance(name, str) and name.startswith("$") and isinstance(inner, (str, int, float)):
