@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from indexing.code_words import code_passage, is_code_title
 from indexing.documents import ChunkSettings, chunk_documents
 from indexing.documents.model import bounded_title
 from indexing.models.encoders import normalise
@@ -82,6 +83,8 @@ def chunk_text(title: str, text: str) -> str:
     It is there once for each passage, so of a title that is longer than one can be only the beginning is.
     """
     title = bounded_title(title)
+    if is_code_title(title):
+        return code_passage(title, text)
     begins_with_title = text.startswith(title) and not text[len(title) : len(title) + 1].isalnum()
     return text if not title or begins_with_title else f"{title}\n{text}"
 

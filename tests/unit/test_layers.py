@@ -54,7 +54,7 @@ LAYERS = {
         ["catalog", "columns", "lexical", "vectors"],
         ["served"],
         ["session"],
-        ["embed", "facets", "listing", "models", "opening", "views"],
+        ["code_words", "embed", "facets", "listing", "models", "opening", "views"],
         ["creation", "describe", "lookup", "search"],
         # another way of turning documents into codes, and moving to it
         ["generations"],
