@@ -20,6 +20,7 @@ from app.settings import Location
 from app.ui import markup
 from app.ui.cards import make_card
 from app.ui.notices import draw_notices, safely, sentences
+from app.ui.original import show_original
 from app.ui.outside import as_label
 from app.wording import format_count
 from indexing import Collection, SearchResults
@@ -39,6 +40,7 @@ SAID = {
 _GRADES = ("no answer", "helps", "answers", "answers best")
 _OPENED = "opened"
 _TEXTS = "texts"
+_ORIGINAL = "original to open"
 _THUMBS = (
     ("up", "Useful", ":material/thumb_up:"),
     ("down", "Not useful", ":material/thumb_down:"),
@@ -99,6 +101,7 @@ def draw_answers(answers: Answers) -> None:
                         _draw_folded(answers, group.first.result.id, kind, members, said)
         if "judge" in answers.caller.rights:
             _draw_none(answers, said.mine)
+        _draw_original(answers)
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ def _draw_answer(answers: Answers, placed: Placed, said: _Said) -> None:
                 answers,
                 result.id,
             )
+        if result.origin:
+            _button("Open", ":material/draft:", f"original-{rank}", _open_original, answers, result.id)
         if "judge" in answers.caller.rights:
             for kind, label, icon in _THUMBS:
                 on = mine is not None and mine.kind == kind
@@ -196,6 +201,20 @@ def _open_text(answers: Answers, document: str) -> None:
     _toggle(opened, document)
     if document in opened:
         _keep_opening(answers, document)
+
+
+def _open_original(answers: Answers, document: str) -> None:
+    """Its window is drawn after all answers are: a callback has nowhere to draw."""
+    st.session_state[_ORIGINAL] = document
+    _keep_opening(answers, document)
+
+
+def _draw_original(answers: Answers) -> None:
+    document = st.session_state.pop(_ORIGINAL, None)
+    results = (result for page in answers.pages for result in page)
+    result = next((result for result in results if result.id == document), None)
+    if result is not None:
+        show_original(answers.caller, answers.location, answers.collection, result)
 
 
 def _keep_opening(answers: Answers, document: str) -> None:
