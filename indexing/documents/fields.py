@@ -57,7 +57,7 @@ _ASKED = frozenset(("question", "prompt", "instruction"))
 
 _MOST_LINES = 256
 _MOST_MARKS = 50
-_SHORT = 1000
+_SHORT = 1000  # characters of a text that is found by its beginning
 _SURELY_WORDS = 256
 _LONG = 2**63
 _SHAPES = 1000  # rows of ever new names must not fill the memory
@@ -130,11 +130,23 @@ class Rows:
     def document(self, row: Mapping[str, Any], fallback_id: str, line: int | None = None) -> Document:
         """The document of one row, which stands at `line` of its file; None among its values is none.
 
-        A missing or unusable id becomes `fallback_id`. Raises `NoText` if nothing in it can be searched.
+        A missing or unusable id becomes `fallback_id`. A row with only a title is searched by it, and a title
+        that is too long to be one stands before the text as well. Raises `NoText` if nothing in the row can
+        be searched.
         """
-        fields = self.fields(tuple(row))
-        text_field, text = _first(row, fields.texts) if fields.texts else (None, "")
-        title_field, title = _first(row, fields.titles) if fields.titles else (None, "")
+        names = tuple(row)
+        fields = self._shapes.get(names) or self.fields(names)
+        text_field, text, title_field, title = None, "", None, ""
+        if fields.texts:
+            text_field = fields.texts[0]
+            text = row[text_field]
+            if type(text) is not str or not text or text.isspace():
+                text_field, text = _first(row, fields.texts)
+        if fields.titles:
+            title_field = fields.titles[0]
+            title = row[title_field]
+            if type(title) is not str or not title or title.isspace():
+                title_field, title = _first(row, fields.titles)
         plan = fields.plans.get((text_field, title_field)) or fields.plan(text_field, title_field)
         metadata: dict[str, Any] = {}
         lines: list[str] = []
@@ -152,7 +164,7 @@ class Rows:
                         lines.append(begins + value)
                 elif self._blanks:
                     metadata[name] = value
-            elif value is None:
+            elif value is None or (kind is dict and not value and name == "metadata"):
                 continue
             elif kind is bool or (kind is float and value - value == 0):  # finite
                 metadata[name] = value
@@ -170,9 +182,20 @@ class Rows:
         elif not fields.texts and not fields.titles:
             raise NoText(f"no {self._what} holds text; the {self._what}s are {list_names(tuple(row))}")
         key = row[fields.id] if fields.id is not None else None
-        if key is not None and type(key) is not str:
+        if type(key) is str:
+            key = None if key.isspace() else key
+        elif key is not None:
             key = self._id(fields.id, key)
-        return make_document(key, fallback_id, title, text, metadata, line)
+        if not text or text.isspace():
+            text, title = title, ""
+            if not text:
+                raise NoText("no text in it")
+        elif len(title) > MAX_TITLE:
+            text = f"{title}\n\n{text}"
+        marks: tuple[Mark, ...] = ()
+        if line is not None:
+            marks = (Mark._make((0, "line", line, 0)),) if len(text) < _SHORT else _line_marks(text, line)
+        return Document(key or fallback_id, text, title, metadata, "", marks)
 
     def _id(self, name: str | None, value: Any) -> str | None:
         key = id_of(value)
@@ -254,33 +277,8 @@ def list_names(names: Sequence[str]) -> str:
     return (", ".join(names[:12]) + (", …" if len(names) > 12 else "")) or "none"
 
 
-def make_document(
-    key: str | None,
-    fallback_id: str,
-    title: str,
-    text: str,
-    metadata: dict[str, Any],
-    line: int | None = None,
-) -> Document:
-    """A document from the values of one record; raises `NoText` if neither text nor title says anything.
-
-    A record with only a title is searched by its title, and a title that is too long to be one stands before
-    the text as well.
-    """
-    if not text or text.isspace():
-        text, title = title, ""
-        if not text or text.isspace():
-            raise NoText("no text in it")
-    elif len(title) > MAX_TITLE:
-        text = f"{title}\n\n{text}"
-    marks = () if line is None else _line_marks(text, line)
-    return Document(key if key and not key.isspace() else fallback_id, text, title, metadata, marks=marks)
-
-
 def _line_marks(text: str, line: int) -> tuple[Mark, ...]:
-    """All lines of the text are from one line of the file; a short text is found by its beginning anyway."""
-    if len(text) <= _SHORT:
-        return (Mark._make((0, "line", line, 0)),)
+    """All lines of the text are from one line of the file."""
     starts = [0]
     while len(starts) < _MOST_MARKS and (end := text.find("\n", starts[-1])) >= 0:
         starts.append(end + 1)

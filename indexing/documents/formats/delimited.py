@@ -126,7 +126,7 @@ def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:
 
 
 class _Lines:
-    """The lines of a file, each ending in `\\n` whatever the file has; those that a row took can be given
+    """The lines of a file, whether they end in `\\n`, `\\r\\n` or `\\r`; those that a row took can be given
     back, after which iterating begins anew.
     """
 
@@ -146,17 +146,11 @@ class _Lines:
             line = next(self._lines, "")
             if not line:
                 return
-            if "\r" in line:
+            if "\r" in line and (not line.endswith("\r\n") or "\r" in line[:-2]):
                 back.extend(_split_at_returns(line))
             else:
                 take(line)
                 yield line
-
-    def begin_row(self) -> int:
-        """Forgets the lines of the row before; returns the number of the line that comes next."""
-        self.before += len(self.taken)
-        self.taken.clear()
-        return self.before + 1
 
     def give_back(self, kept: int = 0) -> None:
         """All lines that the row took but the first `kept` are to be read again."""
@@ -185,27 +179,39 @@ class _Table:
         dialect = find_dialect(self._first_lines(), tabs=self._tabs)
         list(islice(lines, dialect.above))
         self._separator = dialect.separator
+        taken = lines.taken
         table = csv.reader(lines, delimiter=dialect.separator, strict=True)
         while True:
-            first = lines.begin_row()
+            lines.before += len(taken)
+            taken.clear()
+            first = lines.before + 1
             try:
                 cells = next(table)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield from self._mended(first, str(error))
-                table = csv.reader(lines, delimiter=dialect.separator, strict=True)
-                continue
-            if len(cells) != self.width and self.width:
-                yield from self._fitted(first, cells)
-            elif self._tabs and len(lines.taken) > 1 and self._each_is_a_row():
-                yield from self._mended(first, "")
-            elif cells and (cells[0] or any(cells)) and not "".join(cells).isspace():
-                yield first, cells
-                continue
+                rows = self._mended(first, str(error))
             else:
-                continue
+                if len(taken) > 1:
+                    cells = [cell.replace("\r\n", "\n") for cell in cells]
+                if cells and len(cells) == self.width and (not self._tabs or len(taken) == 1):
+                    if (cells[0] and not cells[0].isspace()) or not _is_blank(cells):
+                        yield first, cells
+                    continue
+                rows = self._judged(first, cells)
+            yield from rows
             table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+
+    def _judged(self, line: int, cells: list[str]) -> Iterator[_Row | Skipped]:
+        """The header, or a row that is of another length or that tabs may belong between the lines of."""
+        if _is_blank(cells):
+            return
+        if len(cells) != self.width and self.width:
+            yield from self._fitted(line, cells)
+        elif self._tabs and len(self._lines.taken) > 1 and self._each_is_a_row():
+            yield from self._mended(line, "")
+        else:
+            yield line, cells
 
     def _first_lines(self) -> list[str]:
         sniffed: list[str] = []
@@ -221,10 +227,8 @@ class _Table:
     def _fitted(self, line: int, cells: list[str]) -> Iterator[_Row | Skipped]:
         """A row of another length than the header's."""
         over = cells[self.width :]
-        if any(cell and not cell.isspace() for cell in over) or (self._tabs and len(self._lines.taken) > 1):
+        if not _is_blank(over) or (self._tabs and len(self._lines.taken) > 1):
             yield from self._mended(line, f"{len(cells)} cells where the header has {self.width}")
-            return
-        if not any(cell and not cell.isspace() for cell in cells):
             return
         if len(cells) < self.width:
             self._file.note("has rows that end early: the cells they lack were read as empty")
@@ -240,7 +244,7 @@ class _Table:
             lines.give_back(1)
         if self._tabs:
             bare = lines.taken[0]
-            cells = [_unquote(cell) for cell in bare.rstrip("\n").split(self._separator)]
+            cells = [_unquote(cell) for cell in bare.rstrip("\r\n").split(self._separator)]
             if self.width in (0, len(cells)):
                 yield line, cells
                 return
@@ -269,6 +273,10 @@ class _Table:
     def _each_is_a_row(self) -> bool:
         """Whether each of the lines that a quote holds together is a row by itself."""
         return all(line.count(self._separator) + 1 == self.width for line in self._lines.taken)
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cells) or not "".join(cells).strip()
 
 
 def _unquote(cell: str) -> str:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from json.scanner import make_scanner
 from typing import Any, TypeAlias
 
 from indexing.documents.fields import NoText, Rows, UnknownField, check_named
@@ -57,18 +58,31 @@ def _documents(file: SourceFile, records: Iterable[Record]) -> Iterator[Item]:
 
 def _read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
     """One value a line; several on a line are read as far as they can be told apart."""
-    decode = json.JSONDecoder().decode
+    decoder = json.JSONDecoder()
+    decode, scan = decoder.decode, make_scanner(decoder)  # type: ignore[arg-type]  # misnamed in the stubs
     for line, text in lines:
-        if text.isspace():
-            continue
         try:
-            yield line, 1, decode(text), ""
+            value, end = scan(text, 0)  # what `decode` does between two looks for blanks
+            if text[end:] != "\n":
+                value = decode(text)
+            yield line, 1, value, ""
+        except StopIteration:
+            if not text.isspace():
+                yield line, 1, *_decoded(decode, text)
         except (RecursionError, ValueError) as error:
             several = list(read_stream([(line, text)])) if "Extra data" in str(error) else []
             if len(several) > 1 and not any(reason for *_, reason in several):
                 yield from several
             else:
                 yield line, 1, None, _reason(error, len(text.rstrip()))
+
+
+def _decoded(decode: Callable[[str], Any], text: str) -> tuple[Any, str]:
+    """A value that blanks stand before, or what is wrong with it."""
+    try:
+        return decode(text), ""
+    except (RecursionError, ValueError) as error:
+        return None, _reason(error, len(text.rstrip()))
 
 
 def read_stream(lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
