@@ -8,10 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Engine, func, text
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, func, text
 
 from indexing.catalog.schema import Base
 from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger, StoredJson
+from indexing.normal_forms import normal_form
+from indexing.search.filter_dates import instant_of
+from indexing.search.filter_values import flat_json, like
 
 __all__ = [
     "BUSY_MILLISECONDS",
@@ -22,9 +25,13 @@ __all__ = [
     "file_bytes",
     "find_damage",
     "find_wrong_types",
+    "flat_members",
+    "form_of",
     "free_bytes",
     "identity",
+    "is_like",
     "members",
+    "moment_of",
     "read_version",
     "set_version",
     "vacuum",
@@ -56,6 +63,7 @@ def configure(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+    _add_functions(connection)
 
 
 def configure_reading(connection: sqlite3.Connection, _record: Any) -> None:
@@ -63,6 +71,7 @@ def configure_reading(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in _PRAGMAS_FOR_READING:
         connection.execute(pragma)
+    _add_functions(connection)
 
 
 def begin(connection: Connection) -> None:
@@ -146,6 +155,49 @@ def identity(catalog: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    """What filters compare by, for statements of this connection; nothing that is stored needs them."""
+    connection.create_function("normal_form", 1, _form_of, deterministic=True)
+    connection.create_function("instant_of", 1, _instant_of, deterministic=True)
+    connection.create_function("is_like", 2, _is_like, deterministic=True)
+    connection.create_function("flat_json", 1, flat_json, deterministic=True)
+
+
+# The database may ask before it knows that a value is a text.
+
+
+def _form_of(value: Any) -> str | None:
+    return normal_form(value) if isinstance(value, str) else None
+
+
+def _instant_of(value: Any) -> int | None:
+    return instant_of(normal_form(value)) if isinstance(value, str) else None
+
+
+def _is_like(value: Any, pattern: str) -> bool:
+    return isinstance(value, str) and like(pattern).matches(normal_form(value))
+
+
+def form_of(value: Any) -> Any:
+    """The normal form of a text, for a statement."""
+    return func.normal_form(value, type_=String)
+
+
+def moment_of(value: Any) -> Any:
+    """When a text that is a date begins, in microseconds since 1970; null for other texts."""
+    return func.instant_of(value, type_=Integer)
+
+
+def is_like(value: Any, pattern: str) -> Any:
+    """Whether a text fits a pattern, see `indexing.search.filter_values.Like`."""
+    return func.is_like(value, pattern) == 1
+
+
+def flat_members(json: Any, name: str) -> Any:
+    """`members` of metadata without objects in it, see `indexing.search.filter_values.flat`."""
+    return members(func.flat_json(json), name)
 
 
 def members(json: Any, name: str) -> Any:

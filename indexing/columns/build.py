@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from indexing.columns.values import Key, key_of
+from indexing.search.filter_values import flat
 
 __all__ = ["MAX_FIELDS", "Column", "Columns", "StoredColumn"]
 
@@ -70,7 +71,7 @@ class Columns:
         """One more document."""
         row = len(self.keys)
         self.keys.append(key)
-        for name, value in metadata.items():
+        for name, value in flat(metadata).items():
             if (column := self.column(name)) is not None:
                 column.add(row, value)
 

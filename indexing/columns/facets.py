@@ -45,10 +45,8 @@ class FieldCounts:
         numbers = np.flatnonzero(counts)
         if len(numbers) > most:
             self.complete = False
-            numbers = numbers[np.argsort(-counts[numbers], kind="stable")[: most + 1]]
-        for key, count in zip(
-            column.dictionary.keys(numbers.tolist()), counts[numbers].tolist(), strict=True
-        ):
+            numbers = np.sort(numbers[np.argsort(-counts[numbers], kind="stable")[: most + 1]])
+        for key, count in zip(column.dictionary.keys(numbers), counts[numbers].tolist(), strict=True):
             if key[0] != "null":
                 self.counts[key] += count
 
@@ -67,7 +65,7 @@ def count_values(
     most_fields: int,
 ) -> dict[str, FieldCounts]:
     """Counts by field. `changed`: keys of documents of which the snapshot knows nothing, or an old version;
-    `newer`: the metadata of those that are still there.
+    `newer`: the metadata of those that are still there, flat.
 
     Raises:
         NotCovered: a field has no column.

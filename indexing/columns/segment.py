@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from indexing.columns.build import Column, Columns, StoredColumn
-from indexing.columns.values import Dictionary, NotCovered, pack
+from indexing.columns.ranges import Ranges, merged, table_of
+from indexing.columns.values import PARTS, Dictionary, NotCovered, pack
 from indexing.errors import CorruptView
-from indexing.search.filters import And, Compare, Node, Or
+from indexing.search.filter_tree import And, Compare, Node, Or
 from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.storage.files import link_or_copy
 from indexing.storage.published import open_block_file
@@ -45,8 +46,7 @@ class ColumnReader:
 
     @cached_property
     def dictionary(self) -> Dictionary:
-        names = ("constants", "int", "float", "big", "text", "text_ends", "long", "long_ends", "digest")
-        return Dictionary({n: self._array(n, np.int64) for n in names if f"{self._prefix}{n}" in self._file})
+        return Dictionary({n: self._array(n, np.int64) for n in PARTS if f"{self._prefix}{n}" in self._file})
 
     @cached_property
     def list_rows(self) -> np.ndarray:
@@ -66,7 +66,7 @@ class ColumnReader:
         Raises:
             NotCovered: the column cannot tell.
         """
-        ranges = sorted({span for c in comparisons for span in self.dictionary.find(c.operator, c.value)})
+        ranges = merged([self.dictionary.find(c.operator, c.value) for c in comparisons])
         mask = self._in_ranges(self.codes, ranges, 1)
         if any(c.value is None for c in comparisons):
             mask |= self.codes == 0
@@ -74,15 +74,12 @@ class ColumnReader:
             mask[self.element_rows[self._in_ranges(self.elements, ranges, 0)]] = True
         return mask
 
-    def _in_ranges(self, codes: np.ndarray, ranges: list[tuple[int, int]], shift: int) -> np.ndarray:
+    def _in_ranges(self, codes: np.ndarray, ranges: Ranges, shift: int) -> np.ndarray:
         """Which of `codes`, numbers of values plus `shift`, lie in one of `ranges` of such numbers."""
         if len(ranges) > _FEW_RANGES:
-            table = np.zeros(len(self.dictionary) + 2, dtype=bool)
-            for low, high in ranges:
-                table[low + shift : high + shift] = True
-            return table[codes]
+            return table_of(ranges + shift, len(self.dictionary) + 2)[codes]
         mask = np.zeros(len(codes), dtype=bool)
-        for low, high in ranges:
+        for low, high in ranges.tolist():
             least, most = codes.dtype.type(low + shift), codes.dtype.type(high + shift - 1)
             mask |= codes == least if least == most else (codes >= least) & (codes <= most)
         return mask
@@ -100,10 +97,12 @@ class ColumnReader:
         return len(codes) - int(by_code[0]), counts
 
     def kinds(self, alive: np.ndarray | None) -> set[str]:
-        """The kinds of values that documents have; a list counts as text."""
+        """The kinds of values that documents have, those of elements of lists too; "list" where some have a
+        list, or an object.
+        """
         _, counts = self.count(alive)
         rows = self.list_rows if alive is None else self.list_rows[alive[self.list_rows]]
-        return self.dictionary.kinds(counts) | ({"text"} if len(rows) else set())
+        return self.dictionary.kinds(counts) | ({"list"} if len(rows) else set())
 
     def take(self, rows: np.ndarray) -> StoredColumn:
         """The column over these rows, which are numbered anew."""
@@ -117,7 +116,7 @@ class ColumnReader:
         values, elements = codes[single] - 1, self.elements[kept]
         used = np.unique(np.concatenate([values, elements]))
         return StoredColumn(
-            self.dictionary.keys(used.tolist()),
+            self.dictionary.keys(used),
             single,
             np.searchsorted(used, values),
             np.flatnonzero(codes > size),

@@ -15,8 +15,8 @@ import numpy as np
 
 from indexing.columns.build import Columns
 from indexing.columns.segment import ColumnSegment, write_segment
-from indexing.errors import CorruptView
-from indexing.search.filters import Node
+from indexing.errors import CorruptView, ForeignView
+from indexing.search.filter_tree import Node
 from indexing.storage.published import publish_folder, read_manifest, read_verified, verify_folder
 from indexing.storage.segments import plan_growth
 from stlib.util.forks import cached_property
@@ -24,7 +24,7 @@ from stlib.util.forks import cached_property
 __all__ = ["SEGMENT_DOCUMENTS", "ColumnSnapshot", "write"]
 
 GONE = "gone.bin"
-_FORMAT = 1
+_FORMAT = 2  # texts in the order of their normal forms
 
 # What is merged at once, and built in memory: some hundred bytes for each value of a document.
 SEGMENT_DOCUMENTS = 131_072
@@ -68,7 +68,7 @@ class ColumnSnapshot:
         manifest = read_manifest(folder)
         try:
             if manifest["meta"]["format"] != _FORMAT:
-                raise CorruptView(f"{folder} has another format than this version reads; rebuild the view")
+                raise ForeignView(f"{folder} has another format than this version reads; rebuild the view")
             return cls(folder, manifest["meta"], manifest, before)
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptView(f"{folder} is no snapshot of columns ({error}); rebuild the view") from error

@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 from indexing.catalog.collections import read_state
 from indexing.columns.values import NotCovered
 from indexing.errors import CorruptView
-from indexing.search.filter_hints import filter_hints
-from indexing.search.filter_sql import matching_keys, value_kind
-from indexing.search.filters import Node, comparisons_of, parse_filter
+from indexing.search.filter_hints import asked_kinds, filter_hints
+from indexing.search.filter_sql import matching_keys
+from indexing.search.filters import Node, parse_filter
 from indexing.views.columns import ColumnView
 from stlib.util.forks import ThreadLock
 
@@ -73,8 +73,10 @@ class AllowedCache:
             if reader is None:
                 return None
             table = reader.table(node)
-            asked = {(c.field, value_kind(c.value)) for c in comparisons_of(node)}
-            sure = all(kind in reader.kinds(field) if kind else reader.kinds(field) for field, kind in asked)
+            asked = {(field, kinds) for field, kinds, _ in asked_kinds(node)}
+            sure = all(
+                kinds & held if kinds else held for field, kinds in asked for held in [reader.kinds(field)]
+            )
         except NotCovered:
             return None
         except CorruptView as error:

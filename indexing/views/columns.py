@@ -21,7 +21,8 @@ from indexing.columns.matching import matches
 from indexing.columns.snapshot import SEGMENT_DOCUMENTS, ColumnSnapshot, write
 from indexing.columns.values import kinds_of
 from indexing.errors import CorruptView
-from indexing.search.filters import Node
+from indexing.search.filter_tree import Node
+from indexing.search.filter_values import flat
 from indexing.session import Session
 from indexing.views.base import FEW_CHANGES
 from indexing.views.folder import ViewFolder
@@ -67,7 +68,8 @@ class ColumnReader:
         return table
 
     def kinds(self, field: str) -> set[str]:
-        """The kinds of values that documents have in `field`: text, number, truth, null; empty if none has.
+        """The kinds of values that documents have in `field`: text, date, number, truth, null, list; empty if
+        none has.
 
         Raises:
             NotCovered: it has no column.
@@ -129,7 +131,7 @@ class ColumnView:
             if row.deleted:
                 deleted.add(row.key)
             else:
-                newer[row.key] = read_metadata(row.metadata)
+                newer[row.key] = flat(read_metadata(row.metadata))
         return replace(held, seq=last_seq, newer=newer, deleted=frozenset(deleted))
 
     def _newest(self, state: CollectionState) -> tuple[int, ColumnSnapshot | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexing.errors import FilterError
-from indexing.search.filters import And, Compare, Not, Or, comparisons_of, nesting, parse_filter
+from indexing.search.filters import And, Compare, Date, Not, Or, comparisons_of, nesting, parse_filter
 
 A, B, C = (Compare(name, "=", 1) for name in "abc")
 
@@ -30,6 +30,26 @@ A, B, C = (Compare(name, "=", 1) for name in "abc")
             And((Or((Compare("a", "=", 1), Compare("b", "=", 2))), Compare("c", "=", 3))),
         ),
         ("größe > 99999999999999999999", Compare("größe", ">", 1e20)),
+        ('kind = "two words"', Compare("kind", "=", "two words")),
+        ('"kind" = "say ""hi"""', Compare("kind", "=", 'say "hi"')),
+        ("x is null", Compare("x", "=", None)),
+        ("x IS NOT NULL", Compare("x", "!=", None)),
+        ("x like '50\\%%'", Compare("x", "like", "50\\%%")),
+        ("x not like '%a'", Not(Compare("x", "like", "%a"))),
+        ("x between 1 and 2.5 and y = 1", And((Compare("x", "between", (1, 2.5)), Compare("y", "=", 1)))),
+        ("x not between 'a' and 'b'", Not(Compare("x", "between", ("a", "b")))),
+        ("x has 'a'", Compare("x", "=", "a")),
+        ("x not has 'a'", Not(Compare("x", "=", "a"))),
+        ("x has any ('a', 1)", Or((Compare("x", "=", "a"), Compare("x", "=", 1)))),
+        ("x has all ('a', 1)", And((Compare("x", "=", "a"), Compare("x", "=", 1)))),
+        ("author.name = 'x'", Compare("author.name", "=", "x")),
+        ("x >= 2024-05-01", Compare("x", ">=", Date("2024-05-01"))),
+        ("x = 2024-05", Compare("x", "=", Date("2024-05"))),
+        ("x < 2024-05-01t10:00:00.5+02:00", Compare("x", "<", Date("2024-05-01t10:00:00.5+02:00"))),
+        ("x in (2024-05-01,'2024')", Or((Compare("x", "=", Date("2024-05-01")), Compare("x", "=", "2024")))),
+        ("like like 'x' or has = 1", Or((Compare("like", "like", "x"), Compare("has", "=", 1)))),
+        ("between between 1 and 2", Compare("between", "between", (1, 2))),
+        ("is is null", Compare("is", "=", None)),
     ],
 )
 def test_tree(text, tree):
@@ -76,37 +96,48 @@ def test_empty_filter_is_none(text):
     assert parse_filter(text) is None
 
 
+OPERATORS = "an operator: =, !=, <, <=, >, >=, in, like, between, has, is null"
+VALUE = "a value: 'text', a number, a date, true, false or null"
+
+
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
-        (
-            "module",
-            6,
-            "position 7: the filter ends here; expected an operator: =, !=, <, <=, >, >=, in, not in",
-        ),
-        ("= 3", 0, "position 1: found '='; expected a field name"),
-        (
-            "a = ",
-            4,
-            "position 5: the filter ends here; expected a value: 'text', a number, true, false or null",
-        ),
-        ("a = b", 4, "position 5: found 'b'; expected a value: 'text', a number, true, false or null"),
-        ("a = 'x", 4, "position 5: this text has no closing quote ' (write '' for a quote inside a text)"),
-        ("a = 1 b = 2", 6, "position 7: found 'b'; expected 'and', 'or' or the end of the filter"),
-        ("(a = 1", 6, "position 7: the filter ends here; expected ')'"),
-        ("a in 1", 5, "position 6: found '1'; expected '('"),
-        ("a < true", 4, "position 5: found 'true'; expected a text or a number after <"),
-        (
-            "a = 1 ; drop",
-            6,
-            "position 7: unexpected ';'; expected a field, a value, an operator or a parenthesis",
-        ),
+        ("module", 6, f"the filter ends here; expected {OPERATORS}"),
+        ("= 3", 0, "found '='; expected a field name"),
+        ("'lang' = 3", 0, "found \"'lang'\"; expected a field name; in double quotes it is one: \"name\""),
+        ("a = ", 4, f"the filter ends here; expected {VALUE}"),
+        ("a = b", 4, f"found 'b'; expected {VALUE}; a text stands in quotes: 'b'"),
+        ("a = 'x", 4, "this text has no closing quote ' (write '' for a quote inside a text)"),
+        ("a = “x”", 4, "this is a curly quote; texts stand in straight ones, 'so'"),
+        ("a = 1 b = 2", 6, "found 'b'; expected 'and', 'or' or the end of the filter"),
+        ("a = 1 && b = 2", 6, "write 'and' between two conditions"),
+        ("a: 1", 1, "write = between field and value"),
+        ("(a = 1", 6, "the filter ends here; expected ')'"),
+        ("a in 1", 5, "found '1'; expected '('"),
+        ("a in ['x']", 5, "a list of values stands in parentheses: in ('a', 'b')"),
+        ("a < true", 4, "found 'true'; expected a text, a number or a date after <"),
+        ("a contains 'x'", 2, f"found 'contains'; expected {OPERATORS}; write has 'x' for an element of"
+         " a list, like '%x%' for a part of a text"),
+        ("a not 3", 6, "found '3'; expected in, like, between or has after 'not'"),
+        ("a is 3", 5, "found '3'; expected null; other values are compared with = and !="),
+        ("a like 3", 7, "found '3'; expected a text after like; % in it is any number of characters, _ one"),
+        ("a between 1 or 2", 12, "found 'or'; expected 'and' and the second value of between"),
+        ("a between 1 and 'x'", 16, "found \"'x'\"; expected a value that compares with 1"),
+        ("a between 3 and 2", 16, "found '2'; expected a value not below 3; the smaller one comes first"),
+        ("a between 2024-05 and 2024-04-30", 22, "found '2024-04-30'; expected a value not below 2024-05; the"
+         " smaller one comes first"),
+        ("a = 2024-02-30", 4, f"found '2024-02-30'; expected {VALUE}; there is no such day or time"),
+        ("a = 1.5.2", 4, f"found '1.5.2'; expected {VALUE}; a date is written 2024-05-31 or"
+         " 2024-05-31T10:00:00Z, anything else in quotes"),
+        ("a = 1 ; drop", 6, "unexpected ';'; expected a field, a value, an operator or a parenthesis"),
     ],
-)
+)  # fmt: skip
 def test_error_names_position_and_what_was_expected(text, position, message):
     with pytest.raises(FilterError) as caught:
         parse_filter(text)
-    assert (caught.value.position, str(caught.value)) == (position, f"filter, {message}")
+    where = f"filter, position {position + 1}: "
+    assert (caught.value.position, str(caught.value)) == (position, where + message)
 
 
 @pytest.mark.parametrize("text", ["not " * 60 + "a = 1", "(" * 60 + "a = 1" + ")" * 60])

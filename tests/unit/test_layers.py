@@ -49,7 +49,8 @@ LAYERS = {
     ],
     "indexing": [
         [".", "errors", "faults", "languages", "names", "normal_forms"],
-        ["documents", "evaluation", "quantization", "search.filters", "storage"],
+        ["search.filter_dates", "search.filter_tree", "search.filter_values"],
+        ["documents", "evaluation", "quantization", "search.filter_tokens", "search.filters", "storage"],
         # the truth, and the engines of its views
         ["catalog", "columns", "lexical", "vectors"],
         ["served"],

@@ -165,3 +165,106 @@ def test_wrong_filter_names_the_position(animals):
     with pytest.raises(FilterError, match="position 6") as caught:
         animals.search("x", filter="legs 4")
     assert caught.value.position == 5
+
+
+PLACES = {
+    "munich": {"city": "München", "opened": "2024-05-01T10:00:00Z"},
+    "decomposed": {"city": "MU\u0308NCHEN", "opened": "2024-05-01"},
+    "plain": {"city": "Munchen", "opened": "2024-04-30"},
+    "zoned": {"city": "Straße 1", "opened": "2024-05-02T01:00:00+02:00"},
+    "noted": {"city": "stra\u00adsse 1", "opened": "soon"},
+}
+
+
+@pytest.fixture
+def places(home):
+    with Collection.create("places", home=home) as collection:
+        collection.add({"id": id_, "text": "a place", "metadata": fields} for id_, fields in PLACES.items())
+        yield collection
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("city = 'münchen'", {"munich", "decomposed"}),
+        ("city in ('MÜNCHEN', 'munchen')", {"munich", "decomposed", "plain"}),
+        ("city = \"STRASSE 1\"", {"zoned", "noted"}),
+        ("city like 'm%'", {"munich", "decomposed", "plain"}),
+        ("city like '%asse _'", {"zoned", "noted"}),
+        ("city not like '%n%'", {"zoned", "noted"}),
+        ("opened = 2024-05-01", {"munich", "decomposed", "zoned"}),
+        ("opened = '2024-05-01'", {"munich", "decomposed", "zoned"}),
+        ("opened >= 2024-05-01", {"munich", "decomposed", "zoned"}),
+        ("opened > 2024-05-01T10:00:00Z", {"zoned"}),
+        ("opened between 2024-04-30 and 2024-05-01T00:00", {"plain", "decomposed"}),
+        ("opened = 2024-05", {"munich", "decomposed", "zoned"}),
+        ("opened >= '2024'", {"munich", "decomposed", "plain", "zoned", "noted"}),
+        ("opened like '2024-05%'", {"munich", "decomposed", "zoned"}),
+        ("opened is not null and not opened < 2025-01", {"noted"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("published", [True, False])
+def test_texts_and_dates_compare_as_people_mean_them(places, filter, expected, published, ids):
+    if published:
+        places.refresh()
+    assert set(ids(places.search("place", filter=filter))) == expected
+    assert {document.id for document in places.documents(filter)} == expected
+    assert places.search("place", filter=filter).notes == []
+
+
+@pytest.mark.parametrize(
+    ("filter", "note"),
+    [
+        ("opened = 3", "the field 'opened' holds text and dates, not numbers: write '3' in quotes"),
+        ("until = 2024", "the field 'until' holds dates, not numbers: write '2024' in quotes"),
+        (
+            "until > 'May'",
+            "the field 'until' holds dates, not text: write a date such as 2024-05-31 or 2024-05",
+        ),
+        ("by = 'x'", "the field 'by' holds fields of its own: by.age, by.name"),
+        ("name = 'x'", "no document has the field 'name'; did you mean 'by.name'?"),
+        ("by.nam = 'x'", "no document has the field 'by.nam'; did you mean 'by.name'?"),
+        ("by.age = 2024-05", "the field 'by.age' holds numbers, not dates"),
+        ("sizes = 'x'", "the field 'sizes' holds numbers, not text"),
+        ("none = 'x'", None),
+    ],
+)
+@pytest.mark.parametrize("published", [True, False])
+def test_hints_of_kinds_and_nested_fields(places, filter, note, published):
+    nested = {"until": "2024-05-01", "by": {"name": "x", "age": 3}, "sizes": [1, 2], "none": []}
+    places.add([{"id": "nested", "text": "a place", "metadata": nested}])
+    if published:
+        places.refresh()
+    assert places.search("place", filter=filter).notes == ([] if note is None else [note])
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("by.name = 'X'", {"object", "dotted", "list"}),
+        ("\"by.name\" = 'x'", {"object", "dotted", "list"}),
+        ("by.at.year between 2000 and 2010", {"object"}),
+        ("by.at.year > 2000 and by.name = 'y'", {"list"}),
+        ("by is null", {"dotted", "bare"}),
+        ("by.name is null", {"bare"}),
+        ("by.name has all ('x', 'y')", {"list"}),
+        ("n has 2.5 and n has null", {"list"}),
+        ("n has any ('a', true)", {"list", "object"}),
+        ("n between 3 and 9", set()),
+    ],
+)
+@pytest.mark.parametrize("published", [True, False])
+def test_nested_objects_and_mixed_lists(home, filter, expected, published, ids):
+    documents = {
+        "object": {"by": {"name": "x", "at": {"year": 2005}}, "n": [True]},
+        "dotted": {"by.name": "x", "n": [1, 10]},
+        "list": {"by": [{"name": "x", "at": {"year": 1990}}, {"name": "y", "at": {"year": 2020}}],
+                 "n": [1, 2.5, "a", None, 10]},
+        "bare": {"n": None},
+    }  # fmt: skip
+    with Collection.create("nested", home=home) as collection:
+        collection.add({"id": i, "text": "thing", "metadata": fields} for i, fields in documents.items())
+        if published:
+            collection.refresh()
+        assert set(ids(collection.search("thing", filter=filter))) == expected
+        assert collection.count(filter) == len(expected)
