@@ -223,7 +223,7 @@ def test_texts_and_dates_compare_as_people_mean_them(places, filter, expected, p
         ),
         ("by = 'x'", "the field 'by' holds fields of its own: by.age, by.name"),
         ("name = 'x'", "no document has the field 'name'; did you mean 'by.name'?"),
-        ("by.nam = 'x'", "no document has the field 'by.nam'; did you mean 'by.name'?"),
+        ("by.nam = 'x'", "no document has the field 'by.nam'; did you mean 'by.name' or 'by.age'?"),
         ("by.age = 2024-05", "the field 'by.age' holds numbers, not dates"),
         ("sizes = 'x'", "the field 'sizes' holds numbers, not text"),
         ("none = 'x'", None),
