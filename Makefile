@@ -54,7 +54,7 @@ pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200
+	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000
 	$(BIN)/python -m pytest tests/unit/gate tests/unit/statistics --draws 400 --simulations
 
 bench: $(VENV)/.dev

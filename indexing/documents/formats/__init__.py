@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from indexing.documents.formats.bounded import bounded_items
 from indexing.documents.formats.registry import EXTENSIONS, format_of
-from indexing.documents.model import Item, Skipped
+from indexing.documents.model import NO_TEXT, Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 
 __all__ = ["EXTENSIONS", "READERS", "format_of", "read_file"]
@@ -27,7 +27,12 @@ def read_file(file: SourceFile) -> Iterator[Item]:
     """Read one file. Whatever its parser raises ends this file with `Skipped`, and only this file."""
     try:
         reader = importlib.import_module(f"{__name__}.{file.format}")
-        yield from bounded_items(reader.read(file), file)
+        empty = True
+        for item in bounded_items(reader.read(file), file):
+            empty = False
+            yield item
+        if empty:
+            yield Skipped(file.source, None, NO_TEXT)
     except Unreadable as error:
         yield Skipped(file.source, None, str(error))
     except OSError as error:

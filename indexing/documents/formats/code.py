@@ -18,7 +18,7 @@ from indexing.documents.formats.code_grammars import GRAMMARS, LANGUAGES, parser
 from indexing.documents.formats.code_scans import SCANS
 from indexing.documents.formats.code_symbols import Symbol, broken_share, find_symbols
 from indexing.documents.marks import Mark
-from indexing.documents.model import Document, Item, Skipped
+from indexing.documents.model import NO_TEXT, Document, Item, Skipped
 from indexing.documents.source import SourceFile, read_text
 from indexing.documents.unpack import unpacked_name
 
@@ -42,7 +42,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     text = read_text(file)
     name = PurePath(unpacked_name(file.path)).name
     if not text.strip():
-        yield Skipped(file.source, None, "no text in it")
+        yield Skipped(file.source, None, NO_TEXT)
     elif _is_minified(text):
         yield Skipped(file.source, None, "is minified: it has lines of thousands of characters")
     else:
