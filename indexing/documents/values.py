@@ -87,12 +87,12 @@ def lines_of(name: str, value: Any, identifier: bool, depth: int = 0) -> list[st
 
 
 def is_vector(value: Any) -> bool:
-    """Whether this is a list of floats, of the length of an embedding, or a list that holds one first."""
-    while isinstance(value, (list, tuple)) and value:
-        if isinstance(value[0], float):
-            return len(value) >= _VECTOR
-        value = next(iter(value[0].values()), None) if isinstance(value[0], dict) and value[0] else value[0]
-    return False
+    """Whether this is a list of floats, of the length of an embedding, or holds such lists: several of one
+    document, or passages with theirs.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        return len(value) >= _VECTOR if isinstance(value[0], float) else is_vector(value[0])
+    return isinstance(value, dict) and any(map(is_vector, value.values()))
 
 
 def plain_value(value: Any) -> Any:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,28 @@ def test_export_and_index_give_the_same_collection(stlib, odd, home, tmp_path):
             found = [(r.id, r.score, r.span) for r in odd.search(query)]
             assert [(r.id, r.score, r.span) for r in again.search(query)] == found
     assert stlib("export", "again")[1] == out
+
+
+def test_metadata_of_every_kind_survives_export_and_index(stlib, home, tmp_path):
+    metadata = {
+        "day": date(2024, 5, 1),
+        "at": datetime(2024, 5, 1, 10, tzinfo=UTC),
+        "price": Decimal("2.50"),
+        "mixed": [1, 0.5, "a", None, True, {"b": [[], {}]}],
+        "nested": {"city": {"name": "Köln", "zip": 50667}, "none": None, "$oid": "65f"},
+        "numbers": [0.5] * 100,
+    }
+    kept = {**metadata, "day": "2024-05-01", "at": "2024-05-01T10:00:00Z", "price": 2.5}
+    with Collection.create("kinds", home=home) as collection:
+        collection.add([{"id": "oats", "text": "oats " * 300, "metadata": metadata}])
+        assert [one.metadata for one in collection.documents()] == [kept]
+        expected = stored(collection)
+    path = tmp_path / "exported.jsonl"
+    for arguments in ([], ["--vectors"]):
+        path.write_text(stlib("export", "kinds", *arguments)[1], encoding="utf-8")
+        assert stlib("index", f"again{len(arguments)}", path)[0] == 0
+        with Collection.open(f"again{len(arguments)}", home=home) as again:
+            assert stored(again) == expected
 
 
 def test_export_what_a_filter_matches(stlib, notes):
