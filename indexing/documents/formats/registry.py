@@ -85,8 +85,10 @@ EXTENSIONS = {
     ".nim": "code",
     ".odg": "odt",
     ".odp": "odt",
+    ".ods": "sheets",
     ".odt": "odt",
     ".otp": "odt",
+    ".ots": "sheets",
     ".ott": "odt",
     ".parquet": "parquet",
     ".pas": "code",
@@ -130,6 +132,12 @@ EXTENSIONS = {
     ".vb": "code",
     ".vim": "code",
     ".vue": "code",
+    ".xls": "sheets",
+    ".xlsb": "sheets",
+    ".xlsm": "sheets",
+    ".xlsx": "sheets",
+    ".xltm": "sheets",
+    ".xltx": "sheets",
     ".zig": "code",
     ".zsh": "code",
 }
@@ -150,6 +158,7 @@ TYPES = {
     "parquet": "Parquet",
     "pdf": "PDF",
     "pptx": "PowerPoint",
+    "sheets": "spreadsheet",
     "text": "text",
 }
 """Words for people."""

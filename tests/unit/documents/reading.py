@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from indexing.documents.formats import read_file
 from indexing.documents.formats.registry import format_of
 from indexing.documents.model import Document, Item
+from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 
 
@@ -26,6 +27,7 @@ class Reading:
         return skipped.reason
 
 
-def read_bytes(name: str, data: bytes) -> Reading:
+def read_bytes(name: str, data: bytes, options: ReadOptions | None = None) -> Reading:
     file = SourceFile(f"/docs/{name}", name, name, format_of(name) or "text", size=len(data), data=data)
+    file.options = options or ReadOptions()
     return Reading(list(read_file(file)), file.notes)

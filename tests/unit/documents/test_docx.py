@@ -254,8 +254,7 @@ class TestDamage:
 
     def test_a_bomb_costs_its_file_alone(self):
         data = make_zip({"word/document.xml": b" " * (200 * 2**20)})
-        reason = read_bytes("a.docx", data).reason()
-        assert reason.startswith("unpacks to more than 64 MiB") or "unpacks to" in reason
+        assert read_bytes("a.docx", data).reason().startswith("unpacks to more than ")
 
     def test_a_part_that_lies_about_its_size_is_cut_there(self):
         data = bytearray(make_docx(paragraph("x" * 5000)))
