@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 import python_calamine
@@ -28,7 +28,7 @@ from indexing.documents.source import SourceFile, Unreadable
 
 __all__ = ["read"]
 
-_MOST_LINES = 1000  # of a row
+_MOST_LINES, _MOST_MARKS, _SHORT = 1000, 50, 1000  # of a row
 _ZIP = b"PK\x03\x04"
 _ENCRYPTED = "is encrypted: it needs a password; save a copy without one"
 
@@ -169,14 +169,21 @@ def _of_row(file: SourceFile, rows: Rows, sheet: Sheet, row: TableRow) -> Docume
         document = Document(id_, _as_lines(filled), "", metadata)
     if not fields.texts and not fields.chosen:
         # What a person remembers of a sheet is as often a number; its rows are short.
-        marks = tuple(mark for mark in document.marks if mark.kind != "line") + (Mark(0, "line", row.number),)
-        document = replace(document, text=_as_lines(filled), marks=marks)
+        text = _as_lines(filled)
+        document = replace(document, text=text, marks=_row_marks(text, row.number))
     return _placed(document, sheet, sheet.comments.pop(row.number, []))
 
 
 def _as_lines(values: dict[str, Any]) -> str:
     lines = islice(values.items(), _MOST_LINES)
     return "\n".join(f"{name}: {' '.join(cell_text(value).split())}" for name, value in lines)
+
+
+def _row_marks(text: str, number: int) -> tuple[Mark, ...]:
+    """All lines of the text are of one row; a short one is a single passage and found by its beginning."""
+    lines = text.split("\n")[:_MOST_MARKS] if len(text) > _SHORT else [text]
+    starts = accumulate((len(line) + 1 for line in lines[:-1]), initial=0)
+    return tuple(Mark(start, "line", number) for start in starts)
 
 
 def _of_region(file: SourceFile, sheet: Sheet, region: Region) -> Document:

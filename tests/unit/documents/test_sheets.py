@@ -52,6 +52,13 @@ class TestTables:
         assert place_at(flour.marks, flour.text, 3) == Place(None, 2, ("Stock",))
         assert (salt.id, salt.metadata["Grams"]) == ("a.xlsx#Stock!3", 10.5)
 
+    def test_a_long_row_is_of_one_line_of_the_file(self):
+        rows = [[f"Column {n}" for n in range(60)], ["a word and another " * 3] * 60]
+        document = read_bytes("a.xlsx", make_xlsx({"S": rows})).document()
+        last = document.text.index("Column 30")
+        assert place_at(document.marks, document.text, last).line == 2
+        assert len(document.marks) == 51
+
     def test_known_columns_are_id_title_and_text_as_in_a_csv(self):
         rows = [["id", "title", "text"], ["k1", "On bread", "It rises."], [7, "On salt", "It does not."]]
         documents = read_bytes("a.xlsx", make_xlsx({"S": rows})).items
@@ -132,23 +139,26 @@ class TestRegions:
         return [part.values if isinstance(part, TableRow) else part.lines for part in found]
 
     def test_a_title_above_and_a_note_below_a_table(self):
-        assert self.split(
-            ["Stock of May"], [None], ["Item", "Grams"], ["Flour", 500], ["Salt", 10], [None], ["counted by Ann"]
-        ) == [
+        note = [[None], ["counted by Ann"]]
+        table = [["Item", "Grams"], ["Flour", 500], ["Salt", 10]]
+        assert self.split(["Stock of May"], [None], *table, *note) == [
             ["Stock of May"],
             {"Item": "Flour", "Grams": 500},
             {"Item": "Salt", "Grams": 10},
             ["counted by Ann"],
-        ]  # fmt: skip
+        ]
         assert self.split(["Stock of May"], ["Item", "Kind"], ["Flour", "rye"]) == [
             ["Stock of May"],
             {"Item": "Flour", "Kind": "rye"},
         ]
 
     def test_a_blank_row_does_not_end_a_table_and_new_names_begin_another(self):
-        assert self.split(
-            ["Item", "Grams"], ["Flour", 500], [None, None], ["Salt", 10], [None], ["Name", "City"], ["Ann", "Rom"]
-        ) == [{"Item": "Flour", "Grams": 500}, {"Item": "Salt", "Grams": 10}, {"Name": "Ann", "City": "Rom"}]  # fmt: skip
+        one = [["Item", "Grams"], ["Flour", 500], [None, None], ["Salt", 10]]
+        assert self.split(*one, [None], ["Name", "City"], ["Ann", "Rom"]) == [
+            {"Item": "Flour", "Grams": 500},
+            {"Item": "Salt", "Grams": 10},
+            {"Name": "Ann", "City": "Rom"},
+        ]
 
     def test_years_and_blank_names(self):
         assert self.split(["Land", 2023, None, "Land"], ["Peru", 3, "x", "y"], ["Chile", None, None, 1]) == [
@@ -220,7 +230,8 @@ class TestOds:
         )
         document = read_bytes("a.ods", data).document()
         assert document.text == (
-            "What: a b c\nSum: 3\nDay: 2024-05-01\nMoment: 2024-05-01 10:30:00\nOk: true\nTime: 09:05:00\nShare: 0.25"
+            "What: a b c\nSum: 3\nDay: 2024-05-01\nMoment: 2024-05-01 10:30:00\n"
+            "Ok: true\nTime: 09:05:00\nShare: 0.25"
         )
         assert document.id == "a.ods#S!2"
 
