@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 from indexing.catalog.database import reading
 from indexing.catalog.reads import FoundDocument, chunk_spans, stored_documents
 from indexing.catalog.stored import read_metadata
-from indexing.documents.marks import place_at, read_marks
+from indexing.documents.marks import Mark, Place, place_at, read_marks
 from indexing.search.allowed import Allowed
 from indexing.search.ranking import Parts, Ranking
 from indexing.search.rerank import Reranking, passages_of, rerank
-from indexing.search.results import Result
+from indexing.search.results import Result, Snippet
 from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
 
 __all__ = ["Candidate", "fetch_candidates", "make_results", "rerank_candidates", "windows_of"]
@@ -131,5 +131,16 @@ def _make_result(candidate: Candidate, words: QueryWords) -> Result:
         candidate.parts,
         candidate.span,
         document.origin or "",
-        place_at(read_marks(document.marks), document.text, snippet.start),
+        place_of(read_marks(document.marks), document.text, snippet),
     )
+
+
+def place_of(marks: Sequence[Mark], text: str, snippet: Snippet) -> Place:
+    """Where a snippet of `text` is from: the line on which it begins, page and headings of the middle one of
+    its marked words. Pages may be short, as those of slides are, and the beginning of the one before.
+    """
+    start = place_at(marks, text, snippet.start)
+    if not snippet.highlights:
+        return start
+    middle = snippet.highlights[len(snippet.highlights) // 2][0]
+    return place_at(marks, text, snippet.start + middle)._replace(line=start.line)
