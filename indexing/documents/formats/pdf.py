@@ -14,10 +14,11 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from indexing.documents.formats.assembly import Heading, assemble
 from indexing.documents.formats.ocr import find_tesseract, read_pages
 from indexing.documents.formats.pdf_lines import HYPHEN, page_text
 from indexing.documents.formats.titles import sensible_title
-from indexing.documents.marks import MOST_MARKS, Mark
+from indexing.documents.marks import MOST_MARKS
 from indexing.documents.model import Document, Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 
@@ -56,9 +57,9 @@ def _refusal(error: pypdfium2.PdfiumError) -> str:
 def _document(file: SourceFile, pdf: Any) -> Item:
     texts = _page_texts(file, pdf)
     _read_scanned(file, pdf, texts)
-    text, marks = _assemble(_whole_words(texts), _outline(pdf))
+    text, marks = assemble(_whole_words(texts), _outline(pdf), pages=True)
     title, author = _information(pdf)
-    return Document(file.name, text, title, {"author": author} if author else {}, marks=tuple(marks))
+    return Document(file.name, text, title, {"author": author} if author else {}, marks=marks)
 
 
 def _page_texts(file: SourceFile, pdf: Any) -> list[str]:
@@ -141,9 +142,9 @@ def _information(pdf: Any) -> tuple[str, str]:
     return sensible_title(found.get("Title")), sensible_title(found.get("Author"))
 
 
-def _outline(pdf: Any) -> dict[int, list[tuple[str, int]]]:
+def _outline(pdf: Any) -> dict[int, list[Heading]]:
     """Headings by page number, from 0, each with its level from 1, as the document's outline lists them."""
-    headings: dict[int, list[tuple[str, int]]] = {}
+    headings: dict[int, list[Heading]] = {}
     room = MOST_MARKS - len(pdf)
     try:
         for bookmark in pdf.get_toc(max_depth=_DEEPEST_OUTLINE):
@@ -151,40 +152,8 @@ def _outline(pdf: Any) -> dict[int, list[tuple[str, int]]]:
             page = target.get_index() if target else None
             words = " ".join(bookmark.get_title().split())
             if page is not None and words and room > 0:
-                headings.setdefault(page, []).append((words, bookmark.level + 1))
+                headings.setdefault(page, []).append(Heading(words, bookmark.level + 1))
                 room -= 1
     except (pypdfium2.PdfiumError, UnicodeDecodeError):  # damaged: the headings before it are as good as any
         return headings
     return headings
-
-
-def _assemble(texts: list[str], headings: dict[int, list[tuple[str, int]]]) -> tuple[str, list[Mark]]:
-    """The pages with a blank line between them, and where each page and heading begins."""
-    marks: list[Mark] = []
-    parts: list[str] = []
-    length = 0
-    for number, text in enumerate(texts):
-        if parts and text:
-            parts.append("\n\n")
-            length += 2
-        if len(marks) < MOST_MARKS:
-            marks.append(Mark(length, "page", number + 1))
-        place = 0
-        for words, level in headings.get(number, ()):
-            place = _find_heading(text, words, place)
-            marks.append(Mark(length + place, "heading", words, level))
-        if text:
-            parts.append(text)
-            length += len(text)
-    return "".join(parts), marks
-
-
-def _find_heading(text: str, words: str, after: int) -> int:
-    """Where the heading stands on its page, at or behind `after`; there if it is not found."""
-    pattern = r"\s+".join(re.escape(word) for word in words.split()[:12])
-    found = re.compile(pattern, re.IGNORECASE).search(text, after)
-    if not found:
-        return after
-    # A number before it ("4.1 ") belongs to it.
-    line = text.rfind("\n", 0, found.start()) + 1
-    return line if line >= after and found.start() - line <= 12 else found.start()
