@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.dashes import DashedCommand
 from app.cli.failures import FAILED
 from app.cli.filters import filter_option, point_at_errors
 from app.cli.options import location_options
@@ -23,7 +24,7 @@ __all__ = ["command"]
 _FEW = 100
 
 
-@click.command("delete")
+@click.command("delete", cls=DashedCommand)
 @click.argument("name")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filter_option

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.cli.dashes import DashedCommand
 from app.cli.options import json_option, location_options
 from app.cli.terminal import confirm, echo, echo_json, echo_rows, warn
 from app.settings import Location
@@ -22,7 +23,7 @@ def command() -> None:
     """Say which answers were right, and keep, move or erase what was said."""
 
 
-@command.command("judge")
+@command.command("judge", cls=DashedCommand)
 @click.argument("name")
 @click.argument("question")
 @click.argument("document", default="")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.dashes import DashedCommand
 from app.cli.filters import filter_option, point_at_errors
 from app.cli.options import (
     json_option,
@@ -33,7 +34,7 @@ _SNIPPET_LINES = 4
 _ALIKE_NAMED = 5
 
 
-@click.command("search")
+@click.command("search", cls=DashedCommand)
 @click.argument("name")
 @click.argument("query")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.dashes import DashedCommand
 from app.cli.failures import FAILED
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_text, echo_wrapped, warn
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("show")
+@click.command("show", cls=DashedCommand)
 @click.argument("name")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @location_options

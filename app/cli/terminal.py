@@ -80,9 +80,12 @@ def echo(text: str = "") -> None:
 
 
 def echo_json(value: Any, *, lines: bool = False) -> None:
-    """A value as JSON, for a person on many lines; with `lines` always on one of its own."""
+    """A value as JSON, for a person on many lines; with `lines` always on one of its own.
+
+    In UTF-8 whatever the encoding of the terminal, as it is for programs and JSON is UTF-8.
+    """
     indent = 2 if sys.stdout.isatty() and not lines else None
-    echo(Line(plain_json(json.dumps(value, ensure_ascii=False, indent=indent, default=str))))
+    click.echo(plain_json(json.dumps(value, ensure_ascii=False, indent=indent, default=str)).encode())
 
 
 def warn(text: str = "") -> None:
