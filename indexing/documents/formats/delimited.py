@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from indexing.documents.fields import Fields, NoText, Rows, UnknownField, check_named
 from indexing.documents.formats.cells import Kind, convert_cell, kind_of, written_as_floats
-from indexing.documents.formats.dialect import find_dialect
+from indexing.documents.formats.dialect import Dialect, find_dialect
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
 from indexing.documents.values import identifies
@@ -48,7 +48,7 @@ def read(file: SourceFile) -> Iterator[Item]:
             raise Unreadable("no text in it")
         if isinstance(header, Skipped):
             raise Unreadable(f"the header cannot be read: {header.reason}")
-        names = _column_names(header[1])
+        names = _column_names(table.dialect.header(header[1]))
         table.width = len(names)
         sample = _sample(rows)
         if not sample:
@@ -172,15 +172,15 @@ class _Table:
         self._file = file
         self._lines = _Lines(text_lines(file))
         self._tabs = any(suffix.lower() in (".tsv", ".tab") for suffix in PurePath(file.name).suffixes[-2:])
+        self.dialect = Dialect(",")
         self.width = 0
 
     def rows(self) -> Iterator[_Row | Skipped]:
         lines = self._lines
-        dialect = find_dialect(self._first_lines(), tabs=self._tabs)
-        list(islice(lines, dialect.above))
-        self._separator = dialect.separator
+        self.dialect = find_dialect(self._first_lines(), tabs=self._tabs)
+        list(islice(lines, self.dialect.above))
         taken = lines.taken
-        table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+        table = self.dialect.rows(iter(lines), strict=True)
         while True:
             lines.before += len(taken)
             taken.clear()
@@ -200,7 +200,7 @@ class _Table:
                     continue
                 rows = self._judged(first, cells)
             yield from rows
-            table = csv.reader(lines, delimiter=dialect.separator, strict=True)
+            table = self.dialect.rows(iter(lines), strict=True)
 
     def _judged(self, line: int, cells: list[str]) -> Iterator[_Row | Skipped]:
         """The header, or a row that is of another length or that tabs may belong between the lines of."""
@@ -244,7 +244,7 @@ class _Table:
             lines.give_back(1)
         if self._tabs:
             bare = lines.taken[0]
-            cells = [_unquote(cell) for cell in bare.rstrip("\r\n").split(self._separator)]
+            cells = [_unquote(cell) for cell in bare.rstrip("\r\n").split(self.dialect.separator)]
             if self.width in (0, len(cells)):
                 yield line, cells
                 return
@@ -263,7 +263,7 @@ class _Table:
             for line in islice(lines, _MOST_LINES)
         )
         try:
-            cells = next(csv.reader(mended, delimiter=self._separator, strict=True))
+            cells = next(self.dialect.rows(mended, strict=True))
         except (csv.Error, StopIteration):
             return None
         while self.width < len(cells) and self.width and not cells[-1].strip():
@@ -272,7 +272,7 @@ class _Table:
 
     def _each_is_a_row(self) -> bool:
         """Whether each of the lines that a quote holds together is a row by itself."""
-        return all(line.count(self._separator) + 1 == self.width for line in self._lines.taken)
+        return all(line.count(self.dialect.separator) + 1 == self.width for line in self._lines.taken)
 
 
 def _is_blank(cells: list[str]) -> bool:

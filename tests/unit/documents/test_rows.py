@@ -206,6 +206,35 @@ class TestCsv:
         assert read("a.csv", table) == INSECTS
         assert read("b.csv", table.encode("utf-16")) == INSECTS
 
+    def test_a_description_stands_above_the_table(self, read):
+        above = 'Name:,"Insects"\nTitle:,"Bees, ants"\nText:,"One\n\ntwo"\n=====\nTable\n'
+        header = "   ,id,title,text,legs,wings\n\n"
+        rows = "".join(f"r{n},{n},Bee {n},Bees find flowers,6,4\n" for n in range(8))
+        items = read("a.csv", above + header + rows)
+        assert [item.id for item in items] == list("01234567")
+        assert items[0].metadata == {"column 1": "r0", "legs": 6, "wings": 4}
+
+    def test_columns_without_a_name(self, read):
+        named_rows = "id,text\nr1,1,Bees\nr2,2,Ants\nr3,3,Wasps\n"
+        assert [(item.id, item.metadata) for item in read("a.csv", named_rows)] == [
+            (str(n), {"column 1": f"r{n}"}) for n in (1, 2, 3)
+        ]
+        more = "3,2,good,bad\n" + "1.5,2.5,a,b,c,0\n" * 3
+        assert [item.text for item in read("b.csv", more)] == ["good: a\nbad: b\ncolumn 5: c"] * 3
+
+    def test_columns_between_spaces(self, read):
+        table = "'id'  'text' 'n'\n1     Bees   5\n2     Ants   6\n3     Wasps  7\n"
+        assert [item.metadata for item in read("a.csv", table)] == [
+            {"'id'": 1, "'text'": "Bees", "'n'": 5},
+            {"'id'": 2, "'text'": "Ants", "'n'": 6},
+            {"'id'": 3, "'text'": "Wasps", "'n'": 7},
+        ]
+        assert [item.text for item in read("b.csv", "full name\nAnna Ott\nBo Ek\nCy Fay\n")] == [
+            "Anna Ott",
+            "Bo Ek",
+            "Cy Fay",
+        ]
+
     def test_rows_that_end_early_are_said(self, read):
         assert read("a.csv", "id,text,note\n1,x\n2,y,z\n") == [
             Document("1", "x"),
