@@ -14,7 +14,6 @@ from app.feedback.place import feedback_place
 from app.feedback.table import read_impressions
 from app.settings import Location
 from indexing import Collection
-from indexing.documents.reader import read_paths
 
 TERMS = "Permission is hereby granted to deal in the software without restriction."
 
@@ -31,7 +30,7 @@ def search(tmp_path, home, monkeypatch):
     rows = ["text", "Restriction of rows", "Restriction of columns", "Restriction of cells"]
     (folder / "t.csv").write_text("\n".join(rows))
     with Collection.create("docs", home=home) as collection:
-        collection.add(read_paths([folder]))
+        collection.sync([folder])
 
     def run(*arguments):
         done = CliRunner().invoke(cli, ["search", "docs", "restriction of software", "-k", "20", *arguments])
@@ -75,3 +74,16 @@ def test_a_link_is_only_for_terminals(monkeypatch):
     monkeypatch.setattr("app.cli.terminal.colour", lambda: True)
     assert link_to("/docs/a b\x1b", text) == f"\x1b]8;;file:///docs/a%20b%1B\x1b\\{text}\x1b]8;;\x1b\\"
     assert link_to("C:relative", text) == text
+
+
+def test_a_document_s_file_is_named_and_shown_in_its_folder(search, tmp_path, monkeypatch):
+    launched = []
+    monkeypatch.setattr("click.launch", lambda path, locate: launched.append((path, locate)) or 0)
+    path = str(tmp_path / "docs" / "c.md")
+    shown = CliRunner().invoke(cli, ["show", "docs", "c.md"]).stdout
+    assert f"  file        {path}" in shown and launched == []
+    assert CliRunner().invoke(cli, ["show", "docs", "c.md", "--open"]).exit_code == 0
+    assert launched == [(path, True)]
+    (tmp_path / "docs" / "c.md").unlink()
+    failed = CliRunner().invoke(cli, ["show", "docs", "c.md", "--open"])
+    assert "without following a link" in str(failed.exception) and len(launched) == 1
