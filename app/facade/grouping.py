@@ -19,7 +19,8 @@ __all__ = ["ALIKE", "Group", "Placed", "folded_ids", "group_results", "passage_o
 
 ALIKE = 0.9
 """Share of common runs of three words from which on two passages count as the same. In a passage of a hundred
-words one may differ, in one of fifteen none: short texts that differ in a word differ in what they say.
+words one may differ, in one of fifteen none: short texts that differ in a word differ in what they say. The
+title counts as part of a passage.
 """
 
 _RUN = 3
@@ -66,7 +67,7 @@ def group_results(
     member is of its file.
     """
     results = list(results)
-    runs = [_runs(passage_of(result)) for result in results]
+    runs = [_runs(f"{result.title} {passage_of(result)}") for result in results]
     groups: list[Group] = []
     leaders = _Leaders(Counter(run for one in runs for run in one))
     of_file: dict[str, Group] = {}

@@ -61,7 +61,7 @@ def address(serve, tmp_path_factory, host, names):
             {
                 "id": f"{TURNED} {number}",
                 "title": RIGHT_TO_LEFT if number else picture,
-                "text": f"bread {picture} {TURNED}",
+                "text": f"bread {number} {picture} {TURNED}",  # not one card of four alike
                 "metadata": dict.fromkeys(names, f"{picture} {number % 2}"),
             }
             for number in range(4)

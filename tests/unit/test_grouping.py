@@ -68,6 +68,15 @@ def test_long_texts_that_differ_in_a_word_are_one():
     assert len(group_results(results(LONG, LONG.replace("software", "work")))) == 2
 
 
+def test_titles_tell_short_texts_apart():
+    short, long = (
+        [Result(title, 1.0, title, text, Snippet(text), {}, {}) for title in ("A.close", "B.close")]
+        for text in ("Close the file.", LONG)
+    )
+    assert told(group_results(short)) == [["A.close"], ["B.close"]]
+    assert told(group_results(long)) == [["A.close", "B.close"]]
+
+
 def test_the_passage_that_matched_decides():
     head, other = "Another story altogether. ", "It has nothing to do with that one. "
     found = [
