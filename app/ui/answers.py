@@ -15,6 +15,7 @@ from app.facade.feedback import others_said, record, record_click, said_about
 from app.facade.grouping import Placed
 from app.facade.paging import make_cards
 from app.facade.search import Facet
+from app.facade.showing import heading
 from app.feedback.model import Saying
 from app.settings import Location
 from app.ui import markup
@@ -40,6 +41,7 @@ SAID = {
 _GRADES = ("no answer", "helps", "answers", "answers best")
 _OPENED = "opened"
 _TEXTS = "texts"
+_NAMED = 4  # of what is folded
 _ORIGINAL = "original to open"
 _THUMBS = (
     ("up", "Useful", ":material/thumb_up:"),
@@ -122,6 +124,8 @@ def _draw_folded(answers: Answers, first: str, kind: str, members: Sequence[Plac
         icon = ":material/expand_less:" if shown else ":material/stacks:"
         label = f"Hide {count}" if shown else f"and {count}"
         _button(label, icon, f"unfold-{rank}", _toggle, unfolded, first)
+        if not shown:
+            st.html(markup.names_of(heading(placed.result) for placed in members[:_NAMED]))
     if shown:
         with st.container(key=f"folded-{rank}", gap=None):
             for placed in members:

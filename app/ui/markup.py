@@ -36,6 +36,7 @@ __all__ = [
     "focus_script",
     "full_text",
     "hints",
+    "names_of",
     "no_collections",
     "note",
     "nothing_found",
@@ -275,6 +276,11 @@ def copy_script() -> str:
         "  button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy path'; }, 1500);"
         " }); })();</script>"
     )
+
+
+def names_of(names: Iterable[str]) -> str:
+    """What is folded behind a button, as far as it fits beside it."""
+    return f'<span class="st-names">{", ".join(map(isolate, names))}</span>'
 
 
 def full_text(card: Card) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.facade.paging import join_pages
+from app.facade.paging import join_pages, make_cards
 from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.text import plain
@@ -141,10 +141,10 @@ def draw_results(
     request: SearchRequest,
     facets: Sequence[Facet],
 ) -> None:
-    pages = answer(place, location, collection, request, facets)
-    if pages is None:
+    found = answer(place, location, collection, request, facets)
+    if found is None:
         return
-    results = join_pages(pages)
+    results = join_pages(found.pages)
     with place.container(key="answers"):
         if not results.results:
             hints = markup.hints(results.notes)
@@ -154,9 +154,9 @@ def draw_results(
         if results.weak:
             st.html(markup.weak(results.weak))
         draw_comparison(visitor(), collection, request, facets, results)
-        draw_answers(Answers(visitor(), location, collection, pages, facets, by_file=request.group))
-        more = next((count for count in RESULT_COUNTS if count > request.k), None)
-        if more and len(results) == request.k:
+        draw_answers(Answers(visitor(), location, collection, found.pages, facets, by_file=request.group))
+        more = _more_than(found.k)
+        if more and len(results) == found.k:
             st.button(
                 "Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch"
             )
@@ -168,32 +168,39 @@ def answer(
     collection: Collection,
     request: SearchRequest,
     facets: Sequence[Facet],
-) -> tuple[SearchResults, ...] | None:
+) -> _Kept | None:
     """What `request` finds, by pages; None where it cannot be understood, which `place` says then.
 
     What is on the page stays while nothing else is asked for: another press is no other search, and more of
-    the same is one more page.
+    the same is one more page, or several until there is something that is not folded behind what was there.
     """
     kept = kept_answer(collection, request)
     if kept is not None and kept.k == request.k:
-        return kept.pages
-    after = () if kept is None else kept.pages
+        return kept
     st.session_state.pop(ANSWER, None)
+    reranker, who = reranker_from_environment(), visitor()
+    pages = () if kept is None else kept.pages
     try:
-        page = search(
-            collection,
-            request,
-            facets,
-            reranker_from_environment(),
-            caller=visitor(),
-            location=location,
-            after=after,
-        )
+        while True:
+            page = search(collection, request, facets, reranker, caller=who, location=location, after=pages)
+            pages, before = (*pages, page), pages
+            more = _more_than(request.k)
+            if not before or more is None or len(join_pages(pages)) < request.k:
+                break
+            if len(make_cards(pages, by_file=request.group)) > len(make_cards(before, by_file=request.group)):
+                break
+            request = replace(request, k=more)
     except FilterError as error:
         place.html(markup.filter_failure(request.filter, error))
         return None
-    st.session_state[ANSWER] = _Kept(_asked(collection, request), request.k, (*after, page))
-    return (*after, page)
+    st.session_state["k"] = request.k
+    address.store(request)
+    found = st.session_state[ANSWER] = _Kept(_asked(collection, request), request.k, pages)
+    return found
+
+
+def _more_than(count: int) -> int | None:
+    return next((more for more in RESULT_COUNTS if more > count), None)
 
 
 def kept_answer(collection: Collection, request: SearchRequest) -> _Kept | None:

@@ -162,6 +162,18 @@ def test_passages_that_say_the_same_are_one_card(page, home):
     assert titles(app) == [first, "other"]
 
 
+def test_more_goes_on_until_there_is_something_new(page, home):
+    with Collection.create("copies", home=home) as collection:
+        text = "Permission is hereby granted to deal in the software without restriction."
+        collection.add({"id": f"{n}/LICENSE", "text": text} for n in range(25))
+        collection.add([{"id": "other", "text": "A software licence says what is allowed."}])
+    app = page(q="to deal in the software without restriction", mode="keyword")
+    assert len(titles(app)) == 1
+    next(button for button in app.button if button.label == "Show more").click().run()
+    assert titles(app)[-1] == "other" and address(app)["k"] == "30"
+    assert "26 results in" in html(app) and "and 24 more like it" in [one.label for one in app.button]
+
+
 def test_a_snippet_begins_after_its_title(page, home):
     with Collection.create("titled", home=home) as collection:
         collection.add([{"id": "x", "title": "Rising dough", "text": "Rising dough\n\nYeast makes gas."}])
