@@ -148,9 +148,7 @@ def language_of(text: str) -> str:
 
 def _is_plainly_english(sample: str) -> bool:
     """Most texts are English, and these words stand together in no other language."""
-    return (
-        " the " in sample and (" of " in sample or " and " in sample or " to " in sample) and " a" in sample
-    )
+    return " the " in sample and any(word in sample for word in (" of ", " and ", " to ", " is ", " a "))
 
 
 def _by_script(sample: str) -> str:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from indexing.lexical.analysis import TITLE_WEIGHT
 
-__all__ = ["FIELDS", "K1", "SCORE_DIGITS", "LexicalHits", "Statistics", "idf", "saturate", "spread"]
+__all__ = [
+    "FIELDS",
+    "K1",
+    "SCORE_DIGITS",
+    "LexicalHits",
+    "QueryWord",
+    "Statistics",
+    "frequency_of",
+    "idf",
+    "saturate",
+    "spread",
+]
 
 K1, B = 1.2, 0.75  # tantivy's, fixed
 SCORE_DIGITS = 4
@@ -18,6 +29,15 @@ SCORE_DIGITS = 4
 
 FIELDS = {"body": 1.0, "title": TITLE_WEIGHT}
 """What is indexed, and how much a match there weighs."""
+
+
+class QueryWord(NamedTuple):
+    """A word of a question: its `forms` are terms, of which a document has the one of its own language, and
+    `weight` is what its score is multiplied by. What its rarity says is said by all forms together.
+    """
+
+    forms: tuple[str, ...]
+    weight: float
 
 
 class LexicalHits(NamedTuple):
@@ -64,18 +84,23 @@ def _stored_length(length: int) -> int:
     return 24 + (above >> shift << shift)
 
 
-def spread(terms: Mapping[str, float], total: int, frequency: Callable[[str, str], int]) -> float:
-    """About the standard deviation of the BM25 of `terms` (with their weights) over `total` documents, of
-    which `frequency(field, term)` have a term; 0 if no term is known.
+def frequency_of(word: QueryWord, field: str, total: int, frequency: Callable[[str, str], int]) -> int:
+    """How many of `total` documents have a form of `word`, if none has two."""
+    return min(sum(frequency(field, form) for form in word.forms), total)
 
-    From document frequencies alone: a term adds `weight * idf * (k1 + 1)` to a share p of the documents,
-    hence a variance of p (1 - p) times its square, terms taken as independent. The half documents keep a term
+
+def spread(words: Iterable[QueryWord], total: int, frequency: Callable[[str, str], int]) -> float:
+    """About the standard deviation of the BM25 of `words` over `total` documents, of which
+    `frequency(field, term)` have a term; 0 if no word is known.
+
+    From document frequencies alone: a word adds `weight * idf * (k1 + 1)` to a share p of the documents,
+    hence a variance of p (1 - p) times its square, words taken as independent. The half documents keep a word
     that all documents share from counting as nothing.
     """
     variance = 0.0
-    for term, weight in terms.items():
+    for word in words:
         for field, boost in FIELDS.items():
-            if found := frequency(field, term):
+            if found := frequency_of(word, field, total, frequency):
                 share = (found + 0.5) / (total + 1.0)
-                variance += share * (1 - share) * (weight * boost * idf(found, total) * (K1 + 1)) ** 2
+                variance += share * (1 - share) * (word.weight * boost * idf(found, total) * (K1 + 1)) ** 2
     return math.sqrt(max(variance, 0.0))

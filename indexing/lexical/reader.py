@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexing.errors import BadInput
-from indexing.lexical.analysis import query_terms
 from indexing.lexical.asked import Asked
-from indexing.lexical.bm25 import LexicalHits, Statistics, spread
+from indexing.lexical.bm25 import LexicalHits, QueryWord, Statistics, spread
+from indexing.lexical.question import query_words
 from indexing.lexical.tail import LexicalTail, OwnStatistics
 from indexing.lexical.tantivy_index import LexicalSnapshot
 
@@ -25,19 +25,20 @@ class LexicalReader:
     tail: LexicalTail
 
     def search(self, text: str, k: int, allowed: Collection[int] | np.ndarray | None = None) -> LexicalHits:
-        """The `k` best documents that have a term of `text`, by BM25; fewer when fewer have one.
+        """The `k` best documents that have a word of `text`, by BM25; fewer when fewer have one.
 
+        The text is a bag of words without operators: any text is fine, one without words finds nothing.
         `allowed`: keys int64 ascending, or a boolean table over keys; only these are returned.
         """
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least one result")
-        keys, scores = np.empty(0, np.int64), np.empty(0)
+        keys, scores, words = np.empty(0, np.int64), np.empty(0), self._words(text)
         if self.tail.documents:
-            keys, scores = self.tail.search(text, self._statistics)
+            keys, scores = self.tail.search(words, self._statistics)
             keep = Asked.of(allowed, None).contains(keys)
             keys, scores = keys[keep], scores[keep]
         if self.snapshot is not None:
-            older = self.snapshot.search(text, k, allowed, self.tail.changed)
+            older = self.snapshot.search_words(words, k, allowed, self.tail.changed)
             keys, scores = np.append(keys, older.doc_keys), np.append(scores, older.scores)
         scores = scores.astype(np.float32)
         order = np.lexsort((keys, -scores))[:k]
@@ -47,7 +48,11 @@ class LexicalReader:
         """About the standard deviation of the BM25 of `text` over all documents, see `bm25.spread`."""
         has_older = self.snapshot is not None and self.snapshot.document_count
         total = self.snapshot.document_count if self.snapshot and has_older else len(self.tail.documents)
-        return spread(query_terms(text), total, self._statistics.frequency)
+        return spread(self._words(text), total, self._statistics.frequency)
+
+    def _words(self, text: str) -> list[QueryWord]:
+        languages = () if self.snapshot is None else self.snapshot.languages
+        return query_words(text, (*languages, *sorted(self.tail.languages.difference(languages))))
 
     @property
     def _statistics(self) -> Statistics:

@@ -9,14 +9,14 @@ snapshot yet, the statistics are the tail's own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from indexing.lexical.analysis import analyze, query_terms
-from indexing.lexical.bm25 import FIELDS, K1, SCORE_DIGITS, Statistics, idf, saturate
+from indexing.lexical.analysis import analyze, stemming_language
+from indexing.lexical.bm25 import FIELDS, K1, SCORE_DIGITS, QueryWord, Statistics, frequency_of, idf, saturate
 from stlib.util.forks import cached_property
 
 __all__ = ["LexicalTail", "OwnStatistics", "TailChange"]
@@ -40,9 +40,14 @@ class _Words:
     length: int
 
     @classmethod
-    def of(cls, text: str) -> _Words:
-        terms = analyze(text) if text else []
+    def of(cls, terms: list[str]) -> _Words:
         return cls(Counter(terms), len(terms))
+
+
+def _fields(title: str, text: str, language: str) -> dict[str, _Words]:
+    """As the index does: a title is part of the body, too."""
+    titled = analyze(title, language)
+    return {"title": _Words.of(titled), "body": _Words.of(titled + analyze(text, language))}
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,19 @@ class LexicalTail:
     """What happened after the change `start` up to the change `seq`; `follow` makes a new one.
 
     `documents`: key → words by field, of those that were added or changed and are still there; `deleted`:
-    keys of those that are not.
+    keys of those that are not; `languages`: those that any of them was in.
     """
 
     start: int
     seq: int
     documents: Mapping[int, Mapping[str, _Words]] = field(default_factory=dict)
     deleted: frozenset[int] = frozenset()
+    languages: frozenset[str] = frozenset()
 
     def follow(self, changes: Iterable[TailChange]) -> LexicalTail:
         """With more changes, in the order of the log."""
         documents, deleted, last = dict(self.documents), set(self.deleted), self.seq
+        languages = set(self.languages)
         for seq, key, gone, title, text in changes:
             last = seq
             documents.pop(key, None)
@@ -68,9 +75,10 @@ class LexicalTail:
                 deleted.add(key)
             else:
                 deleted.discard(key)
-                body = f"{title}\n{text}" if title else text
-                documents[key] = {"body": _Words.of(body), "title": _Words.of(title)}
-        return LexicalTail(self.start, last, documents, frozenset(deleted))
+                language = stemming_language(title, text)
+                languages.add(language)
+                documents[key] = _fields(title, text, language)
+        return LexicalTail(self.start, last, documents, frozenset(deleted), frozenset(languages))
 
     def at(self, seq: int) -> LexicalTail:
         """The same, known to be true up to a later change."""
@@ -81,9 +89,9 @@ class LexicalTail:
         """Keys of both, int64, ascending: what a snapshot at `start` says of them is no longer true."""
         return np.asarray(sorted(self.deleted | self.documents.keys()), dtype=np.int64)
 
-    def search(self, text: str, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
-        """Every document that has a term of `text`: keys int64 [n] and rounded scores float64 [n]."""
-        weigh = _weights(query_terms(text), statistics)
+    def search(self, words: Sequence[QueryWord], statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
+        """Every document that has one of `words`: keys int64 [n] and rounded scores float64 [n]."""
+        weigh = _weights(words, statistics)
         scores = ((key, _score(words, weigh)) for key, words in self.documents.items())
         found = [(key, score) for key, score in scores if score]
         keys = np.asarray([key for key, _ in found], dtype=np.int64)
@@ -115,14 +123,16 @@ class _FieldWeights(NamedTuple):
     terms: Mapping[str, float]
 
 
-def _weights(terms: Mapping[str, float], statistics: Statistics) -> dict[str, _FieldWeights]:
+def _weights(words: Sequence[QueryWord], statistics: Statistics) -> dict[str, _FieldWeights]:
     total = statistics.stored_count
     return {
         field: _FieldWeights(
             statistics.average_length(field),
             {
-                term: weight * boost * (K1 + 1) * idf(statistics.frequency(field, term), total)
-                for term, weight in terms.items()
+                form: word.weight * boost * (K1 + 1) * idf(found, total)
+                for word in words
+                for found in [frequency_of(word, field, total, statistics.frequency)]
+                for form in word.forms
             },
         )
         for field, boost in FIELDS.items()

@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,10 +26,11 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
-from indexing.errors import BadInput, CorruptView, StorageError
+from indexing.errors import BadInput, CorruptView, ForeignView, StorageError
 from indexing.lexical import analysis
 from indexing.lexical.asked import Asked
-from indexing.lexical.bm25 import FIELDS, SCORE_DIGITS, LexicalHits, spread
+from indexing.lexical.bm25 import FIELDS, SCORE_DIGITS, LexicalHits, QueryWord, frequency_of, idf, spread
+from indexing.lexical.question import query_words
 from indexing.storage.files import (
     disk_errors,
     disk_full,
@@ -43,6 +46,8 @@ HEAP_BYTES = 64 << 20
 _FREQUENT_LETTERS = "sctapem"  # with which words begin: a list of all words takes long
 _TRIED_TERMS = 8
 
+_MOST_LANGUAGES = 6  # in whose forms a question is searched
+
 _FEW_KEYS = 500  # a union of single terms beats a term set up to here
 
 _CHANGED_IN_PLACE = ("meta.json", ".managed.json")
@@ -56,12 +61,14 @@ class LexicalSnapshot:
         meta: what the publisher gave.
         document_count: documents that can be found.
         stored_count: those included that are deleted but still counted by BM25.
+        languages: those that documents are in and that have a stemmer, the most frequent first.
         deleted_fraction: part of the stored documents that is deleted but still counted by BM25, 0 to 1.
     """
 
-    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, meta: dict[str, Any], languages: Sequence[str] = ()) -> None:
         self.folder = folder
         self.meta = meta
+        self.languages = tuple(languages)[:_MOST_LANGUAGES]
         try:
             with _panics_are_damage(folder):
                 index = tantivy.Index.open(str(_writable_form(folder)))
@@ -81,7 +88,8 @@ class LexicalSnapshot:
         folder = Path(folder)
         body = verify_folder(folder)["meta"]
         _check_version(folder, body)
-        return cls(folder, body["meta"])
+        counts: dict[str, int] = body["languages"]
+        return cls(folder, body["meta"], sorted(counts, key=lambda code: (-counts[code], code)))
 
     def __len__(self) -> int:
         return self.document_count
@@ -97,27 +105,35 @@ class LexicalSnapshot:
         allowed: Collection[int] | np.ndarray | None = None,
         excluded: np.ndarray | None = None,
     ) -> LexicalHits:
-        """The `k` best documents that have a term of `text`; fewer when fewer have one.
+        """`search_words` for a text, in the forms of the languages of this snapshot."""
+        return self.search_words(query_words(text, self.languages), k, allowed, excluded)
 
-        The text is a bag of words without operators: any text is fine, one without words finds nothing.
+    def search_words(
+        self,
+        words: Sequence[QueryWord],
+        k: int,
+        allowed: Collection[int] | np.ndarray | None = None,
+        excluded: np.ndarray | None = None,
+    ) -> LexicalHits:
+        """The `k` best documents that have one of `words`; fewer when fewer have one.
+
         `allowed` are document keys, best as an int64 array, or a boolean table over them; only these are
         returned, and none of `excluded` (int64, ascending). Scores are rounded to four decimals, so that the
         order of equal documents does not hang on how they lie in segments.
         """
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least one result")
-        terms = analysis.query_terms(text)
         asked = Asked.of(allowed, excluded)
-        if not terms or not self.document_count or not asked.most:
+        if not words or not self.document_count or not asked.most:
             return LexicalHits(np.empty(0, np.int64), np.empty(0, np.float32))
         share = min(1.0, asked.most / self.document_count)
         count = int(1.25 * k / share) + 8 + min(k, len(asked.excluded))
         with _panics_are_damage(self.folder):
-            return self._search_until_safe(_bag_of_words(terms), k, count, asked)
+            return self._search_until_safe(self._bag_of(words), k, count, asked)
 
     def spread(self, text: str) -> float:
         """About the standard deviation of the BM25 of `text` over all documents, see `bm25.spread`."""
-        return spread(analysis.query_terms(text), self.document_count, self.frequency)
+        return spread(query_words(text, self.languages), self.document_count, self.frequency)
 
     def frequency(self, field: str, term: str) -> int:
         """How many stored documents have `term` in `field`."""
@@ -139,6 +155,24 @@ class LexicalSnapshot:
                 for _, address in self._searcher.search(query, 1, count=False).hits:
                     return _average_length_of(json.loads(query.explain(self._searcher, address).to_json()))
         return 0.0
+
+    def _bag_of(self, words: Sequence[QueryWord]) -> Query:
+        """Any form of any word, in body or title. Every form weighs as if it were as frequent as its word."""
+        parts = []
+        for word in words:
+            for field, boost in FIELDS.items():
+                for form, weight in self._weights(word, field).items():
+                    one = Query.term_query(analysis.schema(), field, form, "freq")
+                    parts.append((Occur.Should, Query.boost_query(one, weight * boost)))
+        return Query.boolean_query(parts)
+
+    def _weights(self, word: QueryWord, field: str) -> dict[str, float]:
+        if len(word.forms) == 1:
+            return {word.forms[0]: word.weight}
+        total = self.stored_count
+        rarity = idf(frequency_of(word, field, total, self._searcher.doc_freq), total)
+        counts = {form: self._searcher.doc_freq(field, form) for form in word.forms}
+        return {form: word.weight * rarity / idf(count, total) for form, count in counts.items() if count}
 
     def _search_until_safe(self, query: Query, k: int, count: int, asked: Asked) -> LexicalHits:
         """Fetch more until no hit left out could be among the best `k`, ties included. The allowed documents
@@ -197,6 +231,7 @@ class LexicalWriter:
         manifest, and `CorruptView` is raised when they differ.
         """
         self._largest_key = -1
+        self._languages: Counter[str] = Counter()
         self._work = temporary_beside(Path(folder) / "lexical")
         with disk_errors(self._work):
             self._work.mkdir(parents=True)
@@ -219,6 +254,7 @@ class LexicalWriter:
         manifest = verify_folder(base)
         _check_version(base, manifest["meta"])
         self._largest_key = manifest["meta"]["largest_key"]
+        self._languages.update(manifest["meta"]["languages"])
         names = set(manifest["files"]).difference(_CHANGED_IN_PLACE)
         with disk_errors(self._work):
             link_or_copy([base / name for name in sorted(names)], self._work)
@@ -236,7 +272,9 @@ class LexicalWriter:
                 self._delete(_valid_key(key))
             for key, title, text in upserts:
                 self._delete(_valid_key(key))
-                self._open_writer().add_document(_document(key, title, text))
+                language = analysis.stemming_language(title, text)
+                self._open_writer().add_document(_document(key, title, text, language))
+                self._languages[language] += 1
                 self._largest_key = max(self._largest_key, key)
 
     def _delete(self, key: int) -> None:
@@ -260,6 +298,7 @@ class LexicalWriter:
         body = {
             "analysis": analysis.ANALYSIS_VERSION,
             "largest_key": self._largest_key,
+            "languages": dict(self._languages),
             "meta": meta or {},
         }
         with publish_folder(target, body) as temporary:
@@ -287,17 +326,7 @@ class LexicalWriter:
 
 def _check_version(folder: Path, body: dict[str, Any]) -> None:
     if body.get("analysis") != analysis.ANALYSIS_VERSION:
-        raise CorruptView(f"{folder} was analysed by another version; rebuild the view")
-
-
-def _bag_of_words(terms: dict[str, float]) -> Query:
-    """Any of the terms, in body or title."""
-    parts = []
-    for term, weight in terms.items():
-        for field, boost in FIELDS.items():
-            one = Query.term_query(analysis.schema(), field, term, "freq")
-            parts.append((Occur.Should, Query.boost_query(one, weight * boost)))
-    return Query.boolean_query(parts)
+        raise ForeignView(f"{folder} was analysed by another version; rebuild the view")
 
 
 def _only(query: Query, keys: np.ndarray) -> Query:
@@ -323,14 +352,33 @@ def _valid_key(key: int) -> int:
     return int(key)
 
 
-def _document(key: int, title: str, text: str) -> tantivy.Document:
-    title, text = analysis.clean(title), analysis.clean(text)
+def _document(key: int, title: str, text: str, language: str) -> tantivy.Document:
+    """A title is part of the body, too."""
     document = tantivy.Document()
     document.add_unsigned("key", int(key))
     if title:
-        document.add_text("title", title)
-    document.add_text("body", f"{title}\n{text}" if title else text)
+        for block in analysis.blocks(analysis.clean(title)):
+            _add_block(document, ("title", "body"), block, language)
+    for block in analysis.blocks(analysis.clean(text)):
+        _add_block(document, ("body",), block, language)
     return document
+
+
+def _add_block(document: tantivy.Document, fields: tuple[str, ...], text: str, language: str) -> None:
+    """All terms of `analysis.analyze_block`: those of plain text are made by the index."""
+    text, plain = analysis.plain_text(text, language)
+    terms = analysis.name_terms(text) if plain else analysis.analyze_block(text, language)
+    tokens = tantivy.PreTokenizedString("", [_token(term) for term in terms]) if terms else None
+    for field in fields:
+        if plain:
+            document.add_text(field, text)
+        if tokens is not None:
+            document.add_pre_tokenized_text(field, tokens)
+
+
+@lru_cache(maxsize=50_000)
+def _token(term: str) -> tantivy.Token:
+    return tantivy.Token(term, 0, 0, 0)  # neither place nor order is indexed
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 
 from indexing.lexical import LexicalReader, LexicalSnapshot, LexicalTail, LexicalWriter, TailChange
 from indexing.lexical.bm25 import _stored_length
+from indexing.lexical.question import query_words
 from indexing.lexical.tail import OwnStatistics
 
 RNG = np.random.default_rng(0)
@@ -51,7 +52,7 @@ def half(tmp_path_factory):
 @pytest.mark.parametrize("text", QUERIES)
 def test_a_tail_is_scored_as_the_snapshot_would(whole, text):
     tail = LexicalTail(0, 0).follow(changes(DOCUMENTS))
-    keys, scores = tail.search(text, whole)
+    keys, scores = tail.search(query_words(text), whole)
     hits = whole.search(text, 1000)
     assert sorted(keys.tolist()) == sorted(hits.doc_keys.tolist())
     by_key = dict(zip(keys.tolist(), scores.tolist(), strict=True))
@@ -134,7 +135,7 @@ def test_both_together_answer_like_the_documents_as_they_are_now(half):
 def score_all(now, text, statistics):
     """By a tail of everything, whose formula another test compares with tantivy's."""
     every = [(key, title, body) for key, (title, body) in now.items()]
-    return LexicalTail(0, 0).follow(changes(every)).search(text, statistics)
+    return LexicalTail(0, 0).follow(changes(every)).search(query_words(text), statistics)
 
 
 def test_many_excluded_hits_leave_enough(whole):
