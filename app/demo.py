@@ -19,7 +19,8 @@ from pathlib import Path
 import click
 
 from app.cli.failures import run
-from app.cli.index import index_with_progress, print_problems, print_summary
+from app.cli.index import index_with_progress
+from app.cli.reading import print_problems, print_summary
 from app.cli.search import print_result
 from app.cli.terminal import echo, style, warn
 from app.cli.ui import serve

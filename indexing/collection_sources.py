@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from indexing.catalog.database import reading, writing
+from indexing.catalog.moving import renames_after
 from indexing.catalog.sources import (
     SourceInfo,
     count_documents,
@@ -102,6 +103,15 @@ class SourceMethods:
             )
         confirm_roots(self._session.uuid, strange)
 
+    @property
+    def folder(self) -> Path:
+        """Where its files lie; nothing there is anybody else's business."""
+        return self._session.place.folder
+
+    def confirm_sources(self) -> None:
+        """A person of this machine says that its sources may be read."""
+        confirm_roots(self._session.uuid, [source.root for source in self.sources()])
+
     def sources(self) -> list[Source]:
         """The folders that this collection was read from, in the order in which they were named."""
         with self._session.looking() as (connection, _):
@@ -125,6 +135,13 @@ class SourceMethods:
             info, name = found
             numbers = len(files_of(connection, info.id)), count_documents(connection, info.id)
         return _source(info, bool(confirmed_roots(self._session.uuid, [info.root])), *numbers), name
+
+    def renames_after(self, number: int) -> list[tuple[int, str, str, str]]:
+        """(number, old id, new id, time) of documents that got another id after the renaming `number`, in
+        order; 0 gives all. For those who keep ids elsewhere.
+        """
+        with self._session.looking() as (connection, _):
+            return renames_after(connection, self._session.id, number)
 
     def forget_source(self, source_id: int) -> None:
         """Keeps the documents of a source, and is in step with it no more.

@@ -14,6 +14,9 @@ __all__ = ["cli"]
     cls=LazyGroup,
     commands_at={
         "index": ("app.cli.index", "Add files and folders to a collection."),
+        "sync": ("app.cli.sync", "Read what changed in a collection's folders."),
+        "watch": ("app.cli.watch", "Keep a collection in step with its folders."),
+        "sources": ("app.cli.sources", "Show the folders of a collection."),
         "search": ("app.cli.search", "Ask a collection a question."),
         "show": ("app.cli.show", "Show documents by their ids."),
         "evaluate": ("app.cli.evaluate", "Measure a collection with queries and judgments."),

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from app.cli.failures import FAILED, Interrupted
+from app.cli.failures import FAILED
 from app.cli.jobs import start_in_background
 from app.cli.options import background_option, json_option, location_options
-from app.cli.progress import ProgressBar
-from app.cli.terminal import echo_json, echo_rows, echo_wrapped, warn
+from app.cli.reading import (
+    made_nothing,
+    print_problems,
+    print_summary,
+    prune_options,
+    reading_options,
+    with_progress,
+)
+from app.cli.terminal import echo_json
 from app.settings import Location
-from app.wording import format_bytes, format_count, format_duration, format_model
 from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
-    from app.indexing_job import IndexChoices, IndexSummary
-    from indexing import AddReport
-    from indexing.describe import CollectionInfo
-    from indexing.documents import ReadReport
+    from app.indexing_job import IndexChoices, IndexSummary, SyncChoices
+    from indexing.documents.options import ReadOptions
 
-__all__ = ["command", "index_with_progress", "print_problems", "print_summary"]
+__all__ = ["command", "index_with_progress"]
 
-_SHOWN_SKIPS = 20
+_STANDARD_INPUT = Path("-")
 
 
 @click.command("index")
@@ -39,6 +45,14 @@ _SHOWN_SKIPS = 20
     type=click.Choice(PRECISIONS),
     help=f"How vectors are stored. Default: {DEFAULT_PRECISION}.",
 )
+@reading_options
+@prune_options
+@click.option(
+    "--stdin-name",
+    metavar="FILE",
+    help="What standard input (PATHS is -) is called and, by its ending, read as. Default: stdin.jsonl if it "
+    "begins with a brace, else stdin.txt.",
+)
 @background_option
 @location_options
 @json_option
@@ -50,35 +64,51 @@ def command(
     model: str | None,
     engine: str | None,
     precision: str | None,
+    reading: ReadOptions | None,
+    prune: bool,
+    force: bool,
+    reread: bool,
+    stdin_name: str | None,
     background: bool,
     location: Location,
     as_json: bool,
 ) -> None:
-    """Add the documents under PATHS to collection NAME, which is made if there is none.
+    """Bring collection NAME in step with PATHS, files and folders; it is made if there is none.
 
-    Reads text, Markdown, HTML, CSV, JSONL, Parquet and BEIR folders; folders are walked. Unchanged
-    documents are not embedded again, so a run that was stopped goes on when the command is given again.
+    Reads documents, tables, mail, source code and much else; what has no reader is named. Files that have not
+    changed are not opened, so a run that was stopped goes on when the command is given again. The folders are
+    remembered: `stlib sync NAME` reads what changed in them, `stlib watch NAME` as it changes.
     """
-    from app.indexing_job import IndexChoices
+    from app.indexing_job import IndexChoices, SyncChoices
 
     choices = IndexChoices(model, engine, precision)
-    if background:
+    how = SyncChoices(reading, prune, force, reread)
+    if _STANDARD_INPUT in paths:
+        if len(paths) > 1 or background:
+            raise click.UsageError("standard input (-) is read by itself, and not in the background")
+        summary = _index_standard_input(location, name, choices, how, stdin_name)
+    elif background:
         from app.jobs.kinds.index import describe
 
-        start_in_background(location, "index", describe(name, paths, choices), as_json)
+        start_in_background(location, "index", describe(name, paths, choices, how=how), as_json)
         return
-    summary = index_with_progress(location, name, paths, choices)
+    else:
+        summary = index_with_progress(location, name, paths, choices, how)
     if as_json:
         echo_json(summary.to_dict())
     else:
         print_summary(summary)
     print_problems(summary)
-    if not summary.complete or _made_nothing(summary):
+    if not summary.complete or (made_nothing(summary) and not summary.sync.files.empty):
         context.exit(FAILED)
 
 
 def index_with_progress(
-    location: Location, name: str, paths: Sequence[Path], choices: IndexChoices | None = None
+    location: Location,
+    name: str,
+    paths: Sequence[Path],
+    choices: IndexChoices | None = None,
+    how: SyncChoices | None = None,
 ) -> IndexSummary:
     """Index with a progress bar on stderr.
 
@@ -87,92 +117,28 @@ def index_with_progress(
     """
     from app.indexing_job import index_paths
 
-    # The reader logs what its report also holds; the summary tells it once.
-    logging.getLogger("indexing.documents").setLevel(logging.ERROR)
-    with ProgressBar() as bar:
-
-        def progress(added: AddReport, read: ReadReport) -> None:
-            """How many documents there are is only known at the end: the share is one of bytes."""
-            bar.show(read.bytes_read / read.bytes_total if read.bytes_total else 0.0, added.committed)
-
-        try:
-            return index_paths(location, name, paths, choices, progress)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"stopped; {format_count(bar.committed, 'document')} of this run stay committed:"
-                " run it again to go on"
-            ) from None
+    return with_progress(lambda progress: index_paths(location, name, paths, choices, progress, how=how))
 
 
-def print_summary(summary: IndexSummary) -> None:
-    """What the collection holds and what this run did; if none was made, only what was passed over."""
-    if _made_nothing(summary):
-        echo_rows(_passed_over(summary))
-        return
-    added, info = summary.added, summary.info
-    held = f"{format_count(info.documents, 'document')} in {format_count(info.chunks, 'passage')}"
-    echo_wrapped(
-        f"{summary.collection}: {held} ({format_model(info.model)}, {info.precision}, {info.engine})",
-        bold=summary.collection,
-    )
-    changes = f"{added.added:,} added, {added.updated:,} updated, {added.unchanged:,} unchanged"
-    if added.duplicates:
-        changes += f", {added.duplicates:,} replaced by a later one of the same id"
-    rate = added.committed / added.seconds if added.seconds else 0.0
-    rows = [
-        ("documents", changes),
-        *_passed_over(summary),
-        ("time", f"{format_duration(added.seconds)}, {rate:,.0f} documents/s"),
-        ("keyword lag", format_count(added.keyword_lag, "change")),
-        ("memory", format_bytes(info.memory_bytes)),
-        ("disk", _disk(info)),
-    ]
-    echo_rows(rows)
+def _index_standard_input(
+    location: Location, name: str, choices: IndexChoices, how: SyncChoices, called: str | None
+) -> IndexSummary:
+    """Its documents are of no source: there is nothing to come back to."""
+    from app.indexing_job import index_once
+
+    with _kept(sys.stdin.buffer, called) as path:
+        return with_progress(lambda progress: index_once(location, name, path, choices, progress, how))
 
 
-def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
-    rows = [("skipped", f"{summary.added.skipped:,}")]
-    if unsupported := summary.read.unsupported:
-        kinds = ", ".join(f"{ending or 'no extension'} {n:,}" for ending, n in unsupported.most_common(5))
-        rows.append(
-            ("not read", f"{format_count(sum(unsupported.values()), 'file')} of other kinds ({kinds})")
-        )
-    return rows
-
-
-def _made_nothing(summary: IndexSummary) -> bool:
-    """True when the collection would have been new, and got no document."""
-    return summary.created and not summary.info.documents
-
-
-def _disk(info: CollectionInfo) -> str:
-    catalog, views = info.catalog_bytes, info.view_bytes
-    return f"{format_bytes(catalog + views)} ({format_bytes(catalog)} catalog, {format_bytes(views)} views)"
-
-
-def print_problems(summary: IndexSummary) -> None:
-    """One line on stderr for each thing of the input that is not in the collection."""
-    added = summary.added
-    for skip in added.skips[:_SHOWN_SKIPS]:
-        warn(f"stlib: skipped {skip}")
-    if added.skipped > _SHOWN_SKIPS:
-        warn(f"stlib: skipped {added.skipped - _SHOWN_SKIPS:,} more (--json lists up to 1,000)")
-    if added.duplicates:
-        warn(
-            f"stlib: {format_count(added.duplicates, 'document')} had the id of a later one in this run:"
-            " the last one wins"
-        )
-    if added.renamed:
-        warn(
-            f"stlib: note: {format_count(added.renamed, 'document')} got the name of a folder before the id,"
-            " because another file has the short one"
-        )
-    if added.moved:
-        warn(
-            f"stlib: note: {format_count(added.moved, 'document')} replaced, as if the folder had been moved:"
-            " the file it came from is gone"
-        )
-    for note in summary.notes[:_SHOWN_SKIPS]:
-        warn(f"stlib: note: {note}")
-    if _made_nothing(summary):
-        warn(f"stlib: nothing could be indexed; collection {summary.collection!r} was not made")
+@contextlib.contextmanager
+def _kept(stream: BinaryIO, called: str | None) -> Iterator[Path]:
+    """`stream` as a file, which its reader opens in another process."""
+    with tempfile.TemporaryDirectory(prefix="stlib-") as folder:
+        first = stream.read(1 << 16)
+        guess = "stdin.jsonl" if first.lstrip()[:1] == b"{" else "stdin.txt"
+        path = Path(folder) / Path(called or guess).name
+        with path.open("wb") as file:
+            while first:
+                file.write(first)
+                first = stream.read(1 << 20)
+        yield path

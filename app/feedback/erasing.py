@@ -21,6 +21,7 @@ from app.feedback.questions import question_hash
 from app.feedback.rows import to_row
 from app.feedback.table import (
     EVENTS,
+    FOLLOWED,
     IMPRESSIONS,
     PLACES,
     SAYINGS,
@@ -227,7 +228,7 @@ def forget_collection(place: FeedbackPlace, collection: str) -> str | None:
     if not place.exists:
         return None
     with write_feedback(place) as connection:
-        for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES):
+        for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES, FOLLOWED):
             connection.execute(table.delete().where(table.c.collection == collection))
     return _give_space_back(place)
 

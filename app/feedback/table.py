@@ -24,6 +24,7 @@ from stlib.util.forks import ThreadLock
 
 __all__ = [
     "EVENTS",
+    "FOLLOWED",
     "IMPRESSIONS",
     "PLACES",
     "SAYINGS",
@@ -44,7 +45,7 @@ __all__ = [
 
 Record = TypeVar("Record", Impression, Event, Saying)
 
-VERSION = 1
+VERSION = 2  # 2 added `followed`
 _METADATA = sa.MetaData()
 IMPRESSIONS = sa.Table("impression", _METADATA, *columns_of(Impression))
 # Numbers are never used again: the order of sayings is the order in which they were said.
@@ -60,6 +61,13 @@ PLACES = sa.Table(
     sa.Column("side", sa.Text, nullable=False),
     sa.Column("grouped", sa.Text, nullable=False),
     sa.Column("out", sa.Integer, nullable=False),
+)
+# Up to which renaming of documents feedback has followed a collection: see `app.feedback.renaming`.
+FOLLOWED = sa.Table(
+    "followed",
+    _METADATA,
+    sa.Column("collection", sa.Text, primary_key=True),
+    sa.Column("last", sa.Integer, nullable=False),
 )
 sa.Index("impression_question", IMPRESSIONS.c.collection, IMPRESSIONS.c.query_hash)
 sa.Index("impression_at", IMPRESSIONS.c.at)

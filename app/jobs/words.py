@@ -18,6 +18,7 @@ _MOST_LINES = 5  # of skipped files and the like; the log has more
 
 _TITLES = {
     "index": "Read documents",
+    "sync": "Read what changed",
     "reindex": "Reindex",
     "evaluate": "Evaluate",
     "verify": "Check",

@@ -47,15 +47,17 @@ class FileCounts:
 class SyncReport:
     """What became of the documents (`added`), and of the files.
 
-    `renames` are (old id, new id) of documents. `vanished` counts documents that are no longer in their
-    files; `pruned` those of them that were removed. `refused` says why nothing was removed although it was
-    asked for. `unreadable` counts files that could not be read before and have not changed. `left_out` and
-    `unsupported` are those of `Plan`; `missing` are roots that are not there.
+    `renames` are (old id, new id) of documents. `unchanged` counts those of files that were not read,
+    `vanished` those that are no longer in their files, `pruned` those of them that were removed. `refused`
+    says why nothing was removed although it was asked for. `unreadable` counts files that could not be read
+    before and have not changed. `left_out` and `unsupported` are those of `Plan`; `missing` are roots that
+    are not there.
     """
 
     added: AddReport = field(default_factory=AddReport)
     files: FileCounts = field(default_factory=FileCounts)
     renames: list[tuple[str, str]] = field(default_factory=list)
+    unchanged: int = 0
     vanished: int = 0
     pruned: int = 0
     refused: list[str] = field(default_factory=list)

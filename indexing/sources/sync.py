@@ -100,7 +100,10 @@ class Sync:
         for target, comparison in looked_at:
             self._count(target, comparison)
             self._rename(target.source, comparison)
-        vanished = {target.source.id: _Vanished(self._count_documents(target)) for target, _ in looked_at}
+        vanished = {
+            target.source.id: _Vanished(self._count_documents(target, comparison))
+            for target, comparison in looked_at
+        }
         files = [file for _, comparison in looked_at for file in comparison.to_read]
         self._read.files = len(files)
         self._read.bytes_total = sum(file.size for file in files)
@@ -137,9 +140,15 @@ class Sync:
             self.report.unsupported.update(target.plan.unsupported)
             self._read.unsupported.update(target.plan.unsupported)
 
-    def _count_documents(self, target: Target) -> int:
+    def _count_documents(self, target: Target, comparison: Comparison) -> int:
+        """How many documents a source has; those of files that are not read are unchanged."""
         with reading(self._session.database) as connection:
-            return count_documents(connection, target.source.id)
+            total = count_documents(connection, target.source.id)
+            rows = files_of(connection, target.source.id) if comparison.to_read else {}
+            read = [rows[file.name].id for file in comparison.to_read if file.name in rows]
+            others = documents_in(connection, [*read, *(row.id for row in comparison.vanished)])
+        self.report.unchanged += total - sum(map(len, others.values()))
+        return total
 
     # --- renamed files -------------------------------------------------------------------------------------
 

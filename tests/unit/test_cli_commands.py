@@ -58,12 +58,16 @@ def test_index_says_what_it_did_and_a_second_run_embeds_nothing(stlib, animals):
     code, out, err = stlib("index", "animals", animals)
     lines = out.splitlines()
     assert code == 0 and err == ""
-    assert lines[0] == "animals: 3 documents in 3 passages (stlib-static-en, int8, faiss)"
-    assert lines[1] == "  documents   0 added, 0 updated, 3 unchanged"
-    assert lines[2] == "  skipped     0"
-    assert re.fullmatch(r"  time        \d+\.\d\d s, [\d,]+ documents/s", lines[3])
-    assert lines[4] == "  keyword lag 0 changes"
-    assert re.fullmatch(r"  disk        .+ \(.+ catalog, .+ views\)", lines[6])
+    assert lines == ["animals: nothing new, 3 documents in 1 file, 1 file read"]  # changed a moment before
+    with animals.open("a", encoding="utf-8") as file:
+        file.write('{"id": "eel", "text": "Eels swim far."}\n')
+    code, out, err = stlib("index", "animals", animals)
+    lines = out.splitlines()
+    assert lines[0] == "animals: 4 documents in 4 passages (stlib-static-en, int8, faiss)"
+    assert lines[1] == "  documents   1 added, 0 updated, 3 unchanged"
+    assert re.fullmatch(r"  time        \d+\.\d\d s, [\d,]+ documents/s", lines[2])
+    assert lines[3] == "  keyword lag 0 changes"
+    assert re.fullmatch(r"  disk        .+ \(.+ catalog, .+ views\)", lines[5])
 
 
 def test_index_json(stlib, animals):
@@ -237,6 +241,9 @@ def test_help_names_every_command_and_each_has_help(stlib):
     names = re.findall(r"^  ([\w-]+)  +[A-Z]", out.split("Commands:")[1], re.MULTILINE)
     assert names == [
         "index",
+        "sync",
+        "watch",
+        "sources",
         "search",
         "show",
         "evaluate",

@@ -37,7 +37,7 @@ def test_the_demo_answers_and_the_second_run_embeds_nothing(tmp_path):
     second = demo()
     assert second.returncode == 0, second.stderr
     assert "Building" not in second.stdout
-    assert f"0 added, 0 updated, {documents:,} unchanged" in second.stdout
+    assert f"nothing new, {documents:,} documents in 1 file" in second.stdout
     assert re.findall(r"^› (.+?)  .*\n1\. ([\w.]+)", second.stdout, re.MULTILINE) == answered
 
     (tmp_path / "corpus" / ".made-by.json").write_text("{}")  # as another Python would have left it

@@ -70,7 +70,7 @@ LAYERS = {
         ["facade.caller", "facade.who", "statistics"],
         ["feedback"],
         ["tuning"],
-        ["report", "uploads"],
+        ["pictures", "report", "uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
         ["facade.collections", "facade.improvement", "facade.jobs", "facade.reports", "facade.tuning_jobs"],

@@ -11,6 +11,7 @@ __all__ = ["KINDS"]
 # Imported when a job of the kind runs: whoever lists jobs needs none of them.
 KINDS = {
     "index": "app.jobs.kinds.index",
+    "sync": "app.jobs.kinds.sync",
     "reindex": "app.jobs.kinds.reindex",
     "evaluate": "app.jobs.kinds.evaluate",
     "tune": "app.jobs.kinds.tune",

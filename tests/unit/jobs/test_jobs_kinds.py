@@ -14,8 +14,8 @@ from app.facade.caller import local_caller
 from app.facade.feedback import import_feedback
 from app.facade.jobs import find_job, list_jobs, resume_job, start_job
 from app.facade.reindex import ReindexChoices, look_ahead
-from app.indexing_job import IndexChoices
-from app.jobs.kinds import KINDS, evaluate, index, reindex, report, tune, verify
+from app.indexing_job import IndexChoices, SyncChoices
+from app.jobs.kinds import KINDS, evaluate, index, reindex, report, sync, tune, verify
 from app.jobs.place import jobs_place
 from app.jobs.queue import spawn
 from app.jobs.worker import run_job
@@ -33,6 +33,18 @@ _TIMES = {"seconds", "documents_per_second", "created_at", "at", "disk_bytes", "
 
 def of_index(location, folder):
     return index.describe("notes", [folder / "corpus.jsonl"], IndexChoices())
+
+
+def of_sync(location, folder):
+    """A source of half the documents, which has all of them by now."""
+    source = folder / location.home.name
+    source.mkdir()
+    lines = [json.dumps(one) + "\n" for one in DOCUMENTS]
+    (source / "notes.jsonl").write_text("".join(lines[:550]))
+    with Collection.open("notes", home=location.home) as collection:
+        collection.sync(source)
+    (source / "notes.jsonl").write_text("".join(lines))
+    return sync.describe("notes", SyncChoices())
 
 
 def of_reindex(location, folder):
@@ -64,6 +76,7 @@ def of_report(location, folder):
 # For each kind: the arguments, and the steps at which its worker dies. A new kind needs a line here.
 CASES = {
     "index": (of_index, ["job.after-progress"]),
+    "sync": (of_sync, ["job.after-progress"]),
     "reindex": (of_reindex, ["job.after-progress"]),
     "evaluate": (of_evaluate, ["job.after-progress"]),
     "tune": (of_tune, ["job.after-progress", "job.before-result"]),
@@ -116,7 +129,9 @@ def test_killed_and_resumed_it_ends_as_it_would_have(prepared, tmp_path, monkeyp
 def told(job):
     """The result, without times, and without how much of the work an earlier run had done."""
     result = json.loads(json.dumps(job.result), object_hook=_timeless)
-    for counted in ("added", "unchanged", "documents_made") if job.kind in ("index", "reindex") else ():
+    for counted in (
+        ("added", "unchanged", "documents_made") if job.kind in ("index", "sync", "reindex") else ()
+    ):
         result.pop(counted, None)
     if job.kind == "report":
         del result["report"]  # its number: one that was kept before its job died is kept

@@ -137,7 +137,7 @@ def test_failures_are_text_and_the_log_says_where(location, tmp_path, no_process
 
 
 def test_unknown_kinds_and_numbers_are_named(location, few, index_job, no_processes):
-    with pytest.raises(BadInput, match="kind of job 'dance': use one of index, reindex, evaluate"):
+    with pytest.raises(BadInput, match="kind of job 'dance': use one of index, sync, reindex, evaluate"):
         start_job(location, "dance", {})
     with pytest.raises(BadInput, match="no job 7; there are: none yet"):
         find_job(location, 7)
