@@ -20,11 +20,11 @@ def rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Names of columns; unnamed and repeated ones get one of their own."""
-    unique: list[str] = []
+    unique: dict[str, None] = {}
     for position, name in enumerate(names, start=1):
         name = name.strip() or f"column {position}"
-        unique.append(name if name not in unique else f"{name} (column {position})")
-    return unique
+        unique[name if name not in unique else f"{name} (column {position})"] = None
+    return list(unique)
 
 
 def searchable_names(schema: Any) -> set[str]:
