@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 __all__ = ["Kind", "convert_cell", "kind_of", "written_as_floats"]
@@ -21,14 +21,24 @@ _MISSING = frozenset(
 _STRAY_SHARE = 0.1
 _WHOLE_FLOAT = re.compile(r"-?(?:0|[1-9]\d*)\.0")
 
-Kind: TypeAlias = Literal["text", "number", "boolean"]
+# Numbers as they are written where a comma stands before the decimals and points group thousands.
+_COMMA_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,2}(?:\.\d{3})+|[1-9]\d{0,17})(?:,\d+)?")
+
+Kind: TypeAlias = Literal["text", "number", "comma number", "boolean"]
 
 
-def kind_of(cells: Iterable[str]) -> Kind:
+def kind_of(cells: Sequence[str], *, decimal_comma: bool = False) -> Kind:
     """What a column holds. One bad cell does not make numbers text: up to a tenth of the cells, and any
     number of marks for a missing value (`n/a`, `-`), may be something else; they stay as they are. A digit in
     one of those does: with one "01067" the column holds postal codes.
+
+    With `decimal_comma`, as in tables that semicolons separate, one `2,50` tells that all numbers of the
+    column are written so.
     """
+    if decimal_comma and any("," in cell and _COMMA_NUMBER.fullmatch(cell) for cell in cells):
+        plain = [_point_for_comma(cell) if _COMMA_NUMBER.fullmatch(cell) else cell for cell in cells]
+        mixed = any("." in cell and cell == written for cell, written in zip(cells, plain, strict=True))
+        return "comma number" if not mixed and kind_of(plain) == "number" else "text"
     counts: Counter[str] = Counter()
     stray = 0
     for cell in cells:
@@ -56,6 +66,8 @@ def convert_cell(cell: str, kind: Kind) -> int | float | bool | str | None:
         if _NUMBER.fullmatch(cell):
             return float(cell) if "." in cell else int(cell)
         return None if cell.lower() in _NO_NUMBERS else cell
+    if kind == "comma number" and _COMMA_NUMBER.fullmatch(cell):
+        return convert_cell(_point_for_comma(cell), "number")
     if kind == "boolean" and (lower := cell.lower()) in ("true", "false"):
         return lower == "true"
     return cell
@@ -67,6 +79,10 @@ def written_as_floats(cells: Iterable[str]) -> bool:
     """
     filled = [cell for cell in cells if cell]
     return bool(filled) and all(map(_WHOLE_FLOAT.fullmatch, filled))
+
+
+def _point_for_comma(cell: str) -> str:
+    return cell.replace(".", "").replace(",", ".")
 
 
 def _kind_of_cell(cell: str) -> str:

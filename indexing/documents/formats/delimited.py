@@ -53,11 +53,15 @@ def read(file: SourceFile) -> Iterator[Item]:
         sample = _sample(rows)
         if not sample:
             raise Unreadable("no text in it")
-        yield from _documents(file, names, sample, rows)
+        yield from _documents(file, names, sample, rows, table.dialect.separator == ";")
 
 
 def _documents(
-    file: SourceFile, names: list[str], sample: list[_Row | Skipped], rest: Iterator[_Row | Skipped]
+    file: SourceFile,
+    names: list[str],
+    sample: list[_Row | Skipped],
+    rest: Iterator[_Row | Skipped],
+    decimal_comma: bool,
 ) -> Iterator[Item]:
     try:
         check_named(file.options, names)
@@ -67,7 +71,10 @@ def _documents(
     fields = rows.fields(tuple(names))
     filled = [row[1] for row in sample if not isinstance(row, Skipped)]
     columns = [[cells[column].strip() for cells in filled] for column in range(len(names))]
-    kinds = dict(zip(names, map(kind_of, columns), strict=True))
+    kinds = {
+        name: kind_of(column, decimal_comma=decimal_comma)
+        for name, column in zip(names, columns, strict=True)
+    }
     _check_searchable(fields, kinds)
     kept = {fields.id, *fields.texts} if fields.chosen else {fields.id, *fields.texts, *fields.titles}
     typed = [(name, kind) for name, kind in kinds.items() if kind != "text" and name not in kept]

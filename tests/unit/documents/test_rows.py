@@ -297,6 +297,17 @@ class TestCsv:
             {"price": "n/a", "zip": "90211"},
         ]
 
+    def test_decimal_commas_between_semicolons(self, read):
+        rows = "x;2,50;1,5;7;1.5\ny;-3;1.5;8;2\nz;1.234,5;a;9;3\nw;;b;1,0;4\n"
+        items = read("a.csv", "text;price;mixed;late;point\n" + rows)
+        assert [item.metadata for item in items] == [
+            {"price": 2.5, "mixed": "1,5", "late": 7, "point": 1.5},
+            {"price": -3, "mixed": "1.5", "late": 8, "point": 2},
+            {"price": 1234.5, "mixed": "a", "late": 9, "point": 3},
+            {"mixed": "b", "late": 1.0, "point": 4},
+        ]
+        assert read("b.csv", 'text,n\nx,"2,50"\n')[0].metadata == {"n": "2,50"}
+
     @pytest.mark.parametrize("table", ["id,text\n", "id,text", "\n\n", ""])
     def test_a_table_without_rows(self, read, table):
         assert read("a.csv", table) == [Skipped("a.csv", None, "no text in it")]
