@@ -88,6 +88,9 @@ def test_the_toggle_orders_as_a_search_does_and_lasts(visit, address, before, af
     with visit(f"{address}/?{ADDRESS_OF_QUESTION}") as page:
         shows(page, before)
         page.get_by_text("Rerank", exact=True).click()
+        # The model is loaded first: the old order does not stand under the new question meanwhile.
+        expect(page.get_by_label("Searching")).to_be_attached()
+        expect(page.locator(".st-card")).to_have_count(0)
         shows(page, after)
         assert page.url == f"{address}/?{ADDRESS_OF_QUESTION}&rerank=1"
         expect(page.locator(".st-summary > summary")).to_contain_text("7 documents reranked")
