@@ -38,6 +38,7 @@ PIECES = [
         "# a\n",
     ],
     *["<", "<b>", "<p>", "</p>", "<!--", "<a href=", "&", "&amp;", "</"],
+    *["<div>", "<div></p>", "<i><p>", "<title>", "<nav>", "<a x/>", "<svg><title>", "<p hidden>", "<style/>"],
     *["[", "](", "![", "[a](", "[a]: b\n", "`", "```\n", "*a ", "**a", "_a_", "> ", "|a|\n|-|\n", "\\"],
 ]
 QUESTION = Highlighter(analyze, None).query("fox lazy dogs")

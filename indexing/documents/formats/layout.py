@@ -1,46 +1,119 @@
-"""Builds readable text from a stream of inline text, line breaks and paragraphs."""
+"""Builds readable text from a stream of inline text, line breaks and paragraphs, and marks places in it."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["TextLayout"]
+from indexing.documents.marks import MOST_MARKS, Mark
 
-_BLANKS = re.compile(r"[ \t\n\r\f]+")
+__all__ = ["TextLayout", "without_invisible"]
+
+# Thai, Lao, Burmese and Khmer part words by a zero-width space; elsewhere it only allows a line to break.
+_WORD_SPACE = re.compile("(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b")
 
 
 class TextLayout:
-    """Collapses blanks as a browser does; breaks are written only between two pieces of text."""
+    """Collapses blanks as a browser does; breaks are written only between two pieces of text. What is
+    invisible, as soft hyphens are, is left out.
+    """
 
     def __init__(self) -> None:
+        self.marks: list[Mark] = []
         self._parts: list[str] = []
+        self._size = 0
+        self._inline: list[str] = []
         self._breaks = 0
+        self._headings: list[tuple[int, int, int]] = []  # open ones: start, level, parts before
 
     def add(self, text: str) -> None:
-        """Inline text: runs of blanks become one space, none at the start of a line."""
-        text = _BLANKS.sub(" ", text)
-        if self._breaks or not self._parts or self._parts[-1].endswith((" ", "\n")):
-            text = text.lstrip(" ")
-        if text:
-            self._write(text)
+        """Inline text: runs of blanks become one space, none at the start or the end of a line."""
+        self._inline.append(text)
 
     def add_verbatim(self, text: str) -> None:
         """Preformatted text: its blanks and line breaks mean something."""
+        self._flush()
+        self._write(text)
+
+    def line(self) -> None:
+        if self._inline:
+            self._flush()
+        if not self._breaks:
+            self._breaks = 1
+
+    def paragraph(self) -> None:
+        if self._inline:
+            self._flush()
+        self._breaks = 2
+
+    def mark_line(self, line: int) -> None:
+        """The next text is at this line of the file, counted from 1."""
+        if len(self.marks) < MOST_MARKS:
+            self.marks.append(Mark(self._here(), "line", line))
+
+    def open_heading(self, level: int) -> None:
+        """What follows until `close_heading` are the words of a heading."""
+        self._headings.append((self._here(), level, len(self._parts)))
+
+    def close_heading(self) -> str:
+        """Its words, in one line."""
+        self._flush()
+        if not self._headings:
+            return ""
+        start, level, before = self._headings.pop()
+        words = " ".join("".join(self._parts[before:]).split())
+        if words and len(self.marks) < MOST_MARKS:
+            self.marks.append(Mark(start, "heading", words, level))
+        return words
+
+    def text(self) -> str:
+        self._flush()
+        return "".join(self._parts).rstrip()
+
+    def _here(self) -> int:
+        """Where the next text begins."""
+        self._flush()
+        if self._breaks and self._parts:
+            self._trim()
+            return self._size + self._breaks
+        return self._size
+
+    def _flush(self) -> None:
+        if not self._inline:
+            return
+        inline = "".join(self._inline) if len(self._inline) > 1 else self._inline[0]
+        self._inline.clear()
+        text = " ".join(inline.split())
         if text:
             self._write(text)
 
-    def line(self) -> None:
-        self._breaks = max(self._breaks, 1)
-
-    def paragraph(self) -> None:
-        self._breaks = 2
-
-    def text(self) -> str:
-        return "".join(self._parts).strip()
-
     def _write(self, text: str) -> None:
+        if not text.isascii():
+            text = without_invisible(text)
+        if not self._parts:
+            text = text.lstrip()
+        if not text:
+            return
         if self._breaks and self._parts:
-            self._parts[-1] = self._parts[-1].rstrip(" ")
+            self._trim()
             self._parts.append("\n" * self._breaks)
+            self._size += self._breaks
         self._breaks = 0
         self._parts.append(text)
+        self._size += len(text)
+
+    def _trim(self) -> None:
+        """No blanks before a break (after code, or a marker of a list without an item)."""
+        last = self._parts[-1]
+        if last[-1:].isspace():
+            self._parts[-1] = last.rstrip()
+            self._size -= len(last) - len(self._parts[-1])
+
+
+def without_invisible(text: str) -> str:
+    """`text` without what only says where a line may be broken: soft hyphens, zero-width spaces, joiners of
+    words and marks of byte order.
+    """
+    for invisible in ("\xad", "\u2060", "\ufeff"):
+        if invisible in text:
+            text = text.replace(invisible, "")
+    return _WORD_SPACE.sub("", text) if "\u200b" in text else text
