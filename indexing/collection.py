@@ -29,6 +29,7 @@ from indexing.names import SERVING_RERANKER
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache, key_table
 from indexing.search.artifacts import SettingsCache
+from indexing.search.filter_spelling import Given
 from indexing.search.probe import Probe
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
@@ -236,7 +237,7 @@ class Collection(ServingMethods, SourceMethods):
             report.note(note)
         return report
 
-    def delete(self, ids: Iterable[str] | None = None, *, filter: str | None = None) -> Names:
+    def delete(self, ids: Iterable[str] | None = None, *, filter: Given | None = None) -> Names:
         """Deletes documents by id, or all that match `filter`; returns the ids that existed.
 
         Raises:
@@ -281,12 +282,12 @@ class Collection(ServingMethods, SourceMethods):
     def __bool__(self) -> bool:
         return True  # an empty collection is still one
 
-    def count(self, filter: str | None = None) -> int:
+    def count(self, filter: Given | None = None) -> int:
         """How many documents there are, or match `filter`."""
         return count_found(self._session, filter)
 
     def documents(
-        self, filter: str | None = None, *, batch: int = 500, passages: bool = False
+        self, filter: Given | None = None, *, batch: int = 500, passages: bool = False
     ) -> Iterator[StoredDocument]:
         """Every document that matches `filter`, in the order of ids; `batch` are read at a time, so that
         others write meanwhile. One that is added behind the present place is met, one before it is not.
@@ -312,7 +313,7 @@ class Collection(ServingMethods, SourceMethods):
         k: int = 10,
         *,
         mode: str = "hybrid",
-        filter: str | None = None,
+        filter: Given | None = None,
         offset: int = 0,
         seq: int | None = None,
         vector: Any = None,

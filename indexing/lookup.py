@@ -20,6 +20,7 @@ from indexing.catalog.stored import (
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.quantization import Codec
+from indexing.search.filter_spelling import Given, filter_text
 from indexing.search.filter_sql import condition
 from indexing.search.filters import parse_filter
 from indexing.session import Live, Session
@@ -39,7 +40,7 @@ def find_documents(session: Session, ids: Iterable[str]) -> dict[str, StoredDocu
 
 
 def iterate_documents(
-    session: Session, filter: str | None, batch: int, *, passages: bool = False
+    session: Session, filter: Given | None, batch: int, *, passages: bool = False
 ) -> Iterator[StoredDocument]:
     """Documents in the order of ids, `batch` per transaction, with their passages where these are wanted."""
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
@@ -86,7 +87,7 @@ def _passages(id_: str, codec: Codec, rows: list[tuple[int, int, bytes]]) -> tup
     return tuple(Passage(start, end, vector) for (start, end, _), vector in zip(rows, vectors, strict=True))
 
 
-def matching_ids(session: Session, filter: str | None) -> list[str]:
+def matching_ids(session: Session, filter: Given | None) -> list[str]:
     """The ids of all documents that match `filter`, as they are now.
 
     Raises:
@@ -99,7 +100,7 @@ def matching_ids(session: Session, filter: str | None) -> list[str]:
         return list(ids_matching(connection, state.id, wanted))
 
 
-def count_found(session: Session, filter: str | None) -> int:
+def count_found(session: Session, filter: Given | None) -> int:
     """How many documents match `filter`; all of them without one."""
     wanted = _condition(filter)
     with session.looking() as (connection, state):
@@ -108,6 +109,6 @@ def count_found(session: Session, filter: str | None) -> int:
         return count_matching(connection, state.id, wanted)
 
 
-def _condition(filter: str | None) -> ColumnElement[bool] | None:
-    node = parse_filter(filter) if filter else None
+def _condition(filter: Given | None) -> ColumnElement[bool] | None:
+    node = None if filter is None else parse_filter(filter_text(filter))
     return None if node is None else condition(node)

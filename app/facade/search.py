@@ -6,7 +6,6 @@ same page. How it is drawn is told in `app.ui`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ from app.facade.grouping import folded_ids
 from app.facade.paging import make_cards, without_shown
 from app.settings import Location
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
-from indexing.search.filters import KEYWORDS, parse_filter
+from indexing.search.filter_spelling import spell_field, spell_value
+from indexing.search.filters import parse_filter
 
 if TYPE_CHECKING:
     from indexing import Collection, SearchResults
@@ -31,7 +31,6 @@ __all__ = [
     "SearchRequest",
     "combined_filter",
     "facet_choices",
-    "filter_field",
     "search",
 ]
 
@@ -44,7 +43,6 @@ RERANK_BUDGET_MS = 1500.0
 MOST_FACETS = 4
 MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
 _FACET_PREFIX = "f."
-_WORD = re.compile(r"[^\W\d][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -219,19 +217,4 @@ def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str
 
 
 def _is_one_of(name: str, values: Sequence[Any]) -> str:
-    return f"{filter_field(name)} in ({', '.join(_literal(value) for value in values)})"
-
-
-def filter_field(name: str) -> str:
-    """A field's name as a filter takes it: in quotes, unless it is a word, and none of the language."""
-    if _WORD.fullmatch(name) and name.lower() not in KEYWORDS:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return "'" + str(value).replace("'", "''") + "'"
+    return f"{spell_field(name)} in ({', '.join(spell_value(value) for value in values)})"

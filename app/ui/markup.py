@@ -12,13 +12,14 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from app.facade.search import Facet, SearchRequest, filter_field
+from app.facade.search import Facet, SearchRequest
 from app.text import caret
 from app.ui.cards import Card
 from app.ui.outside import as_html, isolate
 from app.wording import format_count, format_milliseconds
 from indexing import SearchResults
 from indexing.errors import FilterError
+from indexing.search.filter_spelling import spell_field, spell_value
 
 ICON = Path(__file__).with_name("static") / "icon.svg"
 
@@ -223,8 +224,7 @@ def filter_example(facets: Sequence[Facet]) -> str:
     for facet in facets:
         for value, _ in facet.counts:
             if isinstance(value, str):
-                quoted = value.replace("'", "''")
-                return f"{filter_field(facet.name)} = '{quoted}'"
+                return f"{spell_field(facet.name)} = {spell_value(value)}"
     return "year >= 2020"
 
 

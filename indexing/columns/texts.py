@@ -197,21 +197,21 @@ class Texts:
         if self.long:
             raise NotCovered("patterns within long texts")
         low, high = _range_from(self._forms, pattern.start)
-        numbers = self._with_part(pattern.longest, low, high)
+        numbers = self._with_part(pattern.runs, low, high)
         forms = self._forms.decode(numbers)
         return runs(numbers[[pattern.matches(form) for form in forms]] if len(numbers) else numbers)
 
-    def _with_part(self, part: str, low: int, high: int) -> np.ndarray:
-        """The numbers from `low` to `high` of texts that hold `part`, and perhaps some that do not."""
-        if not part:
+    def _with_part(self, parts: Sequence[str], low: int, high: int) -> np.ndarray:
+        """The numbers from `low` to `high` of texts that hold the rarest of `parts`, and perhaps more."""
+        if not parts:
             return np.arange(low, high)
         start = int(self._forms.ends[low - 1]) if low else 0
         end = int(self._forms.ends[high - 1]) if high else 0
-        data = np.ascontiguousarray(self._forms.bytes[start:end]).data
+        data = self._forms.bytes[start:end].tobytes()
+        rarest = min(map(_bytes, parts), key=data.count)
         # Looking ahead: what goes over the end of a text must not hide what begins in it.
-        places = [found.start() for found in re.finditer(b"(?=%b)" % re.escape(_bytes(part)), data)]
-        at = np.searchsorted(self._forms.ends, np.asarray(places, np.int64) + start, "right")
-        return np.unique(at)
+        places = [found.start() for found in re.finditer(b"(?=%b)" % re.escape(rarest), data)]
+        return np.unique(np.searchsorted(self._forms.ends, np.asarray(places, np.int64) + start, "right"))
 
 
 def _range_from(texts: Sequence[bytes], start: str) -> tuple[int, int]:

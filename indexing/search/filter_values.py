@@ -84,7 +84,7 @@ class Like:
         start: what a text must begin with, as far as that is told by characters alone; its normal form.
         is_text: whether the pattern is `start` and nothing else.
         is_start: whether the pattern is `start` and anything after it.
-        longest: the longest run of characters that must be somewhere in the text.
+        runs: the runs of characters that must be somewhere in the text.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -95,7 +95,7 @@ class Like:
         self.start = "".join(run for run in parts[0] if run) if plain else ""
         self.is_text = plain and len(parts) == 1
         self.is_start = plain and len(parts) == 2 and not parts[1]
-        self.longest = max((run for part in parts for run in part if run), key=len, default="")
+        self.runs = [run for part in parts for run in part if run]
 
     def matches(self, form: str) -> bool:
         """Whether a text in its normal form fits: the first part stands at its start, the last one at its

@@ -11,6 +11,7 @@ from indexing.documents.model import storable_text
 from indexing.errors import BadInput
 from indexing.models.encoders import normalise
 from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, DEFAULT_RESULTS, MODES
+from indexing.search.filter_spelling import Given, filter_text
 from indexing.search.filters import Node, parse_filter
 
 __all__ = ["MAX_QUERY_CHARACTERS", "Filter", "Request", "check_mode", "make_request"]
@@ -76,7 +77,7 @@ def make_request(
     *,
     offset: int = 0,
     mode: str = DEFAULT_MODE,
-    filter: str | None = None,
+    filter: Given | None = None,
     vector: Any = None,
     seq: int | None = None,
     rerank_depth: int = DEFAULT_RERANK_DEPTH,
@@ -92,13 +93,14 @@ def make_request(
     if vector is not None and mode == "keyword":
         raise BadInput("mode 'keyword' looks for words and has no use for a vector: use semantic or hybrid")
     text, notes = _clean_query(query, vector)
-    node = _parse(filter)
+    written = "" if filter is None else filter_text(filter)
+    node = parse_filter(written)
     return Request(
         text,
         _check_whole(k, "k", "results", 1),
         _check_whole(offset, "offset", "results to leave out", 0),
         mode,
-        None if node is None or filter is None else Filter(filter, node),
+        None if node is None else Filter(written, node),
         None if vector is None else _clean_vector(vector),
         None if seq is None else _check_whole(seq, "seq", "changes, as the page before had it", 0),
         _check_whole(rerank_depth, "rerank_depth", "documents", 1),
@@ -127,12 +129,6 @@ def _clean_query(query: object, vector: object) -> tuple[str, tuple[str, ...]]:
     return text, (
         f"only the first {MAX_QUERY_CHARACTERS:,} of the query's {len(query):,} characters are used",
     )
-
-
-def _parse(filter: object) -> Node | None:
-    if filter is not None and not isinstance(filter, str):
-        raise BadInput(f'filter of type {type(filter).__name__}: give a text such as "year >= 2020"')
-    return parse_filter(filter) if filter else None
 
 
 def _clean_vector(vector: Any) -> np.ndarray:

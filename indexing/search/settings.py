@@ -14,6 +14,7 @@ import numpy as np
 
 from indexing.errors import BadInput
 from indexing.names import FEATURES, LEGS
+from indexing.search.filter_spelling import filter_text
 from indexing.search.filters import parse_filter
 
 __all__ = ["Boost", "Head", "Memory", "SearchSettings", "check_ranking"]
@@ -235,10 +236,12 @@ def _check_boosts(boosts: object) -> list[dict[str, Any]]:
     for boost in boosts:
         if not isinstance(boost, Mapping) or set(boost) != {"filter", "weight"}:
             raise BadInput(f"boost {boost!r}: give a filter and a weight")
-        if not isinstance(boost["filter"], str) or not _is_number(boost["weight"]):
-            raise BadInput(f"boost {dict(boost)!r}: the filter is a text, the weight a number")
-        parse_filter(boost["filter"])
-        checked.append({"filter": boost["filter"], "weight": float(boost["weight"])})
+        if not isinstance(boost["filter"], str | Mapping) or not _is_number(boost["weight"]):
+            raise BadInput(f"boost {dict(boost)!r}: the filter is a text or a dict, the weight a number")
+        written = filter_text(boost["filter"])
+        if parse_filter(written) is None:
+            raise BadInput("the filter of a boost is empty, and would match every document")
+        checked.append({"filter": written, "weight": float(boost["weight"])})
     return checked
 
 

@@ -50,7 +50,8 @@ LAYERS = {
     "indexing": [
         [".", "errors", "faults", "languages", "names", "normal_forms"],
         ["search.filter_dates", "search.filter_tree", "search.filter_values"],
-        ["documents", "evaluation", "quantization", "search.filter_tokens", "search.filters", "storage"],
+        ["documents", "evaluation", "quantization", "storage"],
+        ["search.filter_spelling", "search.filter_tokens", "search.filters"],
         # the truth, and the engines of its views
         ["catalog", "columns", "lexical", "vectors"],
         ["served"],

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.facade.search import Facet, SearchRequest, combined_filter, filter_field
+from app.facade.search import Facet, SearchRequest, combined_filter
 from app.ui import markup
 from app.ui.cards import highlighted_html
 from app.ui.outside import as_html, as_label, isolate
 from indexing.errors import FilterError
+from indexing.search.filter_spelling import spell_field
 from indexing.search.filters import Compare, parse_filter
 
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
@@ -133,5 +134,5 @@ def test_the_pointer_stands_under_what_is_shown():
     "name", ["kind", "a.b-c", "größe", "two words", 'say "hi"', "1st", "NOT", "in", "a:b"]
 )
 def test_a_field_is_written_so_that_a_filter_names_it(name):
-    assert parse_filter(f"{filter_field(name)} = 1") == Compare(name, "=", 1)
+    assert parse_filter(f"{spell_field(name)} = 1") == Compare(name, "=", 1)
     assert parse_filter(combined_filter(SearchRequest(picks={name: ("x",)}))) == Compare(name, "=", "x")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from indexing import Collection
+from indexing.columns import snapshot
 from indexing.facets import FacetCounts
 from indexing.search import allowed
 from indexing.storage.files import FolderLock
@@ -107,3 +110,18 @@ def test_hints_come_from_documents_that_are_there(notes):
     notes.delete(f"d{i}" for i in range(1, 200, 2))
     (hint,) = notes.search("note", filter="n = 3").notes
     assert hint == "no document has the field 'n'"
+
+
+def test_a_view_of_an_older_version_is_made_again(home, monkeypatch, asked):
+    monkeypatch.setattr(snapshot, "_FORMAT", 1)
+    with Collection.create("c", home=home) as collection:
+        collection.add(DOCUMENTS)
+        collection.refresh()
+    monkeypatch.undo()
+    with Collection.open("c", home=home) as collection:
+        assert found(collection, "n < 3") == {"d0", "d1", "d2"}
+        collection.refresh()
+        assert found(collection, "n < 2") == {"d0", "d1"}
+        assert collection.verify().clean
+    manifests = (home / "collections/c/views/columns").rglob("manifest.json")
+    assert [json.loads(path.read_text())["body"]["meta"]["format"] for path in manifests] == [2]
