@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -24,6 +23,7 @@ from typing import Any, TypeAlias
 from indexing.documents.fields import Fields, NoText, Rows, UnknownField, check_named
 from indexing.documents.formats.cells import Kind, convert_cell, kind_of, written_as_floats
 from indexing.documents.formats.dialect import Dialect, find_dialect
+from indexing.documents.formats.table_lines import Lines
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
 from indexing.documents.values import identifies
@@ -132,52 +132,12 @@ def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:
     return sample
 
 
-class _Lines:
-    """The lines of a file, whether they end in `\\n`, `\\r\\n` or `\\r`; those that a row took can be given
-    back, after which iterating begins anew.
-    """
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._back: deque[str] = deque()
-        self.before = 0  # lines before those that were taken
-        self.taken: list[str] = []  # since the row began
-
-    def __iter__(self) -> Iterator[str]:
-        back, take = self._back, self.taken.append
-        while True:
-            while back:
-                line = back.popleft()
-                take(line)
-                yield line
-            line = next(self._lines, "")
-            if not line:
-                return
-            if "\r" in line and (not line.endswith("\r\n") or "\r" in line[:-2]):
-                back.extend(_split_at_returns(line))
-            else:
-                take(line)
-                yield line
-
-    def give_back(self, kept: int = 0) -> None:
-        """All lines that the row took but the first `kept` are to be read again."""
-        self._back.extendleft(reversed(self.taken[kept:]))
-        del self.taken[kept:]
-
-
-def _split_at_returns(line: str) -> list[str]:
-    if line.endswith("\r\n"):
-        line = line[:-2] + "\n"
-    *parts, last = line.split("\r")
-    return [part + "\n" for part in parts] + [last] * bool(last)
-
-
 class _Table:
     """Rows of cells. `width` is the number of columns, once the header is known."""
 
     def __init__(self, file: SourceFile) -> None:
         self._file = file
-        self._lines = _Lines(text_lines(file))
+        self._lines = Lines(text_lines(file))
         self._tabs = any(suffix.lower() in (".tsv", ".tab") for suffix in PurePath(file.name).suffixes[-2:])
         self.dialect = Dialect(",")
         self.width = 0
