@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -51,6 +51,6 @@ def _fields_of_file(name: str, format_: str, size: int, modified: int) -> dict[s
 def _moment(seconds: int) -> str | None:
     """ISO 8601; None for what no calendar has, as a broken clock or archive may leave it."""
     try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
     except (OverflowError, OSError, ValueError):
         return None

@@ -32,6 +32,7 @@ from indexing.catalog.sources import (
     texts_in,
 )
 from indexing.documents import Document, ReadReport, Skipped
+from indexing.documents.file_fields import add_file_fields
 from indexing.documents.model import NO_TEXT, Item
 from indexing.documents.reader import FileEnd, read_plan
 from indexing.documents.source import SourceFile
@@ -220,7 +221,7 @@ class Sync:
             if row.id not in self._new:
                 with reading(self._session.database) as connection:
                     former = Former(texts_in(connection, row.id))
-            outcome = _Outcome(row.id)
+            outcome = _Outcome(entry, row.id)
             items = outcome.watch(stream)
             yield from match_documents(items, former, source.root, self._move)
             yield Committed(partial(self._finish, entry, row, outcome, former, vanished))
@@ -310,9 +311,10 @@ def _read_once(comparisons: Sequence[Comparison]) -> None:
 class _Outcome:
     """What came out of one file: why it could not be read to its end, or that there was no text in it."""
 
-    def __init__(self, file_id: int) -> None:
+    def __init__(self, file: SourceFile, file_id: int) -> None:
         self.problem: str | None = None
         self.empty = False
+        self._file = file
         self._file_id = file_id
 
     def watch(self, stream: Iterator[Item | FileEnd]) -> Iterator[Item]:
@@ -321,7 +323,7 @@ class _Outcome:
             if isinstance(item, FileEnd):
                 return
             if isinstance(item, Document):
-                yield replace(item, file_id=self._file_id)
+                yield replace(add_file_fields(item, self._file), file_id=self._file_id)
             elif item.line is None and item.reason == NO_TEXT:
                 self.empty = True
             else:

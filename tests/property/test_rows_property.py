@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 
 import pytest
@@ -97,7 +97,7 @@ scalars = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
     | st.dates()
-    | st.datetimes(timezones=st.none() | st.just(UTC))
+    | st.datetimes(timezones=st.none() | st.just(timezone.utc))
     | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
 )
 names = st.text(min_size=1, max_size=5).filter(str.strip)

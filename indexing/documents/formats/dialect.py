@@ -73,9 +73,15 @@ def find_dialect(lines: Sequence[str], *, tabs: bool = False) -> Dialect:
     if score > (0, 0):
         return dialect
     score, dialect = _judge(lines, _SPACE)
-    if score >= (1, 3) and len(lines) > 3:
+    if score >= (1, 3) and len(lines) > 3 and not dialect.above and _has_numbers(lines):
         return dialect
     return Dialect("\t" if tabs else _NO_SEPARATOR)
+
+
+def _has_numbers(lines: Sequence[str]) -> bool:
+    """Whether most lines below the first have a number among their words: lines of prose have none."""
+    below = [line.split() for line in lines[1:] if line.strip()]
+    return 2 * sum(any(map(_NUMBER.fullmatch, words)) for words in below) > len(below)
 
 
 def _judge(lines: Sequence[str], separator: str) -> tuple[tuple[float, int], Dialect]:

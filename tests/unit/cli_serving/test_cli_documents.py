@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def test_export_and_index_give_the_same_collection(stlib, odd, home, tmp_path):
 def test_metadata_of_every_kind_survives_export_and_index(stlib, home, tmp_path):
     metadata = {
         "day": date(2024, 5, 1),
-        "at": datetime(2024, 5, 1, 10, tzinfo=UTC),
+        "at": datetime(2024, 5, 1, 10, tzinfo=timezone.utc),
         "price": Decimal("2.50"),
         "mixed": [1, 0.5, "a", None, True, {"b": [[], {}]}],
         "nested": {"city": {"name": "Köln", "zip": 50667}, "none": None, "$oid": "65f"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -222,6 +222,11 @@ class TestCsv:
         more = "3,2,good,bad\n" + "1.5,2.5,a,b,c,0\n" * 3
         assert [item.text for item in read("b.csv", more)] == ["good: a\nbad: b\ncolumn 5: c"] * 3
 
+    def test_lines_of_prose_are_one_column_however_alike_they_are(self, read):
+        text = "text\napples are red\nbread is brown\ncheese is yellow\nplums are blue\n"
+        found = ["apples are red", "bread is brown", "cheese is yellow", "plums are blue"]
+        assert [item.text for item in read("a.csv", text)] == found
+
     def test_columns_between_spaces(self, read):
         table = "'id'  'text' 'n'\n1     Bees   5\n2     Ants   6\n3     Wasps  7\n"
         assert [item.metadata for item in read("a.csv", table)] == [
@@ -364,7 +369,7 @@ class TestMetadataValues:
         ("value", "stored"),
         [
             (date(2024, 5, 1), "2024-05-01"),
-            (datetime(2024, 5, 1, 10, tzinfo=UTC), "2024-05-01T10:00:00Z"),
+            (datetime(2024, 5, 1, 10, tzinfo=timezone.utc), "2024-05-01T10:00:00Z"),
             (datetime(2024, 5, 1, 10, 0, 0, 5), "2024-05-01T10:00:00.000005"),
             (time(10, 30), "10:30:00"),
             (timedelta(hours=1), 3600),
