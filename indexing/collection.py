@@ -453,7 +453,7 @@ class Collection(ServingMethods, SourceMethods):
         counted as far as memory should go, see `indexing.facets`.
         """
         with self._session.lock:
-            self._views.follow(self._session.live())
+            self._views.follow_columns(self._session.live())
         return count_facets(self._session, self._views.columns, max_values)
 
     def info(self) -> CollectionInfo:

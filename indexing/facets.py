@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -12,8 +12,10 @@ from indexing.catalog.database import reading
 from indexing.catalog.reads import metadata_after
 from indexing.catalog.stored import read_metadata
 from indexing.columns.facets import FieldCounts
-from indexing.columns.values import NotCovered
+from indexing.columns.values import Key, NotCovered
 from indexing.errors import CorruptView
+from indexing.normal_forms import normal_form
+from indexing.search.filter_values import flat
 from indexing.session import Session
 from indexing.views.columns import ColumnView
 
@@ -33,13 +35,20 @@ BATCH_DOCUMENTS = 2_000
 @dataclass(frozen=True)
 class FacetCounts:
     """A field's most frequent `values` with their number of documents, and how many `distinct` ones there
-    are. Past `MAX_VALUES` the rest is not counted, and `complete` is False.
+    are. Past `MAX_VALUES` the rest is not counted, and `complete` is False. Texts that differ in case, width
+    or ways of writing are one value, in its most frequent spelling.
+
+    Attributes:
+        documents: how many have the field.
+        years: of a field that holds dates alone, the years (`2024`) with their number of values, the latest
+            first.
     """
 
     values: list[tuple[Scalar, int]]
     distinct: int
     documents: int
     complete: bool = True
+    years: tuple[tuple[str, int], ...] = ()
 
 
 def count_facets(session: Session, columns: ColumnView, max_values: int) -> dict[str, FacetCounts]:
@@ -72,17 +81,35 @@ def _count_one_by_one(session: Session) -> dict[str, FieldCounts]:
         last_seq = state.last_seq
     fields: dict[str, FieldCounts] = {}
     for metadata in _all_metadata(session.database, session.id, last_seq):
-        for name, value in read_metadata(metadata).items():
+        for name, value in flat(read_metadata(metadata)).items():
             if name in fields or len(fields) < MAX_FIELDS:
                 fields.setdefault(name, FieldCounts()).add(value, MAX_VALUES)
+    for counts in fields.values():
+        counts.cut(MAX_VALUES)
     return fields
 
 
 def _facet(field: FieldCounts, max_values: int) -> FacetCounts:
     """The values that can be shown; long ones are counted only."""
-    shown = ((value, count) for (group, value), count in field.counts.items() if group != "long")
+    counts = _merge_spellings(field.counts)
+    shown = ((value, count) for (group, value), count in counts.items() if group != "long")
     ordered = sorted(shown, key=lambda item: (-item[1], str(item[0])))[:max_values]
-    return FacetCounts(ordered, len(field.counts), field.documents, field.complete)
+    distinct = len(counts) if field.complete else field.distinct
+    years = sorted(field.years.items(), reverse=True) if sum(field.years.values()) == field.values else []
+    written = tuple((f"{year:04}", count) for year, count in years)
+    return FacetCounts(ordered, distinct, field.documents, field.complete, written)
+
+
+def _merge_spellings(counts: Mapping[Key, int]) -> dict[Key, int]:
+    """Texts that compare as the same as one, the most frequent spelling standing for all of them."""
+    spellings: dict[Key, list[tuple[Key, int]]] = {}
+    for key, count in counts.items():
+        form = ("text", normal_form(key[1])) if key[0] == "text" else key
+        spellings.setdefault(form, []).append((key, count))
+    return {
+        min(same, key=lambda one: (-one[1], str(one[0][1])))[0]: sum(count for _, count in same)
+        for same in spellings.values()
+    }
 
 
 def _all_metadata(engine: Engine, collection_id: int, last_seq: int) -> Iterator[str]:

@@ -42,6 +42,8 @@ RERANK_BUDGET_MS = 1500.0
 
 MOST_FACETS = 4
 MOST_VALUES = 400  # a longer list is no choice any more: the filter expression serves there
+_MOST_NUMBERS = 50  # of these, and of dates, less makes a list already
+_LONGEST_VALUE = 80  # characters of a value that is read at a glance
 _FACET_PREFIX = "f."
 
 
@@ -116,26 +118,64 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Facet:
-    """A metadata field to choose from: (value, number of documents), commonest first."""
+    """A metadata field to choose from: (value, number of documents), commonest first; years latest first."""
 
     name: str
     counts: tuple[tuple[Any, int], ...]
 
     def count_of(self) -> dict[str, int]:
-        return {str(value): count for value, count in self.counts}
+        """By what an address says of a value: 1 and '1' are one choice there."""
+        counts: dict[str, int] = {}
+        for value, count in self.counts:
+            counts[str(value)] = counts.get(str(value), 0) + count
+        return counts
 
 
 def facet_choices(counts: Mapping[str, FacetCounts]) -> list[Facet]:
-    """The fields worth choosing from, shortest list first.
+    """The fields worth choosing from, the most useful first.
 
-    Left out are fields with one value (no choice), with very many, and with nearly one per document (names).
+    A field is useful where many documents have it and a choice leaves few of them: its rank is the share of
+    documents that have it, times the chance that two of these have different values, less for values that
+    hardly two documents share. Left out are fields with one value (no choice), with very many or with nearly
+    one per document (names), long texts, and numbers that are no list any more (sizes); dates are offered by
+    year. Of what every file has, folder, type and language are choices, and the year it was modified.
     """
-    chosen = [
-        Facet(name, tuple((value, count) for value, count in field.values if value != ""))
-        for name, field in counts.items()
-        if 2 <= field.distinct <= min(MOST_VALUES, max(10, field.documents // 4))
-    ]
-    return sorted(chosen, key=lambda facet: (len(facet.counts), facet.name))[:MOST_FACETS]
+    most = max((one.documents for one in counts.values()), default=0)
+    of_files = {"path", "folder", "type"} <= counts.keys()
+    chosen = []
+    for name, one in counts.items():
+        if of_files and name in _NO_CHOICE_OF_FILES:
+            continue
+        values = _choices(one)
+        if values and (rank := _usefulness(values, one.documents / most)) > 0:
+            chosen.append((-rank, Facet(name, values)))
+    return [facet for _, facet in sorted(chosen, key=lambda one: (one[0], one[1].name))[:MOST_FACETS]]
+
+
+# What one file has; a folder of few files would offer a list of them.
+_NO_CHOICE_OF_FILES = ("path", "name", "size")
+
+
+def _choices(field: FacetCounts) -> tuple[tuple[Any, int], ...]:
+    """The values of a field, if they are a choice; the years of dates."""
+    if field.years and (field.distinct > _MOST_NUMBERS or not field.complete):
+        return field.years if 2 <= len(field.years) <= MOST_VALUES else ()
+    if not 2 <= field.distinct <= min(MOST_VALUES, max(10, field.documents // 4)):
+        return ()
+    values = tuple((value, count) for value, count in field.values if value != "")
+    numbers = sum(isinstance(value, int | float) and not isinstance(value, bool) for value, _ in values)
+    long = sum(len(str(value)) > _LONGEST_VALUE for value, _ in values)
+    return () if numbers > _MOST_NUMBERS or long > len(values) / 2 else values
+
+
+def _usefulness(values: Sequence[tuple[Any, int]], share: float) -> float:
+    """0 for no choice at all, to 1; `share` of the documents have the field."""
+    total = sum(count for _, count in values)
+    if total < 2:
+        return 0.0
+    differ = 1 - sum((count / total) ** 2 for _, count in values)
+    shared = 1 - (len(values) - 1) / total
+    return share * differ * shared
 
 
 def search(
@@ -204,7 +244,10 @@ def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str
         FilterError: the written part cannot be understood. It is read on its own first, so that positions
             count in what the person wrote and an odd bracket in it cannot reach the picks.
     """
-    typed = {facet.name: {str(value): value for value, _ in facet.counts} for facet in facets}
+    typed: dict[str, dict[str, list[Any]]] = {}
+    for facet in facets:
+        for value, _ in facet.counts:
+            typed.setdefault(facet.name, {}).setdefault(str(value), []).append(value)
     parts = []
     if request.filter.strip():
         parse_filter(request.filter)
@@ -212,7 +255,7 @@ def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str
     for name, values in request.picks.items():
         if values:
             known = typed.get(name, {})
-            parts.append(_is_one_of(name, [known.get(value, value) for value in values]))
+            parts.append(_is_one_of(name, [one for value in values for one in known.get(value, [value])]))
     return " and ".join(parts) or None
 
 

@@ -12,19 +12,29 @@ import numpy as np
 from indexing.columns.segment import ColumnReader
 from indexing.columns.snapshot import ColumnSnapshot
 from indexing.columns.values import Key, NotCovered, key_of
+from indexing.normal_forms import normal_form
+from indexing.search.filter_dates import instant_of, year_of
 
 __all__ = ["FieldCounts", "count_values"]
 
 
+# Of a field with more values than are counted, so many of a segment are looked at: it is no choice any more.
+_FEW = 500
+
+
 @dataclass
 class FieldCounts:
-    """Of one field: documents that have it, and how often each value (not null) occurs; `complete` is False
-    where there are more values than were counted.
+    """Of one field: documents that have it, values (not null) in them, how often each value occurs, and how
+    often a date of each year. `complete` is False where there are more values than were counted, `distinct`
+    at the least.
     """
 
     documents: int = 0
+    values: int = 0
+    distinct: int = 0
     complete: bool = True
     counts: Counter[Key] = field(default_factory=Counter)
+    years: Counter[int] = field(default_factory=Counter)
 
     def add(self, value: Any, most: int) -> None:
         """One document more; of new values no more than `most` altogether."""
@@ -33,19 +43,25 @@ class FieldCounts:
             key = key_of(element)
             if key is None or key[0] == "null":
                 continue
+            self.values += 1
             if key in self.counts or len(self.counts) < most:
                 self.counts[key] += 1
             else:
                 self.complete = False
+            if key[0] == "text" and (moment := instant_of(normal_form(key[1]))) is not None:
+                self.years[year_of(moment)] += 1
 
     def add_column(self, column: ColumnReader, alive: np.ndarray | None, most: int) -> None:
         """The documents of a segment; of very many values only the most frequent ones are looked at."""
         documents, counts = column.count(alive)
         self.documents += documents
+        self.years.update(column.dictionary.years(counts))
         numbers = np.flatnonzero(counts)
+        self.values += int(counts.sum()) - column.dictionary.nulls(counts)
         if len(numbers) > most:
-            self.complete = False
-            numbers = np.sort(numbers[np.argsort(-counts[numbers], kind="stable")[: most + 1]])
+            self.complete, self.distinct = False, most
+            few = min(_FEW, most)
+            numbers = np.sort(numbers[np.argpartition(-counts[numbers], few)[: few + 1]])
         for key, count in zip(column.dictionary.keys(numbers), counts[numbers].tolist(), strict=True):
             if key[0] != "null":
                 self.counts[key] += count
@@ -53,8 +69,9 @@ class FieldCounts:
     def cut(self, most: int) -> None:
         """Forgets all but the `most` frequent values."""
         if len(self.counts) > most:
-            self.complete = False
+            self.complete, self.distinct = False, most
             self.counts = Counter(dict(self.counts.most_common(most)))
+        self.distinct = max(self.distinct, len(self.counts))
 
 
 def count_values(

@@ -133,6 +133,13 @@ class Texts:
         dates[self._moment_at] = True
         return {kind for kind, mask in (("date", dates), ("text", ~dates)) if counts[mask].any()}
 
+    def years(self, counts: np.ndarray) -> dict[int, int]:
+        """How often a date of each year occurs, where `counts` is how often each text does."""
+        numbers = self._moments.view("M8[us]").astype("M8[Y]").astype(np.int64) + 1970
+        years, places = np.unique(numbers, return_inverse=True)
+        sums = np.bincount(places, counts[self._moment_at], minlength=len(years)).astype(np.int64)
+        return {year: count for year, count in zip(years.tolist(), sums.tolist(), strict=True) if count}
+
     def find(self, operator: str, text: Text) -> Ranges:
         """The numbers of texts that compare with one of a filter as asked; `operator` is one of = < <= > >=.
 

@@ -137,6 +137,15 @@ class Dictionary:
                 found += [(group, value) for value in values[at].tolist()]
         return found
 
+    def nulls(self, counts: np.ndarray) -> int:
+        """How often null occurs, where `counts` is how often each value does."""
+        return int(counts[: self._sizes["null"]].sum())
+
+    def years(self, counts: np.ndarray) -> dict[int, int]:
+        """How often a date of each year occurs, where `counts` is how often each value does."""
+        start = self._start["text"]
+        return self._texts.years(counts[start : start + self._sizes["text"]])
+
     def kinds(self, counts: np.ndarray) -> set[str]:
         """The kinds of the values that `counts` (by number) has any of: null, truth, number, text, date."""
         kinds: set[str] = set()

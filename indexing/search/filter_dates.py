@@ -10,7 +10,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
-__all__ = ["Span", "instant_of", "span_of"]
+__all__ = ["Span", "instant_of", "span_of", "year_of"]
 
 
 class Span(NamedTuple):
@@ -45,6 +45,11 @@ def instant_of(text: str) -> int | None:
     """Where a stored text is a date, with or without a day and a time: when it begins."""
     span = _read(text)
     return None if span is None else span.start
+
+
+def year_of(moment: int) -> int:
+    """The year of a moment, in UTC."""
+    return date.fromordinal(_EPOCH + moment // _DAY).year
 
 
 def span_of(text: str) -> Span | None:

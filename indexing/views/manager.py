@@ -122,9 +122,17 @@ class Views:
         self._hindered = bool(far)
         if not far:
             return
+        self._hindered = not self._try_to_advance(live, far)
+        self._follow_again = time.monotonic() + (time.monotonic() - started) / FOLLOW_SHARE
+
+    def follow_columns(self, live: Live) -> None:
+        """The same for the metadata alone, which takes a small part of the time."""
+        if time.monotonic() >= self._follow_again and self.columns.is_behind(by_much=True):
+            self._try_to_advance(live, [self.columns])
+
+    def _try_to_advance(self, live: Live, views: Iterable[View]) -> bool:
         try:
-            self._advance(live, far)
-            self._hindered = False
+            self._advance(live, views)
         except LockedError:
             logger.debug("another process is writing the views")
         except DiskFull as error:
@@ -133,7 +141,9 @@ class Views:
         except StorageError as error:
             # The lock or the folder is somebody else's; what is wrong with the log itself is met again.
             logger.debug("the views could not follow the log: %s", error)
-        self._follow_again = time.monotonic() + (time.monotonic() - started) / FOLLOW_SHARE
+        else:
+            return True
+        return False
 
     def publish(self, live: Live) -> bool:
         """Brings all views to the log now; False if another process holds their lock."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.facade.search import Facet, SearchRequest, combined_filter, facet_choices, search
@@ -79,6 +81,85 @@ def test_facets_worth_choosing_from():
         Facet("flag", ((True, 30), (False, 20))),
         Facet("kind", (("f", 40), ("c", 8))),
     ]
+
+
+def test_the_city_of_many_rows_comes_before_two_labels():
+    counts = {
+        "label": FacetCounts([("yes", 30), ("no", 10)], 2, 40),
+        "city": FacetCounts([(f"City {i}", 20) for i in range(200)], 200, 4_000),
+        "country": FacetCounts([("de", 3_900), ("at", 100)], 2, 4_000),
+        "grade": FacetCounts([(i, 1_000) for i in range(4)], 4, 4_000),
+    }
+    assert [facet.name for facet in facet_choices(counts)] == ["city", "grade", "country", "label"]
+
+
+def test_of_files_folder_type_and_language_are_choices():
+    counts = {
+        "path": FacetCounts([(f"a/{i}.md", 1) for i in range(8)], 8, 8),
+        "name": FacetCounts([(f"{i}.md", 1) for i in range(8)], 8, 8),
+        "size": FacetCounts([(100 * i, 1) for i in range(8)], 8, 8),
+        "folder": FacetCounts([("a", 3), ("b", 3), ("c", 2)], 3, 8),
+        "type": FacetCounts([("Markdown", 5), ("PDF", 3)], 2, 8),
+        "lang": FacetCounts([("en", 7)], 1, 7),
+    }
+    assert [facet.name for facet in facet_choices(counts)] == ["folder", "type"]
+
+
+def test_what_is_no_list_is_no_choice_and_dates_are_years():
+    years = (("2024", 300), ("2023", 100))
+    dates = [(f"2024-01-{day:02}", 1) for day in range(1, 32)]
+    counts = {
+        "price": FacetCounts([(i / 100, 10) for i in range(60)], 60, 600),
+        "note": FacetCounts([("x" * 100 + str(i), 60) for i in range(10)], 10, 600),
+        "seen": FacetCounts(dates, 10_000, 400, complete=False, years=years),
+        "day": FacetCounts([("2024-01-01", 300), ("2024-01-02", 300)], 2, 600, years=(("2024", 600),)),
+        "same": FacetCounts([("2024-01-01", 600)], 1, 600, years=(("2024", 600),)),
+    }
+    assert facet_choices(counts) == [
+        Facet("day", (("2024-01-01", 300), ("2024-01-02", 300))),
+        Facet("seen", years),
+    ]
+
+
+EVIL = [
+    *["it's", '"so"', "a\\b", "*bold* _x_ `code`", "<b>&amp;", "\\x41", "\\u202e", "\u202e", "%", " a "],
+    *["line\nline", "null", "1", "' or 1 = 1 --", ":material/search:", "$x$"],
+]
+
+
+def test_a_label_is_a_text_however_odd(home):
+    documents = [
+        {"id": f"{i}-{n}", "text": "x", "metadata": {"label": value}}
+        for n in "ab"
+        for i, value in enumerate(EVIL)
+    ]
+    with Collection.create("odd", home=home) as collection:
+        collection.add([*documents, {"id": "one", "text": "x", "metadata": {"label": 1}}])
+        (facet,) = facets = facet_choices({"label": replace(collection.facets()["label"], documents=100)})
+        assert sorted(facet.count_of()) == sorted(EVIL)
+        for i, value in enumerate(EVIL):
+            found = search(collection, SearchRequest(q="x", picks={"label": (value,)}), facets)
+            expected = {f"{i}-a", f"{i}-b"} | ({"one"} if value == "1" else set())
+            assert {one.id for one in found.results} == expected
+            assert facet.count_of()[value] == len(expected)
+
+
+def test_a_year_that_is_picked_finds_its_dates(home):
+    with Collection.create("dates", home=home) as collection:
+        collection.add(
+            {
+                "id": f"{year}-{i}",
+                "text": "x",
+                "metadata": {"at": f"{year}-03-{1 + i % 28:02}T10:{i % 60:02}:00Z"},
+            }
+            for year in (2023, 2024)
+            for i in range(60)
+        )
+        facets = facet_choices(collection.facets())
+        assert facets == [Facet("at", (("2024", 60), ("2023", 60)))]
+        request = SearchRequest(q="x", k=50, picks={"at": ("2024",)})
+        assert {one.id[:4] for one in search(collection, request, facets).results} == {"2024"}
+        assert collection.count(combined_filter(request, facets)) == 60
 
 
 def test_search_asks_the_collection(home):

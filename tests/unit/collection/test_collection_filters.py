@@ -268,3 +268,40 @@ def test_nested_objects_and_mixed_lists(home, filter, expected, published, ids):
             collection.refresh()
         assert set(ids(collection.search("thing", filter=filter))) == expected
         assert collection.count(filter) == len(expected)
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_facets_merge_spellings_and_count_years(home, monkeypatch, published):
+    cities = ["München"] * 3 + ["münchen", "MU\u0308NCHEN", "Köln", "Koln"]
+    days = [
+        "2024-05-01",
+        "2024-05-01T10:00:00Z",
+        "2023-12-31T23:30:00-01:00",
+        "2023-01",
+        None,
+        "1969-07-20",
+        "0001-01-01",
+    ]
+    with Collection.create("c", home=home) as collection:
+        collection.add(
+            {"id": str(i), "text": "x", "metadata": {"city": city, "by": {"day": day}, "mixed": [day, "x"]}}
+            for i, (city, day) in enumerate(zip(cities, days, strict=True))
+        )
+        if published:
+            collection.refresh()
+            collection.delete(["0"])
+        facets = collection.facets()
+        assert facets["city"].values == [("München", 5 - published), ("Koln", 1), ("Köln", 1)]
+        assert (facets["city"].distinct, facets["city"].years) == (3, ())
+        assert facets["by.day"].years == (("2024", 3 - published), ("2023", 1), ("1969", 1), ("0001", 1))
+        assert "by" not in facets and facets["mixed"].years == ()
+        monkeypatch.setattr(type(collection._views.columns), "reader", lambda self, connection: None)
+        assert collection.facets() == facets
+
+
+def test_facets_bring_only_the_metadata_up_to_date(home):
+    with Collection.create("c", home=home) as collection:
+        collection.add({"id": str(i), "text": f"x {i}", "metadata": {"n": i % 3}} for i in range(200))
+    with Collection.open("c", home=home) as collection:
+        assert collection.facets()["n"].values == [(0, 67), (1, 67), (2, 66)]
+        assert collection._views.columns.seq() == 200
