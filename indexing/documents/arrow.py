@@ -68,7 +68,8 @@ def _in_microseconds(kind: Any) -> Any:
 
 
 def _value(scalar: Any) -> Any:
+    """Its Python value; what has none stays what it is, which metadata refuses and says."""
     try:
         return scalar.as_py()
     except (ValueError, OverflowError, KeyError):
-        return str(scalar)
+        return scalar
