@@ -28,7 +28,8 @@ _KINDS = {list: "an array", str: "a string", int: "a number", float: "a number",
 Record: TypeAlias = "tuple[int, int, Any, str]"
 
 _SAMPLE = 100  # rows that are looked at for the names that a person gave
-_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')  # strings, because brackets in them do not count
+# Strings, because brackets in them do not count; one that is never closed takes the rest of its line.
+_BRACKET = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?\Z)|[{}\[\]]')
 
 
 def read(file: SourceFile) -> Iterator[Item]:

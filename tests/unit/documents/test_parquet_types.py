@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -35,7 +35,7 @@ def read(table) -> tuple[list, list[str]]:
         (arrow.decimal128(30, 0), Decimal(10**25), 10**25),
         (arrow.date32(), NOON.date(), "2024-05-01"),
         (arrow.timestamp("ns"), NOON, "2024-05-01T12:00:00"),
-        (arrow.timestamp("ms", tz="UTC"), NOON.replace(tzinfo=UTC), "2024-05-01T12:00:00Z"),
+        (arrow.timestamp("ms", tz="UTC"), NOON.replace(tzinfo=timezone.utc), "2024-05-01T12:00:00Z"),
         (arrow.time64("ns"), time(10, 30), "10:30:00"),
         (arrow.duration("ns"), timedelta(minutes=1), 60),
         (arrow.large_string(), "y", "y"),

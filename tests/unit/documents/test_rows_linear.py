@@ -19,6 +19,7 @@ def reads(kind: str, name: str, before: str):
 
 
 CSV, TSV = reads("delimited", "a.csv", "id,text\n"), reads("delimited", "a.tsv", "id\ttext\n")
+STREAM = reads("jsonl", "a.jsonl", "[\n")
 JSON, HEADER = reads("jsonl", "a.jsonl", ""), reads("delimited", "a.csv", "")
 
 
@@ -26,6 +27,7 @@ PIECES = {
     CSV: ('1,"a\n', '"""x,a\n', '1,"a\\"b\n', '1,"\\"\n', "1,a\r", '"\n', ",", "\\"),
     TSV: ('1\t"a\n', '1\t"a\tb\n', '"\t', '1\t"a\nb"\n'),
     JSON: ("[\n", '{"a":[\n', '{"text":"x"} ', '{"text":"x"},\n', '"', "\\", '{"', "{"),
+    STREAM: ('\\"', '"', '{"', '{"\\"', "}", "]", '{"a":"b"},'),
     HEADER: ("a,", '"', "sep=;\n", "#\n", "a "),
 }
 
