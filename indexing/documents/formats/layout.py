@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from indexing.documents.marks import MOST_MARKS, Mark
 
@@ -21,6 +22,8 @@ class TextLayout:
         self.marks: list[Mark] = []
         self._parts: list[str] = []
         self._size = 0
+        self._newlines = 0  # of the text so far
+        self._line = -1  # what the last mark says of the first line of the text; -1 before one
         self._inline: list[str] = []
         self._breaks = 0
         self._headings: list[tuple[int, int, int]] = []  # open ones: start, level, parts before
@@ -46,9 +49,22 @@ class TextLayout:
         self._breaks = 2
 
     def mark_line(self, line: int) -> None:
-        """The next text is at this line of the file, counted from 1."""
-        if len(self.marks) < MOST_MARKS:
-            self.marks.append(Mark(self._here(), "line", line))
+        """What begins here is at this line of the file, counted from 1. Only called where no inline text is
+        open; a mark that says what the one before it says is left out.
+        """
+        start = self._here()
+        newlines = self._newlines + (self._breaks if self._parts else 0)
+        if len(self.marks) < MOST_MARKS and line != self._line + newlines:
+            self.marks.append(Mark(start, "line", line))
+            self._line = line - newlines
+
+    def add_page(self, text: str, marks: Iterable[Mark]) -> None:
+        """A text that is laid out already, with marks of its own."""
+        start = self._here()
+        self.add_verbatim(text)
+        for mark in marks:
+            if len(self.marks) < MOST_MARKS:
+                self.marks.append(mark._replace(start=mark.start + start))
 
     def open_heading(self, level: int) -> None:
         """What follows until `close_heading` are the words of a heading."""
@@ -97,9 +113,12 @@ class TextLayout:
             self._trim()
             self._parts.append("\n" * self._breaks)
             self._size += self._breaks
+            self._newlines += self._breaks
         self._breaks = 0
         self._parts.append(text)
         self._size += len(text)
+        if "\n" in text:
+            self._newlines += text.count("\n")
 
     def _trim(self) -> None:
         """No blanks before a break (after code, or a marker of a list without an item)."""
@@ -107,6 +126,7 @@ class TextLayout:
         if last[-1:].isspace():
             self._parts[-1] = last.rstrip()
             self._size -= len(last) - len(self._parts[-1])
+            self._newlines -= last.count("\n", len(self._parts[-1]))
 
 
 def without_invisible(text: str) -> str:
