@@ -181,6 +181,21 @@ def documents_after(
     return [(*row,) for row in connection.execute(statement)]
 
 
+def beginnings_after(
+    connection: Connection, collection_id: int, seq: int, last_seq: int, most: int, characters: int
+) -> list[str]:
+    """Of about `most` documents, spread evenly over the changes after `seq`, title and text up to a bound."""
+    step = max(1, (last_seq - seq) // most)
+    title, text = (func.substr(part, 1, characters) for part in (DocumentRow.title, DocumentRow.text))
+    rows = connection.execute(
+        select(title, text)
+        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq, DocumentRow.seq <= last_seq)
+        .where(~DocumentRow.deleted, (DocumentRow.seq - seq) % step == 0)
+        .limit(2 * most)
+    )
+    return [f"{title}\n{text}"[:characters] for title, text in rows]
+
+
 def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, FoundDocument]:
     """The live documents among `keys`."""
     found: dict[int, FoundDocument] = {}

@@ -252,10 +252,20 @@ class FullModelEncoder:
         )
         return [np.asarray(spans, dtype=np.int32).reshape(-1, 2) for spans in encoded["offset_mapping"]]
 
+    def unread_shares(self, texts: Sequence[str]) -> list[float]:
+        """Of each text the part of its letters that the model's tokens say nothing of, as of other scripts;
+        0 where its tokenizer cannot tell.
+        """
+        fast = isinstance(self._model.tokenizer, Tokenizer) or hasattr(
+            self._model.tokenizer, "backend_tokenizer"
+        )
+        return self._reader.unread_shares(texts) if fast else [0.0] * len(texts)
+
     @cached_property
     def _reader(self) -> TokenReader:
-        """Of a copy of a static model's tokenizer, which might cut long texts itself."""
-        tokenizer = Tokenizer.from_str(self._model.tokenizer.to_str())
+        """Of a copy of the model's tokenizer, which might cut long texts itself."""
+        tokenizer = self._model.tokenizer
+        tokenizer = Tokenizer.from_str(getattr(tokenizer, "backend_tokenizer", tokenizer).to_str())
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return TokenReader(tokenizer)

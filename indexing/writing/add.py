@@ -23,6 +23,7 @@ from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.upkeep.compact import compact_if_worth
 from indexing.views.manager import Views
+from indexing.writing.legible import note_on_unread
 from indexing.writing.pipeline import Pipeline
 from indexing.writing.report import AddReport, Progress
 
@@ -59,10 +60,13 @@ class Adding:
     def run_held(self, documents: Iterable[Any], on_error: str, progress: Progress | None) -> AddReport:
         """The same, by who holds the lock of the documents."""
         pipeline = Pipeline(self._session, self._maker_of, progress=progress, after_batch=self._after_batch)
+        seq = self._session.live().state.last_seq
         try:
             report = pipeline.run(documents, on_error, self._vectors)
         finally:
             self._views.forget()
+        if report.added + report.updated and (unread := note_on_unread(self._session, self._encoders, seq)):
+            report.note(unread)
         return self._finish(report)
 
     def _maker_of(self, live: Live) -> Maker:

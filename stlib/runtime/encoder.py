@@ -162,6 +162,10 @@ class Encoder:
         """How many tokens each document has; much cheaper than :meth:`token_spans`."""
         return self._pipeline.first.token_reader("document").counts(texts)
 
+    def unread_shares(self, texts: Sequence[str]) -> list[float]:
+        """Of each text the part of its letters that the tokens say nothing of, as of other scripts."""
+        return self._pipeline.first.token_reader("document").unread_shares(texts)
+
     def __repr__(self) -> str:
         kinds = " + ".join(type(module).__name__ for module in self._pipeline.modules)
         return f"Encoder(name={self.name!r}, dimension={self.dimension}, modules={kinds})"
