@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+import numpy as np
 
 from indexing.catalog.database import reading
-from indexing.catalog.reads import metadata_after
+from indexing.catalog.following import MetadataChange, metadata_changes_after
 from indexing.catalog.stored import read_metadata
-from indexing.columns.facets import FieldCounts
+from indexing.columns.facets import FieldCounts, add_documents, add_snapshot
+from indexing.columns.snapshot import ColumnSnapshot
 from indexing.columns.values import Key, NotCovered
 from indexing.errors import CorruptView
 from indexing.normal_forms import normal_form
@@ -54,12 +55,12 @@ class FacetCounts:
 def count_facets(session: Session, columns: ColumnView, max_values: int) -> dict[str, FacetCounts]:
     """field → counts, fields by name, values by falling count; a list counts once per element.
 
-    From the view of metadata by column; where that cannot be used, from the documents one by one, of which
-    those that change meanwhile may be left out.
+    From the view of metadata by column; where that is far behind, from the documents too that changed since,
+    of which those that change meanwhile may be left out.
     """
     fields = _count_by_column(session, columns)
     if fields is None:
-        fields = _count_one_by_one(session)
+        fields = _count_with_changes(session, columns)
     return {name: _facet(fields[name], max_values) for name in sorted(fields) if fields[name].counts}
 
 
@@ -76,17 +77,41 @@ def _count_by_column(session: Session, columns: ColumnView) -> dict[str, FieldCo
         return None
 
 
-def _count_one_by_one(session: Session) -> dict[str, FieldCounts]:
+def _count_with_changes(session: Session, columns: ColumnView) -> dict[str, FieldCounts]:
+    """From the newest snapshot and the documents that changed since, one by one; from all where it is of no
+    use.
+    """
     with session.looking() as (_, state):
+        seq, snapshot = columns.newest(state)
         last_seq = state.last_seq
+    try:
+        return _count_after(session, seq, last_seq, snapshot)
+    except (NotCovered, CorruptView):
+        return _count_after(session, 0, last_seq, None)
+
+
+def _count_after(
+    session: Session, seq: int, last_seq: int, snapshot: ColumnSnapshot | None
+) -> dict[str, FieldCounts]:
     fields: dict[str, FieldCounts] = {}
-    for metadata in _all_metadata(session.database, session.id, last_seq):
-        for name, value in flat(read_metadata(metadata)).items():
-            if name in fields or len(fields) < MAX_FIELDS:
-                fields.setdefault(name, FieldCounts()).add(value, MAX_VALUES)
+    changed: list[int] = []
+    for row in _changes(session, seq, last_seq):
+        changed.append(row.key)
+        if not row.deleted:
+            add_documents(fields, [flat(read_metadata(row.metadata))], MAX_VALUES, MAX_FIELDS)
+    if snapshot is not None:
+        add_snapshot(fields, snapshot, np.asarray(sorted(changed), np.int64), MAX_VALUES, MAX_FIELDS)
     for counts in fields.values():
         counts.cut(MAX_VALUES)
     return fields
+
+
+def _changes(session: Session, seq: int, last_seq: int) -> Iterator[MetadataChange]:
+    while seq < last_seq:
+        with reading(session.database) as connection:
+            rows = metadata_changes_after(connection, session.id, seq, BATCH_DOCUMENTS)
+        yield from (row for row in rows if row.seq <= last_seq)
+        seq = rows[-1].seq if rows else last_seq
 
 
 def _facet(field: FieldCounts, max_values: int) -> FacetCounts:
@@ -110,14 +135,3 @@ def _merge_spellings(counts: Mapping[Key, int]) -> dict[Key, int]:
         min(same, key=lambda one: (-one[1], str(one[0][1])))[0]: sum(count for _, count in same)
         for same in spellings.values()
     }
-
-
-def _all_metadata(engine: Engine, collection_id: int, last_seq: int) -> Iterator[str]:
-    seq = 0
-    while True:
-        with reading(engine) as connection:
-            rows = metadata_after(connection, collection_id, seq, last_seq, BATCH_DOCUMENTS)
-        if not rows:
-            return
-        seq = rows[-1][0]
-        yield from (metadata for _, metadata in rows)

@@ -28,7 +28,6 @@ __all__ = [
     "estimate_chunks",
     "iterate_ids",
     "keys_of_ids",
-    "metadata_after",
     "read_log",
     "seqs_of_documents",
     "stored_documents",
@@ -245,17 +244,3 @@ def chunk_spans(connection: Connection, keys: Iterable[int]) -> dict[int, tuple[
         rows = connection.execute(select(Chunk.key, Chunk.start, Chunk.end).where(Chunk.key.in_(part)))
         found.update((key, (start, end)) for key, start, end in rows)
     return found
-
-
-def metadata_after(
-    connection: Connection, collection_id: int, seq: int, last_seq: int, limit: int
-) -> list[tuple[int, str]]:
-    """(seq, metadata JSON) of up to `limit` live documents changed after `seq`, by `last_seq`, in order."""
-    statement = (
-        select(DocumentRow.seq, DocumentRow.meta)
-        .where(DocumentRow.collection_id == collection_id, DocumentRow.seq > seq, DocumentRow.seq <= last_seq)
-        .where(~DocumentRow.deleted)
-        .order_by(DocumentRow.seq)
-        .limit(limit)
-    )
-    return [(row[0], row[1]) for row in connection.execute(statement)]

@@ -15,7 +15,7 @@ from indexing.columns.values import Key, NotCovered, key_of
 from indexing.normal_forms import normal_form
 from indexing.search.filter_dates import instant_of, year_of
 
-__all__ = ["FieldCounts", "count_values"]
+__all__ = ["FieldCounts", "add_documents", "add_snapshot", "count_values"]
 
 
 # Of a field with more values than are counted, so many of a segment are looked at: it is no choice any more.
@@ -88,8 +88,27 @@ def count_values(
         NotCovered: a field has no column.
     """
     fields: dict[str, FieldCounts] = {}
-    for at, segment in enumerate([] if snapshot is None else snapshot.segments):
-        assert snapshot is not None
+    if snapshot is not None:
+        add_snapshot(fields, snapshot, changed, most_values, most_fields)
+    add_documents(fields, newer, most_values, most_fields)
+    for counts in fields.values():
+        counts.cut(most_values)
+    return fields
+
+
+def add_snapshot(
+    fields: dict[str, FieldCounts],
+    snapshot: ColumnSnapshot,
+    changed: np.ndarray,
+    most_values: int,
+    most_fields: int,
+) -> None:
+    """Adds the documents of a snapshot, but for those that `changed` since.
+
+    Raises:
+        NotCovered: a field has no column.
+    """
+    for at, segment in enumerate(snapshot.segments):
         alive = snapshot.alive(at, changed)
         for name in segment.fields:
             column = segment.column(name)
@@ -97,10 +116,16 @@ def count_values(
                 fields.setdefault(name, FieldCounts()).add_column(column, alive, most_values)
         if not segment.complete and len(fields) < most_fields:
             raise NotCovered("some fields")
-    for metadata in newer:
+
+
+def add_documents(
+    fields: dict[str, FieldCounts],
+    documents: Iterable[Mapping[str, Any]],
+    most_values: int,
+    most_fields: int,
+) -> None:
+    """Adds documents, of which their metadata is given, flat."""
+    for metadata in documents:
         for name, value in metadata.items():
             if name in fields or len(fields) < most_fields:
                 fields.setdefault(name, FieldCounts()).add(value, most_values)
-    for counts in fields.values():
-        counts.cut(most_values)
-    return fields

@@ -134,6 +134,11 @@ class ColumnView:
                 newer[row.key] = flat(read_metadata(row.metadata))
         return replace(held, seq=last_seq, newer=newer, deleted=frozenset(deleted))
 
+    def newest(self, state: CollectionState) -> tuple[int, ColumnSnapshot | None]:
+        """The newest snapshot, and the change up to which it knows the log; None where there is none."""
+        with self._lock:
+            return self._newest(state)
+
     def _newest(self, state: CollectionState) -> tuple[int, ColumnSnapshot | None]:
         newest = self._folder.newest(self._open)
         return (0, None) if newest is None or newest[0] < state.purged_seq else (newest[0], newest[2])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from indexing import Collection
+from indexing import Collection, facets
 from indexing.columns import snapshot
 from indexing.facets import FacetCounts
 from indexing.search import allowed
@@ -84,7 +84,13 @@ def test_a_view_that_is_far_behind_and_locked_is_not_used(notes, home, asked, mo
         notes.add({"id": f"n{i}", "text": "note number", "metadata": {"n": -i}} for i in range(1, 41))
         assert found(notes, "n < 0") == {f"n{i}" for i in range(1, 41)}
         assert len(asked) == 1
-        assert notes.facets()["n"].documents == 240
+        notes.delete(["d0", "n1"])
+        read = []
+        monkeypatch.setattr(facets, "read_metadata", lambda text: read.append(text) or json.loads(text))
+        counted = notes.facets()
+        assert counted["n"].documents == 238
+        assert counted["even"] == FacetCounts([(True, 99), (False, 100)][::-1], 2, 199)
+        assert len(read) == 39
     notes._views._follow_again = 0.0  # as if some time had passed
     assert found(notes, "n < -1") == {f"n{i}" for i in range(2, 41)}
     assert len(asked) == 1  # it has followed
