@@ -29,7 +29,7 @@ def safe_name(given: str) -> str:
         BadInput: the format is none that can be read.
     """
     name = _SEPARATORS.split(given)[-1]
-    if format_of(name.rstrip(". ")) is None:
+    if format_of(name.rstrip(". ")) in (None, "unnamed"):  # what is sent needs an extension
         raise BadInput(f"this format is not supported; supported: {' '.join(EXTENSIONS)}")
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
     name = "".join(c for c in name if plain(c) == c and plain(c, prose=True) == c)

@@ -22,6 +22,7 @@ __all__ = ["FREE", "PACKINGS", "RATIO", "Counted", "most_bytes", "packing_of", "
 
 PACKINGS = {".bz2": "bzip2", ".gz": "gzip", ".lzma": "xz", ".xz": "xz", ".zst": "zstd"}
 """How a file is compressed, by its last extension."""
+_TARS = {".tbz2": "bzip2", ".tgz": "gzip", ".txz": "xz", ".tzst": "zstd"}
 
 RATIO = 200
 """A file may unpack to so many times its size. A million equal log lines reach 150 in gzip."""
@@ -36,13 +37,16 @@ _ZSTD_WINDOW_LOG = 27
 
 def packing_of(name: str) -> str | None:
     """How a file of this name is compressed: gzip, bzip2, xz, zstd; None if it is not."""
-    return PACKINGS.get(PurePath(name).suffix.lower())
+    suffix = PurePath(name).suffix.lower()
+    return PACKINGS.get(suffix) or _TARS.get(suffix)
 
 
 def unpacked_name(name: str) -> str:
     """What the file inside is called: `a.csv` in `a.csv.gz`; the name itself where nothing is compressed."""
-    path = PurePath(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in PACKINGS else name
+    suffix = PurePath(name).suffix
+    if suffix.lower() in _TARS:
+        return f"{name[: -len(suffix)]}.tar"
+    return name[: -len(suffix)] if suffix.lower() in PACKINGS else name
 
 
 def most_bytes(size: int) -> int:

@@ -28,7 +28,7 @@ def notes(read) -> list[str]:
 class TestText:
     def test_a_file_is_a_document(self, read):
         assert read("a.txt", "One.\r\nTwo.\rThree.") == [Document("a.txt", "One.\nTwo.\nThree.")]
-        assert read("b.rst", "Title\n=====\n") == [Document("b.rst", "Title\n=====\n")]
+        assert read("b.log", "Title\n=====\n") == [Document("b.log", "Title\n=====\n")]
 
     @pytest.mark.parametrize("content", ["", " \n\t\n", b"\xef\xbb\xbf"])
     def test_an_empty_file_is_skipped(self, read, content):
