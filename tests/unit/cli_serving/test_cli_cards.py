@@ -27,7 +27,7 @@ def search(tmp_path, home, monkeypatch):
         (folder / f"p{number}").mkdir(parents=True)
         (folder / f"p{number}" / "LICENSE.txt").write_text(TERMS)
     (folder / "c.md").write_text("# Software\n\nHow restriction of software came about.")
-    rows = ["text", "Restriction of rows", "Restriction of columns", "Restriction of cells"]
+    rows = ["kind,text", "a,Restriction of rows", "b,Restriction of columns", "c,Restriction of cells"]
     (folder / "t.csv").write_text("\n".join(rows))
     with Collection.create("docs", home=home) as collection:
         collection.sync([folder])
