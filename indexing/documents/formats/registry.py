@@ -149,7 +149,6 @@ EXTENSIONS = {
     ".rs": "code",
     ".rss": "xml",
     ".rst": "rst",
-    ".rst": "text",
     ".rtf": "rtf",
     ".sass": "code",
     ".sbv": "subtitles",
