@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from indexing.documents.formats import code
 from indexing.documents.formats.code import read
 from indexing.documents.marks import place_at
 from indexing.documents.model import Document, Skipped
@@ -387,6 +388,16 @@ def test_one_broken_function_costs_no_other(read_code):
     )
     assert "#good" in found
     assert sum("return 3" in document.text for document in found.values()) == 1
+
+
+def test_code_that_takes_too_long_is_one_document(tmp_path, monkeypatch):
+    monkeypatch.setattr(code, "_PARSE_SECONDS", 0.05)
+    text = "def f():\n    pass\n" + "\\\n" * 100_000
+    (tmp_path / "a.py").write_text(text)
+    file = SourceFile(str(tmp_path / "a.py"), "a.py", "a.py", "code")
+    (item,) = code.read(file)
+    assert (item.id, item.text) == ("a.py", text)
+    assert file.notes == ["was read as text: it took too long to find its functions"]
 
 
 def test_minified_code_is_named_and_left_out(tmp_path):

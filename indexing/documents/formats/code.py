@@ -10,9 +10,12 @@ it is written for machines, and its text is somewhere else as a person wrote it.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
+
+from tree_sitter import Parser, Tree
 
 from indexing.documents.formats.code_grammars import GRAMMARS, LANGUAGES, parser_of
 from indexing.documents.formats.code_scans import SCANS
@@ -27,6 +30,8 @@ __all__ = ["read"]
 _WHOLE_CLASS = 2_000  # bytes, about two passages: a class of which its methods are no more than lines
 _LEFT_OUT = "…"
 _LARGEST_PARSED = 16 * 2**20
+_PARSE_SECONDS = 8.0  # a file of the largest size takes four
+_PORTION = 1 << 16
 _MOST_BROKEN = 0.25  # of the source; what a parser makes of the rest then is not what was meant
 _LONGEST_LINE = 1_000
 _SHORT = 10_000
@@ -76,8 +81,25 @@ def _symbols(file: SourceFile, source: bytes, language: str) -> list[Symbol]:
     except ImportError:
         file.note(f"was read as text: pip install {GRAMMARS[language].package.replace('_', '-')}")
         return []
-    tree = parser.parse(source)
+    tree = _parse(parser, source)
+    if tree is None:
+        file.note("was read as text: it took too long to find its functions")
+        return []
     return find_symbols(tree, source, language) if broken_share(tree) <= _MOST_BROKEN else []
+
+
+def _parse(parser: Parser, source: bytes) -> Tree | None:
+    """The syntax tree; None where it takes too long. Some grammars take time to the square for what is none
+    of their code, such as 100,000 backslashes.
+    """
+    last = time.process_time() + _PARSE_SECONDS
+    try:
+        return parser.parse(
+            lambda offset, _: source[offset : offset + _PORTION],
+            progress_callback=lambda offset, broken: time.process_time() > last,
+        )
+    except ValueError:
+        return None
 
 
 def _language(extension: str, text: str) -> str:
