@@ -26,7 +26,7 @@ class TextLayout:
         self._line = -1  # what the last mark says of the first line of the text; -1 before one
         self._inline: list[str] = []
         self._breaks = 0
-        self._headings: list[tuple[int, int, int]] = []  # open ones: start, level, parts before
+        self._headings: list[tuple[int, int, int]] = []  # open ones: level, parts and size before
 
     def add(self, text: str) -> None:
         """Inline text: runs of blanks become one space, none at the start or the end of a line."""
@@ -68,16 +68,19 @@ class TextLayout:
 
     def open_heading(self, level: int) -> None:
         """What follows until `close_heading` are the words of a heading."""
-        self._headings.append((self._here(), level, len(self._parts)))
+        self._here()
+        self._headings.append((level, len(self._parts), self._size))
 
     def close_heading(self) -> str:
         """Its words, in one line."""
         self._flush()
         if not self._headings:
             return ""
-        start, level, before = self._headings.pop()
-        words = " ".join("".join(self._parts[before:]).split())
+        level, parts, start = self._headings.pop()
+        written = "".join(self._parts[parts:])
+        words = " ".join(written.split())
         if words and len(self.marks) < MOST_MARKS:
+            start += len(written) - len(written.lstrip())
             self.marks.append(Mark(start, "heading", words, level))
         return words
 

@@ -145,6 +145,10 @@ class TestText:
         assert [text[mark.start :].split("\n")[0] for mark in marks] == ["One two", "Three"]
         assert place_at(marks, text, text.index("c")).headings == ("One two", "Three four")
 
+    def test_a_heading_that_holds_code_begins_with_its_first_word(self):
+        text, marks = read_page("x<h2><pre>\n\n  code</pre></h2><h3> <p>y</h3>")[1:]
+        assert [(mark.value, text[mark.start]) for mark in marks] == [("code", "c"), ("y", "y")]
+
     def test_nothing(self):
         assert read_page(" \n") == read_page("<p> </p>") == HtmlPage("", "", ())
 
