@@ -24,18 +24,22 @@ help:
 	@sed -n 's/^# //p' Makefile | sed -n '1,2p'
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --upgrade pip
+	@$(PYTHON) -m venv $(VENV)
+
+# pip is silent while it downloads and unpacks: a line every few seconds says that it is at work, and how far.
+define install
+	@echo "Installing stlib into $(VENV) ..."
+	@( while sleep 4; do echo "  ... $$(du -sm $(VENV) 2>/dev/null | cut -f1) MB installed"; done ) & said=$$!; \
+	  $(PIP) install -q --progress-bar off $(1); done=$$?; kill $$said 2>/dev/null; exit $$done
+	@touch $@
+endef
 
 $(VENV)/.app: pyproject.toml | $(BIN)/python
-	@echo "Installing stlib into $(VENV) (a few minutes the first time) ..."
-	$(PIP) install -q "$(TORCH)" -e ".[app]"
-	@touch $@
+	$(call install,-e ".[app]")
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	@echo "Installing stlib and its tests' needs into $(VENV) (a few minutes the first time) ..."
-	$(PIP) install -q "$(TORCH)" -e ".[all,dev]"
-	@touch $@ $(VENV)/.app
+	$(call install,"$(TORCH)" -e ".[all,dev]")
+	@touch $(VENV)/.app
 
 demo: $(VENV)/.app
 	@STLIB_HOME="$(CURDIR)/$(DEMO)" $(BIN)/python -m app.demo --corpus "$(DEMO)/corpus" $(if $(filter 0,$(DEMO_UI)),--no-ui)

@@ -6,9 +6,9 @@ use, so ``import stlib`` costs milliseconds and a program pays only for the part
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.needs import import_for
 from stlib.older_paths import add_older_path
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ add_older_path("stlib.peft_mixin", "stlib.base.peft_mixin")
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
-        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        value = getattr(import_for(name, _EXPORTS[name]), name)
     elif name in _SUBMODULES:
-        value = importlib.import_module(f"{__name__}.{name}")
+        value = import_for(f"stlib.{name}", f"{__name__}.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from stlib import __version__
 from stlib.base.card.columns import without_folders
 from stlib.base.card.datasets import DatasetDescriptions
 from stlib.base.card.text import card_text, rename_in_example, table
@@ -386,8 +387,8 @@ def _versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
-    for package in ("stlib", "transformers", "torch", "accelerate", "datasets", "tokenizers"):
+    found = {"python": platform.python_version(), "stlib": __version__}
+    for package in ("transformers", "torch", "accelerate", "datasets", "tokenizers"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

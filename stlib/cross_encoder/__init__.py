@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.needs import need_torch
 from stlib.older_paths import add_older_path
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from stlib.cross_encoder.model_card import CrossEncoderModelCardData
     from stlib.cross_encoder.trainer import CrossEncoderTrainer
     from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
+
+need_torch("CrossEncoder")
 
 __all__ = [
     "CrossEncoder",

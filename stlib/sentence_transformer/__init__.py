@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stlib.needs import need_torch
+
 if TYPE_CHECKING:
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
     from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
     from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
+
+need_torch("SentenceTransformer")
 
 __all__ = [
     "SentenceTransformer",

@@ -4,8 +4,9 @@ numpy.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from stlib.needs import import_for
 
 _MODULES = {
     "dataset": ("resolve_ids",),
@@ -85,9 +86,9 @@ __all__ = sorted(name for name in _EXPORTS if not name.startswith("_"))
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
-        value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+        value = getattr(import_for(f"stlib.util.{name}", f"{__name__}.{_EXPORTS[name]}"), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"{__name__}.{name}")
+        value = import_for(f"stlib.util.{name}", f"{__name__}.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

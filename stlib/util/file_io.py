@@ -5,7 +5,9 @@ network.
 from __future__ import annotations
 
 import logging
+import queue
 import sys
+import threading
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
@@ -15,6 +17,9 @@ from stlib.errors import ModelNotFound, UnsafePath
 from stlib.util.plain_files import check_file, check_folder
 
 logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 4.0
+"""For the hub's first answer: whoever mistyped a name, or has no network, is told soon."""
 
 # What one repository may hold in formats that this library never reads when it loads a torch model.
 _NEVER_READ = (
@@ -230,10 +235,10 @@ def download_model(
     Raises:
         ModelNotFound: the hub does not have it, does not show it, or does not answer.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
     try:
-        names = HfApi(token=token).list_repo_files(model_id, revision=revision)
+        names = _list_files(model_id, token, revision)
         skip = list(_NEVER_READ)
         chosen = {name for name in names if any(fnmatch(name, pattern) for pattern in exported)}
         root_weights = [name for name in names if name.endswith(".safetensors") and "/" not in name]
@@ -252,6 +257,34 @@ def download_model(
         ) from error
     check_folder(Path(folder))
     return Path(folder)
+
+
+def _list_files(model_id: str, token: bool | str | None, revision: str | None) -> list[str]:
+    """The files of a model on the hub.
+
+    Raises:
+        TimeoutError: no answer in `ANSWER_SECONDS`: a firewall that swallows what it forbids looks like this,
+            and no client bounds the look-up of the hub's address.
+    """
+    from huggingface_hub import HfApi
+
+    answer: queue.SimpleQueue[list[str] | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = HfApi(token=token).model_info(model_id, revision=revision, timeout=ANSWER_SECONDS)
+            answer.put([file.rfilename for file in found.siblings or ()])
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+            answer.put(error)
+
+    threading.Thread(target=ask, name="hub", daemon=True).start()
+    try:
+        found = answer.get(timeout=ANSWER_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"the hub did not answer in {ANSWER_SECONDS:g} s") from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
