@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+from indexing.documents.known_fields import unique_names
 from indexing.documents.values import identifies
 
-__all__ = ["rows_of_batch", "searchable_names", "unique_names"]
+__all__ = ["rows_of_batch", "searchable_names"]
 
 
 def rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
@@ -16,15 +17,6 @@ def rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
     columns = [_values(column) for column in batch.columns]
     for values in zip(*columns, strict=True):
         yield dict(zip(names, values, strict=True))
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Names of columns; unnamed and repeated ones get one of their own."""
-    unique: dict[str, None] = {}
-    for position, name in enumerate(names, start=1):
-        name = name.strip() or f"column {position}"
-        unique[name if name not in unique else f"{name} (column {position})"] = None
-    return list(unique)
 
 
 def searchable_names(schema: Any) -> set[str]:

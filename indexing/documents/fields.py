@@ -55,6 +55,7 @@ _MOST_MARKS = 50
 _SHORT = 1000  # characters of a text that is found by its beginning
 _SURELY_WORDS = 256
 _LONG = 2**63
+_new_mark = tuple.__new__  # of values that are known to be right, in half of the time
 _SHAPES = 1000  # rows of ever new names must not fill the memory
 
 
@@ -64,16 +65,24 @@ class NoText(Exception):
 
 class Rows:
     """Turns the rows of one table into documents. `note` is told what had to be left out of the metadata,
-    once or more; `what` is how it calls a field. Without `blanks` an empty text is no value, as in CSV.
+    once or more; `what` is how it calls a field. Without `blanks` an empty text is no value, as in CSV. Ids
+    of rows that have none are made of `place`, the name of their file, and their line.
     """
 
     def __init__(
-        self, options: ReadOptions, note: Callable[[str], None], what: str = "field", *, blanks: bool = True
+        self,
+        options: ReadOptions,
+        note: Callable[[str], None],
+        what: str = "field",
+        *,
+        blanks: bool = True,
+        place: str = "",
     ) -> None:
         self._options = options
         self._note = note
         self._what = what
         self._blanks = blanks
+        self._place = place
         self._shapes: dict[tuple[str, ...], Fields] = {}
 
     def fields(self, names: tuple[str, ...]) -> Fields:
@@ -87,12 +96,12 @@ class Rows:
                 self._shapes[names] = fields
         return fields
 
-    def document(self, row: Mapping[str, Any], fallback_id: str, line: int | None = None) -> Document:
+    def document(self, row: Mapping[str, Any], fallback_id: str = "", line: int | None = None) -> Document:
         """The document of one row, which stands at `line` of its file; None among its values is none.
 
-        A missing or unusable id becomes `fallback_id`. A row with only a title is searched by it, and a title
-        that is too long to be one stands before the text as well. Raises `NoText` if nothing in the row can
-        be searched.
+        A missing or unusable id becomes `fallback_id`, or place and line. A row with only a title is searched
+        by it, and a title that is too long to be one stands before the text as well. Raises `NoText` if
+        nothing in the row can be searched.
         """
         names = tuple(row)
         fields = self._shapes.get(names) or self.fields(names)
@@ -110,7 +119,8 @@ class Rows:
         plan = fields.plans.get((text_field, title_field)) or fields.plan(text_field, title_field)
         metadata: dict[str, Any] = {}
         lines: list[str] = []
-        self._add_rest(row, plan, metadata, lines)
+        if plan:
+            self._add_rest(row, plan, metadata, lines)
         if lines:
             alone = len(lines) == 1 and not text and sum(type(row[name]) is str for name, *_ in plan) == 1
             text = lines[0].partition(": ")[2] if alone else _joined(text, lines)
@@ -123,7 +133,8 @@ class Rows:
             key = None if key.isspace() else key
         elif key is not None:
             key = self._id(fields.id, key)
-        return _make_document(key or fallback_id, title, text, metadata, line)
+        key = key or fallback_id or (f"{self._place}#{line}" if self._place else "")
+        return _make_document(key, title, text, metadata, line)
 
     def _add_rest(
         self, row: Mapping[str, Any], plan: Plan, metadata: dict[str, Any], lines: list[str]
@@ -192,7 +203,7 @@ def _make_document(key: str, title: str, text: str, metadata: dict[str, Any], li
         text = f"{title}\n\n{text}"
     marks: tuple[Mark, ...] = ()
     if line is not None:
-        marks = (Mark._make((0, "line", line, 0)),) if len(text) < _SHORT else _line_marks(text, line)
+        marks = (_new_mark(Mark, (0, "line", line, 0)),) if len(text) < _SHORT else _line_marks(text, line)
     return Document(key, text, title, metadata, "", marks)
 
 

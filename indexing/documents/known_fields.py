@@ -9,7 +9,7 @@ from typing import TypeAlias
 from indexing.documents.options import ReadOptions
 from indexing.documents.values import identifies
 
-__all__ = ["Fields", "Plan", "UnknownField", "check_named", "choose_fields", "list_names"]
+__all__ = ["Fields", "Plan", "UnknownField", "check_named", "choose_fields", "list_names", "unique_names"]
 
 ID_FIELDS = ("id", "_id")
 # The first that is filled. A question or a prompt is the title where its answer is the text.
@@ -21,6 +21,7 @@ TEXT_FIELDS = (
     *("message", "review", "comment", "sentence"),
 )
 _ANSWERS = frozenset(("text", "answer", "answers", "completion", "output", "response", "content", "body"))
+_LONGEST_NAME = 200
 _ASKED = frozenset(("question", "prompt", "instruction"))
 
 
@@ -103,6 +104,17 @@ def check_named(options: ReadOptions, names: Iterable[str]) -> None:
     for name in (*options.text_fields, options.title_field, options.id_field):
         if name and name not in there and name.strip().lower() not in lower:
             raise UnknownField(f"has no field {name!r}; the fields are {list_names(there)}")
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Names of columns; unnamed and repeated ones get one of their own. A long name is cut, as each row of
+    the table repeats it.
+    """
+    unique: dict[str, None] = {}
+    for position, name in enumerate(names, start=1):
+        name = name.strip()[:_LONGEST_NAME] or f"column {position}"
+        unique[name if name not in unique else f"{name} (column {position})"] = None
+    return list(unique)
 
 
 def list_names(names: Sequence[str]) -> str:

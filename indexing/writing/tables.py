@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from indexing.documents.arrow import rows_of_batch, unique_names
+from indexing.documents.arrow import rows_of_batch
 from indexing.documents.fields import NoText, Rows, UnknownField, check_named, choose_fields, list_names
+from indexing.documents.known_fields import unique_names
 from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput
 

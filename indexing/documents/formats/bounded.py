@@ -112,9 +112,12 @@ def bounded_items(items: Iterable[Item], file: SourceFile) -> Iterator[Item]:
         amount = _ITEM
         if type(item) is Document:
             amount += len(item.text) + len(item.title)
-            if item.metadata:
-                amount += sum(len(value) for value in item.metadata.values() if type(value) is str)
-        counted.take(amount)
+            for value in item.metadata.values():
+                if type(value) is str:
+                    amount += len(value)
+        counted.left -= amount
+        if counted.left < 0:
+            counted.take(0)
         yield item
 
 

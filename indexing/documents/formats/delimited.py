@@ -24,6 +24,7 @@ from indexing.documents.fields import Fields, NoText, Rows, UnknownField, check_
 from indexing.documents.formats.cells import Kind, convert_cell, kind_of, written_as_floats
 from indexing.documents.formats.dialect import Dialect, find_dialect
 from indexing.documents.formats.table_lines import Lines
+from indexing.documents.known_fields import unique_names
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable, text_lines
 from indexing.documents.values import identifies
@@ -48,7 +49,7 @@ def read(file: SourceFile) -> Iterator[Item]:
             raise Unreadable("no text in it")
         if isinstance(header, Skipped):
             raise Unreadable(f"the header cannot be read: {header.reason}")
-        names = _column_names(table.dialect.header(header[1]))
+        names = unique_names([" ".join(cell.split()) for cell in table.dialect.header(header[1])])
         table.width = len(names)
         sample = _sample(rows)
         if not sample:
@@ -67,7 +68,7 @@ def _documents(
         check_named(file.options, names)
     except UnknownField as error:
         raise Unreadable(str(error)) from None
-    rows = Rows(file.options, file.note, "column", blanks=False)
+    rows = Rows(file.options, file.note, "column", blanks=False, place=file.name)
     fields = rows.fields(tuple(names))
     filled = [row[1] for row in sample if not isinstance(row, Skipped)]
     columns = [[cells[column].strip() for cells in filled] for column in range(len(names))]
@@ -80,7 +81,6 @@ def _documents(
     typed = [(name, kind) for name, kind in kinds.items() if kind != "text" and name not in kept]
     float_ids = fields.id is not None and written_as_floats(columns[names.index(fields.id)])
 
-    name = file.name
     for entry in chain(sample, rest):
         if isinstance(entry, Skipped):
             yield entry
@@ -97,7 +97,7 @@ def _documents(
         if float_ids and fields.id is not None:
             row[fields.id] = row[fields.id].removesuffix(".0")
         try:
-            yield rows.document(row, f"{name}#{line}", line)
+            yield rows.document(row, "", line)
         except NoText as error:
             yield Skipped(file.source, line, str(error))
 
@@ -106,18 +106,6 @@ def _check_searchable(fields: Fields, kinds: dict[str, Kind]) -> None:
     searched = (*fields.texts, *fields.titles)
     if not searched and not any(kinds[name] == "text" or identifies(name) for name in fields.rest):
         raise Unreadable(f"no column holds text; the columns are {', '.join(kinds)}")
-
-
-def _column_names(cells: list[str]) -> list[str]:
-    """Names without blanks around them; unnamed and repeated columns get a name of their own."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for position, cell in enumerate(cells, start=1):
-        name = " ".join(cell.split()) or f"column {position}"
-        name = name if name not in taken else f"{name} (column {position})"
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 def _sample(rows: Iterator[_Row | Skipped]) -> list[_Row | Skipped]:

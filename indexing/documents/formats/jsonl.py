@@ -46,13 +46,12 @@ def read(file: SourceFile) -> Iterator[Item]:
 
 
 def _documents(file: SourceFile, records: Iterable[Record]) -> Iterator[Item]:
-    rows = Rows(file.options, file.note)
-    name = file.name
+    rows = Rows(file.options, file.note, place=file.name)
     for line, number, value, reason in records:
         try:
             if reason or type(value) is not dict:
                 raise NoText(reason or f"expected a JSON object, found {_KINDS.get(type(value), 'null')}")
-            yield rows.document(value, f"{name}#{line}" if number == 1 else f"{name}#{line}.{number}", line)
+            yield rows.document(value, "" if number == 1 else f"{file.name}#{line}.{number}", line)
         except NoText as error:
             yield Skipped(file.source, line, str(error))
 

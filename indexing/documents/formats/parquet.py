@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from indexing.documents.arrow import rows_of_batch, searchable_names, unique_names
+from indexing.documents.arrow import rows_of_batch, searchable_names
 from indexing.documents.fields import NoText, Rows, UnknownField, check_named
 from indexing.documents.formats.bounded import check_parquet, open_seekable
+from indexing.documents.known_fields import unique_names
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
 

@@ -26,14 +26,17 @@ class Lines:
                 line = back.popleft()
                 take(line)
                 yield line
-            line = next(self._lines, "")
-            if not line:
-                return
-            if "\r" in line and (not line.endswith("\r\n") or "\r" in line[:-2]):
-                back.extend(_split_at_returns(line))
-            else:
+            for line in self._lines:
+                first_return = line.find("\r")
+                if first_return >= 0 and first_return != len(line) - 2:
+                    back.extend(_split_at_returns(line))
+                    break
                 take(line)
                 yield line
+                if back:
+                    break
+            else:
+                return
 
     def give_back(self, kept: int = 0) -> None:
         """All lines that the row took but the first `kept` are to be read again."""

@@ -227,6 +227,10 @@ class TestCsv:
         found = ["apples are red", "bread is brown", "cheese is yellow", "plums are blue"]
         assert [item.text for item in read("a.csv", text)] == found
 
+    def test_a_name_is_not_repeated_at_any_length(self, read):
+        (document,) = read("a.csv", f"id,text,{'n' * 5000}\n1,x,y\n")
+        assert document == Document("1", f"x\n\n{'n' * 200}: y", "", {"n" * 200: "y"})
+
     def test_columns_between_spaces(self, read):
         table = "'id'  'text' 'n'\n1     Bees   5\n2     Ants   6\n3     Wasps  7\n"
         assert [item.metadata for item in read("a.csv", table)] == [
