@@ -18,7 +18,7 @@ from app.facade.search import Facet
 from app.facade.showing import heading
 from app.feedback.model import Saying
 from app.settings import Location
-from app.ui import markup
+from app.ui import markup, scripts
 from app.ui.cards import make_card
 from app.ui.notices import draw_notices, safely, sentences
 from app.ui.original import show_original
@@ -92,7 +92,7 @@ def draw_answers(answers: Answers) -> None:
     """Everything below the summary; raises nothing."""
     with sentences():
         draw_notices()
-        st.html(markup.copy_script(), unsafe_allow_javascript=True)
+        st.html(scripts.copy_script(), unsafe_allow_javascript=True)
         asked = (answers.caller, answers.location, answers.collection, answers.query)
         said = _Said(said_about(*asked), others_said(*asked))
         for group in make_cards(answers.pages, by_file=answers.by_file):

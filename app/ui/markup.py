@@ -30,11 +30,9 @@ __all__ = [
     "card",
     "collection_name",
     "comparison",
-    "copy_script",
     "failure",
     "filter_example",
     "filter_failure",
-    "focus_script",
     "full_text",
     "hints",
     "names_of",
@@ -46,7 +44,6 @@ __all__ = [
     "searching",
     "style",
     "summary",
-    "watch_question",
     "weak",
     "welcome",
 ]
@@ -65,47 +62,6 @@ def brand() -> str:
 
 def collection_name(name: str) -> str:
     return f'<span class="st-collection">{isolate(name)}</span>'
-
-
-def focus_script(label: str) -> str:
-    """Put the cursor into the box `label`, where there is a mouse: a phone's keyboard would jump up.
-
-    The box may be drawn after this runs, hence the second looks.
-    """
-    return (
-        "<script>(function seek(looks) {"
-        f" const box = document.querySelector('input[aria-label=\"{label}\"]');"
-        " if (box && looks) box.focus({preventScroll: true});"
-        " else if (looks) setTimeout(seek, 50, looks - 1);"
-        " })(matchMedia('(pointer: fine)').matches ? 40 : 0);</script>"
-    )
-
-
-def watch_question(label: str) -> str:
-    """Hide the answers from the moment a new question is sent until they are its own.
-
-    They say themselves what they answer, in `data-asked`, and are whole when the server has ended; the page
-    is watched only as long as that takes.
-    """
-    return (
-        "<script>(function () {"
-        " if (window.stlibWatches) return; window.stlibWatches = true;"
-        " const asked = () => document.querySelector('[data-asked]');"
-        f" const isBox = (e) => e.target.getAttribute?.('aria-label') === '{label}';"
-        " const look = (box) => {"
-        "  if (!asked() || asked().dataset.asked === box.value.trim()) return;"
-        "  const body = document.body; body.classList.add('st-asking');"
-        "  const watcher = new MutationObserver(() => {"
-        "   const other = asked() && asked().dataset.asked !== box.value.trim() && box.isConnected;"
-        "   const app = document.querySelector('.stApp');"
-        "   if (other || app?.dataset.testScriptState === 'running') return;"
-        "   watcher.disconnect(); body.classList.remove('st-asking'); });"
-        "  watcher.observe(body, {subtree: true, childList: true, attributes: true,"
-        " attributeFilter: ['data-asked', 'data-test-script-state']}); };"
-        " document.addEventListener('keydown', (e) => e.key === 'Enter' && isBox(e) && look(e.target), true);"
-        " document.addEventListener('focusout', (e) => isBox(e) && look(e.target), true);"
-        " })();</script>"
-    )
 
 
 def welcome(documents: int, *, examples: bool) -> str:
@@ -152,9 +108,9 @@ def weak(sentence: str) -> str:
     return f'<div class="st-hints st-weak" role="status"><p>{as_html(sentence)}</p></div>'
 
 
-def asked(question: str) -> str:
-    """Marks what follows as the answers to `question`, for `watch_question`."""
-    return f'<span hidden data-asked="{as_html(question)}"></span>'
+def asked(results: SearchResults, question: str) -> str:
+    """Marks what follows as the answers to `question`, for `app.ui.scripts`."""
+    return f'<span hidden data-asked="{as_html(question)}" data-answer="{as_html(results.id)}"></span>'
 
 
 def nothing_found(request: SearchRequest) -> str:
@@ -260,22 +216,6 @@ def _crumbs(card: Card) -> str:
         else ""
     )
     return f'<div class="st-crumbs"><span>{crumbs}</span>{copy}</div>'
-
-
-def copy_script() -> str:
-    """What the buttons of `_crumbs` do; by a selection where a browser keeps its clipboard from the page."""
-    return (
-        "<script>(function () {"
-        " if (window.stlibCopies) return; window.stlibCopies = true;"
-        " const byHand = (text) => { const box = document.createElement('textarea'); box.value = text;"
-        "  document.body.append(box); box.select(); document.execCommand('copy'); box.remove(); };"
-        " document.addEventListener('click', async (event) => {"
-        "  const button = event.target.closest?.('[data-copy]'); if (!button) return;"
-        "  try { await navigator.clipboard.writeText(button.dataset.copy); }"
-        "  catch { byHand(button.dataset.copy); }"
-        "  button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy path'; }, 1500);"
-        " }); })();</script>"
-    )
 
 
 def names_of(names: Iterable[str]) -> str:

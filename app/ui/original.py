@@ -16,7 +16,7 @@ from app.facade.originals import (
     read_original_lines,
 )
 from app.settings import Location
-from app.ui import markup, original_markup
+from app.ui import markup, original_markup, scripts
 from app.ui.notices import sentences
 from app.ui.outside import as_label
 from indexing import Collection, Result
@@ -53,7 +53,13 @@ def _draw_pages(original: Original, result: Result) -> None:
 
 def _draw_turn(label: str, icon: str, page: int, can: bool) -> None:
     st.button(
-        label, icon=icon, key=f"turn {label}", type="tertiary", disabled=not can, on_click=_turn, args=(page,)
+        as_label(label),
+        icon=icon,
+        key=f"turn {label}",
+        type="tertiary",
+        disabled=not can,
+        on_click=_turn,
+        args=(page,),
     )
 
 
@@ -63,7 +69,7 @@ def _turn(page: int) -> None:
 
 def _draw_lines(original: Original, result: Result) -> None:
     st.html(original_markup.listing(read_original_lines(original, result)))
-    st.html(original_markup.listing_script(), unsafe_allow_javascript=True)
+    st.html(scripts.listing_script(), unsafe_allow_javascript=True)
 
 
 def _draw_nothing(original: Original, result: Result) -> None:

@@ -9,7 +9,7 @@ from app.pictures import PagePicture
 from app.settings import host_from_environment, is_loopback
 from app.ui.outside import as_html, isolate
 
-__all__ = ["listing", "listing_script", "original_path", "page_count", "page_picture"]
+__all__ = ["listing", "original_path", "page_count", "page_picture"]
 
 
 def original_path(path: str) -> str:
@@ -40,14 +40,3 @@ def listing(lines: Lines) -> str:
     around = f"Lines {lines.first:,} to {end:,} of {lines.total:,}"
     rest = f'<p class="st-rest">{around}</p>' if end - lines.first + 1 < lines.total else ""
     return f'<div class="st-listing" tabindex="0" translate="no">{rows}</div>{rest}'
-
-
-def listing_script() -> str:
-    """Bring the first marked line into the middle of its box, which may be drawn after this runs."""
-    return (
-        "<script>(function seek(looks) {"
-        " const line = document.querySelector('.st-listing [data-marked]');"
-        " if (line) line.parentElement.scrollTop = line.offsetTop - line.parentElement.clientHeight / 3;"
-        " else if (looks) setTimeout(seek, 50, looks - 1);"
-        " })(20);</script>"
-    )

@@ -13,7 +13,7 @@ from app.facade.paging import join_pages, make_cards
 from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
 from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
 from app.text import plain
-from app.ui import address, markup, service
+from app.ui import address, markup, scripts, service
 from app.ui.answers import Answers, draw_answers
 from app.ui.choice import chosen_collection
 from app.ui.compare import draw_comparison, draw_comparison_choice
@@ -82,7 +82,7 @@ def draw_question(name: str) -> None:
         label_visibility="collapsed",
         autocomplete="off",
     )
-    st.html(markup.watch_question(QUESTION_LABEL), unsafe_allow_javascript=True)
+    st.html(scripts.watch_question(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
 def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
@@ -148,9 +148,9 @@ def draw_results(
     with place.container(key="answers"):
         if not results.results:
             hints = markup.hints(results.notes)
-            st.html(markup.asked(request.q) + hints + markup.nothing_found(request))
+            st.html(markup.asked(results, request.q) + hints + markup.nothing_found(request))
             return
-        st.html(markup.asked(request.q) + markup.summary(results, request))
+        st.html(markup.asked(results, request.q) + markup.summary(results, request))
         if results.weak:
             st.html(markup.weak(results.weak))
         draw_comparison(visitor(), collection, request, facets, results)
@@ -226,7 +226,7 @@ def draw_welcome(name: str, collection: Collection) -> None:
                     on_click=show,
                     kwargs={"request": replace(address.current(), q=question)},
                 )
-    st.html(markup.focus_script(QUESTION_LABEL), unsafe_allow_javascript=True)
+    st.html(scripts.focus_script(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
 def show(request: SearchRequest) -> None:

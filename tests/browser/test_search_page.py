@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from playwright.sync_api import expect
 
+from app.settings import Location
+from app.ui.server import free_port, running_server
 from indexing import Collection
 
 pytestmark = pytest.mark.browser
@@ -21,14 +25,20 @@ QUESTION = "why does dough rise"
 
 
 @pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    """The search page over a small collection."""
+def folder(tmp_path_factory):
+    """The home of a small collection."""
     folder = tmp_path_factory.mktemp("browser")
     with Collection.create("kitchen", home=folder) as collection:
         collection.add(
             {"id": id_, "title": title, "text": text, "metadata": {"kind": kind}}
             for id_, title, kind, text in DOCUMENTS
         )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(serve, folder):
+    """The search page over it."""
     with serve(folder) as url:
         yield url
 
@@ -98,6 +108,34 @@ def test_back_returns_to_the_question_before(visit, address):
         page.go_back()
         wait_for_titles(page, ["Bread"])
         expect(page.get_by_role("textbox", name="Question")).to_have_value(QUESTION)
+
+
+@pytest.mark.parametrize("change", ["mode", "same mode", "toggle", "filter"])
+def test_old_answers_are_covered_from_the_moment_of_a_choice(visit, folder, change):
+    """The server stands still meanwhile, as one that has much to do does."""
+    with (
+        (folder / "stderr of it").open("w") as stderr,
+        running_server(Location(folder), free_port(), stderr=stderr) as (url, server),
+        visit(f"{url}/?q=honey+dough") as page,
+    ):
+        expect(page.locator(".st-card").first).to_be_visible()
+        if change == "filter":
+            page.get_by_text("Filters", exact=True).click()
+            expect(page.locator(".st-card").first).to_be_visible()  # nothing was asked yet
+            page.get_by_role("combobox", name="Kind").click()
+        server.send_signal(signal.SIGSTOP)
+        try:
+            if "mode" in change:
+                mode = "Hybrid" if change == "same mode" else "Keyword"
+                page.get_by_test_id("stButtonGroup").get_by_text(mode).click()
+            elif change == "toggle":
+                page.get_by_text("Group by file", exact=True).click()
+            else:
+                page.get_by_role("option", name="machine (3)").click()
+            expect(page.locator(".st-card").first).to_be_hidden()
+        finally:
+            server.send_signal(signal.SIGCONT)
+        expect(page.locator(".st-card").first).to_be_visible()
 
 
 def test_the_cursor_waits_in_the_box_and_markup_in_documents_stays_text(visit, address):
