@@ -73,7 +73,8 @@ class _Book:
             elif name == "creator" and not self.author:
                 self.author = sensible_title(element.text)
         items = [self._manifest[id_] for id_ in dict.fromkeys(order) if id_ in self._manifest]
-        self.spine = [path for path, kind, what in items if kind in _PAGES and "nav" not in what.split()]
+        pages = [path for path, kind, what in items if kind in _PAGES and "nav" not in what.split()]
+        self.spine = list(dict.fromkeys(pages))  # whatever it is called a second time, it is one page
         self._check_protection()
 
     def page_text(self, path: str) -> str:

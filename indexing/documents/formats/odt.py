@@ -18,6 +18,7 @@ from indexing.documents.formats.office_xml import Package, attribute, local_name
 from indexing.documents.formats.titles import sensible_title
 from indexing.documents.model import Document, Item
 from indexing.documents.source import SourceFile, Unreadable
+from indexing.documents.unpack import unpacked_name
 
 __all__ = ["check_encryption", "read", "read_meta"]
 
@@ -39,7 +40,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     flow = Flow()
     if file.size == 0:
         raise Unreadable("no text in it")
-    if file.path.lower().endswith((".fodt", ".fodp", ".fodg")):
+    if unpacked_name(file.path).lower().endswith((".fodt", ".fodp", ".fodg")):
         root = read_flat(file)
         parts = [root]
         title, author = read_meta(root)

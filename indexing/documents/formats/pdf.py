@@ -1,7 +1,8 @@
 """PDF through PDFium: one file is one document, its pages and its outline are marks.
 
-Lines of a paragraph flow together, words divided at line ends are whole. A PDF without text is named for what
-it is, scanned, and read by tesseract where that is installed (`ocr.py`). README.md here says why PDFium.
+Lines of a paragraph flow together, words divided at line ends are whole; comments and what a form was filled
+in with follow their page. A PDF without text is named for what it is, scanned, and read by tesseract where
+that is installed (`ocr.py`). README.md here says why PDFium.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pypdfium2.raw as pdfium
 from indexing.documents.formats.assembly import Heading, assemble
 from indexing.documents.formats.ocr import find_tesseract, read_pages
 from indexing.documents.formats.pdf_lines import HYPHEN, page_text
+from indexing.documents.formats.pdf_notes import page_notes
 from indexing.documents.formats.titles import sensible_title
 from indexing.documents.marks import MOST_MARKS
 from indexing.documents.model import Document, Item, Skipped
@@ -72,7 +74,7 @@ def _page_texts(file: SourceFile, pdf: Any) -> list[str]:
             file.note("has damaged pages: they were left out")
             texts.append("")
             continue
-        texts.append(page_text(textpage))
+        texts.append("\n\n".join(filter(None, [page_text(textpage), *page_notes(page)])))
         textpage.close()
         page.close()
     return texts
@@ -89,7 +91,7 @@ def _read_scanned(file: SourceFile, pdf: Any, texts: list[str]) -> None:
     if find_tesseract() is None:
         if whole:
             raise Unreadable("has no text: a scanned PDF; install tesseract to read it")
-        file.note("has scanned pages, which have no text; install tesseract to read them")
+        file.note("has pages that are pictures without text; install tesseract to read them")
         return
     found = read_pages(pdf, scanned)
     for number, text in found.items():

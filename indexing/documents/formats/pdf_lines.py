@@ -25,6 +25,9 @@ _LETTER, _GAP = 0.5, 1.35
 _ITEM = re.compile(r"(?:[•◦▪▸►‣∙·●○■□–—*-]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)])\s")
 # Scripts that are written without blanks between words: Thai to Burmese, Khmer, Chinese and Japanese.
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f]")
+# The dots of a table of contents, and a line of it.
+_LEADERS = re.compile(r" ?(?:\. ?){5,}")
+_LISTED = re.compile(r"… ?[\divxlc]{1,7}$")
 _CLEAN = str.maketrans(
     {
         "\u00a0": " ", "\u00ad": "", "\u200b": "", "\ufeff": "", "\x00": "", "\f": "\n", "\v": "\n",
@@ -67,7 +70,7 @@ def _lines(textpage: Any, text: str) -> list[_Line]:
     lines = []
     position = 0
     for raw in text.split("\r\n"):
-        cleaned = raw.translate(_CLEAN).strip()
+        cleaned = _LEADERS.sub(" … ", raw.translate(_CLEAN)).strip()
         if cleaned:
             start = position + _units(raw[: len(raw) - len(raw.lstrip())])
             end = position + _units(raw.rstrip()) - 1
@@ -141,7 +144,11 @@ def _between(before: _Line, line: _Line, after: _Line | None, edge: float, step:
         return "\n" if same_row else "\n\n"
     item = _ITEM.match(line.text)
     word = line.text.split(None, 1)[0]
-    full = edge > 0 and before.right + _LETTER * line.height * (len(word) + 1) > edge
+    full = (
+        edge > 0
+        and not _LISTED.search(before.text)
+        and before.right + _LETTER * line.height * (len(word) + 1) > edge
+    )
     if not full or item:
         return "\n"
     if line.left - before.left > 0.7 * line.height and not _ITEM.match(before.text):

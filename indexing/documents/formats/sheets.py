@@ -25,6 +25,7 @@ from indexing.documents.formats.xlsx_parts import check_members, parts_of_sheets
 from indexing.documents.marks import Mark
 from indexing.documents.model import Document, Item, Skipped
 from indexing.documents.source import SourceFile, Unreadable
+from indexing.documents.unpack import unpacked_name
 
 __all__ = ["read"]
 
@@ -50,7 +51,7 @@ def read(file: SourceFile) -> Iterator[Item]:
 
 
 def _sheets(file: SourceFile) -> Iterator[Sheet | Skipped]:
-    if file.path.lower().endswith((".ods", ".ots")):
+    if unpacked_name(file.path).lower().endswith((".ods", ".ots")):
         with open_package(file) as package:
             check_encryption(package)
             yield from read_ods(package.read("content.xml") or b"")

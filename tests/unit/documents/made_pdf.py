@@ -18,25 +18,31 @@ class Line:
 
 @dataclass
 class Pdf:
-    """`pages` hold lines, or a picture (width, height, grey bytes) that covers the page."""
+    """`pages` hold lines, or a picture (width, height, grey bytes) that covers the page;
+    `annotations` are the inner parts of dictionaries, by page."""
 
     pages: list[list[Line] | tuple[int, int, bytes]] = field(default_factory=list)
     outline: list[tuple[str, int]] = field(default_factory=list)
     information: dict[str, str] = field(default_factory=dict)
+    annotations: dict[int, list[str]] = field(default_factory=dict)
 
     def build(self) -> bytes:
         objects: dict[int, bytes] = {}
         number = 10
         kids = []
-        for page in self.pages:
+        for place, page in enumerate(self.pages):
             content, picture = self._content(page)
             resources = b"/Font << /F 3 0 R /U 4 0 R >>"
             if picture is not None:
                 objects[number + 2] = picture
                 resources += b" /XObject << /I %d 0 R >>" % (number + 2)
+            written = b" ".join(
+                b"<< /Type /Annot /Rect [9 9 99 99] %s >>" % entry.encode("latin-1")
+                for entry in self.annotations.get(place, ())
+            )
             objects[number] = (
-                b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Resources << %s >> /Contents %d 0 R >>"
-                % (*A4, resources, number + 1)
+                b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Resources << %s >> /Contents %d 0 R"
+                b" /Annots [%s] >>" % (*A4, resources, number + 1, written)
             )
             objects[number + 1] = _stream(b"", content)
             kids.append(number)

@@ -104,6 +104,26 @@ class TestText:
         page = flowing(text)
         assert read_pages(page).startswith("𝒜 letter and 😀 a face, and a line")
 
+    def test_the_dots_of_a_table_of_contents_are_one_sign(self):
+        text = "Contents\n1 Flour" + "." * 90 + "3\n2 Salt " + ". " * 45 + "12\nEnd of the table of contents."
+        assert (
+            read_pages(flowing(text)) == "Contents\n1 Flour … 3\n2 Salt … 12\nEnd of the table of contents."
+        )
+
+    def test_comments_and_filled_fields_follow_their_page(self):
+        written = {
+            0: [
+                "/Subtype /Text /Contents (Is that \\344 lot?)",
+                "/Subtype /Popup /Contents (never)",
+                "/Subtype /Link /A << /S /URI /URI (http://x.org) >>",
+                "/Subtype /Widget /FT /Tx /T (name) /V <FEFF00DC0062>",
+                "/Subtype /Widget /FT /Btn /T (box) /V /Yes",
+                "/Subtype /Widget /FT /Tx /T (empty)",
+            ]
+        }
+        text = read_pages(flowing("One."), flowing("Two."), annotations=written)
+        assert text == "One.\n\nComment: Is that ä lot?\n\nÜb\n\nTwo."
+
     def test_ligatures_and_hard_blanks_are_plain(self):
         assert read_pages(flowing("ﬁne ﬂour\u00a0here")) == "fine flour here"
 
@@ -221,7 +241,7 @@ class TestScanned:
         assert reading.reason() == "has no text: a scanned PDF; install tesseract to read it"
         reading = read_bytes("a.pdf", Pdf([flowing("Words."), scanned]).build())
         assert reading.document().text == "Words."
-        assert reading.notes == ["has scanned pages, which have no text; install tesseract to read them"]
+        assert reading.notes == ["has pages that are pictures without text; install tesseract to read them"]
 
     def test_tesseract_reads_it_where_it_is_installed(self):
         if ocr.find_tesseract() is None:
