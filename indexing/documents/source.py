@@ -245,7 +245,8 @@ def _plain_lines(file: SourceFile, stream: io.BufferedReader) -> Iterator[str]:
         for raw in stream:
             file.bytes_read += len(raw)
             try:
-                yield raw.decode()
+                text = raw.decode()
+                yield raw.decode("iso2022_jp", "replace") if looks_like_jis(raw) else text
                 continue
             except UnicodeDecodeError:
                 text, replaced = decode_with(raw, "utf-8")

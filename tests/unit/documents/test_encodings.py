@@ -287,6 +287,8 @@ class TestLines:
         )
 
     def test_marks_wide_encodings_and_nul(self):
+        rows = ["1,会議の議事録\n", "2,屋根の修理\n"]
+        assert self.read("".join(rows).encode("iso2022_jp")) == (rows, [])
         assert self.read(b"\xef\xbb\xbfa\nb\x00c\n") == (["a\n", "bc\n"], [])
         assert self.read("é\nж\n".encode("utf-16")) == (["é\n", "ж\n"], [])
         assert self.read("会议\n记录\n".encode("utf-16-be")) == (["会议\n", "记录\n"], [])
