@@ -54,6 +54,7 @@ EXTENSIONS = {
     ".fish": "code",
     ".fodg": "odt",
     ".fodp": "odt",
+    ".fods": "sheets",
     ".fodt": "odt",
     ".fs": "code",
     ".gemspec": "code",

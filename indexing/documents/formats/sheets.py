@@ -8,6 +8,7 @@ here says why these.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import accumulate, islice
@@ -16,7 +17,8 @@ from typing import Any
 import python_calamine
 
 from indexing.documents.fields import NoText, Rows, flat_metadata
-from indexing.documents.formats.bounded import open_seekable, open_zip
+from indexing.documents.formats import delimited, html
+from indexing.documents.formats.bounded import open_seekable, open_zip, read_bounded
 from indexing.documents.formats.ods_rows import read_ods
 from indexing.documents.formats.odt import check_encryption
 from indexing.documents.formats.office_xml import Package, open_package
@@ -30,19 +32,27 @@ from indexing.documents.unpack import unpacked_name
 __all__ = ["read"]
 
 _MOST_LINES, _MOST_MARKS, _SHORT = 1000, 50, 1000  # of a row
-_ZIP = b"PK\x03\x04"
+_SNIFFED = 4096
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_MARKUP = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|meta|style|table|body|div)\b", re.IGNORECASE
+)
 _ENCRYPTED = "is encrypted: it needs a password; save a copy without one"
 
 
 def read(file: SourceFile) -> Iterator[Item]:
     if file.size == 0:
         raise Unreadable("no text in it")
+    if (other := _in_disguise(file)) is not None:
+        yield from other
+        return
     found = False
+    ids: dict[str, str] = {}  # the sheet of each row that has an id of its own
     for entry in _sheets(file):
         if isinstance(entry, Skipped):
             yield entry
             continue
-        for item in _documents(file, entry):
+        for item in _documents(file, entry, ids):
             found = found or isinstance(item, Document)
             yield item
     file.bytes_read = file.size
@@ -50,7 +60,24 @@ def read(file: SourceFile) -> Iterator[Item]:
         raise Unreadable("no text in it")
 
 
+def _in_disguise(file: SourceFile) -> Iterator[Item] | None:
+    """The items of a web page or of text with tabs, which many programs call .xls as Excel opens them too."""
+    with file.open() as stream:
+        head = stream.peek(_SNIFFED)[:_SNIFFED]
+    if not unpacked_name(file.path).lower().endswith(".xls") or head.startswith((_ZIP, _OLE)):
+        return None
+    if _MARKUP.match(head):
+        return html.read(file)
+    if b"\x00" not in head and b"\t" in head.partition(b"\n")[0]:
+        return delimited.read(file)
+    return None
+
+
 def _sheets(file: SourceFile) -> Iterator[Sheet | Skipped]:
+    if unpacked_name(file.path).lower().endswith(".fods"):
+        with file.open() as stream:
+            yield from read_ods(read_bounded(stream))
+        return
     if unpacked_name(file.path).lower().endswith((".ods", ".ots")):
         with open_package(file) as package:
             check_encryption(package)
@@ -149,22 +176,36 @@ def _value(cell: Any) -> Any:
     return cell
 
 
-def _documents(file: SourceFile, sheet: Sheet) -> Iterator[Item]:
+def _documents(file: SourceFile, sheet: Sheet, ids: dict[str, str]) -> Iterator[Item]:
     rows = Rows(file.options, file.note, "column", blanks=False)
     for part in split_sheet(sheet.rows):
         if isinstance(part, TableRow):
-            yield _of_row(file, rows, sheet, part)
+            yield _with_own_id(file, _of_row(file, rows, sheet, part), sheet, part, ids)
         elif any(part.lines):
             yield _of_region(file, sheet, part)
 
 
-def _of_row(file: SourceFile, rows: Rows, sheet: Sheet, row: TableRow) -> Document:
+def _with_own_id(file: SourceFile, item: Item, sheet: Sheet, row: TableRow, ids: dict[str, str]) -> Item:
+    """Rows of two sheets with the same id are two documents, the second one called by its place."""
+    if isinstance(item, Skipped):
+        return item
+    place = f"{file.name}#{sheet.name}!{row.number}"
+    if item.id != place and ids.setdefault(item.id, sheet.name) != sheet.name:
+        file.note("has sheets with the same ids: in the later ones the place of a row is its id")
+        return replace(item, id=place)
+    return item
+
+
+def _of_row(file: SourceFile, rows: Rows, sheet: Sheet, row: TableRow) -> Item:
     id_ = f"{file.name}#{sheet.name}!{row.number}"
     filled = {name: value for name, value in row.values.items() if value is not None}
     fields = rows.fields(tuple(row.values))
     try:
         document = rows.document(row.values, id_, row.number)
-    except NoText:  # numbers, dates or booleans alone
+    except NoText as error:
+        if fields.chosen and fields.texts:
+            return Skipped(file.source, row.number, f"sheet {sheet.name!r}: {error}")
+        # Numbers, dates or booleans alone.
         metadata: dict[str, Any] = {}
         flat_metadata(filled, tuple(filled), metadata)
         document = Document(id_, _as_lines(filled), "", metadata)

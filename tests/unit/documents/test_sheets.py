@@ -14,7 +14,7 @@ from indexing.documents.formats.sheet_regions import Region, TableRow, column_le
 from indexing.documents.marks import Mark, Place, place_at
 from indexing.documents.model import Skipped
 from indexing.documents.options import ReadOptions
-from tests.unit.documents.made_office import make_odt, make_zip
+from tests.unit.documents.made_office import make_odt, make_zip, odf
 from tests.unit.documents.reading import read_bytes
 
 TABLE = [["Item", "Kind", "Grams"], ["Flour", "rye", 500], ["Salt", "sea", 10.5]]
@@ -65,6 +65,20 @@ class TestTables:
         assert [(d.id, d.title, d.text) for d in documents] == [
             ("k1", "On bread", "It rises."),
             ("7", "On salt", "It does not."),
+        ]
+
+    def test_the_same_ids_in_two_sheets_are_two_documents(self):
+        rows = [["id", "text"], ["1", "It rises."], ["2", "It waits."]]
+        other = [["id", "text"], ["2", "It rests."], ["3", "It cools."]]
+        reading = read_bytes("a.xlsx", make_xlsx({"A": rows, "B": other}))
+        assert texts(reading) == {
+            "1": "It rises.",
+            "2": "It waits.",
+            "a.xlsx#B!2": "It rests.",
+            "3": "It cools.",
+        }
+        assert reading.notes == [
+            "has sheets with the same ids: in the later ones the place of a row is its id"
         ]
 
     def test_columns_that_a_person_named(self):
@@ -259,6 +273,22 @@ class TestOds:
         assert read_bytes("a.ods", make_ods(self.sheet("S", rows))).document().text == (
             "Item: Flour\nKind: rye\n\nComment: Really?"
         )
+
+    def test_a_flat_file(self):
+        body = f"<office:spreadsheet>{self.sheet('S', self.row('Item', 'Kind'), self.row('Flour', 'rye'))}"
+        content = odf("document", f"<office:body>{body}</office:spreadsheet></office:body>").encode()
+        assert texts(read_bytes("a.fods", content)) == {"a.fods#S!2": "Item: Flour\nKind: rye"}
+
+
+class TestDisguise:
+    def test_a_web_page_that_is_called_xls(self):
+        page = b"\n<html><body><table><tr><td>Flour</td><td>rye</td></tr></table></body></html>"
+        assert read_bytes("a.xls", page).document().text == "Flour rye"
+
+    def test_text_with_tabs_that_is_called_xls(self):
+        assert texts(read_bytes("a.xls", b"Item\tKind\nFlour\trye\n")) == {
+            "a.xls#2": "Item: Flour\nKind: rye"
+        }
 
 
 class TestDamage:
