@@ -58,7 +58,10 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-ignore", is_flag=True, help="Read what .gitignore and .stlibignore name too."),
         click.option("--archives", is_flag=True, help="Read what lies in zip and tar files, one level deep."),
         click.option(
-            "--text-field", multiple=True, metavar="NAME", help="Column or field that is searched first."
+            "--text-field",
+            multiple=True,
+            metavar="NAME",
+            help="Column or field to search, instead of all (repeatable).",
         ),
         click.option("--title-field", metavar="NAME", help="Column or field that is the title."),
         click.option("--id-field", metavar="NAME", help="Column or field that is the id."),
