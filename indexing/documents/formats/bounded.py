@@ -38,6 +38,16 @@ MAX_MEMBER = 256 * 2**20
 MAX_MEMBERS = 20_000
 """Members of one container. Their list is read whole, and a directory of millions costs nothing to write."""
 
+# What `zipfile` raises for a member that is damaged, or packed in a way it does not know.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 # What a document or a skipped row counts, however short it is: a million of them may come from any file.
 _ITEM = 64
 # Encodings of Parquet by which a text is written once and meant as often as its number stands in the rows.
@@ -90,14 +100,7 @@ def read_member(container: zipfile.ZipFile, member: str | zipfile.ZipInfo, limit
     try:
         with container.open(info) as stream:
             return read_bounded(stream, limit)  # type: ignore[arg-type]  # a readable stream of bytes
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except _BROKEN as error:
         raise Unreadable(f"{info.filename} cannot be unpacked: {error}") from error
 
 

@@ -46,7 +46,7 @@ def read(file: SourceFile) -> Iterator[Item]:
         stream.seek(0)
         try:
             container = olefile.OleFileIO(stream, raise_defects=olefile.DEFECT_FATAL)
-        except (OSError, struct.error, IndexError) as error:
+        except (OSError, struct.error, IndexError, ValueError) as error:
             raise Unreadable(f"is not a valid .msg file: {error}") from error
         with container:
             if not container.exists("__properties_version1.0"):
@@ -111,7 +111,7 @@ class _Storage:
             if self.container.get_type(path) != 2 or self.container.get_size(path) > _MAX_STREAM:  # a stream
                 return None
             return self.container.openstream(path).read()
-        except (OSError, struct.error, IndexError):  # a damaged chain of sectors
+        except (OSError, struct.error, IndexError, ValueError):  # a damaged chain of sectors
             return None
 
 

@@ -279,6 +279,13 @@ class TestOutlook:
     def test_mail_as_it_travels_that_is_called_msg(self):
         assert read_bytes("a.msg", b"Subject: s\n\nt").items == [Document("a.msg", "t", "s")]
 
+    def test_text_that_is_only_in_rtf(self):
+        rtf = b"{\\rtf1\\ansi\\ansicpg1252 Only in \\b RTF\\b0 .}"
+        packed = struct.pack("<II4sI", len(rtf) + 12, len(rtf), b"MELA", 0) + rtf
+        tree = {"__substg1.0_10090102": packed, "__substg1.0_0037001F": "s".encode("utf-16-le")}
+        letter = {**tree, "__properties_version1.0": bytes(32)}
+        assert read_bytes("a.msg", outlook(letter)).items == [Document("a.msg", "Only in RTF.", "s")]
+
     def test_damaged_files_are_one_skip(self):
         whole = outlook(LETTER)
         for size in (8, 100, 512, 600, 2000):
