@@ -121,7 +121,10 @@ def draw_filters(facets: Sequence[Facet]) -> None:
             label_visibility="collapsed",
             autocomplete="off",
         )
-        st.caption("Compare with =, !=, <, <=, >, >=, in (…); combine with and, or, not and parentheses.")
+        st.caption(
+            "Compare with =, !=, <, <=, >, >=, in (…), between, like 'part%', has, is null; combine with and,"
+            " or, not and parentheses."
+        )
 
 
 def facet_title(name: str) -> str:
@@ -131,7 +134,10 @@ def facet_title(name: str) -> str:
 
 
 def with_count(value: str, counts: Mapping[str, int]) -> str:
-    return f"{plain(value)} ({counts.get(value, 0):,})"
+    shown = plain(value)
+    if shown != value and shown in counts:  # another value is written as this one is shown
+        shown = f"“{shown}”"
+    return f"{shown} ({counts.get(value, 0):,})"
 
 
 def draw_results(

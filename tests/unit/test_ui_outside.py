@@ -11,6 +11,7 @@ from app.facade.search import Facet, SearchRequest, combined_filter
 from app.ui import markup
 from app.ui.cards import highlighted_html
 from app.ui.outside import as_html, as_label, isolate
+from app.ui.search_page import with_count
 from indexing.errors import FilterError
 from indexing.search.filter_spelling import spell_field
 from indexing.search.filters import Compare, parse_filter
@@ -136,3 +137,9 @@ def test_the_pointer_stands_under_what_is_shown():
 def test_a_field_is_written_so_that_a_filter_names_it(name):
     assert parse_filter(f"{spell_field(name)} = 1") == Compare(name, "=", 1)
     assert parse_filter(combined_filter(SearchRequest(picks={name: ("x",)}))) == Compare(name, "=", "x")
+
+
+def test_values_that_are_shown_alike_have_labels_of_their_own():
+    counts = {"\u202e": 2, "\\u202e": 3, "a\nb": 1}
+    labels = [with_count(value, counts) for value in counts]
+    assert labels == ["“\\u202e” (2)", "\\u202e (3)", "a\\nb (1)"]
