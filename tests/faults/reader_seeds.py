@@ -25,7 +25,7 @@ from tests.unit.documents.made_pdf import Line, Pdf
 from tests.unit.documents.test_mail import LETTER, outlook
 from tests.unit.test_documents_code import CASES, PYTHON
 
-__all__ = ["SEEDS"]
+__all__ = ["SEEDS", "make_ods"]
 
 TEXT = """Bread rises because yeast makes gas. It takes time, warmth and some patience!
 
@@ -330,7 +330,7 @@ def _xlsx() -> bytes:
     )
 
 
-def _ods() -> bytes:
+def make_ods(times: int = 1) -> bytes:
     def cell(text: str, kind: str = "string", value: str = "") -> str:
         return (
             f'<table:table-cell office:value-type="{kind}" {value}><text:p>{text}</text:p></table:table-cell>'
@@ -342,7 +342,7 @@ def _ods() -> bytes:
         '<table:table-cell table:number-columns-repeated="2"/>',
         cell("Rye") + cell("1 May", "date", 'office:date-value="2024-05-01"'),
     ]
-    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows[:1] + rows[1:] * times)
     return make_odt(f'<table:table table:name="Prices">{body}</table:table>', kind="spreadsheet")
 
 
@@ -437,7 +437,7 @@ _DATA = {
         "a.docx": _docx(),
         "a.odt": ODT,
         "a.xlsx": _xlsx(),
-        "a.ods": _ods(),
+        "a.ods": make_ods(),
     },
     "a.pptx": make_pptx(
         [shape("Rising", kind="title") + shape("Yeast", "makes gas")], core=("Bread", "Anna")

@@ -86,7 +86,10 @@ class TextLayout:
 
     def text(self) -> str:
         self._flush()
-        return "".join(self._parts).rstrip()
+        text = "".join(self._parts).rstrip()
+        # What began after the last word, such as a list without an item, is not there.
+        self.marks[:] = [mark for mark in self.marks if mark.start < len(text)]
+        return text
 
     def _here(self) -> int:
         """Where the next text begins."""

@@ -188,3 +188,8 @@ class TestPlaces:
                 assert text[mark.start :].startswith(str(mark.value).split()[0])
             else:
                 assert 1 <= mark.value <= source.count("\n") + 1
+
+
+def test_a_block_without_text_at_the_end_has_no_mark():
+    document, _ = read_file("a\n\n```\n```\n")
+    assert (document.text, document.marks) == ("a", (Mark(0, "line", 1),))
