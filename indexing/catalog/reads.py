@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from indexing.catalog.log import slices
-from indexing.catalog.schema import Chunk, Code, DocumentRow
+from indexing.catalog.schema import Chunk, Code, DocumentRow, FileRow, SourceRow
 from indexing.errors import StorageError
 from indexing.quantization import Codec
 
@@ -196,12 +196,17 @@ def beginnings_after(
 
 
 def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, FoundDocument]:
-    """The live documents among `keys`."""
+    """The live documents among `keys`; one with an id of its own has the file that it came from as origin."""
     found: dict[int, FoundDocument] = {}
-    names = ("key", "id", "title", "text", "meta", "origin", "marks")
-    columns = tuple(getattr(DocumentRow, name) for name in names)
+    columns = [getattr(DocumentRow, name) for name in ("key", "id", "title", "text", "meta")]
+    origin = func.coalesce(DocumentRow.origin, SourceRow.root + "/" + FileRow.name)
+    statement = (
+        select(*columns, origin, DocumentRow.marks)
+        .outerjoin(FileRow, FileRow.id == DocumentRow.file_id)
+        .outerjoin(SourceRow, SourceRow.id == FileRow.source_id)
+    )
     for part in slices(keys):
-        rows = connection.execute(select(*columns).where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
+        rows = connection.execute(statement.where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
         found.update((row[0], FoundDocument(*row)) for row in rows)
     return found
 
