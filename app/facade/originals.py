@@ -42,7 +42,8 @@ __all__ = [
 MOST_BYTES = 64 * 2**20
 """Of a file that is handed out, and of a PDF: it is held in memory while somebody looks at it."""
 
-_MOST_TEXT = 4 * 2**20  # bytes of a file whose lines are shown
+_MOST_TEXT = 4 * 2**20  # bytes of a file that is read whole to show some of its lines, and of lines
+_MOST_SEEN = 512 * 2**20  # bytes that are looked through for a line of a larger one: a second
 _LINES_AROUND = 300  # lines shown before and after the one that answers
 _LONGEST_LINE = 2_000  # characters
 _SNIFFED = 64 * 2**10
@@ -92,13 +93,13 @@ class Original:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines of a text: `lines` from number `first` on, of `total` in the file; `marked` is (first, last) of
-    those that answer, None where nobody knows.
+    """Lines of a text: `lines` from number `first` on, of `total` in the file, which of a large one are not
+    counted; `marked` is (first, last) of those that answer, None where nobody knows.
     """
 
     first: int
     lines: tuple[str, ...]
-    total: int
+    total: int | None
     marked: tuple[int, int] | None
 
 
@@ -166,21 +167,35 @@ def read_original_lines(original: Original, result: Result) -> Lines:
     Raises:
         NotServed: it cannot be opened any more, or is no text.
     """
+    line = result.place.line
+    begin = 1 if line is None else max(1, line - _LINES_AROUND)
     with original.open() as file:
-        data = file.read(_MOST_TEXT)
-    if len(data) == _MOST_TEXT:
-        data = data[: data.rfind(b"\n") + 1] or data  # no character is cut in two
+        large = os.fstat(file.fileno()).st_size > _MOST_TEXT
+        data = _read_lines(file, begin, begin + 2 * _LINES_AROUND) if large else file.read(_MOST_TEXT)
     try:
-        text = read_text(
-            SourceFile(original.name, original.name, original.name, "text", len(data), data=data)
-        )
+        text = _decode(original.name, data)
     except Unreadable as error:
         raise NotServed(f"{original.name!r} is no text any more: {error}") from error
     lines = re.split("\r\n|\r|\n", text)
-    marked = _marked_lines(result, len(lines))
-    first = max(1, marked[0] - _LINES_AROUND) if marked else 1
-    last = min(len(lines), (marked[1] if marked else 1) + _LINES_AROUND)
-    return Lines(first, tuple(line[:_LONGEST_LINE] for line in lines[first - 1 : last]), len(lines), marked)
+    offset = begin - 1 if large else 0  # lines before those in `text`
+    marked = _marked_lines(result, offset + len(lines))
+    first = max(begin, offset + 1)
+    last = min(offset + len(lines), (marked[1] if marked else first) + _LINES_AROUND)
+    shown = tuple(line[:_LONGEST_LINE] for line in lines[first - 1 - offset : last - offset])
+    return Lines(first, shown, None if large else len(lines), marked)
+
+
+def _read_lines(file: BinaryIO, first: int, last: int) -> bytes:
+    """Those lines of a large file, as far as they are found in its first bytes and fit into memory."""
+    kept: list[bytes] = []
+    number, seen, size = 1, 0, 0
+    while number <= last and seen < _MOST_SEEN and (piece := file.readline(_SNIFFED)):
+        seen += len(piece)
+        if number >= first and size < _MOST_TEXT:
+            kept.append(piece)
+            size += len(piece)
+        number += piece.endswith(b"\n")
+    return b"".join(kept).removesuffix(b"\n")
 
 
 def read_original(original: Original) -> Download:

@@ -37,6 +37,6 @@ def listing(lines: Lines) -> str:
         for number, line in enumerate(lines.lines, start=lines.first)
     )
     end = lines.first + len(lines.lines) - 1
-    around = f"Lines {lines.first:,} to {end:,} of {lines.total:,}"
-    rest = f'<p class="st-rest">{around}</p>' if end - lines.first + 1 < lines.total else ""
+    around = f"Lines {lines.first:,} to {end:,}" + (f" of {lines.total:,}" if lines.total else "")
+    rest = f'<p class="st-rest">{around}</p>' if len(lines.lines) != lines.total else ""
     return f'<div class="st-listing" tabindex="0" translate="no">{rows}</div>{rest}'

@@ -207,7 +207,7 @@ def stored_documents(connection: Connection, keys: Iterable[int]) -> dict[int, F
     )
     for part in slices(keys):
         rows = connection.execute(statement.where(DocumentRow.key.in_(part), ~DocumentRow.deleted))
-        found.update((row[0], FoundDocument(*row)) for row in rows)
+        found.update((row[0], FoundDocument(*tuple(row))) for row in rows)
     return found
 
 

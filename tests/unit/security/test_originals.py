@@ -157,13 +157,21 @@ def test_line_ends_of_every_kind_are_lines(look, root):
     assert lines == Lines(1, ("eins", "zwei", "drei", "vi\u2028er"), 4, (3, 3))
 
 
-def test_a_large_text_is_shown_as_far_as_it_is_read(look, root, monkeypatch):
-    monkeypatch.setattr(originals, "_MOST_TEXT", 100)
-    (root / "long.txt").write_text("zwölf Zeichen\n" * 1000)
-    lines = read_original_lines(look("long.txt"), result("x", line=2))
-    assert lines == Lines(1, (*["zwölf Zeichen"] * 6, ""), 7, (2, 2))
-    (root / "wide.txt").write_text("x" * 9000)
-    assert [len(line) for line in read_original_lines(look("wide.txt"), result("x")).lines] == [100]
+def test_a_large_text_is_shown_around_its_line(look, root, monkeypatch):
+    monkeypatch.setattr(originals, "_MOST_TEXT", 50_000)
+    (root / "long.txt").write_text("".join(f"zwölf {number}\n" for number in range(1, 10_001)))
+    lines = read_original_lines(look("long.txt"), result("zwölf 7000\nzwölf 7001", line=7000))
+    assert (lines.first, lines.total, lines.marked) == (6700, None, (7000, 7001))
+    assert lines.lines == tuple(f"zwölf {number}" for number in range(6700, 7301))
+    start = read_original_lines(look("long.txt"), result("x"))
+    assert (start.first, start.lines[0], len(start.lines), start.marked) == (1, "zwölf 1", 301, None)
+    beyond = read_original_lines(look("long.txt"), result("x", line=50_000))
+    assert (beyond.lines, beyond.marked) == (("",), None)
+    (root / "wide.txt").write_text("x" * 90_000 + "\nsecond")
+    wide = read_original_lines(look("wide.txt"), result("second", line=2))
+    assert [len(line) for line in wide.lines] == [2_000] and wide.marked is None
+    monkeypatch.setattr(originals, "_MOST_SEEN", 1_000)
+    assert read_original_lines(look("long.txt"), result("x", line=7000)).lines == ("",)
 
 
 def test_a_page_is_drawn_with_its_passage(look):
