@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine
@@ -64,7 +64,7 @@ def create(
         "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
         "dimension": dimension if encoder is None else encoder.dimension,
         "precision": precision,
-        "chunking": asdict(chunk or ChunkSettings()),
+        "chunking": (chunk or ChunkSettings()).to_json(opening=getattr(encoder, "is_static", False)),
     }
     # Another process may be making or deleting a collection of this name, and its folder with it.
     with creation_lock(place), open_catalog(place.catalog, create=True) as database:

@@ -12,10 +12,11 @@ from indexing.code_words import code_passage, is_code_title
 from indexing.documents import ChunkSettings, chunk_documents
 from indexing.documents.model import bounded_title
 from indexing.models.encoders import normalise
+from indexing.openings import opening_of
 from indexing.quantization import Codec
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["Embedded", "Titled", "chunk_text", "cut", "embed", "encode_passages", "passages"]
+__all__ = ["Embedded", "Titled", "chunk_text", "cut", "embed", "encode_passages", "openings", "passages"]
 
 Span = tuple[int, int]
 
@@ -50,7 +51,8 @@ def embed(
 ) -> Embedded:
     """Cuts documents into passages and encodes each."""
     spans = cut(documents, encoder, settings)
-    codes, clipped = encode_passages(passages(documents, spans), encoder, codec)
+    opened = openings(documents, spans) if settings.opening else None
+    codes, clipped = encode_passages(passages(documents, spans), encoder, codec, opened)
     rows = iter(codes)
     return Embedded(spans, [[next(rows) for _ in part] for part in spans], clipped)
 
@@ -77,6 +79,16 @@ def passages(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> It
             yield chunk_text(document.title, document.text[start:end])
 
 
+def openings(documents: Sequence[Titled], spans: Sequence[Sequence[Span]]) -> Iterator[str | None]:
+    """For each of `passages` what its vector leans on: the opening of the document for the first one, where
+    it has more than that, and nothing for others.
+    """
+    for document, part in zip(documents, spans, strict=True):
+        for place, span in enumerate(part):
+            found = None if place else opening_of(document.title, document.text, span)
+            yield None if found is None else chunk_text(document.title, document.text[found[0] : found[1]])
+
+
 def chunk_text(title: str, text: str) -> str:
     """What is embedded for a chunk: its words under the document's title, which often names the subject.
 
@@ -89,14 +101,32 @@ def chunk_text(title: str, text: str) -> str:
     return text if not title or begins_with_title else f"{title}\n{text}"
 
 
-def encode_passages(texts: Iterable[str], encoder: EncoderProtocol, codec: Codec) -> tuple[list[bytes], int]:
-    """A code for each text, and how many values were cut."""
+def encode_passages(
+    texts: Iterable[str],
+    encoder: EncoderProtocol,
+    codec: Codec,
+    openings: Iterable[str | None] | None = None,
+) -> tuple[list[bytes], int]:
+    """A code for each text, and how many values were cut. `openings`, one for each text, lend half of the
+    vector's direction.
+    """
     rows: list[bytes] = []
     clipped = 0
-    coming = iter(texts)
+    coming, opened = iter(texts), iter(openings or ())
     while portion := list(islice(coming, ENCODE_CHUNKS)):
         vectors = normalise(np.asarray(encoder.encode_document(portion)))
+        if openings is not None:
+            vectors = _lean(vectors, list(islice(opened, len(portion))), encoder)
         codes, cut_values = codec.encode(vectors)
         clipped += cut_values
         rows += (row.tobytes() for row in codes)
     return rows, clipped
+
+
+def _lean(vectors: np.ndarray, openings: Sequence[str | None], encoder: EncoderProtocol) -> np.ndarray:
+    """`vectors` [n, d] of length 1, those that have an opening half-way between it and what they were."""
+    rows = [row for row, opening in enumerate(openings) if opening is not None]
+    if rows:
+        towards = normalise(np.asarray(encoder.encode_document([openings[row] or "" for row in rows])))
+        vectors[rows] = normalise(vectors[rows] + towards)
+    return vectors

@@ -45,11 +45,14 @@ class ChunkSettings:
     `max_tokens` bounds a passage. 256 is what small retrieval models are trained on, and about as much as
     a person reads as one answer. Up to `overlap` tokens of whole sentences at the end of a passage begin
     the next one as well, so that a thought that crosses the border is found in one piece.
+    `opening`: whether the vector of a document's first passage leans half on its title and first sentence,
+    see `indexing.openings`; None leaves it to the model: yes for a static one.
     Raises `ValueError` unless 1 <= max_tokens and 0 <= overlap <= max_tokens / 2.
     """
 
     max_tokens: int = 256
     overlap: int = 32
+    opening: bool | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -58,6 +61,12 @@ class ChunkSettings:
             raise ValueError(
                 f"overlap is {self.overlap}, allowed is 0 to half of max_tokens ({self.max_tokens // 2})"
             )
+
+    def to_json(self, *, opening: bool) -> dict[str, int]:
+        """As a generation keeps them. `opening` is what None means here."""
+        kept = {"max_tokens": self.max_tokens, "overlap": self.overlap}
+        wanted = opening if self.opening is None else self.opening
+        return {**kept, "opening": True} if wanted else kept
 
 
 def chunk_documents(

@@ -190,7 +190,9 @@ def _is_served(live: Live, change: Change, serving: dict[str, Any]) -> bool:
 def _target(live: Live, change: Change) -> GenerationInfo:
     """The generation that is wanted."""
     before = live.generation
-    chunking = before.chunking if change.chunk is None else vars(change.chunk)
+    chunking = before.chunking
+    if change.chunk is not None:
+        chunking = change.chunk.to_json(opening=chunking.get("opening", False))
     return replace(
         before,
         id=0,

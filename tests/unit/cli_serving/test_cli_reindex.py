@@ -102,7 +102,7 @@ def test_settings_that_are_not_given_stay(stlib, notes, home):
     stlib("reindex", "notes", "--weight", "keyword=0", "--reranker", "stlib-rerank-en")
     with Collection.open("notes", home=home) as collection:
         *_, second, last = collection.servings()
-    assert second.chunking == last.chunking == {"max_tokens": 40, "overlap": 7}
+    assert second.chunking == last.chunking == {"max_tokens": 40, "overlap": 7, "opening": True}
     assert last.ranking == {"weights": {"semantic": 2.0, "keyword": 0.0}}
     assert (second.reranker, last.reranker) == (None, "stlib-rerank-en")
 
