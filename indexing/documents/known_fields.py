@@ -9,7 +9,16 @@ from typing import TypeAlias
 from indexing.documents.options import ReadOptions
 from indexing.documents.values import identifies
 
-__all__ = ["Fields", "Plan", "UnknownField", "check_named", "choose_fields", "list_names", "unique_names"]
+__all__ = [
+    "KNOWN_NAMES",
+    "Fields",
+    "Plan",
+    "UnknownField",
+    "check_named",
+    "choose_fields",
+    "list_names",
+    "unique_names",
+]
 
 ID_FIELDS = ("id", "_id")
 # The first that is filled. A question or a prompt is the title where its answer is the text.
@@ -20,6 +29,7 @@ TEXT_FIELDS = (
     *("passage", "article", "document", "abstract", "description", "summary", "context"),
     *("message", "review", "comment", "sentence"),
 )
+KNOWN_NAMES = frozenset((*ID_FIELDS, *TITLE_FIELDS, *TEXT_FIELDS))
 _ANSWERS = frozenset(("text", "answer", "answers", "completion", "output", "response", "content", "body"))
 _LONGEST_NAME = 200
 _ASKED = frozenset(("question", "prompt", "instruction"))

@@ -16,7 +16,24 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d+)?")
 _NO_NUMBERS = ("nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 # What people and programs write where there is no value.
 _MISSING = frozenset(
-    ("n/a", "#n/a", "na", "n.a.", "null", "none", "nil", "-", "--", "–", "—", "?", ".", "unknown", "missing")
+    (
+        "n/a",
+        "#n/a",
+        "na",
+        "n.a.",
+        "null",
+        "none",
+        "nil",
+        "-",
+        "--",
+        "–",
+        "—",
+        "?",
+        ".",
+        "unknown",
+        "missing",
+        "\\n",
+    )
 )
 _STRAY_SHARE = 0.1
 _WHOLE_FLOAT = re.compile(r"-?(?:0|[1-9]\d*)\.0")

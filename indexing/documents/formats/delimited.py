@@ -34,6 +34,7 @@ __all__ = ["read"]
 _FIELD_LIMIT = 256 * 2**20
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 4 * 2**20
 _SNIFFED_LINES, _SNIFFED_CHARACTERS = 200, 2**18
+_NULL = "\\N"  # as databases write no value
 _MOST_LINES = 1000  # of a row with escaped quotes
 _ESCAPED = re.compile(r'\\(["\\])')
 
@@ -71,6 +72,7 @@ def _documents(
     rows = Rows(file.options, file.note, "column", blanks=False, place=file.name)
     fields = rows.fields(tuple(names))
     filled = [row[1] for row in sample if not isinstance(row, Skipped)]
+    nulls = any(_NULL in cells for cells in filled)
     columns = [[cells[column].strip() for cells in filled] for column in range(len(names))]
     kinds = {
         name: kind_of(column, decimal_comma=decimal_comma)
@@ -86,6 +88,8 @@ def _documents(
             yield entry
             continue
         line, cells = entry
+        if nulls:
+            cells = ["" if cell == _NULL else cell for cell in cells]
         row: dict[str, Any] = dict(zip(names, map(str.strip, cells), strict=True))
         for column, kind in typed:
             if cell := row[column]:

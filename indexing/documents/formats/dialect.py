@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from indexing.documents.known_fields import KNOWN_NAMES
+
 __all__ = ["Dialect", "find_dialect"]
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -94,9 +96,17 @@ def _judge(lines: Sequence[str], separator: str) -> tuple[tuple[float, int], Dia
     unnamed = _unnamed(len(header.cells), below)
     fitting = sum(len(row.cells) == len(header.cells) + unnamed for row in below)
     score = round((1 + fitting) / (1 + len(below)), 1), len(header.cells) + unnamed
-    first = [row.cells[0] for row in below if row.cells]
-    names_rows = unnamed == 1 and len(set(first)) == len(first)
+    names_rows = unnamed == 1 and _are_names_of_rows(below, [0, 1] if _are_known(header.cells[:1]) else [0])
     return score, Dialect(separator, header.first_line, unnamed, names_rows)
+
+
+def _are_names_of_rows(rows: Sequence[_Row], columns: Sequence[int]) -> bool:
+    """Whether each cell of these columns is there once. What would stand under `id` has no blanks either."""
+    for column in columns:
+        cells = [row.cells[column].strip() for row in rows if column < len(row.cells)]
+        if len(set(cells)) < len(cells) or (column and " " in "".join(cells)):
+            return False
+    return True
 
 
 def _unnamed(width: int, below: Sequence[_Row]) -> int:
@@ -120,11 +130,17 @@ def _header(rows: Sequence[_Row]) -> _Row | None:
     """The first row that is no title, comment, description or empty line above a table."""
     first = next((row for place, row in enumerate(rows) if row.filled and not _is_above(place, rows)), None)
     width = _table_width(rows)
-    if first is None or first.filled * 2 > width:
+    if first is None or first.filled * 2 > width or _are_known(first.cells):
         return first
     wide = next((row for row in rows[:_MOST_ABOVE] if row.filled * 2 > width), first)
     numbers = sum(1 for cell in wide.cells if _NUMBER.fullmatch(cell))
     return first if numbers * 2 > wide.filled else wide
+
+
+def _are_known(cells: Sequence[str]) -> bool:
+    """Whether most of these are names that a table's own fields have, so that this is its header."""
+    filled = [cell.strip().lower() for cell in cells if cell.strip()]
+    return 2 * sum(name in KNOWN_NAMES for name in filled) > len(filled)
 
 
 def _table_width(rows: Sequence[_Row]) -> int:

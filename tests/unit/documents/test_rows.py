@@ -231,6 +231,20 @@ class TestCsv:
         (document,) = read("a.csv", f"id,text,{'n' * 5000}\n1,x,y\n")
         assert document == Document("1", f"x\n\n{'n' * 200}: y", "", {"n" * 200: "y"})
 
+    def test_commas_without_quotes_are_more_columns(self, read):
+        rows = "".join(f"{n},Main St {n}, Berlin, Germany, Europe\n" for n in range(5))
+        items = read("a.csv", "id,text\n" + rows)
+        assert [item.id for item in items] == list("01234")
+        assert items[1].text == "Main St 1\n\ncolumn 3: Berlin\ncolumn 4: Germany\ncolumn 5: Europe"
+        items = read("b.csv", "id,text\n" + "".join(f"{n},Hello {n}, world\n" for n in range(5)))
+        assert (items[3].id, items[3].text) == ("3", "Hello 3\n\ncolumn 3: world")
+
+    def test_what_databases_write_for_no_value(self, read):
+        assert read("a.tsv", "id\ttext\tn\twho\n1\tx\t\\N\t\\N\n2\ty\t5\tAnna\n") == [
+            Document("1", "x"),
+            Document("2", "y\n\nwho: Anna", "", {"n": 5, "who": "Anna"}),
+        ]
+
     def test_columns_between_spaces(self, read):
         table = "'id'  'text' 'n'\n1     Bees   5\n2     Ants   6\n3     Wasps  7\n"
         assert [item.metadata for item in read("a.csv", table)] == [
