@@ -59,6 +59,7 @@ pytest: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000
+	STLIB_YEARS=200 $(BIN)/python -m pytest tests/property/test_sync_year.py
 	$(BIN)/python -m pytest tests/unit/gate tests/unit/statistics --draws 400 --simulations
 
 bench: $(VENV)/.dev
