@@ -1,6 +1,4 @@
-"""A year of a folder: whatever happens to its files and to the runs over them, at the end the collection is that
-of a fresh run over what is left.
-"""
+"""A year of a folder: whatever happened, the collection is that of a fresh run over what is left."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,11 +87,8 @@ def run(home: Path, folder: Folder, kind: str, *how: object) -> None:
             raise KeyboardInterrupt
 
     left = int(how[0]) if kind == "stopped" else 0
-    with Collection.open("c", home=home) as collection:
-        try:
-            collection.sync(folder.root, prune=bool(how and how[0]), progress=stop if left else None)
-        except (KeyboardInterrupt, LockedError):
-            pass
+    with Collection.open("c", home=home) as collection, suppress(KeyboardInterrupt, LockedError):
+        collection.sync(folder.root, prune=bool(how and how[0]), progress=stop if left else None)
 
 
 def live(home: Path, folder: Folder, kind: str, *how: object) -> None:
