@@ -15,11 +15,20 @@ from indexing.documents.formats.html import html_text
 from indexing.documents.formats.markdown import markdown_text
 from indexing.documents.model import storable_text
 from indexing.documents.sentences import sentence_spans
+from indexing.embed import chunk_text
+from indexing.languages import language_of
 from indexing.lexical.analysis import analyze
+from indexing.lexical.folding import fold_marks
+from indexing.lexical.identifiers import identifiers
+from indexing.lexical.question import query_words
+from indexing.lexical.runs import cut_runs
+from indexing.normal_forms import normal_form
+from indexing.openings import opening_of
 from indexing.search.snippets import Highlighter, best_spots, make_snippet
 
 # What is repeated to make a text. Each has led some parser or expression to look again at what it had seen.
 PIECES = [
+    *["fooBar", "a_", "a-", "1.2", "a@b.", "é"],
     *["x", " ", "\n", ".", "\t", "\r", "日", "\u200b", "\x00", "\ud800", "\u2028"],
     *[
         "fox ",
@@ -61,6 +70,14 @@ LOOPS = {
     "spots": lambda text: best_spots(text, (0, len(text)), QUESTION),
     "question": Highlighter(analyze, None).query,
     "analysis": analyze,
+    "words of a question": query_words,
+    "identifiers": identifiers,
+    "runs without spaces": cut_runs,
+    "folded marks": fold_marks,
+    "normal form": normal_form,
+    "language": language_of,
+    "opening": lambda text: opening_of("", text, (0, len(text))),
+    "code for a model": lambda text: chunk_text("f (a.py)", text),
     "plain": lambda text: plain(text, prose=True),
     "plain JSON": plain_json,
     "columns": columns,
@@ -76,13 +93,13 @@ def seconds(loop, text: str) -> float:
     return time.thread_time() - started
 
 
-def is_linear(loop, piece: str, least: float = 0.002) -> bool:
+def is_linear(loop, piece: str, least: float = 0.0015) -> bool:
     """Whether doubling a text that takes `least` seconds takes less than 3.2 times as long (to the square it
     takes four times). Where it does not, larger texts are looked at, each several times: there may be a size
     from which on something is done in portions, and a processor has other work now and then.
     """
     size = 2000
-    while (taken := seconds(loop, piece * (size // len(piece)))) < least and size < 1_000_000:
+    while (taken := seconds(loop, piece * (size // len(piece)))) < least and size < 300_000:
         size *= 2
     if taken < least:
         return True  # it takes next to nothing, however long the text is
