@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from indexing import AddReport
     from indexing.describe import CollectionInfo
     from indexing.documents import ReadReport
+    from indexing.documents.model import Skipped
     from indexing.documents.options import ReadOptions
 
 __all__ = [
@@ -240,13 +241,28 @@ def _disk(info: CollectionInfo) -> str:
     return f"{format_bytes(catalog + views)} ({format_bytes(catalog)} catalog, {format_bytes(views)} views)"
 
 
+def _grouped(skips: Sequence[Skipped]) -> tuple[list[str], list[Skipped]]:
+    """A line for each reason that many whole files share, and what is left to be told one by one."""
+    files: dict[str, list[str]] = {}
+    for skip in skips:
+        if skip.line is None:
+            files.setdefault(skip.reason, []).append(skip.source)
+    many = {reason: names for reason, names in files.items() if len(names) > _LISTED}
+    told = [f"{len(names):,} files: {reason}: {_some(names)}" for reason, names in many.items()]
+    return told, [skip for skip in skips if skip.line is not None or skip.reason not in many]
+
+
 def print_problems(summary: IndexSummary) -> None:
     """One line on stderr for each thing of the input that is not in the collection."""
     added = summary.added
-    for skip in added.skips[:_SHOWN]:
+    told, single = _grouped(added.skips)
+    for group in told:
+        warn(f"stlib: skipped {group}")
+    for skip in single[:_SHOWN]:
         warn(f"stlib: skipped {skip}")
-    if added.skipped > _SHOWN:
-        warn(f"stlib: skipped {added.skipped - _SHOWN:,} more (--json lists up to 1,000)")
+    more = added.skipped - (len(added.skips) - len(single)) - _SHOWN
+    if more > 0:
+        warn(f"stlib: skipped {more:,} more (--json lists up to 1,000)")
     for reason in summary.sync.refused:
         warn(f"stlib: {reason}")
     for root in summary.sync.missing:

@@ -12,6 +12,7 @@ from indexing.errors import BadInput
 
 __all__ = [
     "MAX_TITLE",
+    "NO_READER",
     "NO_TEXT",
     "Document",
     "Item",
@@ -22,6 +23,8 @@ __all__ = [
     "storable_text",
 ]
 
+NO_READER = "its name does not say what it is, and it is not text"
+"""Why a file without an extension was not read; it is counted like those of a kind that has no reader."""
 NO_TEXT = "no text in it"
 """Why nothing came of a file that is not broken."""
 

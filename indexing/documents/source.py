@@ -18,6 +18,7 @@ from indexing.documents.unreadable import Unreadable
 
 __all__ = [
     "MAX_WHOLE_FILE",
+    "NOT_TEXT",
     "Decoded",
     "SourceFile",
     "Unreadable",
@@ -32,6 +33,7 @@ __all__ = [
 # A text, Markdown or HTML file is one document and is read whole. Past this size it is not a document
 # a person would want as one answer, and its parse would need several times as much memory.
 MAX_WHOLE_FILE = 256 * 2**20
+NOT_TEXT = "looks binary, not text"
 
 _SNIFFED = 8192
 _PIECE = 2**20
@@ -274,7 +276,7 @@ def _sniff(head: bytes) -> str:
     if wide:
         return wide
     if looks_binary(head):
-        raise Unreadable("looks binary, not text")
+        raise Unreadable(NOT_TEXT)
     return "utf-8"
 
 

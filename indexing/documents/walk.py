@@ -185,7 +185,7 @@ class _Walk:
 
     def _file(self, path: str, below: str, real: str) -> None:
         kind = format_of(below.rpartition("/")[2])
-        if kind is None:
+        if kind is None or (kind == "archive" and not self._options.archives):
             self.plan.unsupported[Path(below).suffix.lower()] += 1
             return
         try:

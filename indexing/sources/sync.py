@@ -7,6 +7,7 @@ that is not is read again, and finds its documents unchanged. Nothing is removed
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,7 +34,7 @@ from indexing.catalog.sources import (
 )
 from indexing.documents import Document, ReadReport, Skipped
 from indexing.documents.file_fields import add_file_fields
-from indexing.documents.model import NO_TEXT, Item
+from indexing.documents.model import NO_READER, NO_TEXT, Item
 from indexing.documents.reader import FileEnd, read_plan
 from indexing.documents.source import SourceFile
 from indexing.documents.walk import Plan, readable_name
@@ -134,7 +135,9 @@ class Sync:
         counts.read += len(comparison.to_read)
         counts.renamed += len(comparison.renamed)
         counts.vanished += len(comparison.vanished)
-        self.report.unreadable += sum(row.state.problem is not None for row in comparison.unchanged)
+        problems = Counter(row.state.problem for row in comparison.unchanged)
+        self.report.unreadable += len(comparison.unchanged) - problems[None] - problems[NO_READER]
+        self._count_unnamed(problems[NO_READER])
         self.report.vanished += sum(row.state.stale for row in comparison.unchanged)
         if target.plan is not None:
             self.report.left_out.update(target.plan.left_out)
@@ -234,11 +237,19 @@ class Sync:
         state = state_of(file, self._started)
         self._done[row.id] = file.name, replace(state, problem=outcome.problem, stale=len(left))
         vanished.keys[row.id] = left
+        if outcome.problem == NO_READER:
+            self._count_unnamed(1)
         if outcome.empty:
             self.report.files.empty += 1
             self._read.note_empty(file.source)
         if len(self._done) >= _NOTED_AT_ONCE:
             self._note_files()
+
+    def _count_unnamed(self, count: int) -> None:
+        """Files whose names say nothing are of a kind that is not read, if they turn out to be no text."""
+        if count:
+            self.report.unsupported[""] += count
+            self._read.unsupported[""] += count
 
     def _note_files(self) -> None:
         with writing(self._session.database) as connection:
@@ -329,4 +340,5 @@ class _Outcome:
             else:
                 if item.line is None:
                     self.problem = item.reason
-                yield item
+                if item.reason != NO_READER:
+                    yield item

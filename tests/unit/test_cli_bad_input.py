@@ -80,6 +80,28 @@ def test_twenty_skips_are_shown_and_the_others_counted(stlib, tmp_path):
     assert err.splitlines()[-1] == "stlib: skipped 5 more (--json lists up to 1,000)"
 
 
+def test_files_that_share_a_reason_are_one_line(stlib, tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "a.txt").write_text("apples")
+    code, out, err = stlib("index", "notes", tmp_path)
+    assert code == 1 and "  skipped     5\n" in out
+    some = ", ".join(str(tmp_path / f"{number}.txt") for number in range(3))
+    assert err == f"stlib: skipped 5 files: looks binary, not text: {some} and 2 more\n"
+
+
+def test_programs_without_extension_and_archives_are_kinds_that_are_not_read(stlib, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "program").write_bytes(b"\x7fELF" + bytes(200))
+    (folder / "a.zip").write_bytes(b"PK\x03\x04")
+    (folder / "a.txt").write_text("apples")
+    for _ in range(2):  # what is known not to be text is not opened again, and still told
+        code, out, err = stlib("index", "notes", folder, "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["unsupported_files"] == {"": 1, ".zip": 1}
+
+
 def test_a_file_that_is_no_text_is_skipped_and_makes_no_collection(stlib, tmp_path):
     path = tmp_path / "x.txt"
     path.write_bytes(bytes(range(256)) * 8)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 
-from indexing.documents.model import Item
-from indexing.documents.source import SourceFile
+from indexing.documents.model import NO_READER, Item
+from indexing.documents.source import NOT_TEXT, SourceFile, Unreadable
 
 __all__ = ["read"]
 
@@ -36,5 +36,8 @@ def read(file: SourceFile) -> Iterator[Item]:
     found = next((format_ for begins, format_ in _BEGINNINGS if begins.match(head)), "text")
     module = import_module(f"indexing.documents.formats.{found}")
     told = replace(file, format=found)  # shares the notes
-    yield from module.read(told)
+    try:
+        yield from module.read(told)
+    except Unreadable as error:
+        raise Unreadable(NO_READER if str(error) == NOT_TEXT else str(error)) from error
     file.bytes_read = told.bytes_read

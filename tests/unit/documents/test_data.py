@@ -16,6 +16,7 @@ from indexing.documents import Document, Skipped
 from indexing.documents.formats import read_file
 from indexing.documents.formats.registry import format_of
 from indexing.documents.marks import place_at
+from indexing.documents.model import NO_READER
 from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.documents.unpack import FREE
@@ -210,7 +211,7 @@ class TestNames:
                 [Document("x#m", "body", "s")],
             ),
             (b"<?xml version='1.0'?><note>text</note>", [Document("x", "note: text")]),
-            (b"\x7fELF\x02\x01" + bytes(100), [Skipped("x", None, "looks binary, not text")]),
+            (b"\x7fELF\x02\x01" + bytes(100), [Skipped("x", None, NO_READER)]),
         ],
     )
     def test_what_has_no_extension_is_told_by_its_beginning(self, data, documents):
