@@ -6,12 +6,14 @@ import base64
 import gzip
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
 from indexing.documents import Document, Skipped
 from indexing.documents.formats.mime import parse_letter
 from indexing.documents.formats.rtf_packing import unpack_rtf
+from indexing.documents.source import SourceFile
 from indexing.documents.unreadable import Unreadable
 from tests.unit.documents.reading import read_bytes
 
@@ -110,6 +112,17 @@ class TestLetter:
         broken = f'Content-Type: text/plain\n{ATTACHED}; filename="b.txt"\n\n' + "\x01" * 50
         reading = read_bytes("a.eml", letter(parts("mixed", PLAIN, broken)))
         assert reading.items[1:] == [Skipped("a.eml", None, "b.txt: looks binary, not text")]
+
+    @pytest.mark.parametrize(
+        "name", ["/etc/passwd", "../../../../etc/passwd", "C:\\\\etc\\\\passwd", "etc/passwd"]
+    )
+    def test_a_name_is_never_a_path(self, name):
+        attached = f'Content-Type: text/plain\n{ATTACHED}; filename="{name}"\n\nwhat was sent'
+        (_, item) = read_bytes("a.eml", letter(parts("mixed", PLAIN, attached))).items
+        assert isinstance(item, Document)
+        assert item.text == "what was sent" and item.id.endswith("etc/passwd")
+        part = SourceFile("/docs/a.eml", "a.eml", "a.eml", "mail").member(name, b"x", "text")
+        assert not Path(part.path).exists()
 
     def test_flowed_lines_are_joined(self):
         rest = "Content-Type: text/plain; format=flowed\n\nOne long \nline.\n> quoted \n> too\n-- \nAnna\n"
