@@ -28,6 +28,7 @@ __all__ = ["batches", "main"]
 
 # A batch is large enough to make its frame cheap and small enough to keep two processes at work.
 _BATCH_ITEMS, _BATCH_CHARACTERS, _BATCH_SECONDS = 512, 256 * 1024, 0.5
+_BATCH_BYTES = 2**20  # of the file: metadata is no text and may be as large
 
 
 def main(memory_limit: int, time_limit: float) -> None:
@@ -51,16 +52,17 @@ def main(memory_limit: int, time_limit: float) -> None:
 def batches(file: SourceFile) -> Iterator[Frame]:
     """The items of one file in batches; the last one says so, and may be empty."""
     frame = Frame()
-    characters, started = 0, time.monotonic()
+    characters, read, started = 0, 0, time.monotonic()
     for item in read_file(file):
         frame.items.append(item)
         characters += len(item.text) if type(item) is Document else 0
         full = len(frame.items) >= _BATCH_ITEMS or characters >= _BATCH_CHARACTERS
+        full = full or file.bytes_read - read >= _BATCH_BYTES
         if full or time.monotonic() - started > _BATCH_SECONDS:
             frame.read = file.bytes_read
             yield frame
             frame = Frame()
-            characters, started = 0, time.monotonic()
+            characters, read, started = 0, file.bytes_read, time.monotonic()
     frame.notes, frame.read, frame.end = file.notes, file.bytes_read, True
     yield frame
 

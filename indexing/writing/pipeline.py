@@ -140,7 +140,7 @@ class Pipeline:
                     continue
                 failure = BadInput(f"document {number}: {error}")
                 break
-            characters += len(pending.document.text)
+            characters += len(pending.document.text) + len(pending.metadata)
             batch.append(pending)
             if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
                 yield batch

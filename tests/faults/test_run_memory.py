@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -59,6 +60,15 @@ def test_a_heading_of_most_of_a_megabyte(folder):
     (folder / "in" / "a.md").write_text("# " + "long heading " * 60_000 + "\n\nBread rises.\n")
     documents, chunks = add_within(folder, 250)
     assert documents == 1 and chunks == 469
+
+
+def test_rows_with_much_metadata(folder):
+    """A thousand rows of short texts are one batch; with their pictures these are 90 MB."""
+    with (folder / "in" / "a.jsonl").open("w") as lines:
+        for row in range(150):
+            line = {"id": str(row), "text": "Bread rises.", "picture": f"{row}" + "x" * 600_000}
+            lines.write(json.dumps(line) + "\n")
+    assert add_within(folder, 110) == [150, 150]
 
 
 @pytest.mark.faults
