@@ -27,6 +27,7 @@ from app.uploads.store import Incoming, Received, Uploads
 from app.wording import format_bytes, format_count
 from indexing import Collection
 from indexing.describe import CollectionInfo
+from indexing.documents.walk import real_name
 from indexing.errors import BadInput, UnknownCollection
 from indexing.listing import list_collections
 from indexing.models.trust import used_models
@@ -208,8 +209,15 @@ def forget_uploads(caller: Caller, location: Location, name: str) -> tuple[int, 
     require(caller, "manage")
     uploads = Uploads(location)
     with uploads.locked():
-        _refuse_while_working(location, name, kinds=("index",))
-        return uploads.forget(name)
+        _refuse_while_working(location, name, kinds=("index", "sync"))
+        forgotten = uploads.forget(name)
+    # Nothing is there to be in step with, and nothing is to be taken for removed.
+    folder = uploads.of(name).resolve()
+    with Collection.open(name, **location.arguments()) as collection:
+        for source in collection.sources():
+            if Path(real_name(source.root)).is_relative_to(folder):
+                collection.forget_source(source.id)
+    return forgotten
 
 
 def delete_collection(

@@ -23,6 +23,7 @@ from app.settings import Location, host_from_environment, is_loopback, upload_li
 from app.text import plain
 from app.ui import markup, place_markup, service
 from app.ui.collection_parts import draw_deletion, draw_facts, draw_health, draw_jobs, draw_servings
+from app.ui.folder_part import draw_sources
 from app.ui.notices import safely, tell
 from app.ui.visitor import visitor
 from app.wording import format_bytes, format_count
@@ -71,6 +72,7 @@ def page() -> None:
     draw_jobs(caller, location, name, facts)
     if "manage" in caller.rights:
         _draw_adding(caller, location, facts)
+        draw_sources(caller, location, name)
     draw_servings(caller, location, facts)
     if "manage" in caller.rights:
         draw_health(caller, location, name)

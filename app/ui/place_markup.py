@@ -10,8 +10,9 @@ from app.jobs.words import say_result, say_state
 from app.ui.outside import as_html, isolate
 from app.wording import format_count, format_model
 from indexing.serving.history import Serving
+from indexing.sources.report import Source
 
-__all__ = ["facts", "heading", "last_check", "refusals", "section", "servings"]
+__all__ = ["facts", "heading", "last_check", "refusals", "section", "servings", "sources"]
 
 _VERBS = {"create": "made", "promote": "promoted", "rollback": "went back to", "trial": "tried"}
 
@@ -41,6 +42,26 @@ def facts(figures: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]) -
 def servings(servings: Sequence[Serving]) -> str:
     """One line each, the live one marked."""
     return f'<div class="st-servings" role="list">{"".join(_serving(one) for one in servings)}</div>'
+
+
+def sources(found: Sequence[Source]) -> str:
+    """A folder a line: its path, what it has, when it was read."""
+    return f'<div class="st-servings">{"".join(map(_source, found))}</div>'
+
+
+def _source(source: Source) -> str:
+    what = f"{format_count(source.documents, 'document')} of {format_count(source.files, 'file')}"
+    read = f"read {_moment(source.synced_at)}" if source.synced_at else "not read to its end yet"
+    remark = f"{what}, {read}" + ("" if source.confirmed else ", not confirmed on this machine")
+    kind = " (single files)" if source.kind == "files" else ""
+    return f'<div><b>{as_html(source.root + kind)}</b><p class="st-remark">{as_html(remark)}</p></div>'
+
+
+def _moment(at: str) -> str:
+    try:
+        return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:  # of a catalog that was altered
+        return at
 
 
 def refusals(refused: Sequence[tuple[str, str]]) -> str:

@@ -74,7 +74,14 @@ LAYERS = {
         ["pictures", "report", "uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
-        ["facade.collections", "facade.improvement", "facade.jobs", "facade.reports", "facade.tuning_jobs"],
+        [
+            "facade.collections",
+            "facade.improvement",
+            "facade.jobs",
+            "facade.reports",
+            "facade.sources",
+            "facade.tuning_jobs",
+        ],
         # faces: what a person types or clicks
         ["cli", "ui"],
         ["demo"],
