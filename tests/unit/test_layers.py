@@ -56,7 +56,7 @@ LAYERS = {
         ["catalog", "columns", "lexical", "vectors"],
         ["served"],
         ["session"],
-        ["code_words", "embed", "facets", "listing", "models", "opening", "views"],
+        ["code_words", "embed", "facets", "listing", "models", "opening", "openings", "views"],
         ["creation", "describe", "lookup", "search"],
         # another way of turning documents into codes, and moving to it
         ["generations"],

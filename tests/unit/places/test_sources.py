@@ -39,9 +39,8 @@ def test_links_out_of_the_folder_are_not_followed(location, folder, tmp_path):
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
     job = start_sync(local_caller(), location, "notes")
-    assert (
-        run_job(location, job.id).result["skips"][0]["reason"] == "leads out of the folders that may be read"
-    )
+    [skip] = run_job(location, job.id).result["skips"]
+    assert skip["reason"] == "leads out of the folders that may be read"
 
 
 def test_who_may_not_manage_sees_no_folders(location, folder):
@@ -54,6 +53,5 @@ def test_who_may_not_manage_sees_no_folders(location, folder):
 def test_folders_of_a_copy_are_confirmed_at_a_terminal(location, folder, another_machine):
     with pytest.raises(BadInput, match=r"with `stlib sync notes`"):
         start_sync(local_caller(), location, "notes")
-    assert "not confirmed on this machine" in place_markup.sources(
-        folders_of(local_caller(), location, "notes")
-    )
+    shown = place_markup.sources(folders_of(local_caller(), location, "notes"))
+    assert "not confirmed on this machine" in shown
