@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,7 @@ def _form_of(value: Any) -> str | None:
     return normal_form(value) if isinstance(value, str) else None
 
 
+@lru_cache(maxsize=1_024)  # a comparison asks for it twice, and dates come in crowds
 def _instant_of(value: Any) -> int | None:
     return instant_of(normal_form(value)) if isinstance(value, str) else None
 

@@ -26,8 +26,8 @@ def test_ids_that_are_no_strings(animals, ids):
     assert len(animals) == 4
 
 
-@pytest.mark.parametrize("wrong", [7, ["legs = 4"], b"legs = 4", {"legs": 4}])
-def test_filters_that_are_no_text(animals, wrong):
+@pytest.mark.parametrize("wrong", [7, ["legs = 4"], b"legs = 4", {4: "legs"}, {"legs": {"?": 4}}])
+def test_filters_that_are_neither_texts_nor_dicts_of_fields(animals, wrong):
     for use in (
         animals.count,
         lambda filter: list(animals.documents(filter)),
