@@ -24,9 +24,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_UNREADABLE = {
+_UNCLOSED = {
     "'": "this text has no closing quote ' (write '' for a quote inside a text)",
     '"': 'this text or field name has no closing quote " (write "" for a quote inside it)',
+}
+_TIPS = {
     **dict.fromkeys("“”„‟«»‘’‚‛", "this is a curly quote; texts stand in straight ones, 'so'"),
     "&": "write 'and' between two conditions",
     "|": "write 'or' between two conditions",
@@ -78,6 +80,7 @@ def tokenise(text: str) -> list[Token]:
 
 
 def _unreadable(character: str) -> str:
-    return _UNREADABLE.get(
-        character, f"unexpected {character!r}; expected a field, a value, an operator or a parenthesis"
-    )
+    if character in _UNCLOSED:
+        return _UNCLOSED[character]
+    what = _TIPS.get(character, "expected a field, a value, an operator or a parenthesis")
+    return f"unexpected {character!r}; {what}"

@@ -210,7 +210,7 @@ def test_a_wrong_filter_shows_where(stlib, notes):
         2,
         "",
         "stlib: filter, position 21: unexpected '~'; "
-        "expected a field, a value, an operator or a parenthesis\n"
+        "write like '%part%' for a part of a text\n"
         "  kind = 'x' and size ~ 3\n"
         "                      ^\n",
     )
