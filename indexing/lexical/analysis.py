@@ -21,6 +21,7 @@ from functools import cache, lru_cache
 import tantivy
 from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
+from indexing.documents.formats.registry import format_of
 from indexing.languages import language_of
 from indexing.lexical.folding import fold_marks
 from indexing.lexical.identifiers import DASHES, Identifier, identifiers
@@ -86,6 +87,21 @@ def stemming_language(title: str, text: str) -> str:
     """The language whose stemmer a document takes."""
     language = language_of(text) or language_of(title)
     return language if language in STEMMERS else DEFAULT_LANGUAGE
+
+
+def is_symbol(title: str) -> bool:
+    """Whether a title is the name of a thing in a program, such as `datetime.date.today()`, and no file's.
+    Its parts say where the thing lies rather than what it is about: they are in the body, and no title.
+
+    NDCG@10 on the train questions of the sample corpus by words 0.192 with them there and 0.219 without,
+    hybrid 0.297 and 0.318.
+    """
+    found = _SYMBOL.fullmatch(title.strip())
+    return found is not None and ("." not in found["name"] or format_of(found["name"]) is None)
+
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+_SYMBOL = re.compile(rf"(?P<name>{_WORD}(?:\.{_WORD})+|{_WORD}(?=\())(?:\(.*\)(?: -> .*)?)?", re.DOTALL)
 
 
 def blocks(text: str) -> Iterator[str]:

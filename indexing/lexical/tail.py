@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from indexing.lexical.analysis import analyze, stemming_language
+from indexing.lexical.analysis import analyze, is_symbol, stemming_language
 from indexing.lexical.bm25 import FIELDS, K1, SCORE_DIGITS, QueryWord, Statistics, frequency_of, idf, saturate
 from stlib.util.forks import cached_property
 
@@ -45,9 +45,10 @@ class _Words:
 
 
 def _fields(title: str, text: str, language: str) -> dict[str, _Words]:
-    """As the index does: a title is part of the body, too."""
+    """As the index does: a title is part of the body, too, and that of a symbol of that alone."""
     titled = analyze(title, language)
-    return {"title": _Words.of(titled), "body": _Words.of(titled + analyze(text, language))}
+    body = _Words.of(titled + analyze(text, language))
+    return {"title": _Words.of([] if is_symbol(title) else titled), "body": body}
 
 
 @dataclass(frozen=True)

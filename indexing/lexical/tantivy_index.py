@@ -353,12 +353,13 @@ def _valid_key(key: int) -> int:
 
 
 def _document(key: int, title: str, text: str, language: str) -> tantivy.Document:
-    """A title is part of the body, too."""
+    """A title is part of the body, too, and that of a symbol of that alone."""
     document = tantivy.Document()
     document.add_unsigned("key", int(key))
     if title:
+        fields = ("body",) if analysis.is_symbol(title) else ("title", "body")
         for block in analysis.blocks(analysis.clean(title)):
-            _add_block(document, ("title", "body"), block, language)
+            _add_block(document, fields, block, language)
     for block in analysis.blocks(analysis.clean(text)):
         _add_block(document, ("body",), block, language)
     return document

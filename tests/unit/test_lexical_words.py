@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from indexing import Collection
 from indexing.lexical import LexicalReader, LexicalSnapshot, LexicalTail, LexicalWriter, TailChange, analyze
-from indexing.lexical.analysis import STEMMERS, analyze_block, blocks, name_terms, plain_text
+from indexing.lexical.analysis import STEMMERS, analyze_block, blocks, is_symbol, name_terms, plain_text
 from indexing.lexical.folding import fold_marks
 from indexing.lexical.identifiers import _HINT, _names_in, cut_identifiers, identifiers
 from indexing.lexical.question import MAX_QUERY_WORDS, PARTS_WEIGHT, WHOLE_WEIGHT, query_words
@@ -320,3 +320,40 @@ def test_a_collection_of_the_version_before_is_searched_by_new_words(tmp_path, m
         assert len(collection.search("cafe", 50, mode="keyword").results) == 40
         assert [serving.id for serving in collection.servings()] == [1]
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("title", "is_one"),
+    [
+        ("datetime.datetime.strptime", True),
+        ("functools.cache(user_function, /)", True),
+        ("abs(x, /) -> int", True),
+        ("os", False),
+        ("notes.txt", False),
+        ("report.pdf", False),
+        ("Dates (and times)", False),
+        ("A title.", False),
+        ("f(x) of a circle", False),
+        ("", False),
+    ],
+)
+def test_names_of_things_in_programs(title, is_one):
+    assert is_symbol(title) == is_one
+
+
+def test_words_of_a_symbol_do_not_count_as_a_title(tmp_path):
+    documents = [(1, "date.today()", "Now."), (2, "Date of today", "Now."), (3, "Other", "date today now")]
+    with LexicalWriter(tmp_path) as writer:
+        writer.apply(documents)
+        writer.publish(tmp_path / "1")
+    snapshot = LexicalSnapshot.open(tmp_path / "1")
+    tail = LexicalTail(0, 0).follow(
+        TailChange(key, key, False, title, text) for key, title, text in documents
+    )
+    assert (snapshot.frequency("title", "date"), snapshot.frequency("body", "date")) == (1, 3)
+    assert snapshot.search("date", 3).doc_keys.tolist()[0] == 2
+    hits = snapshot.search("date.today", 3)
+    assert hits.doc_keys.tolist()[0] == 1
+    keys, scores = tail.search(query_words("date.today"), snapshot)
+    mine = dict(zip(keys.tolist(), scores.tolist(), strict=True))
+    np.testing.assert_allclose([mine[key] for key in hits.doc_keys.tolist()], hits.scores, atol=2e-4)
