@@ -33,25 +33,28 @@ class Move:
 
 
 def move_documents(
-    connection: Connection, collection_id: int, moves: Mapping[int, Move], yielding: Iterable[int] = ()
+    connection: Connection,
+    collection_id: int,
+    moves: Mapping[int, Move],
+    yielding: Iterable[int] = (),
+    leaving: Iterable[int] = (),
 ) -> list[tuple[str, str]]:
     """Renames documents by key; returns (old id, new id) of those that have another one now.
 
     Those of `yielding`, and marks of deleted documents, that hold a wanted id make room: they get a free id
-    that begins with theirs.
+    that begins with theirs. So do those of `leaving` in any case: a document to come has their name.
     """
-    if not moves:
+    left = [key for key in leaving if key not in moves]
+    if not moves and not left:
         return []
     old = _ids_of(connection, moves)
     chosen = _choose(connection, collection_id, moves, set(yielding))
     taken = _keys_of(connection, collection_id, chosen.values())
-    leaving = {
-        key: _free_id(connection, collection_id, id_, set(chosen.values()))
-        for id_, key in taken.items()
-        if key not in chosen
-    }
-    old |= _ids_of(connection, leaving)
-    target = {**chosen, **leaving}
+    making_room = {key: id_ for id_, key in taken.items() if key not in chosen} | _ids_of(connection, left)
+    used = set(chosen.values())
+    aside = {key: _free_id(connection, collection_id, id_, used) for key, id_ in making_room.items()}
+    old |= making_room
+    target = {**chosen, **aside}
     changed = {key: id_ for key, id_ in target.items() if old[key] != id_}
     # In two steps, as each wants a name that another one has until then.
     _set_ids(connection, {key: f"{old[key]}\x1f{key}" for key in changed})
@@ -59,9 +62,9 @@ def move_documents(
     _set_hashes(connection, changed)
     _set_origins(connection, {key: move.origin for key, move in moves.items()})
     # Where a document came from is one's alone too.
-    origins = _origins_of(connection, leaving)
+    origins = _origins_of(connection, aside)
     _set_origins(
-        connection, {k: origins[k] + id_[len(old[k]) :] for k, id_ in leaving.items() if origins.get(k)}
+        connection, {k: origins[k] + id_[len(old[k]) :] for k, id_ in aside.items() if origins.get(k)}
     )
     there = set(_holders(connection, collection_id, changed.values()).values())
     renames = [(old[key], id_) for key, id_ in changed.items() if key in there]

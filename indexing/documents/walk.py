@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -77,6 +78,7 @@ def check_paths(paths: Iterable[Path]) -> None:
 
 _OUTSIDE = "leads out of the folders that may be read"
 _NOT_REGULAR = "is not a regular file"
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class _Walk:
             entries = [entry for entry in entries if entry.name == "corpus.jsonl"]
         for entry in entries:
             below = f"{folder.below}/{entry.name}" if folder.below else entry.name
-            is_folder = entry.is_dir()
+            is_folder = _leads_to_folder(entry)
             if reason := rules.reason_against(below, folder=is_folder):
                 self.plan.left_out[reason] += 1
                 continue
@@ -175,13 +177,19 @@ class _Walk:
         real = os.path.realpath(path)
         if not self.allows(path):
             self._skip(path, link.below, _OUTSIDE)
-        elif Path(path).is_dir():
-            if self._first_visit(real):
-                folders.append(_Folder(path, real, link.below, link.rules))
-        elif Path(path).exists():
+            return
+        try:
+            is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - as below
+        except OSError as error:
+            if error.errno not in _LEADS_NOWHERE:
+                self._skip(path, link.below, f"cannot be read: {error.strerror}")
+            elif format_of(link.below) is not None:
+                self._skip(path, link.below, "is a link to what is not there")
+            return
+        if not is_folder:
             self._file(path, link.below, real)
-        elif format_of(link.below) is not None:
-            self._skip(path, link.below, "is a link to what is not there")
+        elif self._first_visit(real):
+            folders.append(_Folder(path, real, link.below, link.rules))
 
     def _file(self, path: str, below: str, real: str) -> None:
         kind = format_of(below.rpartition("/")[2])
@@ -221,6 +229,13 @@ class _Walk:
             return False
         self._seen.add(real)
         return True
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or through a folder that may not be entered
+        return False
 
 
 def _is_beir(names: set[str]) -> bool:

@@ -53,13 +53,20 @@ class Former:
     def keys(self) -> list[int]:
         return [key for key, _, _ in self.documents.values()]
 
+    def keys_of(self, names: Iterable[str]) -> list[int]:
+        return [self.documents[name][0] for name in names if name in self.documents]
+
 
 def match_documents(
-    items: Iterable[Item], former: Former, root: str, move: Callable[[dict[int, Move], list[int]], None]
+    items: Iterable[Item],
+    former: Former,
+    root: str,
+    move: Callable[[dict[int, Move], list[int], list[int]], None],
 ) -> Iterator[Item]:
     """`items` of one file, as they come, or at its end where another document may be meant. `move` is called
-    with the documents of `former` that are called otherwise now, and the keys of those that make room; what
-    is left in `former` afterwards is no longer in the file.
+    with the documents of `former` that are called otherwise now, the keys of those that make room where one
+    is wanted, and the keys of those whose name another document has now; what is left in `former` afterwards
+    is no longer in the file.
     """
     kept: list[int] = []  # lines of rows that are where they were
     with _Waiting() as waiting:
@@ -81,7 +88,8 @@ def match_documents(
                 yield item
             else:
                 waiting.put(item)
-        move(*_match(waiting.names(), former, root, kept))
+        moves, gone = _match(waiting.names(), former, root, kept)
+        move(moves, gone, former.keys_of(name for name, _ in waiting.names()))
         yield from waiting
 
 

@@ -256,10 +256,12 @@ class Sync:
             record_files(connection, self._done)
         self._done = {}
 
-    def _move(self, moves: dict[int, Move], yielding: list[int]) -> None:
-        if moves:
+    def _move(self, moves: dict[int, Move], yielding: list[int], leaving: list[int]) -> None:
+        if moves or leaving:
             with writing(self._session.database) as connection:
-                self.report.renames += move_documents(connection, self._session.id, moves, yielding)
+                self.report.renames += move_documents(
+                    connection, self._session.id, moves, yielding, leaving
+                )
 
     # --- removing ------------------------------------------------------------------------------------------
 

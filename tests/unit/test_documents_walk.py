@@ -64,10 +64,16 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     (docs / "real/up").symlink_to(docs)
     (docs / "out").symlink_to(tmp_path / "outside")
     (docs / "broken.txt").symlink_to(tmp_path / "nothing")
-    broken = Skipped(str(docs / "broken.txt"), None, "is a link to what is not there")
+    (docs / "chain.bin").symlink_to(docs / "chain.bin")  # leads nowhere but to itself
+    (docs / "chain.txt").symlink_to(docs / "chain.txt")
+    broken, chain = (
+        Skipped(str(docs / name), None, "is a link to what is not there")
+        for name in ("broken.txt", "chain.txt")
+    )
     documents = [Document("out/b.txt", "text"), Document("real/a.txt", "text")]
-    assert list(read_paths([docs], isolate=False)) == [broken, *documents]
-    assert list(read_paths([docs, docs / "real", docs / "real/a.txt"], isolate=False)) == [broken, *documents]
+    assert list(read_paths([docs], isolate=False)) == [broken, chain, *documents]
+    found = list(read_paths([docs, docs / "real", docs / "real/a.txt"], isolate=False))
+    assert found == [broken, chain, *documents]
 
 
 def test_of_a_beir_folder_only_the_corpus_is_read(tmp_path):

@@ -120,6 +120,23 @@ def test_a_row_is_known_by_its_content(collection, write, folder, texts):
     assert collection.verify().clean
 
 
+def test_a_row_that_comes_in_the_place_of_one_that_is_gone_is_another(collection, write, texts):
+    folder = write({"rows.csv": ROWS})
+    collection.sync(folder)
+    before = keys(collection)
+    write({"rows.csv": "text\ncheese is yellow\ndates are sweet\n"})
+    collection.sync()
+    assert texts(collection) == {
+        "rows.csv#2": "cheese is yellow",
+        "rows.csv#3": "dates are sweet",
+        "rows.csv#2~2": "apples are red",
+        "rows.csv#3~2": "bread is brown",
+    }
+    assert keys(collection)["rows.csv#3~2"] == before["rows.csv#3"]
+    collection.sync(prune=True, force=True)
+    assert texts(collection) == {"rows.csv#2": "cheese is yellow", "rows.csv#3": "dates are sweet"}
+
+
 def test_an_edited_row_is_the_one_between_the_same_two(collection, write, folder, texts):
     write({"rows.csv": ROWS})
     collection.sync(folder)
