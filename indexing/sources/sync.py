@@ -259,9 +259,7 @@ class Sync:
     def _move(self, moves: dict[int, Move], yielding: list[int], leaving: list[int]) -> None:
         if moves or leaving:
             with writing(self._session.database) as connection:
-                self.report.renames += move_documents(
-                    connection, self._session.id, moves, yielding, leaving
-                )
+                self.report.renames += move_documents(connection, self._session.id, moves, yielding, leaving)
 
     # --- removing ------------------------------------------------------------------------------------------
 
