@@ -90,9 +90,7 @@ def _open_files(location: Location, collection: Collection, ids: Sequence[str]) 
 def _print_document(document: StoredDocument, file: str) -> None:
     title = document.title or document.id
     echo_wrapped(title, bold=title)
-    echo_rows([("id", document.id)])
-    if file:
-        echo(f"  {'file':<12}{file}")  # on one line, to be copied
+    echo_rows([("id", document.id), *([("file", file)] if file else [])])
     for field, value in document.metadata.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         echo_wrapped(f"{field}: {shown}", indent="  ", dim=field)

@@ -93,7 +93,8 @@ def test_search_prints_the_answer_first(stlib, animals):
     lines = out.splitlines()
     assert code == 0 and err == ""
     assert lines[:2] == ["1. Bee", "   Bees make honey from flowers."]
-    assert re.fullmatch(r"   bee · \d+\.\d{3}", lines[2])
+    assert lines[2].endswith(" › animals.jsonl › line 1")
+    assert re.fullmatch(r"   bee · \d+\.\d{3}", lines[3])
     assert re.fullmatch(r"2 results in [\d.]+ ms \(hybrid\)", lines[-1])
 
 
