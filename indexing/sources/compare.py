@@ -86,21 +86,13 @@ def _renamed(
     """New name → row of the file that was called otherwise: the same inode with the same content as far as
     times and size tell, else the same bytes.
     """
-    if not vanished:
-        return {}
-    renamed: dict[str, FileInfo] = {}
-    rows = list(vanished.values())
-    by_inode = {(row.state.inode, row.state.size, row.state.modified): row for row in rows}
+    renamed = _renamed_onto_each_other(to_read, known, vanished)
+    taken = {row.id for row in renamed.values()}
+    rows = [row for row in vanished.values() if row.id not in taken]
     by_size: dict[int, list[FileInfo]] = {}
     for row in rows:
         by_size.setdefault(row.state.size, []).append(row)
-    taken: set[int] = set()
     new = [file for file in to_read if file.name not in known]
-    for file in new:
-        same_inode = by_inode.get((file.inode, file.size, file.modified))
-        if same_inode is not None and same_inode.id not in taken and file.size:
-            renamed[file.name] = same_inode
-            taken.add(same_inode.id)
     for file in new:
         candidates = [row for row in by_size.get(file.size, ()) if row.id not in taken and row.state.digest]
         if file.name in renamed or not candidates or not file.size:
@@ -113,6 +105,34 @@ def _renamed(
             renamed[file.name] = row
             taken.add(row.id)
     return renamed
+
+
+def _renamed_onto_each_other(
+    to_read: list[SourceFile], known: Mapping[str, FileInfo], vanished: Mapping[str, FileInfo]
+) -> dict[str, FileInfo]:
+    """The same inode with the same content under another name, which may be one that another file had until
+    it was renamed itself: two that change places, a log that is rotated. A file that only replaces another
+    is an edit of that one.
+    """
+    replaced = [row for file in to_read if (row := known.get(file.name)) and row.state.inode != file.inode]
+    left = {_inode(row.state): row for row in (*vanished.values(), *replaced)}
+    here = {row.name for row in replaced}
+    renamed: dict[str, FileInfo] = {}
+    for file in to_read:
+        row = left.get(_inode(file)) if file.size and (file.name in here or file.name not in known) else None
+        if row is not None:
+            renamed[file.name] = left.pop(_inode(file))
+    while True:
+        moved_on = {row.id for row in renamed.values()}
+        stays = [name for name in renamed if name in known and known[name].id not in moved_on]
+        if not stays:
+            return renamed
+        for name in stays:
+            del renamed[name]
+
+
+def _inode(file: SourceFile | FileState) -> tuple[int, int, int]:
+    return file.inode, file.size, file.modified
 
 
 def state_of(file: SourceFile, read_at: int) -> FileState:

@@ -103,6 +103,45 @@ def test_a_file_takes_the_name_of_one_that_is_gone(collection, write, folder, te
     assert len(before) - 1 == len(collection)
 
 
+@pytest.mark.parametrize(
+    ("steps", "kept", "new"),
+    [
+        ("a.txt t  b.txt a.txt  t b.txt", {"a.txt": "b.txt", "b.txt": "a.txt"}, []),
+        ("c.txt d.txt  b.txt c.txt  a.txt b.txt", {"c.txt": "d.txt", "b.txt": "c.txt", "a.txt": "b.txt"}, []),
+        # A log that is rotated; then one that takes the place of another, which is an edit of that one.
+        ("b.txt d.txt  a.txt b.txt  log a.txt", {"b.txt": "d.txt", "a.txt": "b.txt"}, ["a.txt"]),
+        ("b.txt a.txt", {}, []),
+    ],
+    ids=["two change places", "each takes the next name", "the first is new", "one takes the place"],
+)
+def test_files_that_take_names_of_each_other(collection, write, folder, texts, tmp_path, steps, kept, new):
+    write({"a.txt": "apples", "b.txt": "bread", "c.txt": "cheese"})
+    (tmp_path / "log").write_text("dates")
+    collection.sync(folder)
+    before = keys(collection)
+    names = iter(steps.split())
+    for old, name in zip(names, names, strict=True):
+        (tmp_path / "log" if old == "log" else folder / old).rename(folder / name)
+    report = collection.sync(prune=True, force=True)
+    assert dict(report.renames) == kept
+    now = keys(collection)
+    assert {old: now[name] for old, name in kept.items()} == {old: before[old] for old in kept}
+    assert [name for name, key in now.items() if key not in before.values()] == new
+    assert texts(collection) == {path.name: path.read_text() for path in folder.iterdir()}
+    assert collection.verify().clean
+    assert counts(collection.sync()) == (0, 0, 0)
+
+
+def test_a_hard_link_that_takes_a_name_leaves_the_other_where_it_was(collection, write, folder, texts):
+    write({"a.txt": "apples", "b.txt": "bread"})
+    collection.sync(folder)
+    before = keys(collection)
+    (folder / "b.txt").unlink()
+    (folder / "b.txt").hardlink_to(folder / "a.txt")
+    collection.sync()
+    assert (keys(collection), texts(collection)) == (before, {"a.txt": "apples", "b.txt": "apples"})
+
+
 def test_a_row_is_known_by_its_content(collection, write, folder, texts):
     write({"rows.csv": ROWS, "other.csv": "text\n" + "".join(f"filler {n}\n" for n in range(9))})
     collection.sync(folder)
