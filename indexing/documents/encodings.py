@@ -43,6 +43,7 @@ _RUN = re.compile(rb"[\x80-\xff]+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _NO_CHARACTER = re.compile("[\uf8f0-\uf8f3]")  # what cp932 gives for bytes that are none in Shift_JIS
 _KANA = re.compile("[\u3041-\u30ff]")
+_HEBREW = frozenset(range(0xE0, 0xFB))  # its letters in Windows-1255 and ISO-8859-8
 _WINDOW = 8 * 1024
 _WINDOWS = 4
 # A mean run of bytes beyond ASCII that is shorter is a language of Latin letters, a longer one is none;
@@ -242,4 +243,7 @@ def _best_of_other_scripts(sample: bytes, codecs: list[str]) -> str | None:
     if best.encoding == "cp932" and narrow > len(sample) // 4:
         # Narrow katakana are one byte each: nearly any text can be read as a row of them.
         return _best_of_other_scripts(sample, [codec for codec in codecs if codec != "cp932"])
+    if best.encoding.startswith("koi8") and set(b"".join(_RUN.findall(sample))) <= _HEBREW:
+        # Russian in capitals alone, without the five last letters of that table, is rather Hebrew.
+        return _best_of_other_scripts(sample, [codec for codec in codecs if not codec.startswith("koi8")])
     return str(best.encoding)
