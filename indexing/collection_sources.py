@@ -138,7 +138,7 @@ class SourceMethods:
 
     def renames_after(self, number: int) -> list[tuple[int, str, str, str]]:
         """(number, old id, new id, time) of documents that got another id after the renaming `number`, in
-        order; 0 gives all. For those who keep ids elsewhere.
+        order; 0 gives all. Those of one number were renamed at once. For those who keep ids elsewhere.
         """
         with self._session.looking() as (connection, _):
             return renames_after(connection, self._session.id, number)

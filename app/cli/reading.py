@@ -274,8 +274,8 @@ def print_problems(summary: IndexSummary) -> None:
         )
     if added.renamed:
         warn(
-            f"stlib: note: {format_count(added.renamed, 'document')} got the name of a folder before the id,"
-            " because another file has the short one"
+            f"stlib: note: {format_count(added.renamed, 'document')} got the name of a folder or file before"
+            " the id, because another file has the short one"
         )
     if added.moved:
         warn(

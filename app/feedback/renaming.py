@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["follow_renames"]
 
 Rename = tuple[int, str, str, str]
-"""Number, old id, new id, time."""
+"""Number, old id, new id, time; those of one number happened at once."""
 
 
 def follow_renames(location: Location, collection: Collection) -> str | None:

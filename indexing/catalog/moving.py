@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from indexing.catalog.collections import now
 from indexing.catalog.hashing import hash_metadata, hash_text
@@ -68,21 +68,26 @@ def move_documents(
     )
     there = set(_holders(connection, collection_id, changed.values()).values())
     renames = [(old[key], id_) for key, id_ in changed.items() if key in there]
-    at = now()
-    rows = [
-        {"collection_id": collection_id, "old_id": before, "new_id": after, "at": at}
-        for before, after in renames
-    ]
-    if rows:
-        connection.execute(insert(Renamed), rows)
+    _record(connection, collection_id, renames)
     return renames
 
 
+def _record(connection: Connection, collection_id: int, renames: list[tuple[str, str]]) -> None:
+    if not renames:
+        return
+    last = connection.scalar(select(func.max(Renamed.batch))) or 0
+    same = {"collection_id": collection_id, "batch": last + 1, "at": now()}
+    rows = [{**same, "old_id": before, "new_id": after} for before, after in renames]
+    connection.execute(insert(Renamed), rows)
+
+
 def renames_after(connection: Connection, collection_id: int, last: int) -> list[tuple[int, str, str, str]]:
-    """(number, old id, new id, time) of what was renamed after the number `last`, in order."""
+    """(batch, old id, new id, time) of what was renamed after the batch `last`, in order; those of one batch
+    were renamed at once.
+    """
     statement = (
-        select(Renamed.id, Renamed.old_id, Renamed.new_id, Renamed.at)
-        .where(Renamed.collection_id == collection_id, Renamed.id > last)
+        select(Renamed.batch, Renamed.old_id, Renamed.new_id, Renamed.at)
+        .where(Renamed.collection_id == collection_id, Renamed.batch > last)
         .order_by(Renamed.id)
     )
     return [(*row,) for row in connection.execute(statement)]
@@ -98,12 +103,12 @@ def present_ids(
         .scalar_subquery()
     )
     present = {id_: id_ for id_ in ids}
-    reached = dict.fromkeys(present, 0)  # the number of the last rename that was followed
+    reached = dict.fromkeys(present, 0)  # the batch of the last rename that was followed
     for _ in range(_MOST_RENAMES):
         moved = False
         for part in slices(sorted(set(present.values()))):
             rows = connection.execute(
-                select(Renamed.id, Renamed.old_id, Renamed.new_id)
+                select(Renamed.batch, Renamed.old_id, Renamed.new_id)
                 .where(Renamed.collection_id == collection_id, Renamed.old_id.in_(part), Renamed.at >= since)
                 .order_by(Renamed.id)
             ).all()

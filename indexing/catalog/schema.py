@@ -209,12 +209,15 @@ class FileRow(Base):
 
 
 class Renamed(Base):
-    """A document got another id: for those who know it by the old one."""
+    """A document got another id: for those who know it by the old one. Those of one `batch` were renamed at
+    once: two may have changed names.
+    """
 
     __tablename__ = "renamed"
     __table_args__ = (Index(None, "collection_id", "old_id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"))
+    batch: Mapped[int]
     old_id: Mapped[str]
     new_id: Mapped[str]
     at: Mapped[str]

@@ -27,6 +27,7 @@ __all__ = [
     "keep_source",
     "note_synced",
     "origins_below",
+    "paths_of_files",
     "record_files",
     "set_stale",
     "sources_of",
@@ -191,6 +192,19 @@ def file_of_document(connection: Connection, collection_id: int, id_: str) -> tu
         .where(DocumentRow.collection_id == collection_id, DocumentRow.id == id_)
     ).first()
     return None if row is None else (SourceInfo(*row[:-1]), row[-1])
+
+
+def paths_of_files(connection: Connection, file_ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """file id → (root of its source, its name below that)."""
+    found: dict[int, tuple[str, str]] = {}
+    for part in slices(file_ids):
+        statement = (
+            select(FileRow.id, SourceRow.root, FileRow.name)
+            .join(SourceRow, SourceRow.id == FileRow.source_id)
+            .where(FileRow.id.in_(part))
+        )
+        found.update((row[0], (row[1], row[2])) for row in connection.execute(statement))
+    return found
 
 
 def adopt_documents(

@@ -32,10 +32,11 @@ class Former:
     their own: (key, id, digest of title and text) of each.
     """
 
-    def __init__(self, rows: Iterable[tuple[int, str, str, str, str]] = ()) -> None:
-        """From (key, id, origin, title, text) of each."""
+    def __init__(self, rows: Iterable[tuple[int, str, str, str, str]] = (), prefix: str = "") -> None:
+        """From (key, id, origin, title, text) of each; `prefix` may stand before ids of their own."""
         self.documents = {
-            origin or id_: (key, id_, hash_parts(title, text)) for key, id_, origin, title, text in rows
+            origin or id_.removeprefix(prefix): (key, id_, hash_parts(title, text))
+            for key, id_, origin, title, text in rows
         }
 
     def __contains__(self, name: str) -> bool:

@@ -43,6 +43,7 @@ from indexing.sources.compare import Comparison, compare, state_of
 from indexing.sources.matching import Former, match_documents, new_ids
 from indexing.sources.report import SyncReport
 from indexing.writing.edit import delete_documents
+from indexing.writing.own_ids import file_prefix
 from indexing.writing.pipeline import Committed
 from indexing.writing.report import AddReport
 
@@ -171,6 +172,8 @@ class Sync:
                     if origin.startswith(before):
                         now = f"{root}/{name}{origin[len(before) :]}"
                         moves[key] = Move(new_ids(id_, origin, now, root), now)
+                    elif not origin and id_.startswith(file_prefix(row.name)):
+                        moves[key] = Move((file_prefix(name) + id_[len(file_prefix(row.name)) :],), None)
             gone = documents_in(connection, [row.id for row in comparison.vanished])
             yielding = [key for keys in gone.values() for key in keys]
             self.report.renames += move_documents(connection, self._session.id, moves, yielding)
@@ -223,7 +226,7 @@ class Sync:
             former = Former()
             if row.id not in self._new:
                 with reading(self._session.database) as connection:
-                    former = Former(texts_in(connection, row.id))
+                    former = Former(texts_in(connection, row.id), file_prefix(row.name))
             outcome = _Outcome(entry, row.id)
             items = outcome.watch(stream)
             yield from match_documents(items, former, source.root, self._move)

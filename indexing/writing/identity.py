@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 from indexing.catalog.log import Known, ids_of_origins, known_documents
 from indexing.documents import Document
 from indexing.documents.walk import real_name
+from indexing.writing.own_ids import keep_files_apart
 
 __all__ = ["Resolved", "file_of_origin", "longer_ids", "resolve_ids"]
 
@@ -42,9 +43,16 @@ class Resolved:
 
 
 def resolve_ids(connection: Connection, collection_id: int, documents: Sequence[Document]) -> Resolved:
-    """The ids of a batch of documents. Those without an origin keep theirs: it is the caller's."""
+    """The ids of a batch of documents. Those that no file gave keep theirs: it is the caller's."""
     own = ids_of_origins(connection, collection_id, [d.origin for d in documents if d.origin])
     resolved = Resolved([own.get(document.origin, document.id) for document in documents])
+    chosen, known, asked = keep_files_apart(connection, collection_id, documents)
+    resolved.known.update(known)
+    resolved.looked_up |= asked
+    for i, id_ in chosen.items():
+        resolved.ids[i] = id_
+        if id_ != documents[i].id and (id_ not in known or known[id_].deleted):
+            resolved.renamed.append(id_)
     names = {i: longer_ids(d) for i, d in enumerate(documents) if d.origin and d.origin not in own}
     taken_now: set[str] = set()  # by documents of this batch, which are not in the catalog yet
     while names:

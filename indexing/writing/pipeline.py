@@ -242,7 +242,9 @@ class Pipeline:
 
     def _say_what_happened_to_ids(self, resolved: Resolved, changed: list[_Pending]) -> None:
         for id_ in resolved.renamed:
-            self.report.note(f"{id_} has the name of a folder before it: another file has the shorter id")
+            self.report.note(
+                f"{id_} has the name of its folder or file before it: another file has the shorter id"
+            )
         moved = [p for p in changed if p.id in resolved.moved]
         for pending in moved:
             self.report.note(f"{pending.id} was replaced by {pending.document.origin}: its file was gone")

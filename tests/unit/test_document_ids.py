@@ -72,7 +72,7 @@ def test_two_roots_with_one_path_are_two_documents(collection, tmp_path, one_run
         report = collection.add(read_paths([second]))
         assert (report.added, report.updated, report.renamed) == (2, 0, 1)
         assert report.notes == [
-            "b/guide.txt has the name of a folder before it: another file has the shorter id"
+            "b/guide.txt has the name of its folder or file before it: another file has the shorter id"
         ]
     expected = {"guide.txt": "text one", "b/guide.txt": "text two", "x.txt": "text x"}
     assert texts(collection) == expected

@@ -341,3 +341,37 @@ def test_rows_with_ids_of_their_own_go_by_them(collection, write, folder, texts)
     report = collection.sync(prune=True)
     assert (counts(report), report.pruned, report.renames) == ((0, 0, 6), 2, [])
     assert keys(collection) == {f"r{n}": before[f"r{n}"] for n in kept}
+
+
+def test_rows_of_two_files_with_the_same_ids_are_kept_apart(collection, write, folder, texts):
+    ids = "".join(f"{n},%s {n}\n" for n in range(3))
+    write({"customers.csv": "id,text\n" + ids.replace("%s", "customer"), "a.txt": "filler"})
+    write({"orders.csv": "id,text\n" + ids.replace("%s", "order")})
+    report = collection.sync(folder)
+    assert (counts(report), report.added.duplicates, report.added.renamed) == ((7, 0, 0), 0, 3)
+    expected = {
+        **{str(n): f"customer {n}" for n in range(3)},
+        **{f"orders.csv#{n}": f"order {n}" for n in range(3)},
+        "a.txt": "filler",
+    }
+    assert texts(collection) == expected
+    before = keys(collection)
+    write({"orders.csv": "id,text\n2,order 2\n0,order zero\n"})
+    report = collection.sync()
+    assert (counts(report), report.vanished) == ((0, 1, 1), 1)
+    assert keys(collection) == before
+    (folder / "orders.csv").rename(folder / "sales.csv")
+    collection.sync()
+    assert {id_.replace("sales", "orders"): key for id_, key in keys(collection).items()} == before
+    assert collection.verify().clean
+
+
+def test_rows_that_were_moved_to_another_file_keep_their_ids(collection, write, folder, texts):
+    write({"old.jsonl": '{"id": "a", "text": "apples"}\n{"id": "b", "text": "bread"}\n'})
+    collection.sync(folder)
+    before = keys(collection)
+    (folder / "old.jsonl").unlink()
+    write({"new.jsonl": '{"id": "b", "text": "bread"}\n{"id": "a", "text": "apples and pears"}\n'})
+    report = collection.sync(prune=True, force=True)
+    assert (counts(report), keys(collection)) == ((0, 1, 1), before)
+    assert report.vanished == 0

@@ -47,6 +47,7 @@ def upgrade() -> None:
         "renamed",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("collection_id", sa.Integer(), nullable=False),
+        sa.Column("batch", sa.Integer(), nullable=False),
         sa.Column("old_id", sa.String(), nullable=False),
         sa.Column("new_id", sa.String(), nullable=False),
         sa.Column("at", sa.String(), nullable=False),
