@@ -210,7 +210,11 @@ def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
         rows.append(("left out", "; ".join(left_out)))
     if sync.files.empty:
         rows.append(
-            ("empty", f"{format_count(sync.files.empty, 'file')} without text: {_some(summary.read.empty)}")
+            (
+                "empty",
+                f"{format_count(sync.files.empty, 'file')} without text: "
+                f"{_some(summary.read.empty, sync.files.empty)}",
+            )
         )
     if sync.unreadable:
         rows.append(
@@ -226,8 +230,9 @@ def _passed_over(summary: IndexSummary) -> list[tuple[str, str]]:
     return rows
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+def _some(names: Sequence[str], count: int) -> str:
+    """The first of `count` names, of which `names` are some."""
+    more = f" and {count - _LISTED:,} more" if count > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
 
 

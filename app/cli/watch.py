@@ -42,9 +42,12 @@ def command(name: str, prune: bool, force: bool, reread: bool, yes: bool, locati
         )
     roots = watched_roots(location, name)
     echo(f"{name}: watching {', '.join(map(str, roots))}; Ctrl-C ends it")
+    how = SyncChoices(None, prune, force)
+    waits = False  # changes that another process's run kept from being read
     try:
-        for _ in changes_of(roots, away_from(location, name)):
-            _run(location, name, SyncChoices(None, prune, force))
+        for changed in changes_of(roots, away_from(location, name)):
+            if changed or waits:
+                waits = not _run(location, name, how)
     except KeyboardInterrupt:
         return
 
@@ -75,13 +78,15 @@ def away_from(location: Location, name: str) -> Callable[[object, str], bool]:
 
     def counts(change: object, path: str) -> bool:
         file = Path(path).name
-        return not (path.startswith(own) or file.startswith(".") or ".sqlite" in file)
+        return not (Path(path).is_relative_to(own) or file.startswith(".") or ".sqlite" in file)
 
     return counts
 
 
-def changes_of(roots: list[Path], counts: Callable[[object, str], bool]) -> Iterator[None]:
-    """Once for each group of changes, and once when the watch has begun: what changed before was not seen."""
+def changes_of(roots: list[Path], counts: Callable[[object, str], bool]) -> Iterator[bool]:
+    """True for each group of changes, and once when the watch has begun: what changed before was not seen.
+    False while nothing changes, each second.
+    """
     from watchfiles import watch
 
     begun = False
@@ -94,9 +99,8 @@ def changes_of(roots: list[Path], counts: Callable[[object, str], bool]) -> Iter
         yield_on_timeout=True,
         ignore_permission_denied=True,
     ):
-        if changes or not begun:
-            begun = True
-            yield
+        yield bool(changes) or not begun
+        begun = True
 
 
 def _run(location: Location, name: str, how: object) -> bool:
