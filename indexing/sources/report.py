@@ -69,4 +69,6 @@ class SyncReport:
     @property
     def changed(self) -> bool:
         """Whether the collection has other documents, or other ids, than before."""
-        return bool(self.added.added or self.added.updated or self.pruned or self.files.renamed)
+        return bool(
+            self.added.added or self.added.updated or self.pruned or self.files.renamed or self.renames
+        )

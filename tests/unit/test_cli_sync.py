@@ -132,6 +132,24 @@ def test_feedback_follows_a_renamed_file(stlib, home, folder):
     assert said == {"2.txt": 3, "moved.txt": 1}
 
 
+def test_feedback_follows_each_of_the_rows_below_a_new_one(stlib, home, folder):
+    rows = folder / "rows.csv"
+    rows.write_text("text\napples\nbread\ncheese\n")
+    stlib("index", "notes", folder)
+    judged = folder.parent / "judged.csv"
+    judged.write_text("query,document,grade\nfruit,rows.csv#2,3\ndough,rows.csv#3,2\nmilk,rows.csv#4,1\n")
+    assert stlib("feedback", "import", "notes", judged)[0] == 0
+    rows.write_text("text\nfirst of all\napples\nbread\ncheese\n")
+    stlib("sync", "notes")
+    with Collection.open("notes", home=home) as collection:
+        sayings = read_sayings(feedback_place(Location(home)), collection.uuid)
+    assert {one.query: one.document for one in sayings} == {
+        "fruit": "rows.csv#3",
+        "dough": "rows.csv#4",
+        "milk": "rows.csv#5",
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "arguments", "found"),
     [
