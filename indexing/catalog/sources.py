@@ -103,11 +103,33 @@ def note_synced(connection: Connection, source_ids: Sequence[int]) -> None:
 
 
 def drop_source(connection: Connection, source_id: int) -> None:
-    """Forgets a source and its files; what was read from it stays."""
+    """Forgets a source and its files; what was read from it stays, and is of another source where its file
+    lies in that too.
+    """
+    _pass_on_documents(connection, source_id)
     files = select(FileRow.id).where(FileRow.source_id == source_id)
     connection.execute(update(DocumentRow).where(DocumentRow.file_id.in_(files)).values(file_id=None))
     connection.execute(delete(FileRow).where(FileRow.source_id == source_id))
     connection.execute(delete(SourceRow).where(SourceRow.id == source_id))
+
+
+def _pass_on_documents(connection: Connection, source_id: int) -> None:
+    collection_id = connection.scalar(select(SourceRow.collection_id).where(SourceRow.id == source_id))
+    roots = {source.id: source.root for source in sources_of(connection, collection_id or 0)}
+    paths = {f"{roots[source_id]}/{name}": row.id for name, row in files_of(connection, source_id).items()}
+    table = DOCUMENTS
+    statement = update(table).where(table.c.file_id == bindparam("the_file"))
+    for other, root in roots.items():
+        if other == source_id or not (_below(root, roots[source_id]) or _below(roots[source_id], root)):
+            continue
+        files = {f"{root}/{name}": row.id for name, row in files_of(connection, other).items()}
+        rows = [{"the_file": paths[path], "other": files[path]} for path in paths.keys() & files.keys()]
+        if rows:
+            connection.execute(statement.values(file_id=bindparam("other")), rows)
+
+
+def _below(root: str, above: str) -> bool:
+    return f"{root}/".startswith(f"{above}/")
 
 
 def files_of(connection: Connection, source_id: int) -> dict[str, FileInfo]:

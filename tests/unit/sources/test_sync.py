@@ -326,6 +326,24 @@ def test_a_source_can_be_forgotten(collection, write, folder):
     assert collection.verify().clean
 
 
+@pytest.mark.parametrize("forgotten", [0, 1])
+def test_documents_of_a_forgotten_source_are_of_one_that_holds_their_files_too(
+    collection, write, folder, texts, forgotten
+):
+    write({"a.txt": "apples", "in/b.txt": "bread", "inner/c.txt": "cheese"})
+    collection.sync(folder)
+    collection.sync(folder / "in")  # reads the file again: its documents are of this source now
+    collection.sync(folder, all_files=forgotten == 0)
+    sources = collection.sources()
+    collection.forget_source(sources[forgotten].id)
+    other = [folder, folder / "in"][1 - forgotten]
+    source, name = collection.source_of("in/b.txt")
+    assert (source.root, name) == (str(other), ["in/b.txt", "b.txt"][1 - forgotten])
+    (folder / "in/b.txt").unlink()
+    collection.sync(prune=True, force=True)
+    assert "in/b.txt" not in texts(collection)
+
+
 def test_a_missing_path_changes_nothing(collection, write, folder):
     with pytest.raises(BadInput, match="no such file or folder"):
         collection.sync([write({"a.txt": "apples"}), folder / "no"])
