@@ -253,7 +253,7 @@ def _grouped(skips: Sequence[Skipped]) -> tuple[list[str], list[Skipped]]:
         if skip.line is None:
             files.setdefault(skip.reason, []).append(skip.source)
     many = {reason: names for reason, names in files.items() if len(names) > _LISTED}
-    told = [f"{len(names):,} files: {reason}: {_some(names)}" for reason, names in many.items()]
+    told = [f"{len(names):,} files: {reason}: {_some(names, len(names))}" for reason, names in many.items()]
     return told, [skip for skip in skips if skip.line is not None or skip.reason not in many]
 
 
