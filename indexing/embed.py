@@ -12,7 +12,7 @@ from indexing.code_words import code_passage, is_code_title
 from indexing.documents import ChunkSettings, chunk_documents
 from indexing.documents.model import bounded_title
 from indexing.models.encoders import normalise
-from indexing.openings import opening_of
+from indexing.openings import LEAST_ALIKE, opening_of
 from indexing.quantization import Codec
 from stlib.runtime import EncoderProtocol
 
@@ -124,9 +124,12 @@ def encode_passages(
 
 
 def _lean(vectors: np.ndarray, openings: Sequence[str | None], encoder: EncoderProtocol) -> np.ndarray:
-    """`vectors` [n, d] of length 1, those that have an opening half-way between it and what they were."""
+    """`vectors` [n, d] of length 1, those that have an opening half-way between it and what they were, unless
+    the two are unlike: a greeting or a licence says nothing of what follows.
+    """
     rows = [row for row, opening in enumerate(openings) if opening is not None]
     if rows:
         towards = normalise(np.asarray(encoder.encode_document([openings[row] or "" for row in rows])))
-        vectors[rows] = normalise(vectors[rows] + towards)
+        alike = np.sum(vectors[rows] * towards, axis=1, keepdims=True) > LEAST_ALIKE
+        vectors[rows] = normalise(vectors[rows] + alike * towards)
     return vectors

@@ -57,6 +57,17 @@ def test_vectors_lie_half_way():
     np.testing.assert_allclose(vectors(True), [normalise((whole + opens)[None])[0], short], atol=1e-6)
 
 
+def test_a_vector_does_not_lean_on_an_opening_that_is_unlike_the_rest():
+    encoder = Encoder.load()
+    codec = Codec.fit("float32", np.eye(encoder.dimension, dtype=np.float32))
+    greeting = "Thank you for your patience, and kind regards to all of the family."
+    text = f"{greeting} {REST} {FIRST} {REST}"
+    assert opening_of("", text, (0, len(text))) == (0, len(greeting))
+    made = embed([Titled("", text)], encoder, ChunkSettings(opening=True), codec)
+    (whole,) = normalise(encoder.encode([text]))
+    np.testing.assert_allclose(np.frombuffer(made.codes[0][0], np.float32), whole, atol=1e-6)
+
+
 def test_a_static_model_has_it_unless_told_otherwise(tmp_path):
     def chunking(name, **how):
         with Collection.create(name, home=tmp_path, **how) as collection:
