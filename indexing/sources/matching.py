@@ -3,18 +3,19 @@
 A row without an id of its own is called by its line, so a row that is deleted or put in renames all below it.
 What tells rows apart is their content: a row that is in the file as before keeps its key, and with it its
 codes and what was said about it, wherever it stands now. Only what matches nothing goes by its place: an
-edited row is the one between the same two others. A part that has a name (a sheet, a function) goes by that
-first.
+edited row is the one between the same two others. So it is with all that is called by a number, within a
+sheet or a list too. A part that has a name (a function, a message) goes by that first.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from indexing.catalog.hashing import hash_parts
 from indexing.catalog.moving import Move
@@ -69,7 +70,7 @@ def match_documents(
     is wanted, and the keys of those whose name another document has now; what is left in `former` afterwards
     is no longer in the file.
     """
-    kept: list[int] = []  # lines of rows that are where they were
+    kept: list[_Number] = []  # of rows that are where they were
     with _Waiting() as waiting:
         for item in items:
             if isinstance(item, Skipped):
@@ -84,8 +85,8 @@ def match_documents(
                 yield item
             elif former.has(name, hash_parts(item.title, item.text)):
                 former.take(name)
-                if (line := _line_of(name)) is not None:
-                    kept.append(line)
+                if (number := _number_of(name)) is not None:
+                    kept.append(number)
                 yield item
             else:
                 waiting.put(item)
@@ -103,15 +104,15 @@ class _Moved:
 
 
 def _match(
-    new: Sequence[tuple[str, bytes]], former: Former, root: str, kept: Sequence[int]
+    new: Sequence[tuple[str, bytes]], former: Former, root: str, kept: Sequence[_Number]
 ) -> tuple[dict[int, Move], list[int]]:
     """What is to be moved, and the keys of what is not in the file any more."""
-    by_line = [(name, digest) for name, digest in new if _line_of(name) is not None]
-    by_name = [(name, digest) for name, digest in new if _line_of(name) is None]
+    by_number = [(name, digest) for name, digest in new if _number_of(name) is not None]
+    by_name = [(name, digest) for name, digest in new if _number_of(name) is None]
     rest = [pair for pair in by_name if not _same_name(former, pair[0])]
-    moved = _move_by_content([*rest, *by_line], former, root)
+    moved = _move_by_content([*rest, *by_number], former, root)
     met = {step.now for step in moved}
-    moved += _move_by_place([name for name, _ in by_line if name not in met], former, root, kept, moved)
+    moved += _move_by_place([name for name, _ in by_number if name not in met], former, root, kept, moved)
     moves = {
         step.key: Move(new_ids(step.id, step.before, step.now, root), step.now)
         for step in moved
@@ -142,30 +143,51 @@ def _move_by_content(new: Iterable[tuple[str, bytes]], former: Former, root: str
 
 
 def _move_by_place(
-    new: Iterable[str], former: Former, root: str, kept: Sequence[int], moved: Sequence[_Moved]
+    new: Iterable[str], former: Former, root: str, kept: Sequence[_Number], moved: Sequence[_Moved]
 ) -> list[_Moved]:
     """Rows with another content, each as the one that stood between the same two rows: edited ones."""
-    stays = [(line, line) for line in kept]
-    pairs = [(_line_of(step.before), _line_of(step.now)) for step in moved]
-    both = sorted([*stays, *((old, now) for old, now in pairs if old is not None and now is not None)])
-    old_lines = [old for old, _ in both]
-    gaps: dict[int, deque[str]] = {}  # number of the row before → those that followed it
-    rows = [(line, name) for name in former.documents if (line := _line_of(name)) is not None]
-    for line, name in sorted(rows):
-        if name.startswith(f"{root}/"):
-            gaps.setdefault(bisect_left(old_lines, line), deque()).append(name)
-    order = sorted((now, number) for number, (_, now) in enumerate(both, start=1))
-    new_lines = [now for now, _ in order]
-    found: list[_Moved] = []
+    lists: dict[str, _List] = {}
+    for within, number in kept:
+        lists.setdefault(within, _List()).both.append((number, number))
+    for step in moved:
+        old, now = _number_of(step.before), _number_of(step.now)
+        if old is not None and now is not None and old[0] == now[0]:
+            lists.setdefault(old[0], _List()).both.append((old[1], now[1]))
+    for name in former.documents:
+        if name.startswith(f"{root}/") and (place := _number_of(name)) is not None:
+            lists.setdefault(place[0], _List()).former.append((place[1], name))
     for name in new:
-        line = _line_of(name)
-        assert line is not None
-        at = bisect_left(new_lines, line)
-        gap = gaps.get(order[at - 1][1] if at else 0)
-        if gap:
-            before = gap.popleft()
-            found.append(_Moved(*former.take(before), before, name))
-    return found
+        if (place := _number_of(name)) is not None and place[0] in lists:
+            lists[place[0]].new.append((place[1], name))
+    return [
+        _Moved(*former.take(before), before, name) for one in lists.values() for before, name in one.edited()
+    ]
+
+
+@dataclass
+class _List:
+    """Rows that are numbered together: (old number, new number) of those that were found, and (number, name)
+    of those that were there and of those that are.
+    """
+
+    both: list[tuple[int, int]] = field(default_factory=list)
+    former: list[tuple[int, str]] = field(default_factory=list)
+    new: list[tuple[int, str]] = field(default_factory=list)
+
+    def edited(self) -> Iterator[tuple[str, str]]:
+        """(former name, new name) of rows between the same two others."""
+        both = sorted(self.both)
+        old_numbers = [old for old, _ in both]
+        gaps: dict[int, deque[str]] = {}  # position of the row before → those that followed it
+        for number, name in sorted(self.former):
+            gaps.setdefault(bisect_left(old_numbers, number), deque()).append(name)
+        order = sorted((now, position) for position, (_, now) in enumerate(both, start=1))
+        new_numbers = [now for now, _ in order]
+        for number, name in self.new:
+            at = bisect_left(new_numbers, number)
+            gap = gaps.get(order[at - 1][1] if at else 0)
+            if gap:
+                yield gap.popleft(), name
 
 
 def new_ids(id_: str, before: str, now: str, root: str) -> tuple[str, ...]:
@@ -180,10 +202,16 @@ def new_ids(id_: str, before: str, now: str, root: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([prefix + short, short, *longer]))
 
 
-def _line_of(name: str) -> int | None:
-    """The line, of what is called by its line."""
-    line = name.rpartition("#")[2]
-    return int(line) if line.isascii() and line.isdecimal() and len(line) < 19 else None
+_Number = tuple[str, int]
+"""What a row is numbered within (a file, a sheet, a list), and its number there."""
+
+_NUMBERED = re.compile(r"(.*#(?:.*[!/.])?)([0-9]{1,18})", re.DOTALL)
+
+
+def _number_of(name: str) -> _Number | None:
+    """Of what is called by a number: `a.csv#12`, `a.xlsx#Sheet1!12`, `a.json#1.12`, `a.json#items/12`."""
+    found = _NUMBERED.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
 
 
 class _Waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
@@ -12,6 +13,7 @@ from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput, UnconfirmedSource
 from indexing.sources import compare
 from indexing.sources.report import FileCounts
+from tests.unit.documents.test_sheets import make_xlsx
 
 ROWS = "text\napples are red\nbread is brown\ncheese is yellow\n"
 
@@ -174,6 +176,39 @@ def test_a_row_that_comes_in_the_place_of_one_that_is_gone_is_another(collection
     assert keys(collection)["rows.csv#3~2"] == before["rows.csv#3"]
     collection.sync(prune=True, force=True)
     assert texts(collection) == {"rows.csv#2": "cheese is yellow", "rows.csv#3": "dates are sweet"}
+
+
+def test_a_row_of_a_list_is_known_by_its_content(collection, write, folder, texts):
+    def write_all(rows):
+        write({"one.json": json.dumps([{"text": row} for row in rows])})
+        write({"deep.json": json.dumps({"items": [{"text": f"deep {row}"} for row in rows]})})
+
+    rows = ["apples are red", "bread is brown", "cheese is yellow", "dates are sweet"]
+    write_all(rows)
+    collection.sync(folder)
+    before = {one.text: one.key for one in collection.documents()}
+    assert len(before) == 8
+    write_all([rows[1], "cheese is old", rows[3]])
+    report = collection.sync(prune=True, force=True)
+    after = {one.text: one.key for one in collection.documents()}
+    assert report.pruned == 2
+    kept = {"bread is brown", "dates are sweet", "deep bread is brown", "deep dates are sweet"}
+    assert {text: after[text] for text in kept} == {text: before[text] for text in kept}
+    assert after["deep cheese is old"] == before["deep cheese is yellow"]
+
+
+def test_a_row_of_a_sheet_is_known_by_its_content(collection, folder, texts):
+    names = ["red apples", "brown bread", "yellow cheese", "sweet dates"]
+    rows = [["name", "price"], *([name, number] for number, name in enumerate(names))]
+    (folder / "s.xlsx").write_bytes(make_xlsx({"Food": rows}))
+    collection.sync(folder)
+    before = keys(collection)
+    assert sorted(before) == [f"s.xlsx#Food!{row}" for row in (2, 3, 4, 5)]
+    del rows[1]
+    (folder / "s.xlsx").write_bytes(make_xlsx({"Food": rows}))
+    report = collection.sync(prune=True)
+    assert (report.added.chunks, report.pruned) == (0, 1)
+    assert keys(collection) == {f"s.xlsx#Food!{row}": before[f"s.xlsx#Food!{row + 1}"] for row in (2, 3, 4)}
 
 
 def test_an_edited_row_is_the_one_between_the_same_two(collection, write, folder, texts):
