@@ -16,6 +16,7 @@ from indexing.catalog.sources import (
     origins_below,
     sources_of,
 )
+from indexing.documents import Skipped
 from indexing.documents.options import ReadOptions
 from indexing.documents.walk import check_paths, plan_files, readable_name, real_name
 from indexing.session import Session
@@ -66,17 +67,36 @@ def _target(session: Session, source: SourceInfo, named: list[Path], within: Ite
     options = ReadOptions.from_json(source.options)
     if source.kind == FOLDER:
         # Under the name that was given this time, which is what messages say.
-        there = named[0].is_dir()
+        there = os.path.isdir(named[0])  # noqa: PTH112 - one that may not be looked at is none
         return Target(source, plan_files([named[0]], within, options) if there else None)
     root = Path(real_name(source.root))
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112
         return Target(source, None)
     with reading(session.database) as connection:
-        known = [root / real_name(name) for name in files_of(connection, source.id)]
+        names = list(files_of(connection, source.id))
     given = [path for path in named if not path.is_dir()]
     given_real = {os.path.realpath(path) for path in given}
-    others = [path for path in known if path.is_file() and os.path.realpath(path) not in given_real]
-    return Target(source, plan_files([*given, *others], within, options))
+    others, hidden = _still_there(root, names)
+    plan = plan_files(
+        [*given, *(p for p in others if os.path.realpath(p) not in given_real)], within, options
+    )
+    plan.entries += hidden.values()
+    plan.unknown += hidden
+    return Target(source, plan)
+
+
+def _still_there(root: Path, names: Iterable[str]) -> tuple[list[Path], dict[str, Skipped]]:
+    """Those of the files `names` of a folder that are there, and those that may not be looked at."""
+    there: list[Path] = []
+    hidden: dict[str, Skipped] = {}
+    for name in names:
+        path = root / real_name(name)
+        try:
+            if path.is_file():
+                there.append(path)
+        except OSError as error:
+            hidden[name] = Skipped(readable_name(str(path)), None, f"cannot be read: {error.strerror}")
+    return there, hidden
 
 
 def _keep(session: Session, real: str, kind: str, options: ReadOptions | None) -> SourceInfo:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -308,6 +310,25 @@ def test_single_files_are_a_source_of_their_own(collection, write, folder, texts
     assert (counts(report), texts(collection)) == ((0, 1, 0), {"a.txt": "apples", "b.txt": "rye"})
     collection.sync(folder / "c.txt")
     assert [(s.root, s.kind, s.files) for s in collection.sources()] == [(str(folder), "files", 3)]
+
+
+def test_a_single_file_that_may_not_be_looked_at_is_one_skip(collection, write, folder, texts, monkeypatch):
+    write({"a.txt": "apples", "b.txt": "bread", "sub/c.txt": "cheese"})
+    collection.sync([folder / "a.txt", folder / "b.txt", folder / "sub"])
+    write({"sub/c.txt": "old cheese"})
+    look = Path.is_file
+
+    def forbidden(path, *arguments, **options):
+        if path.name == "a.txt":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    report = collection.sync(prune=True, force=True)
+    assert [str(skip) for skip in report.added.skips] == [
+        f"{folder}/a.txt: cannot be read: Permission denied"
+    ]
+    assert sorted(texts(collection).values()) == ["apples", "bread", "old cheese"]
 
 
 def test_a_folder_within_another_that_is_named_is_not_read_twice(collection, write, folder):
