@@ -81,7 +81,7 @@ class SourceMethods:
             else:
                 roots: Sequence[Path] = _as_paths(paths)
                 targets = named_targets(self._session, roots, options, limits)
-                confirm_roots(self._session.uuid, [target.source.root for target in targets])
+                confirm_roots(self._session.uuid, [_root(target.source) for target in targets])
             sync = Sync(self._session, targets, read, prune=prune, force=force, all_files=all_files)
             adding = Adding(self._session, self._views, self._encoders)
             sync.run(lambda items: adding.run_held(items, "skip", progress))
@@ -92,16 +92,15 @@ class SourceMethods:
         return sync.report
 
     def _check_confirmed(self, confirm: bool) -> None:
-        strange = [source.root for source in self.sources() if not source.confirmed]
-        if not strange:
-            return
-        if not confirm:
+        strange = [source for source in self.sources() if not source.confirmed]
+        roots = [source.root for source in strange]
+        if strange and not confirm:
             raise UnconfirmedSource(
-                f"collection {self.name!r} was read from {', '.join(strange)}, which nobody named on this "
+                f"collection {self.name!r} was read from {', '.join(roots)}, which nobody named on this "
                 "machine: the collection was copied here. Name the folders with `stlib index`, or confirm",
-                strange,
+                roots,
             )
-        confirm_roots(self._session.uuid, strange)
+        confirm_roots(self._session.uuid, map(_root, strange))
 
     @property
     def folder(self) -> Path:
@@ -110,7 +109,7 @@ class SourceMethods:
 
     def confirm_sources(self) -> None:
         """A person of this machine says that its sources may be read."""
-        confirm_roots(self._session.uuid, [source.root for source in self.sources()])
+        confirm_roots(self._session.uuid, map(_root, self.sources()))
 
     def sources(self) -> list[Source]:
         """The folders that this collection was read from, in the order in which they were named."""
@@ -119,9 +118,9 @@ class SourceMethods:
             counts = [
                 (len(files_of(connection, info.id)), count_documents(connection, info.id)) for info in found
             ]
-        known = confirmed_roots(self._session.uuid, [info.root for info in found])
+        known = confirmed_roots(self._session.uuid, map(_root, found))
         return [
-            _source(info, info.root in known, *numbers) for info, numbers in zip(found, counts, strict=True)
+            _source(info, _root(info) in known, *numbers) for info, numbers in zip(found, counts, strict=True)
         ]
 
     def source_of(self, document_id: str) -> tuple[Source, str] | None:
@@ -134,7 +133,7 @@ class SourceMethods:
                 return None
             info, name = found
             numbers = len(files_of(connection, info.id)), count_documents(connection, info.id)
-        return _source(info, bool(confirmed_roots(self._session.uuid, [info.root])), *numbers), name
+        return _source(info, bool(confirmed_roots(self._session.uuid, [_root(info)])), *numbers), name
 
     def renames_after(self, number: int) -> list[tuple[int, str, str, str]]:
         """(number, old id, new id, time) of documents that got another id after the renaming `number`, in
@@ -161,6 +160,10 @@ def _source(info: SourceInfo, confirmed: bool, files: int, documents: int) -> So
     return Source(
         info.id, info.root, info.kind, dict(info.options), confirmed, files, documents, info.synced_at
     )
+
+
+def _root(source: Source | SourceInfo) -> tuple[str, str]:
+    return source.kind, source.root
 
 
 def _as_paths(paths: Paths) -> list[Path]:

@@ -7,6 +7,7 @@ wrong usage answer at once.
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -26,6 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run(cli, "stlib", arguments)
 
 
+def _interrupt() -> None:
+    """Ctrl-C for the main thread, be it asleep."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
 def keep_interrupts() -> None:
     """Raise Ctrl-C again where Python would lose it with a traceback: in a finalizer or a weak callback.
 
@@ -38,7 +48,7 @@ def keep_interrupts() -> None:
         if not issubclass(lost.exc_type, KeyboardInterrupt):
             report(lost)
         elif not sys.is_finalizing():
-            timer = threading.Timer(0.01, _thread.interrupt_main)
+            timer = threading.Timer(0.01, _interrupt)
             timer.daemon = True
             timer.start()
 

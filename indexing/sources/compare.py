@@ -120,7 +120,8 @@ def _renamed_onto_each_other(
     renamed: dict[str, FileInfo] = {}
     for file in to_read:
         row = left.get(_inode(file)) if file.size and (file.name in here or file.name not in known) else None
-        if row is not None:
+        # The number of an inode is used again, by a file of the same size and time perhaps.
+        if row is not None and row.state.digest in (b"", digest_of(file)):
             renamed[file.name] = left.pop(_inode(file))
     while True:
         moved_on = {row.id for row in renamed.values()}

@@ -21,7 +21,11 @@ logger = logging.getLogger(__name__)
 _RECORD = "sources"
 
 
-def confirmed_roots(uuid: str, roots: Iterable[str]) -> set[str]:
+Root = tuple[str, str]
+"""Kind and folder: who named two files of a folder has not named all of it."""
+
+
+def confirmed_roots(uuid: str, roots: Iterable[Root]) -> set[Root]:
     """Those of `roots` that were confirmed on this machine for the collection `uuid`."""
     try:
         known = read_record(_RECORD)
@@ -31,7 +35,7 @@ def confirmed_roots(uuid: str, roots: Iterable[str]) -> set[str]:
     return {root for root in roots if _key(uuid, root) in known}
 
 
-def confirm_roots(uuid: str, roots: Iterable[str]) -> bool:
+def confirm_roots(uuid: str, roots: Iterable[Root]) -> bool:
     """Records that a person named these folders for this collection here. False, with a warning, if the
     machine's state cannot be written: then they are asked about again.
     """
@@ -43,12 +47,13 @@ def confirm_roots(uuid: str, roots: Iterable[str]) -> bool:
         with change_record(_RECORD) as known:
             for key, root in wanted.items():
                 known.pop(key, None)
-                known[key] = {"root": root, "when": when}
+                known[key] = {"kind": root[0], "root": root[1], "when": when}
     except StorageError as error:
         logger.warning("that folders were confirmed here cannot be remembered: %s", error)
         return False
     return True
 
 
-def _key(uuid: str, root: str) -> str:
-    return hashlib.blake2b(f"{uuid}\0{root}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def _key(uuid: str, root: Root) -> str:
+    told = "\0".join((uuid, *root)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(told, digest_size=16).hexdigest()

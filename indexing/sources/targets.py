@@ -73,7 +73,8 @@ def _target(session: Session, source: SourceInfo, named: list[Path], within: Ite
     if not os.path.isdir(root):  # noqa: PTH112
         return Target(source, None)
     with reading(session.database) as connection:
-        names = list(files_of(connection, source.id))
+        # Files of this very folder: a catalog that was altered may name others.
+        names = [name for name in files_of(connection, source.id) if "/" not in name]
     given = [path for path in named if not path.is_dir()]
     given_real = {os.path.realpath(path) for path in given}
     others, hidden = _still_there(root, names)

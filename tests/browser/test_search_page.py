@@ -44,7 +44,9 @@ def address(serve, folder):
 
 
 def titles(page):
-    return page.locator(".st-title [role=heading]").all_inner_texts()
+    return page.locator(
+        ".st-title [role=heading]"
+    ).all_text_contents()  # of answers that are still covered, too
 
 
 def wait_for_titles(page, expected):

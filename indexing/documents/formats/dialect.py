@@ -71,7 +71,8 @@ def find_dialect(lines: Sequence[str], *, tabs: bool = False) -> Dialect:
     judged = {separator: _judge(lines, separator) for separator in _SEPARATORS}
     if tabs and judged["\t"][0] > (0, 0):
         return judged["\t"][1]
-    score, dialect = max(judged.values(), key=lambda one: one[0])
+    # Of two that do as well, the one that leaves nothing above the header.
+    score, dialect = max(judged.values(), key=lambda one: (one[0][0], not one[1].above, one[0][1]))
     if score > (0, 0):
         return dialect
     score, dialect = _judge(lines, _SPACE)

@@ -81,7 +81,8 @@ def test_a_document_s_file_is_named_and_shown_in_its_folder(search, tmp_path, mo
     monkeypatch.setattr("click.launch", lambda path, locate: launched.append((path, locate)) or 0)
     path = str(tmp_path / "docs" / "c.md")
     shown = CliRunner().invoke(cli, ["show", "docs", "c.md"]).stdout
-    assert f"  file        {path}" in shown and launched == []
+    # The path is broken where the terminal ends.
+    assert f"file{path}" in shown.replace("\n", "").replace(" ", "") and launched == []
     assert CliRunner().invoke(cli, ["show", "docs", "c.md", "--open"]).exit_code == 0
     assert launched == [(path, True)]
     (tmp_path / "docs" / "c.md").unlink()

@@ -9,8 +9,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from indexing import Collection
+from indexing.catalog.database import writing
 from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput, UnconfirmedSource
 from indexing.sources import compare
@@ -449,3 +451,29 @@ def test_rows_that_were_moved_to_another_file_keep_their_ids(collection, write, 
     report = collection.sync(prune=True, force=True)
     assert (counts(report), keys(collection)) == ((0, 1, 1), before)
     assert report.vanished == 0
+
+
+def test_an_inode_that_is_used_again_is_no_rename(collection, write, folder, texts):
+    """Of the same size and time as well."""
+    write({"a.txt": "apples", "b.txt": "bread"})
+    collection.sync(folder)
+    status = (folder / "a.txt").stat()
+    (folder / "a.txt").rename(folder / "c.txt")
+    (folder / "c.txt").write_text("grapes")
+    os.utime(folder / "c.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+    report = collection.sync(prune=True, force=True)
+    assert (report.files.renamed, texts(collection)) == (0, {"b.txt": "bread", "c.txt": "grapes"})
+
+
+def test_who_named_files_has_not_named_their_folder(collection, write, folder):
+    """A catalog that somebody altered says that the folder is the source, or names files elsewhere."""
+    write({"a.txt": "apples", "secret.txt": "dates", "deep/b.txt": "bread"})
+    collection.sync(folder / "a.txt")
+    with writing(collection._session.database) as connection:
+        connection.execute(text("UPDATE file SET name = '../docs/deep/b.txt'"))
+    assert collection.sync().files.total == 0
+    with writing(collection._session.database) as connection:
+        connection.execute(text("UPDATE source SET kind = 'folder'"))
+    with pytest.raises(UnconfirmedSource):
+        collection.sync()
+    assert len(collection) == 1
