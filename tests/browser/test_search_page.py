@@ -125,6 +125,7 @@ def test_old_answers_are_covered_from_the_moment_of_a_choice(visit, folder, chan
             page.get_by_text("Filters", exact=True).click()
             expect(page.locator(".st-card").first).to_be_visible()  # nothing was asked yet
             page.get_by_role("combobox", name="Kind").click()
+        page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
         server.send_signal(signal.SIGSTOP)
         try:
             if "mode" in change:
