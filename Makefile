@@ -35,7 +35,7 @@ define install
 endef
 
 $(VENV)/.app: pyproject.toml | $(BIN)/python
-	$(call install,-e ".[app]")
+	$(call install,--no-compile -e ".[app]")  # what is imported is compiled then: six seconds sooner there
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(call install,"$(TORCH)" -e ".[all,dev]")
