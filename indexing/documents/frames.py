@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from indexing.documents.fields import storable_document
@@ -72,7 +72,7 @@ def _unpack_document(item: list[Any]) -> Document:
 
 
 def line_from_file(file: SourceFile) -> bytes:
-    told = {name: value for name, value in asdict(file).items() if name != "data"}
+    told = {name: value for name, value in vars(file).items() if name != "data"}
     return json.dumps({**told, "options": file.options.to_json()}).encode() + b"\n"
 
 

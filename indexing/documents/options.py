@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 __all__ = ["ReadOptions"]
@@ -32,8 +32,7 @@ class ReadOptions:
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults."""
-        default = ReadOptions()
-        return {name: value for name, value in asdict(self).items() if value != getattr(default, name)}
+        return {name: value for name, value in vars(self).items() if value != getattr(ReadOptions, name)}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> ReadOptions:

@@ -12,10 +12,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from indexing.catalog.sources import FileInfo, FileState
 from indexing.documents.formats import READERS
+from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.documents.walk import Plan
 
@@ -144,10 +146,13 @@ def state_of(file: SourceFile, read_at: int) -> FileState:
 
 def reader_of(file: SourceFile) -> str:
     """What reads a file, and how: with another one it has to be read again."""
-    options = file.options
+    return f"{file.format} {READERS} {_fingerprint(file.options)}"
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(options: ReadOptions) -> str:
     how = [options.text_fields, options.title_field, options.id_field, options.archives]
-    fingerprint = hashlib.blake2b(json.dumps(how).encode(), digest_size=6).hexdigest()
-    return f"{file.format} {READERS} {fingerprint}"
+    return hashlib.blake2b(json.dumps(how).encode(), digest_size=6).hexdigest()
 
 
 def digest_of(file: SourceFile) -> bytes:
