@@ -26,6 +26,9 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
+# A comma would part the arguments of `call`.
+FOR_TESTS := -e ".[all,dev]"
+
 # pip is silent while it downloads and unpacks: a line every few seconds says that it is at work, and how far.
 define install
 	@echo "Installing stlib into $(VENV) ..."
@@ -38,7 +41,7 @@ $(VENV)/.app: pyproject.toml | $(BIN)/python
 	$(call install,--no-compile -e ".[app]")  # what is imported is compiled then: six seconds sooner there
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(call install,"$(TORCH)" -e ".[all,dev]")
+	$(call install,"$(TORCH)" $(FOR_TESTS))
 	@touch $(VENV)/.app
 
 demo: $(VENV)/.app
