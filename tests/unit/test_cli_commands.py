@@ -282,9 +282,10 @@ def test_a_file_of_another_folder_with_a_known_path_is_indexed_and_named(stlib, 
     code, out, err = stlib("index", "guides", tmp_path / "bob")
     assert code == 0 and "1 added, 0 updated" in out
     assert err.splitlines() == [
-        "stlib: note: 1 document got the name of a folder before the id,"
+        "stlib: note: 1 document got the name of a folder or file before the id,"
         " because another file has the short one",
-        "stlib: note: bob/guide.txt has the name of a folder before it: another file has the shorter id",
+        "stlib: note: bob/guide.txt has the name of its folder or file before it: another file has the"
+        " shorter id",
     ]
     assert stlib("index", "guides", tmp_path)[2] == ""
     (tmp_path / "moved").mkdir()
