@@ -94,10 +94,11 @@ def seconds(loop, text: str) -> float:
 
 
 def is_linear(loop, piece: str, least: float = 0.0015) -> bool:
-    """Whether four times a text that takes `least` seconds takes less than eleven times as long: in proportion
-    it takes four times, up to seven where the larger text leaves a cache, to the square sixteen times. Where it
-    does not, larger texts are looked at, each several times: there may be a size from which on something
-    is done in portions, and a processor has other work now and then.
+    """Whether four times a text that takes `least` seconds takes less than eleven times as long.
+
+    In proportion it takes four times, up to seven where the larger text leaves a cache; to the square sixteen
+    times. Where it takes longer, larger texts are looked at, each several times: there may be a size from
+    which on something is done in portions, and a processor has other work now and then.
     """
     size = 2000
     while (taken := seconds(loop, piece * (size // len(piece)))) < least and size < 300_000:
