@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from app.cli.sync import confirm_sources
 from app.cli.terminal import echo, warn
 from app.settings import Location
 from app.wording import format_count
+
+if TYPE_CHECKING:
+    from app.indexing_job import SyncChoices
 
 __all__ = ["command"]
 
@@ -103,12 +107,11 @@ def changes_of(roots: list[Path], counts: Callable[[object, str], bool]) -> Iter
         begun = True
 
 
-def _run(location: Location, name: str, how: object) -> bool:
+def _run(location: Location, name: str, how: SyncChoices) -> bool:
     """One run; False if another process is writing, which is waited for some seconds."""
-    from app.indexing_job import SyncChoices, sync_sources
+    from app.indexing_job import sync_sources
     from indexing.errors import LockedError
 
-    assert isinstance(how, SyncChoices)
     for attempt in range(10):
         try:
             summary = with_progress(lambda progress: sync_sources(location, name, progress, how=how))
