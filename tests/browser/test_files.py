@@ -194,13 +194,13 @@ def test_what_says_the_same_is_one_card_and_more_pages_on(visit, kitchen):
     with visit(kitchen.asked("restriction of software")) as page:
         expect(page).to_have_title("restriction of software · stlib")
         expect(page.get_by_role("button", name="and 9 more like it")).to_be_visible()
-        assert cards(page).count() == 1
+        expect(cards(page)).to_have_count(1)
         page.get_by_role("button", name="Show more").click()
         more = page.get_by_role("button", name="and 13 more like it")
         expect(more).to_be_visible()
         expect(page.locator(".st-summary > summary")).to_contain_text("18 results in")
         page.wait_for_url("**k=20**")
-        assert cards(page).count() == 5
+        expect(cards(page)).to_have_count(5)
         more.click()
         expect(cards(page)).to_have_count(18)
 
@@ -224,4 +224,4 @@ def test_documents_of_one_file_are_one_card_where_that_is_wanted(visit, kitchen)
         page.get_by_text("Group by file", exact=True).click()
         page.wait_for_url("**group=1**")
         expect(page.get_by_role("button", name="more in this file")).to_have_count(1)
-        assert page.locator(".st-crumbs", has_text="oven.py").count() == 1
+        expect(page.locator(".st-crumbs", has_text="oven.py")).to_have_count(1)
