@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,12 @@ from torch import Tensor, nn
 
 from stlib.base.inference import InferenceModel
 from stlib.base.loading import MODULES_NAME, LoadOptions, Pipeline, named_modules
-from stlib.base.modules.activations import activation_from_name, activation_name
+from stlib.base.modules.activations import (
+    activation_arguments,
+    activation_from_name,
+    activation_name,
+    warn_if_foreign,
+)
 from stlib.base.modules.dense import Dense
 from stlib.base.modules.transformer import Transformer
 from stlib.base.transformer.config import Backend
@@ -37,9 +41,7 @@ from stlib.cross_encoder.predicting import (
     distinct,
     is_single_pair,
 )
-from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelConfigError, UntrustedCode
-
-logger = logging.getLogger(__name__)
+from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelConfigError
 
 
 class CrossEncoder(InferenceModel, FitMixin):
@@ -124,6 +126,7 @@ class CrossEncoder(InferenceModel, FitMixin):
             check_name("")
         self._fp32_modules: list[str] = []
         self._saved_activation: str | None = None
+        self._saved_arguments: dict[str, Any] | None = None
         self._saved_fp32: list[str] = []
         super().__init__(
             modules=modules,
@@ -325,13 +328,14 @@ class CrossEncoder(InferenceModel, FitMixin):
     def get_default_activation_fn(self) -> Callable[[Tensor], Tensor]:
         """The activation that the model was saved with; else the sigmoid for one label, the identity for
         several.
+
+        Raises:
+            UntrustedCode: the saved one is not among those of ``torch.nn``, and ``trust_remote_code`` is
+                False.
         """
         saved = self._saved_activation or _activation_in(self.config)
         if saved is not None:
-            try:
-                return activation_from_name(saved, self.trust_remote_code)
-            except UntrustedCode as error:
-                logger.warning("the default activation is used instead of the saved one: %s", error)
+            return activation_from_name(saved, self.trust_remote_code, self._saved_arguments)
         return nn.Sigmoid() if self.num_labels == 1 else nn.Identity()
 
     @property
@@ -361,14 +365,16 @@ class CrossEncoder(InferenceModel, FitMixin):
     # -- files
 
     def config_dict(self) -> dict[str, Any]:
-        config = {
-            **super().config_dict(),
-            "activation_fn": activation_name(self.activation_fn or nn.Identity()),
-        }
+        activation = self.activation_fn or nn.Identity()
+        warn_if_foreign(activation)
+        config = {**super().config_dict(), "activation_fn": activation_name(activation)}
+        if arguments := activation_arguments(activation):
+            config["activation_fn_arguments"] = arguments
         return {**config, "keep_in_fp32_modules": self._fp32_modules} if self._fp32_modules else config
 
     def _read_config(self, config: dict[str, Any]) -> None:
         self._saved_activation = config.get("activation_fn")
+        self._saved_arguments = config.get("activation_fn_arguments")
         self._saved_fp32 = list(config.get("keep_in_fp32_modules") or [])
 
     def _load(self, name_or_path: str, options: LoadOptions) -> Pipeline:

@@ -9,11 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from stlib.base.folder import missing_file
-from stlib.base.modules.activations import activation_from_name, activation_name
+from stlib.base.modules.activations import (
+    activation_arguments,
+    activation_from_name,
+    activation_name,
+    halves_width,
+    warn_if_foreign,
+)
 from stlib.base.modules.module import DimensionNames, Module
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Arguments of the activation in a saved configuration, which names the class alone in earlier generations.
+_ARGUMENTS = "activation_function_arguments"
 
 
 class Dense(DimensionNames, Module):
@@ -83,17 +92,20 @@ class Dense(DimensionNames, Module):
         return features
 
     def get_embedding_dimension(self) -> int:
-        """``out_features``."""
-        return self.out_features
+        """``out_features``; half of it behind an activation that gates one half by the other (GLU)."""
+        return self.out_features // 2 if halves_width(self.activation_function) else self.out_features
 
     def get_config_dict(self) -> dict[str, Any]:
         config = super().get_config_dict()
         config["activation_function"] = activation_name(self.activation_function)
+        if arguments := activation_arguments(self.activation_function):
+            config[_ARGUMENTS] = arguments
         if not self.use_residual:
             del config["use_residual"]  # unknown to libraries older than the option
         return config
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        warn_if_foreign(self.activation_function)
         self.save_config(output_path)
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
 
@@ -110,16 +122,15 @@ class Dense(DimensionNames, Module):
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """See :meth:`Module.load`; the activation is resolved by an allow-list unless
-        ``trust_remote_code``.
-        """
+        """See :meth:`Module.load`; the activation is one of torch's unless ``trust_remote_code``."""
         hub = (token, cache_folder, revision, local_files_only)
         config = {**(init_defaults or {}), **cls.load_config(model_name_or_path, subfolder, None, *hub)}
         if not config:
             raise missing_file(model_name_or_path, subfolder, cls.config_file_name)
+        arguments = config.pop(_ARGUMENTS, None)
         if "activation_function" in config:
             config["activation_function"] = activation_from_name(
-                config["activation_function"], trust_remote_code
+                config["activation_function"], trust_remote_code, arguments
             )
         cls.check_sizes(config, model_name_or_path, subfolder, *hub)
         module = cls.from_config(config, model_name_or_path, subfolder)

@@ -29,7 +29,7 @@ class Dense:
 
     Raises:
         ModelConfigError: settings and tensors do not fit.
-        UnsupportedModel: the activation function is none of torch's element-wise ones.
+        UnsupportedModel: the activation function is none of torch.nn's that are computed here.
     """
 
     def __init__(self, config: dict[str, Any], tensors: dict[str, NDArray[Any]], source: Path) -> None:
@@ -41,13 +41,18 @@ class Dense:
         self._activation_name = activation_name(
             config.get("activation_function", "torch.nn.modules.activation.Tanh"), source
         )
-        self._activation = activation(self._activation_name, values.get(_SLOPE))
+        self._arguments = config.get("activation_function_arguments")
+        width = self._weight.shape[1]
+        self._activation = activation(
+            self._activation_name, values.get(_SLOPE), self._arguments, source, width
+        )
         self._use_residual = bool(config.get("use_residual", False))
         self._residual = values.get("residual.weight")
         self.module_input_name: str = config.get("module_input_name") or SENTENCE_EMBEDDING
         self.module_output_name: str = config.get("module_output_name") or self.module_input_name
         is_last = self.module_output_name == SENTENCE_EMBEDDING
-        self.dimension: int | None = self._weight.shape[1] if is_last else None
+        width = width // 2 if self._activation_name == "GLU" else width
+        self.dimension: int | None = width if is_last else None
 
     @classmethod
     def load(cls, folder: Path) -> Dense:
@@ -74,6 +79,7 @@ class Dense:
         return {
             "kind": "Dense",
             "activation": self._activation_name,
+            **({"arguments": self._arguments} if self._arguments else {}),
             "residual": self._use_residual,
             "names": [self.module_input_name, self.module_output_name],
             "tensors": {name: array_digest(self._tensors[name]) for name in names},
