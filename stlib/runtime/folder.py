@@ -33,7 +33,10 @@ CONFIG_NAME = "config_sentence_transformers.json"
 # Packages whose classes of these names are known; a class of another package may do anything.
 _PACKAGES = ("sentence_transformers", "stlib")
 
-_PLAIN_MODULES: dict[str, Callable[[Path], Module]] = {
+Loaders = dict[str, Callable[[Path], Module]]
+"""Class of a module to what loads it from its folder."""
+
+_PLAIN_MODULES: Loaders = {
     "Dense": Dense.load,
     "Dropout": Dropout.load,
     "LayerNorm": LayerNorm.load,
@@ -42,6 +45,26 @@ _PLAIN_MODULES: dict[str, Callable[[Path], Module]] = {
     "StaticEmbedding": StaticEmbedding.load,
 }
 _ROUTERS = ("Router", "Asym")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of models, as far as reading their folders goes.
+
+    Attributes:
+        full: class of the full library, for messages.
+        light: class that runs them without torch, likewise.
+        loaders: of the modules beside transformers and routers.
+        expands: whether queries may be filled up with mask tokens.
+    """
+
+    full: str
+    light: str
+    loaders: Loaders
+    expands: bool = False
+
+
+_EMBEDDERS = Family("stlib.SentenceTransformer", "Encoder", _PLAIN_MODULES)
 
 
 @dataclass(frozen=True)
@@ -89,9 +112,9 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
     kind = config.get("model_type", "SentenceTransformer")
     if kind != "SentenceTransformer":
         raise UnsupportedModel(f"{folder} holds a {kind}; the torch-free Encoder runs SentenceTransformers")
-    prompts, default = _prompts(config, folder)
+    prompts, default = read_prompts(config, folder)
     bare = not (folder / MODULES_NAME).is_file() and (folder / "config.json").is_file()
-    modules = _bare_transformer(folder, file_name) if bare else _read_modules(folder, file_name)
+    modules = _bare_transformer(folder, file_name) if bare else read_modules(folder, file_name, _EMBEDDERS)
     if not takes_texts(modules[0]):
         raise UnsupportedModel(
             f"{folder} begins with a {type(modules[0]).__name__} that takes no texts; the torch-free Encoder "
@@ -104,7 +127,12 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
     return Pipeline(tuple(modules), dimension, prompts, default, _truncate_dim(config, dimension, folder))
 
 
-def _read_modules(folder: Path, file_name: str | None) -> list[Module]:
+def read_modules(folder: Path, file_name: str | None, family: Family) -> list[Module]:
+    """The modules that ``modules.json`` lists, in the order in which they run.
+
+    Raises:
+        MissingModelFile, ModelConfigError, UnsupportedModel, MissingDependency: see :func:`read_pipeline`.
+    """
     path = folder / MODULES_NAME
     entries = read_json(path)
     try:
@@ -116,14 +144,16 @@ def _read_modules(folder: Path, file_name: str | None) -> list[Module]:
     folders = [inside(folder, relative, path) for relative in paths]
     if not types:
         raise ModelConfigError(f"{path}: the list of modules is empty")
-    known = (*_PLAIN_MODULES, *_ROUTERS, "Transformer")
+    known = (*family.loaders, *_ROUTERS, "Transformer")
     if any(_class_name(type_) not in known for type_ in types) or _lacks_onnx(types, folders, file_name):
         kinds = " + ".join(type_.rsplit(".", 1)[-1] for type_ in types)
         raise UnsupportedModel(
-            f"{folder}: a model of {kinds} needs stlib.SentenceTransformer; the torch-free Encoder runs "
+            f"{folder}: a model of {kinds} needs {family.full}; the torch-free {family.light} runs "
             f"{', '.join(sorted(known))}, a Transformer from its ONNX file (onnx/model.onnx)"
         )
-    return [_load_module(type_, inner, file_name) for type_, inner in zip(types, folders, strict=True)]
+    return [
+        _load_module(type_, inner, file_name, family) for type_, inner in zip(types, folders, strict=True)
+    ]
 
 
 def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) -> bool:
@@ -138,25 +168,26 @@ def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) ->
     return any(find_onnx_file(inner) is None for inner in transformers)
 
 
-def _load_module(type_: str, folder: Path, file_name: str | None) -> Module:
+def _load_module(type_: str, folder: Path, file_name: str | None, family: Family) -> Module:
     name = _class_name(type_)
-    if name in _PLAIN_MODULES:
-        return _PLAIN_MODULES[name](folder)
+    if name in family.loaders:
+        return family.loaders[name](folder)
     if name in _ROUTERS:
-        return Router.load(folder, partial(_load_module, file_name=file_name))
+        return Router.load(folder, partial(_load_module, file_name=file_name, family=family))
     if name == "Transformer":
-        return _load_transformer(folder, file_name)
+        return load_transformer(folder, file_name, family.expands)
     raise UnsupportedModel(
-        f"{folder}: a module of the type {type_!r} needs stlib.SentenceTransformer; the torch-free Encoder "
-        f"runs {', '.join(sorted([*_PLAIN_MODULES, 'Router', 'Transformer']))}"
+        f"{folder}: a module of the type {type_!r} needs {family.full}; the torch-free {family.light} "
+        f"runs {', '.join(sorted([*family.loaders, 'Router', 'Transformer']))}"
     )
 
 
-def _load_transformer(folder: Path, file_name: str | None) -> OnnxTransformer:
+def load_transformer(folder: Path, file_name: str | None, expands: bool = False) -> OnnxTransformer:
+    """The transformer in a folder, see :meth:`OnnxTransformer.load`."""
     # Imported here because static models, which must load in no time, do without.
     from stlib.runtime.modules.transformer import OnnxTransformer
 
-    return OnnxTransformer.load(folder, file_name)
+    return OnnxTransformer.load(folder, file_name, expands=expands)
 
 
 def _class_name(type_: object) -> str | None:
@@ -167,7 +198,7 @@ def _class_name(type_: object) -> str | None:
 
 def _bare_transformer(folder: Path, file_name: str | None) -> list[Module]:
     """A transformer without ``modules.json``, and its pooling: as ``1_Pooling`` says, or the usual one."""
-    transformer = _load_transformer(folder, file_name)
+    transformer = load_transformer(folder, file_name)
     if not transformer.gives_tokens:
         return [transformer]
     if (folder / "1_Pooling" / "config.json").is_file():
@@ -180,7 +211,12 @@ def _bare_transformer(folder: Path, file_name: str | None) -> list[Module]:
     return [transformer, Pooling(transformer.dimension, (mode,))]
 
 
-def _prompts(config: dict[str, Any], folder: Path) -> tuple[dict[str, str], str | None]:
+def read_prompts(config: dict[str, Any], folder: Path) -> tuple[dict[str, str], str | None]:
+    """Prompts by name and the name of the one to use by default, from a model's configuration.
+
+    Raises:
+        ModelConfigError: they have another form.
+    """
     prompts = config.get("prompts") or {}
     default = config.get("default_prompt_name")
     if not isinstance(prompts, dict) or not all(

@@ -75,6 +75,10 @@ class TokenReader:
         # The table is built again where it is needed.
         return TokenReader, (self._tokenizer,)
 
+    def id_of(self, token: str) -> int | None:
+        """The id of a token by its own name; None if the tokenizer has none of this name."""
+        return self._tokenizer.token_to_id(token)
+
     def ids(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All texts' ids end to end, and the number of each text's."""
         if not self.by_words:

@@ -19,6 +19,7 @@ Features = dict[str, Any]
 - ``token_embeddings``: float32 ``[n, tokens, d]``
 - ``sentence_embedding``: float32 ``[n, d]``
 - ``prompt_length``: tokens of the prompt in front of each text, special tokens included
+- ``query_expansion_positions``: bool ``[n, tokens]``, tokens that a query was filled up with
 - ``side_by_side``: whether other batches run at the same time
 - ``task``: ``"query"``, ``"document"``, another route's name, or None
 """
@@ -28,6 +29,7 @@ Rows = slice | NDArray[np.intp]
 
 SENTENCE_EMBEDDING = "sentence_embedding"
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no secret
+EXPANDED = "query_expansion_positions"
 
 
 class Module(Protocol):

@@ -50,17 +50,19 @@ class Dense:
         self._residual = values.get("residual.weight")
         self.module_input_name: str = config.get("module_input_name") or SENTENCE_EMBEDDING
         self.module_output_name: str = config.get("module_output_name") or self.module_input_name
+        self.out_features: int = width // 2 if self._activation_name == "GLU" else width
+        """Width of what it makes, under whichever name."""
         is_last = self.module_output_name == SENTENCE_EMBEDDING
-        width = width // 2 if self._activation_name == "GLU" else width
-        self.dimension: int | None = width if is_last else None
+        self.dimension: int | None = self.out_features if is_last else None
 
     @classmethod
-    def load(cls, folder: Path) -> Dense:
-        """Read ``config.json`` and ``model.safetensors``."""
+    def load(cls, folder: Path, reads: str = SENTENCE_EMBEDDING) -> Dense:
+        """Read ``config.json`` and ``model.safetensors``; ``reads`` is the input unless it names another."""
         path = folder / "config.json"
         config = read_object(path)
         if not config:
             raise missing(path)
+        config["module_input_name"] = config.get("module_input_name") or reads
         return cls(config, read_tensors(folder), path)
 
     def forward(self, features: Features) -> Features:

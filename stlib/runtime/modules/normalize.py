@@ -27,7 +27,8 @@ class Normalize:
         return cls(source, config.get("module_output_name") or source)
 
     def forward(self, features: Features) -> Features:
-        features[self.module_output_name] = unit_length(features[self.module_input_name])
+        if self.module_input_name in features:
+            features[self.module_output_name] = unit_length(features[self.module_input_name])
         return features
 
     def signature(self) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from tokenizers import Tokenizer, normalizers
 
 from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_object
-from stlib.runtime.modules.base import Features
+from stlib.runtime.modules.base import EXPANDED, Features
+from stlib.runtime.modules.expansion import Expansion
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.positions import text_positions
 from stlib.runtime.words import TokenReader
@@ -69,7 +70,12 @@ class TextTokens:
             self._before, self._after = _surroundings(tokenizer) if settings.add_special_tokens else ([], [])
 
     def batches(
-        self, texts: list[str], prompt: str = "", max_length: int | None = None, alone: bool = False
+        self,
+        texts: list[str],
+        prompt: str = "",
+        max_length: int | None = None,
+        alone: bool = False,
+        expansion: Expansion | None = None,
     ) -> Iterator[tuple[NDArray[np.intp], Features]]:
         """Which of the texts, longest first, and their ``input_ids`` and ``attention_mask [n, tokens]``.
 
@@ -78,8 +84,9 @@ class TextTokens:
             prompt: put in front of each text; its length in tokens becomes ``prompt_length``.
             max_length: wins over that of the settings.
             alone: every text is a batch by itself.
+            expansion: how each text is filled up; where is told as ``query_expansion_positions``.
         """
-        room = self._room(max_length)
+        room = self._room(max_length, expansion)
         flat, lengths = self.reader.ids([prompt + text for text in texts] if prompt else texts)
         begins = np.cumsum(lengths) - lengths
         kept = lengths if room is None else np.minimum(lengths, room)
@@ -88,23 +95,30 @@ class TextTokens:
         extra = {"prompt_length": self._prompt_length(prompt, room)} if prompt else {}
         order = np.argsort(-kept, kind="stable")
         around = len(self._before) + len(self._after)
-        for rows in order[:, None] if alone else _cut(order, kept + around):
+        # Only a fixed width is made by the tokenizer's own padding, which may be in front of the text.
+        least = 0 if expansion is None else expansion.length
+        ahead = self.settings.padding_side == "left" and (expansion is None or expansion.strategy == "fixed")
+        for rows in order[:, None] if alone else _cut(order, np.maximum(kept + around, least)):
             pieces = [flat[begins[row] : begins[row] + kept[row]] for row in rows]
-            yield rows, {**self._pad(pieces), **extra}
+            batch = self._pad(pieces, least, ahead)
+            if expansion is not None:
+                _expand(batch, expansion, ahead)
+            yield rows, {**batch, **extra}
 
-    def _room(self, max_length: int | None) -> int | None:
-        limit = self.settings.max_length if max_length is None else max_length
+    def _room(self, max_length: int | None, expansion: Expansion | None = None) -> int | None:
+        limit = max_length if expansion is None else expansion.limit(max_length)
+        limit = self.settings.max_length if limit is None else limit
         return None if limit is None else max(limit - len(self._before) - len(self._after), 0)
 
-    def _pad(self, pieces: list[NDArray[np.int64]]) -> Features:
+    def _pad(self, pieces: list[NDArray[np.int64]], least: int, ahead: bool) -> Features:
         before, after = len(self._before), len(self._after)
         # A row needs one slot at least, since a model cannot run on none.
-        width = max(before + len(pieces[0]) + after, 1)
+        width = max(before + len(pieces[0]) + after, least, 1)
         ids = np.full((len(pieces), width), self.settings.pad_id, dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, piece in enumerate(pieces):
             length = before + len(piece) + after
-            at = width - length if self.settings.padding_side == "left" else 0
+            at = width - length if ahead else 0
             ids[row, at : at + before] = self._before
             ids[row, at + before : at + length - after] = piece
             ids[row, at + length - after : at + length] = self._after
@@ -116,6 +130,16 @@ class TextTokens:
         flat, _ = self.reader.ids([prompt])
         ids = [*self._before, *flat[:room].tolist(), *self._after]
         return len(ids) - bool(ids and ids[-1] in self._special)
+
+
+def _expand(batch: Features, expansion: Expansion, ahead: bool) -> None:
+    """Put the token into as many free slots of each row as it lacks, in place."""
+    mask = batch["attention_mask"]
+    added = (mask == 0) if ahead else (mask == 0) & (np.arange(mask.shape[1]) < expansion.length)
+    batch["input_ids"][added] = expansion.token_id
+    batch[EXPANDED] = added
+    if expansion.attend:
+        mask[added] = 1
 
 
 def load_text_tokens(folder: Path, limit: int | None, settings: dict[str, Any]) -> TextTokens:

@@ -15,11 +15,13 @@ from stlib.errors import (
 )
 from stlib.runtime.files import OpenFiles, read_object
 from stlib.runtime.modules.base import (
+    EXPANDED,
     SENTENCE_EMBEDDING,
     TOKEN_EMBEDDINGS,
     Features,
     Rows,
 )
+from stlib.runtime.modules.expansion import Expansion, read_expansion
 from stlib.runtime.modules.onnx_files import depends_on_batch, external_files, find_onnx_file
 from stlib.runtime.modules.onnx_session import open_session, run_session
 from stlib.runtime.modules.text_tokens import TextTokens, check_length, load_text_tokens
@@ -60,6 +62,7 @@ class OnnxTransformer:
         lengths: tokens kept per text by task, where a task has its own limit.
         output_name: key under which the token embeddings go into the features.
         width: size of a token embedding, for files that do not tell.
+        expansion: how texts of the task ``"query"`` are filled up.
 
     Raises:
         MissingDependency: ONNX Runtime is not installed.
@@ -74,11 +77,13 @@ class OnnxTransformer:
         lengths: dict[str, int] | None = None,
         output_name: str = TOKEN_EMBEDDINGS,
         width: int | None = None,
+        expansion: Expansion | None = None,
     ) -> None:
         self.path = path
         self._tokens = tokens
         self._lengths = lengths or {}
         self._output_name = output_name
+        self._expansion = expansion
         external = external_files(path)
         self._files = OpenFiles([path, *external])
         self._has_external = bool(external)
@@ -91,8 +96,13 @@ class OnnxTransformer:
         self.dimension = shape[-1] if isinstance(shape[-1], int) else width
 
     @classmethod
-    def load(cls, folder: Path, file_name: str | None = None) -> OnnxTransformer:
+    def load(cls, folder: Path, file_name: str | None = None, *, expands: bool = False) -> OnnxTransformer:
         """Read the settings of any generation beside the ONNX file.
+
+        Args:
+            folder: of the transformer.
+            file_name: which ONNX file of it, see :func:`find_onnx_file`.
+            expands: whether queries may be filled up, as late-interaction models do.
 
         Raises:
             UnsupportedModel: there is no ONNX file, or a setting needs the full library.
@@ -103,14 +113,15 @@ class OnnxTransformer:
                 f"{folder} holds no ONNX file, so its transformer needs stlib.SentenceTransformer; "
                 "stlib.SentenceTransformer(folder, backend='onnx') exports one"
             )
-        settings = read_settings(folder)
+        settings = read_settings(folder, expands)
         tokens = load_text_tokens(folder, settings.get("max_seq_length"), settings)
-        names = {"query": "query_length", "document": "document_length"}
-        lengths = {task: settings[key] for task, key in names.items() if settings.get(key) is not None}
+        lengths = _lengths(settings)
         config = read_object(folder / "config.json")
         sizes = (config.get(key) for key in ("hidden_size", "d_model", "dim", "hidden_dim"))
         width = next((size for size in sizes if isinstance(size, int)), None)
-        return cls(path, tokens, lengths, settings.get("module_output_name") or TOKEN_EMBEDDINGS, width)
+        expansion = read_expansion(settings.get("query_expansion"), folder, tokens.reader.id_of)
+        output = settings.get("module_output_name") or TOKEN_EMBEDDINGS
+        return cls(path, tokens, lengths, output, width, expansion)
 
     @property
     def max_seq_length(self) -> int | None:
@@ -126,7 +137,8 @@ class OnnxTransformer:
 
     def batches(self, texts: list[str], prompt: str, task: str | None) -> Iterator[tuple[Rows, Features]]:
         length = self._lengths.get(task or "")
-        yield from self._tokens.batches(texts, prompt, length, alone=self._alone)
+        expansion = self._expansion if task == "query" else None
+        yield from self._tokens.batches(texts, prompt, length, self._alone, expansion)
 
     def forward(self, features: Features) -> Features:
         self._files.check()  # weights are mapped, so a file that shrank would end the process
@@ -138,7 +150,7 @@ class OnnxTransformer:
         return features
 
     def signature(self) -> dict[str, Any]:
-        return {
+        shared = {
             "kind": "OnnxTransformer",
             "files": self._digests,
             "tokenizer": self._tokens.digest,
@@ -146,6 +158,8 @@ class OnnxTransformer:
             "lengths": self._lengths,
             "output": [self._output, self._output_name],
         }
+        # Without an expansion as it was before there were any: fingerprints are recorded in collections.
+        return shared if self._expansion is None else {**shared, "expansion": asdict(self._expansion)}
 
     def _single_thread_session(self) -> InferenceSession:
         """For batches that run side by side: threads that share a batch wait for each other at every step."""
@@ -162,8 +176,12 @@ class OnnxTransformer:
         return self._files.digests()
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path, expands: bool = False) -> dict[str, Any]:
     """The module's settings under the first of the names that generations used, current keys only.
+
+    Args:
+        folder: of the module.
+        expands: whether the caller can fill up queries.
 
     Raises:
         UnsupportedModel: a setting needs the full library.
@@ -187,7 +205,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         check_length(keywords or {}, "max_length", path)
     unserved = {
         "transformer_task": settings.get("transformer_task", "feature-extraction") != "feature-extraction",
-        "query_expansion": bool(settings.get("query_expansion")),
+        "query_expansion": bool(settings.get("query_expansion")) and not expands,
         "tokenizer_name_or_path": bool(settings.get("tokenizer_name_or_path")),
         "modality_config": not _serves_text(settings.get("modality_config")),
     }
@@ -200,6 +218,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if "model_max_length" in settings["processor_kwargs"]:
         settings["max_seq_length"] = settings["processor_kwargs"]["model_max_length"]
     return settings
+
+
+def _lengths(settings: dict[str, Any]) -> dict[str, int]:
+    """Tokens kept per text of a task; what is said of every call of the tokenizer wins over them."""
+    calls = settings.get("processing_kwargs") or {}
+    every = {**(calls.get("common") or {}), **(calls.get("text") or {})}
+    if "max_length" in every or every.get("truncation") is False:
+        return {}
+    names = {"query": "query_length", "document": "document_length"}
+    return {task: settings[key] for task, key in names.items() if settings.get(key) is not None}
 
 
 def _serves_text(modality_config: Any) -> bool:
@@ -234,5 +262,6 @@ def _input(name: str, features: Features) -> Any:
     if name == "token_type_ids":
         return np.zeros_like(features["input_ids"])
     if name == "position_ids":
-        return np.maximum(np.cumsum(features["attention_mask"], axis=1) - 1, 0)
+        read = features["attention_mask"] | features.get(EXPANDED, False)
+        return np.maximum(np.cumsum(read, axis=1) - 1, 0)
     return features[name]
