@@ -228,6 +228,10 @@ class FullModelEncoder:
         return self._model.encode_query(list(texts), show_progress_bar=False, **options)
 
     def encode_document(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        if options.get("prompt_name") is None and options.get("prompt") is None:
+            # The first with a text, as without torch; the model itself takes the first that it has.
+            names = (name for name in ("document", "passage", "corpus") if self._model.prompts.get(name))
+            options["prompt_name"] = next(names, None)
         return self._model.encode_document(list(texts), show_progress_bar=False, **options)
 
     def token_spans(self, texts: Sequence[str]) -> list[np.ndarray]:

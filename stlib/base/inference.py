@@ -15,9 +15,14 @@ from stlib.base.running import RunOptions, every_module, run_all
 
 logger = logging.getLogger(__name__)
 
+# Prompts that encode_query and encode_document look for; the first that is there is taken, even if empty.
+TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
 
 class InferenceModel(BaseModel):
     """A pipeline that runs any number of inputs, in this process or in several."""
+
+    _said_passed_over = False
 
     @staticmethod
     def devices_of(device: Any) -> list[Any]:
@@ -68,6 +73,30 @@ class InferenceModel(BaseModel):
         before = self._count_truncated()
         values = run_all(self, items, batch_size, options, progress)
         return values, self._count_truncated() - before
+
+    def task_prompt_name(self, task: str) -> str | None:
+        """Name of the prompt that ``encode_query`` (task ``"query"``) or ``encode_document`` put in front
+        unless they are told one; None if the model has none for the task.
+
+        A model always has ``"document"``, which is empty unless it was given a text. Texts of ``"passage"``
+        and ``"corpus"`` come after it, so the first time one of them is passed over is said in the log.
+        """
+        there = [name for name in TASK_PROMPTS[task] if name in self.prompts]
+        if not there:
+            return None
+        passed_over = next((name for name in there if self.prompts[name]), there[0])
+        if passed_over != there[0] and not self._said_passed_over:
+            self._said_passed_over = True
+            logger.warning(
+                "the prompt %r of this model is empty and wins over %r (%r): if the model was trained with "
+                "that one, pass prompt_name=%r, or set model.prompts[%r] to its text",
+                there[0],
+                passed_over,
+                self.prompts[passed_over],
+                passed_over,
+                there[0],
+            )
+        return there[0]
 
     def start_multi_process_pool(self, target_devices: Sequence[str] | None = None) -> Pool:
         """Start processes for ``encode(pool=…)``, one per device; stop them with

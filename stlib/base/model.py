@@ -229,7 +229,9 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
                 f"the model holds the prompts {prompts!r}; they are a dict of texts by name"
             )
         saved = {name: text or "" for name, text in prompts.items()}
-        self.prompts: dict[str, str] = {**self.default_prompts, **saved, **(given or {})}
+        wanted = {name: text for name, text in (given or {}).items() if text is not None or name not in saved}
+        merged = {**self.default_prompts, **saved, **wanted}
+        self.prompts: dict[str, str] = {name: text or "" for name, text in merged.items()}
         self.default_prompt_name = default if default is not None else config.get("default_prompt_name")
         if self.default_prompt_name is not None and self.default_prompt_name not in self.prompts:
             raise UnknownPrompt(

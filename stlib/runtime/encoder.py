@@ -150,7 +150,8 @@ class Encoder:
 
     def encode_document(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
         """:meth:`encode` with the task ``document`` and the model's prompt named ``document``, ``passage`` or
-        ``corpus`` if it has one.
+        ``corpus``, the first that has a text. (``SentenceTransformer.encode_document`` takes the first that
+        the model has, and it always has ``document``, most often without a text.)
         """
         return self.encode(texts, **self._with_task("document", options))
 

@@ -19,10 +19,6 @@ from stlib.sentence_transformer.encoding import (
     collect,
 )
 
-# Prompts that encode_query and encode_document look for, first non-empty one first.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-
 
 class EncodingModel(InferenceModel):
     """A pipeline that turns inputs into embeddings; the settings of its own are ``truncate_dim``."""
@@ -121,22 +117,22 @@ class EncodingModel(InferenceModel):
         ``"query"``.
         """
         if prompt_name is None and prompt is None:
-            prompt_name = self._task_prompt(_QUERY_PROMPTS)
+            prompt_name = self.task_prompt_name("query")
         return self.encode(
-            inputs,
-            prompt_name,
-            prompt,
-            batch_size,
-            show_progress_bar,
-            output_value,
-            precision,
-            convert_to_numpy,
-            convert_to_tensor,
-            device,
-            normalize_embeddings,
-            truncate_dim,
-            pool,
-            chunk_size,
+            inputs,  # the rest by name: a subclass may take them as **kwargs
+            prompt_name=prompt_name,
+            prompt=prompt,
+            batch_size=batch_size,
+            show_progress_bar=show_progress_bar,
+            output_value=output_value,
+            precision=precision,
+            convert_to_numpy=convert_to_numpy,
+            convert_to_tensor=convert_to_tensor,
+            device=device,
+            normalize_embeddings=normalize_embeddings,
+            truncate_dim=truncate_dim,
+            pool=pool,
+            chunk_size=chunk_size,
             task="query",
             **kwargs,
         )
@@ -162,24 +158,26 @@ class EncodingModel(InferenceModel):
         """Embed documents: :meth:`encode` with ``task="document"``.
 
         Unless a prompt is given, it is the first there is of ``"document"``, ``"passage"`` and ``"corpus"``.
+        As every model has ``"document"``, empty or not, the other two are only taken when they are named:
+        ``encode_document(texts, prompt_name="passage")``.
         """
         if prompt_name is None and prompt is None:
-            prompt_name = self._task_prompt(_DOCUMENT_PROMPTS)
+            prompt_name = self.task_prompt_name("document")
         return self.encode(
-            inputs,
-            prompt_name,
-            prompt,
-            batch_size,
-            show_progress_bar,
-            output_value,
-            precision,
-            convert_to_numpy,
-            convert_to_tensor,
-            device,
-            normalize_embeddings,
-            truncate_dim,
-            pool,
-            chunk_size,
+            inputs,  # the rest by name: a subclass may take them as **kwargs
+            prompt_name=prompt_name,
+            prompt=prompt,
+            batch_size=batch_size,
+            show_progress_bar=show_progress_bar,
+            output_value=output_value,
+            precision=precision,
+            convert_to_numpy=convert_to_numpy,
+            convert_to_tensor=convert_to_tensor,
+            device=device,
+            normalize_embeddings=normalize_embeddings,
+            truncate_dim=truncate_dim,
+            pool=pool,
+            chunk_size=chunk_size,
             task="document",
             **kwargs,
         )
@@ -242,7 +240,7 @@ class EncodingModel(InferenceModel):
         if prompt is not None:
             return prompt
         if prompt_name is None:
-            prompt_name = self._task_prompt(_QUERY_PROMPTS if task == "query" else _DOCUMENT_PROMPTS)
+            prompt_name = self.task_prompt_name(task)
         return self.resolve_prompt(None, prompt_name)
 
     def treats_roles_alike(self, query: dict[str, str | None], document: dict[str, str | None]) -> bool:
@@ -260,11 +258,6 @@ class EncodingModel(InferenceModel):
             return False
         prompts = self.prompt_for("query", **query), self.prompt_for("document", **document)
         return (prompts[0] or "") == (prompts[1] or "")
-
-    def _task_prompt(self, candidates: tuple[str, ...]) -> str | None:
-        """The first candidate that is a prompt with text; else the first that is a prompt at all, or None."""
-        there = [name for name in candidates if name in self.prompts]
-        return next((name for name in there if self.prompts[name]), there[0] if there else None)
 
     def _inputs(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
         if "sentences" in kwargs:

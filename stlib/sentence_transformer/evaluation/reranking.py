@@ -132,9 +132,12 @@ class RerankingEvaluator(BaseEvaluator):
         texts = [text for sample in self.samples for text in (*sample["positive"], *sample["negative"])]
         progress = self.show_progress_bar
         queries = self.embed_inputs(
-            model, [sample["query"] for sample in self.samples], "query", show_progress_bar=progress
+            model,
+            [sample["query"] for sample in self.samples],
+            encode_fn_name="query",
+            show_progress_bar=progress,
         )
-        documents = self.embed_inputs(model, texts, "document", show_progress_bar=progress)
+        documents = self.embed_inputs(model, texts, encode_fn_name="document", show_progress_bar=progress)
 
         def embed() -> Iterator[tuple[Any, Any]]:
             start = 0
@@ -151,8 +154,11 @@ class RerankingEvaluator(BaseEvaluator):
         def embed() -> Iterator[tuple[Any, Any]]:
             for sample in tqdm(self.samples, desc="Samples", disable=not self.show_progress_bar):
                 texts = [*sample["positive"], *sample["negative"]]
-                query = self.embed_inputs(model, [sample["query"]], "query", show_progress_bar=False)
-                yield query, self.embed_inputs(model, texts, "document", show_progress_bar=False)
+                query, documents = (
+                    self.embed_inputs(model, part, encode_fn_name=role, show_progress_bar=False)
+                    for part, role in (([sample["query"]], "query"), (texts, "document"))
+                )
+                yield query, documents
 
         return self._measure(embed())
 
