@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from stlib.sentence_transformer.readers.input_example import InputExample
     from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
     from stlib.sentence_transformer.training_args import SentenceTransformerTrainingArguments
+    from stlib.sparse_encoder.model import SparseEncoder
+    from stlib.sparse_encoder.model_card import SparseEncoderModelCardData
+    from stlib.sparse_encoder.trainer import SparseEncoderTrainer
+    from stlib.sparse_encoder.training_args import SparseEncoderTrainingArguments
     from stlib.util.dataset import resolve_ids
     from stlib.util.hard_negatives import mine_hard_negatives
     from stlib.util.logging import LoggingHandler
@@ -53,6 +57,10 @@ __all__ = [
     "SentenceTransformerTrainingArguments",
     "SentencesDataset",
     "SimilarityFunction",
+    "SparseEncoder",
+    "SparseEncoderModelCardData",
+    "SparseEncoderTrainer",
+    "SparseEncoderTrainingArguments",
     "__version__",
     "export_dynamic_quantized_onnx_model",
     "export_optimized_onnx_model",
@@ -81,6 +89,10 @@ _EXPORTS = {
     "SentenceTransformer": "stlib.sentence_transformer.model",
     "SentenceTransformerModelCardData": "stlib.sentence_transformer.model_card",
     "SimilarityFunction": "stlib.util.similarity_function",
+    "SparseEncoder": "stlib.sparse_encoder.model",
+    "SparseEncoderModelCardData": "stlib.sparse_encoder.model_card",
+    "SparseEncoderTrainer": "stlib.sparse_encoder.trainer",
+    "SparseEncoderTrainingArguments": "stlib.sparse_encoder.training_args",
     "export_dynamic_quantized_onnx_model": "stlib.backend",
     "export_optimized_onnx_model": "stlib.backend",
     "export_static_quantized_openvino_model": "stlib.backend",
@@ -110,6 +122,7 @@ _SUBMODULES = frozenset(
         "runtime",
         "sentence_transformer",
         "similarity_functions",
+        "sparse_encoder",
         "util",
     }
 )

@@ -205,14 +205,19 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
             saved_as = read_model_config(folder).get("model_type", _OLDEST_FAMILY)
             if saved_as == self.model_type:
                 return load_pipeline(folder, options)
-            logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)
-            folder = transformer_folder(folder)
-        elif not is_plain_model(folder):
+            return self._load_other_family(folder, saved_as, options)
+        if not is_plain_model(folder):
             raise MissingModelFile(
                 f"{str(folder)!r} holds neither modules.json nor config.json, so it is no model; "
                 "pass the folder that model.save(path) wrote, or that of a transformers model"
             )
         return Pipeline(named_modules(self._default_modules(folder, options)), {}, {}, None)
+
+    def _load_other_family(self, folder: Path, saved_as: str, options: LoadOptions) -> Pipeline:
+        """A pipeline that another family saved, as one of this family: its transformer in usual modules."""
+        logger.warning("%s was saved as a %s; its transformer is loaded", folder, saved_as)
+        inner = transformer_folder(folder)
+        return Pipeline(named_modules(self._default_modules(inner, options)), {}, {}, None)
 
     def _default_modules(self, folder: Path, options: LoadOptions) -> list[nn.Module]:
         """Modules around a plain transformers model."""

@@ -83,7 +83,8 @@ class SentenceTransformerModelCardData(BaseModelCardData):
         foreign = [module for module in self.model if not module_type(module).startswith(ours)]
         name = json.dumps(self.reference(), ensure_ascii=False)
         arguments = name + (", trust_remote_code=True" if foreign else "")
-        return f"from stlib import SentenceTransformer\n\nmodel = SentenceTransformer({arguments})\n"
+        kind = self.class_name
+        return f"from stlib import {kind}\n\nmodel = {kind}({arguments})\n"
 
     def _asymmetric(self) -> bool:
         """Whether queries and documents are treated differently."""

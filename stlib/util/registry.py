@@ -14,7 +14,12 @@ from stlib.errors import ModelConfigError, UntrustedCode
 from stlib.util.names import import_from_string
 
 # Packages that exposed modules, in some generation or other.
-_PARENTS = ("base.modules", "sentence_transformer.modules", "sparse_encoder.modules", "cross_encoder.modules")
+_PARENTS = (
+    "base.modules",
+    "sentence_transformer.modules",
+    "sparse_encoder.modules",
+    "cross_encoder.modules",
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,9 @@ class Entry:
 
     @property
     def short_path(self) -> str:
-        """Its path below ``models``."""
-        return self.saved_as.partition(".models.")[2]
+        """Its path below ``models``; empty for modules of other families."""
+        family, _, path = self.saved_as.partition(".models.")
+        return path if family == "sentence_transformers" else ""
 
     def load(self) -> type:
         return getattr(importlib.import_module(f"stlib.{self.home}"), self.name)
@@ -50,11 +56,18 @@ class Entry:
                 for p in parents
                 for inner in (self.name, f"{file}.{self.name}", f"{self.name}.{self.name}")
             }
-        return {f"models.{self.name}", f"models.{self.name}.{self.name}", f"{self.home}.{self.name}", *nested}
+        for models in ("models", "sparse_encoder.models"):
+            nested |= {f"{models}.{self.name}", f"{models}.{self.name}.{self.name}"}
+        return {f"{self.home}.{self.name}", *nested}
 
 
 def _entry(name: str, home: str, saved_as: str | None = None) -> Entry:
     return Entry(name, home, saved_as or f"sentence_transformers.models.{name}")
+
+
+def _sparse(name: str, file: str) -> Entry:
+    saved_as = f"sentence_transformers.sparse_encoder.models.{name}"
+    return Entry(name, f"sparse_encoder.modules.{file}", saved_as)
 
 
 def _tokenizer(name: str, file: str) -> Entry:
@@ -84,6 +97,10 @@ ENTRIES = (
         "cross_encoder.modules.logit_score",
         "sentence_transformers.cross_encoder.modules.logit_score.LogitScore",
     ),
+    _sparse("MLMTransformer", "mlm_transformer"),
+    _sparse("SpladePooling", "splade_pooling"),
+    _sparse("SparseAutoEncoder", "sparse_auto_encoder"),
+    _sparse("SparseStaticEmbedding", "sparse_static_embedding"),
     _tokenizer("WhitespaceTokenizer", "whitespace"),
     _tokenizer("PhraseTokenizer", "phrase"),
     _tokenizer("TransformersTokenizerWrapper", "word"),

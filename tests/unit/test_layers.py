@@ -39,6 +39,8 @@ LAYERS = {
         ["sentence_transformer.losses"],
         ["sentence_transformer"],
         ["sentence_transformer.evaluation"],
+        ["sparse_encoder.modules"],
+        ["sparse_encoder"],
         ["cross_encoder.modules", "cross_encoder.predicting"],
         ["cross_encoder.losses"],
         ["cross_encoder"],

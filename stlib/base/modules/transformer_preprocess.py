@@ -127,7 +127,7 @@ class PreparesInputs(InputModule):
 
     def _process(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
         tokenizer = self.tokenizer
-        with _lock_of(self if tokenizer is None else tokenizer), TOKENISING:
+        with lock_of(self if tokenizer is None else tokenizer), TOKENISING:
             return self._process_alone(kind, values, options)
 
     def _process_alone(self, kind: Any, values: dict[str, list[Any]], options: CallOptions) -> dict[str, Any]:
@@ -140,10 +140,9 @@ class PreparesInputs(InputModule):
                 self.processor, self.config.model_type, kind, values, options
             )
         keywords = {**options.kinds["text"], **options.common}
-        texts = transformer_inputs.shorten_texts(self.processor, values["text"], keywords)
-        encoded = self.processor(texts, **keywords)
-        self.truncated_inputs += sum(bool(e.overflowing) for e in encoded.encodings or ())
-        return dict(encoded)
+        features, cut = transformer_inputs.tokenize(self.processor, values["text"], keywords)
+        self.truncated_inputs += cut
+        return features
 
     def _prompt_length(self, prompt: str, kwargs: dict[str, Any]) -> int | None:
         """Tokens of the prompt with special tokens, without a special token at its end (the text follows
@@ -160,7 +159,8 @@ class PreparesInputs(InputModule):
         return self._prompt_lengths[key]
 
 
-def _lock_of(owner: Any) -> ThreadLock:
+def lock_of(owner: Any) -> ThreadLock:
+    """The lock that whoever uses a tokenizer holds meanwhile."""
     lock = _LOCKS.get(owner)
     if lock is None:
         with _LOCKS_LOCK:

@@ -148,6 +148,18 @@ def shorten_texts(tokenizer: Any, texts: list[Any], keywords: dict[str, Any]) ->
     return shorten(reading_all, texts, length, tokenizer.truncation_side, special)
 
 
+def tokenize(tokenizer: Any, texts: list[Any], keywords: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """What a tokenizer of transformers makes of a batch of texts, and how many of them it cut.
+
+    Args:
+        tokenizer: nobody else uses it meanwhile.
+        texts: texts and pairs of texts.
+        keywords: of the call.
+    """
+    encoded = tokenizer(shorten_texts(tokenizer, texts, keywords), **keywords)
+    return dict(encoded), sum(bool(e.overflowing) for e in encoded.encodings or ())
+
+
 def by_kind(options: CallOptions) -> dict[str, dict[str, Any]]:
     """The keywords of the kinds under the names of processors that take them apart."""
     return {f"{_ARGUMENTS[kind]}_kwargs": keywords for kind, keywords in options.kinds.items()}

@@ -1,0 +1,63 @@
+"""What one call of ``SparseEncoder.encode`` asks for: made of each batch, and brought into a form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from stlib.util.sparse_rows import SparseRow, join_rows, single_row, split_rows
+from stlib.util.tensor import batch_to_device, select_max_active_dims
+
+if TYPE_CHECKING:
+    from stlib.base.inference import InferenceModel
+
+
+@dataclass(frozen=True)
+class SparseEncodeOptions:
+    """What every batch of one call of ``encode`` shares."""
+
+    prompt: str | None = None
+    max_active_dims: int | None = None
+    sparse: bool = True
+    to_cpu: bool = False
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+    @torch.inference_mode()
+    def run(self, model: InferenceModel, features: dict[str, Any], n: int) -> Tensor | list[SparseRow]:
+        """One forward pass over the features of n inputs: a tensor ``[n, d]``, or a sparse row for each."""
+        given = dict(self.keywords)
+        if self.max_active_dims is not None:
+            given["max_active_dims"] = self.max_active_dims
+        values = model(batch_to_device(features, model.device), **given)["sentence_embedding"]
+        if self.max_active_dims is not None:
+            values = select_max_active_dims(values, self.max_active_dims)
+        if self.sparse:
+            return split_rows(values, self.to_cpu)
+        return values.cpu() if self.to_cpu else values
+
+
+def collect(
+    values: Tensor | list[Any], layout: str | None, as_tensor: bool, device: torch.device
+) -> Tensor | list[Tensor]:
+    """Results in the form that was asked for: a tensor ``[n, d]``, or one ``[d]`` for each of n inputs.
+
+    Args:
+        values: of :meth:`SparseEncodeOptions.run`, all batches together.
+        layout: ``"coo"``, ``"csr"``, or None for dense.
+        as_tensor: False for a list.
+        device: of a result without rows.
+    """
+    if len(values) == 0:
+        empty = torch.empty(0, device=device)
+        return [] if not as_tensor else empty if layout is None else empty.to_sparse()
+    if not as_tensor:
+        return list(values) if layout is None else [single_row(row) for row in values]
+    if isinstance(values, Tensor):
+        return values
+    if layout is None:
+        return torch.stack(values)
+    joined = join_rows(values)
+    return joined.to_sparse_csr() if layout == "csr" else joined
