@@ -15,6 +15,7 @@
     ├── UntrustedCode(ValueError)            a model asks to run code and nobody allowed it
     ├── UnsafePath(ValueError)               a path inside a model leaves its folder
     ├── ModelNotFound(FileNotFoundError)     neither a folder, nor in the cache, nor to be downloaded
+    │   └── NotAFolder(NotADirectoryError)   a file where the folder of a model belongs
     ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
@@ -76,6 +77,10 @@ class UnsafePath(StlibError, ValueError):
 
 class ModelNotFound(StlibError, FileNotFoundError):
     """A model is neither a folder, nor in the cache, nor to be downloaded."""
+
+
+class NotAFolder(ModelNotFound, NotADirectoryError):
+    """A file where the folder of a model belongs."""
 
 
 class MissingModelFile(StlibError, FileNotFoundError, ValueError):

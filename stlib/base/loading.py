@@ -64,21 +64,24 @@ class ModuleSpec:
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings."""
-
-    modules: OrderedDict[str, nn.Module]
-    module_kwargs: dict[str, list[str]]
-    config: dict[str, Any]
-    card: str | None
-
-
-@dataclass(frozen=True)
 class FoundModel:
     """A model's local folder, and the id under which the hub knows it (None for a folder of the user)."""
 
     folder: Path
     model_id: str | None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings;
+    also where it was found, once that is known.
+    """
+
+    modules: OrderedDict[str, nn.Module]
+    module_kwargs: dict[str, list[str]]
+    config: dict[str, Any]
+    card: str | None
+    found: FoundModel | None = None
 
 
 def find_model(name: str, organization: str | None, options: LoadOptions) -> FoundModel:

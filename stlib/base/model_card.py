@@ -131,9 +131,15 @@ class BaseModelCardData(DatasetDescriptions):
 
     def try_to_set_base_model(self) -> None:
         """Take the base model from the name that the inner transformers model carries, if it is an id."""
-        name = getattr(getattr(self.model, "transformers_model", None), "name_or_path", None)
+        inner = getattr(self.model, "transformers_model", None)
+        name = getattr(inner, "name_or_path", None)
         if isinstance(name, str) and name:
-            self.set_base_model(name)
+            self.set_base_model(name, getattr(inner.config, "_commit_hash", None))
+
+    def set_origin(self, model_id: str, revision: str | None) -> None:
+        """Note where the model itself was loaded from, unless its transformer tells of another base."""
+        if self.base_model in (None, model_id):
+            self.set_base_model(model_id, revision)
 
     def set_losses(self, losses: list[Any]) -> None:
         """Collect the citations of losses (their ``citation``) by class name, after that of the method, and

@@ -37,6 +37,13 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     class_name: ClassVar[str] = "SentenceTransformer"
 
+    def try_to_set_base_model(self) -> None:
+        """As in the base class; a static table says itself what it was made from."""
+        super().try_to_set_base_model()
+        made_from = getattr(self.model[0], "base_model", None) if self.model else None
+        if self.base_model is None and isinstance(made_from, str):
+            self.set_base_model(made_from)
+
     def get_model_specific_metadata(self) -> dict[str, Any]:
         model = self.model
         if model is None or len(model) == 0:

@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from stlib.errors import ModelNotFound, UnsafePath
+from stlib.errors import ModelNotFound, NotAFolder, UnsafePath
 from stlib.util.plain_files import check_file, check_folder
 
 logger = logging.getLogger(__name__)
@@ -146,8 +146,8 @@ def resolve_model_folder(
         check_folder(root)
         return root
     if root.is_file():
-        raise ModelNotFound(
-            f"{model_name_or_path!r} is a file; a model is a folder or a model id like 'owner/name'"
+        raise NotAFolder(
+            f"{str(model_name_or_path)!r} is a file; a model is a folder or a model id like 'owner/name'"
         )
     if not _is_model_id(str(model_name_or_path)):
         raise ModelNotFound(
