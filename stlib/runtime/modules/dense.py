@@ -19,6 +19,7 @@ _KEYS = (
     "out_features",
     "bias",
     "activation_function",
+    "activation_function_arguments",
     "module_input_name",
     "module_output_name",
     "use_residual",
