@@ -131,7 +131,7 @@ class BaseModelCardData(DatasetDescriptions):
 
     def try_to_set_base_model(self) -> None:
         """Take the base model from the name that the inner transformers model carries, if it is an id."""
-        inner = getattr(self.model, "transformers_model", None)
+        inner: Any = getattr(self.model, "transformers_model", None)
         name = getattr(inner, "name_or_path", None)
         if isinstance(name, str) and name:
             self.set_base_model(name, getattr(inner.config, "_commit_hash", None))
