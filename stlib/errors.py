@@ -18,6 +18,7 @@
     │   └── NotAFolder(NotADirectoryError)   a file where the folder of a model belongs
     ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
+    ├── UnusableAlone(AttributeError, NotImplementedError)  a loss that only works inside another one
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
 
 The built-in bases are what Sentence Transformers raises in the same situation, so ``except ValueError`` in a
@@ -89,6 +90,10 @@ class MissingModelFile(StlibError, FileNotFoundError, ValueError):
 
 class MissingDependency(StlibError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class UnusableAlone(StlibError, AttributeError, NotImplementedError):
+    """A loss was called by itself that only works inside another one."""
 
 
 class WorkerFailed(StlibError, RuntimeError):
