@@ -39,15 +39,11 @@ LAYERS = {
         ["sentence_transformer.losses"],
         ["sentence_transformer"],
         ["sentence_transformer.evaluation"],
-<<<<<<< HEAD
         ["sparse_encoder.modules"],
-        ["sparse_encoder"],
-=======
         ["sparse_encoder.losses"],
         ["sparse_encoder.callbacks"],
         ["sparse_encoder"],
         ["sparse_encoder.evaluation", "sparse_encoder.search_engines"],
->>>>>>> 60729d6 (Add the losses of sparse models and their weight scheduler)
         ["cross_encoder.modules", "cross_encoder.predicting"],
         ["cross_encoder.losses"],
         ["cross_encoder"],

@@ -98,8 +98,8 @@ class EmbedDistillLoss(nn.Module):
     def compute_loss_from_embeddings(
         self, embeddings: list[Tensor], teacher_embeddings: list[Tensor] | Tensor
     ) -> Tensor:
-        """The loss of the student's tensors ``[n, d_student]`` and the teacher's ``[n, d]``, per column; or of
-        the teacher's as labels, as a loss around this one hands them on.
+        """The loss of the student's tensors ``[n, d_student]`` and the teacher's ``[n, d]``, per column;
+        or of the teacher's as labels, as a loss around this one hands them on.
         """
         if isinstance(teacher_embeddings, Tensor):
             teacher_embeddings = self._per_column(teacher_embeddings.detach(), len(embeddings))

@@ -27,8 +27,8 @@ class SchedulerType(Enum):
 class SpladeRegularizerWeightSchedulerCallback(TrainerCallback):
     """Raise both weights of a :class:`~stlib.sparse_encoder.losses.SpladeLoss` from 0 to what they are.
 
-    At step t of T steps of warm-up a weight is ``(t / T)`` or ``(t / T)²`` of its maximum, and the maximum from
-    then on. The current weights stand in the log as ``document_regularizer_weight`` and
+    At step t of T steps of warm-up a weight is ``(t / T)`` or ``(t / T)²`` of its maximum, and the maximum
+    from then on. The current weights stand in the log as ``document_regularizer_weight`` and
     ``query_regularizer_weight``.
 
     Args:

@@ -123,7 +123,8 @@ class CachedSpladeLoss(CachedLossMixin, SpladeLoss):
 
     @property
     def citation(self) -> str:
-        return """
+        return (
+            """
 @misc{gao2021scaling,
     title={Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup},
     author={Luyu Gao and Yunyi Zhang and Jiawei Han and Jamie Callan},
@@ -132,4 +133,6 @@ class CachedSpladeLoss(CachedLossMixin, SpladeLoss):
     archivePrefix={arXiv},
     primaryClass={cs.LG}
 }
-""" + super().citation
+"""
+            + super().citation
+        )

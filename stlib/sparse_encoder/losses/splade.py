@@ -128,9 +128,7 @@ class SpladeLoss(nn.Module):
     ) -> dict[str, Tensor]:
         columns = list(sentence_features)
         self._check_columns(columns)
-        embeddings = embed_columns(
-            self.model, columns, separate_first=not self.use_document_regularizer_only
-        )
+        embeddings = embed_columns(self.model, columns, separate_first=not self.use_document_regularizer_only)
         return self.parts_of_loss(embeddings, labels)
 
     def parts_of_loss(self, embeddings: list[Tensor], labels: Tensor | None = None) -> dict[str, Tensor]:

@@ -48,7 +48,7 @@ def tiny_mlm(tmp_path_factory, save_tokenizer) -> str:
 @pytest.fixture(scope="session")
 def splade_models(reference, tiny_mlm) -> tuple[Any, Any]:
     """Our and the reference's SPLADE model, without dropout unless set to train."""
-    SparseEncoder = reference.SparseEncoder
+    from stlib import SparseEncoder
 
     made = [encoder(tiny_mlm, device="cpu").eval() for encoder in (SparseEncoder, reference.SparseEncoder)]
     for model in made:
@@ -62,7 +62,8 @@ def csr_models(reference, tiny_bert) -> tuple[Any, Any]:
     from sentence_transformers.sentence_transformer import modules as their_models
     from sentence_transformers.sparse_encoder import modules as their_sparse_models
 
-    SparseEncoder, models, sparse_models = reference.SparseEncoder, their_models, their_sparse_models
+    from stlib import SparseEncoder, models
+    from stlib.sparse_encoder import modules as sparse_models
 
     made = []
     for encoder, dense, sparse in (

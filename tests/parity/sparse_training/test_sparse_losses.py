@@ -26,7 +26,12 @@ INNER = {
     "ranking": (lambda losses, util, m: losses.SparseMultipleNegativesRankingLoss(m), 2, None),
     "ranking, in all directions": (
         lambda losses, util, m: losses.SparseMultipleNegativesRankingLoss(
-            m, 0.1, util.dot_score, directions=DIRECTIONS, hardness_mode="all_negatives", hardness_strength=0.2
+            m,
+            0.1,
+            util.dot_score,
+            directions=DIRECTIONS,
+            hardness_mode="all_negatives",
+            hardness_strength=0.2,
         ),
         3,
         None,
