@@ -88,8 +88,8 @@ def disable_datasets_caching() -> Iterator[None]:
 
 
 def append_to_last_row(csv_path: str, additional_data: list[Any]) -> bool:
-    """Add cells to the last row of a CSV file that has a header; False if it has no row below it. Lines end as
-    they did.
+    """Add cells to the last row of a CSV file that has a header; False if it has no row below it. Lines
+    end as they did.
 
     The file is replaced at once, so that a reader never sees half of it.
     """

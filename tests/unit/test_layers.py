@@ -43,7 +43,7 @@ LAYERS = {
         ["sparse_encoder.losses"],
         ["sparse_encoder.callbacks"],
         ["sparse_encoder"],
-        ["sparse_encoder.evaluation", "sparse_encoder.search_engines"],
+        ["sparse_encoder.evaluation"],
         ["cross_encoder.modules", "cross_encoder.predicting"],
         ["cross_encoder.losses"],
         ["cross_encoder"],

@@ -19,7 +19,7 @@ from stlib.util import ranking_metrics
 logger = logging.getLogger(__name__)
 
 _SYSTEMS = ("dense", "sparse", "fusion")
-_KEYS = ("query_id", "query", "positive", "documents")
+_NEEDED = {"dense": ("query_id", "query", "positive", "documents"), "sparse": ("query_id", "documents")}
 Sample = Mapping[str, Any]
 
 
@@ -101,8 +101,8 @@ class ReciprocalRankFusionEvaluator(BaseEvaluator):
         """Metrics by name. There is no model to give: the rankings are there."""
         if not isinstance(output_path, (str, Path, type(None))):
             raise InvalidOption(
-                f"output_path is a {type(output_path).__name__}; give a folder or None. This evaluator has its "
-                "rankings already and takes no model"
+                f"output_path is a {type(output_path).__name__}; give a folder or None. This evaluator has "
+                "its rankings already and takes no model"
             )
         logger.info("Fusion of rankings on %s%s:", self.name or "samples", moment(epoch, steps))
         measured: list[list[tuple[float, float, float]]] = []
@@ -197,10 +197,8 @@ def _check_samples(dense: Sequence[Sample], sparse: Sequence[Sample]) -> None:
     if not dense:
         raise InvalidInput("there are no samples; give one for every query")
     for place, pair in enumerate(zip(dense, sparse, strict=True)):
-        for name, sample in zip(("dense", "sparse"), pair, strict=True):
-            missing = [
-                key for key in _KEYS if key not in sample and (name == "dense" or key in _NEEDED_OF_BOTH)
-            ]
+        for (name, needed), sample in zip(_NEEDED.items(), pair, strict=True):
+            missing = [key for key in needed if key not in sample]
             if missing:
                 raise InvalidInput(f"{name}_samples[{place}] lacks {', '.join(missing)}")
         if pair[0]["query_id"] != pair[1]["query_id"]:
@@ -208,9 +206,6 @@ def _check_samples(dense: Sequence[Sample], sparse: Sequence[Sample]) -> None:
                 f"dense_samples[{place}] is of the query {pair[0]['query_id']!r} and sparse_samples[{place}] "
                 f"of {pair[1]['query_id']!r}; give both in the same order"
             )
-
-
-_NEEDED_OF_BOTH = ("query_id", "documents")
 
 
 def _as_list(positive: Any) -> list[Any]:

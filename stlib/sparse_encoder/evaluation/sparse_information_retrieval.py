@@ -172,8 +172,11 @@ class SparseInformationRetrievalEvaluator(SparseEvaluator, InformationRetrievalE
             name: float(np.average(values, weights=self.count_lengths[name.partition("_")[0]]))
             for name, values in self._recorded.items()
         }
-        sizes = [sum(self.count_lengths[group]) for group in GROUPS]
-        return {**found, "avg_flops": shared_operations(*(self.count_vectors[g] for g in GROUPS), *sizes)}
+        return {**found, "avg_flops": float(self.share_active("query") @ self.share_active("corpus"))}
+
+    def share_active(self, group: str) -> Tensor:
+        """The share of a group's texts that use each dimension: ``[d]``."""
+        return self.count_vectors[group].double() / sum(self.count_lengths[group])
 
 
 def count_active(embeddings: Tensor) -> Tensor:
@@ -183,8 +186,3 @@ def count_active(embeddings: Tensor) -> Tensor:
     embeddings = embeddings.coalesce()
     dimensions = embeddings.indices()[1][embeddings.values() != 0]
     return dimensions.bincount(minlength=embeddings.shape[1])
-
-
-def shared_operations(queries: Tensor, documents: Tensor, n_queries: int, n_documents: int) -> float:
-    """Dimensions that a query and a document have in common on average, from counts ``[d]`` of each."""
-    return float((queries.double() / n_queries) @ (documents.double() / n_documents))

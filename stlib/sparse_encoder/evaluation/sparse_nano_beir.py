@@ -11,10 +11,7 @@ import numpy as np
 from stlib.base.evaluation.nano_datasets import NANO_BEIR_EN
 from stlib.base.evaluation.retrieval import ScoreFunctions
 from stlib.sentence_transformer.evaluation.nano_beir import NanoBEIREvaluator
-from stlib.sparse_encoder.evaluation.sparse_information_retrieval import (
-    SparseInformationRetrievalEvaluator,
-    shared_operations,
-)
+from stlib.sparse_encoder.evaluation.sparse_information_retrieval import SparseInformationRetrievalEvaluator
 from stlib.sparse_encoder.evaluation.sparsity import SparseEvaluator
 from stlib.util.similarity_function import SimilarityFunction
 
@@ -118,12 +115,11 @@ class SparseNanoBEIREvaluator(SparseEvaluator, NanoBEIREvaluator):
             )
             for name in self.sparsity_columns[:-1]
         }
-        counts = {
-            group: sum(evaluator.count_vectors[group] for evaluator in self.evaluators) for group in sizes
-        }
-        totals = {group: sum(of_group) for group, of_group in sizes.items()}
-        flops = shared_operations(counts["query"], counts["corpus"], totals["query"], totals["corpus"])  # type: ignore[arg-type]
-        return {**found, "avg_flops": flops}
+        queries, documents = (
+            np.average([e.share_active(group).numpy() for e in self.evaluators], axis=0, weights=of_group)
+            for group, of_group in sizes.items()
+        )
+        return {**found, "avg_flops": float(queries @ documents)}
 
     def metrics_for_card(self, metrics: dict[str, float]) -> dict[str, float]:
         """The averages; each dataset hands in its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,8 @@ class SparseEvaluator(BaseEvaluator):
         shown = ", ".join(f"{name} {value:.4f}" for name, value in self.sparsity_stats.items())
         logger.info("Sparsity: %s", shown)
         if output_path is not None and self.write_csv:
-            path = os.path.join(output_path, file_name(self.csv_file))
-            append_to_last_row(path, [self.sparsity_stats[name] for name in self.sparsity_columns])
+            path = Path(output_path) / file_name(self.csv_file)
+            append_to_last_row(str(path), [self.sparsity_stats[name] for name in self.sparsity_columns])
         metrics: dict[str, float] = {
             **found,
             **self.prefix_name_to_metrics(self.sparsity_stats, self.name),

@@ -29,10 +29,10 @@ _SHARE_OF_4K = 1 / 8
 class CSRReconstructionLoss(nn.Module):
     """How well a ``SparseAutoEncoder`` gives back the embeddings that went into it.
 
-    A dict of three parts, each averaged over the columns: ``reconstruction_loss_k``, the mean squared error of
-    what the k largest latents give back; ``reconstruction_loss_4k``, an eighth of that of four times as many;
-    ``reconstruction_loss_aux``, ``beta`` times the normalised error by which latents that have not been in use
-    for long explain what the k largest left over.
+    A dict of three parts, each averaged over the columns: ``reconstruction_loss_k``, the mean squared error
+    of what the k largest latents give back; ``reconstruction_loss_4k``, an eighth of that of four times as
+    many; ``reconstruction_loss_aux``, ``beta`` times the normalised error by which latents that have not been
+    in use for long explain what the k largest left over.
 
     Args:
         model: a model with a ``SparseAutoEncoder``.

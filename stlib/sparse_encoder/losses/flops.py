@@ -25,8 +25,8 @@ class FlopsLoss(nn.Module):
     References:
         - Paria et al., "Minimizing FLOPs to Learn Efficient Sparse Representations":
           https://arxiv.org/abs/2004.05665
-        - the threshold, there an l0 mask: Shen, Geng and Yang, "Exploring l0 Sparsification for Inference-free
-          Sparse Retrievers": https://arxiv.org/abs/2504.14839
+        - the threshold, there an l0 mask: Shen, Geng and Yang, "Exploring l0 Sparsification for
+          Inference-free Sparse Retrievers": https://arxiv.org/abs/2504.14839
 
     Example:
         ::

@@ -22,13 +22,14 @@ def check_inner(wrapper: nn.Module, loss: Any) -> None:
     if isinstance(loss, type) or not hasattr(loss, "compute_loss_from_embeddings"):
         raise InvalidOption(
             f"the loss of {name} is {describe_value(loss)}, which lacks the method "
-            f"compute_loss_from_embeddings(embeddings, labels); pass one of the losses over embeddings: {example}"
+            "compute_loss_from_embeddings(embeddings, labels); pass one of the losses over embeddings: "
+            f"{example}"
         )
     # Penalties have a method of that name with other arguments.
     if getattr(loss, "is_penalty", False):
         raise InvalidOption(
-            f"the loss of {name} is a {type(loss).__name__}, a penalty without an aim of its own; pass a loss "
-            f"that ranks or scores: {example}"
+            f"the loss of {name} is a {type(loss).__name__}, a penalty without an aim of its own; pass a "
+            f"loss that ranks or scores: {example}"
         )
 
 

@@ -8,8 +8,8 @@ from stlib.sentence_transformer.losses.mse import MSELoss
 
 
 class SparseMSELoss(MSELoss):
-    """:class:`~stlib.losses.MSELoss` of sparse embeddings. It may be used by itself: a teacher's zeros keep the
-    student's embeddings sparse.
+    """:class:`~stlib.losses.MSELoss` of sparse embeddings. It may be used by itself: a teacher's zeros keep
+    the student's embeddings sparse.
 
     Args:
         model: the student; teacher and student share a vocabulary.

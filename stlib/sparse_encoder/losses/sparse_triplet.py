@@ -10,7 +10,8 @@ from stlib.sparse_encoder.losses.part_of_loss import PartOfLoss
 
 
 class SparseTripletLoss(PartOfLoss, TripletLoss):
-    """:class:`~stlib.losses.TripletLoss` of sparse embeddings, within :class:`SpladeLoss` or :class:`CSRLoss`.
+    """:class:`~stlib.losses.TripletLoss` of sparse embeddings, within :class:`SpladeLoss` or
+    :class:`CSRLoss`.
 
     Args:
         model: the model to train.

@@ -94,7 +94,7 @@ class SpladeLoss(nn.Module):
         check_model(self, model)
         check_inner(self, loss)
         self.model = model
-        self.loss = loss
+        self.loss: Any = loss
         self.use_document_regularizer_only = use_document_regularizer_only
         self.document_regularizer_weight = document_regularizer_weight
         self.query_regularizer_weight = self._weight_of_queries(query_regularizer_weight)
@@ -111,8 +111,8 @@ class SpladeLoss(nn.Module):
         if not self.use_document_regularizer_only:
             if weight is None:
                 logger.warning(
-                    "query_regularizer_weight is None, so nothing keeps the embeddings of queries sparse. That "
-                    "is right for queries that are looked up in a table; otherwise give a weight, e.g. 5e-5"
+                    "query_regularizer_weight is None, so nothing keeps the embeddings of queries sparse. "
+                    "That is right for queries that are looked up in a table; otherwise give one, e.g. 5e-5"
                 )
             return weight
         if weight is not None:

@@ -85,8 +85,8 @@ def test_penalties(same_loss, columns, n, penalty, cached):
 
 @pytest.mark.parametrize("shape", [(6, 101), (6, 2, 101)])
 def test_embeddings_of_a_teacher(same_loss, splade_models, columns, shape):
-    """Alone as the reference. Inside of SpladeLoss it compares a column with a row there; here the loss is the
-    same.
+    """Alone as the reference. Inside of SpladeLoss it compares a column with a row there; here the loss is
+    the same.
     """
     model, labels = splade_models[0], scores(*shape)
     alone = same_loss(lambda losses, util, m: losses.SparseMSELoss(m), columns(2), labels)
@@ -223,9 +223,10 @@ def test_parts_are_refused_alone(splade_models, reference):
             continue
         with pytest.raises(UnusableAlone, match=rf"^{name} .*should not be used alone") as told:
             getattr(ours, name)(model)([], None)
+        arguments = [[]] if name == "CSRReconstructionLoss" else [[], None]
+        loss = getattr(theirs, name)(their_model)
         with pytest.raises((AttributeError, NotImplementedError)) as expected:
-            arguments = [[]] if name == "CSRReconstructionLoss" else [[], None]
-            getattr(theirs, name)(their_model)(*arguments)
+            loss(*arguments)
         assert isinstance(told.value, expected.type)
 
 
