@@ -18,6 +18,7 @@ from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import check_relative_path, download_model, resolve_model_folder
+from stlib.util.original_names import ORIGINAL_TRANSFORMER_MODELS
 from stlib.util.plain_files import read_plain
 from stlib.util.registry import resolve_module_class
 
@@ -108,7 +109,8 @@ def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> Fo
     places = (options.token, options.cache_folder, options.revision)
     exported = list_exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
-    names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
+    bare = organization and not set("/\\") & set(name) and name.lower() not in ORIGINAL_TRANSFORMER_MODELS
+    names = [f"{organization}/{name}", name] if bare else [name]
     failures: list[ModelNotFound] = []
     # The cache may know any of the names; the network is asked when it knows none. Only if that is no help,
     # an ONNX file and a tokenizer are taken for a whole model.

@@ -360,6 +360,15 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property
+    def _target_device(self) -> torch.device:
+        """Older name of :attr:`device`; setting it moves the model."""
+        return self.device
+
+    @_target_device.setter
+    def _target_device(self, device: int | str | torch.device | None) -> None:
+        self.to(device)
+
+    @property
     def dtype(self) -> torch.dtype | None:
         """Data type of the first parameter, or None."""
         parameter = next(self.parameters(), None)

@@ -127,13 +127,20 @@ print(similarities)
         return f"# ({rows}, {dimension})\n" if dimension else ""
 
 
+_CALLBACKS = ("SentenceTransformerModelCardCallback", "ModelCardCallback")
+
+
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
-    if name in ("SentenceTransformerModelCardCallback", "ModelCardCallback"):
+    if name in _CALLBACKS:
         from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CALLBACKS})
 
 
 def _names(modalities: list[Any]) -> list[str]:

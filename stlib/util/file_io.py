@@ -18,6 +18,8 @@ from stlib.util.plain_files import check_file, check_folder
 
 logger = logging.getLogger(__name__)
 
+_DOWNLOADS = ("disabled_tqdm", "http_get")
+
 ANSWER_SECONDS = 4.0
 """For the hub's first answer: whoever mistyped a name, or has no network, is told soon."""
 
@@ -301,8 +303,12 @@ def _first_line(error: Exception) -> str:
 
 def __getattr__(name: str) -> Any:
     # Downloads of other files live beside their progress bars; this path is the documented one.
-    if name in ("disabled_tqdm", "http_get"):
+    if name in _DOWNLOADS:
         from stlib.util import download
 
         return getattr(download, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DOWNLOADS})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stlib.errors import InvalidInput
 from stlib.util.names import fullname, import_from_string
+from stlib.util.original_names import ORIGINAL_TRANSFORMER_MODELS
 from stlib.util.registry import resolve_module_class
 from stlib.util.similarity_function import SimilarityFunction
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "ORIGINAL_TRANSFORMER_MODELS",
     "append_to_last_row",
     "check_teacher_targets",
     "disable_datasets_caching",

@@ -25,7 +25,8 @@ LAYERS = {
         ["util"],
         ["runtime"],
         # what lies in a model's folder
-        ["base.damage", "base.folder", "base.modality", "base.tokenizer_json", "base.weights"],
+        ["base.damage", "base.folder", "base.modality", "base.modality_types"],
+        ["base.tokenizer_json", "base.weights"],
         ["base.adapters", "base.transformer"],
         ["backend"],
         # modules, and the pipeline that they make up
