@@ -50,10 +50,9 @@ def splade_models(reference, tiny_mlm) -> tuple[Any, Any]:
     """Our and the reference's SPLADE model, without dropout unless set to train."""
     from stlib import SparseEncoder
 
-    made = [encoder(tiny_mlm, device="cpu").eval() for encoder in (SparseEncoder, reference.SparseEncoder)]
-    for model in made:
-        model[1].train()  # outside of training the reference pools in place, which has no gradient
-    return made[0], made[1]
+    return SparseEncoder(tiny_mlm, device="cpu").eval(), reference.SparseEncoder(
+        tiny_mlm, device="cpu"
+    ).eval()
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +80,9 @@ def csr_models(reference, tiny_bert) -> tuple[Any, Any]:
 
 @pytest.fixture
 def same_loss(splade_models) -> Any:
+    for model in splade_models:
+        model.eval()
+        model[1].train()  # outside of training the reference pools in place, which has no gradient
     return SparseLossComparison(*splade_models)
 
 
