@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from indexing import creation
-from indexing.catalog.reads import keys_of_ids
 from indexing.catalog.stored import StoredDocument
+from indexing.collection_measuring import MeasuringMethods
 from indexing.collection_servings import ServingMethods
 from indexing.collection_sources import SourceMethods
 from indexing.describe import CollectionInfo, describe
 from indexing.documents import ChunkSettings, Document, Skipped
 from indexing.errors import BadInput, CollectionExists, UnknownCollection
-from indexing.evaluation import EvaluationReport
 from indexing.facets import FacetCounts, count_facets
 from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
@@ -27,15 +21,12 @@ from indexing.models.held import Encoders
 from indexing.models.rerankers import Rerankers
 from indexing.names import SERVING_RERANKER
 from indexing.opening import check_model
-from indexing.search.allowed import AllowedCache, key_table
+from indexing.search.allowed import AllowedCache
 from indexing.search.artifacts import SettingsCache
 from indexing.search.filter_spelling import Given
-from indexing.search.probe import Probe
 from indexing.search.request import make_request
 from indexing.search.results import SearchResults
-from indexing.search.searcher import Searcher, check_readers
-from indexing.search.settings import SearchSettings
-from indexing.search.timing import Steps
+from indexing.search.searcher import Searcher
 from indexing.session import Session
 from indexing.storage.paths import Home
 from indexing.upkeep.compact import CompactReport, compact, compact_if_worth
@@ -53,7 +44,7 @@ __all__ = ["AddReport", "Collection"]
 Names = list[str]  # inside the class, `list` is the method
 
 
-class Collection(ServingMethods, SourceMethods):
+class Collection(MeasuringMethods, ServingMethods, SourceMethods):
     """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
 
     Threads may share a collection. Several processes may search it at once; one at a time writes, and a
@@ -72,6 +63,8 @@ class Collection(ServingMethods, SourceMethods):
         if opened.encoder is not None:
             check_model(opened.encoder, session.live().generation, self.name)
             self._encoders.hold(opened.encoder)
+        for role, encoder in opened.beside.items():
+            self._encoders.hold_beside(role, encoder)
 
     def __copy__(self) -> Collection:
         raise TypeError("a Collection cannot be copied: open it again, Collection.open(name)")
@@ -94,6 +87,8 @@ class Collection(ServingMethods, SourceMethods):
         home: Home = None,
         db: str | None = None,
         chunk: ChunkSettings | None = None,
+        sparse: Any = None,
+        tokens: Any = None,
     ) -> Collection:
         """A new, empty collection.
 
@@ -103,6 +98,10 @@ class Collection(ServingMethods, SourceMethods):
         stored code: int8 by default, a quarter of float32 at the same quality; binary and ubinary scan one
         bit per dimension and rescore with int8. `engine` is "faiss" (exact) or "usearch" (HNSW,
         approximate). `home` is the folder of all collections, `db` a `sqlite:///` URL to use instead.
+
+        `sparse` gives hybrid search a third leg: a model of weighted terms, such as an `stlib.SparseEncoder`
+        or its folder. `tokens` is a model of late interaction, an `stlib.MultiVectorEncoder` or its folder,
+        whose vectors are stored for `search(rerank="tokens")`.
 
         Raises:
             CollectionExists: there is one of this name.
@@ -118,6 +117,7 @@ class Collection(ServingMethods, SourceMethods):
                 home=home,
                 db=db,
                 chunk=chunk,
+                beside={r: m for r, m in (("sparse", sparse), ("tokens", tokens)) if m is not None},
             )
         )
 
@@ -381,72 +381,6 @@ class Collection(ServingMethods, SourceMethods):
         from indexing.search.highlighter import default_highlighter
 
         return default_highlighter(self._encoders.held(self._session.live().generation))
-
-    def evaluate(
-        self,
-        queries: Mapping[str, str],
-        qrels: Mapping[str, Mapping[str, int]],
-        *,
-        mode: str = "hybrid",
-        corpus_ids: Iterable[str] | None = None,
-        rerank: Any = SERVING_RERANKER,
-        rerank_depth: int = 50,
-        serving: int | None = None,
-    ) -> EvaluationReport:
-        """IR metrics of this collection: every judged query runs through the real index.
-
-        `queries` id → text, `qrels` query id → document id → grade. `corpus_ids` restricts the search to
-        these documents, for judgments that were made over a part of the collection. `rerank` and `serving` as
-        for `search`; what is tried is not asked by itself.
-
-        Raises:
-            RerankingFailed: the reranker cannot be used; without it another ranking would be measured.
-        """
-        request = make_request("", mode=mode, rerank_depth=rerank_depth)
-        started = time.perf_counter()
-        with self._session.looking() as (connection, state):
-            table = None
-            if corpus_ids is not None:
-                keys = keys_of_ids(connection, state.id, corpus_ids).values()
-                table = key_table(np.asarray(sorted(keys), dtype=np.int64))
-            judged = {id_ for grades in qrels.values() for id_, grade in grades.items() if grade > 0}
-            missing = len(judged) - len(keys_of_ids(connection, state.id, judged))
-
-        report = self._searcher().evaluate(queries, qrels, request, table, rerank, serving)
-        return replace(report, missing_documents=missing, seconds=time.perf_counter() - started)
-
-    def rankings(
-        self,
-        queries: Mapping[str, str],
-        *,
-        mode: str = "hybrid",
-        depth: int = 10,
-        serving: int | None = None,
-        settings: SearchSettings | None = None,
-        rerank: Any = SERVING_RERANKER,
-    ) -> dict[str, Names]:
-        """Ids of the best `depth` documents for each of `queries` (id → text), best first, all of one state
-        of the collection. `settings` take the place of those of `serving`.
-
-        Raises:
-            RerankingFailed: the reranker cannot be used.
-        """
-        with self.probe(serving) as probe:
-            return {
-                id_: probe.rank(text, settings, mode=mode, depth=depth, rerank=rerank)
-                for id_, text in queries.items()
-            }
-
-    @contextmanager
-    def probe(self, serving: int | None = None) -> Iterator[Probe]:
-        """One state of the collection as a serving sees it (None: the live one), for those who look at many
-        questions and at what each leg says of them.
-        """
-        searcher = self._searcher()
-        # The readers are whole, or made anew, before they are handed out.
-        readers = searcher.with_readers(check_readers, Steps(), serving)
-        settings = self._settings.of(readers.live.serving)
-        yield Probe(searcher, readers, settings, lambda ids: find_documents(self._session, ids))
 
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters. A field of very many values is

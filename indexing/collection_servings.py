@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from indexing.beside.models import BesideModel
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.servings import ROLLBACK, TRIAL
@@ -13,6 +14,7 @@ from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, LockedError
 from indexing.generations.drop import drop_generation
 from indexing.generations.plan import KEEP, Change, Plan, make_plan
+from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
 from indexing.models.held import Encoders
 from indexing.models.rerankers import no_reranker, record_reranker
@@ -49,13 +51,17 @@ class ServingMethods:
         chunk: ChunkSettings | None = None,
         ranking: dict[str, Any] | None = None,
         reranker: Any = KEEP,
+        sparse: Any = KEEP,
+        tokens: Any = KEEP,
         promote: bool = True,
         who: str = "",
         progress: ReindexProgress | None = None,
         needs_gate: bool = False,
     ) -> ReindexReport:
-        """Changes the model, the precision, the engine, the passages, the ranking or the reranker while
-        others search and add, and serves the result if `promote`. What is not given stays.
+        """Changes the model, the precision, the engine, the passages, the ranking, the reranker, or what
+        passages have beside their vectors, while others search and add, and serves the result if `promote`.
+        What is not given stays; `sparse=None` and `tokens=None` give up what they stand for, see
+        `Collection.create`.
 
         Only the work that the change needs is done: another engine, ranking or reranker embeds nothing, a
         coarser precision is made from the codes where these are as fine, and what is so already is left so.
@@ -71,14 +77,14 @@ class ServingMethods:
             DiskFull: less room than is needed, which is said before anything is begun.
             LockedError: another process makes the same.
         """
-        change = self._change(model, precision, engine, chunk, ranking, reranker)
+        change = self._change(model, precision, engine, chunk, ranking, reranker, sparse, tokens)
         if needs_gate:
             change = replace(change, gate={"verdict": PENDING})
         return reindex(
             self._session,
             self._views,
             change,
-            self._encoders.to_embed_stored,
+            self._encoders,
             promote_it=promote,
             who=who,
             progress=progress,
@@ -93,13 +99,15 @@ class ServingMethods:
         chunk: ChunkSettings | None = None,
         ranking: dict[str, Any] | None = None,
         reranker: Any = KEEP,
+        sparse: Any = KEEP,
+        tokens: Any = KEEP,
     ) -> Plan:
         """What `reindex` with these arguments would do, and the room it needs.
 
         The collection stays as it is. A model or reranker that is given is loaded, and remembered on this
         machine as one that was used by hand, as `reindex` does.
         """
-        change = self._change(model, precision, engine, chunk, ranking, reranker)
+        change = self._change(model, precision, engine, chunk, ranking, reranker, sparse, tokens)
         return make_plan(self._session, change)
 
     def _change(
@@ -110,6 +118,8 @@ class ServingMethods:
         chunk: ChunkSettings | None,
         ranking: dict[str, Any] | None,
         reranker: Any,
+        sparse: Any,
+        tokens: Any,
     ) -> Change:
         if chunk is not None and not isinstance(chunk, ChunkSettings):
             raise BadInput(f"chunk of type {type(chunk).__name__}: give ChunkSettings(max_tokens, overlap)")
@@ -117,12 +127,24 @@ class ServingMethods:
             ranking = check_ranking(ranking)
         if reranker is not KEEP:
             reranker = None if no_reranker(reranker) else record_reranker(reranker)
-        change = Change(precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker)
+        beside = {
+            role: None if given is None else self._beside(role, given)
+            for role, given in (("sparse", sparse), ("tokens", tokens))
+            if given is not KEEP
+        }
+        change = Change(
+            precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker, beside=beside
+        )
         if model is not None:
             return self._with_model(change, model, remember_encoder(model, load_encoder(model)))
         live = self._session.live().generation
         newer = None if change.keeps_codes else replaced_bundled(live.model, live.fingerprint)
         return change if newer is None else self._with_model(change, live.model, newer)
+
+    def _beside(self, role: str, given: Any) -> BesideModel:
+        encoder = load_beside(role, given)
+        self._encoders.hold_beside(role, encoder)
+        return describe_beside(given, encoder)
 
     def _with_model(self, change: Change, model: Any, encoder: EncoderProtocol) -> Change:
         self._encoders.hold(encoder)
@@ -162,7 +184,7 @@ class ServingMethods:
             self._session,
             self._views,
             serving,
-            self._encoders.to_embed_stored,
+            self._encoders,
             who=who,
             override=override,
             tried_beside=tried_beside,
@@ -205,9 +227,7 @@ class ServingMethods:
         Raises:
             BadInput: there is no such serving, or it is live.
         """
-        return promote(
-            self._session, self._views, serving, self._encoders.to_embed_stored, kind=TRIAL, who=who
-        )
+        return promote(self._session, self._views, serving, self._encoders, kind=TRIAL, who=who)
 
     def end_trial(self, *, who: str = "", serving: int | None = None) -> int | None:
         """Lets the live serving answer alone; returns what was tried, None if nothing was.
@@ -230,7 +250,7 @@ class ServingMethods:
             self._session,
             self._views,
             previous_serving(self._session),
-            self._encoders.to_embed_stored,
+            self._encoders,
             kind=ROLLBACK,
             who=who,
         )

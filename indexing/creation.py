@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
 
+from indexing.beside.models import write_beside
 from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
@@ -18,6 +20,7 @@ from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, UnknownCollection
 from indexing.lexical.analysis import ANALYSIS_VERSION
 from indexing.listing import list_collections
+from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
 from indexing.names import NO_MODEL, PRECISIONS
 from indexing.opening import already_exists, creation_lock, open_catalog, refuse_existing
@@ -32,12 +35,15 @@ __all__ = ["Opened", "create", "drop", "find"]
 
 @dataclass(frozen=True)
 class Opened:
-    """A collection that was found or made: what a `Session` is made of, and the model that a person gave."""
+    """A collection that was found or made: what a `Session` is made of, the model that a person gave, and
+    those of what passages have beside their vectors, by role.
+    """
 
     database: Engine
     place: Place
     state: CollectionState
     encoder: EncoderProtocol | None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def create(
@@ -50,6 +56,7 @@ def create(
     home: Home,
     db: str | None,
     chunk: ChunkSettings | None,
+    beside: Mapping[str, Any],
 ) -> Opened:
     """Makes a collection. See `Collection.create`."""
     place = collection_place(name, home, db)
@@ -59,12 +66,14 @@ def create(
     engine_class(engine)
     refuse_existing(place)
     encoder = None if dimension is not None else remember_encoder(model, load_encoder(model))
+    others = {role: load_beside(role, given) for role, given in beside.items()}
     generation: dict[str, Any] = {
         "model": "" if encoder is None else recorded_name(model, encoder),
         "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
         "dimension": dimension if encoder is None else encoder.dimension,
         "precision": precision,
         "chunking": (chunk or ChunkSettings()).to_json(opening=getattr(encoder, "is_static", False)),
+        "beside": write_beside({role: describe_beside(beside[role], one) for role, one in others.items()}),
     }
     # Another process may be making or deleting a collection of this name, and its folder with it.
     with creation_lock(place), open_catalog(place.catalog, create=True) as database:
@@ -88,7 +97,7 @@ def create(
             set_live(connection, id_, create_serving(connection, id_, serving), CREATE)
             state = find_collection(connection, name)
         assert state is not None
-        return Opened(database, place, state, encoder)
+        return Opened(database, place, state, encoder, others)
 
 
 def _check(model: Any, dimension: int | None, precision: str) -> None:

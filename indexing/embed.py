@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
+from indexing.beside.coders import Coders
 from indexing.code_words import code_passage, is_code_title
 from indexing.documents import ChunkSettings, chunk_documents
 from indexing.documents.model import bounded_title
@@ -16,7 +17,17 @@ from indexing.openings import LEAST_ALIKE, opening_of
 from indexing.quantization import Codec
 from stlib.runtime import EncoderProtocol
 
-__all__ = ["Embedded", "Titled", "chunk_text", "cut", "embed", "encode_passages", "openings", "passages"]
+__all__ = [
+    "Embedded",
+    "Titled",
+    "chunk_text",
+    "code_beside",
+    "cut",
+    "embed",
+    "encode_passages",
+    "openings",
+    "passages",
+]
 
 Span = tuple[int, int]
 
@@ -33,28 +44,55 @@ class Titled:
 
 @dataclass(frozen=True)
 class Embedded:
-    """`spans[i]` and `codes[i]` of the i-th document, passage by passage; `clipped` values lay outside the
-    ranges and were cut.
+    """`spans[i]`, `codes[i]` and `beside[role][i]` of the i-th document, passage by passage; `clipped` values
+    lay outside the ranges and were cut.
     """
 
     spans: list[list[Span]]
     codes: list[list[bytes]]
     clipped: int
+    beside: Mapping[str, list[list[bytes]]] = field(default_factory=dict)
 
     @property
     def chunks(self) -> int:
         return sum(map(len, self.spans))
 
+    def beside_of(self, number: int) -> dict[str, list[bytes]]:
+        """The codes of one document beside those of its vectors, by role."""
+        return {role: codes[number] for role, codes in self.beside.items()}
+
 
 def embed(
-    documents: Sequence[Titled], encoder: EncoderProtocol, settings: ChunkSettings, codec: Codec
+    documents: Sequence[Titled],
+    encoder: EncoderProtocol,
+    settings: ChunkSettings,
+    codec: Codec,
+    coders: Coders | None = None,
 ) -> Embedded:
-    """Cuts documents into passages and encodes each."""
+    """Cuts documents into passages and encodes each, by `coders` too."""
     spans = cut(documents, encoder, settings)
     opened = openings(documents, spans) if settings.opening else None
     codes, clipped = encode_passages(passages(documents, spans), encoder, codec, opened)
+    return Embedded(spans, _by_document(codes, spans), clipped, code_beside(documents, spans, coders or {}))
+
+
+def code_beside(
+    documents: Sequence[Titled], spans: Sequence[Sequence[Span]], coders: Coders
+) -> dict[str, list[list[bytes]]]:
+    """What `coders` make of each passage, by role and document."""
+    made = {}
+    for role, coder in coders.items():
+        codes: list[bytes] = []
+        coming = passages(documents, spans)
+        while portion := list(islice(coming, ENCODE_CHUNKS)):
+            codes += coder.encode(portion)
+        made[role] = _by_document(codes, spans)
+    return made
+
+
+def _by_document(codes: Iterable[bytes], spans: Sequence[Sequence[Span]]) -> list[list[bytes]]:
     rows = iter(codes)
-    return Embedded(spans, [[next(rows) for _ in part] for part in spans], clipped)
+    return [[next(rows) for _ in part] for part in spans]
 
 
 def cut(documents: Sequence[Titled], encoder: EncoderProtocol, settings: ChunkSettings) -> list[list[Span]]:

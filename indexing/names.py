@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias, get_args
 __all__ = [
     "BUNDLED_MODEL",
     "BUNDLED_RERANKER",
+    "BUNDLED_SPARSE",
     "DEFAULT_ENGINE",
     "DEFAULT_MODE",
     "DEFAULT_PRECISION",
@@ -22,20 +23,25 @@ __all__ = [
     "MODES",
     "MODE_LEGS",
     "NO_MODEL",
+    "OPTIONAL_LEGS",
     "PRECISIONS",
+    "ROLES",
     "SERVING_RERANKER",
     "Precision",
     "RerankerChoice",
 ]
 
-LEGS = ("semantic", "keyword", "memory")
-"""What a search can walk on: by meaning, by words, by what was judged for similar questions where a serving
-has learned that. Each is a file of `indexing.search.legs`.
+LEGS = ("semantic", "keyword", "sparse", "memory")
+"""What a search can walk on: by meaning, by words, by weighted terms where the collection has them, by what
+was judged for similar questions where a serving has learned that. Each is a file of `indexing.search.legs`.
 """
+OPTIONAL_LEGS = ("sparse", "memory")
+"""Those that not every collection has."""
 MODE_LEGS: dict[str, tuple[str, ...]] = {
     "hybrid": LEGS,
     "semantic": ("semantic",),
     "keyword": ("keyword",),
+    "sparse": ("sparse",),
 }
 """A mode is a name for a list of legs."""
 FEATURES = ("title", "naming", "length")
@@ -52,12 +58,18 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 """How vectors are stored; `indexing.quantization` says what each is."""
 DEFAULT_PRECISION = "int8"  # a quarter of float32 at the same quality
 
+ROLES = ("sparse", "tokens")
+"""What a passage may have beside its vector, each by a model of its own: weighted terms, which are searched,
+and vectors of its tokens, by which a reranker reads.
+"""
+
 NO_MODEL = ""
 """Fingerprint of a generation whose vectors somebody brings."""
 
 # `stlib.runtime` calls them so; importing it would load numpy.
 BUNDLED_MODEL = "stlib-static-en"
 BUNDLED_RERANKER = "stlib-rerank-en"
+BUNDLED_SPARSE = "stlib-sparse-en"
 
 DEFAULT_RESULTS = 10
 DEFAULT_RERANK_DEPTH = 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from indexing.beside.models import read_beside
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.servings import ServingInfo
 from indexing.documents import ChunkSettings
@@ -44,6 +45,7 @@ def check_generation(generation: GenerationInfo) -> Codec | None:
         ChunkSettings(**generation.chunking)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{what} has no settings of passages ({error})") from error
+    read_beside(generation.beside)
     if not generation.codec:
         return None
     codec = Codec.from_json(generation.codec)

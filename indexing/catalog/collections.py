@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from indexing.catalog.schema import (
+    CODE_TABLES,
     Artifact,
     Chunk,
-    Code,
     CollectionRow,
     DocumentRow,
     FileRow,
@@ -90,7 +90,8 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     """Deletes every row of the collection."""
     generations = select(Generation.id).where(Generation.collection_id == collection_id)
     chunks = select(Chunk.key).where(Chunk.generation_id.in_(generations))
-    connection.execute(delete(Code).where(Code.key.in_(chunks)))
+    for codes in CODE_TABLES.values():
+        connection.execute(delete(codes).where(codes.c.key.in_(chunks)))
     connection.execute(delete(Chunk).where(Chunk.generation_id.in_(generations)))
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
     sources = select(SourceRow.id).where(SourceRow.collection_id == collection_id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
-from indexing.catalog.schema import Chunk, Code, DocumentRow, Removal
+from indexing.catalog.schema import CODES, Chunk, DocumentRow, Removal
 
 __all__ = [
     "ChunkBatch",
@@ -23,12 +23,12 @@ __all__ = [
 @dataclass(frozen=True)
 class ChunkBatch:
     """Chunks in the order of their generation's changes, up to the change `last`: `keys` and `document_keys`
-    int64 [n], `codes` raw bytes of n codes. `is_last`: nothing follows.
+    int64 [n], `codes` the n codes. `is_last`: nothing follows.
     """
 
     keys: np.ndarray
     document_keys: np.ndarray
-    codes: bytes
+    codes: list[bytes]
     last: int
     is_last: bool
 
@@ -43,8 +43,11 @@ class MetadataChange:
     metadata: str
 
 
-def chunks_after(connection: Connection, generation_id: int, change: int, limit: int) -> ChunkBatch:
-    """The chunks of whole changes after `change`, about `limit` of them, with their codes.
+def chunks_after(
+    connection: Connection, generation_id: int, change: int, limit: int, codes: Table = CODES
+) -> ChunkBatch:
+    """The chunks of whole changes after `change`, about `limit` of them, with their codes in the table
+    `codes`.
 
     Where that is all, `last` is the last change of all that the generation has.
     """
@@ -53,8 +56,8 @@ def chunks_after(connection: Connection, generation_id: int, change: int, limit:
         select(Chunk.change).where(*of_generation).order_by(Chunk.change).offset(limit).limit(1)
     )
     statement = (
-        select(Chunk.key, Chunk.document_key, Code.code)
-        .join(Code, Code.key == Chunk.key)
+        select(Chunk.key, Chunk.document_key, codes.c.code)
+        .join(codes, codes.c.key == Chunk.key)
         .where(*of_generation, *([] if bound is None else [Chunk.change <= bound]))
         .order_by(Chunk.change, Chunk.key)
     )
@@ -63,7 +66,7 @@ def chunks_after(connection: Connection, generation_id: int, change: int, limit:
     return ChunkBatch(
         np.fromiter((row[0] for row in rows), np.int64, len(rows)),
         np.fromiter((row[1] for row in rows), np.int64, len(rows)),
-        b"".join(row[2] for row in rows),
+        [row[2] for row in rows],
         newest,
         bound is None,
     )

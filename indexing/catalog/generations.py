@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from indexing.catalog.collections import now
 from indexing.catalog.numbers import take_number
-from indexing.catalog.schema import Chunk, Code, Generation, Removal, ServingRow
+from indexing.catalog.schema import CODE_TABLES, Chunk, Generation, Removal, ServingRow
 
 __all__ = [
     "BUILDING",
@@ -46,6 +46,7 @@ class GenerationInfo:
     precision: str
     chunking: dict[str, Any]
     codec: str | None
+    beside: dict[str, Any] | None
     clipped: int
     state: str
     followed_seq: int
@@ -64,6 +65,7 @@ def create_generation(
     precision: str,
     chunking: dict[str, Any],
     codec: str | None = None,
+    beside: dict[str, Any] | None = None,
     state: str = BUILDING,
 ) -> int:
     """The id of the new generation, which has followed nothing yet."""
@@ -76,6 +78,7 @@ def create_generation(
         "precision": precision,
         "chunking": chunking,
         "codec": codec,
+        "beside": beside or None,
         "clipped": 0,
         "state": state,
         "followed_seq": 0,
@@ -156,7 +159,8 @@ def delete_chunks(connection: Connection, generation_id: int, limit: int) -> int
     if keys:
         between = (min(keys), max(keys))
         of_these = select(Chunk.key).where(Chunk.generation_id == generation_id, Chunk.key.between(*between))
-        connection.execute(delete(Code).where(Code.key.in_(of_these)))
+        for table in CODE_TABLES.values():
+            connection.execute(delete(table).where(table.c.key.in_(of_these)))
         connection.execute(
             delete(Chunk).where(Chunk.generation_id == generation_id, Chunk.key.between(*between))
         )

@@ -7,7 +7,7 @@ database; a database sequence would let a reader see change 8 before change 7 ex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,10 +16,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from indexing.catalog.bulk import insert_rows
 from indexing.catalog.schema import (
     CHUNKS,
-    CODES,
+    CODE_TABLES,
     DOCUMENTS,
     Chunk,
-    Code,
     CollectionRow,
     Counter,
     DocumentRow,
@@ -81,11 +80,14 @@ class DocumentChange:
 
 @dataclass(frozen=True)
 class DocumentChunks:
-    """The chunks of one document: `spans[i]` are characters of its text, `codes[i]` their code."""
+    """The chunks of one document: `spans[i]` are characters of its text, `codes[i]` their code,
+    `beside[role][i]` the code that they have beside it, see `indexing.beside`.
+    """
 
     document_key: int
     spans: Sequence[tuple[int, int]]
     codes: Sequence[bytes]
+    beside: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
 
 def slices(values: Iterable[T], size: int = MAX_BOUND) -> Iterable[list[T]]:
@@ -202,14 +204,17 @@ def append_chunks(connection: Connection, generation_id: int, documents: Sequenc
         return
     change = _take_change(connection, generation_id)
     new_key = iter(_take_keys(connection, "chunk", count))
-    chunks, codes = [], []
+    chunks: list[tuple[int, ...]] = []
+    codes: dict[str, list[tuple[int, bytes]]] = {}
     for document in documents:
-        for (start, end), code in zip(document.spans, document.codes, strict=True):
-            key = next(new_key)
-            chunks.append((key, generation_id, document.document_key, change, start, end))
-            codes.append((key, code))
+        keys = [next(new_key) for _ in document.spans]
+        of_document = (generation_id, document.document_key, change)
+        chunks += [(key, *of_document, *span) for key, span in zip(keys, document.spans, strict=True)]
+        for role, theirs in {"": document.codes, **document.beside}.items():
+            codes.setdefault(role, []).extend(zip(keys, theirs, strict=True))
     insert_rows(connection, CHUNKS, _CHUNK_COLUMNS, chunks)
-    insert_rows(connection, CODES, ("key", "code"), codes)
+    for role, rows in codes.items():
+        insert_rows(connection, CODE_TABLES[role], ("key", "code"), rows)
 
 
 def change_metadata(
@@ -310,7 +315,8 @@ def _remove_chunks(connection: Connection, document_keys: Sequence[int]) -> None
         ]
         connection.execute(insert(Removal), removals)
         keys = [{"the_key": key} for key, _ in rows]
-        connection.execute(delete(Code).where(Code.key == bindparam("the_key")), keys)
+        for table in CODE_TABLES.values():
+            connection.execute(delete(table).where(table.c.key == bindparam("the_key")), keys)
         connection.execute(delete(Chunk).where(Chunk.key == bindparam("the_key")), keys)
 
 

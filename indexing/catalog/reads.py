@@ -9,16 +9,18 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from indexing.catalog.log import slices
-from indexing.catalog.schema import Chunk, Code, DocumentRow, FileRow, SourceRow
+from indexing.catalog.schema import CODE_TABLES, Chunk, Code, DocumentRow, FileRow, SourceRow
 from indexing.errors import StorageError
 from indexing.quantization import Codec
 
 __all__ = [
     "FoundDocument",
     "LoggedDocument",
+    "beside_of_documents",
     "chunk_keys",
     "chunk_spans",
     "chunks_of_documents",
+    "codes_of_chunks",
     "count_chunks",
     "count_documents",
     "decode_rows",
@@ -125,6 +127,35 @@ def chunks_of_documents(
             if generation == generation_id:
                 found.setdefault(key, []).append((start, end, code))
     return found
+
+
+def beside_of_documents(
+    connection: Connection, generation_id: int, keys: Iterable[int], role: str
+) -> dict[int, list[bytes]]:
+    """document key → the codes of a role that its chunks have in this generation, in their order."""
+    found: dict[int, list[bytes]] = {}
+    table = CODE_TABLES[role]
+    for part in slices(keys):
+        statement = (
+            select(Chunk.document_key, Chunk.generation_id, table.c.code)
+            .join(table, table.c.key == Chunk.key)
+            .where(Chunk.document_key.in_(part))
+            .order_by(Chunk.key)
+        )
+        for key, generation, code in connection.execute(statement):
+            if generation == generation_id:
+                found.setdefault(key, []).append(code)
+    return found
+
+
+def codes_of_chunks(connection: Connection, keys: Iterable[int], role: str) -> dict[int, bytes]:
+    """chunk key → its code of a role, of those of `keys` that have one."""
+    table = CODE_TABLES[role]
+    return {
+        key: code
+        for part in slices(keys)
+        for key, code in connection.execute(select(table.c.key, table.c.code).where(table.c.key.in_(part)))
+    }
 
 
 def decode_rows(data: bytes, count: int, codec: Codec) -> np.ndarray:

@@ -30,7 +30,10 @@ from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger,
 __all__ = [
     "CHUNKS",
     "CODES",
+    "CODE_TABLES",
     "DOCUMENTS",
+    "SPARSE_CODES",
+    "TOKEN_CODES",
     "Artifact",
     "Base",
     "Chunk",
@@ -45,6 +48,8 @@ __all__ = [
     "Renamed",
     "ServingRow",
     "SourceRow",
+    "SparseCode",
+    "TokenCode",
 ]
 
 # Named constraints, because a later migration can only change what it can name.
@@ -95,6 +100,8 @@ class CollectionRow(Base):
 class Generation(Base):
     """One way of turning documents into codes. `codec` is empty until its ranges are known.
 
+    `beside` says by which models passages have codes beside the one of their vector, by role, see
+    `indexing.beside`.
     `followed_seq`: every document that was changed up to there has its chunks. `last_change` is the number of
     its newest change, `purged_change` that of the newest removal that is forgotten. `state` is `building`
     until it was served once, then `following`.
@@ -109,6 +116,7 @@ class Generation(Base):
     precision: Mapped[str]
     chunking: Mapped[dict[str, Any]]
     codec: Mapped[str | None]
+    beside: Mapped[dict[str, Any] | None]
     clipped: Mapped[int] = mapped_column(default=0)
     state: Mapped[str]
     followed_seq: Mapped[int] = mapped_column(default=0)
@@ -283,6 +291,22 @@ class Code(Base):
     code: Mapped[bytes]
 
 
+class SparseCode(Base):
+    """A chunk's weighted terms, see `indexing.beside.sparse_codes`; of generations with such a model only."""
+
+    __tablename__ = "sparse_code"
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[bytes]
+
+
+class TokenCode(Base):
+    """The quantised vectors of a chunk's tokens; of generations with such a model only."""
+
+    __tablename__ = "token_code"
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[bytes]
+
+
 class Removal(Base):
     """A chunk that ceased to exist with this change of its generation."""
 
@@ -297,3 +321,7 @@ class Removal(Base):
 DOCUMENTS = cast(Table, DocumentRow.__table__)
 CHUNKS = cast(Table, Chunk.__table__)
 CODES = cast(Table, Code.__table__)
+SPARSE_CODES = cast(Table, SparseCode.__table__)
+TOKEN_CODES = cast(Table, TokenCode.__table__)
+CODE_TABLES = {"": CODES, "sparse": SPARSE_CODES, "tokens": TOKEN_CODES}
+"""Where codes of chunks lie, by role, see `indexing.names.ROLES`; those of vectors have none."""

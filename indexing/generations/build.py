@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from indexing import faults
+from indexing.beside.coders import Coders
 from indexing.catalog.database import writing
 from indexing.catalog.generations import (
     BUILDING,
@@ -25,7 +26,7 @@ from indexing.storage.files import FolderLock
 from stlib.runtime import EncoderProtocol
 
 __all__ = [
-    "EncoderOf",
+    "Models",
     "begin_generation",
     "build_lock",
     "calibrate",
@@ -33,8 +34,17 @@ __all__ = [
     "following_maker",
 ]
 
-EncoderOf = Callable[[GenerationInfo], EncoderProtocol]
-"""Loads the model of a generation, once it turns out that it is needed."""
+
+class Models(Protocol):
+    """Loads the models of a generation, once it turns out that they are needed."""
+
+    def to_embed_stored(self, generation: GenerationInfo) -> EncoderProtocol:
+        """What makes its vectors of texts that the collection has."""
+        ...
+
+    def coders(self, generation: GenerationInfo, roles: Sequence[str]) -> Coders:
+        """What makes the codes of `roles`, which the generation has."""
+        ...
 
 
 def build_lock(session: Session, generation_id: int) -> FolderLock:
@@ -48,7 +58,7 @@ def choosing_lock(session: Session) -> FolderLock:
     return FolderLock(session.place.locks, "build.lock", f"a new generation of {session.name!r}")
 
 
-def begin_generation(session: Session, plan: Plan, encoder_of: EncoderOf) -> GenerationInfo:
+def begin_generation(session: Session, plan: Plan, models: Models) -> GenerationInfo:
     """The generation that `plan` is about, with its ranges: a new one, or the one a killed run had begun."""
     target = plan.target
     if target.id == 0:
@@ -62,27 +72,28 @@ def begin_generation(session: Session, plan: Plan, encoder_of: EncoderOf) -> Gen
                 dimension=target.dimension,
                 precision=target.precision,
                 chunking=target.chunking,
+                beside=target.beside,
                 state=BUILDING,
             )
         faults.point("build.created")
         target = read_existing(session, id_)
     if target.codec is None:
-        target = calibrate(session, target, encoder_of)
+        target = calibrate(session, target, models)
         faults.point("build.calibrated")
     return target
 
 
-def calibrate(session: Session, generation: GenerationInfo, encoder_of: EncoderOf) -> GenerationInfo:
+def calibrate(session: Session, generation: GenerationInfo, models: Models) -> GenerationInfo:
     """The generation with the ranges of its codes, which it gets here if it has none yet."""
     if generation.codec is not None:
         return generation
-    codec = _choose_codec(session, generation, encoder_of)
+    codec = _choose_codec(session, generation, models)
     with writing(session.database) as connection:
         set_codec(connection, generation.id, codec.to_json())
     return read_existing(session, generation.id)
 
 
-def _choose_codec(session: Session, target: GenerationInfo, encoder_of: EncoderOf) -> Codec:
+def _choose_codec(session: Session, target: GenerationInfo, models: Models) -> Codec:
     live = session.live()
     precision: Any = target.precision
     if choose_work(live, target) == "convert" and live.codec is not None:
@@ -91,19 +102,34 @@ def _choose_codec(session: Session, target: GenerationInfo, encoder_of: EncoderO
         codec = calibrate_on_codes(session, precision, live.generation.id, live.codec)
         if codec is not None:
             return codec
-    return calibrate_on_corpus(session, precision, encoder_of(target), ChunkSettings(**target.chunking))
+    return calibrate_on_corpus(
+        session, precision, models.to_embed_stored(target), ChunkSettings(**target.chunking)
+    )
 
 
 def following_maker(
-    session: Session, live: Live, generation: GenerationInfo, encoder_of: EncoderOf
+    session: Session, live: Live, generation: GenerationInfo, models: Models
 ) -> FollowingMaker:
     """What makes the codes of `generation`: from those of the live one where these are as fine, else by its
-    model.
+    model. What passages have beside their vectors is taken over from there too where it is of the same model.
     """
     assert generation.codec is not None
     codec = Codec.from_json(generation.codec)
+    roles = [*(generation.beside or {})]
     if live.codec is not None and generation.id != live.generation.id:
         source = replace(live.generation, codec=live.codec.to_json())
         if is_convertible(source, generation):
-            return ConvertingMaker(session, source.id, live.codec, codec)
-    return EmbeddingMaker(encoder_of(generation), ChunkSettings(**generation.chunking), codec)
+            copied = [role for role in roles if _same_model(live.generation, generation, role)]
+            coders = models.coders(generation, [role for role in roles if role not in copied])
+            return ConvertingMaker(session, source.id, live.codec, codec, copied, coders)
+    encoder = models.to_embed_stored(generation)
+    return EmbeddingMaker(
+        encoder, ChunkSettings(**generation.chunking), codec, models.coders(generation, roles)
+    )
+
+
+def _same_model(source: GenerationInfo, target: GenerationInfo, role: str) -> bool:
+    """Whether both make the codes of a role by the same model, in the same way."""
+    before, after = (one.get(role) for one in (source.beside or {}, target.beside or {}))
+    names = ("fingerprint", "dimension", "settings")
+    return before is not None and after is not None and all(before[n] == after[n] for n in names)

@@ -142,8 +142,8 @@ def _commit(connection: Connection, batch: _Batch, made: Embedded) -> bool:
         return False
     now = seqs_of_documents(connection, [document.key for document in batch.missing])
     documents = [
-        DocumentChunks(document.key, spans, codes)
-        for document, spans, codes in zip(batch.missing, made.spans, made.codes, strict=True)
+        DocumentChunks(document.key, spans, codes, made.beside_of(at))
+        for at, (document, spans, codes) in enumerate(zip(batch.missing, made.spans, made.codes, strict=True))
         if now.get(document.key) == document.seq
     ]
     append_chunks(connection, generation.id, documents)

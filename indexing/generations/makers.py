@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from indexing.beside.coders import Coders
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo, read_generation
-from indexing.catalog.reads import LoggedDocument, chunks_of_documents, decode_rows
+from indexing.catalog.reads import LoggedDocument, beside_of_documents, chunks_of_documents, decode_rows
 from indexing.documents import ChunkSettings
-from indexing.embed import Embedded, Titled, embed
+from indexing.embed import Embedded, Titled, code_beside, embed
 from indexing.errors import BadInput, LockedError
 from indexing.models.encoders import normalise
 from indexing.quantization import Codec
@@ -42,11 +43,12 @@ class FollowingMaker(Protocol):
 
 @dataclass(frozen=True)
 class EmbeddingMaker:
-    """Cuts and embeds by a model."""
+    """Cuts and embeds by a model; `coders` make what passages have beside their vectors."""
 
     encoder: EncoderProtocol
     settings: ChunkSettings
     codec: Codec
+    coders: Coders = field(default_factory=dict)
 
     def make(self, documents: Sequence[Titled], vectors: np.ndarray | None = None) -> Embedded:
         if vectors is not None:
@@ -54,7 +56,7 @@ class EmbeddingMaker:
                 f"this collection embeds by its own model ({self.encoder.name}), so it takes no vectors: "
                 "leave vectors= away, or bring yours to a collection made with dimension="
             )
-        return embed(documents, self.encoder, self.settings, self.codec)
+        return embed(documents, self.encoder, self.settings, self.codec, self.coders)
 
     def make_logged(self, documents: Sequence[LoggedDocument]) -> Embedded:
         return self.make([Titled(document.title, document.text) for document in documents])
@@ -65,6 +67,7 @@ class GivenMaker:
     """Stores vectors that somebody brings: one per document, which is one passage."""
 
     codec: Codec
+    coders: Coders = field(default_factory=dict)
 
     def make(self, documents: Sequence[Titled], vectors: np.ndarray | None = None) -> Embedded:
         if vectors is None and documents:
@@ -75,21 +78,29 @@ class GivenMaker:
             return Embedded([], [], 0)
         codes, clipped = self.codec.encode(normalise(vectors))
         spans = [[(0, len(document.text))] for document in documents]
-        return Embedded(spans, [[row.tobytes()] for row in codes], clipped)
+        beside = code_beside(documents, spans, self.coders)
+        return Embedded(spans, [[row.tobytes()] for row in codes], clipped, beside)
 
 
 @dataclass(frozen=True)
 class ConvertingMaker:
-    """Makes codes of those that another generation has, which are at least as fine. Embeds nothing."""
+    """Makes codes of those that another generation has, which are at least as fine. Embeds nothing.
+
+    What passages have beside their vectors is taken over for the roles in `copied`, and made by `coders`.
+    """
 
     session: Session
     source: int
     source_codec: Codec
     codec: Codec
+    copied: Sequence[str] = ()
+    coders: Coders = field(default_factory=dict)
 
     def make_logged(self, documents: Sequence[LoggedDocument]) -> Embedded:
         with reading(self.session.database) as connection:
-            stored = chunks_of_documents(connection, self.source, [document.key for document in documents])
+            keys = [document.key for document in documents]
+            stored = chunks_of_documents(connection, self.source, keys)
+            copied = {role: beside_of_documents(connection, self.source, keys, role) for role in self.copied}
             source = read_generation(connection, self.source)
         if source is None or source.followed_seq < max(document.seq for document in documents):
             raise LockedError(
@@ -101,7 +112,16 @@ class ConvertingMaker:
         old = decode_rows(data, sum(map(len, rows)), self.source_codec)
         new, clipped = self.codec.encode(self.source_codec.decode(old))
         codes = iter(new)
-        return Embedded(spans, [[next(codes).tobytes() for _ in part] for part in spans], clipped)
+        titled = [Titled(document.title, document.text) for document in documents]
+        beside = {
+            role: [theirs.get(document.key, []) for document in documents] for role, theirs in copied.items()
+        }
+        return Embedded(
+            spans,
+            [[next(codes).tobytes() for _ in part] for part in spans],
+            clipped,
+            {**beside, **code_beside(titled, spans, self.coders)},
+        )
 
 
 def is_convertible(source: GenerationInfo, target: GenerationInfo) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from indexing.beside.models import BesideModel, read_beside, write_beside
 from indexing.catalog.generations import BUILDING, GenerationInfo, generations_of
 from indexing.catalog.reads import count_chunks, estimate_chunks
 from indexing.catalog.servings import servings_of
@@ -22,6 +24,8 @@ KEEP: Any = object()
 
 # What a passage costs beside its code: rows and index entries of the catalog, keys of the vector view.
 ROW_BYTES = 150
+# What one has on average beside its vector, by role.
+_BESIDE_BYTES = {"sparse": 250, "tokens": 12_000}
 # In English prose a token has four to five; passages of another size are estimated by it.
 CHARACTERS_PER_TOKEN = 4
 
@@ -34,6 +38,8 @@ class Change:
         model: name that the catalog records, with `fingerprint` and `dimension` of the encoder.
         ranking: weights of the legs, `{"weights": {"semantic": 1.0, "keyword": 0.5}}`.
         reranker: as the serving records it, `{"name", "fingerprint"}`; None for none.
+        beside: role → model of what passages are to have beside their vectors; None for nothing of it any
+            more. A role that is not named stays as it is.
         gate: what the serving says of the gate where it was learned; None where a person asked for it.
     """
 
@@ -45,13 +51,15 @@ class Change:
     chunk: ChunkSettings | None = None
     ranking: dict[str, Any] | None = None
     reranker: Any = KEEP
+    beside: Mapping[str, BesideModel | None] = field(default_factory=dict)
     gate: dict[str, Any] | None = None
 
     @property
     def keeps_codes(self) -> bool:
         """Whether the generation can stay. A change of nothing at all means: make it anew."""
         of_serving = self.engine or self.ranking is not None or self.reranker is not KEEP
-        return bool(of_serving) and self.model is None and self.precision is None and self.chunk is None
+        of_generation = (self.model, self.precision, self.chunk, self.beside or None)
+        return bool(of_serving) and all(value is None for value in of_generation)
 
     @property
     def asks_for_nothing(self) -> bool:
@@ -76,7 +84,14 @@ class Change:
         ]
         if self.reranker is not KEEP:
             said.append("no reranker" if self.reranker is None else f"reranker {self.reranker['name']}")
+        said += [
+            f"no {_ROLE_WORDS[role]}" if model is None else f"{_ROLE_WORDS[role]} by {model.model}"
+            for role, model in self.beside.items()
+        ]
         return ", ".join(said) or "made anew"
+
+
+_ROLE_WORDS = {"sparse": "weighted terms", "tokens": "vectors of tokens"}
 
 
 def _describe_weights(ranking: dict[str, Any]) -> str:
@@ -142,6 +157,7 @@ def make_plan(session: Session, change: Change) -> Plan:
             f"anew in {target.precision} from {live.generation.precision}: give a model, or add them again"
         )
     codec_bytes = target.dimension * (4 if target.precision == "float32" else 1)
+    codec_bytes += sum(_BESIDE_BYTES[role] for role in target.beside or {})
     begun = next((one for one in reversed(begun_before) if _is_begun(one, target)), None)
     if begun is not None:
         with session.looking() as (connection, _):
@@ -180,7 +196,7 @@ def _serving_values(live: Live, change: Change) -> dict[str, Any]:
 def _is_served(live: Live, change: Change, serving: dict[str, Any]) -> bool:
     """Whether everything that `change` names is so already."""
     target = _target(live, change)
-    codes = ("fingerprint", "precision", "dimension", "chunking")
+    codes = ("fingerprint", "precision", "dimension", "chunking", "beside")
     settings = ("engine", "ranking", "reranker", "query_model", "memory")
     return all(getattr(target, name) == getattr(live.generation, name) for name in codes) and all(
         serving[name] == getattr(live.serving, name) for name in settings
@@ -191,6 +207,7 @@ def _target(live: Live, change: Change) -> GenerationInfo:
     """The generation that is wanted."""
     before = live.generation
     chunking = before.chunking
+    beside: dict[str, Any] = {**read_beside(before.beside), **change.beside}
     if change.chunk is not None:
         chunking = change.chunk.to_json(opening=chunking.get("opening", False))
     return replace(
@@ -202,6 +219,7 @@ def _target(live: Live, change: Change) -> GenerationInfo:
         precision=change.precision or before.precision,
         chunking=dict(chunking),
         codec=None,
+        beside=write_beside({role: model for role, model in beside.items() if model is not None}),
         state=BUILDING,
         followed_seq=0,
     )
@@ -214,14 +232,15 @@ def choose_work(live: Live, target: GenerationInfo) -> Literal["convert", "embed
     before = live.generation
     same_texts = (target.fingerprint, target.chunking) == (before.fingerprint, before.chunking)
     as_fine = before.precision == "float32" or target.precision != "float32"
-    if same_texts and live.codec is not None and as_fine and target.precision != before.precision:
+    other_codes = (target.precision, target.beside) != (before.precision, before.beside)
+    if same_texts and live.codec is not None and as_fine and other_codes:
         return "convert"
     return "embed"
 
 
 def _is_begun(generation: GenerationInfo, target: GenerationInfo) -> bool:
     """Whether a killed run had begun to make just this."""
-    same = ("fingerprint", "precision", "chunking", "dimension")
+    same = ("fingerprint", "precision", "chunking", "dimension", "beside")
     return generation.state == BUILDING and all(
         getattr(generation, name) == getattr(target, name) for name in same
     )

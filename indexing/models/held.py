@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from indexing.beside.coders import Coder, SparseCoder
+from indexing.beside.models import read_beside
 from indexing.catalog.generations import GenerationInfo
 from indexing.errors import BadInput
+from indexing.models.beside import load_trusted_beside
 from indexing.models.encoders import load_trusted_encoder
 from indexing.names import NO_MODEL
 from indexing.opening import check_model
@@ -19,11 +25,43 @@ class Encoders:
     def __init__(self, collection: str) -> None:
         self._collection = collection
         self._held: dict[str, EncoderProtocol] = {}
+        self._beside: dict[tuple[str, str], Any] = {}
         self._lock = ThreadLock()
 
     def hold(self, encoder: EncoderProtocol) -> None:
         """Use this one, which a person gave, wherever its fingerprint is asked for."""
         self._held[encoder.fingerprint] = encoder
+
+    def hold_beside(self, role: str, encoder: Any) -> None:
+        """Use this one, which a person gave, for a role wherever its fingerprint is asked for."""
+        self._beside[role, encoder.fingerprint] = encoder
+
+    def beside(self, generation: GenerationInfo, role: str) -> Any:
+        """The model of a role that `generation` has: a `SparseEncoderProtocol`, or a `TokenEncoderProtocol`.
+
+        Raises:
+            BadInput: it cannot be loaded.
+            ModelMismatch: the model that is installed under this name now is another one.
+            UntrustedModel: it is not bundled, and nobody used it on this machine.
+        """
+        model = read_beside(generation.beside)[role]
+        with self._lock:
+            encoder = self._beside.get((role, model.fingerprint))
+            if encoder is None:
+                encoder = load_trusted_beside(role, model)
+                self._beside[role, model.fingerprint] = encoder
+            return encoder
+
+    def coders(self, generation: GenerationInfo, roles: Sequence[str]) -> dict[str, Coder]:
+        """What makes the codes of `roles`, which `generation` has.
+
+        Raises:
+            BadInput, ModelMismatch, UntrustedModel: as `beside`.
+        """
+        return {role: self._coder(generation, role) for role in roles}
+
+    def _coder(self, generation: GenerationInfo, role: str) -> Coder:
+        return SparseCoder(self.beside(generation, role))
 
     def held(self, generation: GenerationInfo) -> EncoderProtocol | None:
         """The encoder of `generation` if it is loaded already."""

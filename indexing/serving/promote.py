@@ -27,7 +27,7 @@ from indexing.catalog.servings import (
     set_trial,
 )
 from indexing.errors import BadInput, GateNotPassed
-from indexing.generations.build import EncoderOf, calibrate, following_maker
+from indexing.generations.build import Models, calibrate, following_maker
 from indexing.generations.existing import check_existing, read_existing
 from indexing.generations.follow import Followed, FollowProgress, follow, follow_within
 from indexing.generations.makers import FollowingMaker
@@ -73,7 +73,7 @@ def promote(
     session: Session,
     views: Views,
     serving_id: int,
-    encoder_of: EncoderOf,
+    models: Models,
     *,
     kind: str = PROMOTE,
     who: str = "",
@@ -99,7 +99,7 @@ def promote(
         _check_move(session, connection, state, serving, move)
     most, first = MOST_WHILE_HELD, True
     while True:
-        maker = _maker_if_behind(session, serving, encoder_of)
+        maker = _maker_if_behind(session, serving, models)
         if maker is not None:
             started = time.monotonic()
             followed = follow(session, serving.generation_id, maker, progress)
@@ -167,13 +167,13 @@ def _was_live(connection: Connection, collection_id: int, serving_id: int) -> bo
     )
 
 
-def _maker_if_behind(session: Session, serving: ServingInfo, encoder_of: EncoderOf) -> FollowingMaker | None:
+def _maker_if_behind(session: Session, serving: ServingInfo, models: Models) -> FollowingMaker | None:
     """What the serving's generation catches up by; None if it has followed everything."""
     live = session.live()
     generation = read_existing(session, serving.generation_id)
     if generation.followed_seq == live.state.last_seq:
         return None
-    return following_maker(session, live, calibrate(session, generation, encoder_of), encoder_of)
+    return following_maker(session, live, calibrate(session, generation, models), models)
 
 
 def _fitting(followed: Followed, seconds: float) -> int:

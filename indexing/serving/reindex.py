@@ -16,7 +16,7 @@ from indexing.catalog.servings import (
     servings_of,
 )
 from indexing.generations.build import (
-    EncoderOf,
+    Models,
     begin_generation,
     build_lock,
     choosing_lock,
@@ -64,7 +64,7 @@ def reindex(
     session: Session,
     views: Views,
     change: Change,
-    encoder_of: EncoderOf,
+    models: Models,
     *,
     promote_it: bool = True,
     who: str = "",
@@ -86,18 +86,18 @@ def reindex(
             live = session.live()
             return ReindexReport(live.serving, live.generation, plan.work, True)
         tell(Followed(plan.target.followed_seq, session.live().state.last_seq))
-        generation = plan.target if plan.work == "none" else begin_generation(session, plan, encoder_of)
+        generation = plan.target if plan.work == "none" else begin_generation(session, plan, models)
         building = build_lock(session, generation.id).acquire()
     with building:
         done = Followed(generation.followed_seq, session.live().state.last_seq)
         if plan.work != "none":
-            maker = following_maker(session, session.live(), generation, encoder_of)
+            maker = following_maker(session, session.live(), generation, models)
             done = follow(session, generation.id, maker, tell)
         views.prepare(generation.id, plan.serving["engine"])
         serving = _serve(session, plan, generation.id)
         if promote_it:
             tell(done)
-            promote(session, views, serving.id, encoder_of, who=who, progress=tell)
+            promote(session, views, serving.id, models, who=who, progress=tell)
     return ReindexReport(
         serving,
         read_existing(session, generation.id),

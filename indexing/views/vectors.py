@@ -128,7 +128,7 @@ class VectorView:
         return snapshot
 
     def _rows(self, batch: ChunkBatch) -> Rows:
-        codes = decode_rows(batch.codes, len(batch.keys), self._codec)
+        codes = decode_rows(b"".join(batch.codes), len(batch.keys), self._codec)
         return Rows(batch.keys, batch.document_keys, codes)
 
     def publish(self) -> None:

@@ -71,10 +71,11 @@ class Adding:
 
     def _maker_of(self, live: Live) -> Maker:
         generation = live.generation
+        coders = self._encoders.coders(generation, [*(generation.beside or {})])
         if generation.fingerprint == NO_MODEL:
-            return GivenMaker(self._codec(live))
+            return GivenMaker(self._codec(live), coders)
         encoder = self._encoders.of(generation)
-        return EmbeddingMaker(encoder, ChunkSettings(**generation.chunking), self._codec(live))
+        return EmbeddingMaker(encoder, ChunkSettings(**generation.chunking), self._codec(live), coders)
 
     def _codec(self, live: Live) -> Codec:
         """The generation's codec. It gets one before the first of its vectors, and keeps it."""
@@ -112,7 +113,7 @@ class Adding:
             if generation.id in self._left_behind or generation.followed_seq >= live.state.last_seq:
                 continue
             try:
-                maker = following_maker(self._session, live, generation, self._encoders.to_embed_stored)
+                maker = following_maker(self._session, live, generation, self._encoders)
                 follow(self._session, generation.id, maker, most=MOST_FOLLOWED)
             except IndexingError as error:
                 self._left_behind.add(generation.id)

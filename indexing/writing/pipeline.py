@@ -219,8 +219,11 @@ class Pipeline:
                 return False
             keys, last_seq = append_documents(connection, self._session.id, changes, known)
             embedded = [key for key, change in zip(keys, changes, strict=True) if change.text_changed]
-            chunks = map(DocumentChunks, embedded, made.spans, made.codes)
-            append_chunks(connection, live.generation.id, list(chunks))
+            chunks = [
+                DocumentChunks(key, spans, codes, made.beside_of(at))
+                for at, (key, spans, codes) in enumerate(zip(embedded, made.spans, made.codes, strict=True))
+            ]
+            append_chunks(connection, live.generation.id, chunks)
             set_followed(connection, live.generation.id, state.last_seq, last_seq, made.clipped)
             if not embedded:
                 pass_on(connection, self._session.id, state.last_seq, last_seq)

@@ -23,7 +23,13 @@ from stlib.runtime.errors import (
     UnsupportedModelError,
 )
 from stlib.runtime.interaction_reranker import InteractionReranker
-from stlib.runtime.protocol import EncoderProtocol, RerankerProtocol
+from stlib.runtime.protocol import (
+    EncoderProtocol,
+    RerankerProtocol,
+    SparseEncoderProtocol,
+    SparseRows,
+    TokenEncoderProtocol,
+)
 from stlib.runtime.reranker import Reranker
 
 __all__ = [
@@ -39,6 +45,9 @@ __all__ = [
     "ModelNotFoundError",
     "Reranker",
     "RerankerProtocol",
+    "SparseEncoderProtocol",
+    "SparseRows",
+    "TokenEncoderProtocol",
     "UnknownPromptError",
     "UnknownTaskError",
     "UnsupportedModelError",

@@ -56,7 +56,7 @@ LAYERS = {
     "indexing": [
         [".", "errors", "faults", "languages", "names", "normal_forms"],
         ["search.filter_dates", "search.filter_tree", "search.filter_values"],
-        ["documents", "evaluation", "quantization", "storage"],
+        ["beside", "documents", "evaluation", "quantization", "storage"],
         ["search.filter_spelling", "search.filter_tokens", "search.filters"],
         # the truth, and the engines of its views
         ["catalog", "columns", "lexical", "vectors"],
@@ -70,7 +70,7 @@ LAYERS = {
         ["upkeep"],
         ["writing"],
         ["sources"],
-        ["collection", "collection_servings", "collection_sources"],
+        ["collection", "collection_measuring", "collection_servings", "collection_sources"],
     ],
     "app": [
         [".", "settings", "text", "wording"],

@@ -1,0 +1,41 @@
+"""What makes the codes of a passage beside the one of its vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from indexing.beside.sparse_codes import encode_sparse
+from indexing.errors import BadInput
+from stlib.runtime import SparseEncoderProtocol
+
+__all__ = ["Coder", "Coders", "CodersOf", "SparseCoder"]
+
+
+class Coder(Protocol):
+    """Makes the codes of one role."""
+
+    def encode(self, texts: Sequence[str]) -> list[bytes]:
+        """A code for each passage, title and text as they are embedded; in order."""
+        ...
+
+
+Coders: TypeAlias = Mapping[str, Coder]
+"""By role."""
+
+CodersOf: TypeAlias = Callable[[Sequence[str]], Coders]
+"""Loads those of some roles of one generation."""
+
+
+@dataclass(frozen=True)
+class SparseCoder:
+    """Weighted terms."""
+
+    encoder: SparseEncoderProtocol
+
+    def encode(self, texts: Sequence[str]) -> list[bytes]:
+        try:
+            return encode_sparse(self.encoder.encode_document(texts), self.encoder.dimension)
+        except ValueError as error:
+            raise BadInput(f"model {self.encoder.name!r} gives no weighted terms: {error}") from error

@@ -1,0 +1,43 @@
+"""A MultiVectorEncoder of the library in the protocol that an index knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexing.models.full_models import weights_digest
+from stlib.util.forks import cached_property
+
+if TYPE_CHECKING:
+    from stlib import MultiVectorEncoder
+
+__all__ = ["FullTokenEncoder"]
+
+
+class FullTokenEncoder:
+    """Vectors of tokens by torch."""
+
+    def __init__(self, model: MultiVectorEncoder) -> None:
+        self._model = model
+        self.dimension = int(model.get_embedding_dimension() or 0)
+        self.source: str | None = getattr(model, "loaded_from", None)
+        """What loads the model again; None for one made in memory."""
+        self.name = Path(self.source).name if self.source else "MultiVectorEncoder"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the names, shapes and values of the weights, and the prompts."""
+        return weights_digest(repr(sorted(self._model.prompts.items())), self._model.state_dict())
+
+    def encode_query(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return _arrays(self._model.encode_query(list(texts), show_progress_bar=False))
+
+    def encode_document(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return _arrays(self._model.encode_document(list(texts), show_progress_bar=False))
+
+
+def _arrays(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [np.asarray(one, np.float32) for one in vectors]
