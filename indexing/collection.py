@@ -370,6 +370,7 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
             self._session,
             self._views,
             self._encoders.of,
+            self._encoders.beside,
             self._filters,
             self._rerankers,
             self._highlighter,

@@ -84,12 +84,14 @@ class Searcher:
 
     Attributes:
         encoder_of: the model of a generation; called only for legs that embed the query.
+        beside_of: its model of a role, see `indexing.names.ROLES`.
         settings: of servings.
     """
 
     session: Session
     views: Views
     encoder_of: Callable[[GenerationInfo], EncoderProtocol]
+    beside_of: Callable[[GenerationInfo, str], Any]
     filters: AllowedCache
     rerankers: Rerankers
     highlighter: Highlighter
@@ -254,7 +256,8 @@ class Searcher:
         """What the legs of one question are made from."""
         generation = readers.live.generation
         encoder = partial(self.encoder_of, generation)
-        return Sources(readers, self.session.database, encoder, generation.dimension, settings)
+        beside = partial(self.beside_of, generation)
+        return Sources(readers, self.session.database, encoder, beside, generation.dimension, settings)
 
     def more(self, settings: SearchSettings, request: Request) -> More | None:
         """What is added beside the legs; None if nothing is."""
@@ -357,6 +360,7 @@ def check_readers(readers: Readers) -> Readers:
     Raises:
         CorruptView: one is damaged.
     """
-    if readers.vectors is not None:
-        readers.vectors.ensure_whole()
+    for reader in (readers.vectors, readers.terms):
+        if reader is not None:
+            reader.ensure_whole()
     return readers

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from indexing.errors import CorruptView, ForeignView
+from indexing.session import Session
 from indexing.storage.files import make_own_folder, remove, remove_temporary
 from indexing.storage.private import own_folder
 
-__all__ = ["ViewFolder"]
+__all__ = ["ViewFolder", "entries_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -156,3 +157,10 @@ def _log(reason: object) -> None:
     """A home that came from elsewhere brings views of another key, which is nothing to worry about."""
     level = logging.INFO if isinstance(reason, ForeignView) else logging.WARNING
     logger.log(level, "set aside and rebuilding: %s", reason)
+
+
+def entries_of(session: Session, kind: str) -> list[Path]:
+    """What lies in the folder of all views of a kind; links are not followed."""
+    folder = own_folder(session.place.views / kind)
+    is_own = folder.is_dir() and not folder.is_symlink() and not folder.parent.is_symlink()
+    return list(folder.iterdir()) if is_own else []

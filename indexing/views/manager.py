@@ -20,6 +20,8 @@ from indexing.storage.private import own_folder
 from indexing.views.base import View
 from indexing.views.columns import ColumnView
 from indexing.views.lexical import LexicalView
+from indexing.views.sparse import SparseView
+from indexing.views.sparse_reader import SparseReader
 from indexing.views.vectors import VectorReader, VectorView
 
 __all__ = ["Readers", "Views"]
@@ -30,17 +32,21 @@ logger = logging.getLogger(__name__)
 FOLLOW_SHARE = 0.1
 HELD_GENERATIONS = 3
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Readers:
-    """What one query works with from start to end; `keyword_lag` in changes of the log."""
+    """What one query works with from start to end; `keyword_lag` in changes of the log, `terms` are weighted
+    ones, None where the generation has none.
+    """
 
     live: Live
     vectors: VectorReader | None
     words: LexicalReader
     keyword_lag: int
+    terms: SparseReader | None = None
 
 
 class Views:
@@ -54,6 +60,7 @@ class Views:
         self.words = LexicalView(session)
         self.columns = ColumnView(session)
         self._vectors: dict[tuple[int, str], VectorView] = {}
+        self._terms: dict[int, SparseView] = {}
         self._readers: dict[tuple[int, str], Readers] = {}
         self._follow_again = 0.0
         self._hindered = False  # a view is far behind and could not be published
@@ -74,10 +81,19 @@ class Views:
             self._vectors = {**_newest(self._vectors), key: view}
         return view
 
+    def terms(self, live: Live) -> SparseView | None:
+        """The view of weighted terms of what is served; None where it has none."""
+        if "sparse" not in (live.generation.beside or {}):
+            return None
+        id_ = live.generation.id
+        if id_ not in self._terms:
+            self._terms = {**_newest(self._terms), id_: SparseView(self._session, live.generation)}
+        return self._terms[id_]
+
     def of(self, live: Live) -> tuple[View, ...]:
         """Every view of what is served."""
-        vectors = self.vectors(live)
-        return (*([] if vectors is None else [vectors]), self.words, self.columns)
+        passages = (self.vectors(live), self.terms(live))
+        return (*(view for view in passages if view is not None), self.words, self.columns)
 
     def _discard_the_future(self) -> None:
         """Takes views out of use that are ahead of the log: the catalog was replaced by an older copy."""
@@ -103,13 +119,14 @@ class Views:
         return made
 
     def _make_readers(self, live: Live) -> Readers:
-        vectors = self.vectors(live)
+        vectors, terms = self.vectors(live), self.terms(live)
         with self._session.looking() as (connection, state):
             if self._wrote:
                 self._wrote, self._own_seq = False, state.last_seq
             words = self.words.reader(connection, self._own_seq)
             rows = None if vectors is None else vectors.reader(connection)
-        return Readers(live, rows, words, max(0, live.state.last_seq - words.tail.seq))
+            weighted = None if terms is None else terms.reader(connection)
+        return Readers(live, rows, words, max(0, live.state.last_seq - words.tail.seq), weighted)
 
     def follow(self, live: Live) -> None:
         """Brings views that are far behind to the log, unless another process holds their lock or it was done
@@ -164,6 +181,8 @@ class Views:
         for (generation, engine), change in VectorView.followed(self._session).items():
             if generation != live.generation.id or engine == live.serving.engine:
                 changes[generation] = min(change, changes.get(generation, change))
+        for generation, change in SparseView.followed(self._session).items():
+            changes[generation] = min(change, changes.get(generation, change))
         return min(self.words.seq(), self.columns.seq()), changes
 
     def remove_other_engines(self, live: Live) -> None:
@@ -176,18 +195,22 @@ class Views:
         return FolderLock(self._lock.path.parent, self._lock.path.name, self._lock.what)
 
     def prepare(self, generation_id: int, engine: str, *, by_much: bool = False) -> None:
-        """Makes the vector view of a generation that is about to be live, so that no search has to wait for
-        it; with `by_much` only if it is far behind. Searches go on meanwhile: the session's lock is not held.
+        """Makes the views of a generation's passages that is about to be live, so that no search has to wait
+        for it; with `by_much` only if it is far behind. Searches go on meanwhile: the session's lock is not
+        held.
         """
         with self._session.looking() as (connection, _):
             generation = read_generation(connection, generation_id)
         if generation is None or not generation.codec:
             return
-        view = VectorView(self._session, generation, engine, Codec.from_json(generation.codec))
+        views: list[View] = [VectorView(self._session, generation, engine, Codec.from_json(generation.codec))]
+        if "sparse" in (generation.beside or {}):
+            views.append(SparseView(self._session, generation))
         try:
             with self._new_lock():
-                if view.is_behind(by_much=by_much):
-                    view.publish()
+                for view in views:
+                    if view.is_behind(by_much=by_much):
+                        view.publish()
         except LockedError:
             logger.debug("another process is writing the views; the first search makes this one")
 
@@ -199,6 +222,7 @@ class Views:
         """
         with self._new_lock():
             VectorView.remove_all(self._session, generation_id)
+            SparseView.remove_all(self._session, generation_id)
 
     def _advance(self, live: Live, views: Iterable[View]) -> None:
         """Publishes what is behind; from the log alone if the snapshot to start from turns out damaged."""
@@ -233,7 +257,7 @@ def _key(live: Live) -> tuple[int, str]:
     return live.generation.id, live.serving.engine
 
 
-def _newest(held: dict[tuple[int, str], T]) -> dict[tuple[int, str], T]:
+def _newest(held: dict[K, T]) -> dict[K, T]:
     """Room for one more: what is served, and one or two that it is compared with."""
     return dict(list(held.items())[-(HELD_GENERATIONS - 1) :])
 

@@ -12,7 +12,7 @@ from indexing import Collection
 from indexing.columns import snapshot as column_snapshot
 from indexing.names import ENGINES
 from indexing.vectors import engine_class, snapshot
-from indexing.views import columns, lexical, vectors
+from indexing.views import chunk_view, columns, lexical
 
 WORDS = [f"word{i}" for i in range(30)]
 DIMENSION = 16
@@ -37,11 +37,11 @@ class Toy:
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Few rows already make tails too long, segments too large and graphs worth their while."""
-    monkeypatch.setattr(vectors, "TAIL_ROWS", 25)
-    monkeypatch.setattr(vectors, "READ_ROWS", 7)
+    monkeypatch.setattr(chunk_view, "TAIL_ROWS", 25)
+    monkeypatch.setattr(chunk_view, "READ_ROWS", 7)
     monkeypatch.setattr(lexical, "TAIL_DOCUMENTS", 25)
     monkeypatch.setattr(columns, "TAIL_DOCUMENTS", 25)
-    for module in (vectors, lexical, columns):
+    for module in (chunk_view, lexical, columns):
         monkeypatch.setattr(module, "FEW_CHANGES", 5)
     monkeypatch.setattr(snapshot, "SEGMENT_BYTES", 60 * DIMENSION)
     monkeypatch.setattr(column_snapshot, "SEGMENT_DOCUMENTS", 60)

@@ -59,7 +59,7 @@ LAYERS = {
         ["beside", "documents", "evaluation", "quantization", "storage"],
         ["search.filter_spelling", "search.filter_tokens", "search.filters"],
         # the truth, and the engines of its views
-        ["catalog", "columns", "lexical", "vectors"],
+        ["catalog", "columns", "inverted", "lexical", "vectors"],
         ["served"],
         ["session"],
         ["code_words", "embed", "facets", "listing", "models", "opening", "openings", "views"],

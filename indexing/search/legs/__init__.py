@@ -10,6 +10,7 @@ from indexing.search.legs.base import Leg, LegMaker, Sources
 from indexing.search.legs.keyword import KeywordLeg
 from indexing.search.legs.memory import MemoryLeg
 from indexing.search.legs.semantic import SemanticLeg
+from indexing.search.legs.sparse import SparseLeg
 from indexing.search.request import Request
 from indexing.search.timing import Steps
 
@@ -18,6 +19,7 @@ __all__ = ["MAKERS", "Leg", "Sources", "make_legs"]
 MAKERS: dict[str, LegMaker] = {
     "semantic": SemanticLeg.make,
     "keyword": KeywordLeg.make,
+    "sparse": SparseLeg.make,
     "memory": MemoryLeg.make,
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from sqlalchemy import Engine
@@ -60,6 +60,7 @@ class Sources:
     Attributes:
         database: the catalog.
         encoder: loads the model; called only by a leg that has a text to embed.
+        beside: loads the model of a role, see `indexing.names.ROLES`.
         dimension: of the collection's vectors.
         settings: of the serving.
     """
@@ -67,6 +68,7 @@ class Sources:
     readers: Readers
     database: Engine
     encoder: Callable[[], EncoderProtocol]
+    beside: Callable[[str], Any]
     dimension: int
     settings: SearchSettings = field(default_factory=SearchSettings)
     _vectors: list[np.ndarray] = field(default_factory=list)
