@@ -28,6 +28,7 @@ from stlib.runtime import (
     TokenEncoderProtocol,
     UnsupportedModelError,
 )
+from stlib.runtime.token_encoder import TokenRuntimeEncoder
 from stlib.util.plain_files import check_file
 
 __all__ = ["describe_beside", "load_beside", "load_trusted_beside"]
@@ -75,7 +76,7 @@ _KINDS: Mapping[str, _Kind] = {
         "--tokens",
         "",
         TokenEncoderProtocol,
-        _no_runtime,
+        TokenRuntimeEncoder.load,
         "MultiVectorEncoder",
         FullTokenEncoder,
     ),
