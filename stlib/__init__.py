@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from stlib.cross_encoder.model_card import CrossEncoderModelCardData
     from stlib.cross_encoder.trainer import CrossEncoderTrainer
     from stlib.cross_encoder.training_args import CrossEncoderTrainingArguments
+    from stlib.multi_vector_encoder.model import MultiVectorEncoder
+    from stlib.multi_vector_encoder.model_card import MultiVectorEncoderModelCardData
+    from stlib.multi_vector_encoder.trainer import MultiVectorEncoderTrainer
+    from stlib.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
     from stlib.sentence_transformer.datasets.parallel_sentences import ParallelSentencesDataset
     from stlib.sentence_transformer.datasets.sentences import SentencesDataset
     from stlib.sentence_transformer.model import SentenceTransformer
@@ -50,6 +54,10 @@ __all__ = [
     "InputExample",
     "LoggingHandler",
     "MultiDatasetDefaultBatchSampler",
+    "MultiVectorEncoder",
+    "MultiVectorEncoderModelCardData",
+    "MultiVectorEncoderTrainer",
+    "MultiVectorEncoderTrainingArguments",
     "ParallelSentencesDataset",
     "SentenceTransformer",
     "SentenceTransformerModelCardData",
@@ -78,6 +86,10 @@ _EXPORTS = {
     "CrossEncoderModelCardData": "stlib.cross_encoder.model_card",
     "DefaultBatchSampler": "stlib.base.sampler",
     "MultiDatasetDefaultBatchSampler": "stlib.base.sampler",
+    "MultiVectorEncoder": "stlib.multi_vector_encoder.model",
+    "MultiVectorEncoderModelCardData": "stlib.multi_vector_encoder.model_card",
+    "MultiVectorEncoderTrainer": "stlib.multi_vector_encoder.trainer",
+    "MultiVectorEncoderTrainingArguments": "stlib.multi_vector_encoder.training_args",
     "InputExample": "stlib.sentence_transformer.readers.input_example",
     "ParallelSentencesDataset": "stlib.sentence_transformer.datasets.parallel_sentences",
     "SentencesDataset": "stlib.sentence_transformer.datasets.sentences",
@@ -117,6 +129,7 @@ _SUBMODULES = frozenset(
         "evaluation",
         "model_card",
         "models",
+        "multi_vector_encoder",
         "peft_mixin",
         "quantization",
         "runtime",

@@ -18,7 +18,6 @@ from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import check_relative_path, download_model, resolve_model_folder
-from stlib.util.original_names import ORIGINAL_TRANSFORMER_MODELS
 from stlib.util.plain_files import read_plain
 from stlib.util.registry import resolve_module_class
 
@@ -38,6 +37,7 @@ class LoadOptions:
 
     Attributes:
         module_classes: types of ``modules.json`` and the classes to take for them, instead of importing any.
+        init_defaults: name of a class to settings that its saved configuration may lack.
     """
 
     trust_remote_code: bool = False
@@ -50,6 +50,7 @@ class LoadOptions:
     config_kwargs: dict[str, Any] = field(default_factory=dict)
     backend: Backend = "torch"
     module_classes: Mapping[str, type[nn.Module]] = field(default_factory=dict)
+    init_defaults: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,21 @@ class ModuleSpec:
 
 
 @dataclass(frozen=True)
-class FoundModel:
-    """A model's local folder, and the id under which the hub knows it (None for a folder of the user)."""
-
-    folder: Path
-    model_id: str | None
-
-
-@dataclass(frozen=True)
 class Pipeline:
-    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings;
-    also where it was found, once that is known.
-    """
+    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings."""
 
     modules: OrderedDict[str, nn.Module]
     module_kwargs: dict[str, list[str]]
     config: dict[str, Any]
     card: str | None
-    found: FoundModel | None = None
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model's local folder, and the id under which the hub knows it (None for a folder of the user)."""
+
+    folder: Path
+    model_id: str | None
 
 
 def find_model(name: str, organization: str | None, options: LoadOptions) -> FoundModel:
@@ -109,8 +107,7 @@ def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> Fo
     places = (options.token, options.cache_folder, options.revision)
     exported = list_exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
-    bare = organization and not set("/\\") & set(name) and name.lower() not in ORIGINAL_TRANSFORMER_MODELS
-    names = [f"{organization}/{name}", name] if bare else [name]
+    names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
     failures: list[ModelNotFound] = []
     # The cache may know any of the names; the network is asked when it knows none. Only if that is no help,
     # an ONNX file and a tokenizer are taken for a whole model.
@@ -303,6 +300,8 @@ def _call_load(cls: Any, spec: ModuleSpec, folder: Path, inner: Path, options: L
         "cache_folder": options.cache_folder,
         "revision": None,
     }
+    if defaults := options.init_defaults.get(cls.__name__):
+        keywords["init_defaults"] = dict(defaults)
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         keywords = {name: value for name, value in keywords.items() if name in parameters}
     if "module_classes" in parameters:

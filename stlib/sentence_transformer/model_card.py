@@ -37,13 +37,6 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     class_name: ClassVar[str] = "SentenceTransformer"
 
-    def try_to_set_base_model(self) -> None:
-        """As in the base class; a static table says itself what it was made from."""
-        super().try_to_set_base_model()
-        made_from = getattr(self.model[0], "base_model", None) if self.model else None
-        if self.base_model is None and isinstance(made_from, str):
-            self.set_base_model(made_from)
-
     def get_model_specific_metadata(self) -> dict[str, Any]:
         model = self.model
         if model is None or len(model) == 0:
@@ -102,7 +95,7 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     def _plain(self, texts: list[str]) -> str:
         shape = self._shape(len(texts))
-        return f"""sentences = {_write_list(texts)}
+        return f"""sentences = {write_list(texts)}
 embeddings = model.encode(sentences)
 print(embeddings.shape)
 {shape}
@@ -112,8 +105,8 @@ print(similarities)
 
     def _pairs(self, texts: list[str]) -> str:
         queries, documents = texts[:1], texts[1:]
-        return f"""queries = {_write_list(queries)}
-documents = {_write_list(documents)}
+        return f"""queries = {write_list(queries)}
+documents = {write_list(documents)}
 query_embeddings = model.encode_query(queries)
 document_embeddings = model.encode_document(documents)
 print(document_embeddings.shape)
@@ -127,20 +120,13 @@ print(similarities)
         return f"# ({rows}, {dimension})\n" if dimension else ""
 
 
-_CALLBACKS = ("SentenceTransformerModelCardCallback", "ModelCardCallback")
-
-
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
-    if name in _CALLBACKS:
+    if name in ("SentenceTransformerModelCardCallback", "ModelCardCallback"):
         from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CALLBACKS})
 
 
 def _names(modalities: list[Any]) -> list[str]:
@@ -159,6 +145,6 @@ def _inputs(modalities: list[str]) -> str:
     return " or ".join(names.get(m, m) for m in modalities) or "an input"
 
 
-def _write_list(texts: list[str]) -> str:
+def write_list(texts: list[str]) -> str:
     lines = "".join(f"    {text!r},\n" for text in texts)
     return f"[\n{lines}]"

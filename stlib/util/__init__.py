@@ -42,7 +42,6 @@ _MODULES = {
         "import_module_class",
         "similarity_fct_name",
     ),
-    "original_names": ("ORIGINAL_TRANSFORMER_MODELS",),
     "quantization": ("quantize_embeddings", "semantic_search_faiss", "semantic_search_usearch"),
     "retrieval": (
         "community_detection",
@@ -56,6 +55,10 @@ _MODULES = {
         "dot_score",
         "euclidean_sim",
         "manhattan_sim",
+        "maxsim",
+        "maxsim_pairwise",
+        "mean_maxsim",
+        "mean_maxsim_pairwise",
         "pairwise_angle_sim",
         "pairwise_cos_sim",
         "pairwise_dot_score",
@@ -94,7 +97,3 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS, *_MODULES})

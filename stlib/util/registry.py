@@ -19,6 +19,7 @@ _PARENTS = (
     "sentence_transformer.modules",
     "sparse_encoder.modules",
     "cross_encoder.modules",
+    "multi_vector_encoder.modules",
 )
 
 
@@ -75,6 +76,11 @@ def _tokenizer(name: str, file: str) -> Entry:
     return Entry(name, home, f"sentence_transformers.models.tokenizer.{name}")
 
 
+def _multi_vector(name: str, file: str) -> Entry:
+    home = f"multi_vector_encoder.modules.{file}"
+    return Entry(name, home, f"sentence_transformers.{home}.{name}")
+
+
 ENTRIES = (
     _entry("Transformer", "base.modules.transformer"),
     _entry("Dense", "base.modules.dense"),
@@ -101,6 +107,8 @@ ENTRIES = (
     _sparse("SpladePooling", "splade_pooling"),
     _sparse("SparseAutoEncoder", "sparse_auto_encoder"),
     _sparse("SparseStaticEmbedding", "sparse_static_embedding"),
+    _multi_vector("MultiVectorMask", "multi_vector_mask"),
+    _multi_vector("HierarchicalTokenPooling", "token_pooling"),
     _tokenizer("WhitespaceTokenizer", "whitespace"),
     _tokenizer("PhraseTokenizer", "phrase"),
     _tokenizer("TransformersTokenizerWrapper", "word"),

@@ -1,5 +1,6 @@
 """Similarity of embeddings: the functions and the names of those that models save."""
 
+from stlib.util.late_interaction import maxsim, maxsim_pairwise, mean_maxsim, mean_maxsim_pairwise
 from stlib.util.similarity_function import SimilarityFunction
 from stlib.util.similarity_scores import (
     cos_sim,
@@ -20,6 +21,10 @@ __all__ = [
     "dot_score",
     "euclidean_sim",
     "manhattan_sim",
+    "maxsim",
+    "maxsim_pairwise",
+    "mean_maxsim",
+    "mean_maxsim_pairwise",
     "pairwise_angle_sim",
     "pairwise_cos_sim",
     "pairwise_dot_score",

@@ -12,7 +12,8 @@ from stlib.errors import InvalidOption
 class SimilarityFunction(Enum):
     """How two embeddings are compared; a larger value always means "more alike".
 
-    Euclidean and Manhattan are negated distances, so that sorting by score works the same for all.
+    Euclidean and Manhattan are negated distances, so that sorting by score works the same for all. The last
+    two compare a vector per token and are for :class:`stlib.MultiVectorEncoder`.
     """
 
     COSINE = "cosine"
@@ -20,6 +21,8 @@ class SimilarityFunction(Enum):
     DOT = "dot"  # alias, same member
     EUCLIDEAN = "euclidean"
     MANHATTAN = "manhattan"
+    MAXSIM = "maxsim"
+    MEAN_MAXSIM = "meanmaxsim"
 
     @staticmethod
     def to_similarity_fn(similarity_function: str | SimilarityFunction) -> Callable[..., Any]:
@@ -28,9 +31,7 @@ class SimilarityFunction(Enum):
         Raises:
             InvalidOption: the name is unknown.
         """
-        from stlib.util import similarity_scores
-
-        return getattr(similarity_scores, _PAIRED_NAMES[_member(similarity_function)][0])
+        return _function(similarity_function, 0)
 
     @staticmethod
     def to_similarity_pairwise_fn(similarity_function: str | SimilarityFunction) -> Callable[..., Any]:
@@ -39,9 +40,7 @@ class SimilarityFunction(Enum):
         Raises:
             InvalidOption: the name is unknown.
         """
-        from stlib.util import similarity_scores
-
-        return getattr(similarity_scores, _PAIRED_NAMES[_member(similarity_function)][1])
+        return _function(similarity_function, 1)
 
     @staticmethod
     def possible_values() -> list[str]:
@@ -49,13 +48,22 @@ class SimilarityFunction(Enum):
         return [member.value for member in SimilarityFunction]
 
 
-# member -> (function over all pairs, function over aligned rows), both in stlib.util.similarity_scores
+# member -> (function over all pairs, function over aligned rows), both in stlib.util.similarity
 _PAIRED_NAMES = {
     SimilarityFunction.COSINE: ("cos_sim", "pairwise_cos_sim"),
     SimilarityFunction.DOT_PRODUCT: ("dot_score", "pairwise_dot_score"),
     SimilarityFunction.EUCLIDEAN: ("euclidean_sim", "pairwise_euclidean_sim"),
     SimilarityFunction.MANHATTAN: ("manhattan_sim", "pairwise_manhattan_sim"),
+    SimilarityFunction.MAXSIM: ("maxsim", "maxsim_pairwise"),
+    SimilarityFunction.MEAN_MAXSIM: ("mean_maxsim", "mean_maxsim_pairwise"),
 }
+
+
+def _function(name: str | SimilarityFunction, place: int) -> Callable[..., Any]:
+    from stlib.util import late_interaction, similarity_scores
+
+    wanted = _PAIRED_NAMES[_member(name)][place]
+    return getattr(similarity_scores, wanted, None) or getattr(late_interaction, wanted)
 
 
 def _member(name: str | SimilarityFunction) -> SimilarityFunction:

@@ -31,8 +31,7 @@ def normalize_embeddings(embeddings: Tensor) -> Tensor:
     norms = squares.sqrt()
     norms[norms == 0] = 1.0
     scaled = (values / norms[rows]).to(embeddings.dtype)
-    size = embeddings.size()
-    return torch.sparse_coo_tensor(indices, scaled, size, is_coalesced=True, check_invariants=False)
+    return torch.sparse_coo_tensor(indices, scaled, embeddings.size())
 
 
 def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> Any:
