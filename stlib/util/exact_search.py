@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stlib.util.best_rows import BestRows
 from stlib.util.similarity import cos_sim, dot_score, euclidean_sim, manhattan_sim, pytorch_cos_sim
-from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
+from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_float_pair, to_tensor
 
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -53,7 +53,7 @@ def semantic_search(
         For each query a list of ``{"corpus_id": int, "score": float}``, best first; of equal scores, the
         earlier row first (on a CPU).
     """
-    queries = to_tensor(query_embeddings)
+    queries = _queries_of(query_embeddings, corpus_embeddings, score_function)
     queries = queries.unsqueeze(0) if queries.dim() == 1 else queries
     if len(queries) == 0 or len(corpus_embeddings) == 0 or top_k < 1:
         return [[] for _ in range(len(queries))]
@@ -81,7 +81,7 @@ def top_k_tensors(
         Scores ``[q, k]``, best first, and positions in the corpus ``[q, k]`` (int64), where k is ``top_k`` or
         the size of a smaller corpus.
     """
-    queries = to_tensor(query_embeddings)
+    queries = _queries_of(query_embeddings, corpus_embeddings, score_function)
     found = _search(queries, corpus_embeddings, query_chunk_size, corpus_chunk_size, top_k, score_function)
     scores, positions = zip(*(kept.tensors() for kept in found), strict=True)
     return torch.cat(scores), torch.cat(positions)
@@ -109,6 +109,20 @@ def _search(
         for chunk, kept in zip(chunks, best, strict=True):
             kept.offer(score(chunk, prepared), start)
     return best
+
+
+def _queries_of(queries: Any, corpus: Any, function: ScoreFunction) -> Tensor:
+    """The queries; for a function of the user's, numbers without a type of their own, as from JSON, take that
+    of a corpus of floats.
+    """
+    tensor = to_tensor(queries)
+    if is_row_by_row(function):
+        return tensor  # brings them together itself
+    typed = hasattr(queries, "dtype") or (len(queries) and hasattr(queries[0], "dtype"))
+    if typed or len(corpus) == 0:
+        return tensor
+    kind = to_tensor(corpus[0] if is_sparse(corpus) else corpus[:1]).dtype
+    return tensor.to(kind) if kind.is_floating_point else tensor
 
 
 def is_row_by_row(function: ScoreFunction) -> bool:
@@ -167,6 +181,7 @@ class _DenseCosine(Scorer):
 
     def __call__(self, queries: Tensor, rows: Any) -> Tensor:
         values, lengths = rows
+        queries, values = to_float_pair(queries, values)
         return torch.mm(queries, values.transpose(0, 1)).div_(lengths)
 
 
@@ -175,6 +190,7 @@ class _SparseCosine(_DenseCosine):
         return normalize_embeddings(to_float_matrix(rows)).detach()
 
     def __call__(self, queries: Tensor, rows: Any) -> Tensor:
+        queries, rows = to_float_pair(queries, rows)
         return torch.mm(queries, rows.transpose(0, 1)).to_dense()
 
 

@@ -1,7 +1,9 @@
 """Similarity of embeddings: all pairs, or aligned rows (``pairwise_…``). Larger always means more alike.
 
-Inputs may be tensors (dense or sparse COO), arrays, or lists of either. Results are dense tensors. Half
-precision is computed in float32.
+Inputs may be tensors (dense or sparse COO), arrays, lists of either, or lists of numbers. Results are dense
+tensors: float64 where both sides are, else float32, whatever type of whole or half precision comes in. Codes
+of int8 and the like count as the numbers they are; ``dequantize_scalar`` of :mod:`stlib.util.quantized_codes`
+makes of them, with their ranges, the values that they stand for.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_float_tensor
+from stlib.util.tensor import normalize_embeddings, to_float_matrices, to_float_pair
 
 __all__ = [
     "cos_sim",
@@ -29,7 +31,7 @@ __all__ = [
 
 def cos_sim(a: Any, b: Any) -> Tensor:
     """Cosine of every row of ``a [n, d]`` with every row of ``b [m, d]``: ``[n, m]``; 0 for a zero row."""
-    a, b = normalize_embeddings(to_float_matrix(a)), normalize_embeddings(to_float_matrix(b))
+    a, b = (normalize_embeddings(side) for side in to_float_matrices(a, b))
     return torch.mm(a, b.transpose(0, 1)).to_dense()
 
 
@@ -40,12 +42,13 @@ def pytorch_cos_sim(a: Any, b: Any) -> Tensor:
 
 def dot_score(a: Any, b: Any) -> Tensor:
     """Dot product of every row of ``a [n, d]`` with every row of ``b [m, d]``: ``[n, m]``."""
-    return torch.mm(to_float_matrix(a), to_float_matrix(b).transpose(0, 1)).to_dense()
+    a, b = to_float_matrices(a, b)
+    return torch.mm(a, b.transpose(0, 1)).to_dense()
 
 
 def euclidean_sim(a: Any, b: Any) -> Tensor:
     """Negated Euclidean distance of every row of ``a [n, d]`` to every row of ``b [m, d]``: ``[n, m]``."""
-    a, b = to_float_matrix(a), to_float_matrix(b)
+    a, b = to_float_matrices(a, b)
     if not (a.is_sparse or b.is_sparse):
         return -torch.cdist(a, b, p=2.0)
     # |a - b|^2 = |a|^2 - 2ab + |b|^2 needs no dense copy of a sparse side; rounding may go just below zero.
@@ -55,7 +58,7 @@ def euclidean_sim(a: Any, b: Any) -> Tensor:
 
 def manhattan_sim(a: Any, b: Any) -> Tensor:
     """Negated Manhattan distance of every row of ``a [n, d]`` to every row of ``b [m, d]``: ``[n, m]``."""
-    a, b = to_float_matrix(a), to_float_matrix(b)
+    a, b = to_float_matrices(a, b)
     if not (a.is_sparse or b.is_sparse):
         return -torch.cdist(a, b, p=1.0)
     # No sparse product gives sums of |a - b|; one dense row of ``a`` at a time bounds the memory.
@@ -65,20 +68,19 @@ def manhattan_sim(a: Any, b: Any) -> Tensor:
 
 def pairwise_cos_sim(a: Any, b: Any) -> Tensor:
     """Cosine of row i of ``a [n, d]`` with row i of ``b [n, d]``: ``[n]``."""
-    return pairwise_dot_score(
-        normalize_embeddings(to_float_tensor(a)), normalize_embeddings(to_float_tensor(b))
-    )
+    return pairwise_dot_score(*(normalize_embeddings(side) for side in to_float_pair(a, b)))
 
 
 def pairwise_dot_score(a: Any, b: Any) -> Tensor:
     """Dot product of row i of ``a [n, d]`` with row i of ``b [n, d]``: ``[n]``."""
-    return (to_float_tensor(a) * to_float_tensor(b)).sum(dim=-1).to_dense()
+    a, b = to_float_pair(a, b)
+    return (a * b).sum(dim=-1).to_dense()
 
 
 def pairwise_euclidean_sim(a: Any, b: Any) -> Tensor:
     """Negated Euclidean distance of row i of ``a`` to row i of ``b``: ``[n]``. Equal rows have gradient 0."""
     difference = _row_difference(a, b)
-    if difference.is_sparse or not difference.is_floating_point():
+    if difference.is_sparse:
         return -difference.square().sum(dim=-1).to_dense().sqrt()
     # A norm has a gradient where the root of a sum of squares has none: at 0.
     return -torch.linalg.vector_norm(difference, dim=-1)
@@ -95,7 +97,7 @@ def pairwise_angle_sim(x: Any, y: Any) -> Tensor:
     The two halves of a vector are read as real and imaginary parts (an odd dimension is padded by a zero).
     Source: Li and Li, "AnglE-optimized Text Embeddings", arXiv:2309.12871, section 3.
     """
-    x, y = _unit_dense(x), _unit_dense(y)
+    x, y = (_unit_dense(side) for side in to_float_pair(x, y))
     x_real, x_imag = x.chunk(2, dim=1)
     y_real, y_imag = y.chunk(2, dim=1)
     # z = x * conj(y), summed over the components; the angle of z is the difference of the angles.
@@ -104,15 +106,15 @@ def pairwise_angle_sim(x: Any, y: Any) -> Tensor:
     return (real + imag).abs()
 
 
-def _unit_dense(values: Any) -> Tensor:
-    dense = to_float_tensor(values).to_dense()
+def _unit_dense(values: Tensor) -> Tensor:
+    dense = values.to_dense()
     if dense.shape[1] % 2:
         dense = torch.nn.functional.pad(dense, (0, 1))
     return normalize_embeddings(dense)
 
 
 def _row_difference(a: Any, b: Any) -> Tensor:
-    a, b = to_float_tensor(a), to_float_tensor(b)
+    a, b = to_float_pair(a, b)
     if a.is_sparse != b.is_sparse:
         a, b = a.to_dense(), b.to_dense()
     return a - b

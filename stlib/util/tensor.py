@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -16,11 +17,13 @@ def normalize_embeddings(embeddings: Tensor) -> Tensor:
     """Rows scaled to unit L2 length, dense or sparse; a zero row stays zero.
 
     Args:
-        embeddings: ``[n, d]`` or ``[d]``, strided or sparse COO.
+        embeddings: ``[n, d]`` or ``[d]``, strided or sparse COO; whole numbers become float32.
     """
+    if not embeddings.is_floating_point():
+        embeddings = embeddings.float()
     if not embeddings.is_sparse:
         # torch's bound of 1e-12 is zero in half precision, where it would turn a zero row into NaN.
-        tiny = torch.finfo(embeddings.dtype).tiny if embeddings.is_floating_point() else 0.0
+        tiny = torch.finfo(embeddings.dtype).tiny
         return torch.nn.functional.normalize(embeddings, p=2, dim=-1, eps=max(1e-12, tiny))
     embeddings = embeddings.coalesce()
     indices, values = embeddings.indices(), embeddings.values().float()
@@ -64,26 +67,50 @@ def batch_to_device(batch: dict[str, Any], target_device: torch.device | str) ->
 
 
 def to_tensor(values: Any) -> Tensor:
-    """A tensor from a tensor, array, list of either, or nested list of numbers; sparse ones become
-    float32.
+    """A tensor from a tensor, array, list (or tuple) of either, or nested list of numbers; sparse ones become
+    float32, and rows of several types what torch makes of them together.
     """
+    if isinstance(values, tuple):
+        values = list(values)
     if isinstance(values, np.ndarray):
         values = _from_array(values)
     elif isinstance(values, list) and values and all(isinstance(v, Tensor) for v in values):
         if values[0].is_sparse:
             values = [v.coalesce().to(torch.float32) for v in values]
-        values = torch.stack(values)
+        values = torch.stack(_of_one_type(values))
     elif isinstance(values, list) and values and all(isinstance(v, np.ndarray) for v in values):
-        values = torch.stack([_from_array(v) for v in values])
+        values = torch.stack(_of_one_type([_from_array(v) for v in values]))
     elif not isinstance(values, Tensor):
         values = torch.tensor(values)
     return values.to(torch.float32) if values.is_sparse else values
 
 
+def _of_one_type(rows: list[Tensor]) -> list[Tensor]:
+    types = {row.dtype for row in rows}
+    if len(types) < 2:
+        return rows
+    common = functools.reduce(torch.promote_types, types)
+    return [row.to(common) for row in rows]
+
+
 def to_float_tensor(values: Any) -> Tensor:
-    """Like :func:`to_tensor`; half precision becomes float32, in which similarities are computed."""
+    """Like :func:`to_tensor`; whole numbers and half precision become float32, in which similarities are
+    computed: a sum of products of bytes fits no byte.
+    """
     tensor = to_tensor(values)
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def to_float_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Both as :func:`to_float_tensor`, of one type: float64 if both are, else float32."""
+    a, b = to_float_tensor(a), to_float_tensor(b)
+    return (a, b) if a.dtype == b.dtype else (a.float(), b.float())
+
+
+def to_float_matrices(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Like :func:`to_float_pair`; one vector becomes a matrix of one row."""
+    a, b = to_float_pair(a, b)
+    return to_batch(a), to_batch(b)
 
 
 def to_float_matrix(values: Any) -> Tensor:

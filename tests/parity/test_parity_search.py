@@ -152,12 +152,8 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_and_type_equals(their, name, form):
     a, b = (FORMS[form](matrix(4, 6, seed).numpy()) for seed in (1, 2))
-    try:
-        expected = getattr(their, name)(a, b)
-    except (RuntimeError, NotImplementedError) as error:
-        with pytest.raises(type(error)):
-            getattr(util, name)(a, b)
-        return
+    # The reference counts whole numbers in their own type, in which sums overflow, or refuses them.
+    expected = getattr(their, name)(*((a.float(), b.float()) if form == "int" else (a, b)))
     found = getattr(util, name)(a, b)
     assert found.dtype == expected.dtype
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
