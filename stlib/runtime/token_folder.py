@@ -26,6 +26,7 @@ from stlib.runtime.modules.dense import Dense
 from stlib.runtime.modules.normalize import Normalize
 from stlib.runtime.modules.router import Router, takes_texts
 from stlib.runtime.modules.token_mask import TokenMask
+from stlib.runtime.modules.token_pooling import TokenPooling
 from stlib.runtime.modules.transformer import OnnxTransformer
 from stlib.util.plain_files import check_folder
 
@@ -140,6 +141,7 @@ _FAMILY = Family(
     {
         # Settings of earlier generations do not say what they project; here it is tokens.
         "Dense": lambda folder: Dense.load(folder, TOKEN_EMBEDDINGS),
+        "HierarchicalTokenPooling": TokenPooling.load,
         "MultiVectorMask": TokenMask.load,
         "Normalize": Normalize.load,
     },

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from stlib.runtime.protocol import TokenEncoderProtocol
 from stlib.runtime.token_encoder import TokenRuntimeEncoder
 
 pytestmark = pytest.mark.parity
@@ -21,10 +22,13 @@ def both(reference, tiny_bert, tiny_onnx, tmp_path) -> Any:
     """Saves a late-interaction model by the reference and loads it with and without torch."""
     from sentence_transformers import MultiVectorEncoder
     from sentence_transformers.base.modules import Dense, Normalize, Transformer
-    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+    from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling, MultiVectorMask
 
     def load(
-        mask: dict[str, Any] | None = None, prompts: dict[str, str] | None = None, **transformer: Any
+        mask: dict[str, Any] | None = None,
+        prompts: dict[str, str] | None = None,
+        pooling: dict[str, Any] | None = None,
+        **transformer: Any,
     ) -> tuple[Any, TokenRuntimeEncoder]:
         torch.manual_seed(3)
         projection = Dense(32, 8, bias=False, activation_function=None, module_input_name="token_embeddings")
@@ -34,6 +38,8 @@ def both(reference, tiny_bert, tiny_onnx, tmp_path) -> Any:
             MultiVectorMask(**(mask or {})),
             Normalize(module_input_name="token_embeddings"),
         ]
+        if pooling is not None:
+            modules.append(HierarchicalTokenPooling(**pooling))
         MultiVectorEncoder(modules=modules, prompts=prompts, device="cpu").save(str(tmp_path / "model"))
         (tmp_path / "model" / "onnx").mkdir()
         shutil.copy(tiny_onnx, tmp_path / "model" / "onnx" / "model.onnx")
@@ -79,6 +85,7 @@ def assert_alike(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
 def test_vectors_of_queries_and_documents(both, texts, mask, prompts, transformer):
     full, light = both(mask, prompts, **transformer)
     assert light.dimension == 8
+    assert isinstance(light, TokenEncoderProtocol)
     for name in ("encode_query", "encode_document", "encode"):
         expected = getattr(full, name)(texts, convert_to_numpy=True)
         assert_alike(getattr(light, name)(texts), expected)
@@ -96,6 +103,22 @@ def test_query_expansion_with_padding_in_front(both, texts):
     expansion = {"strategy": "fixed", "length": 12}
     full, light = both(processor_kwargs={"padding_side": "left"}, query_expansion=expansion)
     assert_alike(light.encode_query(texts), full.encode_query(texts, convert_to_numpy=True))
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        {"pool_factor": 2},
+        {"pool_factor": 1.5, "num_protected_tokens": 0, "normalize_embeddings": False},
+        {"pool_factor": 3, "tasks": ["query", "document"]},
+        {"pool_factor": 1},
+    ],
+)
+def test_pooled_tokens(both, texts, pooling):
+    full, light = both({"skiplist_words": ["."]}, pooling=pooling)
+    # Equal words at equal distances may be joined in another order: no text of one word alone.
+    for name in ("encode_query", "encode_document"):
+        assert_alike(getattr(light, name)(texts[:6]), getattr(full, name)(texts[:6], convert_to_numpy=True))
 
 
 def test_fingerprints_tell_models_apart(both, tmp_path):
