@@ -11,7 +11,9 @@ from stlib.base.data_collator import BaseDataCollator
 from stlib.base.model import BaseModel
 from stlib.base.model_card import BaseModelCardData
 from stlib.base.trainer import BaseTrainer
+from stlib.base.training.checks import LossInputs
 from stlib.base.training_args import BaseTrainingArguments
+from stlib.multi_vector_encoder import loss_inputs
 from stlib.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
 from stlib.multi_vector_encoder.model_card import MultiVectorEncoderModelCardData
 from stlib.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
@@ -48,3 +50,6 @@ class MultiVectorEncoderTrainer(BaseTrainer):
         logger.info("no loss was passed; MultiVectorMultipleNegativesRankingLoss is used")
         losses = "stlib.multi_vector_encoder.losses"
         return import_from_string(f"{losses}.MultiVectorMultipleNegativesRankingLoss")(model)
+
+    def loss_inputs(self, loss: nn.Module) -> LossInputs | None:
+        return loss_inputs.inputs_of(loss)

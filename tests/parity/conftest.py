@@ -353,6 +353,34 @@ def loss_models(reference, tiny_bert) -> Any:
     return ours, theirs
 
 
+@pytest.fixture(scope="session")
+def late_folder(reference, tiny_bert, tmp_path_factory) -> str:
+    """A late-interaction model around the tiny BERT, saved by the reference."""
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    torch.manual_seed(3)
+    folder = str(tmp_path_factory.mktemp("late") / "model")
+    expansion = {"strategy": "fixed", "length": 10}
+    modules = [
+        Transformer(tiny_bert, document_length=12, query_expansion=expansion),
+        Dense(32, 8, bias=False, activation_function=None, module_input_name="token_embeddings"),
+        MultiVectorMask(["?", ",", "!"]),
+        Normalize(module_input_name="token_embeddings"),
+    ]
+    reference.MultiVectorEncoder(modules=modules, device="cpu").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def late_models(reference, late_folder) -> tuple[Any, Any]:
+    """Our and the reference's late-interaction model, same weights, no dropout unless set to train."""
+    from stlib import MultiVectorEncoder
+
+    ours = MultiVectorEncoder(late_folder, device="cpu").eval()
+    return ours, reference.MultiVectorEncoder(late_folder, device="cpu").eval()
+
+
 @pytest.fixture
 def same_loss(loss_models) -> Any:
     """Compares value and gradients of a loss of both libraries: see :class:`LossComparison`."""

@@ -9,6 +9,9 @@ from typing import Any
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.similarity_function import SimilarityFunction
 
+OF_ONE_VECTOR = ("cosine", "dot", "euclidean", "manhattan")
+"""Similarities of models with one vector per text."""
+
 
 def check_columns(**columns: Sequence[Any]) -> None:
     """Refuse columns of different lengths, and empty ones.
@@ -25,9 +28,14 @@ def check_columns(**columns: Sequence[Any]) -> None:
 
 
 def similarity_names(
-    names: Iterable[str | SimilarityFunction] | None, main: SimilarityFunction | None = None
+    names: Iterable[str | SimilarityFunction] | None,
+    main: SimilarityFunction | None = None,
+    allowed: Sequence[str] = OF_ONE_VECTOR,
 ) -> list[str]:
     """The names of similarity functions, each once and ``main`` among them; none for None.
+
+    Args:
+        allowed: those that fit the family of models.
 
     Raises:
         InvalidOption: a name is unknown.
@@ -36,7 +44,6 @@ def similarity_names(
     chosen = [name.value if isinstance(name, SimilarityFunction) else name for name in given]
     if main is not None:  # the metric that decides has to be measured
         chosen.append(main.value)
-    allowed = SimilarityFunction.possible_values()
     if unknown := sorted({str(name) for name in chosen} - set(allowed)):
         raise InvalidOption(
             f"similarity_fn_names has {', '.join(map(repr, unknown))}; allowed are: {', '.join(allowed)}"

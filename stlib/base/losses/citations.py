@@ -1,4 +1,4 @@
-"""Papers that losses of both families come from."""
+"""Papers that losses of several families come from."""
 
 MARGIN_MSE = """
 @misc{hofstätter2021improving,
@@ -10,3 +10,14 @@ MARGIN_MSE = """
     primaryClass={cs.IR}
 }
 """  # noqa: E501
+
+GRADIENT_CACHE = """
+@misc{gao2021scaling,
+    title={Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup},
+    author={Luyu Gao and Yunyi Zhang and Jiawei Han and Jamie Callan},
+    year={2021},
+    eprint={2101.06983},
+    archivePrefix={arXiv},
+    primaryClass={cs.LG}
+}
+"""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from stlib.base.evaluation.arguments import (
+    OF_ONE_VECTOR,
     check_columns,
     drop_unset,
     main_similarity_of,
@@ -59,6 +60,9 @@ class TripletEvaluator(BaseEvaluator):
         model.evaluate(evaluator)["cosine_accuracy"]
     """
 
+    similarities: ClassVar[tuple[str, ...]] = OF_ONE_VECTOR
+    """Names of those that fit the family of models."""
+
     def __init__(
         self,
         anchors: Sequence[Any],
@@ -82,7 +86,7 @@ class TripletEvaluator(BaseEvaluator):
         self.main_similarity_function = main_similarity_of(
             main_similarity_function, "main_similarity_function"
         )
-        self.margin = _margins(margin)
+        self.margin = _margins(margin, self.similarities)
         self.name = name
         self.batch_size = batch_size
         self.show_progress_bar = resolve_progress(show_progress_bar, logger)
@@ -93,7 +97,8 @@ class TripletEvaluator(BaseEvaluator):
         )
         self.csv_headers = ["epoch", "steps"]
         self.similarity_fn_names: list[str] = []
-        self._use(similarity_names(similarity_fn_names, self.main_similarity_function))
+        main = self.main_similarity_function
+        self._use(similarity_names(similarity_fn_names, main, self.similarities))
 
     @classmethod
     def from_input_examples(cls, examples: Sequence[Any], **kwargs: Any) -> TripletEvaluator:
@@ -162,9 +167,8 @@ class TripletEvaluator(BaseEvaluator):
         return drop_unset(margin=margin, truncate_dim=self.truncate_dim)
 
 
-def _margins(margin: Any) -> dict[str, float]:
+def _margins(margin: Any, allowed: Sequence[str]) -> dict[str, float]:
     """A margin for each similarity function."""
-    allowed = SimilarityFunction.possible_values()
     if margin is None or isinstance(margin, (int, float)):
         return dict.fromkeys(allowed, margin or 0)
     if not isinstance(margin, Mapping):

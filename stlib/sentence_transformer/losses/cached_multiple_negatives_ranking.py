@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stlib.base.losses.checks import check_model
+from stlib.base.losses.citations import GRADIENT_CACHE
 from stlib.base.losses.feature_rows import check_mini_batches
 from stlib.base.losses.gradcache import CachedLossMixin, refuse_static_embedding
 from stlib.errors import InvalidInput
@@ -125,13 +126,4 @@ class CachedMultipleNegativesRankingLoss(CachedLossMixin, MultipleNegativesRanki
 
     @property
     def citation(self) -> str:
-        return """
-@misc{gao2021scaling,
-    title={Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup},
-    author={Luyu Gao and Yunyi Zhang and Jiawei Han and Jamie Callan},
-    year={2021},
-    eprint={2101.06983},
-    archivePrefix={arXiv},
-    primaryClass={cs.LG}
-}
-"""
+        return GRADIENT_CACHE
