@@ -29,7 +29,6 @@ from stlib.cross_encoder.model_card import CrossEncoderModelCardData
 from stlib.cross_encoder.modules.logit_score import LogitScore
 from stlib.cross_encoder.names import check_name
 from stlib.cross_encoder.older_arguments import current_arguments, current_positions
-from stlib.cross_encoder.positions import check_positions
 from stlib.cross_encoder.predicting import (
     PredictOptions,
     as_pairs,
@@ -277,16 +276,6 @@ class CrossEncoder(InferenceModel, FitMixin):
         order = np.argsort(-scores, kind="stable")[:top_k].tolist()
         hits = [{"corpus_id": i, "score": float(scores[i])} for i in order]
         return [{**hit, "text": documents[hit["corpus_id"]]} for hit in hits] if return_documents else hits
-
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Features of a batch of pairs, with ``prompt`` in front of the first text of each.
-
-        Raises:
-            InvalidOption: ``max_length`` leaves more tokens than the model has positions.
-        """
-        features = super().preprocess(inputs, prompt, **kwargs)
-        check_positions(self.model, features, self.max_length)
-        return features
 
     def is_singular_input(self, inputs: Any) -> bool:
         """Whether ``inputs`` is one pair rather than a collection of pairs."""

@@ -12,8 +12,8 @@ import torch
 
 import stlib
 from stlib import CrossEncoder
+from stlib.base.transformer.positions import positions_of
 from stlib.cross_encoder.modules import Dense, LogitScore, Transformer
-from stlib.cross_encoder.positions import positions_of
 from stlib.errors import (
     InvalidInput,
     InvalidOption,
@@ -444,7 +444,9 @@ def test_more_tokens_than_the_model_has_positions(reference, tiny_reranker):
     equal(mine.predict(PAIRS[:2]), other.predict(PAIRS[:2]))
     with pytest.raises(RuntimeError, match="must match the size"):
         other.predict(PAIRS)
-    with pytest.raises(InvalidOption, match=r"has 100 tokens .* max_length=100, .* positions for 64; pass"):
+    with pytest.raises(
+        InvalidOption, match=r"has 100 tokens .* max_seq_length=100, .* positions for 64; set"
+    ):
         mine.predict(PAIRS)
     mine.max_length = 64
     equal(mine.predict(PAIRS), CrossEncoder(tiny_reranker, device="cpu").predict(PAIRS))

@@ -195,7 +195,11 @@ class Transformer(DimensionNames, PreparesInputs):
 
     @property
     def max_seq_length(self) -> int | None:
-        """Tokens kept per input, special ones included; the model's positions if it has no tokenizer."""
+        """Tokens kept per input, special ones included; the model's positions if it has no tokenizer.
+
+        An input that is left with more tokens than the model has positions is refused when it is encoded.
+        Setting it to None keeps as many as there are positions, or all of a model that numbers none.
+        """
         if self.tokenizer is not None:
             return self.tokenizer.model_max_length
         return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
@@ -204,7 +208,9 @@ class Transformer(DimensionNames, PreparesInputs):
     def max_seq_length(self, value: int | None) -> None:
         check_length(value, "max_seq_length", "Transformer", InvalidOption)
         if self.tokenizer is not None:
-            self.tokenizer.model_max_length = value
+            self.tokenizer.model_max_length = transformer_inputs.NO_LIMIT if value is None else value
+            if value is None:
+                transformer_inputs.limit_to_positions(self.tokenizer, self.model.config)
             self._prompt_lengths.clear()
 
     @property

@@ -14,6 +14,7 @@ from stlib.base.transformer import modality as transformer_modality
 from stlib.base.transformer import queries as transformer_queries
 from stlib.base.transformer.inputs import CallOptions, rows_of_tokens
 from stlib.base.transformer.messages import ChatTemplate, count_media
+from stlib.base.transformer.positions import check_positions
 from stlib.util.forks import ThreadLock
 from stlib.util.panics import TOKENISING
 
@@ -63,11 +64,14 @@ class PreparesInputs(InputModule):
 
         Raises:
             InvalidInput: an input is of a kind that the model does not take, or cannot be read.
+        InvalidOption: an input is left with more tokens than the model has positions.
         """
         if not inputs:
             return {}
         task = kwargs.get("task")
         expansion = self.query_expansion if task == "query" else None
+        if self.tokenizer is not None and self.tokenizer.model_max_length is None:
+            self.max_seq_length = None  # written to the tokenizer itself, which counts by it
         options = self._call_options(processing_kwargs, task, kwargs.get("max_length"))
         kind, values = self._parse(inputs, options)
         if kind == "message" and task is not None and self._chat.declares_task():
@@ -90,6 +94,7 @@ class PreparesInputs(InputModule):
         if expansion is not None and "input_ids" in features:
             token = transformer_queries.expansion_token(expansion, self.tokenizer)
             transformer_queries.expand(expansion, features, token)
+        check_positions(self.model, features, transformer_inputs.length_of(options, self.max_seq_length))
         return features
 
     def _call_options(

@@ -22,6 +22,7 @@ _ARGUMENTS = {"text": "text", "image": "images", "audio": "audio", "video": "vid
 # Tokens kept per input where no file says it, and what tokenizers write that have no limit (10**30).
 _USUAL_LENGTH = 512
 _NO_LIMIT = 10**9
+NO_LIMIT = 10**30
 
 # Keywords of a tokenizer that do not change which of a text's tokens are kept.
 _PLAIN_KEYWORDS = frozenset(
@@ -82,6 +83,15 @@ def call_options(
         raise InvalidOption(f"logits_to_keep is {keep!r}; use 0 (all positions) or a count")
     options.logits_to_keep = keep
     return options
+
+
+def length_of(options: CallOptions, max_seq_length: int | None) -> int | None:
+    """Tokens at which texts are cut, or None if they are not."""
+    text = {**options.common, **options.kinds["text"]}
+    truncation, length = text.get("truncation"), text.get("max_length")
+    if truncation in (False, "do_not_truncate") or (truncation is None and length is None):
+        return None
+    return length if length is not None else max_seq_length
 
 
 def check_groups(processing_kwargs: dict[str, dict[str, Any]] | None) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from stlib.base.modality.formatter import InputFormatter
-from stlib.base.transformer.inputs import CallOptions, by_kind, tokenizer_of
+from stlib.base.transformer.inputs import CallOptions, by_kind, length_of, tokenizer_of
 from stlib.base.transformer.modality import is_for_several_kinds
 from stlib.errors import InvalidInput
 
@@ -59,7 +59,7 @@ class ChatTemplate:
         )
         self._check_pair_roles(conversations, template_options)
         features = self._apply(conversations, options)
-        limit = self._limit(options, max_seq_length)
+        limit = length_of(options, max_seq_length)
         if restore and limit is not None:
             self._restore_suffixes(features, conversations, options, limit)
         return features
@@ -88,14 +88,6 @@ class ChatTemplate:
                 f"the chat template does not take a pair of 'query' and 'document': {failure}; give it "
                 "one that shows messages of both roles, by processor_kwargs={'chat_template': …}"
             )
-
-    def _limit(self, options: CallOptions, max_seq_length: int | None) -> int | None:
-        """Tokens at which texts are cut, or None if they are not."""
-        text = {**options.common, **options.kinds["text"]}
-        truncation, length = text.get("truncation"), text.get("max_length")
-        if truncation in (False, "do_not_truncate") or (truncation is None and length is None):
-            return None
-        return length if length is not None else max_seq_length
 
     def _apply(self, conversations: list[Messages], options: CallOptions) -> dict[str, Any]:
         shared = {"tokenize": True, "return_dict": True, **options.chat_template}

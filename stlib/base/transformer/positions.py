@@ -34,8 +34,13 @@ def _first_position(table: nn.Embedding) -> int:
     return table.padding_idx + 1 if table.padding_idx is not None else int(getattr(table, "offset", 0))
 
 
-def check_positions(model: Any, features: dict[str, Any], max_length: Any) -> None:
-    """Refuse a batch that is wider than the model has positions.
+def check_positions(model: Any, features: dict[str, Any], limit: Any) -> None:
+    """Refuse a batch that is wider than the model has positions, which would end inside of the model.
+
+    Args:
+        model: of transformers.
+        features: of the batch.
+        limit: where its inputs were cut, for the message.
 
     Raises:
         InvalidOption: it is.
@@ -46,7 +51,9 @@ def check_positions(model: Any, features: dict[str, Any], max_length: Any) -> No
     if isinstance(stated, int) and width > stated - _MOST_OFFSET:
         found = positions_of(model)
         if found is not None and width > found:
+            cut = f"after it was cut at max_seq_length={limit}" if limit else "and truncation is switched off"
             raise InvalidOption(
-                f"a pair has {width} tokens after it was cut at max_length={max_length}, but the model has "
-                f"positions for {found}; pass max_length={found} or less"
+                f"an input has {width} tokens {cut}, but the model has positions for {found}; set "
+                f"max_seq_length={found} or less (max_length, as CrossEncoder takes it), or None for as many "
+                "as there are"
             )
