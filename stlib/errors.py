@@ -15,8 +15,10 @@
     ├── UntrustedCode(ValueError)            a model asks to run code and nobody allowed it
     ├── UnsafePath(ValueError)               a path inside a model leaves its folder
     ├── ModelNotFound(FileNotFoundError)     neither a folder, nor in the cache, nor to be downloaded
+    │   └── NotAFolder(NotADirectoryError)   a file where the folder of a model belongs
     ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
+    ├── UnusableAlone(AttributeError, NotImplementedError)  a loss that only works inside another one
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
 
 The built-in bases are what Sentence Transformers raises in the same situation, so ``except ValueError`` in a
@@ -78,12 +80,20 @@ class ModelNotFound(StlibError, FileNotFoundError):
     """A model is neither a folder, nor in the cache, nor to be downloaded."""
 
 
+class NotAFolder(ModelNotFound, NotADirectoryError):
+    """A file where the folder of a model belongs."""
+
+
 class MissingModelFile(StlibError, FileNotFoundError, ValueError):
     """A wrong or half-downloaded model folder lacks a file that it needs."""
 
 
 class MissingDependency(StlibError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class UnusableAlone(StlibError, AttributeError, NotImplementedError):
+    """A loss was called by itself that only works inside another one."""
 
 
 class WorkerFailed(StlibError, RuntimeError):

@@ -21,3 +21,7 @@ for _entry in (entry for entry in ENTRIES if entry.short_path):
 
 def __getattr__(name: str) -> Any:
     return getattr(modules, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(modules)})

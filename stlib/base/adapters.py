@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stlib.base.folder import missing_file, read_json_object
+from stlib.base.folder import missing_file, read_json_object, revision_of
 from stlib.base.weights import read_weights
 from stlib.errors import InvalidOption, MissingDependency, ModelConfigError, UntrustedCode, WeightsMismatch
 from stlib.util.file_io import resolve_model_folder
@@ -134,6 +134,7 @@ def adapt(model: Any, folder: Path, name: str | None = None) -> None:
     """
     if name is not None and not is_adapter_folder(folder) and not Path(name).exists():
         model.name_or_path = model.config.name_or_path = name
+        model.config._commit_hash = revision_of(folder)  # where transformers keeps it
     if is_adapter_folder(folder):
         attach_adapter(model, folder)
         base = read_adapter_config(folder)["base_model_name_or_path"]

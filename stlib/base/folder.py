@@ -35,3 +35,12 @@ def missing_file(model_name_or_path: str, subfolder: str, filename: str) -> Miss
         f"the model {str(model_name_or_path)!r} lacks the file {inner!r}; the folder is incomplete or "
         "no model: copy or download it again, or save it again with model.save(path)"
     )
+
+
+def revision_of(folder: Path, asked: str | None = None) -> str | None:
+    """What a model in the hub's cache is a state of: the revision that was asked for, unless that is none or
+    the moving ``main``; then the commit, by which the cache names its folders. None for other folders.
+    """
+    if asked is not None and asked != "main":
+        return asked
+    return folder.name if folder.parent.name == "snapshots" else None

@@ -23,7 +23,7 @@ class HubMixin:
 
     def save(
         self: Any,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None,
         model_name: str | None = None,
         create_model_card: bool = True,
         train_datasets: list[str] | None = None,
@@ -34,25 +34,29 @@ class HubMixin:
         The files are written beside the folder first and then moved, so that an error leaves what was there.
 
         Args:
-            path: the folder; it is created if need be.
-            model_name: the model's name or id in the model card.
+            path: the folder; it is created if need be. None writes nothing, as scripts have it that save on
+                one condition only.
+            model_name: the model's id, which its card's example names from now on, unless it has one; a path
+                that exists is none.
             create_model_card: write ``README.md``; a card the model was loaded with is kept, unless the model
                 was trained since.
             train_datasets: names of data sets to list in the card; a card that is kept stays as it is, clear
                 ``model.model_card_text`` to have a new one written.
             safe_serialization: write safetensors; False writes torch files.
         """
+        if path is None:
+            return
         with saving.transaction(Path(path)) as folder:
             saving.save_modules(self._modules, self.module_kwargs, folder, safe_serialization)
             config = json.dumps(self.config_dict(), indent=2, sort_keys=True)
             (folder / CONFIG_NAME).write_text(config, encoding="utf-8")
             if create_model_card:
-                card = _card_text(self, model_name or Path(path).absolute().name, train_datasets)
+                card = _card_text(self, Path(path).absolute().name, model_name, train_datasets)
                 (folder / CARD_NAME).write_text(card, encoding="utf-8")
 
     def save_pretrained(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None,
         model_name: str | None = None,
         create_model_card: bool = True,
         train_datasets: list[str] | None = None,
@@ -161,11 +165,15 @@ class HubMixin:
         )
 
 
-def _card_text(model: BaseModel, name: str, train_datasets: list[str] | None) -> str:
+def _card_text(
+    model: BaseModel, folder: str, model_name: str | None, train_datasets: list[str] | None
+) -> str:
     data = model.model_card_data
+    if data.model_id is None and model_name and not Path(model_name).exists():
+        data.set_model_id(model_name)
     if train_datasets:
         data.add_train_datasets(train_datasets)
-    return generate_model_card(model, name)
+    return generate_model_card(model, model_name or folder)
 
 
 def _commit_message(model: BaseModel) -> str:

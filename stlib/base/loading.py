@@ -18,6 +18,7 @@ from stlib.base.transformer.config import Backend
 from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsafePath
 from stlib.util.environment import check_version_requirements
 from stlib.util.file_io import check_relative_path, download_model, resolve_model_folder
+from stlib.util.original_names import ORIGINAL_TRANSFORMER_MODELS
 from stlib.util.plain_files import read_plain
 from stlib.util.registry import resolve_module_class
 
@@ -66,21 +67,24 @@ class ModuleSpec:
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings."""
-
-    modules: OrderedDict[str, nn.Module]
-    module_kwargs: dict[str, list[str]]
-    config: dict[str, Any]
-    card: str | None
-
-
-@dataclass(frozen=True)
 class FoundModel:
     """A model's local folder, and the id under which the hub knows it (None for a folder of the user)."""
 
     folder: Path
     model_id: str | None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a folder holds: named modules, the ``encode`` keywords of each, and the model's own settings;
+    also where it was found, once that is known.
+    """
+
+    modules: OrderedDict[str, nn.Module]
+    module_kwargs: dict[str, list[str]]
+    config: dict[str, Any]
+    card: str | None
+    found: FoundModel | None = None
 
 
 def find_model(name: str, organization: str | None, options: LoadOptions) -> FoundModel:
@@ -107,7 +111,8 @@ def _find_by_id(name: str, organization: str | None, options: LoadOptions) -> Fo
     places = (options.token, options.cache_folder, options.revision)
     exported = list_exported_patterns(options)
     # A bare name is that of a model of the organization, or of an original transformers model.
-    names = [f"{organization}/{name}", name] if organization and not set("/\\") & set(name) else [name]
+    bare = organization and not set("/\\") & set(name) and name.lower() not in ORIGINAL_TRANSFORMER_MODELS
+    names = [f"{organization}/{name}", name] if bare else [name]
     failures: list[ModelNotFound] = []
     # The cache may know any of the names; the network is asked when it knows none. Only if that is no help,
     # an ONNX file and a tokenizer are taken for a whole model.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +14,7 @@ import torch
 from torch import nn
 
 import stlib
+from stlib.base.folder import revision_of
 from stlib.base.hub import HubMixin
 from stlib.base.inputs import is_single
 from stlib.base.loading import (
@@ -93,7 +96,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
                 logger.warning("modules is ignored, as they are loaded from %s", model_name_or_path)
             pipeline = self._load(os.fspath(model_name_or_path), options)
         else:
-            pipeline = Pipeline(named_modules(modules or []), {}, {}, None)
+            pipeline = Pipeline(self._given_modules(modules), {}, {}, None)
         super().__init__(pipeline.modules)
         self.backend = backend
         self.loaded_from: str | None = os.fspath(model_name_or_path) if model_name_or_path else None
@@ -108,9 +111,26 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
             model_card_data if model_card_data is not None else self.model_card_data_class()
         )
         self.model_card_data.register_model(self)
+        if pipeline.found is not None and pipeline.found.model_id is not None:
+            commit = revision_of(pipeline.found.folder, revision)
+            self.model_card_data.set_origin(pipeline.found.model_id, commit)
         for module in self:
             if isinstance(module, Module):
                 module.on_model_ready(self)
+
+    def _given_modules(self, modules: Any) -> OrderedDict[str, nn.Module]:
+        """The modules that a model was given in place of a name.
+
+        Raises:
+            InvalidOption: there are none.
+        """
+        if not modules:
+            given = "modules is empty" if modules is not None else "there is neither a name nor modules"
+            raise InvalidOption(
+                f"{type(self).__name__}: {given}; pass the name or folder of a model, or a list of modules, "
+                "e.g. modules=[Transformer(name), Pooling(dimension)]"
+            )
+        return named_modules(modules)
 
     # -- what runs
     # -----------------------------------------------------------------------------------------------
@@ -198,7 +218,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
                 raise
             pipeline = self._load_folder(completed, options)
         name_inner_model(pipeline.modules, found)
-        return pipeline
+        return replace(pipeline, found=found)
 
     def _load_folder(self, folder: Path, options: LoadOptions) -> Pipeline:
         if (folder / MODULES_NAME).is_file():
@@ -338,6 +358,15 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
         """Device of the first parameter or buffer; the CPU for a model without any."""
         tensor = _first_tensor(self)
         return torch.device("cpu") if tensor is None else tensor.device
+
+    @property
+    def _target_device(self) -> torch.device:
+        """Older name of :attr:`device`; setting it moves the model."""
+        return self.device
+
+    @_target_device.setter
+    def _target_device(self, device: int | str | torch.device | None) -> None:
+        self.to(device)
 
     @property
     def dtype(self) -> torch.dtype | None:

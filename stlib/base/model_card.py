@@ -17,6 +17,7 @@ import numpy as np
 from stlib import __version__
 from stlib.base.card.columns import without_folders
 from stlib.base.card.datasets import DatasetDescriptions
+from stlib.base.card.mapping import CardMapping
 from stlib.base.card.text import card_text, rename_in_example, table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NUMBERS = (int, float, np.number)
 
 
 @dataclass
-class BaseModelCardData(DatasetDescriptions):
+class BaseModelCardData(CardMapping, DatasetDescriptions):
     """Facts for the model card. Nothing here uses the network, unless ``validate_datasets`` is told to.
 
     Args:
@@ -131,9 +132,15 @@ class BaseModelCardData(DatasetDescriptions):
 
     def try_to_set_base_model(self) -> None:
         """Take the base model from the name that the inner transformers model carries, if it is an id."""
-        name = getattr(getattr(self.model, "transformers_model", None), "name_or_path", None)
+        inner: Any = getattr(self.model, "transformers_model", None)
+        name = getattr(inner, "name_or_path", None)
         if isinstance(name, str) and name:
-            self.set_base_model(name)
+            self.set_base_model(name, getattr(inner.config, "_commit_hash", None))
+
+    def set_origin(self, model_id: str, revision: str | None) -> None:
+        """Note where the model itself was loaded from, unless its transformer tells of another base."""
+        if self.base_model in (None, model_id):
+            self.set_base_model(model_id, revision)
 
     def set_losses(self, losses: list[Any]) -> None:
         """Collect the citations of losses (their ``citation``) by class name, after that of the method, and
@@ -304,6 +311,9 @@ class BaseModelCardData(DatasetDescriptions):
             **self.get_model_specific_metadata(),
         }
 
+    def __str__(self) -> str:
+        return self.to_yaml()
+
     def to_yaml(self, line_break: str | None = None) -> str:
         """The front matter, without its ``---`` lines: what the hub reads, and only what is known."""
         import yaml
@@ -328,6 +338,19 @@ class BaseModelCardData(DatasetDescriptions):
             ]
         text = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, line_break=line_break)
         return text.strip()
+
+
+def __getattr__(name: str) -> Any:
+    # The callback imports the Trainer of transformers, which takes seconds and only training needs.
+    if name == "BaseModelCardCallback":
+        from stlib.base.card.callback import BaseModelCardCallback
+
+        return BaseModelCardCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "BaseModelCardCallback"})
 
 
 def generate_model_card(model: BaseModel, name: str | None = None) -> str:

@@ -138,10 +138,17 @@ def _are_texts(pair: Any) -> bool:
     return all(isinstance(text, str) and text.strip() and not is_media_file(text) for text in pair)
 
 
+_CALLBACKS = ("CrossEncoderModelCardCallback",)
+
+
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
-    if name == "CrossEncoderModelCardCallback":
+    if name in _CALLBACKS:
         from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CALLBACKS})

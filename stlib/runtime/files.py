@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
-from stlib.errors import MissingModelFile, ModelConfigError, UnsupportedModel
+from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, NotAFolder, UnsupportedModel
 from stlib.util.forks import ThreadLock
 from stlib.util.panics import NamedPanics
 from stlib.util.plain_files import check_safetensors, open_descriptor, read_plain
@@ -113,6 +113,15 @@ def inside(folder: Path, relative: Any, source: Path) -> Path:
 def missing(path: Path) -> MissingModelFile:
     """The error for a file that is not there."""
     return MissingModelFile(f"the model folder lacks {path}; copy the whole folder or save the model again")
+
+
+def no_folder(path: Path, what: str) -> ModelNotFound:
+    """The error for a path where there is no folder; ``what`` was looked for."""
+    if path.is_file():
+        return NotAFolder(
+            f"no {what} at {str(path)!r}: it is a file; pass the folder that holds the model's files"
+        )
+    return ModelNotFound(f"no {what} at {str(path)!r}: there is no such folder")
 
 
 class OpenFiles:

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from stlib.errors import ModelConfigError, ModelNotFound, UnsupportedModel
-from stlib.runtime.files import inside, read_json, read_object
+from stlib.errors import ModelConfigError, UnsupportedModel
+from stlib.runtime.files import inside, no_folder, read_json, read_object
 from stlib.runtime.modules.base import InputModule, Module
 from stlib.runtime.modules.dense import Dense
 from stlib.runtime.modules.normalize import Normalize
@@ -106,7 +106,7 @@ def read_pipeline(folder: Path, file_name: str | None = None) -> Pipeline:
         MissingDependency: the transformer needs ONNX Runtime, which is not installed.
     """
     if not folder.is_dir():
-        raise ModelNotFound(f"no model folder at {folder}; pass the folder that holds {MODULES_NAME}")
+        raise no_folder(folder, "model folder")
     check_folder(folder)
     config = read_object(folder / CONFIG_NAME)  # optional in models saved by old versions
     kind = config.get("model_type", "SentenceTransformer")

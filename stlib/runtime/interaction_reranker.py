@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from stlib.errors import ModelConfigError, ModelNotFound, UnsupportedModel
+from stlib.errors import ModelConfigError, UnsupportedModel
 from stlib.runtime.bundled import BUNDLED_RERANKER_NAME, default_model_path, default_reranker_path
-from stlib.runtime.files import read_object, read_tensors
+from stlib.runtime.files import no_folder, read_object, read_tensors
 from stlib.runtime.interaction import GLOBAL_FEATURES, TOKEN_FEATURES, pair_features
 from stlib.runtime.modules.static import StaticEmbedding
 from stlib.util.forks import cached_property
@@ -111,7 +111,7 @@ class InteractionReranker:
         """
         folder = default_reranker_path() if os.fspath(path) == BUNDLED_RERANKER_NAME else Path(path)
         if not folder.is_dir():
-            raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
+            raise no_folder(Path(path), "reranker")
         check_folder(folder)
         settings = read_object(folder / "config.json")
         if settings.get("model_type") != MODEL_TYPE:

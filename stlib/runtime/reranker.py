@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from stlib.errors import ModelNotFound, UnsupportedModel
-from stlib.runtime.files import OpenFiles
+from stlib.errors import UnsupportedModel
+from stlib.runtime.files import OpenFiles, no_folder
 from stlib.runtime.long_texts import shorten
 from stlib.runtime.modules.base import available_cores
 from stlib.runtime.modules.onnx_files import depends_on_batch, external_files, find_onnx_file
@@ -84,7 +84,7 @@ class Reranker:
             if folder.name == "onnx" and not (folder / "tokenizer.json").is_file():
                 file_name, folder = f"onnx/{file_name}", folder.parent
         if not folder.is_dir():
-            raise ModelNotFound(f"no reranker at {str(path)!r}: there is no such folder")
+            raise no_folder(Path(path), "reranker")
         check_folder(folder)
         check_pipeline(folder)
         graph = find_onnx_file(folder, file_name)

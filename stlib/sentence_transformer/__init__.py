@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stlib.needs import need_torch
 
 if TYPE_CHECKING:
+    from stlib.sentence_transformer.data_collator import SentenceTransformerDataCollator
     from stlib.sentence_transformer.model import SentenceTransformer
     from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
     from stlib.sentence_transformer.trainer import SentenceTransformerTrainer
@@ -17,6 +18,7 @@ need_torch("SentenceTransformer")
 
 __all__ = [
     "SentenceTransformer",
+    "SentenceTransformerDataCollator",
     "SentenceTransformerModelCardData",
     "SentenceTransformerTrainer",
     "SentenceTransformerTrainingArguments",
@@ -24,6 +26,7 @@ __all__ = [
 
 # Public name -> module that defines it.
 _EXPORTS = {
+    "SentenceTransformerDataCollator": "stlib.sentence_transformer.data_collator",
     "SentenceTransformerTrainer": "stlib.sentence_transformer.trainer",
     "SentenceTransformerTrainingArguments": "stlib.sentence_transformer.training_args",
     "SentenceTransformer": "stlib.sentence_transformer.model",
@@ -52,3 +55,7 @@ def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})

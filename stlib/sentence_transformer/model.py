@@ -66,6 +66,7 @@ class SentenceTransformer(EncodingModel, FitMixin):
     default_huggingface_organization: ClassVar[str | None] = "sentence-transformers"
     default_prompts: ClassVar[dict[str, str]] = {"query": "", "document": ""}
     model_card_data_class = SentenceTransformerModelCardData
+    SUPPORTED_SIMILARITY_FN_NAMES: ClassVar[tuple[str, ...]] = ("cosine", "dot", "euclidean", "manhattan")
 
     def __init__(
         self,
@@ -135,6 +136,11 @@ class SentenceTransformer(EncodingModel, FitMixin):
         if value is not None:
             SimilarityFunction.to_similarity_fn(value)  # refuses an unknown name
             value = SimilarityFunction(value).value
+            if value not in self.SUPPORTED_SIMILARITY_FN_NAMES:
+                raise InvalidOption(
+                    f"{type(self).__name__} compares by {', '.join(self.SUPPORTED_SIMILARITY_FN_NAMES)}, not "
+                    f"by {value!r}, which is for a vector per token"
+                )
         self._similarity_fn_name = value
 
     def get_embedding_dimension(self) -> int | None:

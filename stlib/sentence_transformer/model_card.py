@@ -37,6 +37,13 @@ class SentenceTransformerModelCardData(BaseModelCardData):
 
     class_name: ClassVar[str] = "SentenceTransformer"
 
+    def try_to_set_base_model(self) -> None:
+        """As in the base class; a static table says itself what it was made from."""
+        super().try_to_set_base_model()
+        made_from = getattr(self.model[0], "base_model", None) if self.model else None
+        if self.base_model is None and isinstance(made_from, str):
+            self.set_base_model(made_from)
+
     def get_model_specific_metadata(self) -> dict[str, Any]:
         model = self.model
         if model is None or len(model) == 0:
@@ -120,13 +127,20 @@ print(similarities)
         return f"# ({rows}, {dimension})\n" if dimension else ""
 
 
+_CALLBACKS = ("SentenceTransformerModelCardCallback", "ModelCardCallback")
+
+
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
-    if name in ("SentenceTransformerModelCardCallback", "ModelCardCallback"):
+    if name in _CALLBACKS:
         from stlib.base.card.callback import BaseModelCardCallback
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CALLBACKS})
 
 
 def _names(modalities: list[Any]) -> list[str]:

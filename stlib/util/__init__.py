@@ -42,6 +42,7 @@ _MODULES = {
         "import_module_class",
         "similarity_fct_name",
     ),
+    "original_names": ("ORIGINAL_TRANSFORMER_MODELS",),
     "quantization": ("quantize_embeddings", "semantic_search_faiss", "semantic_search_usearch"),
     "retrieval": (
         "community_detection",
@@ -97,3 +98,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS, *_MODULES})

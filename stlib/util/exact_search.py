@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -148,6 +149,13 @@ def blocks(values: Any, size: int) -> Iterator[tuple[int, Any]]:
             yield start, values.index_select(0, torch.arange(start, stop, device=values.device))
         else:
             yield start, values[start : start + size]
+
+
+def take_rows(values: Any, positions: np.ndarray) -> Any:
+    """The rows at some positions ``[n]``, of an array or a tensor, dense or sparse."""
+    if is_sparse(values):  # cannot be indexed by arrays
+        return values.index_select(0, torch.from_numpy(positions).to(values.device))
+    return values[positions]
 
 
 class Scorer:

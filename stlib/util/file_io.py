@@ -13,10 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from stlib.errors import ModelNotFound, UnsafePath
+from stlib.errors import ModelNotFound, NotAFolder, UnsafePath
 from stlib.util.plain_files import check_file, check_folder
 
 logger = logging.getLogger(__name__)
+
+_DOWNLOADS = ("disabled_tqdm", "http_get")
 
 ANSWER_SECONDS = 4.0
 """For the hub's first answer: whoever mistyped a name, or has no network, is told soon."""
@@ -146,8 +148,8 @@ def resolve_model_folder(
         check_folder(root)
         return root
     if root.is_file():
-        raise ModelNotFound(
-            f"{model_name_or_path!r} is a file; a model is a folder or a model id like 'owner/name'"
+        raise NotAFolder(
+            f"{str(model_name_or_path)!r} is a file; a model is a folder or a model id like 'owner/name'"
         )
     if not _is_model_id(str(model_name_or_path)):
         raise ModelNotFound(
@@ -301,8 +303,12 @@ def _first_line(error: Exception) -> str:
 
 def __getattr__(name: str) -> Any:
     # Downloads of other files live beside their progress bars; this path is the documented one.
-    if name in ("disabled_tqdm", "http_get"):
+    if name in _DOWNLOADS:
         from stlib.util import download
 
         return getattr(download, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DOWNLOADS})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stlib.errors import InvalidInput
 from stlib.util.names import fullname, import_from_string
+from stlib.util.original_names import ORIGINAL_TRANSFORMER_MODELS
 from stlib.util.registry import resolve_module_class
 from stlib.util.similarity_function import SimilarityFunction
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "ORIGINAL_TRANSFORMER_MODELS",
     "append_to_last_row",
     "check_teacher_targets",
     "disable_datasets_caching",
@@ -88,18 +90,21 @@ def disable_datasets_caching() -> Iterator[None]:
 
 
 def append_to_last_row(csv_path: str, additional_data: list[Any]) -> bool:
-    """Add cells to the last row of a CSV file that has a header; False if it has no row below it.
+    """Add cells to the last row of a CSV file that has a header; False if it has no row below it. Lines
+    end as they did.
 
     The file is replaced at once, so that a reader never sees half of it.
     """
     path = Path(csv_path)
     with path.open(newline="", encoding="utf-8") as file:
+        line_end = "\r\n" if file.readline().endswith("\r\n") else "\n"
+        file.seek(0)
         rows = list(csv.reader(file))
     if len(rows) < 2:
         return False
     rows[-1].extend(additional_data)
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text, lineterminator=line_end).writerows(rows)
     unfinished = path.with_name(f"{path.name}_part")
     unfinished.write_bytes(text.getvalue().encode("utf-8"))
     unfinished.replace(path)

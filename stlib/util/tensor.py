@@ -34,7 +34,8 @@ def normalize_embeddings(embeddings: Tensor) -> Tensor:
     norms = squares.sqrt()
     norms[norms == 0] = 1.0
     scaled = (values / norms[rows]).to(embeddings.dtype)
-    return torch.sparse_coo_tensor(indices, scaled, embeddings.size())
+    size = embeddings.size()
+    return torch.sparse_coo_tensor(indices, scaled, size, is_coalesced=True, check_invariants=False)
 
 
 def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> Any:

@@ -51,5 +51,8 @@ def test_a_blank_name_is_refused(name):
         CrossEncoder(name)
 
 
-def test_no_name_is_none():
-    assert len(CrossEncoder(None)) == len(CrossEncoder("", modules=[])) == 0
+def test_neither_a_name_nor_modules_is_refused():
+    with pytest.raises(InvalidOption, match="there is neither a name nor modules; pass the name"):
+        CrossEncoder(None)
+    with pytest.raises(InvalidOption, match="modules is empty; pass the name"):
+        CrossEncoder("", modules=[])

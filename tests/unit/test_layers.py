@@ -25,7 +25,8 @@ LAYERS = {
         ["util"],
         ["runtime"],
         # what lies in a model's folder
-        ["base.damage", "base.folder", "base.modality", "base.tokenizer_json", "base.weights"],
+        ["base.damage", "base.folder", "base.modality", "base.modality_types"],
+        ["base.tokenizer_json", "base.weights"],
         ["base.adapters", "base.transformer"],
         ["backend"],
         # modules, and the pipeline that they make up
@@ -40,7 +41,10 @@ LAYERS = {
         ["sentence_transformer"],
         ["sentence_transformer.evaluation"],
         ["sparse_encoder.modules"],
+        ["sparse_encoder.losses"],
+        ["sparse_encoder.callbacks"],
         ["sparse_encoder"],
+        ["sparse_encoder.evaluation"],
         ["multi_vector_encoder.modules"],
         ["multi_vector_encoder.scoring"],
         ["multi_vector_encoder.losses"],

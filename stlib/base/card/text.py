@@ -70,10 +70,15 @@ def _facts_table(facts: dict[str, Any]) -> str:
         "Prompts": facts.get("prompts"),
         "Language": ", ".join(facts["language"]),
         "License": facts["license"],
-        "Base model": facts["base_model"],
+        "Base model": _base_model(facts),
     }
     rows = [[name, value] for name, value in known.items() if value]
     return table(["", ""], rows) if rows else ""
+
+
+def _base_model(facts: dict[str, Any]) -> str | None:
+    base, revision = facts["base_model"], facts["base_model_revision"]
+    return f"{base} at the revision {revision}" if base and revision else base
 
 
 def _architecture(data: BaseModelCardData) -> str:

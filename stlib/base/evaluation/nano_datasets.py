@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from stlib.base.evaluation.beir import beir_folders
 from stlib.errors import InvalidInput, InvalidOption
@@ -13,7 +13,7 @@ from stlib.errors import InvalidInput, InvalidOption
 NANO_BEIR_EN = "sentence-transformers/NanoBEIR-en"
 
 # Names of the datasets in lower case, and as they are written.
-HUMAN_READABLE = {
+DATASET_NAME_TO_HUMAN_READABLE = {
     name.lower(): name
     for name in (
         "ClimateFEVER",
@@ -31,6 +31,22 @@ HUMAN_READABLE = {
         "Touche2020",
     )
 }
+
+DatasetNameType: TypeAlias = Literal[
+    "climatefever",
+    "dbpedia",
+    "fever",
+    "fiqa2018",
+    "hotpotqa",
+    "msmarco",
+    "nfcorpus",
+    "nq",
+    "quoraretrieval",
+    "scidocs",
+    "arguana",
+    "scifact",
+    "touche2020",
+]
 
 
 def local_folders(dataset_id: Any) -> dict[str, Path] | None:
@@ -64,14 +80,14 @@ def check_names(names: Sequence[str] | None, folders: Mapping[str, Path] | None)
         InvalidOption: a name is unknown, or there is none.
     """
     if names is None:
-        return list(HUMAN_READABLE) if folders is None else list(folders)
+        return list(DATASET_NAME_TO_HUMAN_READABLE) if folders is None else list(folders)
     if isinstance(names, str):
         raise InvalidOption(f"dataset_names is the text {names!r}; use a list, such as [{names!r}]")
     if not len(names):
         raise InvalidOption("dataset_names is empty; use None for all datasets")
     if folders is None:
-        unknown = [name for name in names if name.lower() not in HUMAN_READABLE]
-        there = list(HUMAN_READABLE)
+        unknown = [name for name in names if name.lower() not in DATASET_NAME_TO_HUMAN_READABLE]
+        there = list(DATASET_NAME_TO_HUMAN_READABLE)
     else:
         unknown = [name for name in names if match_name(name, folders) not in folders]
         there = list(folders)

@@ -42,6 +42,7 @@ class Dense(DimensionNames, Module):
     """
 
     without_memory: ClassVar[bool] = True
+    ignores_unknown_keys: ClassVar[bool] = True
     config_keys: ClassVar[list[str]] = [
         "in_features",
         "out_features",
@@ -132,6 +133,7 @@ class Dense(DimensionNames, Module):
             config["activation_function"] = activation_from_name(
                 config["activation_function"], trust_remote_code, arguments
             )
+        config = cls.without_unknown_keys(config, model_name_or_path, subfolder)
         cls.check_sizes(config, model_name_or_path, subfolder, *hub)
         module = cls.from_config(config, model_name_or_path, subfolder)
         return cls.load_torch_weights(model_name_or_path, subfolder, *hub, model=module)

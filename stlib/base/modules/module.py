@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,6 +15,7 @@ from stlib.base import weights as weight_files
 from stlib.base.folder import missing_file, read_json_object
 from stlib.errors import ModelConfigError
 from stlib.util import file_io
+from stlib.util.config_keys import drop_unknown_keys
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +49,14 @@ class Module(ABC, nn.Module):
 
     config_key_renames: ClassVar[dict[str, str]] = {}
     """Older configuration keys and what they are called now."""
+
+    ignores_unknown_keys: ClassVar[bool] = False
+    """Whether a configuration of a newer version loads without the keys that are unknown here; each is named
+    in a warning. Elsewhere they are an error, as nobody can tell what they do.
+    """
+
+    older_config_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys of earlier generations that the constructor takes beside its named arguments."""
 
     save_in_root: ClassVar[bool] = False
     """Save into the model's folder itself (first module only) rather than into ``{index}_{Class}``."""
@@ -116,7 +126,21 @@ class Module(ABC, nn.Module):
         )
         if not config and cls.config_keys and not init_defaults:
             raise missing_file(model_name_or_path, subfolder, cls.config_file_name)
+        config = cls.without_unknown_keys(config, model_name_or_path, subfolder)
         return cls.from_config({**(init_defaults or {}), **config}, model_name_or_path, subfolder)
+
+    @classmethod
+    def without_unknown_keys(
+        cls, config: dict[str, Any], model_name_or_path: str = "", subfolder: str = ""
+    ) -> dict[str, Any]:
+        """The configuration without keys of a newer version, which a warning names; see
+        :attr:`ignores_unknown_keys`.
+        """
+        if not cls.ignores_unknown_keys:
+            return config
+        taken = [name for name in inspect.signature(cls).parameters if name != "older"]
+        known = [*taken, *cls.older_config_keys]
+        return drop_unknown_keys(config, known, cls._name_config(model_name_or_path, subfolder))
 
     @classmethod
     def from_config(cls, config: dict[str, Any], model_name_or_path: str = "", subfolder: str = "") -> Self:

@@ -34,10 +34,18 @@ from stlib.base.transformer.files import (
 )
 from stlib.base.transformer.messages import ChatTemplate
 from stlib.base.transformer.outputs import arguments_of, read_output, with_sounds_in
+from stlib.base.transformer.types import (
+    ModalityConfig,
+    ModalityParams,
+    ProcessingKwargs,
+    TransformerTask,
+)
 from stlib.errors import InvalidOption
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+__all__ = ["ModalityConfig", "ModalityParams", "ProcessingKwargs", "Transformer", "TransformerTask"]
 
 
 class Transformer(DimensionNames, PreparesInputs):

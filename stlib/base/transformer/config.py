@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from stlib.base.transformer.modality import TASKS, from_json
 from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
+from stlib.util.config_keys import PROCESSING_GROUPS, drop_unknown_keys
 from stlib.util.file_io import check_relative_path, resolve_model_folder
 
 # What computes a transformer.
@@ -110,6 +111,10 @@ def load_settings(saved: dict[str, Any], source: str = "the settings of the Tran
             if config[key].get("attn_implementation", "") is None:
                 del config[key]["attn_implementation"]  # says nothing
     _check_values(config, source)
+    if groups := config.get("processing_kwargs"):
+        config["processing_kwargs"] = drop_unknown_keys(
+            groups, PROCESSING_GROUPS, f"{source}: processing_kwargs"
+        )
     if "modality_config" in config:
         config["modality_config"] = from_json(config["modality_config"])
     return config

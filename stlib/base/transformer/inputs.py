@@ -10,9 +10,7 @@ from torch import nn
 
 from stlib.base.transformer.modality import CAUSAL_TASKS, is_for_several_kinds, single_kind
 from stlib.errors import InvalidInput, InvalidOption, UnknownKeyword
-
-# Groups of processing_kwargs.
-GROUPS = ("common", "text", "audio", "image", "video", "chat_template")
+from stlib.util.config_keys import PROCESSING_GROUPS
 
 # Processors that take all keywords in one row rather than by kind.
 _FLAT_KEYWORDS = frozenset({"clipseg", "whisper", "sam3"})
@@ -101,10 +99,10 @@ def check_groups(processing_kwargs: dict[str, dict[str, Any]] | None) -> dict[st
         UnknownKeyword: they name a group that there is not.
     """
     given = processing_kwargs or {}
-    unknown = sorted(set(given) - set(GROUPS))
+    unknown = sorted(set(given) - set(PROCESSING_GROUPS))
     if unknown:
         raise UnknownKeyword(
-            f"processing_kwargs has the groups {', '.join(unknown)}; use {', '.join(GROUPS)}, "
+            f"processing_kwargs has the groups {', '.join(unknown)}; use {', '.join(PROCESSING_GROUPS)}, "
             "e.g. {'text': {'max_length': 128}}"
         )
     return given

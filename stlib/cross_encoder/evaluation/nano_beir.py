@@ -15,8 +15,9 @@ from stlib.base.evaluation.bm25 import BM25
 from stlib.base.evaluation.csv_file import append_row, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nano_datasets import (
-    HUMAN_READABLE,
+    DATASET_NAME_TO_HUMAN_READABLE,
     NANO_BEIR_EN,
+    DatasetNameType,
     check_names,
     local_folders,
     match_name,
@@ -76,7 +77,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
 
     def __init__(
         self,
-        dataset_names: Sequence[str] | None = None,
+        dataset_names: Sequence[DatasetNameType | str] | None = None,
         dataset_id: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] = NANO_BEIR_EN,
         rerank_k: int = 100,
         at_k: int = 10,
@@ -93,7 +94,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
         self.dataset_id = dataset_id
         self._folders = local_folders(dataset_id)
         if dataset_names is None and self._folders is None:
-            dataset_names = [name for name in HUMAN_READABLE if name not in _ARGUMENTS]
+            dataset_names = [name for name in DATASET_NAME_TO_HUMAN_READABLE if name not in _ARGUMENTS]
         self.dataset_names = check_names(dataset_names, self._folders)
         self.rerank_k = rerank_k
         self.at_k = at_k
@@ -132,7 +133,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
             queries = {name: text for name, text in data.queries.items() if name in data.relevant_docs}
             found = {name: bm25.search(text, self.rerank_k) for name, text in queries.items()}
         else:
-            split = f"Nano{HUMAN_READABLE[dataset_name.lower()]}"
+            split = f"Nano{DATASET_NAME_TO_HUMAN_READABLE[dataset_name.lower()]}"
             data = read_hub(str(self.dataset_id), split, keep_empty=True)
             rows = hub_rows(str(self.dataset_id), "bm25", split, ["query-id", "corpus-ids"])
             found = {row["query-id"]: row["corpus-ids"][: self.rerank_k] for row in rows}
@@ -140,7 +141,7 @@ class CrossEncoderNanoBEIREvaluator(BaseEvaluator):
 
     def readable_name(self, dataset_name: str) -> str:
         """The name in front of a dataset's metrics, such as ``NanoMSMARCO_R100``."""
-        known = HUMAN_READABLE.get(dataset_name.lower())
+        known = DATASET_NAME_TO_HUMAN_READABLE.get(dataset_name.lower())
         return f"{f'Nano{known}' if known else dataset_name}_R{self.rerank_k}"
 
     def __call__(

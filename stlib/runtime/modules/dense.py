@@ -12,6 +12,18 @@ from stlib.errors import ModelConfigError
 from stlib.runtime.files import missing, read_object, read_tensors
 from stlib.runtime.modules.activations import activation, activation_name
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, Features, array_digest
+from stlib.util.config_keys import drop_unknown_keys
+
+_KEYS = (
+    "in_features",
+    "out_features",
+    "bias",
+    "activation_function",
+    "activation_function_arguments",
+    "module_input_name",
+    "module_output_name",
+    "use_residual",
+)
 
 # Stored by torch for an activation with a learned slope.
 _SLOPE = "activation_function.weight"
@@ -63,7 +75,7 @@ class Dense:
         if not config:
             raise missing(path)
         config["module_input_name"] = config.get("module_input_name") or reads
-        return cls(config, read_tensors(folder), path)
+        return cls(drop_unknown_keys(config, _KEYS, str(path)), read_tensors(folder), path)
 
     def forward(self, features: Features) -> Features:
         values = features[self.module_input_name]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stlib.errors import ModelConfigError
 from stlib.runtime.files import missing, read_object
 from stlib.runtime.modules.base import SENTENCE_EMBEDDING, TOKEN_EMBEDDINGS, Features
+from stlib.util.config_keys import drop_unknown_keys
 
 Tokens = NDArray[np.float32]
 Mask = NDArray[np.int64]
@@ -26,6 +27,8 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+
+_KEYS = ("embedding_dimension", "pooling_mode", "include_prompt", "word_embedding_dimension", *_FLAGS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Pooling:
         config = read_object(path)
         if not config:
             raise missing(path)
+        config = drop_unknown_keys(config, _KEYS, str(path))
         width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
         if not isinstance(width, int):
             raise ModelConfigError(f"{path}: embedding_dimension is {width!r}; it must be a number")

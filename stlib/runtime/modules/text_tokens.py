@@ -22,6 +22,7 @@ from stlib.runtime.modules.expansion import Expansion
 from stlib.runtime.modules.static import read_tokenizer
 from stlib.runtime.positions import text_positions
 from stlib.runtime.words import TokenReader
+from stlib.util.config_keys import PROCESSING_GROUPS, drop_unknown_keys
 from stlib.util.panics import TOKENISING
 
 # Tokens of one batch: the activations of a layer stay in the caches of one core.
@@ -248,6 +249,7 @@ def _per_call(processing: Any, folder: Path) -> dict[str, Any]:
     """Options of every call of the tokenizer, of which the runtime knows those that change single texts."""
     if not isinstance(processing, dict):
         raise ModelConfigError(f"{folder}: processing_kwargs is {processing!r}; it must be an object")
+    processing = drop_unknown_keys(processing, PROCESSING_GROUPS, f"{folder}: processing_kwargs")
     merged = {**(processing.get("common") or {}), **(processing.get("text") or {})}
     known = {
         "max_length",

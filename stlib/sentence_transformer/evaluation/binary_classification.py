@@ -25,6 +25,7 @@ from stlib.base.evaluation.statistics import (
     matthews_correlation,
 )
 from stlib.errors import InvalidInput
+from stlib.util.exact_search import take_rows
 from stlib.util.similarity_function import SimilarityFunction
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,8 @@ class BinaryClassificationEvaluator(BaseEvaluator):
             return self.embed_inputs(model, self.sentences1), self.embed_inputs(model, self.sentences2)
         embeddings = self.embed_inputs(model, list(row))
         rows = np.fromiter((row[item] for item in both), dtype=np.int64, count=len(both))
-        return embeddings[rows[: len(self.sentences1)]], embeddings[rows[len(self.sentences1) :]]
+        first, second = rows[: len(self.sentences1)], rows[len(self.sentences1) :]
+        return take_rows(embeddings, first), take_rows(embeddings, second)
 
     def embed_inputs(self, model: Any, sentences: Any, **kwargs: Any) -> np.ndarray:
         """Embeddings ``[n, d]``."""

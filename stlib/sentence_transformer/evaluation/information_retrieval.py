@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -96,6 +96,9 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             results = evaluator(SentenceTransformer("stlib-static-en"))
             print(results[evaluator.primary_metric])  # tiny_cosine_ndcg@10
     """
+
+    similarity_methods: ClassVar[tuple[Any, ...]] = (SentenceTransformer.similarity,)
+    """Methods of models that do no more than call the similarity function which they name."""
 
     def __init__(
         self,
@@ -232,7 +235,7 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
             prompt=self.query_prompt,
         )
         rankings = {
-            name: CorpusRanking(queries, _without_model(function), self._cutoffs.largest)
+            name: CorpusRanking(queries, self._without_model(function), self._cutoffs.largest)
             for name, function in functions.items()
         }
         ranks = self.get_corpus_id_ranks().numpy()
@@ -241,6 +244,13 @@ class InformationRetrievalEvaluator(RetrievalEvaluator):
                 ranking.add(rows, ranks[start : start + len(rows)])
             del rows  # before the next chunk is encoded
         return {name: self._hits(*ranking.result()) for name, ranking in rankings.items()}
+
+    def _without_model(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The function behind a model's ``similarity``, which is known to take corpora in parts."""
+        if getattr(function, "__func__", None) not in self.similarity_methods:
+            return function
+        model: Any = getattr(function, "__self__", None)
+        return SimilarityFunction.to_similarity_fn(model.similarity_fn_name)
 
     def _embed_corpus(self, model: Any, embeddings: Any) -> Iterator[tuple[int, Any]]:
         """Embeddings of each chunk, with the position of its first document."""
@@ -369,14 +379,6 @@ def _grades(judged: Judgments) -> dict[Any, float]:
     if isinstance(judged, Mapping):
         return {document: float(grade) for document, grade in judged.items() if grade > 0}
     return dict.fromkeys(judged, 1.0)
-
-
-def _without_model(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The similarity function behind a model's ``similarity``, which is known to take corpora in parts."""
-    if getattr(function, "__func__", None) is not SentenceTransformer.similarity:
-        return function
-    model: Any = getattr(function, "__self__", None)
-    return SimilarityFunction.to_similarity_fn(model.similarity_fn_name)
 
 
 def _best_first(hits: Hits) -> Hits:

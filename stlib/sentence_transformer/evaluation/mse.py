@@ -7,27 +7,34 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from stlib.base.evaluation.arguments import check_columns, drop_unset
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.exact_search import is_sparse
 
 logger = logging.getLogger(__name__)
 
 
 def mean_squared_error(teacher: Any, student: Any) -> float:
-    """Mean of the squared differences of all components of two arrays ``[n, d]``, times 100.
+    """Mean of the squared differences of all components of arrays or sparse tensors ``[n, d]``, times 100.
 
     Raises:
         InvalidInput: the shapes differ.
     """
-    teacher, student = np.asarray(teacher), np.asarray(student)
+    both_sparse = is_sparse(teacher) and is_sparse(student)
+    if not both_sparse:
+        teacher, student = np.asarray(teacher), np.asarray(student)
     if teacher.shape != student.shape:
         raise InvalidInput(
             f"the teacher's embeddings have {teacher.shape[-1]} dimensions and the student's "
             f"{student.shape[-1]}; set truncate_dim, or give the student a Dense layer of the teacher's width"
         )
+    if both_sparse:  # zeros of both add nothing
+        values = (teacher - student).coalesce().values()
+        return float(values.square().sum(dtype=torch.float64) / teacher.numel()) * 100
     difference = teacher - student
     return float(np.square(difference, out=difference).mean(dtype=np.float64)) * 100
 

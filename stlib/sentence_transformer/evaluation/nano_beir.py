@@ -13,8 +13,9 @@ from tqdm import tqdm
 from stlib.base.evaluation.beir import RetrievalData, read_beir, read_hub
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.nano_datasets import (
-    HUMAN_READABLE,
+    DATASET_NAME_TO_HUMAN_READABLE,
     NANO_BEIR_EN,
+    DatasetNameType,
     check_names,
     local_folders,
     match_name,
@@ -90,7 +91,7 @@ class NanoBEIREvaluator(RetrievalEvaluator):
 
     def __init__(
         self,
-        dataset_names: Sequence[str] | None = None,
+        dataset_names: Sequence[DatasetNameType | str] | None = None,
         dataset_id: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] = NANO_BEIR_EN,
         mrr_at_k: Sequence[int] = (10,),
         ndcg_at_k: Sequence[int] = (10,),
@@ -157,11 +158,11 @@ class NanoBEIREvaluator(RetrievalEvaluator):
         """The data of one dataset, from a folder or the hub."""
         if self._folders is not None:
             return read_beir(self._folders[match_name(dataset_name, self._folders)])
-        return read_hub(str(self.dataset_id), f"Nano{HUMAN_READABLE[dataset_name.lower()]}")
+        return read_hub(str(self.dataset_id), f"Nano{DATASET_NAME_TO_HUMAN_READABLE[dataset_name.lower()]}")
 
     def readable_name(self, dataset_name: str) -> str:
         """The name in front of a dataset's metrics, such as ``NanoMSMARCO``."""
-        known = HUMAN_READABLE.get(dataset_name.lower())
+        known = DATASET_NAME_TO_HUMAN_READABLE.get(dataset_name.lower())
         name = f"Nano{known}" if known else dataset_name
         return name if self.truncate_dim is None else f"{name}_{self.truncate_dim}"
 

@@ -14,6 +14,7 @@ from stlib.base.evaluation.arguments import check_columns, drop_unset
 from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
+from stlib.util.exact_search import blocks
 from stlib.util.similarity import cos_sim
 
 logger = logging.getLogger(__name__)
@@ -80,8 +81,8 @@ class TranslationEvaluator(BaseEvaluator):
     ) -> dict[str, float]:
         """Metrics by name; see the class."""
         logger.info("Translations of %s%s:", self.name or "pairs", moment(epoch, steps, self.truncate_dim))
-        sources = torch.stack(list(self.embed_inputs(model, self.source_sentences)))
-        targets = torch.stack(list(self.embed_inputs(model, self.target_sentences)))
+        sources = _matrix(self.embed_inputs(model, self.source_sentences))
+        targets = _matrix(self.embed_inputs(model, self.target_sentences))
         target_of, source_of = self._nearest(sources, targets)
         forth = _share_found(self.target_sentences, target_of)
         back = _share_found(self.source_sentences, source_of)
@@ -152,8 +153,12 @@ class TranslationEvaluator(BaseEvaluator):
 def _blocks(sources: Tensor, targets: Tensor) -> Iterator[tuple[int, np.ndarray]]:
     """Cosines ``[rows, n]`` of a few sources at a time, with the first one's position."""
     rows = max(1, _BLOCK // len(targets))
-    for start in range(0, len(sources), rows):
-        yield start, cos_sim(sources[start : start + rows], targets).detach().cpu().numpy()
+    for start, some in blocks(sources, rows):
+        yield start, cos_sim(some, targets).detach().cpu().numpy()
+
+
+def _matrix(embeddings: Any) -> Tensor:
+    return embeddings if isinstance(embeddings, Tensor) else torch.stack(list(embeddings))
 
 
 def _share_found(texts: list[Any], nearest: np.ndarray) -> float:

@@ -96,9 +96,13 @@ class EmbedDistillLoss(nn.Module):
         return self.compute_loss_from_embeddings(embeddings, self._per_column(labels, len(embeddings)))
 
     def compute_loss_from_embeddings(
-        self, embeddings: list[Tensor], teacher_embeddings: list[Tensor]
+        self, embeddings: list[Tensor], teacher_embeddings: list[Tensor] | Tensor
     ) -> Tensor:
-        """The loss of the student's tensors ``[n, d_student]`` and the teacher's ``[n, d]``, per column."""
+        """The loss of the student's tensors ``[n, d_student]`` and the teacher's ``[n, d]``, per column;
+        or of the teacher's as labels, as a loss around this one hands them on.
+        """
+        if isinstance(teacher_embeddings, Tensor):
+            teacher_embeddings = self._per_column(teacher_embeddings.detach(), len(embeddings))
         losses = [self._distance(*pair) for pair in zip(embeddings, teacher_embeddings, strict=True)]
         return torch.stack(losses).mean()
 

@@ -36,6 +36,9 @@ class Pooling(DimensionNames, Module):
     - ``mean_sqrt_len_tokens``: the sum divided by the square root of the number of tokens
     - ``weightedmean``: the average weighted by position 1, 2, 3, … (Muennighoff, "SGPT", arXiv:2202.08904)
 
+    Texts that lie end to end without padding (``token_embeddings [1, all tokens, d]``, bounds in
+    ``cu_seq_lens_q [n + 1]``) are pooled one by one.
+
     Args:
         embedding_dimension: ``d``.
         pooling_mode: one mode, or several whose results are concatenated in that order.
@@ -50,6 +53,8 @@ class Pooling(DimensionNames, Module):
     POOLING_MODES: ClassVar[tuple[str, ...]] = tuple(_FLAGS.values())
 
     without_memory: ClassVar[bool] = True
+    ignores_unknown_keys: ClassVar[bool] = True
+    older_config_keys: ClassVar[tuple[str, ...]] = ("word_embedding_dimension", *_FLAGS)
     config_keys: ClassVar[list[str]] = ["embedding_dimension", "pooling_mode", "include_prompt"]
     config_key_renames: ClassVar[dict[str, str]] = {"word_embedding_dimension": "embedding_dimension"}
 
@@ -87,7 +92,9 @@ class Pooling(DimensionNames, Module):
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         tokens: Tensor = features["token_embeddings"]
         mask = features.get("attention_mask")
-        if mask is None or mask.shape[-1] != tokens.shape[1]:
+        if "cu_seq_lens_q" in features:
+            tokens, mask = _rows_of_texts(tokens, features["cu_seq_lens_q"])
+        elif mask is None or mask.shape[-1] != tokens.shape[1]:
             mask = torch.ones(tokens.shape[:2], device=tokens.device, dtype=torch.int64)
         # Position 1 is the first attended token, before the prompt is left out.
         first = mask.int().argmax(dim=1, keepdim=True)
@@ -112,6 +119,19 @@ def _modes(given: str | Sequence[str] | None, flags: dict[str, Any]) -> tuple[st
             allowed = ", ".join(Pooling.POOLING_MODES)
             raise InvalidOption(f"pooling mode {mode!r} is unknown; use one or several of: {allowed}")
     return modes
+
+
+def _rows_of_texts(tokens: Tensor, bounds: Tensor) -> tuple[Tensor, Tensor]:
+    """Texts laid end to end, ``[1, all tokens, d]``, as padded rows ``[n, longest, d]``, and their mask.
+
+    ``bounds [n + 1]`` says where each text begins and the last one ends.
+    """
+    flat, starts = tokens.reshape(-1, tokens.shape[-1]), bounds[:-1].unsqueeze(1)
+    lengths = bounds.diff().unsqueeze(1)
+    places = torch.arange(int(lengths.max()) if len(lengths) else 0, device=tokens.device)
+    mask = places < lengths
+    rows = flat[torch.where(mask, starts + places, 0).long()] * mask.unsqueeze(-1)
+    return rows, mask.to(torch.int64)
 
 
 def _as_int(prompt_length: Any) -> int:

@@ -43,7 +43,6 @@ class StaticEmbedding(DimensionNames, InputModule):
         model = SentenceTransformer(modules=[static])
     """
 
-    save_in_root: ClassVar[bool] = False
     batch_token_factor: ClassVar[int] = 4096
     features_in_rows: ClassVar[bool] = False  # one row of tokens for all inputs
 

@@ -1,0 +1,147 @@
+"""Sparse models of both libraries with the same weights, and a comparison of their losses."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+TEXTS = [
+    "how do i sort a list|the quick brown fox|search by meaning|a short text|lazy dog ?|the answer is long",
+    "sort the list by key|a brown dog jumps|search is by words|text|the dog|only the answer in a passage",
+    "a dictionary|fox|the meaning of a query , and of words|it|quick !|a question is short",
+    "how|jumps over the lazy brown dog|by|is it text ?|the the|long answer",
+]
+
+
+@pytest.fixture(scope="session")
+def columns() -> Any:
+    """``columns(n, rows)``: so many columns of texts."""
+    return lambda n, rows=6: [texts.split("|")[:rows] for texts in TEXTS[:n]]
+
+
+@pytest.fixture(scope="session")
+def tiny_mlm(tmp_path_factory, save_tokenizer) -> str:
+    """A random two-layer BERT with a masked-language head."""
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    folder: Path = tmp_path_factory.mktemp("tiny") / "mlm"
+    save_tokenizer(folder)
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(folder)),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    BertForMaskedLM(config).eval().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def splade_models(reference, tiny_mlm) -> tuple[Any, Any]:
+    """Our and the reference's SPLADE model, without dropout unless set to train."""
+    from stlib import SparseEncoder
+
+    return SparseEncoder(tiny_mlm, device="cpu").eval(), reference.SparseEncoder(
+        tiny_mlm, device="cpu"
+    ).eval()
+
+
+@pytest.fixture(scope="session")
+def csr_models(reference, tiny_bert) -> tuple[Any, Any]:
+    """Our and the reference's model that ends in a sparse auto-encoder, with the same weights."""
+    from sentence_transformers.sentence_transformer import modules as their_models
+    from sentence_transformers.sparse_encoder import modules as their_sparse_models
+
+    from stlib import SparseEncoder, models
+    from stlib.sparse_encoder import modules as sparse_models
+
+    made = []
+    for encoder, dense, sparse in (
+        (SparseEncoder, models, sparse_models),
+        (reference.SparseEncoder, their_models, their_sparse_models),
+    ):
+        torch.manual_seed(5)
+        # Latents count as out of use after two passes, so that the auxiliary part has something to say.
+        code = sparse.SparseAutoEncoder(32, hidden_dim=64, k=4, k_aux=8, dead_threshold=1)
+        modules = [dense.Transformer(tiny_bert), dense.Pooling(32, "mean"), code]
+        made.append(encoder(modules=modules, device="cpu").eval())
+    made[0].load_state_dict(made[1].state_dict())
+    return made[0], made[1]
+
+
+@pytest.fixture
+def same_loss(splade_models) -> Any:
+    for model in splade_models:
+        model.eval()
+        model[1].train()  # outside of training the reference pools in place, which has no gradient
+    return SparseLossComparison(*splade_models)
+
+
+@pytest.fixture
+def same_csr_loss(csr_models) -> Any:
+    return SparseLossComparison(*csr_models)
+
+
+class SparseLossComparison:
+    """``same_loss(make, columns, labels)`` asserts equal values, gradients and settings, and returns ours.
+
+    ``make(losses, util, model)`` builds the loss from the ``losses`` and ``util`` of either library.
+    """
+
+    def __init__(self, ours: Any, theirs: Any) -> None:
+        self.models = ours, theirs
+
+    def __call__(self, make: Any, columns: Any, labels: Any = None, seed: int = 0) -> Any:
+        import sentence_transformers.sparse_encoder.losses as their_losses
+        import sentence_transformers.util as their_util
+
+        import stlib.sparse_encoder.losses as our_losses
+        import stlib.util as our_util
+
+        ours, theirs = (
+            self.run(make(losses, util, model), model, columns, labels, seed)
+            for losses, util, model in zip(
+                (our_losses, their_losses), (our_util, their_util), self.models, strict=True
+            )
+        )
+        assert ours["settings"] == theirs["settings"]
+        assert list(ours["values"]) == list(theirs["values"])
+        for kind in ("values", "gradients"):
+            assert ours[kind].keys() == theirs[kind].keys()
+            for name, expected in theirs[kind].items():
+                torch.testing.assert_close(
+                    ours[kind][name],
+                    expected,
+                    rtol=2e-5,
+                    atol=5e-6 * max(1.0, float(expected.abs().max())),
+                    msg=lambda m, n=name: f"{n}: {m}",
+                )
+        return ours["values"]
+
+    def run(self, loss: nn.Module, model: Any, columns: Any, labels: Any, seed: int) -> dict[str, Any]:
+        features = [model.preprocess(texts) for texts in columns]
+        model.zero_grad()
+        random.seed(seed)
+        torch.manual_seed(seed)
+        value = loss(features, labels)
+        values = value if isinstance(value, dict) else {"": value}
+        torch.stack(list(values.values())).sum().backward()
+        return {
+            "values": {name: part.detach() for name, part in values.items()},
+            "gradients": {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None},
+            "settings": {k: describe(v) for k, v in loss.get_config_dict().items()},
+        }
+
+
+def describe(value: Any) -> Any:
+    """A setting without the library that it is of."""
+    return (type(value).__name__, value.get_config_dict()) if isinstance(value, nn.Module) else value
