@@ -145,7 +145,7 @@ def read_modules(folder: Path, file_name: str | None, family: Family) -> list[Mo
     if not types:
         raise ModelConfigError(f"{path}: the list of modules is empty")
     known = (*family.loaders, *_ROUTERS, "Transformer")
-    if any(_class_name(type_) not in known for type_ in types) or _lacks_onnx(types, folders, file_name):
+    if any(class_name(type_) not in known for type_ in types) or _lacks_onnx(types, folders, file_name):
         kinds = " + ".join(type_.rsplit(".", 1)[-1] for type_ in types)
         raise UnsupportedModel(
             f"{folder}: a model of {kinds} needs {family.full}; the torch-free {family.light} runs "
@@ -159,7 +159,7 @@ def read_modules(folder: Path, file_name: str | None, family: Family) -> list[Mo
 def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) -> bool:
     """Whether a transformer has no ONNX file, so that nothing else need be read to refuse the model."""
     transformers = [
-        inner for type_, inner in zip(types, folders, strict=True) if _class_name(type_) == "Transformer"
+        inner for type_, inner in zip(types, folders, strict=True) if class_name(type_) == "Transformer"
     ]
     if file_name is not None or not transformers:
         return False
@@ -169,7 +169,7 @@ def _lacks_onnx(types: list[str], folders: list[Path], file_name: str | None) ->
 
 
 def _load_module(type_: str, folder: Path, file_name: str | None, family: Family) -> Module:
-    name = _class_name(type_)
+    name = class_name(type_)
     if name in family.loaders:
         return family.loaders[name](folder)
     if name in _ROUTERS:
@@ -190,7 +190,7 @@ def load_transformer(folder: Path, file_name: str | None, expands: bool = False)
     return OnnxTransformer.load(folder, file_name, expands=expands)
 
 
-def _class_name(type_: object) -> str | None:
+def class_name(type_: object) -> str | None:
     """The class that a type in ``modules.json`` ends in, if it is one of the library's."""
     package, _, name = str(type_).rpartition(".")
     return name if package.split(".")[0] in _PACKAGES else None

@@ -79,6 +79,15 @@ class TokenReader:
         """The id of a token by its own name; None if the tokenizer has none of this name."""
         return self._tokenizer.token_to_id(token)
 
+    def name_of(self, id_: int) -> str | None:
+        """What the token of this id is called; None if there is none."""
+        return self._tokenizer.id_to_token(id_) if 0 <= id_ < 1 << 32 else None
+
+    @property
+    def size(self) -> int:
+        """Tokens of the vocabulary, added ones included."""
+        return self._tokenizer.get_vocab_size()
+
     def ids(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All texts' ids end to end, and the number of each text's."""
         if not self.by_words:

@@ -106,6 +106,13 @@ class TextTokens:
                 _expand(batch, expansion, ahead)
             yield rows, {**batch, **extra}
 
+    def shorten(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of the ids of one text those that are read, without special ones."""
+        room = self._room(None)
+        if room is None or len(ids) <= room:
+            return ids
+        return ids[len(ids) - room :] if self.settings.truncation_side == "left" else ids[:room]
+
     def _room(self, max_length: int | None, expansion: Expansion | None = None) -> int | None:
         limit = max_length if expansion is None else expansion.limit(max_length)
         limit = self.settings.max_length if limit is None else limit

@@ -176,12 +176,15 @@ class OnnxTransformer:
         return self._files.digests()
 
 
-def read_settings(folder: Path, expands: bool = False) -> dict[str, Any]:
+def read_settings(
+    folder: Path, expands: bool = False, task: str = "feature-extraction"
+) -> dict[str, Any]:
     """The module's settings under the first of the names that generations used, current keys only.
 
     Args:
         folder: of the module.
         expands: whether the caller can fill up queries.
+        task: what the caller runs of the model, ``transformer_task`` of the settings.
 
     Raises:
         UnsupportedModel: a setting needs the full library.
@@ -204,7 +207,7 @@ def read_settings(folder: Path, expands: bool = False) -> dict[str, Any]:
             raise ModelConfigError(f"{path}: processing_kwargs[{kind!r}]={keywords!r}; it must be an object")
         check_length(keywords or {}, "max_length", path)
     unserved = {
-        "transformer_task": settings.get("transformer_task", "feature-extraction") != "feature-extraction",
+        "transformer_task": settings.get("transformer_task", task) != task,
         "query_expansion": bool(settings.get("query_expansion")) and not expands,
         "tokenizer_name_or_path": bool(settings.get("tokenizer_name_or_path")),
         "modality_config": not _serves_text(settings.get("modality_config")),
