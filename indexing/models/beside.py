@@ -28,6 +28,7 @@ from stlib.runtime import (
     TokenEncoderProtocol,
     UnsupportedModelError,
 )
+from stlib.runtime.sparse_encoder import SparseRuntimeEncoder
 from stlib.runtime.token_encoder import TokenRuntimeEncoder
 from stlib.util.plain_files import check_file
 
@@ -57,17 +58,13 @@ class _Kind:
     wrap: Callable[[Any], Any]
 
 
-def _no_runtime(folder: Any) -> Any:
-    raise UnsupportedModelError(f"{folder}: not without torch yet")
-
-
 _KINDS: Mapping[str, _Kind] = {
     "sparse": _Kind(
         "model of weighted terms",
         "--sparse",
         BUNDLED_SPARSE,
         SparseEncoderProtocol,
-        _no_runtime,
+        SparseRuntimeEncoder.load,
         "SparseEncoder",
         FullSparseEncoder,
     ),

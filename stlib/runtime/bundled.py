@@ -13,6 +13,9 @@ BUNDLED_MODEL_NAME = "stlib-static-en"
 BUNDLED_RERANKER_NAME = "stlib-rerank-en"
 """Name of the bundled reranker; usable wherever a reranker is."""
 
+BUNDLED_SPARSE_NAME = "stlib-sparse-en"
+"""Name of the bundled sparse model; usable wherever one is."""
+
 # From 0 to 1, see difflib: a letter more or less, a part left out or exchanged.
 _ALIKE = 0.75
 
@@ -39,6 +42,15 @@ def default_reranker_path() -> Path:
         ModelNotFound: the installation lacks the reranker.
     """
     return _find_bundled(BUNDLED_RERANKER_NAME)
+
+
+def default_sparse_path() -> Path:
+    """Folder of the bundled sparse model, in an installed package or in a checkout.
+
+    Raises:
+        ModelNotFound: the installation lacks the model.
+    """
+    return _find_bundled(BUNDLED_SPARSE_NAME)
 
 
 def close_bundled_name(name: str) -> str | None:

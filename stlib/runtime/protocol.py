@@ -125,39 +125,3 @@ class RerankerProtocol(Protocol):
 
     def scores(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """How well each passage answers: float32 ``[len(passages)]``, in order; larger is better."""
-
-
-class SparseRows(NamedTuple):
-    """Sparse vectors of n texts, row after row: row i has the weights ``weights[starts[i]:starts[i + 1]]`` of
-    the terms ``terms[starts[i]:starts[i + 1]]``. Terms ascend within a row, and all weights are above 0.
-    """
-
-    starts: NDArray[np.int64]  # [n + 1]
-    terms: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-@runtime_checkable
-class SparseEncoderProtocol(Protocol):
-    """A model that weighs the terms of a vocabulary, as seen by an index."""
-
-    @property
-    def name(self) -> str:
-        """Human-readable name, for messages only: two models may share it."""
-
-    @property
-    def dimension(self) -> int:
-        """Size of the vocabulary: terms are from 0 to one less."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hexadecimal digest of everything that decides the weights; equal on every machine."""
-
-    def encode_query(self, texts: Sequence[str]) -> SparseRows:
-        """Terms of questions."""
-
-    def encode_document(self, texts: Sequence[str]) -> SparseRows:
-        """Terms of the texts that questions are asked about."""
-
-    def words(self, terms: Sequence[int]) -> list[str]:
-        """What each of the terms is called, to explain an answer."""

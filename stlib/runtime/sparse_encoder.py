@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stlib.errors import InvalidInput
+from stlib.runtime.bundled import BUNDLED_SPARSE_NAME, default_sparse_path
 from stlib.runtime.protocol import SparseRows
 from stlib.runtime.sparse_folder import SparsePipeline, SparseRoute, read_sparse_pipeline
 from stlib.util.forks import cached_property
@@ -35,13 +36,17 @@ class SparseRuntimeEncoder:
         """What :meth:`load` takes to load this model again."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> SparseRuntimeEncoder:
+    def load(cls, path: str | os.PathLike[str] = BUNDLED_SPARSE_NAME) -> SparseRuntimeEncoder:
         """Load the model in the folder ``path``, saved by ``SparseEncoder`` of Sentence Transformers or of
         this library: BERT with its masked-language head, with or without a table of weights for queries.
+        ``"stlib-sparse-en"`` is the bundled one, unless a folder of that name exists in the working
+        directory.
 
         Raises:
             StlibError: see :func:`stlib.runtime.sparse_folder.read_sparse_pipeline`.
         """
+        if os.fspath(path) == BUNDLED_SPARSE_NAME and not Path(path).is_dir():
+            return cls(read_sparse_pipeline(default_sparse_path()), BUNDLED_SPARSE_NAME, BUNDLED_SPARSE_NAME)
         source = Path(path).resolve()
         return cls(read_sparse_pipeline(Path(path)), source.name, str(source))
 
@@ -94,7 +99,9 @@ class SparseRuntimeEncoder:
         found = [reader.name_of(int(term)) for term in terms]
         for term, name in zip(terms, found, strict=True):
             if name is None:
-                raise InvalidInput(f"there is no term {term}; {self.name} has those from 0 to {self.dimension - 1}")
+                raise InvalidInput(
+                    f"there is no term {term}; {self.name} has those from 0 to {self.dimension - 1}"
+                )
         return [name for name in found if name is not None]
 
     def __repr__(self) -> str:

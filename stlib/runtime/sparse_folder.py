@@ -73,8 +73,8 @@ def read_sparse_pipeline(folder: Path) -> SparsePipeline:
         query = document = _route(modules, most, folder)
     if query.dimension != document.dimension:
         raise ModelConfigError(
-            f"{folder}: queries have {query.dimension:,} words and documents {document.dimension:,}; the files "
-            "are not from one model, get it again"
+            f"{folder}: queries have {query.dimension:,} words and documents {document.dimension:,}; the "
+            "files are not from one model, get it again"
         )
     return SparsePipeline(query, document, prompts, default)
 
@@ -122,8 +122,8 @@ def _route(modules: list[tuple[str, Path]], most: int | None, source: Path) -> S
     if len(names) == 2 and names[0] in _TRANSFORMERS and names[1] == "SpladePooling":
         return MaskedLanguageModel.load(modules[0][1], read_pooling(modules[1][1], most))
     raise UnsupportedModel(
-        f"{source}: a sparse model of {' + '.join(names) or 'nothing'} needs stlib.SparseEncoder; without torch "
-        "a SparseStaticEmbedding runs, and a Transformer followed by a SpladePooling"
+        f"{source}: a sparse model of {' + '.join(names) or 'nothing'} needs stlib.SparseEncoder; without "
+        "torch a SparseStaticEmbedding runs, and a Transformer followed by a SpladePooling"
     )
 
 

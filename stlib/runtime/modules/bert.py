@@ -87,6 +87,8 @@ class Shape:
     positions: int
     epsilon: float
     activation: str
+    tied: bool
+    """Whether the head's word vectors are those of the input."""
 
 
 def read_shape(config: dict[str, Any], source: Path) -> Shape:
@@ -124,7 +126,8 @@ def read_shape(config: dict[str, Any], source: Path) -> Shape:
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
         raise ModelConfigError(f"{source}: layer_norm_eps is {epsilon!r}; it must lie between 0 and 1")
     vocabulary, width, inner, layers, heads, positions = (int(config[key]) for key in keys)
-    return Shape(vocabulary, width, inner, layers, heads, positions, float(epsilon), activation)
+    tied = config.get("tie_word_embeddings", True) is not False
+    return Shape(vocabulary, width, inner, layers, heads, positions, float(epsilon), activation, tied)
 
 
 class Linear:
@@ -199,9 +202,9 @@ class Bert:
         count, length = ids.shape
         if length > self.shape.positions or ids.max(initial=0) >= self.shape.vocabulary:
             raise ModelConfigError(
-                f"{length} tokens with ids up to {ids.max(initial=0):,}: the model has {self.shape.positions} "
-                f"positions and {self.shape.vocabulary:,} words; its files are not from one model, or its "
-                "max_seq_length is too large"
+                f"{length} tokens with ids up to {ids.max(initial=0):,}: the model has "
+                f"{self.shape.positions} positions and {self.shape.vocabulary:,} words; its "
+                "files are not from one model, or its max_seq_length is too large"
             )
         hidden = self.words[ids.ravel()]
         by_text = hidden.reshape(count, length, -1)
@@ -247,4 +250,5 @@ class _Layer:
         shares -= shares.max(axis=3, keepdims=True)
         np.exp(shares, out=shares)
         shares /= shares.sum(axis=3, keepdims=True)
-        return (shares @ value).transpose(0, 2, 1, 3).reshape(count * length, -1)
+        mixed: Values = np.matmul(shares, value)
+        return mixed.transpose(0, 2, 1, 3).reshape(count * length, -1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,8 @@ class Tensors:
         if not fits:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
             raise ModelConfigError(
-                f"{self._path}: the tensor {names[0]!r} has the shape {list(found.shape)}, expected [{wanted}]"
+                f"{self._path}: the tensor {names[0]!r} has the shape {list(found.shape)}, "
+                f"expected [{wanted}]"
             )
         if not np.isfinite(found).all():
             raise ModelConfigError(f"{self._path}: the tensor {names[0]!r} holds what is no finite number")
@@ -68,4 +68,3 @@ class Tensors:
         """SHA-256 over all names and values."""
         names = sorted(self._stored)
         return " ".join([*names, array_digest(*(self._stored[name] for name in names))])
-

@@ -49,7 +49,7 @@ class TermTable:
             weights = Tensors(folder).take("weight", shape=(None,))
         if (weights < 0).any():
             raise UnsupportedModel(
-                f"{folder}: a word has the weight {weights.min():g}; without torch weights of 0 and more run, "
+                f"{folder}: a word weighs {weights.min():g}; without torch weights of 0 and more run; "
                 "use stlib.SparseEncoder"
             )
         return cls(tokens, weights)
@@ -59,8 +59,8 @@ class TermTable:
         flat, lengths = self.tokens.reader.ids([prompt + text for text in texts] if prompt else texts)
         if len(flat) and flat.max() >= self.dimension:
             raise ModelConfigError(
-                f"the tokenizer gives the token {flat.max():,}, and there are {self.dimension:,} weights; the "
-                "files are not from one model: get it again"
+                f"the tokenizer gives the token {flat.max():,}, and there are {self.dimension:,} weights; "
+                "the files are not from one model: get it again"
             )
         found = []
         for part in np.split(flat, np.cumsum(lengths)[:-1]):
@@ -83,6 +83,8 @@ def _from_words(path: Path, tokens: TextTokens) -> NDArray[np.float32]:
     for word, weight in read_object(path).items():
         at = tokens.reader.id_of(word)
         if at is None or isinstance(weight, bool) or not isinstance(weight, (int, float)):
-            raise ModelConfigError(f"{path}: expected a number for each word of the tokenizer, {word!r} has {weight!r}")
+            raise ModelConfigError(
+                f"{path}: expected a number for each word of the tokenizer, {word!r} has {weight!r}"
+            )
         weights[at] = weight
     return weights

@@ -176,9 +176,7 @@ class OnnxTransformer:
         return self._files.digests()
 
 
-def read_settings(
-    folder: Path, expands: bool = False, task: str = "feature-extraction"
-) -> dict[str, Any]:
+def read_settings(folder: Path, expands: bool = False, task: str = "feature-extraction") -> dict[str, Any]:
     """The module's settings under the first of the names that generations used, current keys only.
 
     Args:

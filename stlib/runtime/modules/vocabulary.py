@@ -1,7 +1,7 @@
 """The masked-language head of a sparse model, pooled over a text's tokens: a weight for each word.
 
-A word's weight is the largest of its logits over the text, log1p(relu(·)) of it. All of these grow with the
-logit, so the maximum is taken first, block of words by block of words: the whole ``[tokens, words]`` matrix is
+A word's weight is the largest of its logits over the text, log1p(relu(·)) of it. As this grows with the
+logit, the maximum is taken first, block of words by block of words: the whole ``[tokens, words]`` matrix is
 never made. Words that no text can activate are left out altogether.
 """
 
@@ -58,19 +58,18 @@ class VocabularyHead:
         self._transform = Linear.take(tensors, f"{place}.transform.dense", shape.width, shape.width)
         self._activate = ACTIVATIONS[shape.activation]
         self._norm = Norm.take(tensors, f"{place}.transform.LayerNorm", shape)
-        own = tensors.find(f"{place}.decoder.weight")
-        if own is not None:
+        names = [f"{place}.bias", f"{place}.decoder.bias"]
+        if not shape.tied:
             words = tensors.take(f"{place}.decoder.weight", shape=words.shape)
-        bias = tensors.take(f"{place}.bias", f"{place}.decoder.bias", shape=(shape.vocabulary,))
+            names.reverse()  # both are stored, and this one is added
+        bias = tensors.take(*names, shape=(shape.vocabulary,))
         self.pool = pool
         self.live = _can_fire(words, bias, self._norm).astype(np.int32)
         """Words that some text may activate, ascending."""
         self._across = np.ascontiguousarray(words[self.live].T)
         self._bias = bias[self.live]
 
-    def __call__(
-        self, hidden: Values, mask: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int32], Values]]:
+    def __call__(self, hidden: Values, mask: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int32], Values]]:
         """Words (ascending) and weights of each text.
 
         Args:
@@ -81,7 +80,9 @@ class VocabularyHead:
         lengths = mask.sum(axis=1)
         begins = np.arange(len(mask)) * mask.shape[1] + mask.argmax(axis=1)
         spans = [slice(at, at + size) for at, size in zip(begins.tolist(), lengths.tolist(), strict=True)]
-        pooled = self._pool_max(states, spans) if self.pool.strategy == "max" else self._pool_sum(states, spans)
+        pooled = (
+            self._pool_max(states, spans) if self.pool.strategy == "max" else self._pool_sum(states, spans)
+        )
         for row, span in zip(pooled, spans, strict=True):
             at = np.flatnonzero(row > 0) if span.start < span.stop else np.empty(0, np.int64)
             weights = row[at] if self.pool.strategy == "sum" else self._squash(row[at])
@@ -110,7 +111,7 @@ class VocabularyHead:
         return pooled
 
     def _logits(self, states: Values) -> Iterator[tuple[slice, Values]]:
-        """Blocks of words, and their logits without the bias, ``[tokens, words]``; overwritten by the next."""
+        """Blocks of words, and their logits without the bias, ``[tokens, words]``, in one place."""
         room = np.empty((len(states), _BLOCK), np.float32)
         for start in range(0, len(self.live), _BLOCK):
             words = slice(start, min(start + _BLOCK, len(self.live)))
