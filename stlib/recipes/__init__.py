@@ -13,6 +13,8 @@ Training with labels or pairs
     ``hyperparameter_search``, ``static_model``, ``router``
 Smaller and more flexible models
     ``matryoshka``, ``adaptive_layers``, ``distillation``, ``multilingual``
+Late interaction
+    ``late_interaction``
 Rerankers
     ``cross_encoder_msmarco``, ``cross_encoder_distillation``, ``cross_encoder_sts``, ``cross_encoder_nli``
 Training without labels

@@ -28,6 +28,7 @@ from stlib.recipes import (
     ct,
     distillation,
     gpl,
+    late_interaction,
     matryoshka,
     mlm,
     msmarco,
@@ -349,6 +350,26 @@ def test_lora_changes_the_adapter_alone(data, tiny, start, tmp_path):
     assert set(before) <= set(after)
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert any(torch.any(w != 0) for name, w in after.items() if "lora_B" in name)
+
+
+def test_late_interaction_learns_and_runs_without_torch(data, start, tmp_path):
+    from stlib import MultiVectorEncoder
+    from stlib.runtime.token_encoder import TokenRuntimeEncoder
+
+    new = ["--dimension", "16", "--query-length", "8", "--document-length", "12", "--onnx"]
+    fast = ["--negatives", "1", "--learning-rate", "3e-3"]
+    ranking = late_interaction.main([*collected(data), *start, *new, *fast])
+    assert ranking.after > ranking.before + 0.1
+    full = MultiVectorEncoder(str(tmp_path / "out"), device="cpu")
+    light = TokenRuntimeEncoder.load(tmp_path / "out")
+    questions = ["what is the ship", "where is bread, rose"]
+    for name in ("encode_query", "encode_document"):
+        expected = getattr(full, name)(questions, convert_to_numpy=True)
+        for found, wanted in zip(getattr(light, name)(questions), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, atol=2e-5)
+    again = ["--model", str(tmp_path / "out"), "--output", str(tmp_path / "more"), *FAST]
+    taught = late_interaction.main([*collected(data), *again, "--epochs", "2"], teacher=Topics())
+    assert taught.losses[-1] < taught.losses[0]
 
 
 def test_static_model_learns_from_nothing(data, tiny, tmp_path):
