@@ -51,7 +51,8 @@ class BaseTrainingArguments(TrainingArguments):
         router_mapping: route of a :class:`~stlib.base.modules.router.Router` for each column, or for each
             column of each data set.
         learning_rate_mapping: regular expression to learning rate, for the parameters of the loss whose name
-            it is found in, e.g. ``{r"^model\.1\.": 1e-3}``. The others learn with ``learning_rate``.
+            it is found in, e.g. ``{r"^model\.1\.": 1e-3}``; one that is in no name may name a class of
+            modules, e.g. ``{r"SparseStaticEmbedding": 1e-3}``. The others learn with ``learning_rate``.
         warmup_ratio: share of the steps in which the learning rate rises; ``warmup_steps`` below 1 is the
             same. Both work with every version of transformers.
 

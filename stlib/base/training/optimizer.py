@@ -100,14 +100,25 @@ def _matching(pattern: str, learner: nn.Module) -> list[tuple[str, nn.Parameter]
         raise InvalidOption(
             f"learning_rate_mapping has {pattern!r}, no regular expression: {error}"
         ) from None
-    names = [name for name, _ in learner.named_parameters()]
-    found = [(name, p) for name, p in learner.named_parameters() if expression.search(name)]
+    named = list(learner.named_parameters())
+    found = [(name, p) for name, p in named if expression.search(name)]
+    if not found:  # the documents name classes of modules, too
+        kinds = {path: type(module).__name__ for path, module in learner.named_modules()}
+        found = [(name, p) for name, p in named if any(map(expression.search, _names_by_class(name, kinds)))]
     if not found:
+        names = [name for name, _ in named]
         raise InvalidOption(
-            f"learning_rate_mapping has {pattern!r}, which fits no parameter; they are called "
-            f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+            f"learning_rate_mapping has {pattern!r}, which fits no parameter and no class of a module; "
+            f"parameters are called {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
         )
     return [(name, p) for name, p in found if p.requires_grad]
+
+
+def _names_by_class(name: str, kinds: dict[str, str]) -> Iterator[str]:
+    """``Class.rest`` of a parameter for every module that it is in."""
+    parts = name.split(".")
+    for i in range(1, len(parts)):
+        yield ".".join([kinds[".".join(parts[:i])], *parts[i:]])
 
 
 def _groups(
