@@ -44,7 +44,7 @@ LAYERS = {
         ["sparse_encoder.losses"],
         ["sparse_encoder.callbacks"],
         ["sparse_encoder"],
-        ["sparse_encoder.evaluation"],
+        ["sparse_encoder.evaluation", "sparse_encoder.search_engines"],
         ["multi_vector_encoder.modules"],
         ["multi_vector_encoder.scoring"],
         ["multi_vector_encoder.losses"],

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 import torch
-from stlib.sparse_encoder.callbacks import SchedulerType, SpladeRegularizerWeightSchedulerCallback
-from stlib.sparse_encoder.losses import SparseMultipleNegativesRankingLoss, SpladeLoss
 from transformers import TrainerCallback
 
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.sparse_encoder import SparseEncoder
+from stlib.sparse_encoder.callbacks import SchedulerType, SpladeRegularizerWeightSchedulerCallback
+from stlib.sparse_encoder.losses import SparseMultipleNegativesRankingLoss, SpladeLoss
 
-pytestmark = pytest.mark.parity
+pytestmark = [
+    pytest.mark.parity,
+    # The reference's: torch says it once in a process, whichever test comes first.
+    pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state"),
+]
 
 STEPS = 6
 WORDS = (
@@ -207,7 +211,8 @@ def test_training_is_the_references(name, folder_of, tmp_path):
 
 def test_weights_rise_to_what_they_are(tiny_mlm, tmp_path):
     weights = train("ours", RUNS["linear"], tiny_mlm, tmp_path).weights
-    assert weights.seen == pytest.approx([(0.1 * i / STEPS, 0.2 * i / STEPS) for i in range(STEPS)])
+    expected = torch.tensor([(0.1 * i / STEPS, 0.2 * i / STEPS) for i in range(STEPS)])
+    torch.testing.assert_close(torch.tensor(weights.seen), expected)
     seen = train("ours", RUNS["splade"], tiny_mlm, tmp_path).weights.seen
     assert [document for document, _ in seen] == pytest.approx([0, 0.1 / 4, 0.1, 0.1, 0.1, 0.1])
 
@@ -219,14 +224,14 @@ def test_a_resumed_training_goes_on_with_its_weights(tiny_mlm, tmp_path):
     checkpoint = str(tmp_path / "ours" / "checkpoint-2")
     resumed = train("ours", run, tiny_mlm, tmp_path, resume_from_checkpoint=checkpoint)
     assert whole.weights.seen[0] == (0, 0)
-    assert resumed.weights.seen == pytest.approx(whole.weights.seen[2:])
+    assert resumed.weights.seen == whole.weights.seen[2:]
     assert resumed.state.log_history[-2]["loss"] == pytest.approx(
         whole.state.log_history[-2]["loss"], rel=1e-4
     )
 
 
 def test_the_documented_mapping_of_learning_rates(tiny_mlm, tmp_path):
-    """``SparseStaticEmbedding`` is a class, and in no name of a parameter; the reference finds nothing by it."""
+    """``SparseStaticEmbedding`` is a class and in no name of a parameter, so the reference finds nothing."""
     run = RUNS["inference-free"]
     rates = {"learning_rate_mapping": {r"SparseStaticEmbedding\.*": 1e-1}}
     by_class = train("ours", Run(run.model, run.loss, run.data, {**run.args, **rates}), tiny_mlm, tmp_path)
@@ -254,6 +259,9 @@ def test_a_frozen_table_stays(tiny_mlm, tmp_path):
         model = inference_free(library, folder)
         for parameter in model[0].sub_modules["query"].parameters():
             parameter.requires_grad_(False)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):  # drawn otherwise in mini-batches
+                module.p = 0.0
         return model
 
     run = RUNS["inference-free"]
@@ -308,7 +316,7 @@ def test_options_of_a_scheduler(splade_models, caplog):
 
 def test_data_that_a_loss_cannot_use_is_refused_at_once(tiny_mlm, tmp_path):
     run = Run(loss=lambda losses, m: losses.SpladeLoss(m, losses.SparseMarginMSELoss(m), 0.1, 0.2))
-    with pytest.raises(InvalidInput, match="SparseMarginMSELoss|SpladeLoss"):
+    with pytest.raises(InvalidInput, match=r"^SpladeLoss needs a label .the margins"):
         train("ours", run, tiny_mlm, tmp_path)
 
 
