@@ -15,9 +15,11 @@ from stlib.base.training.checks import LossInputs
 from stlib.base.training_args import BaseTrainingArguments
 from stlib.multi_vector_encoder import loss_inputs
 from stlib.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
+from stlib.multi_vector_encoder.losses.multiple_negatives_ranking import (
+    MultiVectorMultipleNegativesRankingLoss,
+)
 from stlib.multi_vector_encoder.model_card import MultiVectorEncoderModelCardData
 from stlib.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
-from stlib.util.names import import_from_string
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,7 @@ class MultiVectorEncoderTrainer(BaseTrainer):
     def get_default_loss(self, model: Any) -> nn.Module:
         """:class:`MultiVectorMultipleNegativesRankingLoss`, for questions and their answers."""
         logger.info("no loss was passed; MultiVectorMultipleNegativesRankingLoss is used")
-        losses = "stlib.multi_vector_encoder.losses"
-        return import_from_string(f"{losses}.MultiVectorMultipleNegativesRankingLoss")(model)
+        return MultiVectorMultipleNegativesRankingLoss(model)
 
     def loss_inputs(self, loss: nn.Module) -> LossInputs | None:
         return loss_inputs.inputs_of(loss)
