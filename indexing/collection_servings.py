@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from indexing.beside.models import BesideModel
+from indexing.beside.models import BesideModel, read_beside
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
 from indexing.catalog.servings import ROLLBACK, TRIAL
@@ -144,7 +144,8 @@ class ServingMethods:
     def _beside(self, role: str, given: Any) -> BesideModel:
         encoder = load_beside(role, given)
         self._encoders.hold_beside(role, encoder)
-        return describe_beside(given, encoder)
+        before = read_beside(self._session.live().generation.beside)
+        return describe_beside(role, given, encoder, before.get(role))
 
     def _with_model(self, change: Change, model: Any, encoder: EncoderProtocol) -> Change:
         self._encoders.hold(encoder)

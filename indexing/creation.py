@@ -67,13 +67,14 @@ def create(
     refuse_existing(place)
     encoder = None if dimension is not None else remember_encoder(model, load_encoder(model))
     others = {role: load_beside(role, given) for role, given in beside.items()}
+    recorded = {role: describe_beside(role, beside[role], one) for role, one in others.items()}
     generation: dict[str, Any] = {
         "model": "" if encoder is None else recorded_name(model, encoder),
         "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
         "dimension": dimension if encoder is None else encoder.dimension,
         "precision": precision,
         "chunking": (chunk or ChunkSettings()).to_json(opening=getattr(encoder, "is_static", False)),
-        "beside": write_beside({role: describe_beside(beside[role], one) for role, one in others.items()}),
+        "beside": write_beside(recorded),
     }
     # Another process may be making or deleting a collection of this name, and its folder with it.
     with creation_lock(place), open_catalog(place.catalog, create=True) as database:

@@ -27,6 +27,7 @@ __all__ = [
     "PRECISIONS",
     "ROLES",
     "SERVING_RERANKER",
+    "TOKENS_RERANKER",
     "Precision",
     "RerankerChoice",
 ]
@@ -84,3 +85,6 @@ class RerankerChoice(Enum):
 
 SERVING_RERANKER: Final = RerankerChoice.SERVING
 """The reranker of the serving that answers, none where it has none: what a search gets that says nothing."""
+
+TOKENS_RERANKER = "tokens"
+"""Re-orders by the vectors of tokens that a collection stores: a name that stands for no folder."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from indexing.beside.sparse_codes import encode_sparse
+from indexing.beside.token_codes import TokenCodec
 from indexing.errors import BadInput
-from stlib.runtime import SparseEncoderProtocol
+from stlib.runtime import SparseEncoderProtocol, TokenEncoderProtocol
 
-__all__ = ["Coder", "Coders", "CodersOf", "SparseCoder"]
+__all__ = ["Coder", "Coders", "CodersOf", "SparseCoder", "TokenCoder"]
 
 
 class Coder(Protocol):
@@ -39,3 +40,17 @@ class SparseCoder:
             return encode_sparse(self.encoder.encode_document(texts), self.encoder.dimension)
         except ValueError as error:
             raise BadInput(f"model {self.encoder.name!r} gives no weighted terms: {error}") from error
+
+
+@dataclass(frozen=True)
+class TokenCoder:
+    """Vectors of tokens."""
+
+    encoder: TokenEncoderProtocol
+    codec: TokenCodec
+
+    def encode(self, texts: Sequence[str]) -> list[bytes]:
+        try:
+            return self.codec.encode(self.encoder.encode_document(texts))
+        except ValueError as error:
+            raise BadInput(f"model {self.encoder.name!r} gives no vectors of tokens: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 from indexing.errors import BadInput
 from indexing.names import ROLES
 
-__all__ = ["BesideModel", "read_beside", "write_beside"]
+__all__ = ["BesideModel", "read_beside", "same_models", "write_beside"]
 
 _MOST_DIMENSIONS = 1 << 24
 
@@ -47,6 +47,17 @@ def read_beside(stored: object) -> dict[str, BesideModel]:
     if not isinstance(stored, dict) or set(stored) - set(ROLES):
         raise BadInput(f"models beside the vectors' one: {stored!r}; the roles are {', '.join(ROLES)}")
     return {role: _read_model(role, stored[role]) for role in ROLES if role in stored}
+
+
+def same_models(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two generations have the same models beside the vectors' one. Where they lie does not count,
+    nor settings: they follow from the model, but for rounding that differs between machines.
+    """
+    mine, theirs = (
+        {role: (model.fingerprint, model.dimension) for role, model in read_beside(stored).items()}
+        for stored in (one, other)
+    )
+    return mine == theirs
 
 
 def _read_model(role: str, said: object) -> BesideModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "chunk_spans",
     "chunks_of_documents",
     "codes_of_chunks",
+    "codes_of_passages",
     "count_chunks",
     "count_documents",
     "decode_rows",
@@ -156,6 +157,33 @@ def codes_of_chunks(connection: Connection, keys: Iterable[int], role: str) -> d
         for part in slices(keys)
         for key, code in connection.execute(select(table.c.key, table.c.code).where(table.c.key.in_(part)))
     }
+
+
+def codes_of_passages(
+    connection: Connection, generation_id: int, best: Mapping[int, int], role: str, reach: int
+) -> dict[int, list[bytes]]:
+    """document key → the codes of a role that some of its passages have in this generation, in their order.
+
+    `best` says document key → the key of its best chunk: the codes are of that and of `reach` chunks on
+    either side; below 0 it is not known, and they are of as many at the beginning. A document that has none
+    is left out.
+    """
+    table = CODE_TABLES[role]
+    columns = (Chunk.key, Chunk.document_key, Chunk.generation_id, table.c.code)
+    statement = select(*columns).join(table, table.c.key == Chunk.key).order_by(Chunk.key)
+    found: dict[int, list[bytes]] = {}
+    # The chunks of a document get their keys together, so that its next passage has the next one.
+    near = {chunk + step for chunk in best.values() if chunk >= 0 for step in range(-reach, reach + 1)}
+    for part in slices(sorted(near)):
+        for chunk, key, generation, code in connection.execute(statement.where(Chunk.key.in_(part))):
+            if generation == generation_id and abs(chunk - best.get(key, -reach - 1)) <= reach:
+                found.setdefault(key, []).append(code)
+    for key in (key for key, chunk in best.items() if chunk < 0):
+        of_document = (Chunk.document_key == key, Chunk.generation_id == generation_id)
+        rows = connection.execute(statement.where(*of_document).limit(2 * reach + 1))
+        if codes := [code for *_, code in rows]:
+            found[key] = codes
+    return found
 
 
 def decode_rows(data: bytes, count: int, codec: Codec) -> np.ndarray:

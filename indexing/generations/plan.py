@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from indexing.beside.models import BesideModel, read_beside, write_beside
+from indexing.beside.models import BesideModel, read_beside, same_models, write_beside
 from indexing.catalog.generations import BUILDING, GenerationInfo, generations_of
 from indexing.catalog.reads import count_chunks, estimate_chunks
 from indexing.catalog.servings import servings_of
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput
 from indexing.models.held import NO_MODEL
+from indexing.models.rerankers import by_tokens
 from indexing.quantization import PRECISIONS
 from indexing.session import Live, Session
 from indexing.vectors import engine_class
@@ -142,14 +143,14 @@ def make_plan(session: Session, change: Change) -> Plan:
             for one in generations_of(connection, session.id)
             if one.id not in served or not change.asks_for_nothing
         ]
-    serving = _serving_values(live, change)
+    target = _target(live, change)
+    serving = _serving_values(live, change, target)
     engine_changes = serving["engine"] != live.serving.engine
-    if not change.asks_for_nothing and _is_served(live, change, serving):
+    if not change.asks_for_nothing and _is_served(live, target, serving):
         return Plan("none", live.generation, serving, 0, 0, already=True)
     if change.keeps_codes:
         needed = chunks * live.generation.dimension * 2 if engine_changes else 0
         return Plan("none", live.generation, serving, chunks, needed)
-    target = _target(live, change)
     work = choose_work(live, target)
     if work == "embed" and target.fingerprint == NO_MODEL:
         raise BadInput(
@@ -178,7 +179,7 @@ def _check(change: Change) -> None:
         engine_class(change.engine)
 
 
-def _serving_values(live: Live, change: Change) -> dict[str, Any]:
+def _serving_values(live: Live, change: Change, target: GenerationInfo) -> dict[str, Any]:
     before = live.serving
     return {
         "engine": change.engine or before.engine,
@@ -186,19 +187,37 @@ def _serving_values(live: Live, change: Change) -> dict[str, Any]:
         "query_model": before.query_model if change.model is None else None,
         "memory": before.memory if change.model is None else None,
         "ranking": before.ranking if change.ranking is None else change.ranking,
-        "reranker": before.reranker if change.reranker is KEEP else change.reranker,
+        "reranker": _reranker_of(live, change, target),
         "made_from": before.id,
         "note": change.note(),
         "gate": change.gate,
     }
 
 
-def _is_served(live: Live, change: Change, serving: dict[str, Any]) -> bool:
-    """Whether everything that `change` names is so already."""
-    target = _target(live, change)
-    codes = ("fingerprint", "precision", "dimension", "chunking", "beside")
+def _reranker_of(live: Live, change: Change, target: GenerationInfo) -> Any:
+    """The reranker to record; that of vectors of tokens is of the model that the generation has them by, and
+    goes with them.
+
+    Raises:
+        BadInput: they are wanted as reranker, and the generation has none.
+    """
+    reranker = live.serving.reranker if change.reranker is KEEP else change.reranker
+    if not reranker or not by_tokens(reranker["name"]):
+        return reranker
+    model = read_beside(target.beside).get("tokens")
+    if model is not None:
+        return {**reranker, "fingerprint": model.fingerprint}
+    if change.reranker is KEEP:
+        return None
+    raise BadInput(
+        "there are no vectors of tokens to rerank by: give their model too, with tokens= or --tokens"
+    )
+
+
+def _is_served(live: Live, target: GenerationInfo, serving: dict[str, Any]) -> bool:
+    """Whether everything that is wanted is so already."""
     settings = ("engine", "ranking", "reranker", "query_model", "memory")
-    return all(getattr(target, name) == getattr(live.generation, name) for name in codes) and all(
+    return _makes_same_codes(target, live.generation) and all(
         serving[name] == getattr(live.serving, name) for name in settings
     )
 
@@ -232,7 +251,7 @@ def choose_work(live: Live, target: GenerationInfo) -> Literal["convert", "embed
     before = live.generation
     same_texts = (target.fingerprint, target.chunking) == (before.fingerprint, before.chunking)
     as_fine = before.precision == "float32" or target.precision != "float32"
-    other_codes = (target.precision, target.beside) != (before.precision, before.beside)
+    other_codes = target.precision != before.precision or not same_models(target.beside, before.beside)
     if same_texts and live.codec is not None and as_fine and other_codes:
         return "convert"
     return "embed"
@@ -240,7 +259,10 @@ def choose_work(live: Live, target: GenerationInfo) -> Literal["convert", "embed
 
 def _is_begun(generation: GenerationInfo, target: GenerationInfo) -> bool:
     """Whether a killed run had begun to make just this."""
-    same = ("fingerprint", "precision", "chunking", "dimension", "beside")
-    return generation.state == BUILDING and all(
-        getattr(generation, name) == getattr(target, name) for name in same
-    )
+    return generation.state == BUILDING and _makes_same_codes(generation, target)
+
+
+def _makes_same_codes(one: GenerationInfo, other: GenerationInfo) -> bool:
+    names = ("fingerprint", "precision", "dimension", "chunking")
+    same = all(getattr(one, name) == getattr(other, name) for name in names)
+    return same and same_models(one.beside, other.beside)

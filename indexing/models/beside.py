@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from indexing.beside.models import BesideModel
+from indexing.beside.token_calibration import calibrate_tokens
 from indexing.errors import BadInput, ModelMismatch
 from indexing.models.full_models import full_class, quiet_loading
 from indexing.models.full_sparse import FullSparseEncoder
@@ -98,9 +99,12 @@ def load_beside(role: str, model: Any) -> Any:
     )
 
 
-def describe_beside(model: Any, encoder: Any, settings: Mapping[str, Any] | None = None) -> BesideModel:
+def describe_beside(role: str, model: Any, encoder: Any, before: BesideModel | None = None) -> BesideModel:
     """What a generation records of `encoder`, after it was recorded as used by hand on this machine; `model`
-    is what was given. `settings` say how codes are made of what it gives.
+    is what was given. Where it is that of the generation `before`, codes are made of it in the same way.
+
+    Raises:
+        BadInput: it gives nothing that can be stored.
     """
     named = isinstance(model, (str, os.PathLike))
     source = os.fspath(model) if named else getattr(encoder, "source", None)
@@ -109,8 +113,18 @@ def describe_beside(model: Any, encoder: Any, settings: Mapping[str, Any] | None
     if isinstance(source, str) and source not in _bundled_names():
         remember_model(encoder.fingerprint, source, replace=named)
     return BesideModel(
-        source or f"object of {encoder.name}", encoder.fingerprint, encoder.dimension, settings or {}
+        source or f"object of {encoder.name}",
+        encoder.fingerprint,
+        encoder.dimension,
+        _settings(role, encoder, before),
     )
+
+
+def _settings(role: str, encoder: Any, before: BesideModel | None) -> Mapping[str, Any]:
+    """How codes are made of what `encoder` gives."""
+    if before is not None and before.fingerprint == encoder.fingerprint:
+        return before.settings
+    return calibrate_tokens(encoder).to_settings() if role == "tokens" else {}
 
 
 def load_trusted_beside(role: str, model: BesideModel) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from indexing.beside.coders import Coder, SparseCoder
+from indexing.beside.coders import Coder, SparseCoder, TokenCoder
 from indexing.beside.models import read_beside
+from indexing.beside.token_codes import TokenCodec
 from indexing.catalog.generations import GenerationInfo
 from indexing.errors import BadInput
 from indexing.models.beside import load_trusted_beside
@@ -61,7 +62,12 @@ class Encoders:
         return {role: self._coder(generation, role) for role in roles}
 
     def _coder(self, generation: GenerationInfo, role: str) -> Coder:
-        return SparseCoder(self.beside(generation, role))
+        if role == "sparse":
+            return SparseCoder(self.beside(generation, role))
+        model = read_beside(generation.beside)[role]
+        return TokenCoder(
+            self.beside(generation, role), TokenCodec.from_settings(model.settings, model.dimension)
+        )
 
     def held(self, generation: GenerationInfo) -> EncoderProtocol | None:
         """The encoder of `generation` if it is loaded already."""

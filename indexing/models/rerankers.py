@@ -22,6 +22,7 @@ from indexing.models.reranker_checks import (
     shorten,
 )
 from indexing.models.trust import recorded_source, remember_model, trusted_source
+from indexing.names import TOKENS_RERANKER
 from stlib.runtime import (
     BUNDLED_RERANKER_NAME,
     InteractionReranker,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FullModelReranker",
     "Rerankers",
+    "by_tokens",
     "load_reranker",
     "load_trusted_reranker",
     "no_reranker",
@@ -155,12 +157,20 @@ def remember_reranker(model: Any, reranker: RerankerProtocol) -> str | None:
     return source
 
 
+def by_tokens(model: Any) -> bool:
+    """Whether `model`, as a person or a serving names it, is what reads the stored vectors of tokens."""
+    return isinstance(model, str) and model == TOKENS_RERANKER
+
+
 def record_reranker(model: Any) -> dict[str, str]:
-    """What a serving records of a reranker that a person gave: name and fingerprint.
+    """What a serving records of a reranker that a person gave: name and fingerprint. The vectors of tokens
+    have that of their model, which only a generation knows: it is empty here.
 
     Raises:
         RerankingFailed: it cannot be loaded, or nothing loads it again.
     """
+    if by_tokens(model):
+        return {"name": TOKENS_RERANKER, "fingerprint": ""}
     reranker = load_reranker(model)
     name = remember_reranker(model, reranker)
     if name is None:

@@ -14,9 +14,10 @@ from indexing.catalog.stored import read_metadata
 from indexing.documents.marks import Mark, Place, place_at, read_marks
 from indexing.search.allowed import Allowed
 from indexing.search.ranking import Parts, Ranking
-from indexing.search.rerank import Reranking, passages_of, rerank
+from indexing.search.rerank import Reranking, passages_of, reorder, rerank
 from indexing.search.results import Result, Snippet
 from indexing.search.snippets import Highlighter, QueryWords, best_spots, make_snippet
+from indexing.search.token_reranker import TokenReranker
 
 __all__ = ["Candidate", "fetch_candidates", "make_results", "rerank_candidates", "windows_of"]
 
@@ -27,11 +28,13 @@ class Candidate:
 
     Attributes:
         place: in the ranking, from 0.
-        span: of its best chunk, if a leg knows one.
+        chunk: key of its best chunk; below 0 if no leg knows one.
+        span: of that chunk, if it is there.
     """
 
     document: FoundDocument
     place: int
+    chunk: int
     span: tuple[int, int] | None
     score: float
     parts: Parts
@@ -60,6 +63,7 @@ def fetch_candidates(
         Candidate(
             documents[key],
             place,
+            chunk,
             _inside(spans.get(chunk), documents[key].text),
             float(ranking.scores[place]),
             ranking.parts(place),
@@ -88,13 +92,17 @@ def rerank_candidates(
     Raises:
         RerankingFailed: the reranker failed.
     """
-    words = highlighter.query(query)
-
-    def windows(position: int) -> list[str]:
-        return windows_of(found[position], words)
-
     retrieved = np.asarray([candidate.score for candidate in found], np.float32)
-    result = rerank(reranking, query, retrieved, windows)
+    if isinstance(reranking.reranker, TokenReranker):
+        passages = [(candidate.document.key, candidate.chunk) for candidate in found]
+        result = reorder(reranking, retrieved, reranking.reranker.reading(query, passages))
+    else:
+        words = highlighter.query(query)
+
+        def windows(position: int) -> list[str]:
+            return windows_of(found[position], words)
+
+        result = rerank(reranking, query, retrieved, windows)
     by_reading = np.argsort(np.argsort(-result.read, kind="stable"), kind="stable") + 1  # NaN comes last
     columns = (result.read, by_reading, *result.shares)
     said = [

@@ -164,7 +164,7 @@ class Probe:
         """
         settings = self.settings if settings is None else settings
         request = make_request(question, mode=mode)
-        reranking = self.searcher.reranking(settings, request, rerank, Steps())
+        reranking = self.searcher.reranking(self.generation, settings, request, rerank, Steps())
         ids = self.searcher.rank_ids(self.readers, settings, request, depth, None, reranking)
         return ids[:depth]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from indexing.errors import RerankingFailed
 from indexing.names import DEFAULT_RERANK_DEPTH
 from stlib.runtime import RerankerProtocol
 
-__all__ = ["Reranked", "Reranking", "blend", "passages_of", "rerank"]
+__all__ = ["Read", "Reranked", "Reranking", "blend", "passages_of", "reorder", "rerank"]
 
 # Characters of a window: about as many as a cross-encoder of 512 tokens reads beside a question.
 WINDOW = 1800
@@ -31,19 +31,31 @@ USUAL_WEIGHT = 0.6
 _STEP = 8
 
 
+Read: TypeAlias = Callable[[Sequence[int]], np.ndarray]
+"""Gives the scores of the candidates at some positions, in order; raises RerankingFailed where it cannot."""
+
+
+class NamedReranker(Protocol):
+    """What reads, by name. A share of the score is its own `weight`, if it has one."""
+
+    @property
+    def name(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Reranking:
     """How to re-order.
 
     Attributes:
-        reranker: scores a query's passages.
+        reranker: scores a query's passages: a `RerankerProtocol`, or an
+            `indexing.search.token_reranker.TokenReranker`.
         depth: how many of the best documents are read.
         budget_ms: stop reading after so many milliseconds; None reads all.
         weight: of the reranker's score against the retrieval's, from 0 to 1; None takes the reranker's own
             `weight`, or 0.6 if it names none.
     """
 
-    reranker: RerankerProtocol
+    reranker: NamedReranker
     depth: int = DEFAULT_RERANK_DEPTH
     budget_ms: float | None = None
     weight: float | None = None
@@ -82,17 +94,35 @@ def rerank(
     Raises:
         RerankingFailed: the reranker failed, or gave what no order can be made of.
     """
+    reranker: Any = reranking.reranker
+
+    def read(positions: Sequence[int]) -> np.ndarray:
+        portion = [windows(position) for position in positions]
+        flat = [window for part in portion for window in part]
+        ends = np.cumsum([len(part) for part in portion])
+        parts = np.split(_scores(reranker, query, flat), ends[:-1])
+        return np.asarray([float(part.max()) for part in parts])
+
+    return reorder(reranking, retrieved, read)
+
+
+def reorder(reranking: Reranking, retrieved: np.ndarray, read: Read) -> Reranked:
+    """Re-order candidates, of which the best ones are read. `retrieved` as in `rerank`.
+
+    Raises:
+        RerankingFailed: they cannot be read, or the weight is none.
+    """
     weight = _weight(reranking)
     n = len(retrieved)
-    read = _read(reranking, query, min(reranking.depth, n), windows)
-    n_read = len(read)
+    scored = _read(reranking, min(reranking.depth, n), read)
+    n_read = len(scored)
     own = np.full(n, np.nan, np.float32)
-    own[:n_read] = read
+    own[:n_read] = scored
     scores = np.asarray(retrieved, np.float64).copy()
     shares = np.full((2, n), np.nan)
     if n_read:
         distances = scores[n_read:] - scores[n_read - 1]
-        shares[:, :n_read] = blend(read, scores[:n_read], weight)
+        shares[:, :n_read] = blend(scored, scores[:n_read], weight)
         scores[:n_read] = shares[:, :n_read].sum(axis=0)
         scores[n_read:] = scores[:n_read].min() + distances
     order = np.concatenate([np.argsort(-scores[:n_read], kind="stable"), np.arange(n_read, n)])
@@ -121,10 +151,8 @@ def _weight(reranking: Reranking) -> float:
     return float(weight)
 
 
-def _read(
-    reranking: Reranking, query: str, depth: int, windows: Callable[[int], Sequence[str]]
-) -> np.ndarray:
-    """Score of the best window of each of the first `depth` candidates, as far as the time allows."""
+def _read(reranking: Reranking, depth: int, read: Read) -> np.ndarray:
+    """Scores of the first `depth` candidates, as far as the time allows."""
     started = time.perf_counter()
     best: list[float] = []
     while len(best) < depth:
@@ -132,11 +160,7 @@ def _read(
         step = _next_step(reranking.budget_ms, spent, len(best), depth)
         if step == 0:
             break
-        portion = [windows(position) for position in range(len(best), min(len(best) + step, depth))]
-        flat = [window for part in portion for window in part]
-        scores = _scores(reranking.reranker, query, flat)
-        ends = np.cumsum([len(part) for part in portion])
-        best += [float(part.max()) for part in np.split(scores, ends[:-1])]
+        best += read(range(len(best), min(len(best) + step, depth))).tolist()
     return np.asarray(best, np.float32)
 
 

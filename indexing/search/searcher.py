@@ -4,7 +4,7 @@ snippets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import document_ids
 from indexing.errors import CorruptView, IndexingError, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
-from indexing.models.rerankers import Rerankers, no_reranker
+from indexing.models.rerankers import Rerankers, by_tokens, no_reranker
 from indexing.names import SERVING_RERANKER
 from indexing.search.allowed import Allowed, AllowedCache
 from indexing.search.artifacts import SettingsCache
@@ -34,6 +34,7 @@ from indexing.search.results import SearchResults
 from indexing.search.settings import SearchSettings
 from indexing.search.snippets import Highlighter
 from indexing.search.timing import Steps
+from indexing.search.token_reranker import make_token_reranker
 from indexing.search.weakness import weakness
 from indexing.session import Live, Session
 from indexing.views.manager import Readers, Views
@@ -187,7 +188,7 @@ class Searcher:
         """The best documents as far as a reranker may read, and those of the page."""
         live = readers.live
         settings = self.settings.of(live.serving)
-        reranking = self.reranking(settings, request, reranker, steps)
+        reranking = self.reranking(live.generation, settings, request, reranker, steps)
         n_read = 0 if reranking is None else reranking.depth
         allowed, table = None, None
         if request.filter is not None:
@@ -213,9 +214,15 @@ class Searcher:
         return live.serving.id == live.state.live_serving
 
     def reranking(
-        self, settings: SearchSettings, request: Request, model: Any, steps: Steps
+        self,
+        generation: GenerationInfo,
+        settings: SearchSettings,
+        request: Request,
+        model: Any,
+        steps: Steps,
     ) -> Reranking | None:
-        """How to rerank by `model`, or as the serving that answers has it; None if there is nothing to do.
+        """How to rerank what `generation` finds by `model`, or as the serving that answers has it; None if
+        there is nothing to do.
 
         Raises:
             RerankingFailed: there is no such model, it cannot be loaded, or there is nothing to ask it.
@@ -226,14 +233,19 @@ class Searcher:
         if request.vector is not None and not request.query.strip():
             raise RerankingFailed("a reranker reads the text of a query, and there is a vector only")
         with steps.step("load reranker"):
-            reranker = (
-                self.rerankers.of(model)
-                if recorded is None
-                else self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
-            )
+            reranker = self._reranker(generation, model, recorded)
             # A share that was learned is one of the reranker that the serving has.
             weight = settings.rerank_weight if recorded is not None else None
             return Reranking(reranker, request.rerank_depth, request.rerank_budget_ms, weight)
+
+    def _reranker(self, generation: GenerationInfo, model: Any, recorded: Mapping[str, str] | None) -> Any:
+        if by_tokens(model if recorded is None else recorded["name"]):
+            loaded = partial(self.beside_of, generation, "tokens")
+            fingerprint = None if recorded is None else recorded["fingerprint"]
+            return make_token_reranker(self.session.database, generation, loaded, fingerprint)
+        if recorded is None:
+            return self.rerankers.of(model)
+        return self.rerankers.recorded(recorded["name"], recorded["fingerprint"])
 
     def rank(
         self,
@@ -290,7 +302,7 @@ class Searcher:
 
         def measure(readers: Readers) -> EvaluationReport:
             settings = self.settings.of(readers.live.serving)
-            reranking = self.reranking(settings, request, reranker, Steps())
+            reranking = self.reranking(readers.live.generation, settings, request, reranker, Steps())
 
             def rank_ids(query: str) -> Sequence[str]:
                 return self.rank_ids(readers, settings, request.with_query(query), DEPTH, table, reranking)

@@ -1,0 +1,199 @@
+"""Reranking by the stored vectors of tokens: order, limits, servings, reindexing, and what goes wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from indexing import Collection
+from indexing.catalog.database import reading, writing
+from indexing.catalog.schema import TOKEN_CODES
+from indexing.documents import ChunkSettings
+from indexing.errors import BadInput, RerankingFailed
+
+DIMENSION = 16
+TEXTS = {
+    "apple": "An apple is a fruit that grows on trees.",
+    "bread": "Bread is baked from flour; fruit bread has fruit in it.",
+    "cider": "Cider is pressed from the fruit of apple trees.",
+    "dough": "Dough rests before it is baked.",
+}
+
+
+class Words:
+    """Each word has a vector of its own, the same wherever it stands: scores can be computed by hand."""
+
+    name = "words"
+    dimension = DIMENSION
+
+    def __init__(self, fingerprint: str = "f1") -> None:
+        self.fingerprint = fingerprint
+        self.encoded: list[str] = []
+
+    def encode_query(self, texts):
+        return [vectors_of(text) for text in texts]
+
+    def encode_document(self, texts):
+        self.encoded += texts
+        return self.encode_query(texts)
+
+
+def vectors_of(text):
+    words = [word.strip(".;,").lower() for word in text.split()]
+    rows = [np.random.default_rng([ord(letter) for letter in word]).normal(size=DIMENSION) for word in words]
+    rows = np.asarray(rows, np.float32).reshape(-1, DIMENSION)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+
+
+def maxsim(question, text):
+    return float((vectors_of(question) @ vectors_of(text).T).max(axis=1).sum())
+
+
+@pytest.fixture
+def words():
+    return Words()
+
+
+@pytest.fixture
+def food(home, words):
+    with Collection.create("food", home=home, tokens=words) as collection:
+        collection.add({"id": id_, "text": text} for id_, text in TEXTS.items())
+        yield collection
+
+
+QUESTION = "apple trees baked"
+
+
+def standardised(values):
+    values = np.asarray(values, np.float64)
+    return (values - values.mean()) / values.std()
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "keyword"])
+def test_scores_are_the_weighted_sum_of_both(food, mode, ids):
+    before = food.search(QUESTION, mode=mode)
+    after = food.search(QUESTION, mode=mode, rerank="tokens")
+    order = ids(before)
+    assert after.reranked == len(order) > 1 and after.notes == []
+    read = [maxsim(QUESTION, TEXTS[id_]) for id_ in order]
+    blend = 0.6 * standardised(read) + 0.4 * standardised([result.score for result in before.results])
+    expected = dict(zip(order, blend, strict=True))
+    assert ids(after) == sorted(order, key=lambda id_: -expected[id_])
+    for result in after.results:
+        assert result.score == pytest.approx(expected[result.id], abs=0.1)
+        assert result.parts["rerank"] == pytest.approx(maxsim(QUESTION, TEXTS[result.id]), abs=0.1)
+        assert result.parts["rerank_weight"] == 0.6
+
+
+def test_the_best_passage_near_the_best_one_counts(home, words, ids):
+    with Collection.create("long", home=home, tokens=words, chunk=ChunkSettings(12, 0)) as collection:
+        parts = [
+            "Stones are hard and grey and old.",
+            "Pears grow on trees.",
+            "Rain falls on hills and fields.",
+        ]
+        collection.add([{"id": "long", "text": " ".join(parts)}, {"id": "short", "text": "Pears are green."}])
+        assert collection.info().chunks > 2
+        found = collection.search("pears grow", rerank="tokens")
+        read = {result.id: result.parts["rerank"] for result in found.results}
+        assert read["long"] == pytest.approx(maxsim("pears grow", parts[1]), abs=0.1)
+        assert read["short"] == pytest.approx(maxsim("pears grow", "Pears are green."), abs=0.1)
+
+
+def test_evaluations_and_rankings_are_reranked_too(food):
+    queries, qrels = {"q": QUESTION}, {"q": {"cider": 1}}
+    report = food.evaluate(queries, qrels, rerank="tokens", rerank_depth=3)
+    assert (report.rerank, report.rerank_depth) == ("tokens", 3)
+    searched = [result.id for result in food.search(QUESTION, rerank="tokens").results]
+    assert food.rankings(queries, rerank="tokens") == {"q": searched}
+
+
+def test_depth_and_budget_are_kept(food):
+    assert food.search(QUESTION, rerank="tokens", rerank_depth=2).reranked == 2
+    stopped = food.search(QUESTION, rerank="tokens", rerank_budget_ms=0)
+    assert (stopped.reranked, stopped.stopped) == (0, "time was up after 0 of 4 documents were reranked")
+
+
+def test_a_collection_without_vectors_of_tokens_says_so(home):
+    with Collection.create("plain", home=home) as collection:
+        collection.add([{"id": "a", "text": TEXTS["apple"]}])
+        found = collection.search("apple", rerank="tokens")
+        assert (found.reranked, len(found.results)) == (0, 1)
+        assert "has no vectors of tokens" in found.notes[0] and "--tokens" in found.notes[0]
+        with pytest.raises(RerankingFailed, match="has no vectors of tokens"):
+            collection.evaluate({"q": "apple"}, {"q": {"a": 1}}, rerank="tokens")
+        with pytest.raises(BadInput, match="no vectors of tokens to rerank by"):
+            collection.reindex(reranker="tokens")
+
+
+def test_a_serving_reranks_by_the_tokens_of_its_generation(food, ids):
+    by_hand = food.search(QUESTION, rerank="tokens")
+    made = food.reindex(reranker="tokens")
+    assert food.info().reranker == "tokens"
+    served = food.search(QUESTION)
+    assert (served.reranked, ids(served)) == (4, ids(by_hand))
+    assert food.search(QUESTION, rerank=None).reranked is None
+    assert food.settings().reranker == {"name": "tokens", "fingerprint": "f1"}
+    # Another precision copies them and asks the model for nothing; another model takes its place in both.
+    assert food.reindex(reranker="tokens").serving == made.serving
+    food.reindex(tokens=Words("f2"))
+    assert food.settings().reranker == {"name": "tokens", "fingerprint": "f2"}
+    assert ids(food.search(QUESTION)) == ids(by_hand)
+    food.reindex(tokens=None)
+    assert food.settings().reranker is None
+    assert food.search(QUESTION).reranked is None
+
+
+def codes_of(collection):
+    with reading(collection._session.database) as connection:
+        return dict(connection.execute(TOKEN_CODES.select()).all())
+
+
+def test_a_reindex_copies_the_codes_where_the_model_stays(food, words):
+    before = codes_of(food)
+    n_encoded = len(words.encoded)
+    food.reindex(precision="binary")
+    after = codes_of(food)
+    assert len(words.encoded) == n_encoded
+    assert sorted(after.values()) == sorted([*before.values(), *before.values()])
+    food.add([{"id": "egg", "text": "Eggs are boiled."}])  # both generations get it
+    assert len(codes_of(food)) == 10
+    food.reindex(tokens=words)  # is so already
+    assert len(codes_of(food)) == 10
+
+
+def test_codes_go_with_their_documents(food):
+    food.delete(["apple"])
+    assert len(codes_of(food)) == 3
+    food.add([{"id": "bread", "text": "Rye bread."}])
+    assert len(codes_of(food)) == 3
+    generation = food.info().generation
+    food.reindex(tokens=None)
+    food.drop_generation(generation)
+    assert codes_of(food) == {}
+
+
+def test_altered_codes_are_noted_and_the_answer_stays(food, ids):
+    with writing(food._session.database) as connection:
+        connection.execute(TOKEN_CODES.update().values(code=b"short"))
+    found = food.search(QUESTION, rerank="tokens")
+    assert (found.reranked, ids(found)) == (0, ids(food.search(QUESTION)))
+    assert "not reranked: the catalog is damaged" in found.notes[0] and "stlib verify" in found.notes[0]
+
+
+def test_a_model_that_fails_is_noted(food, words, monkeypatch):
+    for broken, said in (
+        (lambda texts: 1 / 0, "ZeroDivisionError"),
+        (lambda texts: [np.ones((2, 3))], "shape"),
+        (lambda texts: [np.full((1, DIMENSION), np.nan)], "numbers"),
+    ):
+        monkeypatch.setattr(words, "encode_query", broken)
+        found = food.search(QUESTION, rerank="tokens")
+        assert found.reranked == 0 and said in found.notes[0]
+
+
+def test_what_gives_no_vectors_of_tokens_makes_no_collection(home, words, monkeypatch):
+    monkeypatch.setattr(words, "encode_document", lambda texts: [np.ones(3) for _ in texts])
+    with pytest.raises(BadInput, match="gives no vectors of tokens"):
+        Collection.create("food", home=home, tokens=words)
+    assert Collection.list(home=home) == []
