@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from stlib.base.modules.packed_architectures import is_plain_module
+from stlib.sparse_encoder.modules.splade_pooling import SpladePooling
 
 from stlib.util.sparse_rows import SparseRow, join_rows, single_row, split_rows
 from stlib.util.tensor import batch_to_device, select_max_active_dims
@@ -31,12 +35,26 @@ class SparseEncodeOptions:
         given = dict(self.keywords)
         if self.max_active_dims is not None:
             given["max_active_dims"] = self.max_active_dims
+        features["logits_are_pooled"] = pools_all_logits(model)
         values = model(batch_to_device(features, model.device), **given)["sentence_embedding"]
         if self.max_active_dims is not None:
             values = select_max_active_dims(values, self.max_active_dims)
         if self.sparse:
             return split_rows(values, self.to_cpu)
         return values.cpu() if self.to_cpu else values
+
+
+def pools_all_logits(model: nn.Module) -> bool:
+    """Whether the logits of every masked-language head go into a SpladePooling, and nowhere else."""
+    rows = [list(part) for part in model.modules() if isinstance(part, nn.Sequential)]
+    heads = [part for row in rows for part in row if getattr(part, "transformer_task", None) == "fill-mask"]
+    pooled = [
+        one
+        for row in rows
+        for one, other in itertools.pairwise(row)
+        if type(other) is SpladePooling and is_plain_module(one) and is_plain_module(other)
+    ]
+    return all(any(head is one for one in pooled) for head in heads)
 
 
 def collect(

@@ -184,3 +184,50 @@ HEADS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "MPNetForSequenceClassification": _own_head,
 }
 """Class of a sequence classifier: its logits, in eval mode, from the state ``[n, 1, d]`` of first tokens."""
+
+
+@dataclass(frozen=True)
+class WordHead:
+    """A masked-language head: what a state goes through before it meets the vectors of all words."""
+
+    transform: Callable[[Tensor], Tensor]
+    modules: tuple[nn.Module, ...]
+    decoder: nn.Linear
+
+    def is_plain(self) -> bool:
+        """Whether every part of it is in eval mode and runs its class's forward pass and nothing else."""
+        parts = [part for module in (*self.modules, self.decoder) for part in module.modules()]
+        usual = type(self.decoder) is nn.Linear and self.decoder.bias is not None
+        return usual and all(is_plain_module(part) for part in parts)
+
+
+def _bert_words(model: Any) -> WordHead:
+    head = model.cls.predictions
+    return WordHead(head.transform, (head.transform,), head.decoder)
+
+
+def _roberta_words(model: Any) -> WordHead:
+    head = model.lm_head
+
+    def transform(states: Tensor) -> Tensor:
+        return head.layer_norm(nn.functional.gelu(head.dense(states)))
+
+    return WordHead(transform, (head.dense, head.layer_norm), head.decoder)
+
+
+def _distilbert_words(model: Any) -> WordHead:
+    def transform(states: Tensor) -> Tensor:
+        return model.vocab_layer_norm(model.activation(model.vocab_transform(states)))
+
+    return WordHead(transform, (model.vocab_transform, model.vocab_layer_norm), model.vocab_projector)
+
+
+WORD_HEADS: dict[str, Callable[[Any], WordHead]] = {
+    "BertForMaskedLM": _bert_words,
+    "RobertaForMaskedLM": _roberta_words,
+    "XLMRobertaForMaskedLM": _roberta_words,
+    "CamembertForMaskedLM": _roberta_words,
+    "MPNetForMaskedLM": _roberta_words,
+    "DistilBertForMaskedLM": _distilbert_words,
+}
+"""Class of a model with a masked-language head: that head, taken apart."""

@@ -45,7 +45,7 @@ _FOREIGN = (
     "output_hidden_states",
 )
 # Larger models do without a second copy of their weights; the copy saves them 5 % of the time.
-_MAX_BLOCKED_BYTES = 512 * 2**20
+MAX_BLOCKED_BYTES = 512 * 2**20
 # Above this many tokens the scores of a whole block would take much memory.
 _MAX_PLAIN_ATTENTION = 512
 
@@ -63,6 +63,20 @@ class Block:
         return slice(self.start, self.start + self.inputs * self.length)
 
 
+@dataclass(frozen=True)
+class PackedTokens:
+    """Last hidden state of the tokens of a batch."""
+
+    states: Tensor
+    """``[tokens, d]``, a text after the other; at the end there may be rows without meaning."""
+
+    order: list[int]
+    """Which input of the batch the i-th text is."""
+
+    blocks: list[Block]
+    """Where texts of one length lie."""
+
+
 def run_packed_tokens(
     model: nn.Module, inputs: dict[str, Any], unpad: bool | None, first_only: bool = False
 ) -> Tensor | None:
@@ -78,15 +92,14 @@ def run_packed_tokens(
     Raises:
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
     """
-    _drop_unserved(model)
-    if unpad is False or (unpad is None and not _is_on_cpu(inputs)):
-        return None
-    lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs)
-    encoder = None if lengths is None else _encoder_of(model, sum(lengths))
-    if encoder is None or lengths is None:
-        _refuse_if_demanded(unpad, model, ARCHITECTURES)
-        return None
-    return encoder.run(inputs, lengths, first_only)
+    found = _find_packed(model, inputs, unpad)
+    return None if found is None else found[0].run(inputs, found[1], first_only)
+
+
+def run_packed_states(model: nn.Module, inputs: dict[str, Any], unpad: bool | None) -> PackedTokens | None:
+    """As :func:`run_packed_tokens`, with the tokens left packed."""
+    found = _find_packed(model, inputs, unpad)
+    return None if found is None else found[0].run_states(inputs, found[1])
 
 
 def run_packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) -> Tensor | None:
@@ -102,6 +115,21 @@ def run_packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) ->
         return None
     first = run_packed_tokens(encoder, inputs, unpad, first_only=True)
     return None if first is None else head(model, first)
+
+
+def _find_packed(
+    model: nn.Module, inputs: dict[str, Any], unpad: bool | None
+) -> tuple[PackedEncoder, list[int]] | None:
+    """The packed form of a model and the lengths of its inputs; None where the padded pass has to run."""
+    _drop_unserved(model)
+    if unpad is False or (unpad is None and not _is_on_cpu(inputs)):
+        return None
+    lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs)
+    encoder = None if lengths is None else _encoder_of(model, sum(lengths))
+    if encoder is None or lengths is None:
+        _refuse_if_demanded(unpad, model, ARCHITECTURES)
+        return None
+    return encoder, lengths
 
 
 def _refuse_if_demanded(unpad: bool | None, model: nn.Module, served: Iterable[str]) -> None:
@@ -154,7 +182,7 @@ class PackedEncoder:
         self._structure = Structure(model)
         linears = [linear for layer in layers for linear in layer.linears()]
         size = sum(linear.weight.numel() * linear.weight.element_size() for linear in linears)
-        blocked = size <= _MAX_BLOCKED_BYTES
+        blocked = size <= MAX_BLOCKED_BYTES
         self._watch = WeightWatch(linears, summed=blocked and serves(linears[0].weight))
         self._layers = [_PackedLayer(layer, model.config.num_attention_heads, blocked) for layer in layers]
 
@@ -172,26 +200,37 @@ class PackedEncoder:
     def run(self, inputs: dict[str, Any], lengths: list[int], first_only: bool = False) -> Tensor:
         """Last hidden state ``[n, tokens, d]``, zero at padding; or ``[n, 1, d]`` of first tokens."""
         ids: Tensor = inputs["input_ids"]
+        packed, where, biases = self._run_layers(inputs, lengths, self._layers[: -1 if first_only else None])
+        if first_only:
+            firsts = self._layers[-1].first_tokens(packed.states, packed.blocks, biases)
+            places = torch.tensor(packed.order, device=firsts.device)
+            return torch.empty_like(firsts).index_copy_(0, places, firsts).unsqueeze(1)
+        x = packed.states[: sum(lengths)]
+        if where is None:
+            return x.view(*ids.shape, -1)
+        padded = x.new_zeros(ids.numel(), x.shape[1])
+        return padded.index_copy_(0, where, x).view(*ids.shape, -1)
+
+    def run_states(self, inputs: dict[str, Any], lengths: list[int]) -> PackedTokens:
+        """Last hidden state of the tokens alone."""
+        return self._run_layers(inputs, lengths, self._layers)[0]
+
+    def _run_layers(
+        self, inputs: dict[str, Any], lengths: list[int], layers: list[_PackedLayer]
+    ) -> tuple[PackedTokens, Tensor | None, list[Tensor] | None]:
+        """States behind the layers, the tokens' places in the batch, and the biases of attention by block."""
+        ids: Tensor = inputs["input_ids"]
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         blocks = list(_blocks([lengths[i] for i in order]))
         where = (
             None if len(blocks) == 1 and blocks[0].length == ids.shape[1] else _places(ids, order, lengths)
         )
         x = self._embed(inputs, where)
-        tokens = len(x)
-        x = F.pad(x, (0, 0, 0, _round_up(tokens) - tokens))
+        x = F.pad(x, (0, 0, 0, _round_up(len(x)) - len(x)))
         biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
-        for layer in self._layers[:-1] if first_only else self._layers:
+        for layer in layers:
             x = layer(x, blocks, biases)
-        if first_only:
-            firsts = self._layers[-1].first_tokens(x, blocks, biases)
-            places = torch.tensor(order, device=firsts.device)
-            return torch.empty_like(firsts).index_copy_(0, places, firsts).unsqueeze(1)
-        x = x[:tokens]
-        if where is None:
-            return x.view(*ids.shape, -1)
-        padded = x.new_zeros(ids.numel(), x.shape[1])
-        return padded.index_copy_(0, where, x).view(*ids.shape, -1)
+        return PackedTokens(x, order, blocks), where, biases
 
     def _embed(self, inputs: dict[str, Any], where: Tensor | None) -> Tensor:
         ids: Tensor = inputs["input_ids"]

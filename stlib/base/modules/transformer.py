@@ -11,6 +11,7 @@ from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import raise_unsupported_modality_error
 from stlib.base.modules.input_module import InputModule
 from stlib.base.modules.module import DimensionNames
+from stlib.base.modules.packed_words import run_packed_words
 from stlib.base.modules.packing import run_packed_logits, run_packed_tokens
 from stlib.base.modules.transformer_preprocess import PreparesInputs
 from stlib.base.transformer import inputs as transformer_inputs
@@ -267,7 +268,7 @@ class Transformer(DimensionNames, PreparesInputs):
         arguments = self._arguments(entry["method"], given)
         packed = None
         if entry["method"] == "forward" and "query_expansion_positions" not in features:
-            packed = self._without_padding(path, arguments)
+            packed = self._without_padding(path, arguments, features.get("logits_are_pooled", False))
         if packed is not None:
             features[self.module_output_name] = packed
             return features
@@ -277,13 +278,18 @@ class Transformer(DimensionNames, PreparesInputs):
             features["all_layer_embeddings"] = output.hidden_states
         return features
 
-    def _without_padding(self, path: Any, arguments: dict[str, Any]) -> Any:
-        """The output that ``path`` names, computed over the tokens alone; None where that is not possible."""
+    def _without_padding(self, path: Any, arguments: dict[str, Any], pooled: bool) -> Any:
+        """The output that ``path`` names, computed over the tokens alone; None where that is not possible.
+
+        Where logits of words go straight into a pooling, they are left to that to make.
+        """
         if path == "last_hidden_state":
             unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
             return run_packed_tokens(self.model, arguments, unpad)
         if path == "logits" and self.transformer_task == "sequence-classification":
             return run_packed_logits(self.model, arguments, self.unpad_inputs)
+        if path == "logits" and self.transformer_task == "fill-mask" and pooled:
+            return run_packed_words(self.model, arguments, self.unpad_inputs)
         return None
 
     def on_model_ready(self, model: Any) -> None:

@@ -11,6 +11,7 @@ _OWN_FEATURES = frozenset(
     {
         "modality",
         "task",
+        "logits_are_pooled",
         "prompt_length",
         "num_images_per_sample",
         "num_videos_per_sample",

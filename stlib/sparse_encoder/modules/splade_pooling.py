@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stlib.base.modules.module import DimensionNames, Module
+from stlib.base.modules.packed_words import PackedLogits
 from stlib.errors import InvalidOption
 
 _STRATEGIES = ("max", "sum")
@@ -60,10 +61,15 @@ class SpladePooling(DimensionNames, Module):
         self.chunk_size = chunk_size
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        if "cu_seq_lens_q" in features:
-            pooled = self._pool_flat(features["token_embeddings"].squeeze(0), features["cu_seq_lens_q"])
+        logits = features["token_embeddings"]
+        if isinstance(logits, PackedLogits):
+            del features["token_embeddings"]  # they are for the pooling alone
+            maximal = self.pooling_strategy == "max"
+            pooled = self.activate(logits.largest()) if maximal else logits.summed(self.activate)
+        elif "cu_seq_lens_q" in features:
+            pooled = self._pool_flat(logits.squeeze(0), features["cu_seq_lens_q"])
         else:
-            pooled = self._pool_padded(features["token_embeddings"], features["attention_mask"])
+            pooled = self._pool_padded(logits, features["attention_mask"])
         if self.embedding_dimension is None:
             self.embedding_dimension = pooled.shape[-1]
         features["sentence_embedding"] = pooled
