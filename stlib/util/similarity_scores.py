@@ -1,9 +1,9 @@
 """Similarity of embeddings: all pairs, or aligned rows (``pairwise_…``). Larger always means more alike.
 
-Inputs may be tensors (dense or sparse COO), arrays, lists of either, or lists of numbers. Results are dense
-tensors: float64 where both sides are, else float32, whatever type of whole or half precision comes in. Codes
-of int8 and the like count as the numbers they are; ``dequantize_scalar`` of :mod:`stlib.util.quantized_codes`
-makes of them, with their ranges, the values that they stand for.
+Inputs may be tensors (dense, sparse COO or CSR), arrays, lists of either, or lists of numbers. Results are
+dense tensors: float64 where both sides are, else float32, whatever type of whole or half precision comes in.
+Codes of int8 and the like count as the numbers they are; ``dequantize_scalar`` of
+:mod:`stlib.util.quantized_codes` makes of them, with their ranges, the values that they stand for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stlib.util import sparse_products
 from stlib.util.tensor import normalize_embeddings, to_float_matrices, to_float_pair
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 def cos_sim(a: Any, b: Any) -> Tensor:
     """Cosine of every row of ``a [n, d]`` with every row of ``b [m, d]``: ``[n, m]``; 0 for a zero row."""
     a, b = (normalize_embeddings(side) for side in to_float_matrices(a, b))
-    return torch.mm(a, b.transpose(0, 1)).to_dense()
+    return _products(a, b)
 
 
 def pytorch_cos_sim(a: Any, b: Any) -> Tensor:
@@ -42,8 +43,7 @@ def pytorch_cos_sim(a: Any, b: Any) -> Tensor:
 
 def dot_score(a: Any, b: Any) -> Tensor:
     """Dot product of every row of ``a [n, d]`` with every row of ``b [m, d]``: ``[n, m]``."""
-    a, b = to_float_matrices(a, b)
-    return torch.mm(a, b.transpose(0, 1)).to_dense()
+    return _products(*to_float_matrices(a, b))
 
 
 def euclidean_sim(a: Any, b: Any) -> Tensor:
@@ -61,6 +61,8 @@ def manhattan_sim(a: Any, b: Any) -> Tensor:
     a, b = to_float_matrices(a, b)
     if not (a.is_sparse or b.is_sparse):
         return -torch.cdist(a, b, p=1.0)
+    if sparse_products.serves(a, b):
+        return -sparse_products.manhattan(a, b)
     # No sparse product gives sums of |a - b|; one dense row of ``a`` at a time bounds the memory.
     b = b.to_dense()
     return torch.stack([-(row.to_dense() - b).abs().sum(dim=-1) for row in a])
@@ -106,6 +108,13 @@ def pairwise_angle_sim(x: Any, y: Any) -> Tensor:
     return (real + imag).abs()
 
 
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    """``a b^T`` as a dense matrix."""
+    if sparse_products.serves(a, b):
+        return sparse_products.multiply(a, b)
+    return torch.mm(a, b.transpose(0, 1)).to_dense()
+
+
 def _unit_dense(values: Tensor) -> Tensor:
     dense = values.to_dense()
     if dense.shape[1] % 2:
@@ -121,4 +130,7 @@ def _row_difference(a: Any, b: Any) -> Tensor:
 
 
 def _squared_norms(x: Tensor) -> Tensor:
+    if sparse_products.serves(x, x):
+        x = x.coalesce()
+        return sparse_products.sum_rows(x, x.values().square())
     return (x * x).sum(dim=1).to_dense()

@@ -69,7 +69,7 @@ def batch_to_device(batch: dict[str, Any], target_device: torch.device | str) ->
 
 def to_tensor(values: Any) -> Tensor:
     """A tensor from a tensor, array, list (or tuple) of either, or nested list of numbers; sparse ones become
-    float32, and rows of several types what torch makes of them together.
+    float32 in COO layout, and rows of several types what torch makes of them together.
     """
     if isinstance(values, tuple):
         values = list(values)
@@ -83,6 +83,8 @@ def to_tensor(values: Any) -> Tensor:
         values = torch.stack(_of_one_type([_from_array(v) for v in values]))
     elif not isinstance(values, Tensor):
         values = torch.tensor(values)
+    if values.layout == torch.sparse_csr:
+        values = values.to_sparse_coo()
     return values.to(torch.float32) if values.is_sparse else values
 
 
