@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from stlib.base.modules.packed_architectures import is_plain_module
 from stlib.sparse_encoder.modules.splade_pooling import SpladePooling
-
 from stlib.util.sparse_rows import SparseRow, join_rows, single_row, split_rows
 from stlib.util.tensor import batch_to_device, select_max_active_dims
 
