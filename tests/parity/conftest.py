@@ -111,6 +111,27 @@ def tiny_causal(tmp_path_factory) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_mlm(tmp_path_factory) -> str:
+    """A random two-layer BERT with a masked-language head."""
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    folder: Path = tmp_path_factory.mktemp("tiny") / "mlm"
+    _save_tokenizer(folder)
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(folder)),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    BertForMaskedLM(config).eval().save_pretrained(folder)
+    return str(folder)
+
+
 def save_classifier(folder: Path, labels: int, **settings: Any) -> str:
     _save_tokenizer(folder)
     from transformers import BertConfig, BertForSequenceClassification

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,27 +21,6 @@ TEXTS = [
 def columns() -> Any:
     """``columns(n, rows)``: so many columns of texts."""
     return lambda n, rows=6: [texts.split("|")[:rows] for texts in TEXTS[:n]]
-
-
-@pytest.fixture(scope="session")
-def tiny_mlm(tmp_path_factory, save_tokenizer) -> str:
-    """A random two-layer BERT with a masked-language head."""
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
-
-    folder: Path = tmp_path_factory.mktemp("tiny") / "mlm"
-    save_tokenizer(folder)
-    torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=len(AutoTokenizer.from_pretrained(folder)),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    BertForMaskedLM(config).eval().save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="session")
