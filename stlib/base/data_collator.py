@@ -11,6 +11,7 @@ import torch
 
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.util.dataset import DEFAULT_LABEL_COLUMNS
+from stlib.util.lists import refuse_text
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class BaseDataCollator:
     max_length: int | dict[str, int] | None = field(default=None, repr=False)
 
     _checked: set[tuple[str, ...]] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        refuse_text(valid_label_columns=self.valid_label_columns)
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         """One batch of the rows ``features``, which all have the same columns.

@@ -39,6 +39,7 @@ from stlib.base.peft_mixin import PeftAdapterMixin
 from stlib.base.transformer.config import Backend
 from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
+from stlib.util.lists import refuse_text
 
 __all__ = ["BaseModel", "BaseModelCardData", "generate_model_card"]
 
@@ -91,6 +92,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
             config_kwargs=dict(config_kwargs or {}),
             backend=backend,
         )
+        refuse_text(modules=modules)
         if model_name_or_path:
             if modules is not None:
                 logger.warning("modules is ignored, as they are loaded from %s", model_name_or_path)
@@ -144,6 +146,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """Features of a batch by the first module, with ``prompt`` in front of each text."""
+        refuse_text(inputs=inputs)
         inputs = list(inputs)
         if not inputs:
             return {}

@@ -19,6 +19,7 @@ from stlib.base.card.columns import without_folders
 from stlib.base.card.datasets import DatasetDescriptions
 from stlib.base.card.mapping import CardMapping
 from stlib.base.card.text import card_text, rename_in_example, table
+from stlib.util.lists import refuse_text
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
@@ -83,7 +84,8 @@ class BaseModelCardData(CardMapping, DatasetDescriptions):
         if isinstance(self.language, str):
             self.language = [self.language]
         self.language = list(self.language or [])
-        self.tags = list(self.tags)
+        self.tags = [self.tags] if isinstance(self.tags, str) else list(self.tags)
+        refuse_text(train_datasets=self.train_datasets, eval_datasets=self.eval_datasets)
         self.train_datasets = self.validate_datasets(self.train_datasets)
         self.eval_datasets = self.validate_datasets(self.eval_datasets)
 
@@ -109,6 +111,7 @@ class BaseModelCardData(CardMapping, DatasetDescriptions):
 
     def add_train_datasets(self, names: Iterable[str]) -> None:
         """Name data sets that the model was trained on; ``owner/name`` is taken for an id on the hub."""
+        refuse_text(names=names)
         known = {entry.get("id", entry.get("name")) for entry in self.train_datasets}
         new = [{"id" if "/" in name else "name": name} for name in names if name not in known]
         self.train_datasets += self.validate_datasets(new)

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from stlib.base.running import RunOptions, run_all
 from stlib.errors import InvalidOption, WorkerFailed
 from stlib.util.forks import ThreadLock
+from stlib.util.lists import refuse_text
 
 if TYPE_CHECKING:
     from stlib.base.inference import InferenceModel
@@ -65,6 +66,7 @@ class Reply:
 
 def start_pool(model: InferenceModel, target_devices: Sequence[str | torch.device] | None = None) -> Pool:
     """Start one process per device; default: all CUDA devices, or four processes on the CPU."""
+    refuse_text(target_devices=target_devices)
     if target_devices is None:
         cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         target_devices = cuda or ["cpu"] * _DEFAULT_CPU_WORKERS

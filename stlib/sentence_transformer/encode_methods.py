@@ -18,6 +18,7 @@ from stlib.sentence_transformer.encoding import (
     check_options,
     collect,
 )
+from stlib.util.lists import refuse_text
 
 
 class EncodingModel(InferenceModel):
@@ -202,6 +203,7 @@ class EncodingModel(InferenceModel):
                 "int8 and uint8 take their ranges from the inputs of a call, so windows would not be "
                 "comparable; stream float32 and use quantize_embeddings(…, ranges=…)"
             )
+        refuse_text(inputs=inputs)
         if window < 1:
             raise InvalidOption(f"window is {window}; use 1 or more")
         remaining = iter(inputs)

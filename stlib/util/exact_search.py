@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stlib.util.best_rows import BestRows
+from stlib.util.lists import refuse_text
 from stlib.util.similarity import cos_sim, dot_score, euclidean_sim, manhattan_sim, pytorch_cos_sim
 from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_float_pair, to_tensor
 
@@ -54,6 +55,7 @@ def semantic_search(
         For each query a list of ``{"corpus_id": int, "score": float}``, best first; of equal scores, the
         earlier row first (on a CPU).
     """
+    refuse_text(query_embeddings=query_embeddings, corpus_embeddings=corpus_embeddings)
     queries = _queries_of(query_embeddings, corpus_embeddings, score_function)
     queries = queries.unsqueeze(0) if queries.dim() == 1 else queries
     if len(queries) == 0 or len(corpus_embeddings) == 0 or top_k < 1:

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import trange
 
 from stlib.errors import InvalidOption, MissingDependency
+from stlib.util.lists import refuse_text
 from stlib.util.mining import candidates
 from stlib.util.mining.cache import EmbeddingCache
 from stlib.util.mining.embeddings import EncodeSettings, embed, pool_of
@@ -150,6 +151,7 @@ def mine_hard_negatives(
     if use_faiss:
         candidates.check_faiss(model)  # before hours of encoding
     say = speaker(verbose)
+    refuse_text(corpus=corpus, use_multi_process=use_multi_process)
     pairs = read_pairs(dataset, anchor_column_name, positive_column_name, corpus)
     check_columns(pairs, options)
     describe_pairs(pairs, say)

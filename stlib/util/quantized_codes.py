@@ -26,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.lists import refuse_text
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 
@@ -69,6 +70,7 @@ def quantize_embeddings(
     """
     if precision not in PRECISIONS:
         raise InvalidOption(f"precision {precision!r} is unknown; use one of: {', '.join(PRECISIONS)}")
+    refuse_text(embeddings=embeddings, ranges=ranges)
     if isinstance(embeddings, list):
         if not embeddings:
             return []

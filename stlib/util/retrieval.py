@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stlib.util.exact_search import blocks, is_row_by_row, semantic_search, top_k_tensors
+from stlib.util.lists import refuse_text
 from stlib.util.similarity import cos_sim
 from stlib.util.tensor import normalize_embeddings, to_float_matrix, to_tensor
 
@@ -47,6 +48,7 @@ def paraphrase_mining(
     prompt: str | None = None,
 ) -> list[list[float | int]]:
     """Encode sentences and return their most similar pairs; see :func:`paraphrase_mining_embeddings`."""
+    refuse_text(sentences=sentences)
     embeddings = model.encode(
         sentences,
         prompt_name=prompt_name,
@@ -97,6 +99,7 @@ def mine_pairs(
     score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What :func:`paraphrase_mining_embeddings` finds, as three arrays: scores, i and j."""
+    refuse_text(embeddings=embeddings)
     embeddings = to_tensor(embeddings)
     best = _BestPairs(len(embeddings), max_pairs)
     if len(embeddings) < 2 or top_k < 1:
@@ -165,6 +168,7 @@ def community_detection(
     """
     from tqdm import trange
 
+    refuse_text(embeddings=embeddings)
     least = max(min_community_size, 1)
     if len(embeddings) < least:
         return []

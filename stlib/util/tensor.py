@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.errors import InvalidOption
+from stlib.errors import InvalidInput, InvalidOption
 
 
 def normalize_embeddings(embeddings: Tensor) -> Tensor:
@@ -71,6 +71,9 @@ def to_tensor(values: Any) -> Tensor:
     """A tensor from a tensor, array, list (or tuple) of either, or nested list of numbers; sparse ones become
     float32 in COO layout, and rows of several types what torch makes of them together.
     """
+    first = values[0] if isinstance(values, (list, tuple)) and values else values
+    if isinstance(first, str):
+        raise InvalidInput(f"the text {first[:60]!r} stands where embeddings belong; encode it first")
     if isinstance(values, tuple):
         values = list(values)
     if isinstance(values, np.ndarray):

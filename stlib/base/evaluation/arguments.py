@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.util.lists import refuse_text
 from stlib.util.similarity_function import SimilarityFunction
 
 OF_ONE_VECTOR = ("cosine", "dot", "euclidean", "manhattan")
@@ -14,11 +15,12 @@ OF_ONE_VECTOR = ("cosine", "dot", "euclidean", "manhattan")
 
 
 def check_columns(**columns: Sequence[Any]) -> None:
-    """Refuse columns of different lengths, and empty ones.
+    """Refuse columns of different lengths, empty ones, and a text for a column.
 
     Raises:
         InvalidInput: names the columns with their lengths.
     """
+    refuse_text(**columns)
     lengths = {name: len(column) for name, column in columns.items()}
     shown = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
     if len(set(lengths.values())) > 1:

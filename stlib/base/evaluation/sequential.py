@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from stlib.base.evaluation.evaluator import BaseEvaluator
+from stlib.util.lists import refuse_text
 
 SCORE = "sequential_score"
 
@@ -24,6 +25,7 @@ class SequentialEvaluator(BaseEvaluator):
         evaluators: Iterable[BaseEvaluator],
         main_score_function: Callable[[list[float]], float] = lambda scores: scores[-1],
     ) -> None:
+        refuse_text(evaluators=evaluators)
         self.evaluators = list(evaluators)
         self.main_score_function = main_score_function
         self.primary_metric = SCORE

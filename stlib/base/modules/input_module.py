@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from stlib.base.modules.module import Module
 from stlib.errors import InvalidInput, ModelConfigError
+from stlib.util.lists import refuse_text
 
 
 class InputModule(Module):
@@ -63,6 +64,7 @@ class InputModule(Module):
 
 def prepend_prompt(texts: list[Any], prompt: str | None) -> list[Any]:
     """The texts with ``prompt`` in front; of a pair, in front of its first text."""
+    refuse_text(texts=texts)
     if not prompt:
         return texts
     return [prompt + text if isinstance(text, str) else (prompt + text[0], *text[1:]) for text in texts]
@@ -74,6 +76,7 @@ def check_texts(inputs: list[Any]) -> list[str | tuple[str, ...]]:
     Raises:
         InvalidInput: an input is something else; the message says which and what it is.
     """
+    refuse_text(inputs=inputs)
     return [_check_text(item, position) for position, item in enumerate(inputs)]
 
 

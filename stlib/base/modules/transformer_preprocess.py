@@ -16,6 +16,7 @@ from stlib.base.transformer.inputs import CallOptions, rows_of_tokens
 from stlib.base.transformer.messages import ChatTemplate, count_media
 from stlib.base.transformer.positions import check_positions
 from stlib.util.forks import ThreadLock
+from stlib.util.lists import refuse_text
 from stlib.util.panics import TOKENISING
 
 # A fast tokenizer keeps the truncation and padding of the call that it serves, so that calls with different
@@ -66,6 +67,7 @@ class PreparesInputs(InputModule):
             InvalidInput: an input is of a kind that the model does not take, or cannot be read.
         InvalidOption: an input is left with more tokens than the model has positions.
         """
+        refuse_text(inputs=inputs)
         if not inputs:
             return {}
         task = kwargs.get("task")

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import BatchSampler, ConcatDataset
 
 from stlib.errors import InvalidOption
+from stlib.util.lists import refuse_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,6 +59,7 @@ class DefaultBatchSampler(SetEpochMixin, BatchSampler):
         seed: int = 0,
     ) -> None:
         super().__init__(dataset, batch_size=batch_size, drop_last=drop_last)
+        refuse_text(valid_label_columns=valid_label_columns)
         self.valid_label_columns = valid_label_columns
         self.generator = generator
         self.seed = seed

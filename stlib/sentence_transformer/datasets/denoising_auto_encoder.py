@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from stlib.errors import MissingDependency
 from stlib.sentence_transformer.readers.input_example import InputExample
+from stlib.util.lists import refuse_text
 
 
 def delete_words(text: str, del_ratio: float = 0.6) -> str:
@@ -54,6 +55,7 @@ class DenoisingAutoEncoderDataset(Dataset):
     delete = staticmethod(delete_words)
 
     def __init__(self, sentences: list[str], noise_fn: Callable[[str], str] = delete_words) -> None:
+        refuse_text(sentences=sentences)
         if noise_fn is delete_words:
             _nltk()
         self.sentences = sentences

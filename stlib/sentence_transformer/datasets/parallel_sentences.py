@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from stlib.errors import InvalidInput
 from stlib.sentence_transformer.readers.input_example import InputExample
 from stlib.sentence_transformer.readers.text_files import open_text
+from stlib.util.lists import refuse_text
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,10 @@ class ParallelSentencesDataset(Dataset):
 
         Translations of the same original in several lists are put together.
         """
+        refuse_text(parallel_sentences=parallel_sentences)
         translations: dict[str, dict[str, None]] = {}
         for sentences in parallel_sentences:
+            refuse_text(sentences=sentences)
             if _too_long(sentences, max_sentence_length):
                 continue
             translations.setdefault(sentences[0], {}).update(dict.fromkeys(sentences))

@@ -12,6 +12,7 @@ from stlib.base.evaluation.csv_file import append_row, file_name, moment
 from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.errors import InvalidInput
 from stlib.sentence_transformer.evaluation.mse import check_teacher, mean_squared_error
+from stlib.util.lists import refuse_text
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ class MSEEvaluatorFromDataFrame(BaseEvaluator):
         truncate_dim: int | None = None,
     ) -> None:
         check_teacher(teacher_model)
+        refuse_text(dataframe=dataframe, combinations=combinations)
+        for pair in combinations:
+            refuse_text(combination=pair)
         if not combinations:
             raise InvalidInput('combinations is empty; give pairs of languages, e.g. [("en", "de")]')
         self.combinations = combinations

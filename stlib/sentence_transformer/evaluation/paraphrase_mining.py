@@ -16,6 +16,7 @@ from stlib.base.evaluation.evaluator import BaseEvaluator
 from stlib.base.evaluation.nan_scores import warn_of_nan
 from stlib.base.evaluation.statistics import average_precision, best_f1
 from stlib.errors import InvalidInput
+from stlib.util.lists import refuse_text
 from stlib.util.retrieval import mine_pairs
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,9 @@ class ParaphraseMiningEvaluator(BaseEvaluator):
         write_csv: bool = True,
         truncate_dim: int | None = None,
     ) -> None:
+        refuse_text(sentences_map=sentences_map, duplicates_list=duplicates_list)
+        for pair in duplicates_list or ():
+            refuse_text(duplicate=pair)
         if not sentences_map:
             raise InvalidInput("sentences_map has no sentences; give a dict of sentences by id")
         self.ids, self.sentences = list(sentences_map), list(sentences_map.values())

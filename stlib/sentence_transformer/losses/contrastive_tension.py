@@ -22,6 +22,7 @@ from stlib.sentence_transformer.losses.columns import (
 )
 from stlib.sentence_transformer.losses.same_inputs import same_inputs
 from stlib.sentence_transformer.readers import InputExample
+from stlib.util.lists import refuse_text
 from stlib.util.misc import similarity_fct_name
 from stlib.util.similarity import cos_sim
 
@@ -209,6 +210,7 @@ class ContrastiveTensionDataLoader:
     """
 
     def __init__(self, sentences: Iterable[str], batch_size: int, pos_neg_ratio: int = 8) -> None:
+        refuse_text(sentences=sentences)
         if batch_size < 1 or pos_neg_ratio < 1 or batch_size % pos_neg_ratio:
             raise InvalidOption(
                 f"batch_size is {batch_size} and pos_neg_ratio {pos_neg_ratio}; the batch size has to be "

@@ -15,6 +15,7 @@ from stlib.base.losses.replaced import replace, unwrap
 from stlib.base.model import BaseModel
 from stlib.errors import InvalidOption
 from stlib.sentence_transformer.losses.wrapped import check_cut, check_wrapped
+from stlib.util.lists import refuse_text
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class MatryoshkaLoss(nn.Module):
         super().__init__()
         check_model(self, model)
         check_wrapped(self, loss)
+        refuse_text(matryoshka_dims=matryoshka_dims, matryoshka_weights=matryoshka_weights)
         weights = [1] * len(matryoshka_dims) if matryoshka_weights is None else list(matryoshka_weights)
         _check_dims(matryoshka_dims, weights, model.get_embedding_dimension())
         check_cut(self, loss, matryoshka_dims)

@@ -12,6 +12,7 @@ from stlib.base.modules.input_module import InputModule, prepend_prompt
 from stlib.base.modules.module import DimensionNames
 from stlib.sentence_transformer.modules.tokenizer.whitespace import WhitespaceTokenizer
 from stlib.sentence_transformer.modules.word_weights import weights_of
+from stlib.util.lists import refuse_text
 
 
 class BoW(DimensionNames, InputModule):
@@ -40,6 +41,7 @@ class BoW(DimensionNames, InputModule):
         cumulative_term_frequency: bool = True,
     ) -> None:
         super().__init__()
+        refuse_text(vocab=vocab)
         self.vocab = list(dict.fromkeys(vocab))
         self.word_weights = dict(word_weights or {})
         self.unknown_word_weight = unknown_word_weight

@@ -19,6 +19,7 @@ from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
 from stlib.errors import InvalidInput, InvalidOption, ModelConfigError
 from stlib.sentence_transformer.modules.static_tokens import StaticTokens
 from stlib.util.file_io import resolve_model_folder
+from stlib.util.lists import refuse_text
 from stlib.util.panics import NamedPanics
 
 # Tokens per text that model2vec keeps unless a model says otherwise.
@@ -201,6 +202,7 @@ class StaticEmbedding(DimensionNames, InputModule):
         """
         from stlib.sentence_transformer.modules.static_distillation import DistillOptions, distill_table
 
+        refuse_text(vocabulary=vocabulary)
         options = DistillOptions(
             vocabulary=tuple(vocabulary or ()),
             device=device,

@@ -11,6 +11,7 @@ from torch import nn
 
 from stlib.base.modules.module import Module
 from stlib.base.weights import PYTORCH_NAME, SAFETENSORS_NAME
+from stlib.util.lists import refuse_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,6 +34,7 @@ class WordWeights(Module):
         self, vocab: Sequence[str], word_weights: Mapping[str, float], unknown_word_weight: float = 1
     ) -> None:
         super().__init__()
+        refuse_text(vocab=vocab)
         self.vocab = list(vocab)
         self.word_weights = dict(word_weights)
         self.unknown_word_weight = unknown_word_weight

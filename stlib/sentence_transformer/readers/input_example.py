@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stlib.util.lists import refuse_text
+
 
 class InputExample:
     """Texts that belong together, with a label.
@@ -16,6 +18,7 @@ class InputExample:
     """
 
     def __init__(self, guid: str = "", texts: list[str] | None = None, label: Any = 0) -> None:
+        refuse_text(texts=texts)
         self.guid = guid
         self.texts: list[str] = texts if texts is not None else []
         self.label = label

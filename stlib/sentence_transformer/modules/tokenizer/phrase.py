@@ -14,6 +14,7 @@ from stlib.sentence_transformer.modules.tokenizer.word import (
     WordTokenizer,
     read_tokenizer_config,
 )
+from stlib.util.lists import refuse_text
 
 _CONFIG_NAME = "phrasetokenizer_config.json"
 
@@ -46,6 +47,7 @@ class PhraseTokenizer(WordTokenizer):
         except ImportError as error:
             raise MissingDependency("PhraseTokenizer needs nltk; run: pip install nltk") from error
         self._split = word_tokenize
+        refuse_text(stop_words=stop_words)
         self.stop_words = set(stop_words)
         self.do_lower_case = do_lower_case
         self.ngram_separator = ngram_separator
@@ -53,6 +55,7 @@ class PhraseTokenizer(WordTokenizer):
         self.set_vocab(vocab)
 
     def set_vocab(self, vocab: Iterable[str]) -> None:
+        refuse_text(vocab=vocab)
         self.vocab = list(vocab)
         self.word2idx = {word: i for i, word in enumerate(self.vocab)}
         phrases = (word for word in self.vocab if self._words_of(word) > 1)

@@ -13,6 +13,7 @@ from stlib.sentence_transformer.modules.tokenizer.word import (
     WordTokenizer,
     read_tokenizer_config,
 )
+from stlib.util.lists import refuse_text
 
 _CONFIG_NAME = "whitespacetokenizer_config.json"
 
@@ -32,11 +33,13 @@ class WhitespaceTokenizer(WordTokenizer):
         stop_words: Iterable[str] = ENGLISH_STOP_WORDS,
         do_lower_case: bool = False,
     ) -> None:
+        refuse_text(stop_words=stop_words)
         self.stop_words = set(stop_words)
         self.do_lower_case = do_lower_case
         self.set_vocab(vocab)
 
     def set_vocab(self, vocab: Iterable[str]) -> None:
+        refuse_text(vocab=vocab)
         self.vocab = list(vocab)
         self.word2idx = {word: i for i, word in enumerate(self.vocab)}
 
