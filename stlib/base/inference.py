@@ -63,7 +63,7 @@ class InferenceModel(BaseModel):
             values, cut = self._shared_inference(items, batch_size, options)
         else:
             values, cut = self._infer(items, batch_size, options, progress)
-        self._report_truncation(cut, len(items))
+        self._report_truncation(cut, len(items), options.keywords.get("task"))
         return values
 
     def _infer(
@@ -127,8 +127,8 @@ class InferenceModel(BaseModel):
     def _count_truncated(self) -> int:
         return sum(module.__dict__.get("truncated_inputs", 0) for module in every_module(self))
 
-    def _report_truncation(self, cut: int, total: int) -> None:
+    def _report_truncation(self, cut: int, total: int, task: str | None) -> None:
         if cut:
-            logger.warning(
-                "%d of %d inputs are longer than %s tokens and were cut", cut, total, self.max_seq_length
-            )
+            rules = (getattr(module, "length_of", None) for module in every_module(self))
+            limit = next((rule(task) for rule in rules if rule is not None), self.max_seq_length)
+            logger.warning("%d of %d inputs are longer than %s tokens and were cut", cut, total, limit)

@@ -457,6 +457,19 @@ def test_truncation_is_counted_and_reported(folder, caplog):
     assert "2 of 3 inputs are longer than 64 tokens and were cut" in caplog.text
 
 
+def test_truncation_names_the_length_of_the_task(folder, caplog):
+    model = SentenceTransformer(folder, device="cpu")
+    model[0].document_length = 9
+    model.encode_document(["fits", "sort a list " * 5])
+    assert "1 of 2 inputs are longer than 9 tokens and were cut" in caplog.text
+    lengths = {"query": 64, "document": 9, None: 64}
+    assert {task: model[0].length_of(task) for task in lengths} == lengths
+    model[0].query_length = 20
+    for strategy, longest in (("min", 20), ("fixed", 12)):
+        model[0].query_expansion = {"strategy": strategy, "length": 12}
+        assert model[0].length_of("query") == longest
+
+
 def test_bundled_model_by_name():
     from stlib.runtime import default_model_path
 

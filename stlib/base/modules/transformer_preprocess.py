@@ -99,6 +99,14 @@ class PreparesInputs(InputModule):
         check_positions(self.model, features, transformer_inputs.length_of(options, self.max_seq_length))
         return features
 
+    def length_of(self, task: str | None) -> int | None:
+        """Tokens kept of a text of a task, special ones included; None without a limit."""
+        own = {"query": self.query_length, "document": self.document_length}.get(task or "")
+        expansion = self.query_expansion if task == "query" else None
+        if expansion is not None and expansion["strategy"] == "fixed":
+            return expansion["length"]
+        return self.max_seq_length if own is None else max(own, (expansion or {"length": 0})["length"])
+
     def _call_options(
         self, per_call: dict[str, dict[str, Any]] | None, task: str | None, max_length: int | None
     ) -> CallOptions:
