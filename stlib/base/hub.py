@@ -13,6 +13,7 @@ from stlib.base.loading import CARD_NAME, CONFIG_NAME
 from stlib.base.model_card import generate_model_card
 from stlib.errors import InvalidOption, ModelNotFound
 from stlib.util.decorators import save_to_hub_args_decorator
+from stlib.util.older_names import tell_older_name
 
 if TYPE_CHECKING:
     from stlib.base.model import BaseModel
@@ -144,7 +145,9 @@ class HubMixin:
         Raises:
             InvalidOption: ``repo_id`` names another owner than ``organization``.
         """
+        tell_older_name(type(self).__name__, "save_to_hub(…)", "push_to_hub(…)")
         if organization:
+            tell_older_name("save_to_hub", "organization", "repo_id='owner/name'")
             owner, slash, name = repo_id.rpartition("/")
             if slash and owner != organization:
                 raise InvalidOption(

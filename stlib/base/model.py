@@ -40,6 +40,7 @@ from stlib.base.transformer.config import Backend
 from stlib.errors import InvalidOption, MissingModelFile, ModelConfigError, UnknownPrompt
 from stlib.util.environment import get_device_name
 from stlib.util.lists import refuse_text
+from stlib.util.older_names import tell_older_name
 
 __all__ = ["BaseModel", "BaseModelCardData", "generate_model_card"]
 
@@ -163,6 +164,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
 
     def tokenize(self, texts: Sequence[Any], **kwargs: Any) -> dict[str, Any]:
         """Older name of :meth:`preprocess`."""
+        tell_older_name(type(self).__name__, "tokenize(…)", "preprocess(…)")
         return self.preprocess(texts, **kwargs)
 
     def get_model_kwargs(self) -> list[str]:

@@ -31,6 +31,9 @@ _NUMBERS = (int, float, np.number)
 class BaseModelCardData(CardMapping, DatasetDescriptions):
     """Facts for the model card. Nothing here uses the network, unless ``validate_datasets`` is told to.
 
+    Attributes:
+        runs_example: run the example's inputs each time that a card is written, as the model is in training.
+
     Args:
         language: language codes, e.g. ``"en"`` or ``["en", "de"]``.
         license: e.g. ``"apache-2.0"``.
@@ -71,6 +74,7 @@ class BaseModelCardData(CardMapping, DatasetDescriptions):
     training_seconds: float | None = field(default=None, init=False)
     evaluation_seconds: float = field(default=0.0, init=False)
     code_carbon_callback: Any = field(default=None, init=False, repr=False)
+    runs_example: bool = field(default=False, init=False, repr=False)
     pipeline_tag: str | None = field(default=None, init=False)
     library_name: str = field(default="sentence-transformers", init=False)
     model: Any = field(default=None, init=False, repr=False)
@@ -372,6 +376,8 @@ def generate_model_card(model: BaseModel, name: str | None = None) -> str:
     if model.model_card_text and "generated_from_trainer" not in data.tags:
         return rename_in_example(model.model_card_text, data.model_id)
     data.try_to_set_ir_model_from_evaluators()
+    if data.runs_example:
+        data.run_usage_snippet()
     return card_text(data)
 
 

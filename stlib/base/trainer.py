@@ -45,6 +45,7 @@ from stlib.base.training.loss import LossFactory, LossHandling
 from stlib.base.training.optimizer import LossOwnGradients, ParameterGroups
 from stlib.base.training_args import DEFAULTS_DIR, BaseTrainingArguments
 from stlib.errors import InvalidOption
+from stlib.util.older_names import tell_older_name
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def _tokenizer_is_processing_class(init: Callable[..., None]) -> Callable[..., N
     @functools.wraps(init)
     def renamed(self: Any, *args: Any, **kwargs: Any) -> None:
         if "tokenizer" in kwargs:
+            tell_older_name(type(self).__name__, "tokenizer", "processing_class")
             tokenizer = kwargs.pop("tokenizer")
             kwargs.setdefault("processing_class", tokenizer)
         init(self, *args, **kwargs)

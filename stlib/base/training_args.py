@@ -20,6 +20,7 @@ from stlib.base.sampler import (
     MultiDatasetDefaultBatchSampler,
 )
 from stlib.errors import InvalidOption
+from stlib.util.older_names import tell_older_name
 
 __all__ = ["BaseTrainingArguments", "BatchSamplers", "MultiDatasetBatchSamplers"]
 
@@ -128,6 +129,8 @@ class BaseTrainingArguments(TrainingArguments):
     def _unify_warmup(self) -> None:
         """Let transformers see the share of steps under the one name that its version knows."""
         if _STEPS_TAKE_SHARES:
+            if self.warmup_ratio is not None:
+                tell_older_name(type(self).__name__, "warmup_ratio", "warmup_steps, a share below 1")
             if self.warmup_ratio and self.warmup_steps == 0:
                 self.warmup_steps = self.warmup_ratio
             self.warmup_ratio = None

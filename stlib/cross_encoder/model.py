@@ -41,6 +41,7 @@ from stlib.cross_encoder.predicting import (
     is_single_pair,
 )
 from stlib.errors import InvalidInput, InvalidOption, MissingModelFile, ModelConfigError
+from stlib.util.older_names import tell_older_name, tell_once, warn_older_name
 
 
 class CrossEncoder(InferenceModel, FitMixin):
@@ -303,15 +304,18 @@ class CrossEncoder(InferenceModel, FitMixin):
     @property
     def max_length(self) -> Any:
         """Older name of :attr:`max_seq_length`."""
+        warn_older_name("max_length", "max_seq_length")
         return self.max_seq_length
 
     @max_length.setter
     def max_length(self, value: int | None) -> None:
+        warn_older_name("max_length", "max_seq_length")
         self.max_seq_length = value
 
     @property
     def default_activation_function(self) -> Callable[[Tensor], Tensor]:
         """Older name of :attr:`activation_fn`."""
+        warn_older_name("default_activation_function", "activation_fn")
         return self.activation_fn
 
     def get_default_activation_fn(self) -> Callable[[Tensor], Tensor]:
@@ -431,9 +435,12 @@ def _rename(value: Any, kwargs: dict[str, Any], older: str, newer: str) -> Any:
         return value
     if value is not None:
         raise InvalidOption(f"{newer} and its older name {older} are both given; pass {newer} only")
+    tell_older_name("CrossEncoder", older, newer)
     return kwargs.pop(older)
 
 
 def _without_former(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Keywords without those that once existed and have no effect."""
+    if "num_workers" in kwargs:
+        tell_once("CrossEncoder: num_workers has no effect any more; leave it out")
     return {name: value for name, value in kwargs.items() if name != "num_workers"}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stlib.errors import InvalidOption
+from stlib.util.older_names import tell_older_name, tell_once
 
 # Arguments that once followed the model's name without their names.
 _POSITIONS = ("num_labels", "max_length", "activation_fn", "device")
@@ -34,6 +35,8 @@ def current_positions(given: dict[str, Any], values: Sequence[Any]) -> dict[str,
             f"model_name_or_path, {', '.join(_POSITIONS)}"
         )
     by_position = dict(zip(_POSITIONS, values, strict=False))
+    for name, value in by_position.items():
+        tell_once(f"CrossEncoder: {name} by its position is an older way; write {name}={value!r}")
     return {**given, **{name: by_position[name] for name in by_position if given[name] is None}}
 
 
@@ -46,6 +49,7 @@ def current_arguments(given: dict[str, Any], older: dict[str, Any]) -> dict[str,
     result = dict(given)
     for name, value in older.items():
         if name == "classifier_dropout":
+            tell_older_name("CrossEncoder", name, f"config_kwargs={{{name!r}: {value!r}}}")
             if value is not None:
                 result["config_kwargs"] = {**(result["config_kwargs"] or {}), name: value}
             continue
@@ -54,6 +58,7 @@ def current_arguments(given: dict[str, Any], older: dict[str, Any]) -> dict[str,
             hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(given)}"
             raise InvalidOption(f"CrossEncoder takes no argument {name!r}; {hint}")
         newer = _RENAMED[name]
+        tell_older_name("CrossEncoder", name, newer)
         if result[newer] is not None and value is not None:
             raise InvalidOption(f"{newer} and its older name {name} are both given; pass {newer} only")
         result[newer] = value if value is not None else result[newer]

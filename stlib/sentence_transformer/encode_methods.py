@@ -19,6 +19,7 @@ from stlib.sentence_transformer.encoding import (
     collect,
 )
 from stlib.util.lists import refuse_text
+from stlib.util.older_names import tell_older_name, warn_older_name
 
 
 class EncodingModel(InferenceModel):
@@ -224,6 +225,7 @@ class EncodingModel(InferenceModel):
         truncate_dim: int | None = None,
     ) -> np.ndarray:
         """Older way to write ``encode(sentences, pool=pool, …)``."""
+        warn_older_name("encode_multi_process(sentences, pool, …)", "encode(sentences, pool=pool, …)")
         return self.encode(
             sentences,
             prompt_name=prompt_name,
@@ -265,6 +267,7 @@ class EncodingModel(InferenceModel):
         if "sentences" in kwargs:
             if inputs is not None:
                 raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
+            tell_older_name(type(self).__name__, "sentences", "inputs")
             inputs = kwargs.pop("sentences")
         if inputs is None:
             raise InvalidOption("there are no inputs; pass a text or a list of texts")

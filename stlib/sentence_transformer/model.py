@@ -21,6 +21,7 @@ from stlib.sentence_transformer.encode_methods import EncodingModel
 from stlib.sentence_transformer.fit_mixin import FitMixin
 from stlib.sentence_transformer.model_card import SentenceTransformerModelCardData
 from stlib.sentence_transformer.modules.pooling import Pooling
+from stlib.util.older_names import tell_older_name, warn_older_name
 from stlib.util.similarity_function import SimilarityFunction
 
 
@@ -92,6 +93,10 @@ class SentenceTransformer(EncodingModel, FitMixin):
     ) -> None:
         if token is not None and use_auth_token is not None:
             raise InvalidOption("token and its older name use_auth_token are both given; pass token only")
+        if use_auth_token is not None:
+            warn_older_name("use_auth_token", "token", FutureWarning)
+        if tokenizer_kwargs is not None:
+            tell_older_name("SentenceTransformer", "tokenizer_kwargs", "processor_kwargs")
         self._similarity_fn_name: str | None = None
         self.truncate_dim = truncate_dim
         super().__init__(
@@ -153,10 +158,12 @@ class SentenceTransformer(EncodingModel, FitMixin):
 
     def get_sentence_embedding_dimension(self) -> int | None:
         """Older name of :meth:`get_embedding_dimension`."""
+        warn_older_name("get_sentence_embedding_dimension()", "get_embedding_dimension()", FutureWarning)
         return self.get_embedding_dimension()
 
     def get_sentence_features(self, *features: Any) -> Any:
         """Older way to prepare features, for first modules that have it."""
+        warn_older_name("get_sentence_features(…)", "preprocess(…)")
         first: Any = self._first_module()
         return first.get_sentence_features(*features)
 
@@ -171,6 +178,7 @@ class SentenceTransformer(EncodingModel, FitMixin):
 
     def truncate_sentence_embeddings(self, truncate_dim: int | None) -> Any:
         """Older name of :meth:`truncate_embeddings`."""
+        warn_older_name("truncate_sentence_embeddings(…)", "truncate_embeddings(…)", FutureWarning)
         return self.truncate_embeddings(truncate_dim)
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:
@@ -183,6 +191,7 @@ class SentenceTransformer(EncodingModel, FitMixin):
     @staticmethod
     def load(input_path: str) -> SentenceTransformer:
         """Older way to write ``SentenceTransformer(input_path)``."""
+        warn_older_name("SentenceTransformer.load(path)", "SentenceTransformer(path)")
         return SentenceTransformer(input_path)
 
     def config_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from stlib.base.model_card import BaseModelCardData
 from stlib.base.modules.router import Router
 from stlib.base.saving import module_type
+from stlib.util.older_names import warn_older_name
 
 _SENTENCES = [
     "How do I sort a list?",
@@ -134,6 +135,9 @@ def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
     if name in _CALLBACKS:
         from stlib.base.card.callback import BaseModelCardCallback
+
+        if name == "ModelCardCallback":
+            warn_older_name(name, "SentenceTransformerModelCardCallback")
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

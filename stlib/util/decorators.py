@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-logger = logging.getLogger(__name__)
+from stlib.util.older_names import tell_older_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +22,7 @@ def save_to_hub_args_decorator(func: F) -> F:
     def with_older_arguments(self: Any, *args: Any, **kwargs: Any) -> Any:
         repo_name = kwargs.pop("repo_name", None)
         if repo_name and "repo_id" not in kwargs:
-            logger.warning("repo_name is the older name of save_to_hub's argument repo_id")
+            tell_older_name("save_to_hub", "repo_name", "repo_id")
             kwargs["repo_id"] = repo_name
         if len(args) > 2:
             args = (*args[:2], None, *args[2:])

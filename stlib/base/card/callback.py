@@ -75,17 +75,16 @@ class BaseModelCardCallback(TrainerCallback):
             for name, value in settings.items()
             if name not in _MACHINE and name in defaults and value != defaults[name]
         }
+        # A sharded model is not run outside of its trainer.
+        data.runs_example = not (getattr(args, "fsdp", None) or getattr(args, "deepspeed", None))
         data.start_training_clock()
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Stop the clock, and run the example of the card with the trained model."""
+        """Stop the clock, and note which step the weights are of."""
         data = _data_of(model)
         data.stop_training_clock()
         if args.load_best_model_at_end and state.best_global_step:
             data.set_best_model_step(state.best_global_step)
-        # A sharded model is not run outside of its trainer.
-        if not (getattr(args, "fsdp", None) or getattr(args, "deepspeed", None)):
-            data.run_usage_snippet()
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, model: Any = None, metrics: Any = None, **kwargs: Any

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,7 +26,7 @@ _STATISTICS_ROWS = 100
 _SAMPLE_ROWS = 1000
 _EXAMPLES = 3
 
-# Examples for the hub's widget: how many, of how many texts, from how many rows.
+# Examples for the hub's widget: how many, of how many texts, from how many rows of a data set.
 _WIDGETS = 5
 _WIDGET_TEXTS = 4
 _WIDGET_ROWS = 1000
@@ -161,25 +163,37 @@ class DatasetDescriptions:
             self.ir_model = True
 
     def set_widget_examples(self, dataset: Any) -> None:
-        """Take texts of the first rows for the hub's widget and for the example of the card."""
+        """Take texts of random rows, short ones first, for the hub's widget and the example of the card.
+
+        Draws from :mod:`random` as often as the reference does when a trainer is built, so that what a
+        training draws afterwards (sizes, layers) are the same numbers in both.
+        """
         if not self.generate_widget_examples:
             return
-        sets = list(dataset.values()) if isinstance(dataset, Mapping) else [dataset]
-        rows = [
-            texts
-            for one in sets
-            if hasattr(one, "__len__")
-            for row in _rows_of_texts(one, _WIDGET_ROWS // len(sets))
-            if (texts := _texts_of(row))
-        ]
-        rows.sort(key=lambda texts: sum(map(len, texts)))  # short ones are read at a glance
-        for at in range(min(len(rows), _WIDGETS)):
-            # What a row lacks comes from the rows after it, preferably what was answered there.
-            others = [row[min(1, len(row) - 1)] for row in rows[at + 1 :] + rows[:at]]
-            texts = list(dict.fromkeys([*rows[at], *others]))[:_WIDGET_TEXTS]
-            if len(texts) > 1:
-                self.widget.append({"source_sentence": texts[0], "sentences": texts[1:]})
-                self.usage_examples = self.usage_examples or texts[: 4 if self.ir_model else 3]
+        sets = dict(dataset) if isinstance(dataset, Mapping) else {"dataset": dataset}
+        for name, count in Counter(random.choices([*sets], k=_WIDGETS)).items():  # noqa: S311
+            if not hasattr(sets[name], "__len__"):
+                continue  # a row of a stream that is read here might be missed in the training
+            rows = [texts for row in _draw_rows(sets[name]) if (texts := _texts_of(row))]
+            rows.sort(key=lambda texts: sum(map(len, texts)))  # short ones are read at a glance
+            spare = rows[count:][::-1]
+            for at, texts in enumerate(rows[:count]):
+                self._add_widget(texts, spare, rows[at + 1 : count] + rows[:at])
+
+    def _add_widget(self, texts: list[str], spare: list[list[str]], others: list[list[str]]) -> None:
+        """Add an example of a row's texts; what it lacks is what other rows answer: spare ones, or any if
+        there are too few of these.
+        """
+        while len(texts) < _WIDGET_TEXTS and spare:
+            texts = [*texts, _answer_of(spare.pop())]
+        if len(texts) >= _WIDGET_TEXTS:
+            texts = [texts[0], *random.sample(texts[1:], k=len(texts) - 1)]
+        else:
+            texts = list(dict.fromkeys([*texts, *map(_answer_of, others)]))[:_WIDGET_TEXTS]
+        source, *answers = [text[:LONGEST_EXAMPLE] for text in texts]
+        if answers:
+            self.widget.append({"source_sentence": source, "sentences": answers})
+            self.usage_examples = self.usage_examples or [source, *answers][: 4 if self.ir_model else 3]
 
     def set_label_examples(self, dataset: Any) -> None:
         """Note up to three texts for each value of the column ``label``."""
@@ -194,27 +208,28 @@ class DatasetDescriptions:
         ]
 
 
-def _rows_of_texts(dataset: Any, limit: int) -> list[dict[str, Any]]:
-    """The first rows, without columns that hold no texts and may be slow to read."""
+def _draw_rows(dataset: Any) -> list[dict[str, Any]]:
+    """Random rows, without columns that hold no texts and may be slow to read."""
+    drawn = random.sample(range(len(dataset)), k=min(_WIDGET_ROWS, len(dataset)))
     if getattr(dataset, "format", {}).get("type") == "custom":  # the columns are known from its rows only
-        return [dataset[i] for i in range(min(len(dataset), _STATISTICS_ROWS))]
+        return list(dataset.select(drawn))
     names = [
         name
         for name, feature in dataset.features.items()
         if getattr(feature, "dtype", None) in ("string", "large_string")
     ]
-    columns = dataset.select_columns(names)[:limit] if names else {}
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return list(dataset.select_columns(names).select(drawn)) if names else []
+
+
+def _answer_of(texts: list[str]) -> str:
+    """The text of a row that is shown beside others: the second, as the first may be one more question."""
+    return texts[min(1, len(texts) - 1)]
 
 
 def _texts_of(row: Mapping[str, Any]) -> list[str]:
-    """The texts of a row that are no files, cut to a length for display."""
-    texts = [
-        value[:LONGEST_EXAMPLE]
-        for name, value in row.items()
-        if name != "dataset_name" and isinstance(value, str) and value.strip()
-    ]
-    return [text for text in texts if not is_media_file(text)]
+    """The texts of a row that are no files; none of a row that lacks one."""
+    texts = [value for name, value in row.items() if name != "dataset_name" and isinstance(value, str)]
+    return [] if "" in texts else [text for text in texts if not is_media_file(text) and text.strip()]
 
 
 def _language_on_hub(dataset_id: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from stlib.base.modules.module import Module
 from stlib.errors import InvalidInput, ModelConfigError
 from stlib.util.lists import refuse_text
+from stlib.util.older_names import tell_older_name
 
 
 class InputModule(Module):
@@ -45,10 +46,12 @@ class InputModule(Module):
             raise NotImplementedError(
                 f"{type(self).__name__} must define preprocess(inputs, prompt=None, **kwargs)"
             )
+        tell_older_name(type(self).__name__, "its method tokenize", "preprocess")
         return self.tokenize(prepend_prompt(inputs, prompt), **kwargs)
 
     def tokenize(self, texts: list[Any], **kwargs: Any) -> dict[str, Any]:
         """Older name of :meth:`preprocess`."""
+        tell_older_name(type(self).__name__, "tokenize(…)", "preprocess(…)")
         return self.preprocess(texts, **kwargs)
 
     def save_tokenizer(self, output_path: str, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from stlib.base.folder import missing_file, read_json_object
 from stlib.errors import ModelConfigError
 from stlib.util import file_io
 from stlib.util.config_keys import drop_unknown_keys
+from stlib.util.older_names import warn_older_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -284,7 +286,7 @@ class Module(ABC, nn.Module):
     def __getattr__(self, name: str) -> Any:
         # The older names also of modules that users write and that define the name of today.
         if name in _OLDER_DIMENSION_NAMES and hasattr(type(self), "get_embedding_dimension"):
-            return self.get_embedding_dimension
+            return functools.partial(_dimension_by_older_name, self, name)
         return super().__getattr__(name)
 
     def __repr__(self) -> str:
@@ -326,11 +328,16 @@ class DimensionNames:
 
     def get_sentence_embedding_dimension(self) -> int:
         """Older name of :meth:`get_embedding_dimension`."""
-        return self.get_embedding_dimension()
+        return _dimension_by_older_name(self, "get_sentence_embedding_dimension")
 
     def get_word_embedding_dimension(self) -> int:
         """Older name of :meth:`get_embedding_dimension`."""
-        return self.get_embedding_dimension()
+        return _dimension_by_older_name(self, "get_word_embedding_dimension")
+
+
+def _dimension_by_older_name(module: Any, name: str) -> Any:
+    warn_older_name(f"{name}()", "get_embedding_dimension()", FutureWarning, stacklevel=3)
+    return module.get_embedding_dimension()
 
 
 def embedding_dimension_of(module: nn.Module) -> int | None:
@@ -339,6 +346,5 @@ def embedding_dimension_of(module: nn.Module) -> int | None:
         getter = getattr(module, name, None)
         if callable(getter):
             dimension = getter()
-            if dimension is not None:
-                return int(dimension)
+            return None if dimension is None else int(dimension)
     return None

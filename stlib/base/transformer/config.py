@@ -9,6 +9,7 @@ from stlib.base.transformer.modality import TASKS, from_json
 from stlib.errors import InvalidOption, ModelConfigError, UnknownKeyword, UntrustedCode
 from stlib.util.config_keys import PROCESSING_GROUPS, drop_unknown_keys
 from stlib.util.file_io import check_relative_path, resolve_model_folder
+from stlib.util.older_names import tell_older_name
 
 # What computes a transformer.
 Backend = Literal["torch", "onnx", "openvino"]
@@ -52,8 +53,10 @@ def take_hub_options(options: dict[str, dict[str, Any]], older: dict[str, Any]) 
     hub: dict[str, Any] = {}
     for old, value in older.items():
         if old == "cache_dir":
+            tell_older_name("Transformer", old, "model_kwargs={'cache_dir': …}")
             hub["cache_dir"] = value
         elif old in OLDER_KEYWORDS:
+            tell_older_name("Transformer", old, OLDER_KEYWORDS[old])
             options[OLDER_KEYWORDS[old]].update(value or {})
         else:
             known = ", ".join([*OLDER_KEYWORDS, "cache_dir"])

@@ -14,6 +14,7 @@ from stlib.base.losses.checks import check_model
 from stlib.base.losses.merged_forward import embed_columns
 from stlib.errors import InvalidInput, InvalidOption
 from stlib.sentence_transformer.losses.columns import check_exact_columns, labels_per_row
+from stlib.util.older_names import tell_older_name
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def _accept_older_name(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def with_older_name(self: Any, *args: Any, **kwargs: Any) -> None:
         if "sentence_embedding_dimension" in kwargs:
-            logger.warning("'sentence_embedding_dimension' is now called 'embedding_dimension'")
+            tell_older_name("SoftmaxLoss", "sentence_embedding_dimension", "embedding_dimension")
             older = kwargs.pop("sentence_embedding_dimension")
             kwargs.setdefault("embedding_dimension", older)
         init(self, *args, **kwargs)

@@ -6,6 +6,7 @@ from typing import Any
 
 from stlib.base.modules.transformer import Transformer
 from stlib.base.transformer.modality import infer_methods
+from stlib.util.older_names import tell_older_name
 
 _DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 
@@ -24,7 +25,8 @@ class CLIPModel(Transformer):
     def __init__(
         self, model_name_or_path: str = _DEFAULT_MODEL, _from_auto_load: bool = False, **kwargs: Any
     ) -> None:
-        # _from_auto_load belongs to the known signature; here it changes nothing.
+        if not _from_auto_load:  # nobody chose it who loads an older folder
+            tell_older_name("stlib.models", "CLIPModel", "Transformer")
         model_name_or_path = kwargs.pop("model_name", model_name_or_path)
         if "processor_name" in kwargs:
             kwargs["tokenizer_name_or_path"] = kwargs.pop("processor_name")

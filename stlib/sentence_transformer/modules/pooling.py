@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stlib.base.modules.module import DimensionNames, Module
 from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.util.older_names import tell_older_name, warn_older_name
 
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
@@ -66,8 +67,10 @@ class Pooling(DimensionNames, Module):
         **older: Any,
     ) -> None:
         super().__init__()
-        if embedding_dimension is None:
-            embedding_dimension = older.pop("word_embedding_dimension", None)
+        if "word_embedding_dimension" in older:
+            tell_older_name("Pooling", "word_embedding_dimension", "embedding_dimension")
+            width = older.pop("word_embedding_dimension")
+            embedding_dimension = width if embedding_dimension is None else embedding_dimension
         if not isinstance(embedding_dimension, int):
             raise InvalidOption(
                 f"embedding_dimension is {embedding_dimension!r}; pass the width of the tokens"
@@ -75,6 +78,9 @@ class Pooling(DimensionNames, Module):
         if set(older) - set(_FLAGS):
             raise UnknownKeyword(f"Pooling has no keyword {sorted(set(older) - set(_FLAGS))}")
         modes = _modes(pooling_mode, older)
+        if older:
+            mode = repr(modes[0] if len(modes) == 1 else modes)
+            warn_older_name(", ".join(older), f"pooling_mode={mode}", FutureWarning)
         self.embedding_dimension = embedding_dimension
         self.pooling_mode: str | tuple[str, ...] = modes[0] if len(modes) == 1 else modes
         self.include_prompt = include_prompt
@@ -104,6 +110,16 @@ class Pooling(DimensionNames, Module):
         pooled = [_POOL[mode](tokens, mask, positions, features) for mode in self.modes]
         features["sentence_embedding"] = torch.cat(pooled, dim=-1)
         return features
+
+    @classmethod
+    def load_config(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As in the base class; flags of earlier generations become the mode that they stand for."""
+        config = super().load_config(*args, **kwargs)
+        flags = {key: config.pop(key) for key in _FLAGS if key in config}
+        if flags and config.get("pooling_mode") is None:
+            modes = _modes(None, flags)
+            config["pooling_mode"] = modes[0] if len(modes) == 1 else list(modes)
+        return config
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         self.save_config(output_path)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stlib.base.modules.module import DimensionNames, ModuleWithWeights
 from stlib.errors import UnknownKeyword
+from stlib.util.older_names import tell_older_name
 
 
 class WeightedLayerPooling(DimensionNames, ModuleWithWeights):
@@ -63,7 +64,10 @@ def rename_dimension(module: nn.Module, value: int | None, older: dict[str, Any]
     Raises:
         UnknownKeyword: it is missing, or there are other keywords.
     """
-    value = older.pop(older_name, None) if value is None else value
+    if older_name in older:
+        tell_older_name(type(module).__name__, older_name, older_name.replace("word_", ""))
+        given = older.pop(older_name)
+        value = given if value is None else value
     if older or value is None:
         what = f"has no keyword {sorted(older)}" if older else "needs the dimension of its input"
         raise UnknownKeyword(
