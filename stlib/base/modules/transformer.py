@@ -39,6 +39,7 @@ from stlib.base.transformer.types import (
     ModalityConfig,
     ModalityParams,
     ProcessingKwargs,
+    QueryExpansionConfig,
     TransformerTask,
 )
 from stlib.errors import InvalidOption
@@ -46,7 +47,14 @@ from stlib.errors import InvalidOption
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ModalityConfig", "ModalityParams", "ProcessingKwargs", "Transformer", "TransformerTask"]
+__all__ = [
+    "ModalityConfig",
+    "ModalityParams",
+    "ProcessingKwargs",
+    "QueryExpansionConfig",
+    "Transformer",
+    "TransformerTask",
+]
 
 
 class Transformer(DimensionNames, PreparesInputs):

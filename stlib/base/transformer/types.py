@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias, TypedDict
 
-__all__ = ["ModalityConfig", "ModalityParams", "ProcessingKwargs", "TransformerTask"]
+__all__ = ["ModalityConfig", "ModalityParams", "ProcessingKwargs", "QueryExpansionConfig", "TransformerTask"]
 
 TransformerTask: TypeAlias = Literal[
     "feature-extraction", "sequence-classification", "text-generation", "any-to-any", "fill-mask", "retrieval"
@@ -34,3 +34,15 @@ class ProcessingKwargs(TypedDict, total=False):
     image: dict[str, Any]
     video: dict[str, Any]
     chat_template: dict[str, Any]
+
+
+class _Expansion(TypedDict):
+    strategy: Literal["fixed", "min"]
+
+
+class QueryExpansionConfig(_Expansion, total=False):
+    """How queries are filled up; see :func:`~stlib.base.transformer.queries.check_expansion`."""
+
+    attend: bool
+    token: str | None
+    length: int
