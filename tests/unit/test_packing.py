@@ -82,6 +82,23 @@ def test_logits_of_classifiers_equal_those_of_the_padded_pass(name, lengths):
     assert run_packed_logits(model, inputs, None) is None  # a gradient is wanted
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_tokens_that_queries_were_filled_up_with_look_at_the_text_alone(name):
+    model = tiny(name)
+    inputs = batch(model, [4, 2, 4, 7, 6])
+    mask = inputs["attention_mask"].bool()
+    added = ~mask & (torch.arange(7) < 6)
+    inputs["input_ids"][added] = 59
+    wanted = (mask | added).unsqueeze(-1)
+    with torch.no_grad():
+        packed = run_packed_tokens(model, inputs, unpad=True, added=added)
+        assert ((packed - model(**inputs)[0]) * wanted).abs().max() < 1e-5
+        assert not (packed * ~wanted).any()
+        inputs["attention_mask"][0, 0] = 0  # padding on the left
+        with pytest.raises(UnsupportedOption):
+            run_packed_tokens(model, inputs, unpad=True, added=added)
+
+
 @pytest.mark.parametrize("name", ["bert", "mpnet"])
 def test_bfloat16_is_as_near_to_float32_as_transformers_is(name):
     model = tiny(name)

@@ -49,14 +49,20 @@ MAX_BLOCKED_BYTES = 512 * 2**20
 # Above this many tokens the scores of a whole block would take much memory.
 _MAX_PLAIN_ATTENTION = 512
 
+# Tokens of an input, and how many of them, from the first on, are looked at.
+Lengths = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring inputs of one length among the packed tokens."""
+    """Neighbouring inputs of one length among the packed tokens, of each of which the first ``attended``
+    tokens are looked at.
+    """
 
     start: int
     inputs: int
     length: int
+    attended: int
 
     @property
     def rows(self) -> slice:
@@ -78,7 +84,11 @@ class PackedTokens:
 
 
 def run_packed_tokens(
-    model: nn.Module, inputs: dict[str, Any], unpad: bool | None, first_only: bool = False
+    model: nn.Module,
+    inputs: dict[str, Any],
+    unpad: bool | None,
+    first_only: bool = False,
+    added: Tensor | None = None,
 ) -> Tensor | None:
     """Last hidden state ``[n, tokens, d]`` of a batch, or None where the padded forward pass has to run.
 
@@ -88,11 +98,13 @@ def run_packed_tokens(
         unpad: None packs on a CPU, True wherever the architecture is known, False never.
         first_only: compute the first token's state alone, ``[n, 1, d]``, which is what classifiers read; the
             last layer then costs less.
+        added: ``[n, tokens]``, tokens that queries were filled up with, behind those of the text. Their
+            states are wanted whether or not ``attention_mask`` lets others look at them.
 
     Raises:
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
     """
-    found = _find_packed(model, inputs, unpad)
+    found = _find_packed(model, inputs, unpad, added)
     return None if found is None else found[0].run(inputs, found[1], first_only)
 
 
@@ -118,14 +130,14 @@ def run_packed_logits(model: Any, inputs: dict[str, Any], unpad: bool | None) ->
 
 
 def _find_packed(
-    model: nn.Module, inputs: dict[str, Any], unpad: bool | None
-) -> tuple[PackedEncoder, list[int]] | None:
+    model: nn.Module, inputs: dict[str, Any], unpad: bool | None, added: Tensor | None = None
+) -> tuple[PackedEncoder, list[Lengths]] | None:
     """The packed form of a model and the lengths of its inputs; None where the padded pass has to run."""
     _drop_unserved(model)
     if unpad is False or (unpad is None and not _is_on_cpu(inputs)):
         return None
-    lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs)
-    encoder = None if lengths is None else _encoder_of(model, sum(lengths))
+    lengths = None if _wants_more(model, inputs) or not is_known(model) else _lengths(inputs, added)
+    encoder = None if lengths is None else _encoder_of(model, sum(length for length, _ in lengths))
     if encoder is None or lengths is None:
         _refuse_if_demanded(unpad, model, ARCHITECTURES)
         return None
@@ -158,19 +170,29 @@ def _wants_more(model: nn.Module, inputs: dict[str, Any]) -> bool:
     )
 
 
-def _lengths(inputs: dict[str, Any]) -> list[int] | None:
-    """Tokens of each input; None unless all padding is on the right and no input is empty."""
+def _lengths(inputs: dict[str, Any], added: Tensor | None) -> list[Lengths] | None:
+    """Tokens of each input, and how many of them are looked at; None unless all padding is on the right and
+    no input is empty.
+    """
     ids, mask = inputs["input_ids"], inputs.get("attention_mask")
     if ids.dim() != 2 or ids.numel() == 0:
         return None
     if mask is None:
-        return [ids.shape[1]] * len(ids)
+        return [(ids.shape[1], ids.shape[1])] * len(ids)
     if mask.shape != ids.shape or mask.dtype.is_floating_point:
         return None
-    lengths = mask.sum(dim=1)
-    attended = torch.arange(ids.shape[1], device=mask.device) < lengths.unsqueeze(1)
-    counts = lengths.tolist()
-    return counts if min(counts) > 0 and torch.equal(attended, mask.bool()) else None
+    attended = _count_first(mask.bool())
+    lengths = attended if added is None else _count_first(mask.bool() | added.bool())
+    if attended is None or lengths is None or min(attended) == 0:
+        return None
+    return list(zip(lengths, attended, strict=True))
+
+
+def _count_first(there: Tensor) -> list[int] | None:
+    """How many are there in each row of ``[n, tokens]``; None unless they are the first ones."""
+    counts = there.sum(dim=1)
+    first = torch.arange(there.shape[1], device=there.device) < counts.unsqueeze(1)
+    return counts.tolist() if torch.equal(first, there) else None
 
 
 class PackedEncoder:
@@ -197,7 +219,7 @@ class PackedEncoder:
         """Whether the model went to another device."""
         return self._watch.has_moved()
 
-    def run(self, inputs: dict[str, Any], lengths: list[int], first_only: bool = False) -> Tensor:
+    def run(self, inputs: dict[str, Any], lengths: list[Lengths], first_only: bool = False) -> Tensor:
         """Last hidden state ``[n, tokens, d]``, zero at padding; or ``[n, 1, d]`` of first tokens."""
         ids: Tensor = inputs["input_ids"]
         packed, where, biases = self._run_layers(inputs, lengths, self._layers[: -1 if first_only else None])
@@ -205,26 +227,25 @@ class PackedEncoder:
             firsts = self._layers[-1].first_tokens(packed.states, packed.blocks, biases)
             places = torch.tensor(packed.order, device=firsts.device)
             return torch.empty_like(firsts).index_copy_(0, places, firsts).unsqueeze(1)
-        x = packed.states[: sum(lengths)]
+        x = packed.states[: sum(length for length, _ in lengths)]
         if where is None:
             return x.view(*ids.shape, -1)
         padded = x.new_zeros(ids.numel(), x.shape[1])
         return padded.index_copy_(0, where, x).view(*ids.shape, -1)
 
-    def run_states(self, inputs: dict[str, Any], lengths: list[int]) -> PackedTokens:
+    def run_states(self, inputs: dict[str, Any], lengths: list[Lengths]) -> PackedTokens:
         """Last hidden state of the tokens alone."""
         return self._run_layers(inputs, lengths, self._layers)[0]
 
     def _run_layers(
-        self, inputs: dict[str, Any], lengths: list[int], layers: list[_PackedLayer]
+        self, inputs: dict[str, Any], lengths: list[Lengths], layers: list[_PackedLayer]
     ) -> tuple[PackedTokens, Tensor | None, list[Tensor] | None]:
         """States behind the layers, the tokens' places in the batch, and the biases of attention by block."""
         ids: Tensor = inputs["input_ids"]
-        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True)
         blocks = list(_blocks([lengths[i] for i in order]))
-        where = (
-            None if len(blocks) == 1 and blocks[0].length == ids.shape[1] else _places(ids, order, lengths)
-        )
+        whole = len(blocks) == 1 and blocks[0].length == ids.shape[1]
+        where = None if whole else _places(ids, order, [length for length, _ in lengths])
         x = self._embed(inputs, where)
         x = F.pad(x, (0, 0, 0, _round_up(len(x)) - len(x)))
         biases = [self._bias_of(block.length, x) for block in blocks] if self._bias_of else None
@@ -289,6 +310,9 @@ class _PackedLayer:
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if queries is not None:
             query, bias = query[:, :, :queries], None if bias is None else bias[:, :, :queries]
+        if block.attended < block.length:
+            key, value = key[:, :, : block.attended], value[:, :, : block.attended]
+            bias = None if bias is None else bias[..., : block.attended]
         mixed = _attention(query, key, value, bias)
         return mixed.transpose(1, 2).reshape(-1, width)
 
@@ -313,10 +337,10 @@ def _round_up(tokens: int) -> int:
     return -(-tokens // step) * step
 
 
-def _blocks(lengths: list[int]) -> Iterator[Block]:
+def _blocks(lengths: list[Lengths]) -> Iterator[Block]:
     start = 0
-    for length, group in groupby(lengths):
-        block = Block(start, len(list(group)), length)
+    for (length, attended), group in groupby(lengths):
+        block = Block(start, len(list(group)), length, attended)
         yield block
         start = block.rows.stop
 

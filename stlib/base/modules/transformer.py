@@ -275,8 +275,8 @@ class Transformer(DimensionNames, PreparesInputs):
         method = self.model if entry["method"] == "forward" else self._method(entry["method"])
         arguments = self._arguments(entry["method"], given)
         packed = None
-        if entry["method"] == "forward" and "query_expansion_positions" not in features:
-            packed = self._without_padding(path, arguments, features.get("logits_are_pooled", False))
+        if entry["method"] == "forward":
+            packed = self._without_padding(path, arguments, features)
         if packed is not None:
             features[self.module_output_name] = packed
             return features
@@ -286,16 +286,21 @@ class Transformer(DimensionNames, PreparesInputs):
             features["all_layer_embeddings"] = output.hidden_states
         return features
 
-    def _without_padding(self, path: Any, arguments: dict[str, Any], pooled: bool) -> Any:
-        """The output that ``path`` names, computed over the tokens alone; None where that is not possible.
+    def _without_padding(self, path: Any, arguments: dict[str, Any], features: dict[str, Any]) -> Any:
+        """The output that ``path`` names, computed over the tokens alone (of queries with those that they were
+        filled up with); None where that is not possible.
 
         Where logits of words go straight into a pooling, they are left to that to make.
         """
+        added = features.get("query_expansion_positions")
         if path == "last_hidden_state":
             unpad = False if self._padding_is_read and self.unpad_inputs is None else self.unpad_inputs
-            return run_packed_tokens(self.model, arguments, unpad)
+            return run_packed_tokens(self.model, arguments, unpad, added=added)
+        if added is not None:
+            return None
         if path == "logits" and self.transformer_task == "sequence-classification":
             return run_packed_logits(self.model, arguments, self.unpad_inputs)
+        pooled = features.get("logits_are_pooled", False)
         if path == "logits" and self.transformer_task == "fill-mask" and pooled:
             return run_packed_words(self.model, arguments, self.unpad_inputs)
         return None
