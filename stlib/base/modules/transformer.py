@@ -287,8 +287,8 @@ class Transformer(DimensionNames, PreparesInputs):
         return features
 
     def _without_padding(self, path: Any, arguments: dict[str, Any], features: dict[str, Any]) -> Any:
-        """The output that ``path`` names, computed over the tokens alone (of queries with those that they were
-        filled up with); None where that is not possible.
+        """The output that ``path`` names, computed over the tokens alone (of queries with those that they
+        were filled up with); None where that is not possible.
 
         Where logits of words go straight into a pooling, they are left to that to make.
         """
