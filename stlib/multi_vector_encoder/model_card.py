@@ -90,3 +90,7 @@ def __getattr__(name: str) -> Any:
 
         return BaseModelCardCallback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "MultiVectorEncoderModelCardCallback"})
