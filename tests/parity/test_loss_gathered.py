@@ -60,6 +60,13 @@ ALIKE = {
 }
 
 
+# Of late interaction, whose documents have as many tokens as the longest of their process.
+LATE = {
+    "late": ("MultiVectorMultipleNegativesRankingLoss", {"mini_batch_size": 3}),
+    "cached late": ("CachedMultiVectorMultipleNegativesRankingLoss", {"mini_batch_size": 3}),
+}
+
+
 def features_of(model, rows):
     return [model.preprocess(texts.split("|")[rows]) for texts in COLUMNS]
 
@@ -79,11 +86,12 @@ def result_of(loss, model, features):
     return value.detach(), grads.clone()
 
 
-def in_group(rank: int, folder: str, model_folder: str, port: int) -> None:
+def in_group(rank: int, folder: str, model_folder: str, late_folder: str, port: int) -> None:
     """Write the results of this process; the model is wrapped as in training."""
     from torch.nn.parallel import DistributedDataParallel
 
     import stlib
+    import stlib.multi_vector_encoder.losses as late_losses
     import stlib.sentence_transformer.losses as our_losses
 
     torch.set_num_threads(1)
@@ -98,6 +106,11 @@ def in_group(rank: int, folder: str, model_folder: str, port: int) -> None:
         loss.model = DistributedDataParallel(model, find_unused_parameters=True)
         results[name] = result_of(loss, model, features_of(model, rows))
     results["not last"] = _frozen_last(model, our_losses, rows)
+    late = stlib.MultiVectorEncoder(late_folder, device="cpu").eval()
+    for name, case in LATE.items():
+        loss = make(late_losses, case, late, None, gathered=True)
+        loss.model = DistributedDataParallel(late, find_unused_parameters=True)
+        results[name] = result_of(loss, late, features_of(late, rows))
     with contextlib.suppress(ImportError):
         results["reference"] = _reference(model_folder, model, rows)
     torch.save(results, f"{folder}/{rank}.pt")
@@ -150,13 +163,13 @@ def model_folder(loss_models, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def group(model_folder, tmp_path_factory):
+def group(model_folder, late_folder, tmp_path_factory):
     """Results of both processes."""
     folder = tmp_path_factory.mktemp("group")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(in_group, args=(str(folder), model_folder, port), nprocs=2)
+    torch.multiprocessing.spawn(in_group, args=(str(folder), model_folder, late_folder, port), nprocs=2)
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
@@ -165,7 +178,19 @@ def test_two_processes_are_one_with_all_rows(loss_models, group, name):
     import stlib.losses
 
     ours = loss_models[0]
-    loss = make(stlib.losses, CASES[name], ours, ours, gathered=False)
+    assert_one_of_two(make(stlib.losses, CASES[name], ours, ours, gathered=False), ours, group, name)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_two_processes_of_late_interaction_are_one_with_all_rows(late_models, group, name):
+    import stlib.multi_vector_encoder.losses
+
+    ours = late_models[0]
+    loss = make(stlib.multi_vector_encoder.losses, LATE[name], ours, None, gathered=False)
+    assert_one_of_two(loss, ours, group, name)
+
+
+def assert_one_of_two(loss, ours, group, name):
     value, gradients = result_of(loss, ours, features_of(ours, slice(0, 2 * ROWS)))
     values = [results[name][0] for results in group]
     torch.testing.assert_close(sum(values) / 2, value, rtol=1e-5, atol=1e-6)
