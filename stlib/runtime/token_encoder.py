@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stlib.errors import UnknownPrompt
+from stlib.errors import ModelConfigError, UnknownPrompt
 from stlib.runtime.modules.base import TOKEN_EMBEDDINGS, Features, Rows, available_cores
 from stlib.runtime.side_by_side import run_side_by_side
 from stlib.runtime.token_folder import TokenPipeline, read_token_pipeline
@@ -144,6 +144,11 @@ class TokenRuntimeEncoder:
             for module in self._pipeline.modules:
                 features = module.forward(features)
             vectors, counts = features[TOKEN_EMBEDDINGS], features["attention_mask"].astype(bool)
+            if vectors.shape[2] != self.dimension:
+                raise ModelConfigError(
+                    f"the modules of {self.name} give vectors of {vectors.shape[2]} dimensions, but its "
+                    f"settings say {self.dimension}; the files are not from one model: save it again"
+                )
             for at, row in enumerate(np.arange(len(texts))[rows]):
                 found[row] = vectors[at, counts[at]]
 

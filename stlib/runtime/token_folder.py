@@ -124,15 +124,30 @@ def _each(modules: list[Module], kind: type[_M]) -> Iterator[_M]:
             yield module
 
 
-def _dimension(modules: list[Module], folder: Path) -> int:
-    for module in reversed(modules):
+def _dimension(modules: list[Module], folder: Path, width: int | None = None) -> int:
+    """Width of the token vectors that modules in a row make of such of ``width``.
+
+    Raises:
+        ModelConfigError: no module tells, or one takes vectors of another width.
+    """
+    for module in modules:
         if isinstance(module, Router):
-            return _dimension(next(iter(module.routes.values())), folder)
-        if isinstance(module, Dense) and module.module_output_name == TOKEN_EMBEDDINGS:
-            return module.out_features
-        if isinstance(module, OnnxTransformer) and module.dimension is not None:
-            return module.dimension
-    raise ModelConfigError(f"{folder}: no module tells the width of the token vectors; save the model again")
+            widths = [_dimension(route, folder, width) for route in module.routes.values()]
+            width = widths[0]
+        elif isinstance(module, Dense) and module.module_input_name == TOKEN_EMBEDDINGS:
+            if width not in (None, module.in_features):
+                raise ModelConfigError(
+                    f"{folder}: a Dense takes vectors of {module.in_features} dimensions and gets {width}; "
+                    "the files are not from one model: save it again"
+                )
+            width = module.out_features
+        elif isinstance(module, OnnxTransformer):
+            width = module.dimension
+    if width is None:
+        raise ModelConfigError(
+            f"{folder}: no module tells the width of the token vectors; save the model again"
+        )
+    return width
 
 
 _FAMILY = Family(

@@ -62,6 +62,7 @@ class Dense:
         self._residual = values.get("residual.weight")
         self.module_input_name: str = config.get("module_input_name") or SENTENCE_EMBEDDING
         self.module_output_name: str = config.get("module_output_name") or self.module_input_name
+        self.in_features: int = self._weight.shape[0]
         self.out_features: int = width // 2 if self._activation_name == "GLU" else width
         """Width of what it makes, under whichever name."""
         is_last = self.module_output_name == SENTENCE_EMBEDDING

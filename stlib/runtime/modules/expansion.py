@@ -13,11 +13,13 @@ from typing import Any
 
 from stlib.errors import ModelConfigError
 from stlib.runtime.files import read_object
+from stlib.runtime.positions import text_positions
 
 STRATEGIES = ("fixed", "min")
 _KEYS = {"strategy", "length", "attend", "token"}
 # Of tokenizers that do not say which token they mask by: BERT's and RoBERTa's.
 _USUAL_MASKS = ("[MASK]", "<mask>")
+_MOST = 2**16  # tokens of a query, where the model does not tell how many it reads
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def read_expansion(given: Any, folder: Path, id_of: Callable[[str], int | None])
             f"{folder}: query_expansion={given!r}; its strategy is one of {', '.join(STRATEGIES)} and its "
             "attend true or false"
         )
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+    most = text_positions(read_object(folder / "config.json")) or _MOST
+    if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
         raise ModelConfigError(
-            f"{folder}: query_expansion={given!r}; its length is a whole number of tokens from 1"
+            f"{folder}: query_expansion={given!r}; its length is a whole number of tokens from 1 to {most}"
         )
     token = given.get("token")
     names = _mask_tokens(folder) if token is None else [token]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from stlib.runtime import InvalidModelError, ModelNotFoundError, UnknownPromptError, UnsupportedModelError
 from stlib.runtime.token_encoder import TokenRuntimeEncoder
@@ -66,6 +67,7 @@ def test_a_bare_transformer_gives_unit_vectors(folder: Path, colours: Any) -> No
     [
         ({"query_expansion": {"strategy": "wide", "length": 5}}, "its strategy is one of fixed, min"),
         ({"query_expansion": {"strategy": "min", "length": 0}}, "its length is a whole number"),
+        ({"query_expansion": {"strategy": "min", "length": 13}}, "number of tokens from 1 to 12"),
         ({"query_expansion": {"strategy": "min", "length": 5, "attend": 1}}, "its attend true or false"),
         ({"query_expansion": {"strategy": "min", "length": 5, "size": 1}}, "allowed is an object of attend"),
         ({"query_expansion": [5]}, "allowed is an object of attend"),
@@ -78,6 +80,33 @@ def test_a_bare_transformer_gives_unit_vectors(folder: Path, colours: Any) -> No
 def test_malformed_settings_are_named(late: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidModelError, match=message):
         TokenRuntimeEncoder.load(late(**settings))
+
+
+def test_a_projection_of_another_model(late: Any, colours: Any) -> None:
+    folder = late(kinds=("Transformer", "Dense"))
+    colours.save_dense(folder, "1_Dense", {"activation_function": None})
+    assert TokenRuntimeEncoder.load(folder).encode_document(["red"])[0].tolist() == [[0, 0], [4, -8], [0, 0]]
+    colours.write(folder / "1_Dense" / "config.json", {"in_features": 4, "out_features": 2, "bias": False})
+    save_file({"linear.weight": np.ones((2, 4), np.float32)}, folder / "1_Dense" / "model.safetensors")
+    with pytest.raises(InvalidModelError, match="takes vectors of 4 dimensions and gets 3"):
+        TokenRuntimeEncoder.load(folder)
+
+
+def test_routes_of_queries_and_documents(late: Any, colours: Any) -> None:
+    folder = late(kinds=("Router", "MultiVectorMask"))
+    colours.save_dense(
+        folder, "dense", {"activation_function": None, "module_input_name": "token_embeddings"}
+    )
+    transformer = "sentence_transformers.models.Transformer"
+    types = {"one": transformer, "two": transformer, "dense": "sentence_transformers.models.Dense"}
+    for name in ("one", "two"):
+        colours.save_model(folder / name)
+    routes = {"query": ["one", "dense"], "document": ["two", "dense"]}
+    colours.write(folder / "router_config.json", {"types": types, "structure": routes, "parameters": {}})
+    light = TokenRuntimeEncoder.load(folder)
+    assert light.dimension == 2
+    assert light.encode_query(["red car"])[0].tolist() == [[0, 0], [4, -8], [8, 4], [0, 0]]
+    assert light.encode_document(["red car"])[0].tolist() == [[4, -8], [0, 0]]
 
 
 def test_what_is_no_late_interaction_model(
