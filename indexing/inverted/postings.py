@@ -19,6 +19,8 @@ __all__ = ["Postings", "Terms", "best_rows", "join", "make_postings", "score_row
 
 # Rows that are scored one by one rather than by walking through whole lists.
 FEW_ROWS = 20_000
+# Postings that are walked through faster than it takes to look for a bound that spares them.
+MANY_ROWS = 50_000
 # Sums in another order differ by less than this part of them.
 ROUNDING = 1e-4
 
@@ -113,31 +115,39 @@ def best_rows(
 def _candidates(
     postings: Postings, question: Terms, k: int, mask: np.ndarray | None, floor: float
 ) -> np.ndarray:
-    """Rows among which the best `k` are."""
+    """Rows among which the best `k` are, ascending."""
     lists = sorted(postings.lists_of(question), key=lambda one: -one[2])
     sums = np.zeros(len(postings.steps), np.float32)
     left = sum(bound for _, _, bound in lists)
-    floor -= ROUNDING * left
+    behind = sum(place.stop - place.start for place, _, _ in lists)
+    slack = ROUNDING * left
+    walked: list[np.ndarray] = []
     for place, weight, bound in lists:
-        if left < floor:
+        if left < floor - slack and behind > MANY_ROWS:
             break
-        rows = postings.rows[place]
-        sums[rows] += weight * (postings.weights[place] * postings.steps[rows])
-        left -= bound
-        if left > 0:
-            floor = max(floor, _kth(sums, rows, mask, k) - ROUNDING * left)
-    found = np.flatnonzero(sums > max(0.0, floor - left))
+        rows = postings.rows[place].astype(np.intp)
+        np.add.at(sums, rows, weight * (postings.weights[place] * postings.steps[rows]))
+        walked.append(rows)
+        left, behind = left - bound, behind - len(rows)
+        if behind > MANY_ROWS:
+            floor = max(floor, _reached(sums, walked, mask, k))
+    spared = max(left, 0.0) + slack
+    found = np.flatnonzero(sums > max(0.0, floor - spared))
     if mask is not None:
         found = found[mask[found]]
     if len(found) <= k:
         return found
     reached = sums[found]
-    least = np.partition(reached, -k)[-k]
-    return found[reached >= least - left - ROUNDING * least]
+    return found[reached >= np.partition(reached, -k)[-k] - spared]
 
 
-def _kth(sums: np.ndarray, rows: np.ndarray, mask: np.ndarray | None, k: int) -> float:
-    """What `k` of these rows have at least; 0 where there are fewer."""
+def _reached(sums: np.ndarray, walked: list[np.ndarray], mask: np.ndarray | None, k: int) -> float:
+    """A bound that `k` rows have reached, taken from the first lists that have as many; 0 if none have."""
+    rows = walked[0]
+    for more in walked[1:]:
+        if len(rows) >= k:
+            break
+        rows = np.union1d(rows, more)
     if mask is not None:
         rows = rows[mask[rows]]
     return float(np.partition(sums[rows], -k)[-k]) if len(rows) >= k else 0.0
@@ -153,11 +163,12 @@ def _best(postings: Postings, question: Terms, rows: np.ndarray, k: int) -> tupl
 def score_rows(postings: Postings, question: Terms, rows: np.ndarray) -> np.ndarray:
     """The dot product of question and each of `rows` (ascending), float32, summed in the order of terms."""
     scores = np.zeros(len(rows), np.float64)
+    wanted = rows.astype(np.uint32)  # as the lists are, which would be converted otherwise
     for place, weight, _ in postings.lists_of(question):
         here = postings.rows[place]
-        at = np.searchsorted(here, rows)
+        at = np.searchsorted(here, wanted)
         inside = at < len(here)
         at = np.minimum(at, len(here) - 1)
-        has = inside & (here[at] == rows)
+        has = inside & (here[at] == wanted)
         scores[has] += weight * (postings.weights[place][at[has]] * postings.steps[rows[has]])
     return scores.astype(np.float32)
