@@ -20,7 +20,8 @@ __all__ = ["EvaluationChoices", "evaluate_folder"]
 class EvaluationChoices:
     """Which judgments (`qrels/SPLIT.tsv`), which rankings, and what the collection is opened with.
 
-    `rerank` is a model, empty for none; None takes the reranker of what is served.
+    No `modes` are all that the collection has. `rerank` is a model, empty for none; None takes the reranker
+    of what is served.
     """
 
     split: str = "test"
@@ -50,14 +51,15 @@ def evaluate_folder(
     judged = sum(
         1 for query, grades in beir.qrels.items() if query in beir.queries and max(grades.values()) > 0
     )
-    asked = _Asked(beir.queries, judged * len(choices.modes), progress)
     rerank = SERVING_RERANKER if choices.rerank is None else choices.rerank
     with Collection.open(name, model=choices.model, **location.arguments()) as collection:
+        modes = choices.modes or collection.modes
+        asked = _Asked(beir.queries, judged * len(modes), progress)
         return [
             collection.evaluate(
                 asked, beir.qrels, mode=mode, rerank=rerank, rerank_depth=choices.rerank_depth
             )
-            for mode in choices.modes
+            for mode in modes
         ]
 
 

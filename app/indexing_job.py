@@ -34,11 +34,15 @@ Progress = Callable[["AddReport", "ReadReport"], None]
 
 @dataclass(frozen=True)
 class IndexChoices:
-    """What a collection is made with; None leaves it to `indexing`, or to the collection that exists."""
+    """What a collection is made with; None leaves it to `indexing`, or to the collection that exists.
+    `sparse` and `tokens` are models of what passages have beside their vectors.
+    """
 
     model: str | None = None
     engine: str | None = None
     precision: str | None = None
+    sparse: str | None = None
+    tokens: str | None = None
 
     def given(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -251,7 +255,7 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
     """The collection and whether it is new.
 
     Raises:
-        BadInput: it exists with another engine or precision.
+        BadInput: it exists with another engine or precision, or with other codes beside its vectors.
         ModelMismatch: it exists with another model.
     """
     from indexing import Collection
@@ -264,6 +268,7 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
             return Collection.create(name, **location.arguments(), **choices.given()), True
         except CollectionExists:  # made by another process at this moment
             collection = Collection.open(name, model=choices.model, **location.arguments())
+    _check_beside(collection, choices)
     info = collection.info()
     for setting in ("engine", "precision"):
         wanted = getattr(choices, setting)
@@ -274,3 +279,26 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
                 f"leave --{setting} away, or change it with `stlib reindex {name} --{setting} {wanted}`"
             )
     return collection, False
+
+
+def _check_beside(collection: Collection, choices: IndexChoices) -> None:
+    """Raises BadInput where passages shall have beside their vectors what the collection's have not."""
+    from indexing.errors import BadInput
+
+    live = next(one for one in collection.servings() if one.live)
+    for role in ("sparse", "tokens"):
+        wanted, there = getattr(choices, role), live.beside.get(role)
+        same = (there is not None and wanted in (there, None)) or _is_path_of(wanted, there)
+        if wanted is not None and not same:
+            collection.close()
+            raise BadInput(
+                f"collection {collection.name!r} was made "
+                + (f"with --{role} {there}" if there else f"without --{role}")
+                + f", not with {wanted}: leave it away, or change it with `stlib reindex {collection.name}"
+                f" --{role} {wanted}`"
+            )
+
+
+def _is_path_of(wanted: str | None, there: str | None) -> bool:
+    """Whether both name the same folder."""
+    return bool(wanted and there) and str(Path(str(wanted)).resolve()) == there

@@ -66,6 +66,7 @@ class _LegWords:
 _LEGS = {
     "semantic": _LegWords("by meaning", "cosine"),
     "keyword": _LegWords("by words", "BM25", nothing="no word matches"),
+    "sparse": _LegWords("by terms", "weight", nothing="no term matches"),
     "memory": _LegWords("by judgments", "worth", nothing="not judged for similar questions"),
 }
 _EXTRAS = {"title": "by title", "naming": "by naming", "length": "by length"}

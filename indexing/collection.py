@@ -19,7 +19,7 @@ from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
 from indexing.models.held import Encoders
 from indexing.models.rerankers import Rerankers
-from indexing.names import SERVING_RERANKER
+from indexing.names import SERVING_RERANKER, modes_with
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache
 from indexing.search.artifacts import SettingsCache
@@ -184,6 +184,11 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
 
     def __repr__(self) -> str:
         return f"Collection({self.name!r}, {str(self._session.place.catalog)!r})"
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """What `search` and `evaluate` take as `mode` with what is live."""
+        return modes_with(self._session.live().generation.beside or {})
 
     @property
     def encoder(self) -> EncoderProtocol:

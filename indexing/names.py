@@ -5,6 +5,7 @@ Commands need them for `--help`, which should not load numpy; whoever acts on a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -30,6 +31,7 @@ __all__ = [
     "TOKENS_RERANKER",
     "Precision",
     "RerankerChoice",
+    "modes_with",
 ]
 
 LEGS = ("semantic", "keyword", "sparse", "memory")
@@ -48,6 +50,13 @@ MODE_LEGS: dict[str, tuple[str, ...]] = {
 FEATURES = ("title", "naming", "length")
 """What may decide beside the legs; `indexing.search.features` says what each is."""
 MODES = tuple(MODE_LEGS)
+
+
+def modes_with(roles: Collection[str]) -> tuple[str, ...]:
+    """The modes of a collection whose passages have `roles` beside their vectors, see `ROLES`."""
+    return tuple(mode for mode in MODES if mode not in ROLES or mode in roles)
+
+
 DEFAULT_MODE = "hybrid"
 
 ENGINES = ("faiss", "usearch")

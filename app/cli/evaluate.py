@@ -48,7 +48,7 @@ def command(
     """Measure collection NAME with the queries and judgments of BEIR_DIR, through the real index."""
     from app.evaluation_job import EvaluationChoices, evaluate_folder
 
-    choices = EvaluationChoices(split, MODES if mode == "all" else (mode,), rerank, rerank_depth, model)
+    choices = EvaluationChoices(split, () if mode == "all" else (mode,), rerank, rerank_depth, model)
     if background:
         from app.jobs.kinds.evaluate import describe
 

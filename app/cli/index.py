@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from app.cli.beside import beside_options, sparse_of
 from app.cli.failures import FAILED
 from app.cli.jobs import start_in_background
 from app.cli.options import background_option, json_option, location_options
@@ -45,6 +46,7 @@ _STANDARD_INPUT = Path("-")
     type=click.Choice(PRECISIONS),
     help=f"How vectors are stored. Default: {DEFAULT_PRECISION}.",
 )
+@beside_options
 @reading_options
 @prune_options
 @click.option(
@@ -64,6 +66,9 @@ def command(
     model: str | None,
     engine: str | None,
     precision: str | None,
+    legs: tuple[str, ...] | None,
+    sparse: str | None,
+    tokens: str | None,
     reading: ReadOptions | None,
     prune: bool,
     force: bool,
@@ -81,7 +86,7 @@ def command(
     """
     from app.indexing_job import IndexChoices, SyncChoices
 
-    choices = IndexChoices(model, engine, precision)
+    choices = IndexChoices(model, engine, precision, sparse_of(legs, sparse) or None, tokens or None)
     how = SyncChoices(reading, prune, force, reread)
     if _STANDARD_INPUT in paths:
         if len(paths) > 1 or background:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.beside import beside_options, sparse_of
 from app.cli.failures import Interrupted
 from app.cli.jobs import start_in_background
 from app.cli.options import background_option, json_option, location_options
@@ -46,6 +47,8 @@ class _Weight(click.ParamType[tuple[str, float]]):
 @click.option(
     "--overlap", type=click.IntRange(min=0), metavar="N", help="Tokens that two passages may share."
 )
+@beside_options
+@click.option("--no-tokens", is_flag=True, help="Give up the vectors of tokens.")
 @click.option("--reranker", metavar="R", help="Re-order every answer with it that names no other.")
 @click.option("--no-reranker", is_flag=True, help="Re-order no answer, unless it is asked for.")
 @click.option(
@@ -79,6 +82,10 @@ def command(
     engine: str | None,
     max_tokens: int | None,
     overlap: int | None,
+    legs: tuple[str, ...] | None,
+    sparse: str | None,
+    tokens: str | None,
+    no_tokens: bool,
     reranker: str | None,
     no_reranker: bool,
     weights: tuple[tuple[str, float], ...],
@@ -98,6 +105,8 @@ def command(
 
     if reranker and no_reranker:
         raise click.UsageError("--reranker and --no-reranker contradict each other", context)
+    if tokens and no_tokens:
+        raise click.UsageError("--tokens and --no-tokens contradict each other", context)
     if boosts and no_boosts:
         raise click.UsageError("--boost and --no-boosts contradict each other", context)
     boosted = [{"filter": condition, "weight": weight} for weight, condition in boosts]
@@ -108,6 +117,8 @@ def command(
         max_tokens=max_tokens,
         overlap=overlap,
         reranker="" if no_reranker else reranker,
+        sparse=sparse_of(legs, sparse),
+        tokens="" if no_tokens else tokens,
         weights=dict(weights) or None,
         boosts=boosted if boosts or no_boosts else None,
         promote=not no_promote,

@@ -36,6 +36,7 @@ class ReindexChoices:
 
     Attributes:
         reranker: a folder or a name; "" for none.
+        sparse, tokens: models of what passages have beside their vectors; "" for nothing of it any more.
         weights: of the legs; a leg that is not named keeps its own.
         boosts: each with a `filter` and a `weight`; they take the place of those so far.
         promote: whether the result becomes live.
@@ -47,6 +48,8 @@ class ReindexChoices:
     max_tokens: int | None = None
     overlap: int | None = None
     reranker: str | None = None
+    sparse: str | None = None
+    tokens: str | None = None
     weights: dict[str, float] | None = None
     boosts: list[dict[str, Any]] | None = None
     promote: bool = True
@@ -235,6 +238,9 @@ def _arguments(collection: Collection, choices: ReindexChoices) -> dict[str, Any
         arguments["ranking"] = _ranking(live.ranking, choices)
     if choices.reranker is not None:
         arguments["reranker"] = choices.reranker
+    for role in ("sparse", "tokens"):
+        if (given := getattr(choices, role)) is not None:
+            arguments[role] = given or None
     return arguments
 
 

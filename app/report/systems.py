@@ -12,8 +12,8 @@ from indexing.errors import BadInput
 from indexing.names import (
     BUNDLED_RERANKER,
     DEFAULT_MODE,
-    MODES,
     PRECISIONS,
+    modes_with,
 )
 from indexing.serving.history import Serving
 
@@ -77,14 +77,14 @@ def choose_systems(choices: ReportChoices, servings: Sequence[Serving]) -> list[
 
 
 def _usual(live: Serving, servings: Sequence[Serving]) -> list[System]:
-    modes = [System(live.id, mode) for mode in MODES if mode != DEFAULT_MODE]
+    modes = [System(live.id, mode) for mode in modes_with(live.beside) if mode != DEFAULT_MODE]
     reranked = System(live.id, DEFAULT_MODE, "" if live.reranker else BUNDLED_RERANKER)
     others = [one for one in reversed(servings) if not one.live and not one.behind][:_OTHERS]
     return [*modes, reranked, *(System(one.id, DEFAULT_MODE) for one in others)]
 
 
 def _chosen(choices: ReportChoices, live: Serving, servings: Sequence[Serving]) -> list[System]:
-    _check("mode", choices.modes, MODES)
+    _check("mode", choices.modes, modes_with(live.beside))
     _check("precision", choices.precisions, PRECISIONS)
     known = {one.id: one for one in servings}
     for id_ in choices.servings:
@@ -127,7 +127,7 @@ def parse_system(text: str) -> System:
 
 
 def _check_system(system: System, live: Serving, servings: Sequence[Serving]) -> System:
-    _check("mode", [system.mode], MODES)
+    _check("mode", [system.mode], modes_with(live.beside))
     _check_serving(system.serving, {one.id: one for one in servings})
     if system.precision is not None:
         _check("precision", [system.precision], PRECISIONS)

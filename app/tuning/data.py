@@ -94,6 +94,8 @@ class TuningData:
         semantic_scale: their centre and spread over the collection, float64 [n, 2].
         words: scores of the keyword leg, float32 [n, p]; words_scale likewise.
         by_words: whether the keyword leg finds it among its best, bool [n, p].
+        terms: scores of the leg of weighted terms, float32 [n, p], None where the collection has none;
+            terms_scale and by_terms likewise.
         features: float64 [features, n, p], in the order of `indexing.names.FEATURES`.
         boosts: float64 [n, p].
         passages: of all documents, float32 [passages, d] of length 1.
@@ -115,6 +117,9 @@ class TuningData:
     words: np.ndarray
     words_scale: np.ndarray
     by_words: np.ndarray
+    terms: np.ndarray | None
+    terms_scale: np.ndarray
+    by_terms: np.ndarray
     features: np.ndarray
     boosts: np.ndarray
     passages: np.ndarray
@@ -235,19 +240,24 @@ def _lay_out(
     probe: Probe, mode: str, questions: list[Judged], vectors: np.ndarray, traces: list[Trace]
 ) -> TuningData:
     shape = (len(traces), max((len(trace.ids) for trace in traces), default=1))
-    real, by_words = np.zeros(shape, bool), np.zeros(shape, bool)
-    semantic, words = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    real, by_words, by_terms = (np.zeros(shape, bool) for _ in range(3))
+    semantic, words, terms = (np.zeros(shape, np.float32) for _ in range(3))
+    has_terms = bool(traces) and "sparse" in traces[0].legs
     gains, boosts = np.zeros(shape), np.zeros(shape)
     features = np.zeros((len(FEATURES), *shape))
-    scales = np.zeros((2, len(traces), 2))
+    scales = np.zeros((3, len(traces), 2))
     ideal = np.ones(len(traces))
     for row, (question, trace) in enumerate(zip(questions, traces, strict=True)):
         many = slice(0, len(trace.ids))
         real[row, many] = True
         by_meaning, by_word = trace.legs.index("semantic"), trace.legs.index("keyword")
         semantic[row, many], words[row, many] = trace.scores[by_meaning], trace.scores[by_word]
-        scales[:, row] = trace.scales[[by_meaning, by_word]]
+        scales[:2, row] = trace.scales[[by_meaning, by_word]]
         by_words[row, many] = trace.found[by_word]
+        if has_terms:
+            by_term = trace.legs.index("sparse")
+            terms[row, many], by_terms[row, many] = trace.scores[by_term], trace.found[by_term]
+            scales[2, row] = trace.scales[by_term]
         gains[row, many] = [max(question.grades.get(id_, 0), 0) for id_ in trace.ids]
         boosts[row, many] = trace.boosts
         features[:, row, many] = [trace.features[name] for name in FEATURES]
@@ -270,6 +280,9 @@ def _lay_out(
         words=words,
         words_scale=scales[1],
         by_words=by_words,
+        terms=terms if has_terms else None,
+        terms_scale=scales[2],
+        by_terms=by_terms,
         features=features,
         boosts=boosts,
         passages=passages,

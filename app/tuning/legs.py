@@ -14,6 +14,8 @@ import numpy as np
 from app.tuning.data import SAME_QUESTION, TuningData
 from indexing.names import FEATURES, LEGS
 from indexing.search.fuse import KEYWORD_CAP, SEMANTIC_WEIGHT, SHARE_CAP, TRUST, USUAL_PEAK
+from indexing.search.legs.semantic import SemanticLeg
+from indexing.search.legs.sparse import SparseLeg
 from indexing.search.ranking import FIRST_DEPTH
 from indexing.search.settings import Memory, SearchSettings
 from stlib.util.forks import cached_property
@@ -63,7 +65,7 @@ class View:
         np.put_along_axis(near, best, True, axis=1)
         allowed = near & real
         if self.data.mode != "semantic":
-            allowed |= self.data.by_words[self.positions]
+            allowed |= self.data.by_words[self.positions] | self.data.by_terms[self.positions]
             if self.worth is not None:
                 allowed |= self.worth > 0
         return allowed
@@ -74,19 +76,23 @@ class View:
         questions at once.
         """
         at, data = self.positions, self.data
-        trust = _measure(self.semantic, self.scale)
-        best = np.maximum(_best(trust, self.allowed), 0.0)
-        semantic = _cap(
-            SEMANTIC_WEIGHT * (best / USUAL_PEAK) ** TRUST * trust, self.allowed, np.array(SHARE_CAP)
-        )
-        cap = np.maximum(KEYWORD_CAP, _best(semantic, self.allowed))
-        found = {
-            "semantic": semantic,
-            "keyword": _cap(_measure(data.words[at], data.words_scale[at]), self.allowed, cap),
-        }
+        found = {"semantic": self._trusted(self.semantic, self.scale, SemanticLeg.usual_weight)}
+        if data.terms is not None:
+            usual = SparseLeg.usual_weight
+            found["sparse"] = self._trusted(data.terms[at], data.terms_scale[at], usual)
+        best = [_best(share, self.allowed) for share in found.values()]
+        cap = np.maximum(KEYWORD_CAP, np.max(best, axis=0))
+        found["keyword"] = _cap(_measure(data.words[at], data.words_scale[at]), self.allowed, cap)
         if self.worth is not None:
             found["memory"] = _cap(self.worth.astype(np.float64), self.allowed, cap)
-        return found
+        return {leg: found[leg] for leg in LEGS if leg in found}
+
+    def _trusted(self, scores: np.ndarray, scale: np.ndarray, usual: float) -> np.ndarray:
+        """The shares of a similarity leg: float32 [m, p] with centres and spreads float64 [m, 2]."""
+        trust = _measure(scores, scale)
+        best = np.maximum(_best(trust, self.allowed), 0.0)
+        factor = usual * SEMANTIC_WEIGHT * (best / USUAL_PEAK) ** TRUST
+        return _cap(factor * trust, self.allowed, np.array(SHARE_CAP))
 
     def scores(self, settings: SearchSettings) -> np.ndarray:
         """Fused scores by the weights of `settings`, float64 [m, p]; -inf for what does not come up. Its head

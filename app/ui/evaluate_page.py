@@ -33,7 +33,7 @@ from app.ui.notices import safely, sentences, tell
 from app.ui.visitor import visitor
 from app.wording import format_bytes
 from indexing import Collection
-from indexing.names import MODES, PRECISIONS
+from indexing.names import PRECISIONS
 from indexing.serving.history import Serving
 
 __all__ = ["page"]
@@ -94,7 +94,9 @@ def _draw_choices(
                 "Nothing chosen compares what is live in every mode, with and without a reranker, and the"
                 " newest other servings. What is chosen is combined."
             )
-            modes = st.multiselect("Modes", MODES, format_func=str.capitalize, placeholder="hybrid")
+            modes = st.multiselect(
+                "Modes", collection.modes, format_func=str.capitalize, placeholder="hybrid"
+            )
             chosen = st.multiselect(
                 "Servings", servings[::-1], format_func=_serving_name, placeholder="the live one"
             )

@@ -21,7 +21,7 @@ from app.ui.outside import as_label
 from app.ui.visitor import visitor
 from indexing import Collection, SearchResults
 from indexing.errors import FilterError
-from indexing.names import MODES
+from indexing.names import DEFAULT_MODE
 
 QUESTION_LABEL = "Question"
 ANSWER = "answer"
@@ -87,9 +87,12 @@ def draw_question(name: str) -> None:
 
 def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
     active = len(address.current().picks) + bool(st.session_state["filter"].strip())
+    modes = collection.modes
+    if st.session_state["mode"] not in modes:  # of an address, or of the collection before
+        st.session_state["mode"] = DEFAULT_MODE
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         st.segmented_control(
-            "Mode", MODES, format_func=str.capitalize, key="mode", label_visibility="collapsed"
+            "Mode", modes, format_func=str.capitalize, key="mode", label_visibility="collapsed"
         )
         with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
             draw_filters(facets)

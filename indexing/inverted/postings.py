@@ -40,7 +40,7 @@ class Postings(NamedTuple):
         starts: where the list of each begins, int64 [t + 1].
         rows: passages, uint32 [all], ascending within a list; weights: uint8 [all].
         tops: the largest weight in each list, float32 [t].
-        steps: float32 [n].
+        steps: float32 [n]; norms: the length of each passage's vector of weights, float32 [n].
     """
 
     terms: np.ndarray
@@ -49,6 +49,7 @@ class Postings(NamedTuple):
     weights: np.ndarray
     tops: np.ndarray
     steps: np.ndarray
+    norms: np.ndarray
 
     def lists_of(self, question: Terms) -> list[tuple[slice, float, float]]:
         """Of each term of the question that occurs: its list, its weight in the question, and the most that
@@ -95,7 +96,9 @@ def _sort(terms: np.ndarray, rows: np.ndarray, weights: np.ndarray, steps: np.nd
     starts = np.append(firsts, len(terms)).astype(np.int64)
     values = weights * steps[rows]
     tops = np.maximum.reduceat(values, firsts) if len(firsts) else np.empty(0)
-    return Postings(terms[firsts].astype(np.int32), starts, rows, weights, tops.astype(np.float32), steps)
+    norms = np.sqrt(np.bincount(rows.astype(np.intp), values.astype(np.float64) ** 2, len(steps)))
+    columns = (tops.astype(np.float32), steps, norms.astype(np.float32))
+    return Postings(terms[firsts].astype(np.int32), starts, rows, weights, *columns)
 
 
 def best_rows(

@@ -29,6 +29,7 @@ _TYPES = {
     "weights": np.uint8,
     "tops": np.float32,
     "steps": np.float32,
+    "norms": np.float32,
 }
 
 
@@ -79,7 +80,14 @@ class InvertedSegment:
         self.postings = Postings(**arrays)
         self.ensure_whole, self.check_again = file.ensure_whole, file.check_again
         n, t = len(self.keys), len(self.postings.terms)
-        lengths = {"terms": t, "starts": t + 1, "tops": t, "steps": n, "rows": len(self.postings.weights)}
+        lengths = {
+            "terms": t,
+            "starts": t + 1,
+            "tops": t,
+            "steps": n,
+            "norms": n,
+            "rows": len(self.postings.weights),
+        }
         right = all(arrays[name].dtype == kind for name, kind in _TYPES.items())
         if not right or any(arrays[name].shape != (length,) for name, length in lengths.items()):
             raise CorruptView(f"{file.path} holds other arrays than its kind has; rebuild the view")

@@ -61,6 +61,7 @@ class LegScores:
         scores: float [n]; a frequency leg has 0 where nothing matches.
         scale: centre and spread of its scores over the collection; a spread of 0 leaves the leg out.
         weight: its share is multiplied by this; 1 is the balance that the constants above were chosen for.
+        usual: the same, but before shares are bounded.
     """
 
     name: str
@@ -68,6 +69,7 @@ class LegScores:
     scores: np.ndarray
     scale: Scale
     weight: float = 1.0
+    usual: float = 1.0
 
 
 def fuse(legs: Sequence[LegScores]) -> np.ndarray:
@@ -85,12 +87,12 @@ def shares(legs: Sequence[LegScores]) -> np.ndarray:
         return table
     for row, leg in zip(table, legs, strict=True):
         if leg.kind == "similarity" and leg.scale.spread > 0:
-            row[:] = _cap(_trust(_measure(leg)), SHARE_CAP)
+            row[:] = _cap(leg.usual * _trust(_measure(leg)), SHARE_CAP)
     similar = [row.max() for row, leg in zip(table, legs, strict=True) if leg.kind == "similarity"]
     cap = max([KEYWORD_CAP, *similar])
     for row, leg in zip(table, legs, strict=True):
         if leg.kind == "frequency" and leg.scale.spread > 0:
-            row[:] = _cap(_measure(leg), cap)
+            row[:] = _cap(leg.usual * _measure(leg), cap)
     return table * np.asarray([[leg.weight] for leg in legs])
 
 

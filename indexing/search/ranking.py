@@ -215,7 +215,7 @@ def score_all(
     documents = np.unique(np.concatenate(lists))
     scored = [leg.score(documents, hits) for leg, hits in zip(legs, found, strict=True)]
     said = [
-        LegScores(leg.name, leg.kind, hits.scores, leg.scale(), weights.get(leg.name, 1.0))
+        LegScores(leg.name, leg.kind, hits.scores, leg.scale(), weights.get(leg.name, 1.0), leg.usual_weight)
         for leg, hits in zip(legs, scored, strict=True)
     ]
     return Scored(documents, scored, shares(said))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from indexing.errors import BadInput
-from indexing.names import FEATURES, LEGS
+from indexing.names import FEATURES, LEGS, OPTIONAL_LEGS
 from indexing.search.filter_spelling import filter_text
 from indexing.search.filters import parse_filter
 
@@ -210,7 +210,7 @@ def _check_weights(weights: object) -> dict[str, float]:
             raise BadInput(f"weight of {leg!r}: there is no such leg; the legs are {', '.join(LEGS)}")
         if not _is_number(weight) or weight < 0:
             raise BadInput(f"weight {weight!r} of {leg}: give a number, 0 or more")
-    if all(weights.get(leg, 1.0) == 0 for leg in LEGS if leg != "memory"):
+    if all(weights.get(leg, 1.0) == 0 for leg in LEGS if leg not in OPTIONAL_LEGS):
         raise BadInput("every leg has weight 0, so that no document counts for more than another")
     return {leg: float(weight) for leg, weight in weights.items()}
 

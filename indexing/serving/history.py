@@ -16,7 +16,8 @@ __all__ = ["Serving", "list_generations", "list_servings"]
 @dataclass(frozen=True)
 class Serving:
     """A serving as a person sees it. `behind` is how many changes its generation has yet to follow. `head`
-    and `memory` say whether it has learned one; `gate` is the verdict on one that was learned, `trial`
+    and `memory` say whether it has learned one; `beside` names the models of what passages have beside their
+    vectors, by role; `gate` is the verdict on one that was learned, `trial`
     whether it answers beside the live one now.
     """
 
@@ -28,6 +29,7 @@ class Serving:
     precision: str
     engine: str
     chunking: dict[str, Any]
+    beside: dict[str, str]
     ranking: dict[str, Any]
     reranker: str | None
     head: bool
@@ -74,6 +76,7 @@ def _describe(
         precision=generation.precision,
         engine=serving.engine,
         chunking=generation.chunking,
+        beside={role: str(one.get("model")) for role, one in (generation.beside or {}).items()},
         ranking=serving.ranking,
         reranker=None if serving.reranker is None else str(serving.reranker.get("name")),
         generation=generation.id,

@@ -123,25 +123,35 @@ class SparseReader(PassageReader[_Stretch]):
             best[owners[better]] = scores[better]
         return Hits(documents, chunks, best)
 
-    def spread(self, question: Terms) -> float:
-        """The root of the mean square of the scores of all documents, from a sample: how far from 0 one is
-        that says nothing special. A few imagined documents steady it, whose spread is a tenth of what a
-        document with the question's own terms would get.
+    def statistics(self, question: Terms) -> tuple[float, float]:
+        """Mean and standard deviation of the scores of all documents, from a sample.
+
+        A few imagined documents steady it, as those of `SimilaritySample` do: their scores spread by a tenth
+        of what one along the question's own terms would get.
         """
-        rows, weights = self._sample
+        rows, weights, norm = self._sample
         scores = np.zeros(len(rows), np.float64)
         for part in self._parts:
             here = (rows >= part.first) & (rows < part.first + len(part.stretch))
             if here.any():
                 scores[here] = _score(part, question, rows[here] - part.first)
-        prior = PRIOR_SPREAD * float(question.weights.astype(np.float64) @ question.weights)
-        total = float(weights.sum()) + PRIOR_DOCUMENTS
-        return float(np.sqrt((weights @ scores**2 + PRIOR_DOCUMENTS * prior**2) / total))
+        prior = PRIOR_SPREAD * norm * float(np.linalg.norm(question.weights))
+        count = float(weights.sum())
+        total = count + PRIOR_DOCUMENTS
+        mean = float(weights @ scores) / count if count else 0.0
+        scatter = float(weights @ (scores - mean) ** 2)
+        return count * mean / total, float(np.sqrt((scatter + PRIOR_DOCUMENTS * prior**2) / total))
 
     @cached_property
-    def _sample(self) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Rows that stand for the collection, what each counts for, and the usual length of their vectors."""
         self.ensure_whole()
-        return self._sampled_rows()
+        rows, weights = self._sampled_rows()
+        squares = np.zeros(len(rows), np.float64)
+        for part in self._parts:
+            here = (rows >= part.first) & (rows < part.first + len(part.stretch))
+            squares[here] = part.stretch.postings.norms[rows[here] - part.first].astype(np.float64) ** 2
+        return rows, weights, float(np.sqrt(squares.mean())) if len(rows) else 1.0
 
 
 def _score(part: Part[_Stretch], question: Terms, rows: np.ndarray) -> np.ndarray:

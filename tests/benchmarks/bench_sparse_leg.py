@@ -10,12 +10,12 @@ question has terms of one of the passages. The answers of all are compared with 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 

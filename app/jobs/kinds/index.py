@@ -39,8 +39,9 @@ def describe(
     check_name(name)
     check_paths(paths)
     given = choices.given()
-    if "model" in given and Path(given["model"]).exists():
-        given["model"] = str(Path(given["model"]).absolute())
+    for option in ("model", "sparse", "tokens"):
+        if option in given and Path(given[option]).exists():
+            given[option] = str(Path(given[option]).absolute())
     arguments = {"collection": name, "paths": [str(path.absolute()) for path in paths], "choices": given}
     if how is not None:
         arguments["how"] = how.to_json()

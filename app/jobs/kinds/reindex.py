@@ -18,7 +18,7 @@ __all__ = ["describe", "run"]
 def describe(name: str, choices: ReindexChoices, outlook: Outlook) -> dict[str, Any]:
     """The arguments of a job, from what a person gave and what it comes to."""
     given = choices.given()
-    for option in ("model", "reranker"):
+    for option in ("model", "reranker", "sparse", "tokens"):
         if given.get(option) and Path(given[option]).exists():
             given[option] = str(Path(given[option]).absolute())
     asked = {"live": outlook.live.id, "note": outlook.plan.serving["note"]}

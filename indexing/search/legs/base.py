@@ -106,6 +106,7 @@ class Leg(Protocol):
     Attributes:
         name: as in `indexing.names.LEGS`; parts of a score carry it.
         kind: how its scores are to be read when legs are added up.
+        usual_weight: what its share is multiplied by where a serving says nothing, before shares are bounded.
         lag: committed changes that its index has not followed yet.
     """
 
@@ -114,6 +115,9 @@ class Leg(Protocol):
 
     @property
     def kind(self) -> Kind: ...
+
+    @property
+    def usual_weight(self) -> float: ...
 
     @property
     def lag(self) -> int: ...

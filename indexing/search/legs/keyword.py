@@ -36,6 +36,7 @@ class KeywordLeg:
 
     name: ClassVar[str] = "keyword"
     kind: ClassVar[Kind] = "frequency"
+    usual_weight: ClassVar[float] = 1.0
 
     reader: WordReader | None
     text: str

@@ -23,6 +23,7 @@ class MemoryLeg:
 
     name: ClassVar[str] = "memory"
     kind: ClassVar[Kind] = "frequency"
+    usual_weight: ClassVar[float] = 1.0
     lag: ClassVar[int] = 0
 
     keys: np.ndarray

@@ -43,6 +43,7 @@ class SemanticLeg:
 
     name: ClassVar[str] = "semantic"
     kind: ClassVar[Kind] = "similarity"
+    usual_weight: ClassVar[float] = 1.0
     lag: ClassVar[int] = 0  # newer rows are read from the log and scanned
 
     reader: VectorReader | None
