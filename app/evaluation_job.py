@@ -29,6 +29,8 @@ class EvaluationChoices:
     rerank: str | None = None
     rerank_depth: int = DEFAULT_RERANK_DEPTH
     model: str | None = None
+    sparse: str | None = None
+    tokens: str | None = None
 
 
 def evaluate_folder(
@@ -51,8 +53,9 @@ def evaluate_folder(
     judged = sum(
         1 for query, grades in beir.qrels.items() if query in beir.queries and max(grades.values()) > 0
     )
+    given = {"model": choices.model, "sparse": choices.sparse, "tokens": choices.tokens}
     rerank = SERVING_RERANKER if choices.rerank is None else choices.rerank
-    with Collection.open(name, model=choices.model, **location.arguments()) as collection:
+    with Collection.open(name, **given, **location.arguments()) as collection:
         modes = choices.modes or collection.modes
         asked = _Asked(beir.queries, judged * len(modes), progress)
         return [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.settings import Location
 from indexing.documents.options import ReadOptions
+from indexing.names import ROLES
 
 if TYPE_CHECKING:
     from indexing import AddReport, Collection
@@ -46,6 +47,10 @@ class IndexChoices:
 
     def given(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    def models(self) -> dict[str, str]:
+        """Those that are given, by hand: what a collection that exists was made with."""
+        return {name: value for name, value in self.given().items() if name in ("model", *ROLES)}
 
 
 @dataclass(frozen=True)
@@ -255,20 +260,19 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
     """The collection and whether it is new.
 
     Raises:
-        BadInput: it exists with another engine or precision, or with other codes beside its vectors.
+        BadInput: it exists with another engine or precision.
         ModelMismatch: it exists with another model.
     """
     from indexing import Collection
     from indexing.errors import BadInput, CollectionExists, UnknownCollection
 
     try:
-        collection = Collection.open(name, model=choices.model, **location.arguments())
+        collection = Collection.open(name, **choices.models(), **location.arguments())
     except UnknownCollection:
         try:
             return Collection.create(name, **location.arguments(), **choices.given()), True
         except CollectionExists:  # made by another process at this moment
-            collection = Collection.open(name, model=choices.model, **location.arguments())
-    _check_beside(collection, choices)
+            collection = Collection.open(name, **choices.models(), **location.arguments())
     info = collection.info()
     for setting in ("engine", "precision"):
         wanted = getattr(choices, setting)
@@ -279,26 +283,3 @@ def open_or_create(location: Location, name: str, choices: IndexChoices) -> tupl
                 f"leave --{setting} away, or change it with `stlib reindex {name} --{setting} {wanted}`"
             )
     return collection, False
-
-
-def _check_beside(collection: Collection, choices: IndexChoices) -> None:
-    """Raises BadInput where passages shall have beside their vectors what the collection's have not."""
-    from indexing.errors import BadInput
-
-    live = next(one for one in collection.servings() if one.live)
-    for role in ("sparse", "tokens"):
-        wanted, there = getattr(choices, role), live.beside.get(role)
-        same = (there is not None and wanted in (there, None)) or _is_path_of(wanted, there)
-        if wanted is not None and not same:
-            collection.close()
-            raise BadInput(
-                f"collection {collection.name!r} was made "
-                + (f"with --{role} {there}" if there else f"without --{role}")
-                + f", not with {wanted}: leave it away, or change it with `stlib reindex {collection.name}"
-                f" --{role} {wanted}`"
-            )
-
-
-def _is_path_of(wanted: str | None, there: str | None) -> bool:
-    """Whether both name the same folder."""
-    return bool(wanted and there) and str(Path(str(wanted)).resolve()) == there

@@ -117,20 +117,29 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
                 home=home,
                 db=db,
                 chunk=chunk,
-                beside={r: m for r, m in (("sparse", sparse), ("tokens", tokens)) if m is not None},
+                beside=_given(sparse, tokens),
             )
         )
 
     @classmethod
-    def open(cls, name: str, *, home: Home = None, db: str | None = None, model: Any = None) -> Collection:
-        """The collection `name`. Its model is loaded when a query or a document needs it, or is given as
-        `model`.
+    def open(
+        cls,
+        name: str,
+        *,
+        home: Home = None,
+        db: str | None = None,
+        model: Any = None,
+        sparse: Any = None,
+        tokens: Any = None,
+    ) -> Collection:
+        """The collection `name`. Its models are loaded when a query or a document needs them, or are given as
+        `model`, `sparse` and `tokens`.
 
         Raises:
             UnknownCollection: there is none; the message lists those there are.
-            ModelMismatch: `model` is not the one the collection was made with.
+            ModelMismatch: a model is not the one the collection was made with.
         """
-        return cls._hold(creation.find(name, home, db, model))
+        return cls._hold(creation.find(name, home, db, model, _given(sparse, tokens)))
 
     @classmethod
     def _hold(cls, opened: creation.Opened) -> Collection:
@@ -435,3 +444,8 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
             LockedError: another process is adding documents.
         """
         return creation.drop(self._session, only_if_empty=only_if_empty)
+
+
+def _given(sparse: Any, tokens: Any) -> dict[str, Any]:
+    """Models that a person gave, by role."""
+    return {role: one for role, one in (("sparse", sparse), ("tokens", tokens)) if one is not None}

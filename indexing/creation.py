@@ -8,16 +8,16 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from indexing.beside.models import write_beside
+from indexing.beside.models import read_beside, write_beside
 from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
-from indexing.catalog.generations import FOLLOWING, create_generation, read_generation
+from indexing.catalog.generations import FOLLOWING, GenerationInfo, create_generation, read_generation
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_documents
 from indexing.catalog.servings import CREATE, create_serving, read_serving, set_live
 from indexing.documents import ChunkSettings
-from indexing.errors import BadInput, UnknownCollection
+from indexing.errors import BadInput, ModelMismatch, UnknownCollection
 from indexing.lexical.analysis import ANALYSIS_VERSION
 from indexing.listing import list_collections
 from indexing.models.beside import describe_beside, load_beside
@@ -116,7 +116,9 @@ MAX_DIMENSION = 65_536
 """Far beyond any model."""
 
 
-def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
+def find(
+    name: str, home: Home, db: str | None, model: Any, beside: Mapping[str, Any] | None = None
+) -> Opened:
     """Opens the catalog of a collection. See `Collection.open`."""
     place = collection_place(name, home, db)
     if sqlite.exists(place.catalog):
@@ -125,7 +127,9 @@ def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
             with reading(database) as connection:
                 state = find_collection(connection, name)
             if state is not None:
-                return Opened(database, place, state, _load_given(database, state, model))
+                generation = _generation_of(database, state)
+                given = _load_given(generation, model)
+                return Opened(database, place, state, given, _load_beside(generation, name, beside or {}))
             database.dispose()
     listing = list_collections(home, db)
     known = ", ".join(listing.names) or "none yet"
@@ -133,13 +137,38 @@ def find(name: str, home: Home, db: str | None, model: Any) -> Opened:
     raise UnknownCollection(f"no collection {name!r}; there are: {known}{damaged}")
 
 
-def _load_given(database: Engine, state: CollectionState, model: Any) -> EncoderProtocol | None:
+def _generation_of(database: Engine, state: CollectionState) -> GenerationInfo | None:
+    """What is live; None where the catalog is damaged, which is told when it is searched."""
+    with reading(database) as connection:
+        serving = read_serving(connection, state.live_serving)
+        return None if serving is None else read_generation(connection, serving.generation_id)
+
+
+def _load_beside(generation: GenerationInfo | None, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The models that a person gave for what passages have beside their vectors, by role.
+
+    Raises:
+        ModelMismatch: the collection was made with another one, or without.
+    """
+    live = {} if generation is None else read_beside(generation.beside)
+    loaded = {}
+    for role, model in given.items():
+        encoder, known = load_beside(role, model), live.get(role)
+        if known is None or known.fingerprint != encoder.fingerprint:
+            made = f"with {known.model} ({known.fingerprint[:12]})" if known else f"without --{role}"
+            raise ModelMismatch(
+                f"collection {name!r} was made {made}, but --{role} is {encoder.name}"
+                f" ({encoder.fingerprint[:12]}): leave it away, or `stlib reindex {name} --{role}` with this"
+            )
+        describe_beside(model, encoder)
+        loaded[role] = encoder
+    return loaded
+
+
+def _load_given(generation: GenerationInfo | None, model: Any) -> EncoderProtocol | None:
     """The model that a person gave, in the form that the collection was made with."""
     if model is None:
         return None
-    with reading(database) as connection:
-        serving = read_serving(connection, state.live_serving)
-        generation = None if serving is None else read_generation(connection, serving.generation_id)
     fingerprint = None if generation is None else generation.fingerprint
     return remember_encoder(model, load_encoder(model, fingerprint=fingerprint))
 

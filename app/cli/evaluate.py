@@ -11,7 +11,7 @@ from app.cli.options import (
     background_option,
     json_option,
     location_options,
-    model_option,
+    model_options,
     note_limits,
     rerank_options,
 )
@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option("--split", default="test", show_default=True, help="Which judgments: qrels/SPLIT.tsv.")
 @click.option("--mode", type=click.Choice([*MODES, "all"]), default=DEFAULT_MODE, show_default=True)
 @rerank_options()
-@model_option
+@model_options
 @background_option
 @location_options
 @json_option
@@ -41,6 +41,8 @@ def command(
     rerank: str | None,
     rerank_depth: int,
     model: str | None,
+    sparse: str | None,
+    tokens: str | None,
     background: bool,
     location: Location,
     as_json: bool,
@@ -48,7 +50,9 @@ def command(
     """Measure collection NAME with the queries and judgments of BEIR_DIR, through the real index."""
     from app.evaluation_job import EvaluationChoices, evaluate_folder
 
-    choices = EvaluationChoices(split, () if mode == "all" else (mode,), rerank, rerank_depth, model)
+    choices = EvaluationChoices(
+        split, () if mode == "all" else (mode,), rerank, rerank_depth, model, sparse, tokens
+    )
     if background:
         from app.jobs.kinds.evaluate import describe
 

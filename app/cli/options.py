@@ -20,7 +20,7 @@ __all__ = [
     "json_option",
     "location_options",
     "mode_option",
-    "model_option",
+    "model_options",
     "note_limits",
     "rerank_options",
 ]
@@ -60,12 +60,15 @@ mode_option = click.option(
 )
 
 
-model_option = click.option(
-    "--model",
-    metavar="M",
-    help="Folder or name of the model that the collection was made with. Needed once for a collection that "
-    "came from another machine, and after the model was moved.",
-)
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --model, --sparse and --tokens, for a collection whose models this machine does not know."""
+    known = "that the collection was made with. Needed once for a collection that came from another machine"
+    model = click.option(
+        "--model", metavar="M", help=f"Folder or name of the model {known}, and after the model was moved."
+    )
+    sparse = click.option("--sparse", metavar="M", help=f"The same for the model of weighted terms {known}.")
+    tokens = click.option("--tokens", metavar="M", help=f"The same for the late-interaction model {known}.")
+    return model(sparse(tokens(function)))
 
 
 def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -12,7 +12,7 @@ from app.cli.options import (
     json_option,
     location_options,
     mode_option,
-    model_option,
+    model_options,
     note_limits,
     rerank_options,
 )
@@ -58,7 +58,7 @@ _ALIKE_NAMED = 5
 @click.option("--group", is_flag=True, help="Show the documents of one file as one answer.")
 @click.option("--each", is_flag=True, help="Show passages that say nearly the same one by one.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score and the time of each step.")
-@model_option
+@model_options
 @location_options
 @json_option
 @click.pass_context
@@ -77,6 +77,8 @@ def command(
     each: bool,
     explain: bool,
     model: str | None,
+    sparse: str | None,
+    tokens: str | None,
     location: Location,
     as_json: bool,
 ) -> None:
@@ -94,7 +96,9 @@ def command(
 
     caller = local_caller("cli")
     with (
-        Collection.open(name, model=model, **location.arguments()) as collection,
+        Collection.open(
+            name, model=model, sparse=sparse, tokens=tokens, **location.arguments()
+        ) as collection,
         point_at_errors(context, filter_),
     ):
         results = collection.search(

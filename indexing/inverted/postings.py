@@ -173,5 +173,6 @@ def score_rows(postings: Postings, question: Terms, rows: np.ndarray) -> np.ndar
         inside = at < len(here)
         at = np.minimum(at, len(here) - 1)
         has = inside & (here[at] == wanted)
-        scores[has] += weight * (postings.weights[place][at[has]] * postings.steps[rows[has]])
+        values = postings.weights[place][at[has]] * postings.steps[rows[has]]
+        scores[has] += weight * values.astype(np.float64)
     return scores.astype(np.float32)

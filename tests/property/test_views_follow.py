@@ -10,12 +10,15 @@ import pytest
 
 from indexing import Collection
 from indexing.columns import snapshot as column_snapshot
+from indexing.inverted import snapshot as inverted_snapshot
 from indexing.names import ENGINES
 from indexing.vectors import engine_class, snapshot
-from indexing.views import chunk_view, columns, lexical
+from indexing.views import chunk_view, columns, lexical, sparse
+from tests.toy_terms import ToyTerms
 
 WORDS = [f"word{i}" for i in range(30)]
 DIMENSION = 16
+TERMS = ToyTerms()
 
 
 class Toy:
@@ -44,6 +47,9 @@ def small(monkeypatch):
     for module in (chunk_view, lexical, columns):
         monkeypatch.setattr(module, "FEW_CHANGES", 5)
     monkeypatch.setattr(snapshot, "SEGMENT_BYTES", 60 * DIMENSION)
+    for module in (inverted_snapshot, sparse):
+        monkeypatch.setattr(module, "SEGMENT_ROWS", 60)
+    monkeypatch.setattr(sparse.SparseView, "segment_rows", 60)
     monkeypatch.setattr(column_snapshot, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(columns, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(engine_class("usearch"), "scan_rows", 30)
@@ -53,8 +59,8 @@ def small(monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_happens_the_answers_are_right(tmp_path, engine, seed):
     rng = np.random.default_rng(seed)
-    toy, now = Toy(), {}
-    collection = Collection.create("c", home=tmp_path, dimension=DIMENSION, engine=engine)
+    toy, terms, now = Toy(), ToyTerms(), {}
+    collection = Collection.create("c", home=tmp_path, dimension=DIMENSION, engine=engine, sparse=terms)
     for step in range(30):
         action = rng.choice(["add", "add", "add", "delete", "refresh", "reopen", "damage"])
         if action == "add":
@@ -71,11 +77,11 @@ def test_whatever_happens_the_answers_are_right(tmp_path, engine, seed):
             assert collection.refresh()
         elif action == "reopen":
             collection.close()
-            collection = Collection.open("c", home=tmp_path)
+            collection = Collection.open("c", home=tmp_path, sparse=terms)
         elif action == "damage" and step % 2:
             collection.close()
             damage(tmp_path, rng)
-            collection = Collection.open("c", home=tmp_path)
+            collection = Collection.open("c", home=tmp_path, sparse=terms)
         compare(collection, now, toy, rng)
     report = collection.verify()
     assert report.errors == []
@@ -102,7 +108,9 @@ def damage(home, rng):
 
 
 def compare(collection, now, toy, rng):
-    """Semantic answers by their scores, keyword ones by the documents with a word, also with a filter."""
+    """Semantic answers and those by terms by their scores, keyword ones by the documents with a word, also
+    with a filter.
+    """
     word, number = str(rng.choice(WORDS)), int(rng.integers(0, 5))
     query = toy.encode([" ".join(rng.choice(WORDS, 3))])[0]
     query = query / np.linalg.norm(query)
@@ -115,6 +123,11 @@ def compare(collection, now, toy, rng):
         scores = {id_: float(unit(toy.encode([d["text"]])[0]) @ query) for id_, d in kept.items()}
         best = sorted(scores.values(), reverse=True)[:8]
         assert [r.score for r in found] == pytest.approx(best, abs=0.05)
+        assert {r.id for r in found} <= set(kept)
+        found = collection.search(f"{word} word1", k=8, mode="sparse", filter=filter).results
+        scores = {id_: TERMS.score(f"{word} word1", d["text"]) for id_, d in kept.items()}
+        best = sorted((score for score in scores.values() if score > 0), reverse=True)[:8]
+        assert [r.score for r in found] == pytest.approx(best, rel=0.01)
         assert {r.id for r in found} <= set(kept)
         found = collection.search(word, k=200, mode="keyword", filter=filter).results
         assert {r.id for r in found} == {id_ for id_, d in kept.items() if word in d["text"].split()}

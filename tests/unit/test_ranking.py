@@ -23,6 +23,7 @@ class Fixed:
     chunk: int = -1
     miss: float = 0.0  # an approximate leg misses so many of the documents, others for each depth
     lag: int = 0
+    usual_weight: float = 1.0
     asked: list[int] = field(default_factory=list)
 
     def find(self, k, allowed):

@@ -23,7 +23,8 @@ def describe(name: str, folder: Path, choices: EvaluationChoices) -> dict[str, A
     """
     read_beir(folder, choices.split)
     given = {**vars(choices), "modes": list(choices.modes)}
-    for option, path in (("rerank", choices.rerank), ("model", choices.model)):
+    for option in ("rerank", "model", "sparse", "tokens"):
+        path = given[option]
         if path and Path(path).exists():
             given[option] = str(Path(path).absolute())
     return {"collection": name, "folder": str(folder.absolute()), "choices": given}
