@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from indexing import Collection
+from tests.toy_terms import ToyTerms
 
 pytestmark = pytest.mark.faults
 
@@ -23,13 +25,15 @@ import sys
 import indexing.writing.add, indexing.writing.pipeline
 from indexing import Collection
 from tests_faults_workload import documents, doomed, revised
+from toy_terms import ToyTerms
 
 indexing.writing.pipeline.BATCH_DOCUMENTS = 24
 indexing.writing.add.PUBLISH_SECONDS = 0.0
 home = sys.argv[1]
 print("started", flush=True)
 names = Collection.list(home=home)
-c = Collection.open("c", home=home) if names else Collection.create("c", home=home)
+make = Collection.open if names else Collection.create
+c = make("c", home=home, sparse=ToyTerms())
 c.add(documents(), progress=lambda r: print("committed", r.committed, flush=True))
 c.add(revised(), progress=lambda r: print("revised", r.committed, flush=True))
 c.delete(doomed())
@@ -62,6 +66,7 @@ def workload(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("workload")
     (folder / "tests_faults_workload.py").write_text(WORKLOAD)
     (folder / "child.py").write_text(CHILD)
+    shutil.copy(Path(__file__).parents[1] / "toy_terms.py", folder)
     return folder
 
 
@@ -82,12 +87,12 @@ def finish(workload: Path, home: Path) -> float:
 
 def answers(home: Path) -> list:
     """Ids and scores in every mode. Word statistics count deleted documents, hence the rebuild first."""
-    with Collection.open("c", home=home) as collection:
+    with Collection.open("c", home=home, sparse=ToyTerms()) as collection:
         collection.rebuild_views()
         return [
             [(r.id, r.score) for r in collection.search(query, 20, mode=mode).results]
             for query in QUERIES
-            for mode in ("semantic", "keyword", "hybrid")
+            for mode in collection.modes
         ]
 
 
@@ -121,7 +126,7 @@ def kill_after(workload: Path, home: Path, seconds: float) -> list[str]:
 
 def check_after_kill(home: Path, reported: list[str], number: int) -> None:
     try:
-        collection = Collection.open("c", home=home)
+        collection = Collection.open("c", home=home, sparse=ToyTerms())
     except Exception as error:
         raise AssertionError(f"kill {number} after {reported[-1:]}: cannot open") from error
     with collection:

@@ -46,7 +46,7 @@ def test_a_weight_changes_no_mode_of_a_single_leg(notes):
 @pytest.mark.parametrize(
     ("ranking", "message"),
     [
-        ({"weights": {"sparse": 1}}, "there is no such leg; the legs are semantic, keyword"),
+        ({"weights": {"tokens": 1}}, "there is no such leg; the legs are semantic, keyword"),
         ({"weights": {"keyword": -1}}, "weight -1 of keyword: give a number, 0 or more"),
         ({"weights": {"keyword": math.nan}}, "weight nan of keyword"),
         ({"weights": {"keyword": math.inf}}, "weight inf of keyword"),

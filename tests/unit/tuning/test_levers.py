@@ -16,6 +16,7 @@ from indexing import Collection
 from indexing.search.fuse import LegScores, shares
 from indexing.search.legs.base import Scale
 from indexing.search.settings import Boost, Head, SearchSettings
+from tests.toy_terms import ToyTerms
 
 TOPICS = ("bicycles", "violins", "carpets", "telescopes", "tents", "kayaks", "teapots", "clocks")
 FORMS = (
@@ -127,6 +128,27 @@ def test_shares_of_many_questions_are_those_of_a_search(data):
         ]
         for leg, row in zip(legs, shares(legs), strict=True):
             np.testing.assert_allclose(view.shares[leg.name][at][kept], row, rtol=1e-6, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def three_legs(tmp_path_factory):
+    with Collection.create("three", home=tmp_path_factory.mktemp("levers"), sparse=ToyTerms()) as made:
+        made.add(documents())
+        yield made
+
+
+@pytest.mark.parametrize("weights", [{}, {"sparse": 3.0, "keyword": 0.5}, {"sparse": 0.0}])
+def test_a_third_leg_in_memory_is_what_the_index_answers(three_legs, weights):
+    settings = SearchSettings(weights=weights)
+    with three_legs.probe() as probe:
+        data = make_data(probe, questions())
+    everything = np.arange(len(data.questions))
+    view = View(data, everything, data.semantic, data.semantic_scale)
+    assert set(view.shares) == {"semantic", "keyword", "sparse"}
+    serving = three_legs.create_serving(settings, note="weights")
+    asked = {str(row): data.questions[row].text for row in range(0, len(everything), 5)}
+    found = three_legs.rankings(asked, serving=serving.id, depth=CUT)
+    assert found == {row: ids_in_memory(data, view, settings, int(row)) for row in asked}
 
 
 def test_scales_of_many_vectors_are_those_of_each(data):
