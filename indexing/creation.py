@@ -160,7 +160,7 @@ def _load_beside(generation: GenerationInfo | None, name: str, given: Mapping[st
                 f"collection {name!r} was made {made}, but --{role} is {encoder.name}"
                 f" ({encoder.fingerprint[:12]}): leave it away, or `stlib reindex {name} --{role}` with this"
             )
-        describe_beside(model, encoder)
+        describe_beside(role, model, encoder, known)
         loaded[role] = encoder
     return loaded
 
