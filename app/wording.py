@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = [
+    "ROLE_WORDS",
     "explain_score",
+    "format_beside",
     "format_bytes",
     "format_count",
     "format_duration",
@@ -135,6 +137,15 @@ def format_milliseconds(value: float) -> str:
 def format_model(name: str) -> str:
     """The name of a collection's model; one that was made without has an empty one."""
     return name or "vectors of your own"
+
+
+ROLE_WORDS = {"sparse": "terms", "tokens": "tokens"}
+"""What passages may have beside their vector, by role."""
+
+
+def format_beside(model: str, size: int) -> str:
+    """By which model it was made, and about how large it is."""
+    return f"by {format_model(model)}, {format_bytes(size)}"
 
 
 def format_progress(done: int, total: int | None, unit: str, rate: float, seconds_left: float | None) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
+from indexing.beside.models import read_beside
 from indexing.catalog import sqlite
-from indexing.catalog.reads import count_chunks, count_documents
+from indexing.catalog.generations import GenerationInfo
+from indexing.catalog.reads import count_chunks, count_documents, estimate_beside
 from indexing.session import Session
 from indexing.storage.files import bytes_below
 from indexing.views.manager import Views
@@ -18,6 +22,8 @@ __all__ = ["CollectionInfo", "describe"]
 class CollectionInfo:
     """Counts, settings of what is live, bytes on disk and in memory.
 
+    `beside` says of each role in `indexing.names.ROLES` that passages have codes for by which `model` they
+    are, and about their `size` in bytes.
     `clipped_values` is how many code values lay outside the ranges, `keyword_lag` how many changes the
     keyword index still has to follow, `memory_bytes` what the vector engine holds and `mapped_bytes` what it
     maps.
@@ -31,6 +37,7 @@ class CollectionInfo:
     precision: str
     engine: str
     chunking: dict[str, Any]
+    beside: dict[str, dict[str, Any]]
     clipped_values: int
     serving: int
     generation: int
@@ -53,6 +60,7 @@ def describe(session: Session, views: Views) -> CollectionInfo:
     followed = views.words.seq()  # looked up first, as the log only grows
     with session.looking() as (connection, state):
         live = session.read_live(connection, state)
+        beside = _describe_beside(connection, live.generation)
         documents = count_documents(connection, session.id)
         chunks = count_chunks(connection, live.generation.id)
     vectors = views.vectors(live)
@@ -67,6 +75,7 @@ def describe(session: Session, views: Views) -> CollectionInfo:
         precision=generation.precision,
         engine=serving.engine,
         chunking=generation.chunking,
+        beside=beside,
         clipped_values=generation.clipped,
         serving=serving.id,
         generation=generation.id,
@@ -79,3 +88,10 @@ def describe(session: Session, views: Views) -> CollectionInfo:
         mapped_bytes=mapped,
         path=str(session.place.catalog),
     )
+
+
+def _describe_beside(connection: Connection, generation: GenerationInfo) -> dict[str, dict[str, Any]]:
+    return {
+        role: {"model": model.model, "size": estimate_beside(connection, generation.id, role)}
+        for role, model in read_beside(generation.beside).items()
+    }

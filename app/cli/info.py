@@ -9,7 +9,7 @@ import click
 from app.cli.options import json_option, location_options
 from app.cli.terminal import echo, echo_json, echo_rows, echo_wrapped, style
 from app.settings import Location
-from app.wording import format_bytes, format_count, format_model
+from app.wording import ROLE_WORDS, format_beside, format_bytes, format_count, format_model
 
 if TYPE_CHECKING:
     from indexing.describe import CollectionInfo
@@ -52,6 +52,7 @@ def _rows(info: CollectionInfo) -> list[tuple[str, str]]:
         ("passages", f"{info.chunks:,}"),
         ("model", f"{format_model(info.model)}, {info.dimension} dimensions"),
         ("precision", f"{info.precision}, {info.clipped_values:,} values outside the calibrated range"),
+        *((ROLE_WORDS[role], format_beside(**one)) for role, one in info.beside.items()),
         ("engine", info.engine),
         ("reranker", info.reranker or "none"),
         ("serving", f"{info.serving}, on generation {info.generation}"),

@@ -18,7 +18,7 @@ from app.ui import place_markup, service
 from app.ui.job_cards import LOOK_SECONDS, draw_job, pressed
 from app.ui.notices import safely, sentences, tell
 from app.ui.outside import as_label
-from app.wording import format_bytes, format_count, format_model
+from app.wording import ROLE_WORDS, format_beside, format_bytes, format_count, format_model
 from indexing.serving.history import Serving
 
 __all__ = ["draw_deletion", "draw_facts", "draw_health", "draw_jobs", "draw_servings"]
@@ -45,6 +45,7 @@ def draw_facts(facts: CollectionFacts) -> None:
     rows = [
         ("Model", f"{format_model(info.model)}, {info.dimension} dimensions"),
         ("Stored as", f"{info.precision}, {info.engine}"),
+        *((ROLE_WORDS[role].capitalize(), format_beside(**one)) for role, one in info.beside.items()),
         ("Passages", f"at most {passages}"),
         ("Reranker", info.reranker or "none"),
         ("Values out of range", f"{info.clipped_values:,}" if info.clipped_values else ""),

@@ -12,6 +12,7 @@ from indexing.names import ROLES
 __all__ = ["BesideModel", "read_beside", "same_models", "write_beside"]
 
 _MOST_DIMENSIONS = 1 << 24
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def read_beside(stored: object) -> dict[str, BesideModel]:
     if stored is None:
         return {}
     if not isinstance(stored, dict) or set(stored) - set(ROLES):
-        raise BadInput(f"models beside the vectors' one: {stored!r}; the roles are {', '.join(ROLES)}")
+        raise BadInput(
+            f"models beside the vectors' one: {_shorten(stored)}; the roles are {', '.join(ROLES)}"
+        )
     return {role: _read_model(role, stored[role]) for role in ROLES if role in stored}
 
 
@@ -64,10 +67,16 @@ def _read_model(role: str, said: object) -> BesideModel:
     try:
         model = BesideModel(**(said if isinstance(said, dict) else {}))
     except TypeError:
-        raise BadInput(f"{role} has no model, fingerprint and dimension: {said!r}") from None
+        raise BadInput(f"{role} has no model, fingerprint and dimension: {_shorten(said)}") from None
     texts = (model.model, model.fingerprint)
     if not all(isinstance(text, str) and text for text in texts) or not isinstance(model.settings, dict):
-        raise BadInput(f"{role} has no model, fingerprint and settings: {said!r}")
+        raise BadInput(f"{role} has no model, fingerprint and settings: {_shorten(said)}")
     if not isinstance(model.dimension, int) or not 1 <= model.dimension <= _MOST_DIMENSIONS:
         raise BadInput(f"{role} has {model.dimension!r} dimensions")
     return model
+
+
+def _shorten(said: object) -> str:
+    """As much as a message needs: settings may hold thousands of numbers."""
+    text = repr(said)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

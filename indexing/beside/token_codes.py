@@ -4,16 +4,18 @@
     length    float16, by which what the rest stands for is multiplied
     levels    2, 4 or 8 bits for each value of what the centroid leaves, the first in the lowest bits
 
-token after token. What is left of a centroid is divided by the spread of each dimension, so that one row of
-levels fits them all; see "ColBERTv2" (Santhanam et al., 2022) for centroids with few bits beside. The length
-takes back what rounding added or took away: by it a token counts as much as before, and two bits keep more of
-the order. Everything that decides a code is in the settings, which are made once, see `token_calibration`.
+token after token, and then a checksum of four bytes, as no view of them has one. What is left of a centroid
+is divided by the spread of each dimension, so that one row of levels fits them all; see "ColBERTv2"
+(Santhanam et al., 2022) for centroids with few bits beside. The length takes back what rounding added or took
+away: by it a token counts as much as before, and two bits keep more of the order. Everything that decides a
+code is in the settings, which are made once, see `token_calibration`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,7 @@ BITS = (2, 4, 8)
 MOST_CENTROIDS = 256
 # Bytes of a token before its levels: centroid and length.
 _HEAD = 3
+_CHECKSUM = 4
 _LARGEST = float(np.finfo(np.float16).max)
 # Tokens that are encoded or scored at a time: what they take stays in the processor's cache.
 _PORTION = 4096
@@ -98,7 +101,7 @@ class TokenCodec:
         return codec
 
     def encode(self, passages: Sequence[np.ndarray]) -> list[bytes]:
-        """A code for the vectors of each passage, float [tokens, d]; of no bytes for one without tokens.
+        """A code for the vectors of each passage, float [tokens, d]; one may have no tokens.
 
         Raises:
             ValueError: vectors of another shape, or that are no finite numbers.
@@ -116,7 +119,7 @@ class TokenCodec:
         parts = [self._encode(rows[first : first + _PORTION]) for first in range(0, len(rows), _PORTION)]
         coded = np.concatenate(parts) if parts else np.empty((0, self.token_bytes), np.uint8)
         ends = np.cumsum([len(vectors) for vectors in passages])
-        return [part.tobytes() for part in np.split(coded, ends[:-1])]
+        return [_seal(part.tobytes()) for part in np.split(coded, ends[:-1])]
 
     def decode(self, codes: Sequence[bytes]) -> list[np.ndarray]:
         """What codes stand for: float32 [tokens, d] of each passage.
@@ -152,6 +155,12 @@ class TokenCodec:
             scores[passages] = np.maximum.reduceat(dots, starts, axis=0).sum(axis=1)
         return scores
 
+    def is_whole(self, code: bytes) -> bool:
+        """Whether a code is what was stored, by its length and its checksum."""
+        body = memoryview(code)[:-_CHECKSUM]
+        right = len(code) >= _CHECKSUM and len(body) % self.token_bytes == 0
+        return right and _checksum(body) == code[-_CHECKSUM:]
+
     def _encode(self, vectors: np.ndarray) -> np.ndarray:
         """uint8 [n, token_bytes]."""
         near = self._nearest(vectors)
@@ -181,11 +190,11 @@ class TokenCodec:
 
     def _rows(self, codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """All tokens, uint8 [n, token_bytes], and how many each passage has, int64."""
-        lengths = np.fromiter(map(len, codes), np.int64, len(codes))
-        counts, over = np.divmod(lengths, self.token_bytes)
-        if over.any():
-            raise _altered(f"codes of tokens of {self.token_bytes} bytes have {int(lengths[over > 0][0])}")
-        return np.frombuffer(b"".join(codes), np.uint8).reshape(-1, self.token_bytes), counts
+        if altered := sum(not self.is_whole(code) for code in codes):
+            raise _altered(f"{altered} of {len(codes)} codes of tokens are not what was stored")
+        bodies = [memoryview(code)[:-_CHECKSUM] for code in codes]
+        counts = np.fromiter(map(len, bodies), np.int64, len(bodies)) // self.token_bytes
+        return np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, self.token_bytes), counts
 
     def _heads(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centroids and lengths of tokens."""
@@ -226,6 +235,14 @@ def _portions(counts: np.ndarray) -> Iterator[np.ndarray]:
     if len(passages):
         portions = (np.cumsum(counts[passages]) - 1) // _PORTION
         yield from np.split(passages, np.flatnonzero(np.diff(portions)) + 1)
+
+
+def _seal(body: bytes) -> bytes:
+    return body + _checksum(body)
+
+
+def _checksum(body: bytes | memoryview) -> bytes:
+    return zlib.crc32(body).to_bytes(_CHECKSUM, "little")
 
 
 def _write(numbers: np.ndarray) -> str:

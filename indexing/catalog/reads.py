@@ -28,6 +28,7 @@ __all__ = [
     "document_ids",
     "documents_after",
     "documents_with_chunks",
+    "estimate_beside",
     "estimate_chunks",
     "iterate_ids",
     "keys_of_ids",
@@ -38,6 +39,8 @@ __all__ = [
 
 # Rows that are held as Python objects at once; the rest of a large read lives in arrays.
 READ_ROWS = 20_000
+# Codes whose lengths stand for those of all.
+SAMPLED_CODES = 1_000
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,21 @@ def estimate_chunks(connection: Connection, collection_id: int, characters: int)
     each = func.length(DocumentRow.text) // max(1, characters) + 1
     statement = select(func.sum(each)).where(DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
     return int(connection.scalar(statement) or 0)
+
+
+def estimate_beside(connection: Connection, generation_id: int, role: str) -> int:
+    """About how many bytes the codes of a role have together: exactly while they are few, else by a sample,
+    as reading how long each is means to read them all.
+    """
+    table = CODE_TABLES[role]
+    chunks = count_chunks(connection, generation_id)
+    step = max(1, chunks // SAMPLED_CODES)
+    sampled = (Chunk.generation_id == generation_id, Chunk.key % step == 0)
+    statement = select(func.count(), func.sum(func.length(table.c.code)))
+    count, total = connection.execute(
+        statement.select_from(Chunk).join(table, table.c.key == Chunk.key).where(*sampled)
+    ).one()
+    return round(total * (chunks / count)) if count else 0
 
 
 def count_chunks(connection: Connection, generation_id: int) -> int:

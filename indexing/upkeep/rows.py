@@ -11,6 +11,7 @@ from indexing.catalog.generations import DROPPING, GenerationInfo
 from indexing.catalog.schema import Chunk, Code, Counter, DocumentRow, Removal
 from indexing.errors import BadInput
 from indexing.served import check_generation
+from indexing.upkeep.beside import missing_codes, model_problems
 
 __all__ = ["document_problems", "generation_problems", "key_problems"]
 
@@ -41,6 +42,8 @@ def generation_problems(
         codec = check_generation(generation)
     except BadInput as error:
         return [f"catalog: {error}"]
+    if problems := model_problems(generation):
+        return problems
     width = 0 if codec is None else codec.code_bytes
     live = (DocumentRow.collection_id == state.id, ~DocumentRow.deleted)
     chunk_of = Chunk.generation_id == generation.id
@@ -48,7 +51,7 @@ def generation_problems(
     document = select(DocumentRow.key).where(DocumentRow.key == Chunk.document_key, *live).exists()
     code = select(Code.key).where(Code.key == Chunk.key, func.length(Code.code) == width).exists()
     beyond = f"of a change beyond the last of generation {generation.id}"
-    return _count(
+    return missing_codes(connection, generation) + _count(
         connection,
         [
             (

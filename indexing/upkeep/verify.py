@@ -10,6 +10,7 @@ from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks, count_documents
 from indexing.errors import StorageError
 from indexing.session import Live, Session
+from indexing.upkeep.beside import altered_terms, altered_tokens
 from indexing.upkeep.contents import altered_codes, content_problems
 from indexing.upkeep.rows import document_problems, generation_problems, key_problems
 from indexing.vectors.snapshot import VectorSnapshot
@@ -87,6 +88,12 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
             snapshot = _check_views(views, live, report)
         if live.codec is not None and snapshot is not None:
             report.errors += altered_codes(session.database, live.codec, snapshot)
+        terms = views.terms(live)
+        lists = None if terms is None else terms.newest()
+        if lists is not None:
+            report.errors += altered_terms(session.database, live.generation, lists)
+        for generation in generations:
+            report.errors += altered_tokens(session.database, generation)
 
 
 def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapshot | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_a_code_depends_on_its_passage_alone(seed, bits, sizes):
     rng, codec = made(seed, 8, bits)
     passages = [unit(rng, size, 8) for size in sizes]
     codes = codec.encode(passages)
-    assert [len(code) for code in codes] == [size * codec.token_bytes for size in sizes]
+    assert [len(code) for code in codes] == [size * codec.token_bytes + 4 for size in sizes]
     assert codec.encode(passages[::-1]) == codes[::-1]
     assert [codec.encode([one])[0] for one in passages] == codes
     again = TokenCodec.from_settings(json.loads(json.dumps(codec.to_settings())), 8)
@@ -96,8 +97,9 @@ def test_no_passages_and_none_with_tokens():
     _, codec = made(3, 4, 2)
     query = np.ones((1, 4), np.float32)
     assert codec.encode([]) == [] and codec.decode([]) == [] and codec.scores(query, []).tolist() == []
-    assert codec.encode([np.empty((0, 4))]) == [b""]
-    assert np.isnan(codec.scores(query, [b"", b""])).all()
+    (empty,) = codec.encode([np.empty((0, 4))])
+    assert empty == bytes(4)
+    assert np.isnan(codec.scores(query, [empty, empty])).all()
 
 
 @pytest.mark.parametrize(
@@ -113,10 +115,14 @@ def test_altered_codes_are_noticed():
     rng, codec = made(5, 4, 4)
     (code,) = codec.encode([unit(rng, 3, 4)])
     query = np.ones((1, 4), np.float32)
-    far = bytes([len(codec.centroids)]) + code[1:]
-    infinite = code[:1] + np.float16("inf").tobytes() + code[3:]
-    negative = code[:1] + np.float16(-1).tobytes() + code[3:]
-    for altered in (code[:-1], code + b"x", far, infinite, negative):
+    body = code[:-4]
+    turned = bytes([code[0] ^ 1]) + code[1:]
+    shorter, longer = (part + crc32(part).to_bytes(4, "little") for part in (body[:-1], body + b"x"))
+    # Somebody may have written the checksum anew.
+    forged = [bytes([len(codec.centroids)]) + body[1:]]
+    forged += [body[:1] + np.float16(length).tobytes() + body[3:] for length in ("inf", "nan", -1)]
+    forged = [part + crc32(part).to_bytes(4, "little") for part in forged]
+    for altered in (b"", code[:-1], code + b"x", turned, shorter, longer, *forged):
         with pytest.raises(StorageError, match="stlib verify"):
             codec.scores(query, [code, altered])
         with pytest.raises(StorageError, match="stlib verify"):

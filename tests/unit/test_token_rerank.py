@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from app.cli.group import cli
+from app.wording import format_bytes
 from indexing import Collection
 from indexing.catalog.database import reading, writing
 from indexing.catalog.schema import TOKEN_CODES
@@ -197,3 +203,46 @@ def test_what_gives_no_vectors_of_tokens_makes_no_collection(home, words, monkey
     with pytest.raises(BadInput, match="gives no vectors of tokens"):
         Collection.create("food", home=home, tokens=words)
     assert Collection.list(home=home) == []
+
+
+def test_verify_knows_what_is_missing_and_what_was_altered(food):
+    assert food.verify().clean
+    key = min(codes_of(food))
+    code = codes_of(food)[key]
+
+    def set_code(code):
+        with writing(food._session.database) as connection:
+            connection.execute(TOKEN_CODES.update().where(TOKEN_CODES.c.key == key).values(code=code))
+
+    for altered in (code[:-1], bytes([code[0], code[1] ^ 1]) + code[2:], b""):
+        set_code(altered)
+        (error,) = food.verify().errors
+        assert error.startswith("catalog: 1 codes of tokens are not what was stored; delete and index")
+    set_code(code)
+    assert food.verify().clean
+    with writing(food._session.database) as connection:
+        connection.execute(TOKEN_CODES.delete().where(TOKEN_CODES.c.key == key))
+    assert food.verify().errors == ["catalog: 1 chunks without vectors of tokens"]
+
+
+def test_verify_knows_altered_settings_and_models(food):
+    path = food.info().path
+    for change in ("'$.tokens.settings.bits', 3", "'$.tokens.model', ''", "'$.words', 1"):
+        with sqlite3.connect(path) as catalog:
+            (before,) = catalog.execute("SELECT beside FROM generation").fetchone()
+            catalog.execute(f"UPDATE generation SET beside = json_set(beside, {change})")
+        (error,) = food.verify().errors
+        assert error.startswith("catalog: ") and len(error) < 600, change
+        with sqlite3.connect(path) as catalog:
+            catalog.execute("UPDATE generation SET beside = ?", (before,))
+
+
+def test_info_names_the_model_and_the_bytes(food):
+    size = sum(map(len, codes_of(food).values()))
+    assert food.info().beside == {"tokens": {"model": "object of words", "size": size}}
+    shown = CliRunner().invoke(cli, ["info", "food", "--home", str(home_of(food))]).stdout
+    assert f"tokens       by object of words, {format_bytes(size)}\n" in shown
+
+
+def home_of(collection):
+    return Path(collection.info().path).parents[2]
