@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine, Select, func, select
@@ -66,7 +67,7 @@ def altered_tokens(engine: Engine, generation: GenerationInfo) -> list[str]:
     return [f"catalog: {count} codes of tokens are not what was stored; {REMEDY}"] if count else []
 
 
-def _batches(engine: Engine, statement: Select[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+def _batches(engine: Engine, statement: Select[Any]) -> Iterator[list[tuple[int, bytes]]]:
     """All rows of a statement about chunks, in short transactions."""
     last = -1
     while True:
