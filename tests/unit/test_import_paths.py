@@ -131,13 +131,39 @@ RERANKER_EVALUATORS = {
     "CrossEncoderNanoBEIREvaluator": "nano_beir",
     "CrossEncoderRerankingEvaluator": "reranking",
 }
+SPARSE_LOSSES = {
+    "CSRLoss": "csr",
+    "CSRReconstructionLoss": "csr",
+    "CachedSpladeLoss": "cached_splade",
+    "FlopsLoss": "flops",
+    "SparseAnglELoss": "sparse_angle",
+    "SparseCoSENTLoss": "sparse_cosent",
+    "SparseCosineSimilarityLoss": "sparse_cosine_similarity",
+    "SparseDistillKLDivLoss": "sparse_distill_kl_div",
+    "SparseMSELoss": "sparse_mse",
+    "SparseMarginMSELoss": "sparse_margin_mse",
+    "SparseMultipleNegativesRankingLoss": "sparse_multiple_negatives_ranking",
+    "SparseTripletLoss": "sparse_triplet",
+    "SpladeLoss": "splade",
+}
+SPARSE_EVALUATORS = {
+    "ReciprocalRankFusionEvaluator": "reciprocal_rank_fusion",
+    "SparseBinaryClassificationEvaluator": "sparse_binary_classification",
+    "SparseEmbeddingSimilarityEvaluator": "sparse_embedding_similarity",
+    "SparseInformationRetrievalEvaluator": "sparse_information_retrieval",
+    "SparseMSEEvaluator": "sparse_mse",
+    "SparseNanoBEIREvaluator": "sparse_nano_beir",
+    "SparseRerankingEvaluator": "sparse_reranking",
+    "SparseTranslationEvaluator": "sparse_translation",
+    "SparseTripletEvaluator": "sparse_triplet",
+}
 RERANKERS = (
     "CrossEncoder CrossEncoderModelCardData CrossEncoderTrainer CrossEncoderTrainingArguments"
 ).split()
 
 
-def _rerankers(package: str, names: dict[str, str]) -> dict[str, list[str]]:
-    """A package of rerankers, each class's file, and the file's older path."""
+def _package(package: str, names: dict[str, str]) -> dict[str, list[str]]:
+    """A package of another family, each class's file, and the file's older path."""
     paths = {package: [*names]}
     for name, file in names.items():
         paths.setdefault(f"{package}.{file}", []).append(name)
@@ -273,8 +299,21 @@ PATHS = {
     **_short("losses", LOSSES),
     **_short("datasets", DATASETS),
     **_short("readers", READERS),
-    **_rerankers("stlib.cross_encoder.losses", RERANKER_LOSSES),
-    **_rerankers("stlib.cross_encoder.evaluation", RERANKER_EVALUATORS),
+    **_package("stlib.cross_encoder.losses", RERANKER_LOSSES),
+    **_package("stlib.cross_encoder.evaluation", RERANKER_EVALUATORS),
+    **_package("stlib.sparse_encoder.losses", SPARSE_LOSSES),
+    **_package("stlib.sparse_encoder.evaluation", SPARSE_EVALUATORS),
+    "stlib.sparse_encoder.callbacks": ["SchedulerType", "SpladeRegularizerWeightSchedulerCallback"],
+    "stlib.sparse_encoder.callbacks.splade_callbacks": [
+        "SchedulerType",
+        "SpladeRegularizerWeightSchedulerCallback",
+    ],
+    "stlib.sparse_encoder.search_engines": [
+        "semantic_search_elasticsearch",
+        "semantic_search_opensearch",
+        "semantic_search_qdrant",
+        "semantic_search_seismic",
+    ],
     "stlib.multi_vector_encoder.losses": [
         "CachedMultiVectorMultipleNegativesRankingLoss",
         "MultiVectorDistillKLDivLoss",

@@ -1,5 +1,6 @@
 """Evaluators of sparse models."""
 
+from stlib.older_paths import add_class_paths
 from stlib.sparse_encoder.evaluation.reciprocal_rank_fusion import ReciprocalRankFusionEvaluator
 from stlib.sparse_encoder.evaluation.sparse_binary_classification import SparseBinaryClassificationEvaluator
 from stlib.sparse_encoder.evaluation.sparse_embedding_similarity import SparseEmbeddingSimilarityEvaluator
@@ -21,3 +22,5 @@ __all__ = [
     "SparseTranslationEvaluator",
     "SparseTripletEvaluator",
 ]
+
+add_class_paths(__name__, {name: globals()[name] for name in __all__})

@@ -1,5 +1,6 @@
 """Losses of sparse models."""
 
+from stlib.older_paths import add_class_paths
 from stlib.sparse_encoder.losses.cached_splade import CachedSpladeLoss
 from stlib.sparse_encoder.losses.csr import CSRLoss, CSRReconstructionLoss
 from stlib.sparse_encoder.losses.flops import FlopsLoss
@@ -28,3 +29,5 @@ __all__ = [
     "SparseTripletLoss",
     "SpladeLoss",
 ]
+
+add_class_paths(__name__, {name: globals()[name] for name in __all__})
