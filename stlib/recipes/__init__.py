@@ -13,6 +13,8 @@ Training with labels or pairs
     ``hyperparameter_search``, ``static_model``, ``router``
 Smaller and more flexible models
     ``matryoshka``, ``adaptive_layers``, ``distillation``, ``multilingual``
+Sparse models
+    ``splade``, ``inference_free``, ``csr``, ``sparse_distillation``
 Late interaction
     ``late_interaction``
 Rerankers

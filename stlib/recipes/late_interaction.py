@@ -21,10 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets import Dataset
 from torch import nn
 
-from stlib import CrossEncoder, MultiVectorEncoder
+from stlib import MultiVectorEncoder
 from stlib.base.modules.dense import Dense
 from stlib.base.modules.normalize import Normalize
 from stlib.multi_vector_encoder.evaluation import MultiVectorInformationRetrievalEvaluator
@@ -38,7 +37,7 @@ from stlib.multi_vector_encoder.training_args import MultiVectorEncoderTrainingA
 from stlib.recipes._common import Outcome, arguments_of, parser, seed_everything, train_and_save
 from stlib.recipes._data import read_collection
 from stlib.recipes._inputs import place, run
-from stlib.recipes._labels import score_pairs
+from stlib.recipes._labels import read_teacher, with_scores
 from stlib.recipes._numbers import positive, positive_number
 from stlib.recipes._reranking import add_mining_options, mine
 
@@ -116,23 +115,6 @@ def make_model(options: argparse.Namespace) -> MultiVectorEncoder:
     )
     mask = MultiVectorMask(list(string.punctuation))
     return MultiVectorEncoder(modules=[transformer, projection, mask, Normalize(_TOKENS)])
-
-
-def read_teacher(name: str) -> CrossEncoder:
-    """A reranker whose scores are before any activation, which would squeeze them."""
-    teacher = CrossEncoder(name)
-    teacher.activation_fn = nn.Identity()
-    return teacher
-
-
-def with_scores(rows: Dataset, teacher: Any, batch_size: int = 32) -> Dataset:
-    """The rows with label = the teacher's scores of the positive and of each negative."""
-    anchors = rows["anchor"][:]
-    columns = [name for name in rows.column_names if name != "anchor"]
-    scores = [
-        score_pairs(teacher, list(zip(anchors, rows[name][:], strict=True)), batch_size) for name in columns
-    ]
-    return rows.add_column("label", [list(row) for row in zip(*scores, strict=True)])
 
 
 def write_onnx(folder: str) -> None:

@@ -41,8 +41,10 @@ def join_rows(rows: list[SparseRow]) -> Tensor:
 
 
 def single_row(row: SparseRow) -> Tensor:
-    """A vector ``[d]`` in COO layout."""
-    return _coo(row["terms"].unsqueeze(0), row["weights"], (row["dimension"],))
+    """A vector ``[d]`` in COO layout, of its own: no part of a batch, nor of torch's inference mode, whose
+    tensors cannot be split outside of it.
+    """
+    return _coo(row["terms"].clone().unsqueeze(0), row["weights"].clone(), (row["dimension"],))
 
 
 def to_coo(values: Tensor) -> Tensor:
