@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from stlib.base.modules.fused_linear import FusedLinear, WeightWatch, serves
 from stlib.base.modules.packed_architectures import WORD_HEADS, is_plain_module
-from stlib.base.modules.packing import MAX_BLOCKED_BYTES, Block, PackedTokens, run_packed_states
+from stlib.base.modules.packing import COPIES, Block, PackedTokens, may_be_copied, run_packed_states
 
 # Tokens and words of one piece: its logits, 4 MB in float32, stay in the cache.
 _TOKENS = 256
@@ -95,11 +95,12 @@ def run_packed_words(model: Any, inputs: dict[str, Any], unpad: bool | None) -> 
         UnsupportedOption: ``unpad`` is True, and the architecture or an option rules packing out.
     """
     encoder: Any = getattr(model, "base_model", None)
-    if type(model).__name__ not in WORD_HEADS or not is_plain_module(model) or encoder is None:
+    if type(model).__name__ not in WORD_HEADS or encoder is None:
         return None
     head = WORD_HEADS[type(model).__name__](model)
-    packed = run_packed_states(encoder, inputs, unpad) if head.is_plain() else None
+    packed = run_packed_states(encoder, inputs, unpad) if is_plain_module(model) and head.is_plain() else None
     if packed is None:
+        _drop_unserved(model, head.decoder)
         return None
     words = _words_of(head.decoder, packed.blocks[-1].rows.stop)
     return PackedLogits(packed, head.transform(packed.states), words)
@@ -110,7 +111,7 @@ class _Words:
 
     def __init__(self, decoder: nn.Linear) -> None:
         weight, bias = decoder.weight.detach(), decoder.bias.detach()
-        blocked = serves(weight) and weight.numel() * weight.element_size() <= MAX_BLOCKED_BYTES
+        blocked = serves(weight) and may_be_copied(weight.numel() * weight.element_size())
         self._watch = WeightWatch([decoder], summed=blocked)
         self.count = len(weight)
         self.layers: list[tuple[slice, FusedLinear]] = []
@@ -125,8 +126,20 @@ class _Words:
         """See :meth:`WeightWatch.is_unchanged`."""
         return self._watch.is_unchanged(tokens)
 
+    def has_moved(self) -> bool:
+        """Whether the weights went to another device."""
+        return self._watch.has_moved()
+
 
 _WORDS_OF: WeakKeyDictionary[nn.Module, _Words] = WeakKeyDictionary()
+COPIES.append(_WORDS_OF)
+
+
+def _drop_unserved(model: nn.Module, decoder: nn.Linear) -> None:
+    """Free the copied weights of a model that went to another device or is being trained."""
+    words = _WORDS_OF.get(decoder)
+    if words is not None and (model.training or words.has_moved()):
+        _WORDS_OF.pop(decoder, None)
 
 
 def _words_of(decoder: nn.Linear, tokens: int) -> _Words:

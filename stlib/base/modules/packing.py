@@ -45,7 +45,7 @@ _FOREIGN = (
     "output_hidden_states",
 )
 # Larger models do without a second copy of their weights; the copy saves them 5 % of the time.
-MAX_BLOCKED_BYTES = 512 * 2**20
+_MAX_BLOCKED_BYTES = 512 * 2**20
 # Above this many tokens the scores of a whole block would take much memory.
 _MAX_PLAIN_ATTENTION = 512
 
@@ -204,7 +204,7 @@ class PackedEncoder:
         self._structure = Structure(model)
         linears = [linear for layer in layers for linear in layer.linears()]
         size = sum(linear.weight.numel() * linear.weight.element_size() for linear in linears)
-        blocked = size <= MAX_BLOCKED_BYTES
+        blocked = may_be_copied(size)
         self._watch = WeightWatch(linears, summed=blocked and serves(linears[0].weight))
         self._layers = [_PackedLayer(layer, model.config.num_attention_heads, blocked) for layer in layers]
 
@@ -364,6 +364,15 @@ def _positions(embeddings: nn.Module, ids: Tensor) -> Tensor:
 _ENCODERS: WeakKeyDictionary[nn.Module, PackedEncoder] = WeakKeyDictionary()
 
 
+# Copies of weights by the module that they were made of, of this module and of others.
+COPIES: list[WeakKeyDictionary[nn.Module, Any]] = [_ENCODERS]
+
+
+def may_be_copied(size: int) -> bool:
+    """Whether weights of so many bytes are worth a second copy in another order."""
+    return size <= _MAX_BLOCKED_BYTES
+
+
 def forget_packed(module: nn.Module) -> None:
     """Drop the packed copies of all models inside a module; the next batch makes them again.
 
@@ -371,7 +380,8 @@ def forget_packed(module: nn.Module) -> None:
     only, and it can take about 2048 tokens until the change of a few values is noticed.
     """
     for part in module.modules():
-        _ENCODERS.pop(part, None)
+        for copies in COPIES:
+            copies.pop(part, None)
 
 
 def _drop_unserved(model: nn.Module) -> None:

@@ -300,9 +300,9 @@ class Transformer(DimensionNames, PreparesInputs):
             return None
         if path == "logits" and self.transformer_task == "sequence-classification":
             return run_packed_logits(self.model, arguments, self.unpad_inputs)
-        pooled = features.get("logits_are_pooled", False)
-        if path == "logits" and self.transformer_task == "fill-mask" and pooled:
-            return run_packed_words(self.model, arguments, self.unpad_inputs)
+        if path == "logits" and self.transformer_task == "fill-mask":
+            pooled = features.get("logits_are_pooled", False)
+            return run_packed_words(self.model, arguments, self.unpad_inputs if pooled else False)
         return None
 
     def on_model_ready(self, model: Any) -> None:
