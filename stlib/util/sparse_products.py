@@ -69,20 +69,21 @@ def sum_rows(matrix: Tensor, values: Tensor) -> Tensor:
 
 
 def _lay_out(matrix: Tensor, start: int, n: int) -> tuple[Tensor, Tensor]:
-    """The columns ``[k]`` that n rows from ``start`` on hold, and their values ``[k, n]``; k is 1 or more."""
+    """The columns that n rows from ``start`` on hold, as numbers ``[d]`` from 0 on and -1 for all others, and
+    the values ``[k, n]`` in them; k is 1 or more.
+    """
     rows, columns = matrix.indices()
     first, last = torch.searchsorted(rows, torch.tensor([start, start + n])).tolist()
-    occurring, numbers = torch.unique(columns[first:last], return_inverse=True)
-    dense = matrix.values().new_zeros(max(len(occurring), 1), n)
-    dense[numbers, rows[first:last] - start] = matrix.values()[first:last]
-    return occurring, dense
+    held = torch.zeros(matrix.shape[1], dtype=torch.bool)
+    held[columns[first:last]] = True
+    numbers = held.cumsum(0) - 1
+    dense = matrix.values().new_zeros(max(int(held.sum()), 1), n)
+    dense[numbers[columns[first:last]], rows[first:last] - start] = matrix.values()[first:last]
+    return numbers.masked_fill_(~held, -1), dense
 
 
-def _find_shared(matrix: Tensor, occurring: Tensor) -> tuple[Tensor, Tensor]:
-    """Which values of a coalesced matrix lie in some columns, and in the how-manieth of these each lies."""
-    columns = matrix.indices()[1]
-    numbers = columns.new_full((matrix.shape[1],), -1)
-    numbers[occurring] = torch.arange(len(occurring))
-    numbered = numbers[columns]
+def _find_shared(matrix: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Which values of a coalesced matrix lie in numbered columns, and the numbers of these."""
+    numbered = numbers[matrix.indices()[1]]
     kept = (numbered >= 0).nonzero().squeeze(1)
     return kept, numbered[kept]
