@@ -52,6 +52,10 @@ class SparseEncoderModelCardData(SentenceTransformerModelCardData):
         summary = facts["summary"].replace("to a vector", "to a sparse vector")
         return {**facts, "summary": summary, "max_active_dims": self.model.max_active_dims}
 
+    def _shape(self, rows: int) -> str:
+        dimension = self.model.get_embedding_dimension()
+        return f"# torch.Size([{rows}, {dimension}])\n" if dimension else ""
+
 
 def __getattr__(name: str) -> Any:
     # The callback imports the Trainer of transformers, which takes seconds and only training needs.
