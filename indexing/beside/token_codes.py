@@ -18,12 +18,12 @@ import binascii
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from indexing.errors import StorageError
+from stlib.util.forks import cached_property
 
 __all__ = ["BITS", "MOST_CENTROIDS", "TokenCodec"]
 

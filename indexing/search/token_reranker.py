@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from indexing.catalog.reads import codes_of_passages
 from indexing.errors import BadInput, ModelMismatch, RerankingFailed, StorageError, UntrustedModel
 from indexing.names import TOKENS_RERANKER
 from stlib.runtime import TokenEncoderProtocol
+from stlib.util.forks import cached_property
 
 __all__ = ["TokenReranker", "make_token_reranker"]
 

@@ -16,8 +16,8 @@ from indexing.catalog.database import reading, writing
 from indexing.catalog.schema import TOKEN_CODES
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, RerankingFailed
+from tests.toy_tokens import DIMENSION, ToyTokens, maxsim
 
-DIMENSION = 16
 TEXTS = {
     "apple": "An apple is a fruit that grows on trees.",
     "bread": "Bread is baked from flour; fruit bread has fruit in it.",
@@ -26,38 +26,9 @@ TEXTS = {
 }
 
 
-class Words:
-    """Each word has a vector of its own, the same wherever it stands: scores can be computed by hand."""
-
-    name = "words"
-    dimension = DIMENSION
-
-    def __init__(self, fingerprint: str = "f1") -> None:
-        self.fingerprint = fingerprint
-        self.encoded: list[str] = []
-
-    def encode_query(self, texts):
-        return [vectors_of(text) for text in texts]
-
-    def encode_document(self, texts):
-        self.encoded += texts
-        return self.encode_query(texts)
-
-
-def vectors_of(text):
-    words = [word.strip(".;,").lower() for word in text.split()]
-    rows = [np.random.default_rng([ord(letter) for letter in word]).normal(size=DIMENSION) for word in words]
-    rows = np.asarray(rows, np.float32).reshape(-1, DIMENSION)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-
-
-def maxsim(question, text):
-    return float((vectors_of(question) @ vectors_of(text).T).max(axis=1).sum())
-
-
 @pytest.fixture
 def words():
-    return Words()
+    return ToyTokens()
 
 
 @pytest.fixture
@@ -142,7 +113,7 @@ def test_a_serving_reranks_by_the_tokens_of_its_generation(food, ids):
     assert food.settings().reranker == {"name": "tokens", "fingerprint": "f1"}
     # Another precision copies them and asks the model for nothing; another model takes its place in both.
     assert food.reindex(reranker="tokens").serving == made.serving
-    food.reindex(tokens=Words("f2"))
+    food.reindex(tokens=ToyTokens("f2"))
     assert food.settings().reranker == {"name": "tokens", "fingerprint": "f2"}
     assert ids(food.search(QUESTION)) == ids(by_hand)
     food.reindex(tokens=None)
@@ -239,9 +210,9 @@ def test_verify_knows_altered_settings_and_models(food):
 
 def test_info_names_the_model_and_the_bytes(food):
     size = sum(map(len, codes_of(food).values()))
-    assert food.info().beside == {"tokens": {"model": "object of words", "size": size}}
+    assert food.info().beside == {"tokens": {"model": "object of toy-tokens", "size": size}}
     shown = CliRunner().invoke(cli, ["info", "food", "--home", str(home_of(food))]).stdout
-    assert f"tokens       by object of words, {format_bytes(size)}\n" in shown
+    assert f"tokens       by object of toy-tokens, {format_bytes(size)}\n" in shown
 
 
 def home_of(collection):
