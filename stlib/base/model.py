@@ -277,6 +277,10 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
             raise InvalidOption("the model has no modules; pass model_name_or_path or modules=[…]")
         return self[0]
 
+    def _last_module(self) -> nn.Module:
+        self._first_module()  # refuses a model without modules
+        return self[len(self) - 1]
+
     def is_singular_input(self, inputs: Any) -> bool:
         """Whether ``inputs`` is one input rather than a collection of inputs."""
         return is_single(inputs)

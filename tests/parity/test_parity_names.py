@@ -209,3 +209,9 @@ def test_vectors_are_the_same_where_a_name_is_only_another_path(tiny_bert):
     model = SentenceTransformer(tiny_bert, device="cpu")
     assert isinstance(model, BaseModel) and isinstance(model[0], Module) and Router is SameRouter
     assert np.isfinite(model.encode("short")).all()
+
+
+def test_the_first_and_the_last_module(tiny_bert):
+    model = SentenceTransformer(tiny_bert, device="cpu")
+    assert model._first_module() is model[0]
+    assert model._last_module() is model[1]
