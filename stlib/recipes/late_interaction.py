@@ -5,8 +5,9 @@
 
 Data: folders in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv), or tables with anchor,
 positive. Negatives are passages that a bi-encoder (``--retriever``) finds near a question and that are not
-judged to answer it. ``--dimension`` starts a new projection of each token's vector, fills up questions with
-mask tokens, and leaves punctuation out of passages; without it a late-interaction model is trained further.
+judged to answer it. ``--dimension`` starts a new projection of each token's vector and leaves punctuation
+out of passages; without it a late-interaction model is trained further. ``--fill`` fills up questions with
+mask tokens as ColBERT does, which helps after long training and costs much after a short one.
 With ``--teacher``, a reranker, the model learns the teacher's scores of answer and negatives; without, to
 tell the answer from all passages of the batch. ``--onnx`` also writes the file that ``TokenRuntimeEncoder``
 of ``stlib.runtime.token_encoder`` runs without torch.
@@ -82,11 +83,12 @@ def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
     add_mining_options(made)
     made.add_argument("--dimension", type=positive, help="start a new projection to so many dimensions")
     made.add_argument(
-        "--query-length", type=positive, default=32, help="with --dimension: tokens of every question (32)"
+        "--query-length", type=positive, default=32, help="with --dimension: tokens of a question (32)"
     )
     made.add_argument(
         "--document-length", type=positive, default=180, help="likewise: tokens of a passage (180)"
     )
+    made.add_argument("--fill", action="store_true", help="likewise: fill up every question to that length")
     made.add_argument("--teacher", type=place, help="folder or hub id of a reranker to learn from")
     made.add_argument(
         "--teacher-temperature", type=positive_number, default=1.0, help="its scores are divided by (1.0)"
@@ -105,7 +107,9 @@ def make_model(options: argparse.Namespace) -> MultiVectorEncoder:
         return model
     transformer: Any = model[0]
     transformer.document_length = options.document_length
-    transformer.query_expansion = {"strategy": "fixed", "length": options.query_length}
+    transformer.query_length = options.query_length
+    if options.fill:
+        transformer.query_expansion = {"strategy": "fixed", "length": options.query_length}
     projection = Dense(
         transformer.get_embedding_dimension(),
         options.dimension,

@@ -356,7 +356,7 @@ def test_late_interaction_learns_and_runs_without_torch(data, start, tmp_path):
     from stlib import MultiVectorEncoder
     from stlib.runtime.token_encoder import TokenRuntimeEncoder
 
-    new = ["--dimension", "16", "--query-length", "8", "--document-length", "12", "--onnx"]
+    new = ["--dimension", "16", "--query-length", "8", "--document-length", "12", "--fill", "--onnx"]
     fast = ["--negatives", "1", "--learning-rate", "3e-3"]
     ranking = late_interaction.main([*collected(data), *start, *new, *fast])
     assert ranking.after > ranking.before + 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import string
 from pathlib import Path
@@ -128,3 +129,30 @@ def test_fingerprints_tell_models_apart(both, tmp_path):
     (mask,) = Path(tmp_path / "model").glob("*MultiVectorMask")
     (mask / "config.json").write_text('{"skiplist_words": [","]}')
     assert TokenRuntimeEncoder.load(tmp_path / "model").fingerprint != light.fingerprint
+
+
+def test_a_pylate_folder_saved_again_with_onnx(both, texts, tmp_path):
+    from stlib import MultiVectorEncoder
+
+    both()
+    folder = tmp_path / "model"
+    write = lambda name, value: (folder / name).write_text(json.dumps(value))  # noqa: E731
+    types = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}
+    write(
+        "modules.json",
+        [{"idx": i, "path": p, "name": str(i), "type": t} for i, (p, t) in enumerate(types.items())],
+    )
+    settings = {
+        "query_prefix": "[UNK] ",
+        "document_prefix": "[SEP] ",
+        "query_length": 9,
+        "document_length": 7,
+    }
+    write("config_sentence_transformers.json", {"model_type": "ColBERT", "skiplist_words": ["."], **settings})
+    shutil.rmtree(folder / "onnx")
+    full = MultiVectorEncoder(str(folder), device="cpu")
+    MultiVectorEncoder(str(folder), device="cpu", backend="onnx").save_pretrained(str(tmp_path / "again"))
+    light = TokenRuntimeEncoder.load(tmp_path / "again")
+    for name in ("encode_query", "encode_document"):
+        assert_alike(getattr(light, name)(texts), getattr(full, name)(texts, convert_to_numpy=True))
+    assert [len(rows) for rows in light.encode_query(texts)] == [9] * len(texts)
