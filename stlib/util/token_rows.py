@@ -44,6 +44,7 @@ class TokenRows:
         kept = None if self.weights is None else self.weights.bool()
         self.lengths: list[int] = self.widths if kept is None else kept.sum(dim=1).tolist()
         self._kept = None if self.lengths == self.widths else kept
+        self._is_listed = isinstance(embeddings, (list, tuple)) or self._ends_in_padding()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -70,7 +71,7 @@ class TokenRows:
         """
         lengths = [self.lengths[place] for place in places]
         longest = max(lengths)
-        if isinstance(self.items, (list, tuple)):
+        if self._is_listed:
             rows = torch.cat([self._item(place) for place in places]).to(device)
             if min(lengths) == longest:
                 return rows.view(len(places), longest, -1)
@@ -101,10 +102,21 @@ class TokenRows:
         return (weights.float().gather(1, where) * inside.to(weights.device)).to(device)
 
     def _item(self, place: int) -> Tensor:
-        item = _as_floats(self.items[place])
+        item = self.items[place]
         if self._kept is None:
-            return item
+            return _as_floats(item)
+        if not isinstance(self.items, (list, tuple)):
+            return _as_floats(item[: self.lengths[place]])
+        item = _as_floats(item)
         return item[self._kept[place, : len(item)].to(item.device)]
+
+    def _ends_in_padding(self) -> bool:
+        """Whether texts of a padded tensor can be cut out one by one, which is faster than picking tokens."""
+        kept = self._kept
+        if kept is None or getattr(self.items, "requires_grad", False):
+            return False  # a gradient would be made for each text, of the size of all
+        first = torch.arange(kept.shape[1]) < torch.tensor(self.lengths).unsqueeze(1)
+        return torch.equal(first.to(kept.device), kept)
 
     def _weights_of(self, mask: Tensor | None, name: str) -> Tensor | None:
         """What each token counts, ``[n, longest]``; None where all count 1."""
@@ -157,7 +169,10 @@ def _width(item: Any, name: str) -> int:
 
 def _nonzero_rows(padded: Any) -> Tensor | None:
     """Which rows are no padding; None if none is."""
-    found = padded.any(dim=-1) if isinstance(padded, Tensor) else torch.from_numpy(np.any(padded, axis=-1))
+    found = padded[..., 0] != 0
+    if not found.all():
+        values = to_tensor(padded)
+        found = (values.amax(dim=-1) != 0) | (values.amin(dim=-1) != 0)  # twice as fast as any()
     return None if bool(found.all()) else found
 
 

@@ -15,7 +15,8 @@ MODULES = (
 ).split()
 TOKENIZERS = ["PhraseTokenizer", "WhitespaceTokenizer", "WordTokenizer"]
 SIMILARITIES = (
-    "SimilarityFunction cos_sim dot_score euclidean_sim manhattan_sim pairwise_angle_sim pairwise_cos_sim "
+    "SimilarityFunction cos_sim dot_score euclidean_sim manhattan_sim maxsim maxsim_pairwise mean_maxsim "
+    "mean_maxsim_pairwise pairwise_angle_sim pairwise_cos_sim "
     "pairwise_dot_score pairwise_euclidean_sim pairwise_manhattan_sim pytorch_cos_sim"
 ).split()
 RETRIEVAL = (
@@ -197,6 +198,10 @@ PATHS = {
         "SentencesDataset",
         "DefaultBatchSampler",
         "MultiDatasetDefaultBatchSampler",
+        "MultiVectorEncoder",
+        "MultiVectorEncoderModelCardData",
+        "MultiVectorEncoderTrainer",
+        "MultiVectorEncoderTrainingArguments",
         "mine_hard_negatives",
         "resolve_ids",
         *RERANKERS,
@@ -313,6 +318,38 @@ PATHS = {
         "semantic_search_opensearch",
         "semantic_search_qdrant",
         "semantic_search_seismic",
+    ],
+    "stlib.multi_vector_encoder": [
+        "MultiVectorEncoder",
+        "MultiVectorEncoderDataCollator",
+        "MultiVectorEncoderModelCardData",
+        "MultiVectorEncoderTrainer",
+        "MultiVectorEncoderTrainingArguments",
+        "evaluation",
+        "losses",
+        "maxsim",
+        "maxsim_pairwise",
+        "modules",
+        "scoring",
+    ],
+    "stlib.multi_vector_encoder.modules": [
+        "BaseTokenPooling",
+        "HierarchicalTokenPooling",
+        "LambdaTokenPooling",
+        "MultiVectorMask",
+    ],
+    "stlib.multi_vector_encoder.scoring": [
+        "XTRKDScores",
+        "XTRScores",
+        "colbert_kd_scores",
+        "colbert_scores",
+        "colbert_scores_pairwise",
+        "mean_colbert_kd_scores",
+        "mean_colbert_scores",
+        "mean_colbert_scores_pairwise",
+        "xtr_kd_scores",
+        "xtr_scores",
+        "xtr_scores_pairwise",
     ],
     "stlib.multi_vector_encoder.losses": [
         "CachedMultiVectorMultipleNegativesRankingLoss",
