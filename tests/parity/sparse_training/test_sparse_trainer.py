@@ -100,7 +100,7 @@ class Weights(TrainerCallback):
         self.logged.append(dict(logs))
 
 
-def train(library: str, run: Run, model_path: str, folder: Any, **more: Any) -> Any:
+def train(library: str, run: Run, model_path: str, folder: Any, evaluate: bool = False, **more: Any) -> Any:
     package = importlib.import_module(f"{PACKAGES[library]}.sparse_encoder")
     callbacks = importlib.import_module(f"{package.__name__}.callbacks")
     torch.manual_seed(3)
@@ -132,6 +132,7 @@ def train(library: str, run: Run, model_path: str, folder: Any, **more: Any) -> 
         train_dataset=Dataset.from_dict(run.data),
         loss=loss,
         callbacks=given,
+        evaluator=judge(package) if evaluate else None,
     )
     weights.loss = trainer.loss
     trainer.weights = weights
@@ -142,6 +143,15 @@ def train(library: str, run: Run, model_path: str, folder: Any, **more: Any) -> 
             warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=more.get("resume_from_checkpoint"))
     return trainer
+
+
+def judge(package: Any) -> Any:
+    """An evaluator of retrieval."""
+    evaluation = importlib.import_module(f"{package.__name__}.evaluation")
+    queries = {f"q{i}": text for i, text in enumerate(sentences(6, 20))}
+    corpus = {f"d{i}": text for i, text in enumerate(sentences(20, 30))}
+    relevant = {q: {f"d{2 * i}", f"d{i + 7}"} for i, q in enumerate(queries)}
+    return evaluation.SparseInformationRetrievalEvaluator(queries, corpus, relevant, name="kept")
 
 
 def ranking(losses: Any, model: Any, **options: Any) -> Any:
@@ -207,6 +217,36 @@ def test_training_is_the_references(name, folder_of, tmp_path):
             torch.testing.assert_close(
                 weights, expected[key], rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}"
             )
+
+
+def test_the_best_state_is_kept_by_an_evaluator(tiny_mlm, tmp_path):
+    settings = {
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_kept_dot_ndcg@10",
+    }
+    ours, theirs = (
+        train(library, RUNS["splade"], tiny_mlm, tmp_path, evaluate=True, **settings) for library in PACKAGES
+    )
+    measured = [
+        [
+            {k: v for k, v in entry.items() if "kept" in k}
+            for entry in trainer.state.log_history
+            if "eval_runtime" in entry
+        ]
+        for trainer in (ours, theirs)
+    ]
+    assert len(measured[0]) == 3
+    for found, expected in zip(*measured, strict=True):
+        assert found.keys() == expected.keys()
+        assert {"eval_kept_dot_ndcg@10", "eval_kept_avg_flops", "eval_kept_query_active_dims"} <= found.keys()
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert ours.state.best_metric == pytest.approx(theirs.state.best_metric)
+    again = judge(importlib.import_module("stlib.sparse_encoder"))(ours.model)
+    assert again["kept_dot_ndcg@10"] == pytest.approx(ours.state.best_metric, rel=1e-6)
 
 
 def test_weights_rise_to_what_they_are(tiny_mlm, tmp_path):
