@@ -36,6 +36,16 @@ def splade_models(reference, tiny_mlm) -> tuple[Any, Any]:
 @pytest.fixture(scope="session")
 def csr_models(reference, tiny_bert) -> tuple[Any, Any]:
     """Our and the reference's model that ends in a sparse auto-encoder, with the same weights."""
+    return _csr(reference, tiny_bert, 32)
+
+
+@pytest.fixture(scope="session")
+def real_csr_models(reference, minilm) -> tuple[Any, Any]:
+    """The same on top of all-MiniLM-L6-v2."""
+    return _csr(reference, minilm, 384)
+
+
+def _csr(reference: Any, folder: str, width: int) -> tuple[Any, Any]:
     from sentence_transformers.sentence_transformer import modules as their_models
     from sentence_transformers.sparse_encoder import modules as their_sparse_models
 
@@ -49,8 +59,8 @@ def csr_models(reference, tiny_bert) -> tuple[Any, Any]:
     ):
         torch.manual_seed(5)
         # Latents count as out of use after two passes, so that the auxiliary part has something to say.
-        code = sparse.SparseAutoEncoder(32, hidden_dim=64, k=4, k_aux=8, dead_threshold=1)
-        modules = [dense.Transformer(tiny_bert), dense.Pooling(32, "mean"), code]
+        code = sparse.SparseAutoEncoder(width, hidden_dim=2 * width, k=4, k_aux=8, dead_threshold=1)
+        modules = [dense.Transformer(folder), dense.Pooling(width, "mean"), code]
         made.append(encoder(modules=modules, device="cpu").eval())
     made[0].load_state_dict(made[1].state_dict())
     return made[0], made[1]

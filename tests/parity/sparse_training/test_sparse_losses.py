@@ -186,6 +186,17 @@ def test_csr(same_csr_loss, columns, n, training):
     torch.testing.assert_close(*used)
 
 
+@torch.no_grad()
+def test_csr_of_a_real_model(real_csr_models, columns):
+    import sentence_transformers.sparse_encoder.losses as theirs
+
+    found, expected = (
+        losses.CSRLoss(model)([model.preprocess(texts) for texts in columns(3)])
+        for losses, model in zip((ours, theirs), real_csr_models, strict=True)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_csr_around_another_loss(same_csr_loss, columns):
     same_csr_loss(
         lambda losses, util, m: losses.CSRLoss(m, losses.SparseCosineSimilarityLoss(m)), columns(2), SCORES
