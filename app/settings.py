@@ -6,7 +6,8 @@ sees what `stlib index --home X` wrote:
     STLIB_HOME   the folder of collections (default: the platform's folder for application data)
     STLIB_DB     a database URL, for catalogs that live elsewhere
     STLIB_RERANK a reranker, which `stlib search` and `stlib evaluate` use and the page offers (default: the
-                 page offers the bundled one; empty: it offers none)
+                 page offers `tokens` where a collection has vectors of them, else the bundled one; empty: it
+                 offers none)
     STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors; 0: this
                  process starts none, and a `stlib worker` elsewhere does)
     STLIB_HOST   the address that the page listens on (default: 127.0.0.1, this machine alone)
@@ -35,7 +36,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from indexing.errors import BadInput
-from indexing.names import BUNDLED_RERANKER
+from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER, BUNDLED_SPARSE, TOKENS_RERANKER
 
 __all__ = [
     "DEMO_COLLECTION",
@@ -48,6 +49,8 @@ __all__ = [
     "Location",
     "LogSettings",
     "UploadLimits",
+    "absolute_model",
+    "absolute_reranker",
     "folder_roots",
     "host_from_environment",
     "is_loopback",
@@ -67,6 +70,9 @@ LOG_VARIABLE = "STLIB_LOG"
 LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"
 
 LOOPBACK = "127.0.0.1"
+
+# They stand for no folder, whatever lies in the working folder.
+_OWN_NAMES = (BUNDLED_MODEL, BUNDLED_RERANKER, BUNDLED_SPARSE)
 
 LogMode = Literal["on", "hashes", "off"]
 
@@ -110,10 +116,26 @@ class Location:
         return {"home": self.home, "db": self.db}
 
 
-def reranker_from_environment(environment: Mapping[str, str] | None = None) -> str | None:
-    """Folder or name of the reranker that the page offers: by default the bundled one; None for none."""
+def reranker_from_environment(
+    environment: Mapping[str, str] | None = None, usual: str = BUNDLED_RERANKER
+) -> str | None:
+    """Folder or name of the reranker that the page offers: `usual` where nothing is said; None for none."""
     environment = os.environ if environment is None else environment
-    return environment.get(RERANK_VARIABLE, BUNDLED_RERANKER) or None
+    return environment.get(RERANK_VARIABLE, usual) or None
+
+
+def absolute_model(name: str) -> str:
+    """A model that a person gave, for a process in another working folder: a path is made absolute, a name
+    that is always the same stays, also where a folder is called so.
+    """
+    if not name or name in _OWN_NAMES or not Path(name).exists():
+        return name
+    return str(Path(name).absolute())
+
+
+def absolute_reranker(name: str) -> str:
+    """The same for a reranker, of which one more name stands for no folder."""
+    return name if name == TOKENS_RERANKER else absolute_model(name)
 
 
 def jobs_at_once(environment: Mapping[str, str] | None = None) -> int:

@@ -19,7 +19,7 @@ from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
 from indexing.models.held import Encoders
 from indexing.models.rerankers import Rerankers
-from indexing.names import SERVING_RERANKER, modes_with
+from indexing.names import SERVING_RERANKER, modes_with, rerankers_with
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache
 from indexing.search.artifacts import SettingsCache
@@ -200,6 +200,11 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
         return modes_with(self._session.live().generation.beside or {})
 
     @property
+    def rerankers(self) -> tuple[str, ...]:
+        """What `search` and `evaluate` take as `rerank` by name alone with what is live."""
+        return rerankers_with(self._session.live().generation.beside or {})
+
+    @property
     def encoder(self) -> EncoderProtocol:
         """The model of what is live, loaded on first use.
 
@@ -352,8 +357,9 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
         looked for by words then, and may be left out.
 
         `rerank` is a cross-encoder that re-orders the best `rerank_depth` documents: a folder, a model name,
-        an `stlib.runtime.Reranker` or an `stlib.CrossEncoder`. Nothing said, it is the one of the serving
-        that answers, if it has one; None, False and an empty name are none. After
+        an `stlib.runtime.Reranker` or an `stlib.CrossEncoder`; or "tokens", by which the vectors of tokens
+        are compared that a collection made with `tokens=` stores, in milliseconds. Nothing said, it is the
+        one of the serving that answers, if it has one; None, False and an empty name are none. After
         `rerank_budget_ms` it stops; what it has read is placed first, the rest keeps its order below it, and
         `SearchResults.reranked` tells how many it has read. A reranker that fails leaves the answer as it
         was (`reranked` is 0), and a note says why.

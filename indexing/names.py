@@ -32,6 +32,7 @@ __all__ = [
     "Precision",
     "RerankerChoice",
     "modes_with",
+    "rerankers_with",
 ]
 
 LEGS = ("semantic", "keyword", "sparse", "memory")
@@ -86,6 +87,15 @@ DEFAULT_RERANK_DEPTH = 50
 """Documents that a reranker reads, the best first."""
 
 
+TOKENS_RERANKER = "tokens"
+"""Re-orders by the vectors of tokens that a collection stores: a name that stands for no folder."""
+
+
+def rerankers_with(roles: Collection[str]) -> tuple[str, ...]:
+    """What stands for a reranker by name alone in a collection whose passages have `roles`, see `ROLES`."""
+    return (BUNDLED_RERANKER, *([TOKENS_RERANKER] if TOKENS_RERANKER in roles else []))
+
+
 class RerankerChoice(Enum):
     """What a search may say of reranking beside a model, or None for no reranking."""
 
@@ -94,6 +104,3 @@ class RerankerChoice(Enum):
 
 SERVING_RERANKER: Final = RerankerChoice.SERVING
 """The reranker of the serving that answers, none where it has none: what a search gets that says nothing."""
-
-TOKENS_RERANKER = "tokens"
-"""Re-orders by the vectors of tokens that a collection stores: a name that stands for no folder."""

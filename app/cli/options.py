@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from app.cli.terminal import warn
 from app.settings import RERANK_VARIABLE, Location
-from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES
+from indexing.names import BUNDLED_RERANKER, DEFAULT_MODE, DEFAULT_RERANK_DEPTH, MODES, TOKENS_RERANKER
 
 __all__ = [
     "background_option",
@@ -81,7 +81,8 @@ def rerank_options(*, budget: bool = False) -> Callable[[Callable[..., Any]], Ca
         metavar="MODEL",
         envvar=RERANK_VARIABLE,
         help=f"Re-order the best documents with a reranker: {BUNDLED_RERANKER} (comes with stlib), the "
-        "folder of a cross-encoder (an ONNX file and its tokenizer.json are enough), or a hub id. "
+        "folder of a cross-encoder (an ONNX file and its tokenizer.json are enough), a hub id, or "
+        f"{TOKENS_RERANKER} for the vectors of tokens of a collection that has them. "
         + ("See --rerank-budget for slow ones. " if budget else "")
         + "Default: $STLIB_RERANK, else the reranker of what is served, if it has one; '' for none.",
     )

@@ -20,7 +20,6 @@ from app.report.systems import ReportChoices, choose_systems
 from app.settings import Location, reranker_from_environment
 from indexing import Collection
 from indexing.errors import BadInput
-from indexing.names import BUNDLED_RERANKER
 from indexing.storage.files import write_atomic
 from indexing.storage.paths import check_name
 
@@ -86,18 +85,18 @@ def _check_visitor(location: Location, name: str, source: str, choices: ReportCh
     with Collection.open(name, **location.arguments()) as collection:
         sets = [str(one.path) for one in list_judged_sets(location, collection.uuid)]
         asked = choose_systems(choices, collection.servings())
+        allowed = (None, *rerankers_to_choose(collection))
     if source not in (FEEDBACK, *sets):
         raise BadInput("there are no such judgments: upload them first, or take what people said here")
-    allowed = (None, *rerankers_to_choose())
     if unknown := [one.rerank for one in asked if one.rerank not in allowed]:
         raise BadInput(
             f"reranker {unknown[0]!r} is none that this page offers: {', '.join(filter(None, allowed))}"
         )
 
 
-def rerankers_to_choose() -> list[str]:
-    """ "" for none, the bundled one, and the one that the settings name."""
-    return list(dict.fromkeys(["", BUNDLED_RERANKER, reranker_from_environment() or ""]))
+def rerankers_to_choose(collection: Collection) -> list[str]:
+    """ "" for none, those that `collection` has by name, and the one that the settings name."""
+    return list(dict.fromkeys(["", *collection.rerankers, reranker_from_environment() or ""]))
 
 
 def running_reports(caller: Caller, location: Location, name: str) -> list[Job]:

@@ -14,7 +14,7 @@ from app.facade.caller import Caller, require
 from app.facade.feedback import draw_seed, log_search
 from app.facade.grouping import folded_ids
 from app.facade.paging import make_cards, without_shown
-from app.settings import Location
+from app.settings import Location, reranker_from_environment
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filter_spelling import spell_field, spell_value
 from indexing.search.filters import parse_filter
@@ -31,6 +31,7 @@ __all__ = [
     "SearchRequest",
     "combined_filter",
     "facet_choices",
+    "offered_reranker",
     "search",
 ]
 
@@ -235,6 +236,13 @@ def search(
             folded=folded,
         )
     return results
+
+
+def offered_reranker(collection: Collection) -> str | None:
+    """What re-orders the answers of a page whose reader wants that: what the settings name, else the vectors
+    of tokens where the collection has them, else the bundled reranker; None for none.
+    """
+    return reranker_from_environment(usual=collection.rerankers[-1])
 
 
 def combined_filter(request: SearchRequest, facets: Iterable[Facet] = ()) -> str | None:

@@ -14,8 +14,9 @@ from app.report.judgments import Judgments
 from app.report.model import SHOWN, System
 from app.report.precisions import scratch_collections
 from indexing import Collection
+from indexing.errors import BadInput
 from indexing.evaluation import DEPTH, METRICS, query_metrics
-from indexing.models.rerankers import load_reranker, reranker_fingerprint
+from indexing.models.rerankers import by_tokens, load_reranker, reranker_fingerprint
 from indexing.names import DEFAULT_RESULTS, SERVING_RERANKER
 from indexing.search.probe import Probe
 
@@ -113,7 +114,11 @@ def _ready(
 ) -> Iterator[list[_Asked]]:
     """The systems, all of one state of the collection each, with models loaded."""
     precisions = [one.precision for one in systems if one.precision is not None]
-    rerankers = {one.rerank: load_reranker(one.rerank) for one in systems if one.rerank}
+    rerankers = {
+        one.rerank: one.rerank if by_tokens(one.rerank) else load_reranker(one.rerank)
+        for one in systems
+        if one.rerank
+    }
     servings = {one.id: one for one in collection.servings()}
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_collections(collection, list(dict.fromkeys(precisions)), check))
@@ -125,6 +130,11 @@ def _ready(
             serving = None if copied else system.serving
             if copied and rerank is SERVING_RERANKER:  # which the copy does not name
                 rerank = servings[system.serving].reranker
+            if copied and by_tokens(rerank):
+                raise BadInput(
+                    f"vectors stored as {system.precision} are measured on a copy, which has no vectors of"
+                    " tokens to rerank by: choose another reranker with it, or none"
+                )
             probe = stack.enter_context(where.probe(serving))
             asked.append(_make_asked(where, system, probe, serving, rerank))
             check()
@@ -159,5 +169,8 @@ def _named(rerank: Any, probe: Probe) -> tuple[str, str]:
         return ("", "") if not recorded else (str(recorded["name"]), str(recorded["fingerprint"]))
     if not rerank:
         return "", ""
+    if by_tokens(rerank):
+        model = (probe.generation.beside or {}).get("tokens")
+        return rerank, "" if model is None else str(model["fingerprint"])
     reranker = load_reranker(rerank)
     return reranker.name, reranker_fingerprint(reranker)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.facade.caller import Caller
-from app.facade.search import Facet, SearchRequest, search
-from app.settings import reranker_from_environment
+from app.facade.search import Facet, SearchRequest, offered_reranker, search
 from app.ui import markup
 from indexing import Collection, SearchResults
 from indexing.serving.history import Serving
@@ -48,7 +47,8 @@ def draw_comparison(
     chosen = st.session_state.get(_CHOSEN)
     if chosen is None or live.trial is not None or live.serving is None:
         return
-    other = search(collection, request, facets, reranker_from_environment(), serving=chosen, caller=caller)
+    reranker = offered_reranker(collection)
+    other = search(collection, request, facets, reranker, serving=chosen, caller=caller)
     st.html(markup.comparison(live, other))
 
 

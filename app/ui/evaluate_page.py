@@ -102,7 +102,7 @@ def _draw_choices(
             )
             rerankers = st.multiselect(
                 "Rerankers",
-                rerankers_to_choose(),
+                rerankers_to_choose(collection),
                 format_func=lambda one: plain(one) or "none",
                 placeholder="as the serving has it",
             )

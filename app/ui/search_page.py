@@ -10,8 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.facade.paging import join_pages, make_cards
-from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, search
-from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location, reranker_from_environment
+from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, offered_reranker, search
+from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location
 from app.text import plain
 from app.ui import address, markup, scripts, service
 from app.ui.answers import Answers, draw_answers
@@ -96,7 +96,7 @@ def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
         )
         with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
             draw_filters(facets)
-        if reranker_from_environment():
+        if offered_reranker(collection):
             st.toggle("Rerank", key="rerank", help="Read the best answers and put them in a better order")
         st.toggle("Group by file", key="group", help="Show documents of one file as one answer")
         draw_comparison_choice(collection)
@@ -187,7 +187,7 @@ def answer(
     if kept is not None and kept.k == request.k:
         return kept
     st.session_state.pop(ANSWER, None)
-    reranker, who = reranker_from_environment(), visitor()
+    reranker, who = offered_reranker(collection), visitor()
     pages = () if kept is None else kept.pages
     try:
         while True:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.evaluation_job import EvaluationChoices, evaluate_folder
-from app.settings import Location
+from app.settings import Location, absolute_model, absolute_reranker
 from indexing.evaluation import read_beir
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ def describe(name: str, folder: Path, choices: EvaluationChoices) -> dict[str, A
     """
     read_beir(folder, choices.split)
     given = {**vars(choices), "modes": list(choices.modes)}
-    for option in ("rerank", "model", "sparse", "tokens"):
-        path = given[option]
-        if path and Path(path).exists():
-            given[option] = str(Path(path).absolute())
+    if given["rerank"]:
+        given["rerank"] = absolute_reranker(given["rerank"])
+    for option in ("model", "sparse", "tokens"):
+        if given[option]:
+            given[option] = absolute_model(given[option])
     return {"collection": name, "folder": str(folder.absolute()), "choices": given}
 
 

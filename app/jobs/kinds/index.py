@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.indexing_job import IndexChoices, IndexSummary, Progress, SyncChoices, index_paths
-from app.settings import Location
+from app.settings import Location, absolute_model
 from indexing import AddReport
 from indexing.documents import ReadReport
 from indexing.documents.walk import check_paths
@@ -40,8 +40,8 @@ def describe(
     check_paths(paths)
     given = choices.given()
     for option in ("model", "sparse", "tokens"):
-        if option in given and Path(given[option]).exists():
-            given[option] = str(Path(given[option]).absolute())
+        if option in given:
+            given[option] = absolute_model(given[option])
     arguments = {"collection": name, "paths": [str(path.absolute()) for path in paths], "choices": given}
     if how is not None:
         arguments["how"] = how.to_json()

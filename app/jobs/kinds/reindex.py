@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.facade.reindex import Asked, Outlook, ReindexChoices, Step, reindex_collection
 from app.facade.who import login_name
-from app.settings import Location
+from app.settings import Location, absolute_model, absolute_reranker
 
 if TYPE_CHECKING:
     from app.jobs.worker import Report
@@ -18,9 +17,11 @@ __all__ = ["describe", "run"]
 def describe(name: str, choices: ReindexChoices, outlook: Outlook) -> dict[str, Any]:
     """The arguments of a job, from what a person gave and what it comes to."""
     given = choices.given()
-    for option in ("model", "reranker", "sparse", "tokens"):
-        if given.get(option) and Path(given[option]).exists():
-            given[option] = str(Path(given[option]).absolute())
+    if given.get("reranker"):
+        given["reranker"] = absolute_reranker(given["reranker"])
+    for option in ("model", "sparse", "tokens"):
+        if given.get(option):
+            given[option] = absolute_model(given[option])
     asked = {"live": outlook.live.id, "note": outlook.plan.serving["note"]}
     return {"collection": name, "choices": given, "asked": asked, "who": login_name()}
 

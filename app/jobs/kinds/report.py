@@ -12,7 +12,7 @@ from app.report.making import make_report
 from app.report.model import TESTED
 from app.report.rendering import render
 from app.report.systems import ReportChoices, choose_systems
-from app.settings import Location
+from app.settings import Location, absolute_reranker
 from indexing import Collection
 from indexing.evaluation import beir_files
 from indexing.storage.files import write_atomic
@@ -45,9 +45,7 @@ def describe(
     with Collection.open(name, **location.arguments()) as collection:
         choose_systems(choices, collection.servings())
     given = {key: list(value) for key, value in asdict(choices).items()}
-    given["rerankers"] = [
-        str(Path(one).absolute()) if one and Path(one).exists() else one for one in choices.rerankers
-    ]
+    given["rerankers"] = [absolute_reranker(one) for one in choices.rerankers]
     return {
         "collection": name,
         "judgments": source,
