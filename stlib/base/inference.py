@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,16 @@ from torch import Tensor
 from stlib.base.model import BaseModel
 from stlib.base.pool import Pool, run_in_pool, start_pool, stop_pool
 from stlib.base.running import RunOptions, every_module, run_all
+from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.util.older_names import tell_older_name
 
 logger = logging.getLogger(__name__)
 
 # Prompts that encode_query and encode_document look for; the first that is there is taken, even if empty.
 TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
+# Keywords of encode that every model takes, whether or not a module uses them.
+_ALWAYS_ALLOWED = ("task", "processing_kwargs")
 
 
 class InferenceModel(BaseModel):
@@ -132,3 +137,38 @@ class InferenceModel(BaseModel):
             rules = (getattr(module, "length_of", None) for module in every_module(self))
             limit = next((rule(task) for rule in rules if rule is not None), self.max_seq_length)
             logger.warning("%d of %d inputs are longer than %s tokens and were cut", cut, total, limit)
+
+
+def take_inputs(model: BaseModel, inputs: Any, keywords: dict[str, Any]) -> Any:
+    """The inputs of a call of ``encode``, also under their older name ``sentences`` among its keywords.
+
+    Raises:
+        InvalidOption: there are none, or they are given twice.
+    """
+    if "sentences" in keywords:
+        if inputs is not None:
+            raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
+        tell_older_name(type(model).__name__, "sentences", "inputs")
+        inputs = keywords.pop("sentences")
+    if inputs is None:
+        raise InvalidOption("there are no inputs; pass a text or a list of texts")
+    return inputs
+
+
+def check_encode_keywords(keywords: Collection[str], taken: Collection[str]) -> None:
+    """Refuse keywords of ``encode`` that no module takes.
+
+    Args:
+        keywords: of the call.
+        taken: keywords that modules of the model take.
+
+    Raises:
+        UnknownKeyword: there is one.
+    """
+    allowed = {*taken, *_ALWAYS_ALLOWED}
+    unknown = sorted(set(keywords) - allowed)
+    if unknown:
+        raise UnknownKeyword(
+            f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
+            f"it takes: {', '.join(sorted(allowed))}"
+        )

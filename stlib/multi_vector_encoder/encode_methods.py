@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stlib.base.inference import InferenceModel
+from stlib.base.inference import InferenceModel, take_inputs
 from stlib.base.inputs import as_list
-from stlib.errors import InvalidOption
 from stlib.multi_vector_encoder.encoding import (
     TOKEN_EMBEDDINGS,
     TokenOptions,
@@ -68,12 +67,7 @@ class TokenEncodingModel(InferenceModel):
             WorkerFailed: a process of the pool ended or failed.
             InvalidOption: an argument has no meaning; UnknownKeyword and UnknownPrompt are special cases.
         """
-        if "sentences" in kwargs:
-            if inputs is not None:
-                raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
-            inputs = kwargs.pop("sentences")
-        if inputs is None:
-            raise InvalidOption("there are no inputs; pass a text or a list of texts")
+        inputs = take_inputs(self, inputs, kwargs)
         self._first_module()  # refuses a model without modules
         check_options(batch_size, output_value, kwargs, self.get_model_kwargs())
         tell_pooled_twice(self, token_pooling, task)

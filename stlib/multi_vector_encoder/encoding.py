@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from stlib.base.inference import check_encode_keywords
 from stlib.errors import InvalidOption, UnknownKeyword
 from stlib.multi_vector_encoder.modules.token_pooling import BaseTokenPooling
 from stlib.util.tensor import batch_to_device, normalize_embeddings
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no secret
-
-# Keywords of encode that every model takes, whether or not a module uses them.
-_ALWAYS_ALLOWED = {"task", "processing_kwargs"}
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,7 @@ def check_options(
             "number of vectors, so that there is nothing to stack. It returns a list of tensors; leave it "
             "out, or pass convert_to_numpy=True for arrays"
         )
-    allowed = set(taken) | _ALWAYS_ALLOWED
-    unknown = sorted(set(keywords) - allowed)
-    if unknown:
-        raise UnknownKeyword(
-            f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
-            f"it takes: {', '.join(sorted(allowed))}"
-        )
+    check_encode_keywords(keywords, taken)
 
 
 def tell_pooled_twice(model: InferenceModel, pooling: BaseTokenPooling | None, task: str | None) -> None:

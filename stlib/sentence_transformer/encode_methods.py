@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stlib.base.inference import InferenceModel
+from stlib.base.inference import InferenceModel, take_inputs
 from stlib.base.inputs import as_list
 from stlib.base.pool import Pool
 from stlib.errors import InvalidOption
@@ -19,7 +19,7 @@ from stlib.sentence_transformer.encoding import (
     collect,
 )
 from stlib.util.lists import refuse_text
-from stlib.util.older_names import tell_older_name, warn_older_name
+from stlib.util.older_names import warn_older_name
 
 
 class EncodingModel(InferenceModel):
@@ -78,7 +78,7 @@ class EncodingModel(InferenceModel):
             WorkerFailed: a process of the pool ended or failed.
             InvalidOption: an argument has no meaning; UnknownKeyword and UnknownPrompt are special cases.
         """
-        inputs = self._inputs(inputs, kwargs)
+        inputs = take_inputs(self, inputs, kwargs)
         self._first_module()  # refuses a model without modules
         check_options(batch_size, precision, output_value, kwargs, self.get_model_kwargs())
         items, single = as_list(inputs)
@@ -262,13 +262,3 @@ class EncodingModel(InferenceModel):
             return False
         prompts = self.prompt_for("query", **query), self.prompt_for("document", **document)
         return (prompts[0] or "") == (prompts[1] or "")
-
-    def _inputs(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
-        if "sentences" in kwargs:
-            if inputs is not None:
-                raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
-            tell_older_name(type(self).__name__, "sentences", "inputs")
-            inputs = kwargs.pop("sentences")
-        if inputs is None:
-            raise InvalidOption("there are no inputs; pass a text or a list of texts")
-        return inputs

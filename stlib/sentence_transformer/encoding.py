@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.base.inference import check_encode_keywords
+from stlib.errors import InvalidOption
 from stlib.util.quantized_codes import PRECISIONS, quantize_embeddings
 from stlib.util.tensor import batch_to_device, normalize_embeddings, tensor_to_numpy, truncate_embeddings
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 SENTENCE_EMBEDDING = "sentence_embedding"
 TOKEN_EMBEDDINGS = "token_embeddings"  # noqa: S105 - the name of a feature, no secret
-
-# Keywords of encode that every model takes, whether or not a module uses them.
-_ALWAYS_ALLOWED = {"task", "processing_kwargs"}
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,7 @@ def check_options(
         raise InvalidOption(
             f"precision={precision!r} needs an output_value of embeddings, not {output_value!r}"
         )
-    allowed = set(taken) | _ALWAYS_ALLOWED
-    unknown = sorted(set(keywords) - allowed)
-    if unknown:
-        raise UnknownKeyword(
-            f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
-            f"it takes: {', '.join(sorted(allowed))}"
-        )
+    check_encode_keywords(keywords, taken)
 
 
 def collect(values: Tensor | list[Any], precision: str | None, as_numpy: bool, as_tensor: bool) -> Any:

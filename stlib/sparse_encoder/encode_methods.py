@@ -5,17 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-from stlib.base.inference import InferenceModel
+from stlib.base.inference import InferenceModel, check_encode_keywords, take_inputs
 from stlib.base.inputs import as_list
-from stlib.errors import InvalidOption, UnknownKeyword
+from stlib.errors import InvalidOption
 from stlib.sparse_encoder.encoding import SparseEncodeOptions, collect
-
-# Prompts that encode_query and encode_document look for, in this order.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-
-# Keywords of encode that every model takes, whether or not a module uses them.
-_ALWAYS_ALLOWED = {"task", "processing_kwargs"}
 
 _LAYOUTS: dict[Any, str | None] = {True: "coo", False: None, "coo": "coo", "csr": "csr"}
 
@@ -69,12 +62,12 @@ class SparseEncodingModel(InferenceModel):
             WorkerFailed: a process of the pool ended or failed.
             InvalidOption: an argument has no meaning; UnknownKeyword and UnknownPrompt are special cases.
         """
-        inputs = _take_inputs(inputs, kwargs)
+        inputs = take_inputs(self, inputs, kwargs)
         self._first_module()  # refuses a model without modules
         if batch_size < 1:
             raise InvalidOption(f"batch_size is {batch_size}; use 1 or more")
         limit = check_max_active_dims(self.max_active_dims if max_active_dims is None else max_active_dims)
-        self._check_keywords(kwargs)
+        check_encode_keywords(kwargs, self.get_model_kwargs())
         layout = _layout(convert_to_sparse_tensor)
         items, single = as_list(inputs)
         to_host = save_to_cpu or pool is not None or bool(self.devices_of(device))
@@ -110,7 +103,7 @@ class SparseEncodingModel(InferenceModel):
         ``"query"``.
         """
         if prompt_name is None and prompt is None:
-            prompt_name = self._first_prompt(_QUERY_PROMPTS)
+            prompt_name = self.task_prompt_name("query")
         return self.encode(
             inputs=inputs,
             prompt_name=prompt_name,
@@ -148,7 +141,7 @@ class SparseEncodingModel(InferenceModel):
         there is of ``"document"``, ``"passage"`` and ``"corpus"``.
         """
         if prompt_name is None and prompt is None:
-            prompt_name = self._first_prompt(_DOCUMENT_PROMPTS)
+            prompt_name = self.task_prompt_name("document")
         return self.encode(
             inputs=inputs,
             prompt_name=prompt_name,
@@ -166,18 +159,6 @@ class SparseEncodingModel(InferenceModel):
             **kwargs,
         )
 
-    def _first_prompt(self, candidates: tuple[str, ...]) -> str | None:
-        return next((name for name in candidates if name in self.prompts), None)
-
-    def _check_keywords(self, keywords: dict[str, Any]) -> None:
-        allowed = set(self.get_model_kwargs()) | _ALWAYS_ALLOWED
-        unknown = sorted(set(keywords) - allowed)
-        if unknown:
-            raise UnknownKeyword(
-                f"encode got keywords that no module of this model takes: {', '.join(unknown)}; "
-                f"it takes: {', '.join(sorted(allowed))}"
-            )
-
 
 def check_max_active_dims(value: Any) -> int | None:
     """The value, if it is None or a number of dimensions.
@@ -188,16 +169,6 @@ def check_max_active_dims(value: Any) -> int | None:
     if value is None or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1):
         return None if value is None else int(value)
     raise InvalidOption(f"max_active_dims is {value!r}; use None or a number from 1 on")
-
-
-def _take_inputs(inputs: Any, kwargs: dict[str, Any]) -> Any:
-    if "sentences" in kwargs:
-        if inputs is not None:
-            raise InvalidOption("inputs and its older name sentences are both given; pass inputs only")
-        inputs = kwargs.pop("sentences")
-    if inputs is None:
-        raise InvalidOption("there are no inputs; pass a text or a list of texts")
-    return inputs
 
 
 def _layout(value: bool | str) -> str | None:

@@ -45,15 +45,23 @@ class SparseEncodeOptions:
 
 def pools_all_logits(model: nn.Module) -> bool:
     """Whether the logits of every masked-language head go into a SpladePooling, and nowhere else."""
-    rows = [list(part) for part in model.modules() if isinstance(part, nn.Sequential)]
-    heads = [part for row in rows for part in row if getattr(part, "transformer_task", None) == "fill-mask"]
-    pooled = [
-        one
-        for row in rows
-        for one, other in itertools.pairwise(row)
-        if type(other) is SpladePooling and is_plain_module(one) and is_plain_module(other)
-    ]
-    return all(any(head is one for one in pooled) for head in heads)
+    heads, rows, waiting = set(), [], [model]
+    while waiting:
+        part = waiting.pop()
+        if getattr(part, "transformer_task", None) == "fill-mask":
+            heads.add(id(part))
+            continue  # what is inside of it cannot be another one
+        if part is model or type(part) is nn.Sequential:
+            rows.append(list(part.children()))
+        waiting.extend(part.children())
+    pairs = [pair for row in rows for pair in itertools.pairwise([*row, None]) if id(pair[0]) in heads]
+    if {id(head) for head, _ in pairs} != heads:
+        return False
+    return all(
+        type(following) is SpladePooling and is_plain_module(head) and is_plain_module(following)
+        for head, following in pairs
+        if head is not None
+    )
 
 
 def collect(

@@ -23,6 +23,7 @@ from stlib.sparse_encoder.encode_methods import SparseEncodingModel, check_max_a
 from stlib.sparse_encoder.model_card import SparseEncoderModelCardData
 from stlib.sparse_encoder.modules.sparse_auto_encoder import SparseAutoEncoder
 from stlib.sparse_encoder.modules.splade_pooling import SpladePooling
+from stlib.util.older_names import tell_older_name, warn_older_name
 from stlib.util.similarity_function import SimilarityFunction
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class SparseEncoder(SparseEncodingModel):
         max_active_dims: int | None = None,
         tokenizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
+        if tokenizer_kwargs is not None:
+            tell_older_name("SparseEncoder", "tokenizer_kwargs", "processor_kwargs")
         self._similarity_fn_name: str | None = None
         self.max_active_dims = check_max_active_dims(max_active_dims)
         super().__init__(
@@ -177,6 +180,7 @@ class SparseEncoder(SparseEncodingModel):
 
     def get_sentence_embedding_dimension(self) -> int | None:
         """Older name of :meth:`get_embedding_dimension`."""
+        warn_older_name("get_sentence_embedding_dimension()", "get_embedding_dimension()", FutureWarning)
         return self.get_embedding_dimension()
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:

@@ -17,7 +17,7 @@ from stlib.util import older_names
 
 pytestmark = pytest.mark.parity
 
-# What is written, and the name of today. `m` is a bi-encoder, `c` a reranker, `lib` a library.
+# What is written, and the name of today. `m` is a bi-encoder, `c` a reranker, `s` sparse, `lib` a library.
 LOGGED = [
     ("m.encode(sentences=['a'])", "inputs"),
     ("m.encode_query(sentences=['a'])", "inputs"),
@@ -41,11 +41,16 @@ LOGGED = [
     ("losses.SoftmaxLoss(m, sentence_embedding_dimension=32, num_labels=2)", "embedding_dimension"),
     ("lib.SentenceTransformerTrainer(m, args('.'), tokenizer=m.tokenizer)", "processing_class"),
     ("args('.', warmup_ratio=0.1)", "warmup_steps"),
+    ("s.encode(sentences=['a'])", "inputs"),
+    ("lib.SparseEncoder(mlm, tokenizer_kwargs={'model_max_length': 9})", "processor_kwargs"),
+    ("sparse.SpladePooling(word_embedding_dimension=4)", "embedding_dimension"),
+    ("sparse.MLMTransformer(mlm)", "transformer_task='fill-mask'"),
 ]
 WARNED = [
     ("m.get_sentence_embedding_dimension()", FutureWarning, "get_embedding_dimension"),
     ("m[1].get_sentence_embedding_dimension()", FutureWarning, "get_embedding_dimension"),
     ("m[0].get_word_embedding_dimension()", FutureWarning, "get_embedding_dimension"),
+    ("s.get_sentence_embedding_dimension()", FutureWarning, "get_embedding_dimension"),
     ("m.truncate_sentence_embeddings(4).__enter__()", FutureWarning, "truncate_embeddings"),
     ("lib.SentenceTransformer(bert, use_auth_token='x')", FutureWarning, "token"),
     ("modules.Pooling(4, pooling_mode_cls_token=True)", FutureWarning, "pooling_mode='cls'"),
@@ -72,24 +77,28 @@ WARNED = [
 
 
 @pytest.fixture(scope="module")
-def names(reference, tiny_bert, tiny_reranker, tmp_path_factory):
+def names(reference, tiny_bert, tiny_mlm, tiny_reranker, tmp_path_factory):
     """What an expression may use, for each library."""
     import sentence_transformers.cross_encoder.evaluation as their_evaluation
     import sentence_transformers.sentence_transformer.losses as their_losses
     import sentence_transformers.sentence_transformer.modules as their_modules
+    import sentence_transformers.sparse_encoder.modules as their_sparse
     import torch
 
     import stlib.cross_encoder.evaluation
+    import stlib.sparse_encoder.modules
 
-    shared = {"bert": tiny_bert, "reranker": tiny_reranker, "identity": torch.nn.Identity()}
+    shared = {"bert": tiny_bert, "mlm": tiny_mlm, "reranker": tiny_reranker, "identity": torch.nn.Identity()}
 
-    def of(library, modules, losses, evaluation):
+    def of(library, modules, sparse, losses, evaluation):
         folder = tmp_path_factory.mktemp("out")
         return {
             **shared,
             "lib": library,
             "name": library.__name__,
             "modules": modules,
+            "sparse": sparse,
+            "s": library.SparseEncoder(tiny_mlm, device="cpu"),
             "losses": losses,
             "evaluation": evaluation,
             "m": library.SentenceTransformer(tiny_bert, device="cpu"),
@@ -100,8 +109,14 @@ def names(reference, tiny_bert, tiny_reranker, tmp_path_factory):
         }
 
     return {
-        "ours": of(stlib, stlib.models, stlib.losses, stlib.cross_encoder.evaluation),
-        "theirs": of(reference, their_modules, their_losses, their_evaluation),
+        "ours": of(
+            stlib,
+            stlib.models,
+            stlib.sparse_encoder.modules,
+            stlib.losses,
+            stlib.cross_encoder.evaluation,
+        ),
+        "theirs": of(reference, their_modules, their_sparse, their_losses, their_evaluation),
     }
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stlib.base.modules.transformer import Transformer
 from stlib.base.transformer.modality import default_config
+from stlib.util.older_names import tell_older_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-logger = logging.getLogger(__name__)
 
 _TASK = "fill-mask"
 
@@ -27,9 +25,7 @@ class MLMTransformer(Transformer):
 
     def __init__(self, *args: Any, _from_auto_load: bool = False, **kwargs: Any) -> None:
         if not _from_auto_load:
-            logger.warning(
-                "MLMTransformer is an older name; use Transformer(…, transformer_task='fill-mask') instead"
-            )
+            tell_older_name("MLMTransformer", "the class", "Transformer(…, transformer_task='fill-mask')")
         super().__init__(*args, **{"transformer_task": _TASK, **kwargs})
 
     @classmethod

@@ -91,10 +91,14 @@ class SparseStaticEmbedding(DimensionNames, InputModule):
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         ids, mask = features["input_ids"], features["attention_mask"]
+        embeddings = self.weight.new_zeros(len(ids), self.num_dimensions)
         # Padding adds nothing, not even where its token is one of the text.
-        present = torch.zeros(len(ids), self.num_dimensions, dtype=self.weight.dtype, device=ids.device)
-        present.scatter_reduce_(1, ids, mask.to(present.dtype), reduce="amax")
-        embeddings = present * self.weight
+        if torch.is_grad_enabled():
+            embeddings = embeddings.scatter_reduce(1, ids, mask.to(embeddings.dtype), "amax") * self.weight
+        elif ids.shape[1]:
+            own = ids.gather(1, mask.argmax(dim=1, keepdim=True))  # a token of the text, in place of padding
+            tokens = torch.where(mask.bool(), ids, own)
+            embeddings.scatter_(1, tokens, self.weight[tokens] * mask.any(dim=1, keepdim=True))
         if features.get("sentence_embedding") is not None:
             embeddings = embeddings * features["sentence_embedding"]
         features["sentence_embedding"] = embeddings

@@ -11,6 +11,7 @@ from torch import Tensor
 from stlib.base.modules.module import DimensionNames, Module
 from stlib.base.modules.packed_words import PackedLogits
 from stlib.errors import InvalidOption
+from stlib.util.older_names import tell_older_name
 
 _STRATEGIES = ("max", "sum")
 _ACTIVATIONS = ("relu", "log1p_relu")
@@ -50,6 +51,7 @@ class SpladePooling(DimensionNames, Module):
     ) -> None:
         super().__init__()
         if "word_embedding_dimension" in older:
+            tell_older_name("SpladePooling", "word_embedding_dimension", "embedding_dimension")
             embedding_dimension = older.pop("word_embedding_dimension")
         if older:
             raise InvalidOption(f"SpladePooling takes no {', '.join(older)}")

@@ -11,7 +11,8 @@ import torch
 
 from stlib import SparseEncoder, errors
 from stlib.base import pool
-from stlib.sparse_encoder.encoding import SparseEncodeOptions, collect
+from stlib.sparse_encoder.encoding import SparseEncodeOptions, collect, pools_all_logits
+from stlib.sparse_encoder.modules import Router, SpladePooling, Transformer
 
 pytestmark = [
     pytest.mark.parity,
@@ -185,3 +186,40 @@ def test_results_travel_between_processes(models, texts, layout, limit):
     values = torch.from_numpy(rows) if layout is None else rows
     found = collect(values, layout, True, model.device)
     same(found, model.encode(texts, convert_to_sparse_tensor=layout is not None, max_active_dims=limit))
+
+
+class Doubled(torch.nn.Module):
+    """A module of a user's own between the head and the pooling."""
+
+    def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+        return {**features, "token_embeddings": features["token_embeddings"] * 2}
+
+
+def test_logits_that_others_read_are_made(tiny_mlm, texts):
+    """What stands between head and pooling, or watches them, gets the logits themselves."""
+    plain = SparseEncoder(tiny_mlm, device="cpu").eval()
+    assert pools_all_logits(plain)
+    doubled = SparseEncoder(modules=[plain[0], Doubled(), plain[1]], device="cpu").eval()
+    assert not pools_all_logits(doubled)
+    weights = torch.expm1(plain.encode(texts).to_dense())
+    torch.testing.assert_close(
+        torch.expm1(doubled.encode(texts).to_dense()), 2 * weights, rtol=1e-4, atol=1e-4
+    )
+    seen = []
+    handle = plain[0].register_forward_hook(
+        lambda _m, _i, out: seen.append(out["token_embeddings"].shape[-1])
+    )
+    try:
+        torch.testing.assert_close(torch.expm1(plain.encode(texts).to_dense()), weights, rtol=1e-4, atol=1e-4)
+    finally:
+        handle.remove()
+    assert seen == [plain.get_embedding_dimension()]
+    features = plain(plain.preprocess(texts))
+    assert features["token_embeddings"].shape[2] == plain.get_embedding_dimension()
+
+
+def test_logits_of_routes_are_pooled_where_they_are(inference_free, tiny_mlm):
+    assert pools_all_logits(inference_free[0].eval())
+    head = Transformer(tiny_mlm, transformer_task="fill-mask")
+    router = Router.for_query_document([head, SpladePooling()], [head, Doubled(), SpladePooling()])
+    assert not pools_all_logits(SparseEncoder(modules=[router], device="cpu").eval())

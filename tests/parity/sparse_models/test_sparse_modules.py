@@ -176,9 +176,13 @@ def test_padding_that_is_a_word_of_the_text(tiny_mlm):
     tokenizer = AutoTokenizer.from_pretrained(tiny_mlm)
     tokenizer.pad_token = "fox"
     module = ours.SparseStaticEmbedding(tokenizer)
-    rows = module(module.preprocess(["fox", "a dog and a fox", "a dog and the quick dog"]))
+    features = module.preprocess(["fox", "a dog and a fox", "", "a dog and the quick dog"])
     fox = tokenizer.convert_tokens_to_ids("fox")
-    assert rows["sentence_embedding"][:, fox].tolist() == [1, 1, 0]
+    for wanted in (True, False):
+        with torch.set_grad_enabled(wanted):
+            rows = module(dict(features))["sentence_embedding"]
+        assert rows[:, fox].tolist() == [1, 1, 0, 0]
+        assert rows.sum(dim=1).tolist() == [1, 4, 0, 5]
 
 
 def test_weights_from_json(tiny_mlm, theirs, tmp_path, caplog):
@@ -213,7 +217,7 @@ def test_weights_of_another_shape(tiny_mlm):
 def test_older_transformer_with_a_head(tiny_mlm, theirs, texts, caplog):
     with caplog.at_level(logging.WARNING):
         pair = [modules.MLMTransformer(tiny_mlm).eval() for modules in (ours, theirs)]
-    assert "MLMTransformer is an older name" in caplog.text
+    assert "MLMTransformer: the class is an older name" in caplog.text
     with torch.no_grad():
         found = [module(module.preprocess(texts))["token_embeddings"] for module in pair]
     torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
