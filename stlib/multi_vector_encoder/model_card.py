@@ -44,7 +44,7 @@ class MultiVectorEncoderModelCardData(SentenceTransformerModelCardData):
         name = self.model.similarity_fn_name
         return {
             **facts,
-            "summary": facts["summary"].replace("to a vector", "to a vector for each token"),
+            "summary": facts["summary"].replace("to a vector", "token by token to vectors"),
             "similarity_fn_name": _SIMILARITIES.get(name, name),
             **self._lengths(),
         }

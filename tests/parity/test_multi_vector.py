@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import string
 from importlib import import_module
 
@@ -262,3 +263,59 @@ def test_a_skip_list_with_words_that_are_no_tokens(tiny_bert, caplog):
     ids = model.preprocess(["foxes and a fox"])["input_ids"][0].tolist()
     skipped = {model.tokenizer.convert_tokens_to_ids(word) for word in ("fox", "[UNK]")}
     np.testing.assert_allclose(rows, whole[[i for i, id_ in enumerate(ids) if id_ not in skipped]], rtol=1e-5)
+
+
+def routed(library, folder):
+    base = import_module(f"{library.__name__}.base.modules")
+    own = import_module(f"{library.__name__}.multi_vector_encoder.modules")
+    torch.manual_seed(4)
+    routes = [
+        [
+            base.Transformer(folder, **lengths),
+            base.Dense(32, 8, activation_function=nn.Tanh(), module_input_name="token_embeddings"),
+        ]
+        for lengths in (PARTS["fixed"], {"document_length": 7})
+    ]
+    router = base.Router.for_query_document(*routes)
+    modules = [router, own.MultiVectorMask(["fox", "?"]), base.Normalize("token_embeddings")]
+    return library.MultiVectorEncoder(modules=modules, device="cpu")
+
+
+def test_a_route_for_queries_and_one_for_documents(reference, tiny_bert, tmp_path):
+    ours, theirs = routed(stlib, tiny_bert), routed(reference, tiny_bert)
+    ours.save_pretrained(str(tmp_path))
+    models = ours, stlib.MultiVectorEncoder(str(tmp_path)), reference.MultiVectorEncoder(str(tmp_path))
+    for name in ("encode_query", "encode_document"):
+        for model in models:
+            assert_alike(getattr(model.to("cpu"), name)(TEXTS), getattr(theirs, name)(TEXTS))
+
+
+def test_what_a_call_asks_for_reaches_other_processes(tiny_bert):
+    from stlib.multi_vector_encoder.encoding import TokenOptions
+    from stlib.multi_vector_encoder.modules import HierarchicalTokenPooling
+
+    model = pickle.loads(pickle.dumps(build(stlib, tiny_bert, **PARTS["fixed"])))
+    options = TokenOptions(
+        token_pooling=HierarchicalTokenPooling(2), keywords={"task": "document"}, to_cpu=True
+    )
+    rows = pickle.loads(pickle.dumps(options)).run(
+        model, model.preprocess(TEXTS, task="document"), len(TEXTS)
+    )
+    assert_alike(rows, model.encode_document(TEXTS, token_pooling=HierarchicalTokenPooling(2)))
+
+
+def test_the_card_tells_what_the_model_is(tiny_bert, tmp_path):
+    model = build(stlib, tiny_bert, document_length=7, **PARTS["fixed"])
+    model.save_pretrained(str(tmp_path))
+    card = (tmp_path / "README.md").read_text()
+    for words in (
+        "maps a text token by token to vectors of 12 dimensions",
+        "| Similarity | MaxSim |",
+        "| Queries | 9 tokens |",
+        "| Documents | 7 tokens |",
+        "query_embeddings = model.encode_query(queries)",
+        "- late-interaction",
+    ):
+        assert words in card
+    model.model_card_data.run_usage_snippet()
+    assert "tensor([[" in model.model_card_data.generate_usage_snippet()

@@ -66,6 +66,8 @@ def _facts_table(facts: dict[str, Any]) -> str:
         "Vector": facts.get("output_dimensionality") and f"{facts['output_dimensionality']} dimensions",
         "Similarity": facts.get("similarity_fn_name"),
         "Longest input": facts.get("model_max_length") and f"{facts['model_max_length']} tokens",
+        "Queries": facts.get("query_length") and f"{facts['query_length']} tokens",
+        "Documents": facts.get("document_length") and f"{facts['document_length']} tokens",
         "Inputs": facts.get("modalities"),
         "Prompts": facts.get("prompts"),
         "Language": ", ".join(facts["language"]),
