@@ -218,7 +218,7 @@ def read_specs(folder: Path) -> list[ModuleSpec]:
     content = read_plain(path)
     try:
         entries = json.loads(content.decode("utf-8"))
-        return [
+        specs = [
             ModuleSpec(str(e.get("name", i)), str(e["path"]), e["type"], list(e.get("kwargs") or []))
             for i, e in enumerate(sorted(entries, key=lambda e: e.get("idx", 0)))
         ]
@@ -227,6 +227,23 @@ def read_specs(folder: Path) -> list[ModuleSpec]:
             f"{path} is no list of modules with 'path' and 'type' ({type(error).__name__}: {error}); "
             "download or save the model again"
         ) from error
+    _check_names([spec.name for spec in specs], path)
+    return specs
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    """Refuse names that no module can have, and one name for two, of which the first would be lost.
+
+    Raises:
+        ModelConfigError: see above.
+    """
+    taken = vars(nn.Sequential()).keys() | set(dir(nn.Sequential))
+    wrong = [name for name in names if not name or "." in name or name in taken or names.count(name) > 1]
+    if wrong:
+        raise ModelConfigError(
+            f"{path} gives its modules the names {names}, of which {wrong[0]!r} cannot be used; give "
+            "each another one, such as its number"
+        )
 
 
 def transformer_folder(folder: Path) -> Path:

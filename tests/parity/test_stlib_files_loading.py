@@ -288,6 +288,16 @@ def test_damaged_json_is_named(folder, name, damage):
         SentenceTransformer(folder)
 
 
+@pytest.mark.parametrize("name", ["", "a.b", "forward", "training", "1"])
+def test_names_that_modules_cannot_have(folder, name):
+    path = folder / "modules.json"
+    entries = json.loads(path.read_text())
+    entries[0]["name"] = name
+    path.write_text(json.dumps(entries))
+    with pytest.raises(errors.ModelConfigError, match=f"of which {name!r} cannot be used"):
+        SentenceTransformer(folder)
+
+
 @pytest.mark.parametrize("damage", [truncate, empty])
 @pytest.mark.parametrize("name", ["model.safetensors", "2_Dense/model.safetensors"])
 def test_damaged_weights_are_named(folder, name, damage):
