@@ -153,7 +153,8 @@ def _load_beside(generation: GenerationInfo | None, name: str, given: Mapping[st
     live = {} if generation is None else read_beside(generation.beside)
     loaded = {}
     for role, model in given.items():
-        encoder, known = load_beside(role, model), live.get(role)
+        known = live.get(role)
+        encoder = load_beside(role, model, None if known is None else known.fingerprint)
         if known is None or known.fingerprint != encoder.fingerprint:
             made = f"with {known.model} ({known.fingerprint[:12]})" if known else f"without --{role}"
             raise ModelMismatch(

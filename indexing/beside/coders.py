@@ -14,6 +14,9 @@ from stlib.runtime import SparseEncoderProtocol, TokenEncoderProtocol
 __all__ = ["Coder", "Coders", "CodersOf", "SparseCoder", "TokenCoder"]
 
 
+_PORTION = 256
+
+
 class Coder(Protocol):
     """Makes the codes of one role."""
 
@@ -50,7 +53,13 @@ class TokenCoder:
     codec: TokenCodec
 
     def encode(self, texts: Sequence[str]) -> list[bytes]:
+        # Vectors take some twenty times what their codes do: they are not held for many passages at once.
+        portions = (texts[first : first + _PORTION] for first in range(0, len(texts), _PORTION))
         try:
-            return self.codec.encode(self.encoder.encode_document(texts))
+            return [
+                code
+                for portion in portions
+                for code in self.codec.encode(self.encoder.encode_document(portion))
+            ]
         except ValueError as error:
             raise BadInput(f"model {self.encoder.name!r} gives no vectors of tokens: {error}") from error

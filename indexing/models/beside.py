@@ -29,6 +29,7 @@ from stlib.runtime import (
     TokenEncoderProtocol,
     UnsupportedModelError,
 )
+from stlib.runtime.modules.onnx_files import has_torch_weights
 from stlib.runtime.sparse_encoder import SparseRuntimeEncoder
 from stlib.runtime.token_encoder import TokenRuntimeEncoder
 from stlib.util.plain_files import check_file
@@ -81,15 +82,17 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-def load_beside(role: str, model: Any) -> Any:
-    """The encoder of `role` for what a person gave: a folder, a model name, or an object.
+def load_beside(role: str, model: Any, fingerprint: str | None = None) -> Any:
+    """The encoder of `role` for what a person gave: a folder, a model name, or an object. `fingerprint` is
+    that of the encoder a collection was made with: of a folder that holds a model in several forms (torch
+    weights, ONNX files) it tells which is meant.
 
     Raises:
         BadInput: there is no such model, or the object cannot encode.
     """
     kind = _KINDS[role]
     if isinstance(model, (str, os.PathLike)):
-        return _load_named(kind, os.fspath(model))
+        return _load_named(kind, os.fspath(model), fingerprint)
     if isinstance(model, kind.protocol) and hasattr(model, "fingerprint"):
         return model
     if type(model).__name__ == kind.family or hasattr(model, "state_dict"):
@@ -140,7 +143,7 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
         source = kind.bundled
     else:
         source = trusted_source(model.model, model.fingerprint, what=kind.what, by_hand=kind.option)
-    encoder = _load_named(kind, source)
+    encoder = _load_named(kind, source, model.fingerprint)
     if encoder.fingerprint != model.fingerprint:
         raise ModelMismatch(
             f"the collection was made with the {kind.what} of fingerprint {model.fingerprint[:12]}, but in"
@@ -153,11 +156,16 @@ def _bundled_names() -> set[str]:
     return {kind.bundled for kind in _KINDS.values()} - {""}
 
 
-def _load_named(kind: _Kind, name: str) -> Any:
+def _load_named(kind: _Kind, name: str, fingerprint: str | None) -> Any:
+    """The form of a model that has `fingerprint`, else the one that needs no torch."""
     try:
         if name != kind.bundled:
             check_file(Path(name))  # what lies in a folder is looked at when it is loaded
-        return kind.of_folder(name)
+        light = kind.of_folder(name)
+        if fingerprint in (None, light.fingerprint) or not has_torch_weights(Path(name)):
+            return light
+        other = _load_full(kind, name, UnsupportedModelError("it has another fingerprint"))
+        return other if other.fingerprint == fingerprint else light
     except (UnsupportedModelError, ModelNotFoundError, MissingDependencyError) as error:
         return _load_full(kind, name, error)
     except ModelError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,16 @@ class FullTokenEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the names, shapes and values of the weights, and the prompts."""
-        return weights_digest(repr(sorted(self._model.prompts.items())), self._model.state_dict())
+        """sha256 over the names, shapes and values of the weights, the prompts, and the settings of modules:
+        which tokens count, and how many, is one of them.
+        """
+        settings = [
+            [type(module).__name__, module.get_config_dict()]
+            for module in self._model
+            if hasattr(module, "get_config_dict")
+        ]
+        header = json.dumps([sorted(self._model.prompts.items()), settings], sort_keys=True)
+        return weights_digest(header, self._model.state_dict())
 
     def encode_query(self, texts: Sequence[str]) -> list[np.ndarray]:
         return _arrays(self._model.encode_query(list(texts), show_progress_bar=False))

@@ -16,7 +16,7 @@ from indexing.catalog.reads import document_ids, keys_of_ids
 from indexing.catalog.stored import StoredDocument
 from indexing.errors import BadInput
 from indexing.models.encoders import normalise
-from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, FEATURES, SERVING_RERANKER
+from indexing.names import DEFAULT_MODE, DEFAULT_RERANK_DEPTH, FEATURES, SERVING_RERANKER, TOKENS_RERANKER
 from indexing.search.candidates import fetch_candidates, windows_of
 from indexing.search.features import Features
 from indexing.search.legs import make_legs
@@ -25,6 +25,7 @@ from indexing.search.request import Request, make_request
 from indexing.search.searcher import Searcher
 from indexing.search.settings import SearchSettings
 from indexing.search.timing import Steps
+from indexing.search.token_reranker import TokenReranker
 from indexing.views.manager import Readers
 
 __all__ = ["Probe", "ToRead", "Trace"]
@@ -189,6 +190,31 @@ class Probe:
             np.asarray([candidate.score for candidate in found], np.float32),
             [windows_of(candidate, words) for candidate in found],
         )
+
+    def token_scores(
+        self,
+        question: str,
+        settings: SearchSettings | None = None,
+        *,
+        mode: str = DEFAULT_MODE,
+        depth: int = DEFAULT_RERANK_DEPTH,
+    ) -> np.ndarray:
+        """What the vectors of tokens say of the documents of `to_read`, float32 [n] in their order.
+
+        Raises:
+            RerankingFailed: the generation has none, or their model cannot be used.
+        """
+        settings = self.settings if settings is None else settings
+        request = make_request(question, mode=mode, rerank_depth=depth)
+        ranking = self.searcher.rank(self.readers, settings, request, depth, None, Steps()).ranking
+        found = fetch_candidates(
+            self.searcher.session.database, ranking, range(min(depth, len(ranking))), None
+        )
+        reranking = self.searcher.reranking(self.generation, settings, request, TOKENS_RERANKER, Steps())
+        assert reranking is not None
+        assert isinstance(reranking.reranker, TokenReranker)
+        passages = [(candidate.document.key, candidate.chunk) for candidate in found]
+        return reranking.reranker.reading(request.query, passages)(range(len(found)))
 
     def vectors(self, ids: Iterable[str]) -> dict[str, np.ndarray]:
         """The passages of documents as their stored codes have them: id → float32 [passages, d] of about

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -95,3 +97,12 @@ def test_a_folder_of_that_name_is_another_thing(tmp_path, monkeypatch, made):
     assert (absolute_reranker("mine"), absolute_reranker("no/such")) == (str(tmp_path / "mine"), "no/such")
     described = describe("food", made[1], EvaluationChoices("test", (), "tokens"))
     assert described["choices"]["rerank"] == "tokens"
+
+
+def test_a_search_needs_no_torch(food):
+    program = (
+        "import sys; from indexing import Collection; found = Collection.open('food').search('apple trees',"
+        " rerank='tokens'); print(found.reranked, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "False"]

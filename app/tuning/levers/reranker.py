@@ -18,7 +18,7 @@ from app.tuning.levers import LOSS, CvReport, Fitted, Tell, choose, judge_gains
 from app.tuning.trained.interaction import InteractionTraining
 from app.tuning.trained.pairs import PairTraining
 from app.tuning.trained.reading import Reading, Training, make_reading
-from indexing.models.rerankers import load_reranker, load_trusted_reranker, record_reranker
+from indexing.models.rerankers import by_tokens, load_reranker, load_trusted_reranker, record_reranker
 from indexing.names import BUNDLED_RERANKER
 from indexing.search.rerank import USUAL_WEIGHT
 from indexing.search.settings import SearchSettings
@@ -65,7 +65,7 @@ class RerankerLever:
         readings = [self._reading(data, int(at), start) for at in positions]
         recorded = self._recorded(start)
         training = self._training(recorded["name"], _load(recorded))
-        before = self._before(readings, start, recorded, training)
+        before = self._before(data, readings, start, recorded, training)
         report = _cross_validate(training, readings, data.folds[positions], before, tell)
         if report is None:
             return None
@@ -98,7 +98,7 @@ class RerankerLever:
 
     def _recorded(self, start: SearchSettings) -> dict[str, str]:
         """What is trained, as a serving records it."""
-        if self.model is None and start.reranker:
+        if self.model is None and start.reranker and not by_tokens(start.reranker["name"]):
             return dict(start.reranker)
         return record_reranker(self.model or BUNDLED_RERANKER)
 
@@ -110,11 +110,18 @@ class RerankerLever:
         return self._trainings[name]
 
     def _before(
-        self, readings: Sequence[Reading], start: SearchSettings, recorded: dict[str, str], training: Training
+        self,
+        data: TuningData,
+        readings: Sequence[Reading],
+        start: SearchSettings,
+        recorded: dict[str, str],
+        training: Training,
     ) -> np.ndarray:
         """NDCG by the settings as they are, float64 [n]."""
         if not start.reranker:
             return np.asarray([one.ndcg(None, 0.0) for one in readings])
+        if by_tokens(start.reranker["name"]):
+            return _before_by_tokens(data, readings, start)
         now = _load(dict(start.reranker))
         weight = start.rerank_weight
         if weight is None:
@@ -122,6 +129,17 @@ class RerankerLever:
         if dict(start.reranker) == recorded:
             return np.asarray([one.ndcg(training.scores(None, one), weight) for one in readings])
         return np.asarray([one.ndcg(now.scores(one.text, one.windows), weight) for one in readings])
+
+
+def _before_by_tokens(data: TuningData, readings: Sequence[Reading], start: SearchSettings) -> np.ndarray:
+    settings = replace(start, memory=None)  # as what was read was found, see `_reading`
+    weight = USUAL_WEIGHT if start.rerank_weight is None else start.rerank_weight
+    worth = []
+    for one in readings:
+        scores = data.probe.token_scores(one.text, settings, mode=data.mode)
+        windows = np.diff([*one.starts.tolist(), len(one.windows)])
+        worth.append(one.ndcg(np.repeat(scores, windows), weight))
+    return np.asarray(worth)
 
 
 def _load(recorded: dict[str, str]) -> RerankerProtocol:

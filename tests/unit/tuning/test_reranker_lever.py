@@ -18,7 +18,9 @@ from app.tuning.trained.needs import need
 from app.tuning.trained.reading import Reading, make_reading
 from indexing import Collection
 from indexing.errors import BadInput
+from indexing.names import BUNDLED_RERANKER
 from stlib.runtime import InteractionReranker
+from tests.toy_tokens import ToyTokens
 
 THINGS = ("kettle", "ladder", "violin", "candle", "anchor", "basket", "helmet", "mirror", "pillow", "wallet")
 SENTENCES = {
@@ -167,3 +169,20 @@ def test_the_memory_is_left_out_of_what_is_read(collection):
         lever._look_at(data, start)
         plain = make_reading(data, 0, probe.settings)
         np.testing.assert_array_equal(lever._reading(data, 0, start).retrieved, plain.retrieved)
+
+
+def test_served_vectors_of_tokens_are_what_a_reranker_has_to_beat(tmp_path):
+    with Collection.create("things", home=tmp_path, tokens=ToyTokens()) as made:
+        made.add({"id": thing, "text": SENTENCES["repair"].replace("{}", thing)} for thing in THINGS[:9])
+        made.reindex(reranker="tokens")
+        with made.probe() as probe:
+            data = make_data(probe, questions())
+            lever = RerankerLever()
+            readings = [make_reading(data, at, probe.settings) for at in range(len(data.questions))]
+            before = lever._before(data, readings, probe.settings, {}, None)
+            assert lever._recorded(probe.settings)["name"] == BUNDLED_RERANKER
+            for question, reading, ndcg in zip(data.questions, readings, before, strict=True):
+                ids = probe.rank(question.text, depth=10)
+                gains = np.asarray([max(question.grades.get(id_, 0), 0) for id_ in ids])
+                discounted = (gains / np.log2(np.arange(2, len(gains) + 2))).sum()
+                assert ndcg == pytest.approx(discounted / reading.ideal if reading.ideal else 0.0)
