@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,9 +33,10 @@ class FullTokenEncoder:
         """sha256 over the names, shapes and values of the weights, the prompts, and the settings of modules:
         which tokens count, and how many, is one of them.
         """
+        modules: Iterable[Any] = self._model
         settings = [
             [type(module).__name__, module.get_config_dict()]
-            for module in self._model
+            for module in modules
             if hasattr(module, "get_config_dict")
         ]
         header = json.dumps([sorted(self._model.prompts.items()), settings], sort_keys=True)
