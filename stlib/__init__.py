@@ -124,6 +124,7 @@ _SUBMODULES = frozenset(
         "trainer",
         "training_args",
         "base",
+        "compat",
         "cross_encoder",
         "errors",
         "evaluation",

@@ -17,6 +17,7 @@
     ├── ModelNotFound(FileNotFoundError)     neither a folder, nor in the cache, nor to be downloaded
     │   └── NotAFolder(NotADirectoryError)   a file where the folder of a model belongs
     ├── MissingModelFile(FileNotFoundError, ValueError)  a wrong or half-downloaded folder
+    ├── AlreadyImported(ImportError)         the package that stlib was to stand for is in use
     ├── MissingDependency(ImportError)       an optional package is needed; the message names it
     ├── UnusableAlone(AttributeError, NotImplementedError)  a loss that only works inside another one
     └── WorkerFailed(RuntimeError)           a process that encodes ended or failed
@@ -86,6 +87,10 @@ class NotAFolder(ModelNotFound, NotADirectoryError):
 
 class MissingModelFile(StlibError, FileNotFoundError, ValueError):
     """A wrong or half-downloaded model folder lacks a file that it needs."""
+
+
+class AlreadyImported(StlibError, ImportError):
+    """The package that this library was to stand for is in use already."""
 
 
 class MissingDependency(StlibError, ImportError):

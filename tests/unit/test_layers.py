@@ -55,7 +55,16 @@ LAYERS = {
         ["cross_encoder"],
         ["cross_encoder.evaluation"],
         # documented short paths, and programs that use them
-        ["datasets", "evaluation", "losses", "models", "quantization", "readers", "similarity_functions"],
+        [
+            "compat",
+            "datasets",
+            "evaluation",
+            "losses",
+            "models",
+            "quantization",
+            "readers",
+            "similarity_functions",
+        ],
         ["recipes"],
     ],
     "indexing": [
