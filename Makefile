@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := .demo
-PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 # A collection in BEIR layout for the benchmarks that need real passages: make bench BEIR=FOLDER
 BEIR   ?=
@@ -17,7 +16,10 @@ TORCH  ?= torch>=2.4,<2.14
 # Folders in BEIR layout with judgments to learn from and to test with: make learn DATASETS=FOLDER
 DATASETS ?=
 
-.PHONY: demo test lint types pytest faults bench learn wheel clean help
+# Libraries that are written for Sentence Transformers, run on this one; with their many needs apart from ours.
+COMPAT := .venv-compat
+
+.PHONY: demo test lint types pytest compat faults bench learn wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -31,9 +33,10 @@ FOR_TESTS := -e ".[all,dev]"
 
 # pip is silent while it downloads and unpacks: a line every few seconds says that it is at work, and how far.
 define install
-	@echo "Installing stlib into $(VENV) ..."
-	@( while sleep 4; do echo "  ... $$(du -sm $(VENV) 2>/dev/null | cut -f1) MB installed"; done ) & said=$$!; \
-	  $(PIP) install -q --progress-bar off $(1); done=$$?; kill $$said 2>/dev/null; exit $$done
+	@echo "Installing stlib into $(@D) ..."
+	@( while sleep 4; do echo "  ... $$(du -sm $(@D) 2>/dev/null | cut -f1) MB installed"; done ) & said=$$!; \
+	  $(@D)/bin/python -m pip --disable-pip-version-check install -q --progress-bar off $(1); done=$$?; \
+	  kill $$said 2>/dev/null; exit $$done
 	@touch $@
 endef
 
@@ -59,6 +62,13 @@ types: $(VENV)/.dev
 # In the order of the folders: xdist would leave the file of one long test, tests/faults/test_kill.py, to the end.
 pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
+$(COMPAT)/.installed: pyproject.toml
+	@test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(call install,"$(TORCH)" -e ".[compat]")
+
+compat: $(COMPAT)/.installed
+	$(COMPAT)/bin/python -m pytest tests/compat
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000
@@ -87,4 +97,4 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist build
+	rm -rf $(VENV) $(COMPAT) $(DEMO) dist build
