@@ -27,7 +27,8 @@ stlib.compat.install()  # once more changes nothing
 facts["heavy"] = sorted(heavy & set(sys.modules))
 facts["spec"] = importlib.util.find_spec("sentence_transformers") is not None
 facts["no spec"] = importlib.util.find_spec("sentence_transformers.no_such_module") is None
-facts["versions"] = [importlib.metadata.version(n) for n in ("sentence-transformers", "sentence_transformers")]
+names = ("sentence-transformers", "sentence_transformers")
+facts["versions"] = [importlib.metadata.version(name) for name in names]
 facts["other version"] = importlib.metadata.version("numpy")
 
 import sentence_transformers
@@ -69,14 +70,15 @@ model = SentenceTransformer("stlib-static-en", device="cpu")
 class Mine(SentenceTransformer):
     pass
 facts["types"] = [str(type(model)), str(CrossEncoder), str(stlib.models.StaticEmbedding)]
-facts["isinstance"] = isinstance(model, stlib.SentenceTransformer) and isinstance(Mine("stlib-static-en"), SentenceTransformer)
+mine = Mine("stlib-static-en")
+facts["isinstance"] = isinstance(model, stlib.SentenceTransformer) and isinstance(mine, SentenceTransformer)
 expected = model.encode("a text").tolist()
 kept = pickle.dumps(model)
 facts["named in pickles"] = b"sentence_transformers." in kept
 facts["copies"] = [
     other.encode("a text").tolist() == expected and type(other) is SentenceTransformer
     for other in (pickle.loads(kept), copy.deepcopy(model))
-] + [type(copy.deepcopy(Mine("stlib-static-en"))) is Mine]
+] + [type(copy.deepcopy(mine)) is Mine]
 util.made_up = 3
 facts["set"] = stlib.util.made_up
 open(sys.argv[1], "wb").write(kept)
