@@ -211,12 +211,12 @@ def _restore_model(cls: type, place: str) -> None:
 
 def _reduce_by_home(self: Any, protocol: Any) -> Any:
     """What pickle keeps of a model: the module that it is from, which other processes have, too."""
-    function, arguments, *state = object.__reduce_ex__(self, protocol)
+    reduced: Any = object.__reduce_ex__(self, protocol)
     cls = type(self)
     places = [place for place, name in _MODELS.items() if getattr(sys.modules.get(place), name, None) is cls]
     if not places:  # a subclass, whose own module has it
-        return (function, arguments, *state)
-    return (_make_bare, (places[0], cls.__name__), *state)
+        return reduced
+    return (_make_bare, (places[0], cls.__name__), *reduced[2:])
 
 
 def _make_bare(place: str, name: str) -> Any:
