@@ -70,8 +70,10 @@ class SpladePooling(DimensionNames, Module):
             pooled = self.activate(logits.largest()) if maximal else logits.summed(self.activate)
         elif "cu_seq_lens_q" in features:
             pooled = self._pool_flat(logits.squeeze(0), features["cu_seq_lens_q"])
-        else:
+        elif torch.is_grad_enabled() or logits.device.type != "cpu":
             pooled = self._pool_padded(logits, features["attention_mask"])
+        else:
+            pooled = self._pool_texts(logits, features["attention_mask"])
         if self.embedding_dimension is None:
             self.embedding_dimension = pooled.shape[-1]
         features["sentence_embedding"] = pooled
@@ -84,7 +86,7 @@ class SpladePooling(DimensionNames, Module):
 
     def _pool_padded(self, logits: Tensor, mask: Tensor) -> Tensor:
         """``[n, vocabulary]`` of logits ``[n, tokens, vocabulary]``; padding counts as a logit of 0."""
-        size = self.chunk_size if self.chunk_size and self.chunk_size > 0 else logits.shape[1]
+        size = self._chunk(logits.shape[1])
         mask = mask.unsqueeze(-1).to(logits.dtype)
         pieces = zip(logits.split(size, dim=1), mask.split(size, dim=1), strict=True)
         if self.pooling_strategy == "sum":
@@ -95,6 +97,23 @@ class SpladePooling(DimensionNames, Module):
             largest = (piece * its_mask).max(dim=1).values
             best = largest if best is None else torch.maximum(best, largest)
         return self.activate(best) if best is not None else logits.sum(dim=1)
+
+    def _pool_texts(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The same, a text after the other: no copy of the logits is made, and padding is not looked at."""
+        lengths = mask.sum(dim=1)
+        at_end = torch.equal(mask.bool(), torch.arange(mask.shape[1]) < lengths.unsqueeze(1))
+        pooled = logits.new_zeros(len(logits), logits.shape[2])
+        for i, length in enumerate(lengths.tolist()):
+            tokens = logits[i, :length] if at_end else logits[i][mask[i].bool()]
+            if length and self.pooling_strategy == "max":
+                pooled[i] = tokens.amax(dim=0)
+            for piece in tokens.split(self._chunk(length)) if self.pooling_strategy == "sum" else ():
+                pooled[i] += self.activate(piece).sum(dim=0)
+        return self.activate(pooled) if self.pooling_strategy == "max" else pooled
+
+    def _chunk(self, tokens: int) -> int:
+        """Tokens to pool at a time, of so many."""
+        return self.chunk_size if self.chunk_size and self.chunk_size > 0 else max(tokens, 1)
 
     def _pool_flat(self, logits: Tensor, bounds: Tensor) -> Tensor:
         """``[n, vocabulary]`` of logits ``[tokens, vocabulary]`` of texts end to end."""

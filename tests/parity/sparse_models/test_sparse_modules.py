@@ -51,8 +51,23 @@ def test_pooling(theirs, strategy, activation, chunk, training):
             (pooled * torch.linspace(-1, 2, pooled.numel()).view_as(pooled)).sum().backward()
         results.append((pooled.detach(), logits.grad))
     torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-5, atol=1e-6)
+    with torch.no_grad():  # a text after the other
+        again = ours.SpladePooling(strategy, activation, chunk_size=chunk)(padded(3))["sentence_embedding"]
+    torch.testing.assert_close(again, results[1][0], rtol=1e-5, atol=1e-6)
     if training:
         torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["max", "sum"])
+def test_pooling_of_padding_anywhere(theirs, strategy):
+    features = padded(8)
+    features["attention_mask"] = torch.randint(0, 2, (4, 9), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = [
+            modules.SpladePooling(strategy).eval()({**features})["sentence_embedding"]
+            for modules in (ours, theirs)
+        ]
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("strategy", ["max", "sum"])
