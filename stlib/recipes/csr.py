@@ -20,8 +20,9 @@ from stlib.recipes._data import read_pairs
 from stlib.recipes._inputs import run
 from stlib.recipes._numbers import positive, positive_number
 from stlib.recipes._sparse import train_sparse
-from stlib.sparse_encoder.losses import CSRLoss
+from stlib.sparse_encoder.losses import CSRLoss, SparseMultipleNegativesRankingLoss
 from stlib.sparse_encoder.modules import SparseAutoEncoder
+from stlib.util import cos_sim
 
 
 def main(argv: Sequence[str] | None = None) -> Outcome:
@@ -41,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> Outcome:
 
     seed_everything(options.seed)
     model = make_model(options.model, options.dimension, options.active, options.whole)
-    loss = CSRLoss(model, gamma=options.ranking_weight)
+    # Dot products of latents that give back unit vectors are too small for a softmax without a factor.
+    ranking = SparseMultipleNegativesRankingLoss(model, scale=20.0, similarity_fct=cos_sim)
+    loss = CSRLoss(model, ranking, gamma=options.ranking_weight)
     return train_sparse(model, loss, read_pairs(options.train, limit=options.limit), options)
 
 
@@ -54,7 +57,7 @@ def make_model(name: str, latents: int | None, active: int, whole: bool) -> Spar
         raise InvalidOption(f"--active is {active} of {latents} latents; take at most a quarter of them")
     dense.requires_grad_(whole)
     code = SparseAutoEncoder(width, hidden_dim=latents, k=active, k_aux=min(width // 2, latents))
-    return SparseEncoder(modules=[*dense.children(), code])
+    return SparseEncoder(modules=[*dense.children(), code], similarity_fn_name="cosine")
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def test_csr_makes_a_dense_model_sparse(data, start, tiny, tmp_path):
     outcome = csr.main([*start, "--dimension", "128", "--active", "8", "--whole"])
     assert outcome.after > outcome.before + 0.3
     again = measure(data, tmp_path / "out")
-    assert again["retrieval_dot_ndcg@10"] == pytest.approx(outcome.after, abs=1e-6)
+    assert again["retrieval_cosine_ndcg@10"] == pytest.approx(outcome.after, abs=1e-6)
     assert again["retrieval_corpus_active_dims"] <= 8
     with pytest.raises(InvalidOption, match="--active is 40 of 128 latents; take at most a quarter"):
         csr.main([*start, "--dimension", "128", "--active", "40"])
