@@ -327,7 +327,7 @@ def test_a_full_disk_keeps_what_was_committed_and_goes_on_later(tmp_path):
     assert f"{6000 - kept:,} added, 0 updated, {kept:,} unchanged" in lines[3]
     assert lines[-2:] == ["code 0", "notes: clean, 6,000 documents in 6,000 passages checked"]
     assert "Traceback" not in ran.stderr
-    [complaint] = ran.stderr.splitlines()
+    [complaint] = [line for line in ran.stderr.splitlines() if not line.endswith(" left")]  # a slow machine
     assert complaint.startswith("stlib: no space left on the disk") and "run again" in complaint
 
 
