@@ -38,8 +38,9 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=8)
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--k", type=int, default=100)
+    parser.add_argument("--seismic", action="store_true", help="Beside pyseismic-lsr, too.")
     given = parser.parse_args()
-    print(describe())
+    describe("numpy", "scipy", "pyseismic-lsr")
     random = np.random.default_rng(7)
     codes = draw(random, given.passages, given.terms)
     questions = [ask(random, codes, given.asked) for _ in range(given.questions)]
@@ -59,6 +60,8 @@ def main() -> None:
     for (rows, scores), hits in zip(said, answers, strict=False):
         assert np.allclose(scores[: len(hits.scores)], hits.scores, rtol=1e-4), "another answer"
         assert len(set(rows.tolist()) & set(hits.documents.tolist())) >= given.k - 2
+    if given.seismic:
+        beside_seismic(codes, questions, answers, given.k)
     for name, times in (
         ("this leg", ours),
         ("this leg, a filter that allows 30 %", filtered),
@@ -66,6 +69,29 @@ def main() -> None:
         ("SciPy, the question's columns (CSC)", by_columns),
     ):
         print(f"{name}: p50 {np.median(times):.2f} ms, p95 {np.percentile(times, 95):.2f} ms")
+
+
+def beside_seismic(codes, questions, answers, k: int) -> None:  # type: ignore[no-untyped-def]
+    """Its time and how many of the exact answers it finds, at the settings of its documentation."""
+    import seismic
+
+    words = np.asarray([str(term) for term in range(VOCABULARY)], dtype=seismic.get_seismic_string())
+    weights = (codes.weights * codes.steps[codes.rows]).astype(np.float32)
+    dataset = seismic.SeismicDataset()
+    for row in range(len(codes)):
+        here = slice(int(codes.starts[row]), int(codes.starts[row + 1]))
+        dataset.add_document(str(row), words[codes.terms[here]], weights[here])
+    started = time.perf_counter()
+    index = seismic.SeismicIndex.build_from_dataset(dataset)
+    print(f"seismic built in {time.perf_counter() - started:.1f} s")
+    times, found = timed(
+        lambda q: index.search("q", words[q.terms], q.weights, k=k, query_cut=8, heap_factor=0.7), questions
+    )
+    shares = [
+        len({int(hit[2]) for hit in hits} & set(exact.documents.tolist())) / max(len(exact.documents), 1)
+        for hits, exact in zip(found, answers, strict=True)
+    ]
+    print(f"seismic: p50 {np.median(times):.2f} ms, {np.mean(shares):.3f} of the exact answers")
 
 
 def draw(random: np.random.Generator, passages: int, terms: int) -> SparseCodes:

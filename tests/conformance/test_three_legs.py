@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from indexing import Collection
 from indexing.beside.sparse_codes import decode_sparse, encode_sparse
+from indexing.catalog.database import reading
 from indexing.errors import BadInput
 from tests.toy_terms import ToyTerms
 
@@ -94,8 +96,8 @@ def test_a_leg_of_weight_0_changes_nothing(collection):
     probe_order = collection.rankings(asked, depth=5)
     assert without != probe_order  # it does something where it counts
     with collection.probe(serving.id) as probe:
-        for id_, text in asked.items():
-            trace = probe.trace(text)
+        for id_, question in asked.items():
+            trace = probe.trace(question)
             rest = trace.shares[[trace.legs.index(leg) for leg in ("semantic", "keyword")]].sum(axis=0)
             order = np.argsort(-rest.astype(np.float32), kind="stable")[:5]
             assert without[id_] == [trace.ids[at] for at in order]
@@ -148,4 +150,20 @@ def test_a_leg_is_added_and_given_up_without_embedding(documents, tmp_path):
         assert [one.id for one in made.search("word1 word2", k=K, mode="sparse").results] == expected
         made.reindex(sparse=None)
         assert made.modes == ("hybrid", "semantic", "keyword")
+        assert made.verify().clean
+
+
+def test_nothing_is_left_of_what_is_dropped(documents, tmp_path):
+    with Collection.create("c", home=tmp_path, sparse=ToyTerms()) as made:
+        made.add(documents[:50])
+        made.refresh()
+        made.reindex(sparse=None)
+        rows = "SELECT count(*) FROM sparse_code"
+        with reading(made._session.database) as connection:
+            assert connection.scalar(text(rows)) == 50
+        assert list((tmp_path / "collections/c/views/sparse").iterdir())
+        made.drop_generation(1)
+        with reading(made._session.database) as connection:
+            assert connection.scalar(text(rows)) == 0
+        assert list((tmp_path / "collections/c/views/sparse").iterdir()) == []
         assert made.verify().clean
