@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+import indexing
+import indexing.documents
 import stlib
 from stlib import SentenceTransformer, util
 
@@ -145,7 +147,7 @@ def test_every_member_of_a_class_is_here(reference):
 def test_lazy_packages_show_what_they_offer():
     found = pkgutil.walk_packages(stlib.__path__, "stlib.")
     packages = [importlib.import_module(one.name) for one in found if one.ispkg and "recipes" not in one.name]
-    for package in [stlib, *packages]:
+    for package in [stlib, indexing, indexing.documents, *packages]:
         exported = set(getattr(package, "__all__", ())) | set(getattr(package, "_EXPORTS", ()))
         assert exported - set(dir(package)) == set(), package.__name__
 
