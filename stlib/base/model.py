@@ -32,7 +32,7 @@ from stlib.base.loading import (
 )
 from stlib.base.merging import MergeMixin
 from stlib.base.model_card import BaseModelCardData, generate_model_card
-from stlib.base.modules.input_module import prepend_prompt
+from stlib.base.modules.input_module import Features, prepend_prompt
 from stlib.base.modules.module import Module
 from stlib.base.modules.router import Router, keywords_of, unwrap_task
 from stlib.base.peft_mixin import PeftAdapterMixin
@@ -157,7 +157,7 @@ class BaseModel(HubMixin, PeftAdapterMixin, MergeMixin, nn.Sequential):
                 # A router further down reads the task from the features; the first module wants the bare
                 # texts.
                 inputs, task = unwrap_task(inputs, kwargs.get("task"))
-                return {**first.preprocess(inputs, prompt=prompt, **kwargs), "task": task}
+                return Features(first.preprocess(inputs, prompt=prompt, **kwargs), task=task)
             return first.preprocess(inputs, prompt=prompt, **kwargs)
         # a module of an earlier generation
         return first.tokenize(prepend_prompt(inputs, prompt))

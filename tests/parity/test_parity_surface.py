@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Mapping
 
 import numpy as np
@@ -273,3 +275,18 @@ def test_evaluate_makes_the_folder_and_hands_on_the_model(both, tmp_path):
     assert folder.is_dir()
     assert both[0].evaluate(Records()) == 0.5
     assert seen == [(both[0], str(folder), -1, -1), (both[0], None, -1, -1)]
+
+
+def test_features_move_and_have_attributes(both):
+    """What `tokenize` gives is used like the tokenizer's own result, by both libraries."""
+    for model in both:
+        features = model.tokenize(TEXTS).to("cpu")
+        same(plain(features.input_ids), plain(features["input_ids"]))
+        moved = model.preprocess(TEXTS).to("meta")
+        assert moved["attention_mask"].device.type == moved.input_ids.device.type == "meta"
+        with pytest.raises(AttributeError):
+            _ = features.nothing
+        same(plain(model(features)["sentence_embedding"]), model.encode(TEXTS))
+    ours = both[0].tokenize(TEXTS)
+    assert isinstance(ours, dict)
+    same(plain(pickle.loads(pickle.dumps(copy.deepcopy(ours)))), plain(ours))

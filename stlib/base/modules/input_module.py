@@ -5,10 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from stlib.base.modules.module import Module
 from stlib.errors import InvalidInput, ModelConfigError
 from stlib.util.lists import refuse_text
 from stlib.util.older_names import tell_older_name
+
+
+class Features(dict[str, Any]):
+    """What a batch is turned into: tensors and their like by name, also as attributes."""
+
+    def to(self, device: Any, non_blocking: bool = False) -> Features:
+        """Move every tensor to a device, in place."""
+        for name, value in self.items():
+            if isinstance(value, Tensor):
+                self[name] = value.to(device, non_blocking=non_blocking)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"there is no feature {name!r}, but: {', '.join(self)}") from None
 
 
 class InputModule(Module):

@@ -8,7 +8,13 @@ from weakref import WeakKeyDictionary
 from stlib.base.modality.formatter import InputFormatter
 from stlib.base.modality.kinds import infer_batch_modality, raise_unsupported_modality_error
 from stlib.base.modality.media import read_files, refuse_bare_addresses
-from stlib.base.modules.input_module import InputModule, check_texts, check_token_ids, prepend_prompt
+from stlib.base.modules.input_module import (
+    Features,
+    InputModule,
+    check_texts,
+    check_token_ids,
+    prepend_prompt,
+)
 from stlib.base.transformer import inputs as transformer_inputs
 from stlib.base.transformer import modality as transformer_modality
 from stlib.base.transformer import queries as transformer_queries
@@ -97,7 +103,7 @@ class PreparesInputs(InputModule):
             token = transformer_queries.expansion_token(expansion, self.tokenizer)
             transformer_queries.expand(expansion, features, token)
         check_positions(self.model, features, transformer_inputs.length_of(options, self.max_seq_length))
-        return features
+        return Features(features)
 
     def length_of(self, task: str | None) -> int | None:
         """Tokens kept of a text of a task, special ones included; None without a limit."""
