@@ -319,3 +319,34 @@ def test_the_card_tells_what_the_model_is(tiny_bert, tmp_path):
         assert words in card
     model.model_card_data.run_usage_snippet()
     assert "tensor([[" in model.model_card_data.generate_usage_snippet()
+
+
+@pytest.mark.parametrize("task", [None, "query", "document"])
+def test_texts_laid_end_to_end_and_pictures_without_ids(reference, task):
+    results = []
+    for library in (stlib, reference):
+        own = import_module(f"{library.__name__}.multi_vector_encoder.modules")
+        mask = own.MultiVectorMask(["x"], keep_only_token_ids=[3, 4, 5, 6])
+        mask.resolve_with_tokenizer(Letters())
+        flat = {
+            "token_embeddings": torch.arange(14.0).view(1, 7, 2),
+            "input_ids": torch.tensor([[5, 6, 3, 9, 4, 4, 6]]),
+            "cu_seq_lens_q": torch.tensor([0, 3, 7]),
+        }
+        picture = {
+            "token_embeddings": torch.ones(2, 3, 2),
+            "attention_mask": torch.tensor([[1, 1, 0], [1, 0, 0]]),
+        }
+        results.append((mask(flat, task=task), mask(dict(picture), task=task)))
+    for result, expected in zip(*results, strict=True):
+        for name in ("token_embeddings", "attention_mask"):
+            torch.testing.assert_close(result[name], expected[name])
+
+
+class Letters:
+    """A tokenizer of which a mask only asks for ids."""
+
+    unk_token, unk_token_id = "[UNK]", 0
+
+    def convert_tokens_to_ids(self, word):
+        return {"x": 4}.get(word, 0)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stlib.multi_vector_encoder.modules import MultiVectorMask
 from stlib.multi_vector_encoder.scoring import colbert_kd_scores, colbert_scores, xtr_scores
 from stlib.util.late_interaction import EMPTY_DOCUMENT, maxsim, maxsim_pairwise
 from stlib.util.token_rows import TokenRows
@@ -109,6 +110,49 @@ def test_scores_of_losses_are_those_of_their_texts(n, n_ways, seed, chunk_elemen
     torch.testing.assert_close(
         found, torch.where(expected > EMPTY_DOCUMENT / 2, expected / 2, EMPTY_DOCUMENT)
     )
+
+
+@quick
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(
+                st.tuples(st.integers(0, 5), st.booleans(), st.booleans()), min_size=width, max_size=width
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    ),
+    st.sampled_from([None, "query", "document"]),
+    st.sets(st.integers(0, 5)),
+    st.sets(st.sampled_from(["query", "document"])),
+    st.none() | st.sets(st.integers(0, 5), min_size=1),
+)
+def test_a_token_counts_if_nothing_speaks_against_it(rows, task, skipped, tasks, kept):
+    """``rows`` hold (id, is of the text, was added to the query) for each token."""
+    mask = MultiVectorMask([str(i) for i in skipped], skiplist_tasks=sorted(tasks), keep_only_token_ids=kept)
+    mask.resolve_with_tokenizer(Digits())
+    ids, attended, added = torch.tensor(rows).unbind(2)
+    features = {"input_ids": ids, "attention_mask": attended, "query_expansion_positions": added}
+    found = mask(features, task=task)["attention_mask"].tolist()
+    role = task or "document"
+    expected = [
+        [
+            bool(there or (fill and task == "query"))
+            and not (i in skipped and role in tasks)
+            and not (kept is not None and task != "query" and i not in kept)
+            for i, there, fill in row
+        ]
+        for row in rows
+    ]
+    assert found == expected
+
+
+class Digits:
+    """A tokenizer whose tokens are their ids."""
+
+    def convert_tokens_to_ids(self, word):
+        return int(word)
 
 
 @quick
