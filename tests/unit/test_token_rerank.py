@@ -53,13 +53,13 @@ def test_scores_are_the_weighted_sum_of_both(food, mode, ids):
     order = ids(before)
     assert after.reranked == len(order) > 1 and after.notes == []
     read = [maxsim(QUESTION, TEXTS[id_]) for id_ in order]
-    blend = 0.6 * standardised(read) + 0.4 * standardised([result.score for result in before.results])
+    blend = 0.4 * standardised(read) + 0.6 * standardised([result.score for result in before.results])
     expected = dict(zip(order, blend, strict=True))
     assert ids(after) == sorted(order, key=lambda id_: -expected[id_])
     for result in after.results:
         assert result.score == pytest.approx(expected[result.id], abs=0.1)
         assert result.parts["rerank"] == pytest.approx(maxsim(QUESTION, TEXTS[result.id]), abs=0.1)
-        assert result.parts["rerank_weight"] == 0.6
+        assert result.parts["rerank_weight"] == 0.4
 
 
 def test_the_best_passage_near_the_best_one_counts(home, words, ids):

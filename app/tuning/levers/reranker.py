@@ -22,6 +22,7 @@ from indexing.models.rerankers import by_tokens, load_reranker, load_trusted_rer
 from indexing.names import BUNDLED_RERANKER
 from indexing.search.rerank import USUAL_WEIGHT
 from indexing.search.settings import SearchSettings
+from indexing.search.token_reranker import TokenReranker
 from stlib.runtime import InteractionReranker, RerankerProtocol
 
 __all__ = ["RerankerLever"]
@@ -133,7 +134,7 @@ class RerankerLever:
 
 def _before_by_tokens(data: TuningData, readings: Sequence[Reading], start: SearchSettings) -> np.ndarray:
     settings = replace(start, memory=None)  # as what was read was found, see `_reading`
-    weight = USUAL_WEIGHT if start.rerank_weight is None else start.rerank_weight
+    weight = TokenReranker.weight if start.rerank_weight is None else start.rerank_weight
     worth = []
     for one in readings:
         scores = data.probe.token_scores(one.text, settings, mode=data.mode)
