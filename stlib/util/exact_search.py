@@ -200,8 +200,7 @@ class _SparseCosine(_DenseCosine):
         return normalize_embeddings(to_float_matrix(rows)).detach()
 
     def __call__(self, queries: Tensor, rows: Any) -> Tensor:
-        queries, rows = to_float_pair(queries, rows)
-        return torch.mm(queries, rows.transpose(0, 1)).to_dense()
+        return dot_score(queries, rows)
 
 
 def scorer_for(function: ScoreFunction, sparse: bool) -> Scorer:
