@@ -134,7 +134,7 @@ def test_a_padding_token_inside_a_text_keeps_its_position():
 
 
 def test_large_models_keep_no_second_copy_of_their_weights(monkeypatch):
-    monkeypatch.setattr(packing, "MAX_BLOCKED_BYTES", 0)
+    monkeypatch.setattr(packing, "_MAX_BLOCKED_BYTES", 0)
     model = tiny("bert")
     assert distance(model, batch(model)) < 1e-5
 
