@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 # package lists make good wrong answers but ask little: their questions are single words.
 INDEXED = {"wordnet": 10_000, "package-list": 20_000, "gcide": 15_000, "debian": 30_000, "ontology": 30_000}
 ASKING = {"wordnet": 300, "package-list": 1_500, "gcide": 1_000, "ontology": 2_500}
-_ALL = 40_000
-_ASKING = 3_000
+ALL = 40_000
+ASKING_OTHERS = 3_000
 
 MAX_CHARACTERS = 1_500
 _QUESTION = (8, 300)  # characters
 _PASSAGE = 40
 # (from rank, to rank, how many): mostly what stands near the top, where the order matters.
-_RANKS = ((0, 5, 3), (5, 15, 2), (15, 50, 2))
+RANKS = ((0, 5, 3), (5, 15, 2), (15, 50, 2))
 _SEED = 20_240_607
 
 
@@ -43,16 +43,16 @@ class Candidates:
 def mine(pairs: Sequence[Pair], limit: int) -> Iterator[Candidates]:
     """Index the passages of ``pairs`` and search them with at most ``limit`` of their questions (hybrid)."""
     chooser = random.Random(_SEED)  # noqa: S311 - sampling, not security
-    pairs = _capped(_usable(pairs, chooser), INDEXED, _ALL)
-    asking = _capped(pairs, ASKING, _ASKING)[:limit]
+    pairs = capped(usable(pairs, chooser), INDEXED, ALL)
+    asking = capped(pairs, ASKING, ASKING_OTHERS)[:limit]
     logger.info("%d passages, %d questions", len(pairs), len(asking))
     with tempfile.TemporaryDirectory() as home, Collection.create("pairs", None, home=home) as collection:
         collection.add(Document(id=str(row), text=pair.text) for row, pair in enumerate(pairs))
         for pair in asking:
-            found = [result.text for result in collection.search(pair.query, k=_RANKS[-1][1] + 1).results]
+            found = [result.text for result in collection.search(pair.query, k=RANKS[-1][1] + 1).results]
             others = [text for text in dict.fromkeys(found) if text != pair.text]
-            if len(others) >= _RANKS[-1][1] // 2:
-                yield Candidates(pair.source, pair.query, [pair.text, *_chosen(others, chooser)])
+            if len(others) >= RANKS[-1][1] // 2:
+                yield Candidates(pair.source, pair.query, [pair.text, *chosen_of(others, chooser)])
 
 
 def write_candidates(rows: Iterator[Candidates], path: Path) -> None:
@@ -70,7 +70,7 @@ def read_candidates(path: Path) -> list[Candidates]:
         return [Candidates(*json.loads(line)) for line in lines]
 
 
-def _usable(pairs: Sequence[Pair], chooser: random.Random) -> list[Pair]:
+def usable(pairs: Sequence[Pair], chooser: random.Random) -> list[Pair]:
     least, most = _QUESTION
     cut = [Pair(pair.source, pair.query, pair.text[:MAX_CHARACTERS]) for pair in pairs]
     kept = [
@@ -82,7 +82,7 @@ def _usable(pairs: Sequence[Pair], chooser: random.Random) -> list[Pair]:
     return kept
 
 
-def _capped(pairs: Sequence[Pair], limits: dict[str, int], usual: int) -> list[Pair]:
+def capped(pairs: Sequence[Pair], limits: dict[str, int], usual: int) -> list[Pair]:
     seen: Counter[str] = Counter()
     kept = []
     for pair in pairs:
@@ -92,9 +92,9 @@ def _capped(pairs: Sequence[Pair], limits: dict[str, int], usual: int) -> list[P
     return kept
 
 
-def _chosen(found: Sequence[str], chooser: random.Random) -> list[str]:
+def chosen_of(found: Sequence[str], chooser: random.Random) -> list[str]:
     chosen: list[str] = []
-    for start, stop, count in _RANKS:
+    for start, stop, count in RANKS:
         among = found[start:stop]
         chosen += chooser.sample(among, min(count, len(among)))
     return chosen

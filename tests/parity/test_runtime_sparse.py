@@ -155,6 +155,14 @@ def test_int8_rows_and_words_that_never_fire(reference, head, tmp_path):
     for found, wanted in zip(encoder.encode_document(TEXTS), expected.encode_document(TEXTS), strict=True):
         np.testing.assert_array_equal(found, wanted)
     assert encoder.fingerprint != expected.fingerprint
+    # The library reads the same values, and saves them as floats.
+    from stlib import SparseEncoder
+
+    model = SparseEncoder(str(folder), device="cpu")
+    read = model.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
+    np.testing.assert_allclose(dense(encoder.encode_document(TEXTS), encoder.dimension), read, atol=3e-5)
+    model.save(str(tmp_path / "floats"))
+    assert_equal(str(tmp_path / "floats"))
 
 
 def test_only_the_most(reference, head, tmp_path):

@@ -8,12 +8,14 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from safetensors import SafetensorError
 
 from stlib.base.damage import find_damage
 from stlib.base.folder import missing_file, read_json_object
+from stlib.base.transformer.coded_weights import has_coded_weights, read_coded_weights
 from stlib.base.transformer.config import check_attention, check_length
 from stlib.base.transformer.lean_import import import_transformers_lean
 from stlib.base.transformer.modality import TASKS
@@ -116,6 +118,8 @@ def load_transformer(
             return _load_encoder(_ENCODER_CLASSES[config.model_type], folder, options)
         if config.model_type in _ENCODER_PARTS:
             return _load_encoder_part(_ENCODER_PARTS[config.model_type], folder, options)
+    if has_coded_weights(folder):
+        return _decode(_class_of_task(task), folder, options)
     return _read(_class_of_task(task), folder, options)
 
 
@@ -248,6 +252,16 @@ def _class_of_task(task: str) -> Any:
             f"the task {task!r} needs a newer transformers; run: pip install 'transformers>=5'"
         )
     return getattr(transformers, name)
+
+
+def _decode(auto_class: Any, folder: Path, options: dict[str, Any]) -> Any:
+    """A model whose folder keeps its weights as int8."""
+    model_class = auto_class._model_mapping[type(options["config"])]
+    state = read_coded_weights(folder)
+    loader = SimpleNamespace(
+        from_pretrained=lambda _, **given: model_class.from_pretrained(None, state_dict=state, **given)
+    )
+    return _read(loader, folder, options)
 
 
 def _load_encoder(class_name: str, folder: Path, options: dict[str, Any]) -> Any:
