@@ -11,7 +11,11 @@ from stlib.runtime import TokenEncoderProtocol
 
 __all__ = ["calibrate_tokens", "fit_tokens"]
 
+# Of the ten best of fifty by floats, 2 bits keep 9.3 on cranfield, 4 keep 9.8 and 8 keep 10.0 (the bare
+# transformer of answerai-colbert-small); a passage of 170 tokens of 96 values takes 4.6, 8.7 or 16.8 kB.
 DEFAULT_BITS = 4
+# Made of these texts, 16 and 64 keep as much of the order, and 214 less. A sample of the corpus in their
+# place changes nothing that could be told from chance.
 CENTROIDS = 64
 # Tokens that a centroid stands for at least; a model may leave few of a text.
 _TOKENS_EACH = 8

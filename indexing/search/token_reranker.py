@@ -26,7 +26,9 @@ __all__ = ["TokenReranker", "make_token_reranker"]
 # Of its score. Chosen on Cranfield's train judgments: NDCG@10 0.383 without, 0.397 at 0.2, 0.407 at 0.3 and
 # 0.406 at 0.4 and 0.5, by the bare transformer of answerai-colbert-small; a model made for it may earn more.
 WEIGHT = 0.4
-# Passages on either side of a document's best one that are read too; the best of them counts.
+# Passages on either side of a document's best one that are read too; the best of them counts. On documents of
+# six passages each (abstracts of cranfield, one behind the other) NDCG@10 is 0.524 without reranking, 0.531
+# by the best one alone, 0.535 by one on either side and 0.538 by two, which take five thirds of the time.
 REACH = 1
 
 
