@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from indexing.errors import BadInput
-from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER, BUNDLED_SPARSE, TOKENS_RERANKER
+from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER, TOKENS_RERANKER
 
 __all__ = [
     "DEMO_COLLECTION",
@@ -72,7 +72,7 @@ LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"
 LOOPBACK = "127.0.0.1"
 
 # They stand for no folder, whatever lies in the working folder.
-_OWN_NAMES = (BUNDLED_MODEL, BUNDLED_RERANKER, BUNDLED_SPARSE)
+_OWN_NAMES = (BUNDLED_MODEL, BUNDLED_RERANKER)
 
 LogMode = Literal["on", "hashes", "off"]
 

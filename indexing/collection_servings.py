@@ -18,7 +18,6 @@ from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder, replaced_bundled
 from indexing.models.held import Encoders
 from indexing.models.rerankers import no_reranker, record_reranker
-from indexing.names import BUNDLED_SPARSE
 from indexing.opening import check_model
 from indexing.search.artifacts import SettingsCache
 from indexing.search.settings import SearchSettings, check_ranking
@@ -136,23 +135,11 @@ class ServingMethods:
         change = Change(
             precision=precision, engine=engine, chunk=chunk, ranking=ranking, reranker=reranker, beside=beside
         )
-        change = self._with_newer_terms(change)
         if model is not None:
             return self._with_model(change, model, remember_encoder(model, load_encoder(model)))
         live = self._session.live().generation
         newer = None if change.keeps_codes else replaced_bundled(live.model, live.fingerprint)
         return change if newer is None else self._with_model(change, live.model, newer)
-
-    def _with_newer_terms(self, change: Change) -> Change:
-        """Where passages are made anew whose weighted terms are by the bundled model of another version: by
-        that of this one.
-        """
-        terms = read_beside(self._session.live().generation.beside).get("sparse")
-        if change.keeps_codes or "sparse" in change.beside or terms is None or terms.model != BUNDLED_SPARSE:
-            return change
-        newer = self._beside("sparse", BUNDLED_SPARSE)
-        same = newer.fingerprint == terms.fingerprint
-        return change if same else replace(change, beside={**change.beside, "sparse": newer})
 
     def _beside(self, role: str, given: Any) -> BesideModel:
         encoder = load_beside(role, given)

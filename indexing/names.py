@@ -12,7 +12,6 @@ from typing import Final, Literal, TypeAlias, get_args
 __all__ = [
     "BUNDLED_MODEL",
     "BUNDLED_RERANKER",
-    "BUNDLED_SPARSE",
     "DEFAULT_ENGINE",
     "DEFAULT_MODE",
     "DEFAULT_PRECISION",
@@ -80,7 +79,6 @@ NO_MODEL = ""
 # `stlib.runtime` calls them so; importing it would load numpy.
 BUNDLED_MODEL = "stlib-static-en"
 BUNDLED_RERANKER = "stlib-rerank-en"
-BUNDLED_SPARSE = "stlib-sparse-en"
 
 DEFAULT_RESULTS = 10
 DEFAULT_RERANK_DEPTH = 50

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from indexing.names import BUNDLED_SPARSE, LEGS, OPTIONAL_LEGS
+from indexing.names import LEGS, OPTIONAL_LEGS
 
 __all__ = ["beside_options", "sparse_of"]
 
@@ -49,7 +49,7 @@ def beside_options(command: F) -> F:
         click.option(
             "--sparse",
             metavar="M",
-            help=f"Folder or name of a model of weighted terms for that leg. Default: {BUNDLED_SPARSE}.",
+            help="Folder or name of the model of weighted terms that the sparse leg is made by.",
         ),
         click.option(
             "--tokens",
@@ -71,7 +71,13 @@ def sparse_of(legs: tuple[str, ...] | None, sparse: str | None) -> str | None:
     if legs is None:
         return sparse
     if "sparse" in legs:
-        return sparse or BUNDLED_SPARSE
+        if not sparse:
+            raise click.UsageError(
+                "the sparse leg needs a model of weighted terms, and none comes with the package: give"
+                " --sparse MODEL, the folder of a SparseEncoder; `python -m stlib.recipes.inference_free`"
+                " trains one"
+            )
+        return sparse
     if sparse:
         raise click.UsageError("--sparse needs the leg: --legs semantic,keyword,sparse, or leave --legs away")
     return ""

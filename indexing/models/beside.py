@@ -19,8 +19,7 @@ from indexing.errors import BadInput, ModelMismatch
 from indexing.models.full_models import full_class, quiet_loading
 from indexing.models.full_sparse import FullSparseEncoder
 from indexing.models.full_tokens import FullTokenEncoder
-from indexing.models.trust import recorded_source, remember_model, trusted_source
-from indexing.names import BUNDLED_SPARSE
+from indexing.models.trust import remember_model, trusted_source
 from stlib.runtime import (
     MissingDependencyError,
     ModelError,
@@ -44,7 +43,6 @@ class _Kind:
     Attributes:
         what: words for messages.
         option: by which a person names one on the command line.
-        bundled: name of the one that comes with the package; empty if none does.
         protocol: what a model must offer.
         of_folder: loads a folder without torch.
         family: the library's class.
@@ -53,7 +51,6 @@ class _Kind:
 
     what: str
     option: str
-    bundled: str
     protocol: type
     of_folder: Callable[[Any], Any]
     family: str
@@ -64,7 +61,6 @@ _KINDS: Mapping[str, _Kind] = {
     "sparse": _Kind(
         "model of weighted terms",
         "--sparse",
-        BUNDLED_SPARSE,
         SparseEncoderProtocol,
         SparseRuntimeEncoder.load,
         "SparseEncoder",
@@ -73,7 +69,6 @@ _KINDS: Mapping[str, _Kind] = {
     "tokens": _Kind(
         "model of late interaction",
         "--tokens",
-        "",
         TokenEncoderProtocol,
         TokenRuntimeEncoder.load,
         "MultiVectorEncoder",
@@ -113,7 +108,7 @@ def describe_beside(role: str, model: Any, encoder: Any, before: BesideModel | N
     source = os.fspath(model) if named else getattr(encoder, "source", None)
     if isinstance(source, str) and Path(source).exists():
         source = str(Path(source).resolve())
-    if isinstance(source, str) and source not in _bundled_names():
+    if isinstance(source, str):
         remember_model(encoder.fingerprint, source, replace=named)
     return BesideModel(
         source or f"object of {encoder.name}",
@@ -139,10 +134,7 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
         BadInput: it cannot be loaded from there.
     """
     kind = _KINDS[role]
-    if kind.bundled and model.model == kind.bundled and recorded_source(model.fingerprint) is None:
-        source = kind.bundled
-    else:
-        source = trusted_source(model.model, model.fingerprint, what=kind.what, by_hand=kind.option)
+    source = trusted_source(model.model, model.fingerprint, what=kind.what, by_hand=kind.option)
     encoder = _load_named(kind, source, model.fingerprint)
     if encoder.fingerprint != model.fingerprint:
         raise ModelMismatch(
@@ -152,15 +144,10 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
     return encoder
 
 
-def _bundled_names() -> set[str]:
-    return {kind.bundled for kind in _KINDS.values()} - {""}
-
-
 def _load_named(kind: _Kind, name: str, fingerprint: str | None) -> Any:
     """The form of a model that has `fingerprint`, else the one that needs no torch."""
     try:
-        if name != kind.bundled:
-            check_file(Path(name))  # what lies in a folder is looked at when it is loaded
+        check_file(Path(name))  # what lies in a folder is looked at when it is loaded
         light = kind.of_folder(name)
         if fingerprint in (None, light.fingerprint) or not has_torch_weights(Path(name)):
             return light

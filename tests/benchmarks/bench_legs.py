@@ -1,6 +1,6 @@
 """What each leg is worth: NDCG@10 of hybrid search with all of them, and with each switched off in turn.
 
-    python tests/benchmarks/bench_legs.py [BEIR_FOLDER …] [--split test] [--sparse MODEL]
+    python tests/benchmarks/bench_legs.py [BEIR_FOLDER …] [--split test] --sparse MODEL
 
 The sample corpus is always measured. p is that of a paired randomisation test against all legs.
 """
@@ -18,7 +18,6 @@ from bench_common import describe, p_value, sample_corpus
 from indexing import Collection
 from indexing.documents import read_paths
 from indexing.evaluation import BeirQueries, read_beir
-from indexing.names import BUNDLED_SPARSE
 
 LEGS = ("semantic", "keyword", "sparse")
 
@@ -57,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--sparse", default=BUNDLED_SPARSE)
+    parser.add_argument("--sparse", required=True, help="Folder of a model of weighted terms.")
     given = parser.parse_args()
     describe("stlib", "faiss-cpu", "tantivy")
     with tempfile.TemporaryDirectory() as folder:
