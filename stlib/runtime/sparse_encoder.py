@@ -39,8 +39,8 @@ class SparseRuntimeEncoder:
     def load(cls, path: str | os.PathLike[str] = BUNDLED_SPARSE_NAME) -> SparseRuntimeEncoder:
         """Load the model in the folder ``path``, saved by ``SparseEncoder`` of Sentence Transformers or of
         this library: BERT with its masked-language head, with or without a table of weights for queries.
-        ``"stlib-sparse-en"`` is the bundled one, unless a folder of that name exists in the working
-        directory.
+        ``"stlib-sparse-en"`` is what this project's recipe makes, unless a folder of that name exists in the
+        working directory.
 
         Raises:
             StlibError: see :func:`stlib.runtime.sparse_folder.read_sparse_pipeline`.

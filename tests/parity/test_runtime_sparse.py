@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stlib.errors import MissingModelFile, ModelConfigError, UnsupportedModel
+from stlib.errors import MissingModelFile, ModelConfigError, ModelNotFound, UnsupportedModel
 from stlib.runtime.sparse_encoder import SparseRuntimeEncoder
 
 pytestmark = pytest.mark.parity
@@ -187,6 +187,8 @@ def test_refusals(reference, head, tmp_path):
     with pytest.raises(ModelConfigError, match=r"shape \[101, 32\], expected \[101, 34\]"):
         SparseRuntimeEncoder.load(folder)
     (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelNotFound, match=r"'stlib-sparse-en' comes with stlib.*data\.sparse"):
+        SparseRuntimeEncoder.load()
     (folder / "model.safetensors").unlink()
     with pytest.raises(MissingModelFile, match=r"model\.safetensors"):
         SparseRuntimeEncoder.load(folder)
