@@ -92,7 +92,7 @@ def test_segments_are_all_tokens_of_all_texts(lengths, size):
     lengths.sort(reverse=True)
     blocks, start = [], 0
     for length in sorted(set(lengths), reverse=True):
-        blocks.append(Block(start, lengths.count(length), length))
+        blocks.append(Block(start, lengths.count(length), length, length))
         start = blocks[-1].rows.stop
     owner = [i for i, length in enumerate(lengths) for _ in range(length)]
     found = []
