@@ -77,6 +77,7 @@ class MergeMixin:
                 first; the models stay as they are.
             method: ``"linear"``, ``"slerp"``, ``"task_arithmetic"`` or ``"ties"``.
             base_model: the ancestor, for the last two; if it is among the models, it has no part of its own.
+                For slerp, the one of the two to start from; default: the first.
             parameters: of the method, e.g. ``{"weight": [0.6, 0.4]}``.
             dtype: the arithmetic's; None: the models' own.
             out_dtype: the result's; None: that of the first model.
@@ -92,6 +93,8 @@ class MergeMixin:
         if isinstance(models, (str, os.PathLike)) or len(models) < 2:
             raise InvalidOption("merge takes a list of two or more models; pass paths, ids or loaded models")
         chosen = _method(method, base_model)
+        if method == "slerp" and base_model is not None:
+            parameters, base_model = _from_base(models, base_model, parameters), None
         base = None if base_model is None else _load(cls, base_model, load_kwargs)
         # The base has no difference from itself.
         places = [index for index, model in enumerate(models) if not _is_same(model, base_model)]
@@ -156,6 +159,12 @@ def check_same_build(first: BaseModel, other: BaseModel, index: int) -> None:
     for name, module in mine.items():
         if isinstance(module, Module) and module.get_config_dict() != theirs[name].get_config_dict():
             raise differs(f"other settings of its {type(module).__name__}")
+        if getattr(module, "is_quantized", False) or getattr(theirs[name], "is_quantized", False):
+            raise InvalidOption("a quantised model cannot be merged; load it without quantisation")
+        if module.extra_repr() != theirs[name].extra_repr():
+            raise differs(f"other settings of its {type(module).__name__} ({name})")
+        if _architecture(module) != _architecture(theirs[name]):
+            raise differs(f"another configuration of its {type(module).__name__}")
     shapes, other_shapes = ({n: t.shape for n, t in m.state_dict().items()} for m in (first, other))
     if shapes != other_shapes:
         wrong = sorted(n for n in shapes if shapes[n] != other_shapes.get(n))
@@ -163,6 +172,19 @@ def check_same_build(first: BaseModel, other: BaseModel, index: int) -> None:
     vocabularies: list[Any] = [getattr(model.tokenizer, "get_vocab", dict)() for model in (first, other)]
     if vocabularies[0] != vocabularies[1]:
         raise differs("another vocabulary")
+    special: list[Any] = [getattr(model.tokenizer, "special_tokens_map", None) for model in (first, other)]
+    if special[0] != special[1]:
+        raise differs("other special tokens")
+
+
+def _architecture(module: Any) -> dict[str, Any]:
+    """What the configuration of a transformers model says of how it computes, not of where it is from."""
+    config = getattr(module, "config", None)
+    if not hasattr(config, "to_dict"):
+        return {}
+    aside = ("architectures", "transformers_version", "torch_dtype", "dtype")
+    facts = config.to_dict()
+    return {key: value for key, value in facts.items() if key not in aside and not key.startswith("_")}
 
 
 def linear(tensors: list[Tensor], base: Tensor | None, options: dict[str, Any]) -> Tensor:
@@ -213,8 +235,10 @@ METHODS = {
 
 
 def _trim(difference: Tensor, density: float) -> Tensor:
-    """The largest entries by magnitude, so many of them as ``density`` says; the others 0."""
-    kept = round(density * difference.numel())
+    """The largest entries by magnitude, so many of them as ``density`` says, rounded down, but one at least;
+    the others 0.
+    """
+    kept = max(1, int(density * difference.numel()))
     if kept >= difference.numel():
         return difference
     flat = torch.zeros_like(difference).flatten()
@@ -233,7 +257,7 @@ def _method(name: str, base_model: Any) -> Method:
     method = METHODS[name]
     if method.needs_base and base_model is None:
         raise InvalidOption(f"method {name!r} needs base_model, the model that the others were tuned from")
-    if base_model is not None and not method.needs_base:
+    if base_model is not None and not method.needs_base and name != "slerp":
         raise InvalidOption(f"method {name!r} takes no base_model; leave it out")
     return method
 
@@ -253,6 +277,15 @@ def _options(method: Method, name: str, given: dict[str, Any], places: list[int]
     if not all(0 < density <= 1 for density in options.get("density", [])):
         raise InvalidOption(f"density is {given['density']!r}; use numbers above 0 and up to 1")
     return options
+
+
+def _from_base(models: Sequence[Any], base: Any, parameters: dict[str, Any] | None) -> dict[str, Any]:
+    """The parameters of slerp with ``t`` counted from the base, which is one of the two models."""
+    places = [index for index, model in enumerate(models) if _is_same(model, base)]
+    if not places:
+        raise InvalidOption("base_model is none of the models; method 'slerp' starts from one of its two")
+    t = {"t": 0.5, **(parameters or {})}["t"]
+    return {**(parameters or {}), "t": t if places[0] == 0 else 1 - t}
 
 
 def _per_model(key: str, value: Any, default: float, places: list[int]) -> list[float]:

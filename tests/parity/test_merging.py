@@ -94,6 +94,29 @@ def test_ties_by_hand():
     torch.testing.assert_close(summed, base + tensor([3.0, 2.5, -1.0, 0.0]))
 
 
+def test_density_is_rounded_down_as_by_the_reference():
+    base = torch.zeros(4)
+    options = {"weight": [1.0], "density": [0.45], "normalize": True, "lambda": 1.0}  # of 1.8 entries
+    torch.testing.assert_close(
+        merging.ties([tensor([3.0, -5.0, 4.0, 1.0])], base, options), tensor([0.0, -5.0, 0.0, 0.0])
+    )
+    options["density"] = [0.01]  # one stays in any case
+    torch.testing.assert_close(
+        merging.ties([tensor([3.0, -5.0, 4.0, 1.0])], base, options), tensor([0.0, -5.0, 0.0, 0.0])
+    )
+
+
+def test_slerp_starts_from_its_base(family):
+    _, a, b = family
+    far = {"parameters": {"t": 0.25}}
+    from_b = SentenceTransformer.merge([a, b], "slerp", base_model=b, **far)
+    torch.testing.assert_close(weights(from_b), weights(SentenceTransformer.merge([b, a], "slerp", **far)))
+    from_a = SentenceTransformer.merge([a, b], "slerp", base_model=a, **far)
+    torch.testing.assert_close(weights(from_a), weights(SentenceTransformer.merge([a, b], "slerp", **far)))
+    with pytest.raises(errors.InvalidOption, match="base_model is none of the models"):
+        SentenceTransformer.merge([a, b], "slerp", base_model=family[0])
+
+
 def test_paths_and_dtypes(family, tmp_path):
     _, a, b = family
     a.save(tmp_path / "a")
@@ -142,6 +165,14 @@ def test_models_of_other_builds_are_refused(family, tiny_bert, save_tokenizer):
         SentenceTransformer.merge([a])
     with pytest.raises(errors.InvalidOption, match="models of the class SentenceTransformer"):
         SentenceTransformer.merge([a, 3])
+    softer = build(Pooling(32), Dense(32, 4))
+    softer[0].auto_model.config.layer_norm_eps = 0.1
+    with pytest.raises(errors.InvalidOption, match="another configuration of its"):
+        SentenceTransformer.merge([a, softer])
+    marked = build(Pooling(32), Dense(32, 4))
+    marked.tokenizer.mask_token = marked.tokenizer.unk_token
+    with pytest.raises(errors.InvalidOption, match="other special tokens"):
+        SentenceTransformer.merge([a, marked])
     vocabulary = build(Pooling(32), Dense(32, 4))
     vocabulary.tokenizer.add_tokens(["newword"])
     with pytest.raises(errors.InvalidOption, match="another vocabulary"):
