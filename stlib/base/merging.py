@@ -179,7 +179,7 @@ def check_same_build(first: BaseModel, other: BaseModel, index: int) -> None:
 
 def _architecture(module: Any) -> dict[str, Any]:
     """What the configuration of a transformers model says of how it computes, not of where it is from."""
-    config = getattr(module, "config", None)
+    config: Any = getattr(module, "config", None)
     if not hasattr(config, "to_dict"):
         return {}
     aside = ("architectures", "transformers_version", "torch_dtype", "dtype")
