@@ -36,7 +36,7 @@ from indexing.writing.add import Adding
 from indexing.writing.edit import delete_documents, update_metadata
 from indexing.writing.report import AddReport, Progress
 from indexing.writing.tables import documents_of
-from stlib.runtime import EncoderProtocol
+from stlib.runtime import EncoderProtocol, SparseEncoderProtocol
 from stlib.util.forks import cached_property
 
 __all__ = ["AddReport", "Collection"]
@@ -214,6 +214,17 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
             UntrustedModel: it is not bundled and was never used on this machine: open with `model=` once.
         """
         return self._encoders.of(self._session.live().generation)
+
+    @property
+    def sparse_encoder(self) -> SparseEncoderProtocol | None:
+        """The model of weighted terms of what is live, loaded on first use; None where there is none.
+
+        Raises:
+            BadInput, ModelMismatch, UntrustedModel: as `encoder`.
+        """
+        generation = self._session.live().generation
+        has_terms = "sparse" in (generation.beside or {})
+        return self._encoders.beside(generation, "sparse") if has_terms else None
 
     # --- documents -----------------------------------------------------------------------------------------
 

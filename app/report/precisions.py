@@ -58,6 +58,7 @@ def _make(collection: Collection, precision: str, home: Path, check: Callable[[]
         engine=info.engine,
         chunk=ChunkSettings(**info.chunking),
         home=home,
+        sparse=collection.sparse_encoder,
     )
     try:
         documents = (one.to_dict() for one in collection.documents())
