@@ -10,7 +10,7 @@ from typing import Any
 
 from stlib.runtime import MissingDependencyError
 
-__all__ = ["full_class", "quiet_loading", "weights_digest"]
+__all__ = ["full_class", "module_settings", "quiet_loading", "weights_digest"]
 
 
 def full_class(name: str) -> Any:
@@ -38,6 +38,18 @@ def _remedy(error: ImportError | OSError) -> str:
         f"it needs torch, which does not load here ({type(error).__name__}: {said}): install it anew for "
         "this machine, pip install --force-reinstall torch"
     )
+
+
+def module_settings(model: Any) -> list[list[Any]]:
+    """Place, class and settings (JSON values) of every module of a model, those on the routes of a router
+    too: by what is pooled and counted, and how, models of the same weights differ.
+    """
+    return [
+        # The width of an embedding follows from the weights; some modules know it after the first batch only.
+        [name, type(module).__name__, {**module.get_config_dict(), "embedding_dimension": None}]
+        for name, module in model.named_modules(remove_duplicate=False)
+        if hasattr(module, "get_config_dict")
+    ]
 
 
 def weights_digest(header: str, weights: Mapping[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexing.models.full_models import weights_digest
+from indexing.models.full_models import module_settings, weights_digest
 from stlib.runtime import SparseRows
 from stlib.util.forks import cached_property
 
@@ -23,16 +24,20 @@ class FullSparseEncoder:
 
     def __init__(self, model: SparseEncoder) -> None:
         self._model = model
-        self.dimension = int(model.get_embedding_dimension() or 0)
+        # Asked of what it gives: a pooling may learn the size of the vocabulary from its first batch.
+        self.dimension = int(model.encode_document([""], **_OPTIONS).shape[1])
         self.source: str | None = getattr(model, "loaded_from", None)
         """What loads the model again; None for one made in memory."""
         self.name = Path(self.source).name if self.source else "SparseEncoder"
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the names, shapes and values of the weights, the prompts and the bound on terms."""
-        header = repr([sorted(self._model.prompts.items()), self._model.max_active_dims])
-        return weights_digest(header, self._model.state_dict())
+        """sha256 over the names, shapes and values of the weights, the prompts, the bound on terms, and the
+        settings of modules: how words are pooled is one of them.
+        """
+        model = self._model
+        header = [sorted(model.prompts.items()), model.max_active_dims, module_settings(model)]
+        return weights_digest(json.dumps(header, sort_keys=True), model.state_dict())
 
     def encode_query(self, texts: Sequence[str]) -> SparseRows:
         return _rows(self._model.encode_query(list(texts), **_OPTIONS), len(texts))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexing.models.full_models import weights_digest
+from indexing.models.full_models import module_settings, weights_digest
 from stlib.util.forks import cached_property
 
 if TYPE_CHECKING:
@@ -33,12 +33,7 @@ class FullTokenEncoder:
         """sha256 over the names, shapes and values of the weights, the prompts, and the settings of modules:
         which tokens count, and how many, is one of them.
         """
-        modules: Iterable[Any] = self._model
-        settings = [
-            [type(module).__name__, module.get_config_dict()]
-            for module in modules
-            if hasattr(module, "get_config_dict")
-        ]
+        settings = module_settings(self._model)
         header = json.dumps([sorted(self._model.prompts.items()), settings], sort_keys=True)
         return weights_digest(header, self._model.state_dict())
 
