@@ -38,6 +38,11 @@ def calibrate_tokens(encoder: TokenEncoderProtocol, bits: int = DEFAULT_BITS) ->
         raise BadInput(f"model {encoder.name!r} gives no vectors of tokens: {error}") from error
     if sample.ndim != 2 or not np.isfinite(sample).all():
         raise BadInput(f"model {encoder.name!r} gives no vectors of tokens, or some that are no numbers")
+    if sample.shape[1] != encoder.dimension:
+        raise BadInput(
+            f"model {encoder.name!r} gives vectors of tokens with {sample.shape[1]} values, and says that"
+            f" they have {encoder.dimension}"
+        )
     return fit_tokens(sample, bits)
 
 

@@ -88,7 +88,8 @@ class TokenCodec:
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
             raise _altered(f"settings of the codes of tokens: {error}") from error
         sound = (
-            bits in BITS
+            type(bits) is int
+            and bits in BITS
             and 1 <= len(codec.centroids) <= MOST_CENTROIDS
             and codec.spread.shape == (dimension,)
             and bool((codec.spread > 0).all())

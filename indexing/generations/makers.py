@@ -14,7 +14,7 @@ from indexing.catalog.generations import GenerationInfo, read_generation
 from indexing.catalog.reads import LoggedDocument, beside_of_documents, chunks_of_documents, decode_rows
 from indexing.documents import ChunkSettings
 from indexing.embed import Embedded, Titled, code_beside, embed
-from indexing.errors import BadInput, LockedError
+from indexing.errors import BadInput, LockedError, StorageError
 from indexing.models.encoders import normalise
 from indexing.quantization import Codec
 from indexing.session import Session
@@ -116,6 +116,12 @@ class ConvertingMaker:
         beside = {
             role: [theirs.get(document.key, []) for document in documents] for role, theirs in copied.items()
         }
+        for role, theirs in beside.items():
+            if [len(part) for part in theirs] != [len(part) for part in spans]:
+                raise StorageError(
+                    f"the catalog is damaged: generation {self.source} has passages without their {role}; run"
+                    " `stlib verify`, or restore it from a backup"
+                )
         return Embedded(
             spans,
             [[next(codes).tobytes() for _ in part] for part in spans],

@@ -134,6 +134,7 @@ def test_altered_codes_are_noticed():
     [
         {"bits": 3},
         {"bits": None},
+        {"bits": 2.0},
         {"levels": [0.0]},
         {"levels": "wide"},
         {"levels": [2.0, 1.0, 0.0, -1.0]},

@@ -15,7 +15,7 @@ from indexing import Collection
 from indexing.catalog.database import reading, writing
 from indexing.catalog.schema import TOKEN_CODES
 from indexing.documents import ChunkSettings
-from indexing.errors import BadInput, RerankingFailed
+from indexing.errors import BadInput, RerankingFailed, StorageError
 from tests.toy_tokens import DIMENSION, ToyTokens, maxsim
 
 TEXTS = {
@@ -174,6 +174,20 @@ def test_what_gives_no_vectors_of_tokens_makes_no_collection(home, words, monkey
     with pytest.raises(BadInput, match="gives no vectors of tokens"):
         Collection.create("food", home=home, tokens=words)
     assert Collection.list(home=home) == []
+
+
+def test_a_width_that_is_not_the_one_told_makes_no_collection(home, words):
+    words.dimension = 8
+    with pytest.raises(BadInput, match="with 16 values, and says that they have 8"):
+        Collection.create("food", home=home, tokens=words)
+
+
+def test_a_reindex_tells_of_codes_that_are_gone(food):
+    with writing(food._session.database) as connection:
+        connection.execute(TOKEN_CODES.delete().where(TOKEN_CODES.c.key == min(codes_of(food))))
+    with pytest.raises(StorageError, match="passages without their tokens; run `stlib verify`"):
+        food.reindex(precision="binary")
+    assert food.search(QUESTION).results
 
 
 def test_verify_knows_what_is_missing_and_what_was_altered(food):
