@@ -146,6 +146,8 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
 
 def _load_named(kind: _Kind, name: str, fingerprint: str | None) -> Any:
     """The form of a model that has `fingerprint`, else the one that needs no torch."""
+    if not name:
+        raise BadInput(f"{kind.what}: its name is empty; give {kind.option} a folder or a model name")
     try:
         check_file(Path(name))  # what lies in a folder is looked at when it is loaded
         light = kind.of_folder(name)

@@ -11,7 +11,8 @@ import pytest
 
 from app.cli import main
 from indexing import Collection
-from indexing.errors import ModelMismatch, RerankingFailed, UntrustedModel
+from indexing.errors import BadInput, ModelMismatch, RerankingFailed, UntrustedModel
+from indexing.models.beside import load_beside
 from indexing.models.trust import recorded_source
 from tests.toy_tokens import save_letters
 
@@ -106,6 +107,13 @@ def test_a_service_may_list_it(home, model, fingerprint, move_to_another_machine
 def test_another_model_by_hand_is_refused(home, fingerprint, tmp_path):
     with pytest.raises(ModelMismatch, match="but --tokens is other"):
         reranked(home, tokens=save_letters(tmp_path / "other", seed=1))
+
+
+def test_an_empty_name_is_not_the_working_folder(home, model, fingerprint, monkeypatch):
+    monkeypatch.chdir(model)
+    for role in ("sparse", "tokens"):
+        with pytest.raises(BadInput, match=f"its name is empty; give --{role}"):
+            load_beside(role, "")
 
 
 def test_on_the_command_line(home, model, fingerprint, move_to_another_machine, capsys, monkeypatch):
