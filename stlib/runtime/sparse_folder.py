@@ -118,7 +118,7 @@ def _read_routes(folder: Path, most: int | None) -> tuple[SparseRoute, SparseRou
 def _route(modules: list[tuple[str, Path]], most: int | None, source: Path) -> SparseRoute:
     names = [name for name, _ in modules]
     if names == ["SparseStaticEmbedding"]:
-        return TermTable.load(modules[0][1])
+        return TermTable.load(modules[0][1], most)
     if len(names) == 2 and names[0] in _TRANSFORMERS and names[1] == "SpladePooling":
         return MaskedLanguageModel.load(modules[0][1], read_pooling(modules[1][1], most))
     raise UnsupportedModel(

@@ -175,6 +175,30 @@ def test_only_the_most(reference, head, tmp_path):
     assert sorted(everything.terms[best]) == found.terms.tolist()
 
 
+def test_only_the_most_of_queries_too(reference, head, tmp_path):
+    words = json.loads(Path(head(), "config.json").read_text())["vocab_size"]
+    folder = Path(save_reference(tmp_path / "model", head(), table=torch.linspace(0, 2, words)))
+    whole = SparseRuntimeEncoder.load(folder)
+    path = folder / "config_sentence_transformers.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_active_dims": 2}))
+    assert len(whole.encode_query(TEXTS[:1]).terms) > 2
+    assert len(SparseRuntimeEncoder.load(folder).encode_query(TEXTS[:1]).terms) == 2
+    assert SparseRuntimeEncoder.load(folder).fingerprint != whole.fingerprint
+    assert_equal(str(folder))
+
+
+@pytest.mark.parametrize("weight", ["NaN", "Infinity", "1e39", "1" + "0" * 400, "true", '"1"', "null"])
+def test_weights_that_are_no_finite_numbers_are_refused(reference, head, tmp_path, weight):
+    folder = Path(save_reference(tmp_path / "model", head(), table=torch.ones(101)))
+    place = next(folder.glob("query_0*"))
+    (place / "config.json").write_text('{"path": "weights.json"}')
+    (place / "weights.json").write_text('{"the": 0.5}')
+    assert SparseRuntimeEncoder.load(folder).encode_query(["the list"]).weights.tolist() == [0.5]
+    (place / "weights.json").write_text(f'{{"the": {weight}}}')
+    with pytest.raises(ModelConfigError, match=r"weights\.json"):
+        SparseRuntimeEncoder.load(folder)
+
+
 def test_refusals(reference, head, tmp_path):
     folder = Path(save_reference(tmp_path / "model", head()))
     config = json.loads((folder / "config.json").read_text())

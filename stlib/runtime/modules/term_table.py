@@ -18,6 +18,7 @@ __all__ = ["TermTable"]
 
 # The words of a text are those that it has, without what a tokenizer puts around it.
 _PLAIN = {"processing_kwargs": {"text": {"add_special_tokens": False}}}
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class TermTable:
@@ -26,15 +27,17 @@ class TermTable:
     Args:
         tokens: of the texts.
         weights: float32 ``[vocabulary]``, none below 0.
+        most: words kept of a text at most, those of the largest weights; None keeps all above 0.
     """
 
-    def __init__(self, tokens: TextTokens, weights: NDArray[np.float32]) -> None:
+    def __init__(self, tokens: TextTokens, weights: NDArray[np.float32], most: int | None = None) -> None:
         self.tokens = tokens
+        self._most = most
         self._weights = weights
         self.dimension = len(weights)
 
     @classmethod
-    def load(cls, folder: Path) -> TermTable:
+    def load(cls, folder: Path, most: int | None = None) -> TermTable:
         """Read the tokenizer and the weights: ``model.safetensors``, or a JSON object of words.
 
         Raises:
@@ -52,7 +55,7 @@ class TermTable:
                 f"{folder}: a word weighs {weights.min():g}; without torch weights of 0 and more run; "
                 "use stlib.SparseEncoder"
             )
-        return cls(tokens, weights)
+        return cls(tokens, weights, most)
 
     def rows(self, texts: list[str], prompt: str) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         """Words (ascending) and weights of each text; each word once, however often it stands there."""
@@ -66,6 +69,8 @@ class TermTable:
         for part in np.split(flat, np.cumsum(lengths)[:-1]):
             words = np.unique(self.tokens.shorten(part))
             words = words[self._weights[words] > 0]
+            if self._most is not None and len(words) > self._most:
+                words = np.sort(words[np.argsort(-self._weights[words], kind="stable")[: self._most]])
             found.append((words.astype(np.int32), self._weights[words]))
         return found
 
@@ -75,6 +80,7 @@ class TermTable:
             "tokenizer": self.tokens.digest,
             "length": self.tokens.settings.max_length,
             "weights": array_digest(self._weights),
+            "most": self._most,
         }
 
 
@@ -82,9 +88,10 @@ def _from_words(path: Path, tokens: TextTokens) -> NDArray[np.float32]:
     weights = np.zeros(tokens.reader.size, np.float32)
     for word, weight in read_object(path).items():
         at = tokens.reader.id_of(word)
-        if at is None or isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if at is None or not is_number or not abs(weight) <= _LARGEST:
             raise ModelConfigError(
-                f"{path}: expected a number for each word of the tokenizer, {word!r} has {weight!r}"
+                f"{path}: expected a finite number for each word of the tokenizer, {word!r} has {weight!r}"
             )
         weights[at] = weight
     return weights
