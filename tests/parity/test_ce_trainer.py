@@ -466,8 +466,8 @@ def test_the_card_shows_pairs_of_the_data_and_the_loss(tiny_reranker, tmp_path):
     assert data.usage_examples == first[:5]
     assert data.widget == []
     assert {"loss:BinaryCrossEntropyLoss", "reranker", "dataset_size:64"} <= set(data.tags)
+    trainer.create_model_card()  # runs the example
     assert data.similarities == str(trainer.model.predict(first[:5]))
-    trainer.create_model_card()
     card = (tmp_path / "ours" / "README.md").read_text("utf-8")
     assert "BinaryCrossEntropyLoss" in card
     assert first[0][0] in card
