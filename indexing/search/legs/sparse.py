@@ -65,8 +65,8 @@ class SparseLeg:
         if reader is None:
             if request.mode == cls.name:
                 raise BadInput(
-                    "mode 'sparse': this collection has no weighted terms; `stlib reindex --legs"
-                    " semantic,keyword,sparse` makes them"
+                    "mode 'sparse': this collection has no weighted terms; `stlib reindex NAME --sparse"
+                    " MODEL` makes them"
                 )
             return None
         if not request.query.strip():
