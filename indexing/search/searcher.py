@@ -202,7 +202,8 @@ class Searcher:
             notes.append(change_note(request.seq, live.state.last_seq))
         if (behind := live.state.last_seq - live.generation.followed_seq) > 0 and not self._is_live(live):
             notes.append(f"serving {live.serving.id} has yet to follow the last {behind:,} changes")
-        ranked = self.rank(readers, settings, request, max(n_read, request.last), table, steps)
+        wanted = max(n_read, request.last)
+        ranked = self.rank(readers, settings, request, wanted, table, steps, notes.append)
         ranking = ranked.ranking
         places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
         with steps.step("fetch"):
@@ -255,11 +256,12 @@ class Searcher:
         wanted: int,
         table: np.ndarray | None,
         steps: Steps,
+        missed: Callable[[str], None] | None = None,
     ) -> Ranked:
-        """The best `wanted` documents, of those that `table` allows."""
+        """The best `wanted` documents, of those that `table` allows. `missed` as for `Sources`."""
         if request.asks_nothing:
             return Ranked(Ranking.empty())
-        sources = self.sources(readers, settings)
+        sources = replace(self.sources(readers, settings), missed=missed)
         legs = make_legs(sources, request, steps)
         ranking = rank(legs, wanted, table, steps, settings.weights, self.more(settings, request))
         return Ranked(ranking, max(leg.lag for leg in legs), weakness(sources, legs, ranking, request))

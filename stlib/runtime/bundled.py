@@ -13,9 +13,6 @@ BUNDLED_MODEL_NAME = "stlib-static-en"
 BUNDLED_RERANKER_NAME = "stlib-rerank-en"
 """Name of the bundled reranker; usable wherever a reranker is."""
 
-BUNDLED_SPARSE_NAME = "stlib-sparse-en"
-"""Name under which a sparse model of this project is found, where its recipe has made one."""
-
 # From 0 to 1, see difflib: a letter more or less, a part left out or exchanged.
 _ALIKE = 0.75
 
@@ -42,21 +39,6 @@ def default_reranker_path() -> Path:
         ModelNotFound: the installation lacks the reranker.
     """
     return _find_bundled(BUNDLED_RERANKER_NAME)
-
-
-def default_sparse_path() -> Path:
-    """Folder of the project's sparse model, where its recipe has put one: none comes with the package.
-
-    Raises:
-        ModelNotFound: there is none.
-    """
-    try:
-        return _find_bundled(BUNDLED_SPARSE_NAME)
-    except ModelNotFound as error:
-        raise ModelNotFound(
-            f"no sparse model {BUNDLED_SPARSE_NAME!r} comes with stlib: pass the folder of one, or make it "
-            "with python -m data.sparse.build"
-        ) from error
 
 
 def close_bundled_name(name: str) -> str | None:

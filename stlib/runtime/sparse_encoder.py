@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from stlib.errors import InvalidInput
-from stlib.runtime.bundled import BUNDLED_SPARSE_NAME, default_sparse_path
 from stlib.runtime.protocol import SparseRows
 from stlib.runtime.sparse_folder import SparsePipeline, SparseRoute, read_sparse_pipeline
 from stlib.util.forks import cached_property
@@ -36,17 +35,13 @@ class SparseRuntimeEncoder:
         """What :meth:`load` takes to load this model again."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] = BUNDLED_SPARSE_NAME) -> SparseRuntimeEncoder:
+    def load(cls, path: str | os.PathLike[str]) -> SparseRuntimeEncoder:
         """Load the model in the folder ``path``, saved by ``SparseEncoder`` of Sentence Transformers or of
         this library: BERT with its masked-language head, with or without a table of weights for queries.
-        ``"stlib-sparse-en"`` is what this project's recipe makes, unless a folder of that name exists in the
-        working directory.
 
         Raises:
             StlibError: see :func:`stlib.runtime.sparse_folder.read_sparse_pipeline`.
         """
-        if os.fspath(path) == BUNDLED_SPARSE_NAME and not Path(path).is_dir():
-            return cls(read_sparse_pipeline(default_sparse_path()), BUNDLED_SPARSE_NAME, BUNDLED_SPARSE_NAME)
         source = Path(path).resolve()
         return cls(read_sparse_pipeline(Path(path)), source.name, str(source))
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from indexing import Collection
 from indexing.beside.sparse_codes import decode_sparse, encode_sparse
 from indexing.catalog.database import reading
-from indexing.errors import BadInput
+from indexing.errors import BadInput, ModelMismatch, UntrustedModel
 from tests.toy_terms import ToyTerms
 
 WORDS = [f"word{i}" for i in range(300)]
@@ -120,6 +120,28 @@ def test_deleted_and_changed_documents_are_not_found(documents, tmp_path):
         after = made.search(QUESTIONS[1], k=K, mode="sparse")
         assert [(r.id, r.score) for r in before.results] == [(r.id, r.score) for r in after.results]
         assert made.verify().clean
+
+
+def test_without_its_model_the_other_legs_answer(documents, tmp_path):
+    """As in a home that was copied to another machine: nothing is opened, and the answer says so."""
+    with Collection.create("c", home=tmp_path, sparse=ToyTerms()) as made:
+        made.add(documents[:50])
+        plain = made.reindex(ranking={"weights": {"sparse": 0.0}}, promote=False).serving.id
+        expected = [r.id for r in made.search("word1 word2", 5, serving=plain).results]
+    with Collection.open("c", home=tmp_path) as made:
+        answer = made.search("word1 word2", 5)
+        assert [r.id for r in answer.results] == expected
+        assert any("searched without the sparse leg" in note and "--sparse" in note for note in answer.notes)
+        with pytest.raises(UntrustedModel, match="--sparse"):
+            made.search("word1", mode="sparse")
+        with pytest.raises(UntrustedModel, match="--sparse"):
+            made.evaluate({"q": "word1"}, {"q": {documents[0]["id"]: 1}})
+        with pytest.raises(UntrustedModel, match="--sparse"):
+            made.add([{"id": "new", "text": "word1"}])
+    with Collection.open("c", home=tmp_path, sparse=ToyTerms()) as made:
+        assert made.search("word1 word2", 5).notes == []
+    with pytest.raises(ModelMismatch, match="--sparse is toy-terms"):
+        Collection.open("c", home=tmp_path, sparse=ToyTerms(seed=5))
 
 
 def test_fewer_than_k_and_none(tmp_path):

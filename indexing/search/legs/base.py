@@ -63,6 +63,8 @@ class Sources:
         beside: loads the model of a role, see `indexing.names.ROLES`.
         dimension: of the collection's vectors.
         settings: of the serving.
+        missed: takes a sentence on a leg that is left out because its model cannot be opened; None where that
+            is an error: what is measured must not lack a leg.
     """
 
     readers: Readers
@@ -71,6 +73,7 @@ class Sources:
     beside: Callable[[str], Any]
     dimension: int
     settings: SearchSettings = field(default_factory=SearchSettings)
+    missed: Callable[[str], None] | None = None
     _vectors: list[np.ndarray] = field(default_factory=list)
 
     def vector(self, request: Request, steps: Steps) -> np.ndarray:

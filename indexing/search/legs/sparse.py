@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from indexing.errors import BadInput
+from indexing.errors import BadInput, IndexingError
 from indexing.inverted.postings import Terms
 from indexing.search.legs.base import Hits, Kind, Scale, Sources
 from indexing.search.request import Request
@@ -56,10 +56,12 @@ class SparseLeg:
 
     @classmethod
     def make(cls, sources: Sources, request: Request, steps: Steps) -> SparseLeg | None:
-        """None where the collection has no weighted terms, or there is no text to make some of.
+        """None where the collection has no weighted terms, or there is no text to make some of; and among
+        other legs where the model cannot be opened, which is noted.
 
         Raises:
             BadInput: nothing but this leg was asked for, and the collection has none.
+            BadInput, ModelMismatch, UntrustedModel: the model cannot be opened.
         """
         reader = sources.readers.terms
         if reader is None:
@@ -71,8 +73,15 @@ class SparseLeg:
             return None
         if not request.query.strip():
             return None if request.mode != cls.name else cls(reader, _NOTHING)
+        try:
+            encoder = sources.beside("sparse")
+        except IndexingError as error:
+            if request.mode == cls.name or sources.missed is None:
+                raise
+            sources.missed(f"searched without the sparse leg: {error}")
+            return None
         with steps.step("encode terms"):
-            rows = sources.beside("sparse").encode_query([request.query])
+            rows = encoder.encode_query([request.query])
         return cls(reader, Terms(*rows.row(0)))
 
     def find(self, k: int, allowed: np.ndarray | None) -> Hits:
