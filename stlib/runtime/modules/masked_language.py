@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from stlib.runtime.modules.text_tokens import TextTokens, load_text_tokens
 from stlib.runtime.modules.transformer import read_settings
 from stlib.runtime.modules.vocabulary import PoolSettings, VocabularyHead
 from stlib.runtime.side_by_side import run_side_by_side
+from stlib.util.blas_threads import one_blas_thread
 
 __all__ = ["MaskedLanguageModel", "read_pooling"]
 
@@ -74,7 +76,9 @@ class MaskedLanguageModel:
             for row, made in zip(at.tolist(), self._run(features), strict=True):
                 found[row] = made
 
-        run_side_by_side(run, batches, min(available_cores(), max(len(batches), 1)))
+        threads = min(available_cores(), max(len(batches), 1))
+        with one_blas_thread() if threads > 1 else nullcontext():
+            run_side_by_side(run, batches, threads)
         return found
 
     def _run(self, features: dict[str, Any]) -> Iterator[Row]:
