@@ -38,6 +38,9 @@ def live(home):
 
 def judge(page, thing):
     question = f"tell me of the {thing}"
+    page.locator(
+        "[data-testid=stApp][data-test-script-state=notRunning]"
+    ).wait_for()  # draws over what is typed
     page.get_by_role("textbox", name="Question").fill(question)
     page.keyboard.press("Enter")
     page.wait_for_function(

@@ -78,6 +78,6 @@ def test_a_filter_that_cannot_be_understood_tells_where():
 
 
 def test_a_mode_is_a_name_for_legs_that_exist():
-    assert tuple(MODE_LEGS) == MODES == ("hybrid", "semantic", "keyword")
-    assert all(MODE_LEGS[leg] == (leg,) for leg in ("semantic", "keyword"))
+    assert tuple(MODE_LEGS) == MODES == ("hybrid", "semantic", "keyword", "sparse")
+    assert all(MODE_LEGS[leg] == (leg,) for leg in ("semantic", "keyword", "sparse"))
     assert {leg for names in MODE_LEGS.values() for leg in names} == set(LEGS) == set(MAKERS)

@@ -134,9 +134,8 @@ def test_prompts_truncation_and_normalisation(tiny_bert, both, texts, pooled, as
     ):
         assert_equal(full, light, **options)
     np.testing.assert_allclose(light.encode_query(texts), full.encode_query(texts), rtol=1e-5, atol=3e-6)
-    np.testing.assert_allclose(
-        light.encode_document(texts), full.encode_document(texts), rtol=1e-5, atol=3e-6
-    )
+    passages = full.encode_document(texts, prompt_name="passage")  # an index takes the first with a text
+    np.testing.assert_allclose(light.encode_document(texts), passages, rtol=1e-5, atol=3e-6)
 
 
 def test_a_query_without_a_prompt_of_its_own_takes_none(tiny_bert, both, texts, pooled):

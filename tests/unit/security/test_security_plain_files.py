@@ -85,8 +85,8 @@ LOADS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
         [
             "modules.json",
             "config_sentence_transformers.json",
-            "0_StaticEmbedding/tokenizer.json",
-            "0_StaticEmbedding/model.safetensors",
+            "tokenizer.json",
+            "model.safetensors",
             "1_Dense/config.json",
             "1_Dense/model.safetensors",
         ],
@@ -185,7 +185,7 @@ def many_tensors() -> bytes:
 
 @pytest.mark.parametrize("load", [Encoder.load, of_transformers])
 def test_a_header_of_very_many_tensors(static, load, many_tensors):
-    path = static / "0_StaticEmbedding" / "model.safetensors"
+    path = static / "model.safetensors"
     path.write_bytes(many_tensors)
     with pytest.raises(errors.ModelConfigError, match=r"has a header of some 1\d\d,\d{3} tensors") as raised:
         load(static)
@@ -213,7 +213,7 @@ def test_json_without_end(static, load, content, name):
 @pytest.mark.parametrize("many", [1, 600])
 def test_a_static_model_with_tokens_beyond_its_rows(static, many):
     """As many tokens as rows, and one of them far beyond: the number of tokens does not show it."""
-    words(b=1_000_000).save(str(static / "0_StaticEmbedding" / "tokenizer.json"))
+    words(b=1_000_000).save(str(static / "tokenizer.json"))
     for load in (Encoder.load, of_transformers):
         model = load(static)
         assert model.encode(["a a"] * many).shape == (many, 2)
@@ -268,7 +268,7 @@ AROUND = {
 @pytest.mark.parametrize("changes", PANICS.values(), ids=PANICS)
 @pytest.mark.parametrize("load", [Encoder.load, of_transformers])
 def test_panics_of_a_static_models_tokenizer(static, load, changes):
-    (static / "0_StaticEmbedding" / "tokenizer.json").write_text(json.dumps({**PLAIN, **changes}))
+    (static / "tokenizer.json").write_text(json.dumps({**PLAIN, **changes}))
     with pytest.raises(errors.ModelConfigError, match=r"tokenizer.* failed \(.+\); it is damaged"):
         load(static).encode(["c d"])
 
@@ -296,7 +296,7 @@ def test_panics_in_the_thread_that_tokenises_ahead(fast):
 
 def test_weights_of_a_vast_size_that_the_header_admits(static):
     """A table whose header tells the truth about an absurd size is refused before it is read."""
-    path = static / "0_StaticEmbedding" / "model.safetensors"
+    path = static / "model.safetensors"
     save_file({"embedding.weight": np.zeros((3, 3), np.float32)}, path)
     with path.open("r+b") as file:
         file.truncate(16 << 30)
