@@ -85,6 +85,7 @@ def test_ask_change_mode_filter_and_share(visit, address):
         page.get_by_role("option", name="machine (3)").click()
         page.wait_for_url("**f.kind=machine**")
         wait_for_titles(page, ["Oven"])
+        wait_for_cards(page, 1)  # the old ones are drawn over one by one
         shared = page.url
         seen = titles(page)
         assert seen == ["Oven"]
@@ -126,6 +127,11 @@ def test_old_answers_are_covered_from_the_moment_of_a_choice(visit, folder, chan
             expect(page.locator(".st-card").first).to_be_visible()  # nothing was asked yet
             page.get_by_role("combobox", name="Kind").click()
         page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
+        for control in (
+            "Hybrid",
+            "Group by file",
+        ):  # the page asks the server for their code when it draws them
+            expect(page.get_by_text(control, exact=True)).to_be_visible()
         server.send_signal(signal.SIGSTOP)
         try:
             if "mode" in change:
