@@ -1,6 +1,8 @@
 """Weighted terms, term by term: which passages have one, and with what weight. Answers exactly.
 
-Compared for a million passages of 60 terms and questions of 8, see `tests/benchmarks/bench_sparse_leg.py`:
-SciPy's sparse matrices multiply every list whole and make a copy of each, tantivy has no weights but counts
-of words, and seismic is approximate, cannot be filtered and is built as a whole.
+Compared for a million passages of 60 terms and questions of 8, see `tests/benchmarks/bench_sparse_leg.py`
+(p50): 1.7 ms. SciPy's matrices take 40 ms by rows and 1.6 ms by the question's columns, with four bytes for
+a weight, without filters, and built anew whenever a passage comes or goes. Seismic takes a third less and
+misses one answer in fifty, cannot be filtered, and is built as a whole; tantivy has counts of words in place
+of weights.
 """

@@ -48,7 +48,10 @@ def main() -> None:
         started = time.perf_counter()
         reader = published(Path(folder), codes)
         print(f"published in {time.perf_counter() - started:.1f} s")
-        size = sum(path.stat().st_size for path in Path(folder).rglob("rows-*.bin"))
+        size = sum(
+            path.stat().st_size
+            for path in max(Path(folder).iterdir(), key=lambda one: int(one.name)).glob("rows-*.bin")
+        )
         print(f"{size / len(codes):.0f} bytes a passage")
         ours, answers = timed(lambda q: reader.search(q, given.k), questions)
         masked = random.random(given.passages) < 0.3
