@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -11,7 +11,7 @@ from indexing.beside.token_codes import TokenCodec
 from indexing.errors import BadInput
 from stlib.runtime import SparseEncoderProtocol, TokenEncoderProtocol
 
-__all__ = ["Coder", "Coders", "CodersOf", "SparseCoder", "TokenCoder"]
+__all__ = ["Coder", "Coders", "SparseCoder", "TokenCoder"]
 
 
 _PORTION = 256
@@ -27,9 +27,6 @@ class Coder(Protocol):
 
 Coders: TypeAlias = Mapping[str, Coder]
 """By role."""
-
-CodersOf: TypeAlias = Callable[[Sequence[str]], Coders]
-"""Loads those of some roles of one generation."""
 
 
 @dataclass(frozen=True)
