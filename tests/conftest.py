@@ -42,6 +42,28 @@ def another_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("STLIB_STATE", str(tmp_path / "state of another machine"))
 
 
+@pytest.fixture(scope="session")
+def postgres_databases():
+    """Makes and drops databases, at the server that DATABASE_URL names or at one of this session's own."""
+    from tests.services.postgres import Databases, Server, databases_of  # make compat has no psycopg
+
+    named = os.environ.get("DATABASE_URL")
+    if named:
+        yield Databases(named)
+        return
+    server = Server()
+    yield databases_of(server)
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_databases):
+    """The URL of a fresh, empty database with pgvector."""
+    url = postgres_databases.create()
+    yield url
+    postgres_databases.drop(url)
+
+
 @pytest.fixture
 def ids():
     """Takes the ids out of what a search found, best first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from typing import Any
 
 from stlib.errors import MissingDependency
@@ -11,6 +12,7 @@ from stlib.errors import MissingDependency
 PACKAGES = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "nncf"),
+    "postgres": ("psycopg[binary]",),
     "recipes": ("scikit-learn",),
     "train": ("datasets", "accelerate"),
 }
@@ -29,5 +31,5 @@ def require(package: str, extra: str) -> Any:
             raise
         raise MissingDependency(
             f"this needs the package {error.name!r}, which is missing; run: "
-            f"pip install {' '.join(PACKAGES[extra])}"
+            f"pip install {shlex.join(PACKAGES[extra])}"
         ) from error
