@@ -175,9 +175,8 @@ def _rank_round(
     ended = all(len(hits.documents) < depth for hits in found)
     if len(legs) == 1:
         return _rank_by_one(legs[0].name, found[0]), ended
-    with steps.step("fuse"):
-        ranking = _rank_by_all(legs, found, weights, more)
-        return (ranking if ended else ranking.take(np.arange(depth))), ended
+    ranking = _rank_by_all(legs, found, weights, more, steps)
+    return (ranking if ended else ranking.take(np.arange(depth))), ended
 
 
 def _rank_by_one(name: str, hits: Hits) -> Ranking:
@@ -209,22 +208,33 @@ def score_all(
     found: Sequence[Hits],
     weights: Mapping[str, float],
     include: np.ndarray | None = None,
+    steps: Steps | None = None,
 ) -> Scored:
     """Whatever any leg found, and `include`, scored by all of them."""
+    steps = steps or Steps()
     lists = [hits.documents for hits in found] + ([] if include is None else [include])
     documents = np.unique(np.concatenate(lists))
-    scored = [leg.score(documents, hits) for leg, hits in zip(legs, found, strict=True)]
-    said = [
-        LegScores(leg.name, leg.kind, hits.scores, leg.scale(), weights.get(leg.name, 1.0), leg.usual_weight)
-        for leg, hits in zip(legs, scored, strict=True)
-    ]
-    return Scored(documents, scored, shares(said))
+    with steps.step("rescore"):
+        scored = [leg.score(documents, hits) for leg, hits in zip(legs, found, strict=True)]
+    with steps.step("fuse"):
+        said = [
+            LegScores(
+                leg.name, leg.kind, hits.scores, leg.scale(), weights.get(leg.name, 1.0), leg.usual_weight
+            )
+            for leg, hits in zip(legs, scored, strict=True)
+        ]
+        return Scored(documents, scored, shares(said))
 
 
 def _rank_by_all(
-    legs: Sequence[Leg], found: Sequence[Hits], weights: Mapping[str, float], more: More | None
+    legs: Sequence[Leg], found: Sequence[Hits], weights: Mapping[str, float], more: More | None, steps: Steps
 ) -> Ranking:
-    scored = score_all(legs, found, weights)
+    scored = score_all(legs, found, weights, steps=steps)
+    with steps.step("fuse"):
+        return _order(legs, found, scored, more)
+
+
+def _order(legs: Sequence[Leg], found: Sequence[Hits], scored: Scored, more: More | None) -> Ranking:
     documents = scored.documents
     extras = [] if more is None else [ExtraPart(name, row) for name, row in more(documents).items()]
     parts = tuple(

@@ -33,8 +33,9 @@ from indexing.search.rerank import Reranking
 from indexing.search.results import SearchResults
 from indexing.search.settings import SearchSettings
 from indexing.search.snippets import Highlighter
-from indexing.search.timing import Steps
+from indexing.search.timing import Steps, Tell
 from indexing.search.token_reranker import make_token_reranker
+from indexing.search.watching import watching
 from indexing.search.weakness import weakness
 from indexing.session import Live, Session
 from indexing.views.manager import Readers, Views
@@ -107,25 +108,36 @@ class Searcher:
         `serving` answers; None is the live one, beside which another answers while it is tried: then the two
         are interleaved, by a draw that question and `seed` decide.
         """
-        live, answer = self._answer_safely(request, reranker, serving)
+        with watching(self.session.name, request) as watched:
+            tell = None if watched is None else watched.step
+            answer = self._search(request, reranker, serving, seed, tell)
+            if watched is not None:
+                watched.results = answer
+            return answer
+
+    def _search(
+        self, request: Request, reranker: Any, serving: int | None, seed: str, tell: Tell | None
+    ) -> SearchResults:
+        """The same, telling its steps to `tell`."""
+        live, answer = self._answer_safely(request, reranker, serving, tell)
         tried = live.state.trial_serving
         if serving is not None or tried is None or tried == live.serving.id:
             return answer
         # Both whole, as a page of the one is no page of both.
         whole = replace(request, offset=0, k=request.last)
         try:
-            _, other = self._answer_safely(whole, reranker, tried)
+            _, other = self._answer_safely(whole, reranker, tried, tell)
         except IndexingError as error:  # dropped meanwhile, or damaged: what is live answers alone
             return replace(answer, notes=[*answer.notes, f"serving {tried} is tried and fails: {error}"])
         if request.offset:
-            _, answer = self._answer_safely(whole, reranker, live.serving.id)
+            _, answer = self._answer_safely(whole, reranker, live.serving.id, tell)
         return interleave(answer, other, request.offset, request.k, seed)
 
     def _answer_safely(
-        self, request: Request, reranker: Any, serving: int | None
+        self, request: Request, reranker: Any, serving: int | None, tell: Tell | None
     ) -> tuple[Live, SearchResults]:
         """The answer, without a reranker where that fails, and what gave it."""
-        steps = Steps()
+        steps = Steps(tell)
         try:
             return self._answer(request, reranker, serving, steps)
         except RerankingFailed as error:
