@@ -8,6 +8,7 @@
   `collection.live_serving` names the one that is searched, and `promotion` keeps the history of that.
 * A source is a folder that documents were read from, with a row for each of its files as it was when read.
 * An artifact is what a serving has learned: numbers under the hash of their bytes, which never change.
+* An erasure is a request that documents be gone for good; denials are keyed digests of them.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
 
@@ -40,7 +41,9 @@ __all__ = [
     "Code",
     "CollectionRow",
     "Counter",
+    "Denial",
     "DocumentRow",
+    "Erasure",
     "FileRow",
     "Generation",
     "Promotion",
@@ -82,7 +85,7 @@ class Counter(Base):
 class CollectionRow(Base):
     """A named set of documents. `epoch` rises when marks of deleted documents up to `purged_seq` were
     removed: a view that had not followed so far starts anew. `trial_serving` is the one that answers beside
-    the live one, for as long as the two are compared.
+    the live one, for as long as the two are compared. `denial_key` keys the digests of what was erased.
     """
 
     __tablename__ = "collection"
@@ -95,6 +98,7 @@ class CollectionRow(Base):
     live_serving: Mapped[int | None]
     trial_serving: Mapped[int | None]
     created_at: Mapped[str]
+    denial_key: Mapped[bytes | None]
 
 
 class Generation(Base):
@@ -315,6 +319,40 @@ class Removal(Base):
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id"))
     change: Mapped[int]
+
+
+class Erasure(Base):
+    """Documents that were erased, or are being: `state` is `begun`, `pending` or `done`.
+
+    `wanted` names them for as long as a run that was killed has to go on; it is empty once nothing else here
+    names them. `receipt` is what was done, and never names them.
+    """
+
+    __tablename__ = "erasure"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), index=True)
+    documents: Mapped[int]
+    who: Mapped[str]
+    begun_at: Mapped[str]
+    ended_at: Mapped[str | None]
+    state: Mapped[str]
+    wanted: Mapped[dict[str, Any] | None]
+    receipt: Mapped[dict[str, Any] | None]
+
+
+class Denial(Base):
+    """A document that was erased must not come back, by its id (`kind` is `id`) or its text (`text`).
+
+    `digest` is keyed by the collection's `denial_key`, see `indexing.catalog.denials`; `of` is the digest of
+    the id, of a text that of the document which had it.
+    """
+
+    __tablename__ = "denial"
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), primary_key=True)
+    of: Mapped[bytes] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    erasure_id: Mapped[int] = mapped_column(ForeignKey("erasure.id"))
 
 
 # For bulk rows, which go to the driver's executemany without the ORM.
