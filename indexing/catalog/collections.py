@@ -98,6 +98,16 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
     sources = select(SourceRow.id).where(SourceRow.collection_id == collection_id)
     connection.execute(delete(FileRow).where(FileRow.source_id.in_(sources)))
-    for table in (Denial, Erasure, Renamed, SourceRow, DocumentRow, ServingRow, Artifact, Promotion, Generation):
+    for table in (
+        Denial,
+        Erasure,
+        Renamed,
+        SourceRow,
+        DocumentRow,
+        ServingRow,
+        Artifact,
+        Promotion,
+        Generation,
+    ):
         connection.execute(delete(table).where(table.collection_id == collection_id))
     connection.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
