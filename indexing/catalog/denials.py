@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import CollectionRow, Denial
@@ -105,7 +105,7 @@ def lift_denials(
     key = _key(connection, collection_id)
     mine = Denial.collection_id == collection_id
     wanted = [] if key is None else [digest_of_id(key, id_) for id_ in ids]
-    conditions = [Denial.of.in_(part) for part in slices(wanted)]
+    conditions: list[ColumnElement[bool]] = [Denial.of.in_(part) for part in slices(wanted)]
     if erasure is not None:
         conditions.append(Denial.erasure_id == erasure)
     lifted = 0
