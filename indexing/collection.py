@@ -19,7 +19,7 @@ from indexing.listing import list_collections
 from indexing.lookup import count_found, find_documents, iterate_documents, matching_ids
 from indexing.models.held import Encoders
 from indexing.models.rerankers import Rerankers
-from indexing.names import SERVING_RERANKER, modes_with, rerankers_with
+from indexing.names import NO_MODEL, SERVING_RERANKER, modes_with, rerankers_with
 from indexing.opening import check_model
 from indexing.search.allowed import AllowedCache
 from indexing.search.artifacts import SettingsCache
@@ -203,6 +203,12 @@ class Collection(MeasuringMethods, ServingMethods, SourceMethods):
     def rerankers(self) -> tuple[str, ...]:
         """What `search` and `evaluate` take as `rerank` by name alone with what is live."""
         return rerankers_with(self._session.live().generation.beside or {})
+
+    @property
+    def own_vectors(self) -> int | None:
+        """How many numbers the vector has that each document brings; None where a model makes vectors."""
+        generation = self._session.live().generation
+        return generation.dimension if generation.fingerprint == NO_MODEL else None
 
     @property
     def encoder(self) -> EncoderProtocol:

@@ -40,6 +40,8 @@ __all__ = ["cli"]
         "jobs": ("app.cli.jobs", "Show jobs, follow, cancel and resume them."),
         "worker": ("app.cli.worker", "Run queued jobs in the foreground."),
         "ui": ("app.cli.ui", "Open the search page."),
+        "serve": ("app.cli.serve", "Serve collections over HTTP."),
+        "keys": ("app.cli.keys", "Make, show and revoke keys of the service."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

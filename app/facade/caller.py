@@ -1,7 +1,8 @@
 """Who asks, and what they may do: functions of the facade that show or change something take a `Caller`.
 
 A person at a terminal, in a program or on a page of this machine may do everything. `STLIB_RIGHTS` limits
-what visitors of the page may do, for a page that others reach through a proxy.
+what visitors of the page may do, for a page that others reach through a proxy; a program that uses the
+service may do what its key says, with the collections that it is for.
 """
 
 from __future__ import annotations
@@ -20,15 +21,21 @@ __all__ = [
     "NotAllowed",
     "local_caller",
     "require",
+    "require_everywhere",
     "visitor_rights",
 ]
 
-ALL_RIGHTS = frozenset({"search", "judge", "improve", "manage"})
-"""`search`: ask and read. `judge`: say what was right. `improve`: tune, promote, roll back. `manage`: make,
-fill and delete collections, start and stop jobs, erase what was said.
+ALL_RIGHTS = frozenset({"search", "judge", "write", "improve", "manage"})
+"""`search`: ask and read. `judge`: say what was right. `write`: add, change and delete documents. `improve`:
+tune, promote, roll back. `manage`: make, fill and delete collections, start and stop jobs, erase what was
+said.
 """
 
 RIGHTS_VARIABLE = "STLIB_RIGHTS"
+
+
+_BY_KEY = ("api", "mcp")
+_PAGE_REMEDY = f"whoever runs the page grants it with {RIGHTS_VARIABLE}"
 
 
 class NotAllowed(BadInput):
@@ -41,15 +48,20 @@ class Caller:
 
     Attributes:
         name: of the person, as histories show it; empty where nobody is known.
-        surface: where it was asked: `python`, `cli`, `page` or `api`.
+        surface: where it was asked: `python`, `cli`, `page`, `api` or `mcp`.
         session: one visit of this person; clicks are counted by it.
         rights: of `ALL_RIGHTS`.
+        collections: those that may be seen and used; None for all.
     """
 
     name: str = ""
     surface: str = "python"
     session: str = ""
     rights: frozenset[str] = ALL_RIGHTS
+    collections: frozenset[str] | None = None
+
+    def may_use(self, collection: str) -> bool:
+        return self.collections is None or collection in self.collections
 
 
 def local_caller(surface: str = "python") -> Caller:
@@ -57,16 +69,31 @@ def local_caller(surface: str = "python") -> Caller:
     return Caller(login_name(), surface, f"{surface}-{os.getpid()}")
 
 
-def require(caller: Caller, right: str) -> None:
+def require(caller: Caller, right: str, collection: str | None = None) -> None:
     """
     Raises:
-        NotAllowed: the caller has not this right.
+        NotAllowed: the caller has not this right, or may not use this collection, be there one or not.
     """
+    who = caller.name or "this visitor"
     if right not in caller.rights:
         has = ", ".join(sorted(caller.rights)) or "nothing"
+        remedy = "a key of a wider scope has it" if caller.surface in _BY_KEY else _PAGE_REMEDY
+        raise NotAllowed(f"{who} may {has} here, and this needs the right to {right}: {remedy}")
+    if collection is not None and not caller.may_use(collection):
+        of = ", ".join(sorted(caller.collections or ())) or "none"
+        raise NotAllowed(f"{who} may not use collection {collection!r}; those allowed: {of}")
+
+
+def require_everywhere(caller: Caller, right: str) -> None:
+    """For what concerns more than one collection.
+
+    Raises:
+        NotAllowed: the caller has not this right, or has it in some collections only.
+    """
+    require(caller, right)
+    if caller.collections is not None:
         raise NotAllowed(
-            f"{caller.name or 'this visitor'} may {has} here, and this needs the right to {right}: whoever"
-            f" runs the page grants it with {RIGHTS_VARIABLE}"
+            f"{caller.name or 'this visitor'} may use some collections only, and this concerns all of them"
         )
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.facade.caller import Caller, require
 from app.facade.feedback import forget_feedback
@@ -44,9 +45,11 @@ __all__ = [
     "collection_facts",
     "create_collection",
     "delete_collection",
+    "describe_collection",
     "folders_to_choose",
     "forget_uploads",
     "models_to_choose",
+    "names_of_collections",
     "start_verifying",
 ]
 
@@ -94,6 +97,30 @@ def collection_facts(caller: Caller, location: Location, collection: Collection)
     return CollectionFacts(
         collection.info(), collection.servings(), (len(files), sum(size for _, size in files)), jobs
     )
+
+
+def names_of_collections(caller: Caller, location: Location) -> tuple[list[str], list[str]]:
+    """The collections that the caller may use, and those of them that cannot be read now.
+
+    Raises:
+        NotAllowed: the caller may not search.
+    """
+    require(caller, "search")
+    listing = list_collections(**location.arguments())
+    return [name for name in listing.names if caller.may_use(name)], [
+        name for name in sorted(listing.damaged) if caller.may_use(name)
+    ]
+
+
+def describe_collection(caller: Caller, collection: Collection) -> dict[str, Any]:
+    """What a collection is, for programs elsewhere: nothing of where it lies.
+
+    Raises:
+        NotAllowed: the caller may not search this collection.
+    """
+    require(caller, "search", collection.name)
+    info = {name: value for name, value in collection.info().to_dict().items() if name != "path"}
+    return {**info, "modes": list(collection.modes), "rerankers": list(collection.rerankers)}
 
 
 def models_to_choose() -> list[str]:

@@ -14,6 +14,15 @@ PACKAGES = {
     "openvino": ("openvino", "nncf"),
     "postgres": ("psycopg[binary]",),
     "recipes": ("scikit-learn",),
+    "serve": (
+        "fastapi",
+        "uvicorn",
+        "httptools",
+        "uvloop",
+        "pydantic-settings",
+        "prometheus-client",
+        "opentelemetry-api",
+    ),
     "train": ("datasets", "accelerate"),
 }
 

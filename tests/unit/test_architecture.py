@@ -47,7 +47,7 @@ def test_streamlit_stays_in_the_page_and_sql_in_the_index():
     assert users["streamlit"] == {("app", "ui")}
     assert {first for first, *_ in users["alembic"] | users["tantivy"]} == {"indexing"}
     # Tables of the app are mapped beside their domain, and go through the doors of `indexing.catalog`.
-    tables = {("app", "feedback"), ("app", "jobs"), ("app", "tuning")}
+    tables = {("app", "feedback"), ("app", "jobs"), ("app", "keys"), ("app", "tuning")}
     assert {place for place in users["sqlalchemy"] if place[0] != "indexing"} == tables
 
 

@@ -21,7 +21,7 @@ def test_rights_of_visitors_come_from_the_environment():
     assert visitor_rights({}) == ALL_RIGHTS
     assert visitor_rights({"STLIB_RIGHTS": "search, judge"}) == {"search", "judge"}
     assert visitor_rights({"STLIB_RIGHTS": ""}) == frozenset()
-    with pytest.raises(BadInput, match="lists fly: use some of improve, judge, manage, search"):
+    with pytest.raises(BadInput, match="lists fly: use some of improve, judge, manage, search, write"):
         visitor_rights({"STLIB_RIGHTS": "fly"})
 
 

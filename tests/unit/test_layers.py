@@ -89,12 +89,13 @@ LAYERS = {
     "app": [
         [".", "settings", "text", "wording"],
         ["facade.caller", "facade.who", "statistics"],
-        ["feedback"],
+        ["feedback", "keys"],
         ["tuning"],
         ["pictures", "report", "uploads"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
         [
+            "facade.asking",
             "facade.collections",
             "facade.improvement",
             "facade.jobs",
@@ -103,7 +104,7 @@ LAYERS = {
             "facade.tuning_jobs",
         ],
         # faces: what a person types or clicks
-        ["cli", "ui"],
+        ["api", "cli", "ui"],
         ["demo"],
     ],
 }

@@ -1,0 +1,54 @@
+"""The application: routes, errors, and the gate before them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.api.errors import add_error_handlers
+from app.api.gate import Gate
+from app.api.routes import ROUTERS
+from app.api.service import Service
+from app.api.settings import ServiceSettings
+from app.settings import Location
+from stlib import __version__
+
+__all__ = ["make_app"]
+
+_DESCRIPTION = """Search your own documents by meaning.
+
+Keys are made with `stlib keys make NAME` and sent as `Authorization: Bearer KEY`. Every error has one shape:
+`{"error": {"type", "message"}, "request_id"}`."""
+
+
+def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
+    """The service over the collections of `location`. It loads what the first searches need when it starts,
+    and says at `/readyz` when that is done; `app.state.service` is what its requests share.
+    """
+    service = Service(location, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="stlib",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    for router in ROUTERS:
+        app.include_router(router)
+    add_error_handlers(app)
+    app.add_middleware(Gate, service=service)
+    return app

@@ -1,0 +1,48 @@
+"""What routes ask for: who asks, what the process holds, and whether this is allowed.
+
+    @router.get("/v1/collections/{name}/things", dependencies=[needs("search")])
+    def list_things(name: str, caller: Asking, service: Held) -> …:
+        collection = service.collection(name)
+
+Routes that open collections or read databases are `def`, which runs in a thread; `async def` is for those
+that hand such work to `service.run`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+
+from app.api.service import Service
+from app.facade.caller import Caller, require
+
+__all__ = ["Asking", "Held", "RequestId", "needs"]
+
+
+async def _asking(request: Request) -> Caller:
+    return cast(Caller, request.state.caller)  # the gate put it there
+
+
+async def _held(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+async def _request_id(request: Request) -> str:
+    return str(request.state.request_id)
+
+
+Asking = Annotated[Caller, Depends(_asking)]
+Held = Annotated[Service, Depends(_held)]
+RequestId = Annotated[str, Depends(_request_id)]
+
+
+def needs(right: str) -> Any:
+    """For `dependencies=` of a route: refuses callers without this right, and those whose key is not for the
+    collection `name` of the path, whether there is one or not. The facade asks again.
+    """
+
+    async def check(request: Request, caller: Asking) -> None:
+        require(caller, right, request.path_params.get("name"))
+
+    return Depends(check)

@@ -1,0 +1,249 @@
+"""What every request passes before anything is read of it: where it comes from, who sends it, how much, how
+fast and how long.
+
+It is plain ASGI, and all of it together takes some hundredths of a millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.api.errors import error_response
+from app.api.limits import Rate
+from app.api.logs import log_request
+from app.api.origins import Origins
+from app.api.service import Service
+from app.facade.caller import ALL_RIGHTS, Caller
+from app.facade.keys import BadKey
+from indexing.errors import IndexingError
+
+__all__ = ["OPEN_PATHS", "Gate"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""Anybody may ask these: they say nothing about what is kept here."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_UPLOAD = re.compile(r"/v1/collections/[^/]+/documents")
+_ADDED = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+
+logger = logging.getLogger(__name__)
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Gate:
+    """The outermost middleware. Routes find `caller` and `request_id` in `request.state`."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], service: Service) -> None:
+        self._app = app
+        self._service = service
+        settings = service.settings
+        self._origins = Origins(settings.local, settings.hosts, settings.origins)
+        self._rate = Rate(settings.rate, settings.burst)
+        self._failures = Rate(5.0, 20)  # of one address, with keys that are none
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = _Headers(scope["headers"])
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = _request_id(headers.get(b"x-request-id"))
+        answer = _Answer(send, request_id, self._service.settings.body_seconds)
+        try:
+            state["caller"] = await self._admit(scope, headers)
+            await self._pass(scope, receive, answer, headers)
+        except _Refused as refused:
+            response = error_response(refused.status, str(refused), request_id, headers=refused.headers)
+            await answer.instead(response, scope, receive)
+        except TimeoutError:
+            message = "the answer took too long: ask for less, or later"
+            await answer.instead(error_response(503, message, request_id, type_="timeout"), scope, receive)
+        except (_Gone, ClientDisconnect):
+            pass
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            message = "the service failed; its log says more under this request id"
+            await answer.instead(error_response(500, message, request_id), scope, receive)
+        finally:
+            seconds = time.perf_counter() - started
+            caller = state.get("caller")
+            log_request(
+                request_id,
+                scope["method"],
+                scope["path"],
+                answer.status,
+                seconds,
+                "" if caller is None else caller.session,
+                answer.size,
+            )
+            for observe in self._service.observers:
+                observe(scope, answer.status, seconds)
+
+    async def _admit(self, scope: Scope, headers: _Headers) -> Caller:
+        """Who asks. Raises _Refused."""
+        host = headers.get(b"host")
+        if not self._origins.allows_host(host):
+            raise _Refused(
+                421,
+                "the service is not called by this name: whoever runs it lists its names in STLIB_HOSTS",
+            )
+        if not self._origins.allows_origin(
+            headers.get(b"origin"), host, headers.get(b"sec-fetch-site"), headers.get(b"sec-fetch-mode")
+        ):
+            raise _Refused(403, "pages of this origin may not use the service: see STLIB_ORIGINS")
+        if scope["path"] in OPEN_PATHS:
+            return _NOBODY
+        caller = await self._caller(scope, headers)
+        # Whoever needs no key sits at this machine, and is not counted.
+        if caller.session.startswith("key-") and (wait := self._rate.seconds_to_wait(caller.session)):
+            raise _Refused(429, "too many requests with this key", Retry_After=str(max(1, round(wait))))
+        return caller
+
+    async def _caller(self, scope: Scope, headers: _Headers) -> Caller:
+        said = headers.get(b"authorization")
+        if said is None:
+            if self._service.settings.needs_key:
+                raise _Refused(401, "give a key: `Authorization: Bearer KEY`")
+            return _LOCAL
+        kind, _, secret = said.partition(" ")
+        if kind.lower() != "bearer":
+            raise _Refused(401, "the key comes as `Authorization: Bearer KEY`")
+        keys = self._service.keys
+        if (caller := keys.held(secret.strip())) is not None:
+            return caller
+        peer = (scope.get("client") or ("",))[0]
+        if wait := self._failures.seconds_to_wait(peer):
+            raise _Refused(429, "too many keys were tried", Retry_After=str(max(1, round(wait))))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, keys.of, secret.strip())
+        except BadKey as error:
+            raise _Refused(401, str(error)) from None
+        except IndexingError:
+            logger.exception("keys cannot be read")
+            raise _Refused(503, "keys cannot be looked up now", Retry_After="5") from None
+
+    async def _pass(self, scope: Scope, receive: Receive, answer: _Answer, headers: _Headers) -> None:
+        settings = self._service.settings
+        upload = scope["method"] == "POST" and _UPLOAD.fullmatch(scope["path"]) is not None
+        most = int((settings.upload_mib if upload else settings.body_mib) * 2**20)
+        declared = headers.get(b"content-length") or "0"
+        if not declared.isdecimal() or int(declared) > most:
+            raise _Refused(413, _too_large(most))
+        if headers.get(b"content-encoding") not in (None, "identity"):
+            raise _Refused(415, "bodies are taken as they are, not compressed")
+        body = _Body(receive, most, settings.body_seconds)
+        if upload:
+            await self._app(scope, body, answer)
+        else:
+            with anyio.fail_after(settings.request_seconds):
+                await self._app(scope, body, answer)
+
+
+class _Headers:
+    """The first of each header; uvicorn gives them in small letters."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def get(self, name: bytes) -> str | None:
+        for one, value in self._raw:
+            if one == name:
+                return value.decode("latin-1")
+        return None
+
+
+class _Gone(Exception):
+    """The client takes nothing any more."""
+
+
+class _Body:
+    """What the client sends, as far as it may and as long as it goes on. It is an HTTPException that says
+    so: frameworks let that through where they read a body.
+    """
+
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+        self._receive = receive
+        self._left = self._most = most
+        self._seconds = seconds
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:  # what is waited for now is the end of the connection
+            return await self._receive()
+        try:
+            with anyio.fail_after(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(
+                408, f"nothing came for {self._seconds:g} s", {"Connection": "close"}
+            ) from None
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413, _too_large(self._most), {"Connection": "close"})
+        self._complete = not message.get("more_body", False)
+        return message
+
+
+class _Answer:
+    """What goes back, with what every answer carries."""
+
+    def __init__(self, send: Send, request_id: str, seconds: float) -> None:
+        self._send = send
+        self._added = [(b"x-request-id", request_id.encode()), *_ADDED]
+        self._seconds = seconds
+        self.status = 0
+        self.size = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._added]}
+        else:
+            self.size += len(message.get("body", b""))
+        try:
+            with anyio.fail_after(self._seconds):
+                await self._send(message)
+        except TimeoutError:  # nobody reads it: uvicorn closes a connection whose answer is not complete
+            raise _Gone from None
+
+    async def instead(self, response: Any, scope: Scope, receive: Receive) -> None:
+        """An error, unless the answer has begun: then all that can be done is to end it."""
+        if not self.status:
+            await response(scope, receive, self)
+
+
+_NOBODY = Caller("", "api", rights=frozenset())
+_LOCAL = Caller("local", "api", session="local", rights=ALL_RIGHTS)
+
+
+def _request_id(given: str | None) -> str:
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def _too_large(most: int) -> str:
+    return f"the body is larger than {most / 2**20:g} MiB, which is the most that is taken at once"

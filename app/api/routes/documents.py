@@ -1,0 +1,104 @@
+"""Documents of a collection: stored as a stream of lines, read, changed, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from app.api.dependencies import Asking, Held, needs
+from app.api.errors import ERROR_ANSWERS, NotFound, answer_known, json_response
+from app.api.lines import line_batches
+from app.facade.documents import Upload, delete_documents, get_documents, update_metadata
+from indexing.errors import BadInput, IndexingError
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/collections/{name}/documents", tags=["documents"], responses=ERROR_ANSWERS)
+
+# Another process that waits for its turn to write gets one between two batches.
+_TURN_SECONDS = 0.03
+
+_LINES = {
+    "required": True,
+    "content": {
+        "application/x-ndjson": {"schema": {"type": "string", "example": '{"id": "a", "text": "…"}\n'}}
+    },
+}
+
+
+class Metadata(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    metadata: dict[str, Any]
+
+
+@router.post(
+    "",
+    summary="Add or replace documents",
+    dependencies=[needs("write")],
+    openapi_extra={"requestBody": _LINES},
+)
+async def upload(name: str, request: Request, caller: Asking, service: Held) -> Response:
+    """The body is one JSON object a line: `{"id", "text", "title"?, "metadata"?}`. It may be of any length: a
+    few hundred lines are held at a time and are safe on the disk before the next are read. Lines that cannot
+    be used are named in the answer, the others are stored.
+
+    If it ends early, `error.report.stored_lines` says how many lines are done. Sending all of them again does
+    no harm.
+    """
+    collection = await service.write(service.collection, name)
+    store = await service.write(lambda: Upload(caller, collection, wait=service.settings.write_seconds))
+    most = int(service.settings.line_mib * 2**20)
+    try:
+        async for lines in line_batches(_pieces(request), most):
+            await service.write(store.add_lines, lines)
+            await asyncio.sleep(_TURN_SECONDS)
+        report = await service.write(store.finish)
+    except IndexingError as error:
+        return await answer_known(request, error, report=store.report.to_dict())
+    return json_response(report.to_dict())
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    async for piece in request.stream():
+        yield piece
+
+
+@router.get("/{id:path}", summary="Read a document", dependencies=[needs("search")])
+def read(name: str, id: str, caller: Asking, service: Held) -> Response:
+    found = get_documents(caller, service.collection(name), [id])
+    if id not in found:
+        raise NotFound("there is no such document in this collection")
+    return json_response(found[id].to_dict())
+
+
+@router.put(
+    "/{id:path}/metadata", summary="Replace the metadata of a document", dependencies=[needs("write")]
+)
+def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) -> Response:
+    wait = service.settings.write_seconds
+    if not update_metadata(caller, service.collection(name), {id: body.metadata}, wait=wait):
+        raise NotFound("there is no such document in this collection")
+    return json_response({"id": id, "metadata": body.metadata})
+
+
+@router.delete("/{id:path}", summary="Delete a document", dependencies=[needs("write")])
+def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
+    wait = service.settings.write_seconds
+    if not delete_documents(caller, service.collection(name), [id], wait=wait):
+        raise NotFound("there is no such document in this collection")
+    return json_response({"deleted": [id]})
+
+
+@router.delete("", summary="Delete documents by filter", dependencies=[needs("write")])
+def delete_matching(name: str, filter: str, caller: Asking, service: Held) -> Response:
+    """All that match a filter such as `year < 2020`. An empty filter is refused."""
+    if not filter.strip():
+        raise BadInput("the filter is empty, and would match every document")
+    wait = service.settings.write_seconds
+    gone = delete_documents(caller, service.collection(name), filter=filter, wait=wait)
+    return json_response({"deleted": gone})

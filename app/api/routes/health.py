@@ -1,0 +1,32 @@
+"""`/healthz`: the process lives. `/readyz`: it has loaded what it needs, and is not ending."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from app.api.dependencies import Held
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Whether the process lives")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    summary="Whether searches are answered without delay",
+    responses={
+        503: {"description": "It is still loading, or is ending.", "content": {"application/json": {}}}
+    },
+)
+async def readyz(service: Held) -> Any:
+    if service.loading is None:
+        return {"ready": True}
+    return JSONResponse({"ready": False}, 503, {"Retry-After": "1"})

@@ -1,0 +1,245 @@
+"""The process that listens: it accepts connections, hands each to the worker that has the fewest, and starts
+another worker in place of one that died.
+
+Workers that share a listening socket take what they get first, so that one of two may have all of eight
+connections that stay open. Handing them out costs a connection some hundredths of a millisecond, and requests
+on it nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from app.api.settings import ServiceSettings
+from app.settings import Location
+
+__all__ = ["ServiceFailed", "listen", "supervise"]
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_READY, _CLOSED = b"r"[0], b"c"[0]
+_MOST_EARLY_DEATHS = 5  # of workers in a row that never were ready
+_KILL_SECONDS = 3.0  # after the time that requests in flight have
+_BUSY_BODY = b'{"error":{"type":"busy","message":"too many connections: try again"},"request_id":""}'
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"retry-after: 1\r\ncontent-length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
+)
+# Each worker is one of several that share the processors: threads of one, waiting for each other, would keep
+# the others waiting.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+
+
+class ServiceFailed(Exception):
+    """The service cannot start, or its workers die again and again; what they wrote is on stderr."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free.
+
+    Raises:
+        OSError: the address is none of this machine, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def supervise(
+    listener: socket.socket,
+    location: Location,
+    settings: ServiceSettings,
+    ready: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; `ready` is called once, when every worker has loaded what it needs.
+
+    Raises:
+        ServiceFailed: workers die before they are ready.
+    """
+    supervisor = _Supervisor(listener, location, settings, ready)
+    try:
+        supervisor.run()
+    finally:
+        supervisor.stop()
+
+
+class _Process:
+    """A worker, and this end of the socket to it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.control, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "app.api.worker", str(theirs.fileno())],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the supervisor, which tells them
+            )
+        self.control.setblocking(False)
+        self.connections = 0
+        self.ready = False
+
+    def give(self, connection: socket.socket) -> bool:
+        """Whether the worker takes it."""
+        try:
+            socket.send_fds(self.control, [b"n"], [connection.fileno()])
+        except OSError:  # it is dead, or so busy that it does not even look
+            return False
+        self.connections += 1
+        return True
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        listener: socket.socket,
+        location: Location,
+        settings: ServiceSettings,
+        ready: Callable[[], None],
+    ) -> None:
+        self._listener = listener
+        self._settings = settings
+        self._environment = _environment(location, settings)
+        self._ready: Callable[[], None] | None = ready
+        self._workers: list[_Process] = []
+        self._early_deaths = 0
+        self._ending = False
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        listener.setblocking(False)
+
+    def run(self) -> None:
+        self._waker.setblocking(False)
+        before = signal.set_wakeup_fd(self._waker.fileno())
+        handlers = {one: signal.signal(one, self._end) for one in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self._selector.register(self._woken, selectors.EVENT_READ, None)
+            self._selector.register(self._listener, selectors.EVENT_READ, None)
+            for _ in range(self._settings.workers):
+                self._start()
+            while not self._ending:
+                self._look()
+        finally:
+            signal.set_wakeup_fd(before)
+            for one, handler in handlers.items():
+                signal.signal(one, handler)
+
+    def stop(self) -> None:
+        """Accept nothing more, let requests in flight end, and wait for it."""
+        self._listener.close()
+        for worker in self._workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + self._settings.shutdown_seconds + _KILL_SECONDS
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.control.close()
+        self._selector.close()
+        self._woken.close()
+        self._waker.close()
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self._ending = True
+
+    def _start(self) -> None:
+        worker = _Process(self._environment)
+        self._workers.append(worker)
+        self._selector.register(worker.control, selectors.EVENT_READ, worker)
+
+    def _look(self) -> None:
+        for key, _ in self._selector.select(timeout=1.0):
+            if isinstance(key.data, _Process):
+                self._hear(key.data)
+            elif key.fileobj is self._listener:
+                self._accept()
+            else:
+                self._woken.recv(64)
+
+    def _hear(self, worker: _Process) -> None:
+        try:
+            said = worker.control.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._replace(worker)
+            return
+        worker.connections -= said.count(_CLOSED)
+        if _READY in said:
+            worker.ready = True
+            self._early_deaths = 0
+            if self._ready is not None and all(one.ready for one in self._workers):
+                ready, self._ready = self._ready, None
+                ready()
+
+    def _replace(self, worker: _Process) -> None:
+        self._selector.unregister(worker.control)
+        worker.control.close()
+        self._workers.remove(worker)
+        worker.process.kill()  # its end of the socket is closed, so it does nothing any more
+        code = worker.process.wait()
+        if not worker.ready:
+            self._early_deaths += 1
+            if self._early_deaths >= _MOST_EARLY_DEATHS:
+                raise ServiceFailed(f"workers end with code {code} before they are ready; why stands above")
+            time.sleep(0.1 * self._early_deaths)
+        logger.warning("a worker ended with code %s: another one is started", code)
+        self._start()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # the client has left, or there are too many open files
+            return
+        with connection:
+            if sum(one.connections for one in self._workers) >= self._settings.connections:
+                _refuse(connection)
+                return
+            # Those that are loading take connections only where no other can, to say that they are.
+            for worker in sorted(self._workers, key=lambda one: (not one.ready, one.connections)):
+                if worker.give(connection):
+                    return
+            _refuse(connection)
+
+
+def _refuse(connection: socket.socket) -> None:
+    try:
+        connection.setblocking(False)
+        connection.send(_BUSY)
+    except OSError:
+        return
+
+
+def _environment(location: Location, settings: ServiceSettings) -> dict[str, str]:
+    """What tells a worker where it works and how."""
+    known = getattr(os, "sched_getaffinity", None)
+    processors = len(known(0)) if known is not None else os.cpu_count() or 1
+    threads = str(max(1, processors // settings.workers))
+    environment = dict.fromkeys(_THREADS, threads) | dict(os.environ) | location.to_environment()
+    for name, value in settings.model_dump(exclude_unset=True).items():
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        environment[f"STLIB_{name.upper()}"] = text
+    return environment

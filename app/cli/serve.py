@@ -1,0 +1,66 @@
+"""`stlib serve`: the HTTP service."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+
+import click
+
+from app.cli.options import location_options
+from app.cli.terminal import echo, warn
+from app.settings import HOST_VARIABLE, LOOPBACK, Location
+from stlib.backend.requirements import PACKAGES
+
+__all__ = ["command"]
+
+_IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
+
+
+@click.command("serve")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; 0 for a free one. Default: $STLIB_PORT, else 8800."
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    help=f"Listen here; all but {LOOPBACK} is for others too, who need keys. Default: ${HOST_VARIABLE}, else"
+    f" {LOOPBACK}.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one a processor, at most 4.")
+@click.option("--require-keys", is_flag=True, help="Ask for a key on this machine too.")
+@location_options
+def command(
+    location: Location, port: int | None, host: str | None, workers: int | None, require_keys: bool
+) -> None:
+    """Serve collections over HTTP, to this machine only without --host; Ctrl-C stops it.
+
+    Whoever reaches it from elsewhere needs a key: `stlib keys make NAME`.
+    """
+    if any(importlib.util.find_spec(name) is None for name in _IMPORTED):
+        needed = " ".join(PACKAGES["serve"])
+        raise click.ClickException(f"the service needs packages that are missing: pip install {needed}")
+    from app.api.settings import read_settings
+    from app.api.supervisor import ServiceFailed, listen, supervise
+    from app.facade.keys import has_keys
+
+    logging.getLogger("app").setLevel(logging.WARNING)
+    keys = "required" if require_keys else None
+    settings = read_settings(host=host, port=port, workers=workers, keys=keys)
+    if settings.needs_key and not has_keys(location):
+        warn(
+            "stlib: note: nobody has a key yet, so every request is refused: `stlib keys make NAME` makes one"
+        )
+    try:
+        listener = listen(settings.host, settings.port)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise click.ClickException(
+            f"cannot listen on port {settings.port} of {settings.host}: {error}"
+        ) from error
+    address = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{address}:{listener.getsockname()[1]}"
+    echo(f"Service: {url}  (Ctrl-C stops it)")
+    try:
+        supervise(listener, location, settings, lambda: echo("ready"))
+    except ServiceFailed as failure:
+        raise click.ClickException(str(failure)) from failure
