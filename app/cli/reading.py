@@ -40,6 +40,7 @@ _LEFT_OUT = {
     "vendored": "of other people's code (--vendored reads it)",
     "ignored": "that .gitignore or .stlibignore names (--no-ignore reads them)",
     "excluded": "by --include or --exclude",
+    "erased": "that were erased before (`stlib erase NAME --allow-again ID` lets one in)",
 }
 
 

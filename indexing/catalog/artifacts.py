@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from indexing.catalog.collections import now
 from indexing.catalog.schema import Artifact
 from indexing.catalog.servings import servings_of
 from indexing.errors import StorageError
 
-__all__ = ["artifact_problems", "delete_unused_artifacts", "read_artifact", "store_artifact"]
+__all__ = ["artifact_problems", "delete_unused_artifacts", "keep_date", "read_artifact", "store_artifact"]
 
 
 def store_artifact(connection: Connection, collection_id: int, kind: str, data: bytes) -> str:
@@ -36,6 +36,13 @@ def read_artifact(connection: Connection, collection_id: int, fingerprint: str) 
             " or promote another serving"
         )
     return bytes(data)
+
+
+def keep_date(connection: Connection, collection_id: int, fingerprint: str, of: str) -> None:
+    """Dates an artifact as the one that it was made from: renames since then still count for it."""
+    made = connection.scalar(select(Artifact.created_at).where(_is(collection_id, of)))
+    if made is not None:
+        connection.execute(update(Artifact).where(_is(collection_id, fingerprint)).values(created_at=made))
 
 
 def artifact_problems(connection: Connection, collection_id: int) -> list[str]:

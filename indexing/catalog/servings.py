@@ -25,6 +25,7 @@ __all__ = [
     "servings_of",
     "set_gate",
     "set_live",
+    "set_memory",
     "set_trial",
 ]
 
@@ -122,6 +123,11 @@ def set_trial(
 def set_gate(connection: Connection, serving_id: int, gate: dict[str, Any]) -> None:
     """Writes the verdict on a serving."""
     connection.execute(update(ServingRow).where(ServingRow.id == serving_id).values(gate=gate))
+
+
+def set_memory(connection: Connection, serving_id: int, memory: dict[str, Any]) -> None:
+    """The one change of a serving: what it remembers of documents that were erased is taken out of it."""
+    connection.execute(update(ServingRow).where(ServingRow.id == serving_id).values(memory=memory))
 
 
 def _note(

@@ -19,6 +19,7 @@ from indexing.search.filter_values import flat_json, like
 
 __all__ = [
     "BUSY_MILLISECONDS",
+    "OUT_OF_REACH",
     "begin",
     "configure",
     "configure_reading",
@@ -34,6 +35,7 @@ __all__ = [
     "members",
     "moment_of",
     "read_version",
+    "scrub",
     "set_version",
     "vacuum",
 ]
@@ -142,6 +144,35 @@ def vacuum(engine: Engine) -> None:
         cursor.close()
     finally:
         connection.close()
+
+
+OUT_OF_REACH = ("what the disk, its snapshots or an SSD's spare blocks keep of what was overwritten",)
+"""Where bytes of deleted rows may be that no statement reaches."""
+
+
+def scrub(engine: Engine) -> str | None:
+    """Writes the database anew without what was deleted, and empties the write-ahead log; why old bytes may
+    still be in its files, in a few words, or None.
+
+    Deleted rows are overwritten when the log is written back (`secure_delete`), so that this alone is worth a
+    try where there is no room for the copy. Raises nothing for what a later try may do.
+    """
+    connection = engine.raw_connection()
+    why = None
+    try:
+        cursor = connection.cursor()
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            try:
+                cursor.execute(statement)
+            except sqlite3.OperationalError as error:
+                why = why or str(error)
+        cursor.close()
+    finally:
+        connection.close()
+    log = Path(f"{engine.url.database}-wal")
+    if why is None and log.exists() and log.stat().st_size:
+        why = "another process is reading it"
+    return None if why is None else f"{engine.url.database} could not be written anew ({why})"
 
 
 def exists(catalog: Path) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,25 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from sqlalchemy import Connection
 
-from indexing.catalog.artifacts import read_artifact, store_artifact
+from indexing.catalog.artifacts import delete_unused_artifacts, keep_date, read_artifact, store_artifact
 from indexing.catalog.database import reading
-from indexing.catalog.servings import ServingInfo
+from indexing.catalog.moving import present_ids
+from indexing.catalog.servings import ServingInfo, read_serving, servings_of, set_memory
 from indexing.errors import BadInput, FilterError, StorageError
 from indexing.search.settings import Head, Memory, SearchSettings
 from indexing.session import Session
 from stlib.util.forks import ThreadLock
 
-__all__ = ["HEAD", "MEMORY", "SettingsCache", "read_settings", "store_head", "store_memory"]
+__all__ = [
+    "HEAD",
+    "MEMORY",
+    "SettingsCache",
+    "forget_in_memories",
+    "read_settings",
+    "remembered_ids",
+    "store_head",
+    "store_memory",
+]
 
 HEAD, MEMORY = "head", "memory"
 HELD = 4
@@ -107,6 +119,43 @@ def _read_memory(connection: Connection, collection_id: int, said: dict[str, Any
     return Memory(arrays["vectors"], tuple(answers), float(said["reach"]), int(said["neighbours"]))
 
 
+def forget_in_memories(connection: Connection, collection_id: int, names: Set[str]) -> int:
+    """Takes documents (ids) out of what servings remember, and questions that had no other answer; returns
+    out of how many memories. What else they remember stays, and is followed through renames as before.
+    """
+    changed: dict[str, str] = {}
+    for serving in servings_of(connection, collection_id):
+        before = str((serving.memory or {}).get("artifact", ""))
+        memory = _read_memory(connection, collection_id, serving.memory)
+        if memory is None or serving.memory is None:
+            continue
+        remembered = {id_ for answers in memory.answers for id_ in answers}
+        present = present_ids(connection, collection_id, remembered, before)
+        gone = {id_ for id_ in remembered if id_ in names or present[id_] in names}
+        if not gone:
+            continue
+        left = [{id_: worth for id_, worth in one.items() if id_ not in gone} for one in memory.answers]
+        kept = [at for at, answers in enumerate(left) if answers]
+        less = replace(
+            memory,
+            vectors=np.ascontiguousarray(memory.vectors[kept]),
+            answers=tuple(left[at] for at in kept),
+        )
+        said = store_memory(connection, collection_id, less)
+        assert said is not None
+        keep_date(connection, collection_id, said["artifact"], before)
+        set_memory(connection, serving.id, {**serving.memory, **said})
+        changed[before] = said["artifact"]
+    delete_unused_artifacts(connection, collection_id)
+    return len(changed)
+
+
+def remembered_ids(connection: Connection, collection_id: int, serving: ServingInfo) -> set[str]:
+    """The documents that a serving remembers, as they were called then."""
+    memory = _read_memory(connection, collection_id, serving.memory)
+    return set() if memory is None else {id_ for answers in memory.answers for id_ in answers}
+
+
 def _pack(arrays: dict[str, np.ndarray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
@@ -125,8 +174,15 @@ class SettingsCache:
             settings = self._held.get(serving.id)
             if settings is None:
                 with reading(self._session.database) as connection:
-                    settings = read_settings(connection, self._session.id, serving)
+                    # As it is now: what it remembers of documents that were erased meanwhile is gone.
+                    present = read_serving(connection, serving.id) or serving
+                    settings = read_settings(connection, self._session.id, present)
                 while len(self._held) >= HELD:
                     del self._held[next(iter(self._held))]
                 self._held[serving.id] = settings
             return settings
+
+    def forget(self) -> None:
+        """The next search reads them again."""
+        with self._lock:
+            self._held.clear()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy import Connection
 
 from indexing.catalog.database import reading, writing
+from indexing.catalog.denials import read_denials
 from indexing.catalog.moving import Move, move_documents
 from indexing.catalog.reads import document_ids
 from indexing.catalog.sources import (
@@ -43,9 +44,11 @@ from indexing.sources.compare import Comparison, compare, state_of
 from indexing.sources.matching import Former, match_documents, new_ids
 from indexing.sources.report import SyncReport
 from indexing.writing.edit import delete_documents
+from indexing.writing.guard import Guard
 from indexing.writing.own_ids import file_prefix
 from indexing.writing.pipeline import Committed
 from indexing.writing.report import AddReport
+from stlib.util.forks import cached_property
 
 __all__ = ["Sync", "Target", "origin_of"]
 
@@ -112,12 +115,18 @@ class Sync:
         self._read.bytes_total = sum(file.size for file in files)
         self.report.added = add(self._items(looked_at, vanished))
         self._note_files()
+        self._forget_denied()
         for target, comparison in looked_at:
             vanished[target.source.id].files += comparison.vanished
             self._remove(target, vanished[target.source.id])
         with writing(self._session.database) as connection:
             note_synced(connection, [t.source.id for t in self._targets if t.plan is not None])
             self._forget_empty(connection)
+
+    @cached_property
+    def _guard(self) -> Guard:
+        with reading(self._session.database) as connection:
+            return Guard(self._session.name, read_denials(connection, self._session.id))
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -127,6 +136,7 @@ class Sync:
         if target.plan is None:
             self.report.missing.append(target.source.root)
             return Comparison(vanished=list(known.values()))
+        _leave_out_erased(target.plan, self._guard, known)
         return compare(target.plan, known, stale_too=self._prune, all_files=self._all_files)
 
     def _count(self, target: Target, comparison: Comparison) -> None:
@@ -259,6 +269,13 @@ class Sync:
             record_files(connection, self._done)
         self._done = {}
 
+    def _forget_denied(self) -> None:
+        """A file of which nothing is here, as all of it was erased, leaves no row with its name."""
+        if denied := self.report.added.denied_files:
+            with writing(self._session.database) as connection:
+                there = documents_in(connection, denied)
+                drop_files(connection, [id_ for id_ in denied if id_ not in there])
+
     def _move(self, moves: dict[int, Move], yielding: list[int], leaving: list[int]) -> None:
         if moves or leaving:
             with writing(self._session.database) as connection:
@@ -320,6 +337,16 @@ def _read_once(comparisons: Sequence[Comparison]) -> None:
         if len(comparisons) > 1:
             comparison.to_read = [file for file in comparison.to_read if origin_of(file) not in met]
         met.update(origin_of(file) for file in comparison.to_read)
+
+
+def _leave_out_erased(plan: Plan, guard: Guard, known: Mapping[str, FileInfo]) -> None:
+    """Files whose documents were erased are not opened, and leave no trace. A file that is known is another
+    one that got a longer id.
+    """
+    erased = {file.name for file in plan.files if file.name not in known and guard.knows(file.name)}
+    if erased:
+        plan.entries = [one for one in plan.entries if isinstance(one, Skipped) or one.name not in erased]
+        plan.left_out["erased"] += len(erased)
 
 
 class _Outcome:

@@ -41,6 +41,12 @@ class View(Protocol):
         """Follows the log to its end and publishes a snapshot: the last one and what is new."""
         ...
 
+    def renew(self) -> None:
+        """Publishes a snapshot made of the log alone, under a new name, and removes every older file: nothing
+        of what was deleted is left in what stays.
+        """
+        ...
+
     def examine(self) -> list[str]:
         """Compares every file with its checksum; a damaged snapshot is set aside, and the reason returned."""
         ...

@@ -175,10 +175,20 @@ class ChunkView(Generic[S, R, Rows]):
         while self._publish_next():
             pass
 
-    def _publish_next(self) -> bool:
-        """A snapshot with as many new rows as a segment should have; whether there are more."""
-        with reading(self._session.database) as connection:
-            change, base = self._newest(self._purged(connection))
+    def renew(self) -> None:
+        self._held = None
+        self._folder.close()
+        if self._publish_next(afresh=True):
+            self.publish()
+
+    def _publish_next(self, *, afresh: bool = False) -> bool:
+        """A snapshot with as many new rows as a segment should have; whether there are more. With `afresh` it
+        is the first, and nothing is taken from those that there are.
+        """
+        change, base = 0, None
+        if not afresh:
+            with reading(self._session.database) as connection:
+                change, base = self._newest(self._purged(connection))
         rows, last, more = self._read_rows(change)
         with reading(self._session.database) as connection:
             # Read last: what was removed meanwhile may be among the rows.

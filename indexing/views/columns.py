@@ -167,10 +167,19 @@ class ColumnView:
         while self._publish_next():
             pass
 
-    def _publish_next(self) -> bool:
-        """A snapshot with as many new documents as a segment should have; whether there are more."""
+    def renew(self) -> None:
+        with self._lock:
+            self._held = ColumnReader(None, 0, {})
+            self._folder.close()
+        if self._publish_next(afresh=True):
+            self.publish()
+
+    def _publish_next(self, *, afresh: bool = False) -> bool:
+        """A snapshot with as many new documents as a segment should have; whether there are more. With
+        `afresh` it is the first, and nothing is taken from those that there are.
+        """
         with self._session.looking() as (_, state), self._lock:
-            seq, base = self._newest(state)
+            seq, base = (0, None) if afresh else self._newest(state)
         if base is not None and seq >= state.last_seq:
             return False
         columns, changed, last = Columns(), [], seq

@@ -69,6 +69,10 @@ class ViewFolder(Generic[Snapshot]):
         """The snapshot that is kept open, if any."""
         return None if self._opened is None else self._opened[1]
 
+    def close(self) -> None:
+        """Lets go of the snapshot that is kept open; who reads it keeps it until then."""
+        self._opened = None
+
     def newest(self, open_snapshot: Callable[[Path], Snapshot]) -> tuple[int, Path, Snapshot] | None:
         """Watermark, folder and content of the newest sound snapshot. Damaged ones are set aside.
 

@@ -102,8 +102,18 @@ class LexicalView:
         seq, path = (0, None) if newest is None else newest[:2]
         if newest is not None and (newest[2].deleted_fraction > MAX_DELETED or seq < state.purged_seq):
             seq, path = 0, None
-        if path is not None and seq >= state.last_seq:
-            return
+        if path is None or seq < state.last_seq:
+            self._publish(state, seq, path)
+
+    def renew(self) -> None:
+        self._tail = LexicalTail(0, 0)
+        self._folder.close()
+        with self._session.looking() as (_, state):
+            pass
+        self._publish(state, 0, None)
+
+    def _publish(self, state: CollectionState, seq: int, path: Path | None) -> None:
+        """From the snapshot `path`, which has followed to `seq`; None: from the log alone."""
         target = self._folder.target(state.last_seq)
         with LexicalWriter(self._folder.path, base=path) as writer:
             self._replay(writer, seq, state.last_seq)

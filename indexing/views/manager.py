@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -170,6 +170,29 @@ class Views:
             return False
         self._readers = {}
         return True
+
+    def renew(self, served: Sequence[Live]) -> None:
+        """Makes every view of what is served anew from the log alone and removes all older files, those of
+        other generations and engines too. A view that has no room is removed, and made by a later search.
+
+        Raises:
+            LockedError: another process is writing the views.
+        """
+        with self._lock:
+            faults.point("renew.before")
+            keys = {_key(live) for live in served}
+            VectorView.remove_others(self._session, keys)
+            SparseView.remove_others(self._session, {generation for generation, _ in keys})
+            for view in dict.fromkeys(view for live in served for view in self.of(live)):
+                try:
+                    view.renew()
+                except DiskFull as error:
+                    logger.warning("a view has no room and is removed: %s", error)
+                    view.discard()
+                faults.point("renew.inside")
+        self._vectors = {key: view for key, view in self._vectors.items() if key in keys}
+        self._terms = {id_: view for id_, view in self._terms.items() if id_ in {one for one, _ in keys}}
+        self.forget()
 
     def followed(self, live: Live) -> tuple[int, dict[int, int]]:
         """How far the views on the disk are: the log's `seq`, and the change of each generation with one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,14 @@ class SparseView(ChunkView[InvertedSnapshot, SparseReader, SparseRowsOf]):
         """Removes the snapshots of a generation."""
         for folder in entries_of(session, FOLDER):
             if folder.name.startswith(f"{generation_id}-terms-"):
+                remove(folder)
+
+    @staticmethod
+    def remove_others(session: Session, generations: Collection[int]) -> None:
+        """Removes everything but the snapshots of these generations."""
+        kept = tuple(f"{generation}-terms-" for generation in generations)
+        for folder in entries_of(session, FOLDER):
+            if not kept or not folder.name.startswith(kept):
                 remove(folder)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,14 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         kept = None if but is None else f"{generation_id}-{but}-"
         for folder in entries_of(session, "vectors"):
             if folder.name.startswith(f"{generation_id}-") and not (kept and folder.name.startswith(kept)):
+                remove(folder)
+
+    @staticmethod
+    def remove_others(session: Session, served: Collection[tuple[int, str]]) -> None:
+        """Removes everything but the snapshots of `served`, (generation, engine)."""
+        kept = tuple(f"{generation}-{engine}-" for generation, engine in served)
+        for folder in entries_of(session, "vectors"):
+            if not kept or not folder.name.startswith(kept):
                 remove(folder)
 
     @staticmethod

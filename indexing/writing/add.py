@@ -23,6 +23,7 @@ from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.upkeep.compact import compact_if_worth
 from indexing.views.manager import Views
+from indexing.writing.guard import Guard
 from indexing.writing.legible import note_on_unread
 from indexing.writing.pipeline import Pipeline
 from indexing.writing.report import AddReport, Progress
@@ -65,6 +66,8 @@ class Adding:
             report = pipeline.run(documents, on_error, self._vectors)
         finally:
             self._views.forget()
+        if report.denied:
+            report.note(Guard(self._session.name, None).note(report.denied))
         if report.added + report.updated and (unread := note_on_unread(self._session, self._encoders, seq)):
             report.note(unread)
         return self._finish(report)

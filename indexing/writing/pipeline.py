@@ -16,6 +16,7 @@ import numpy as np
 
 from indexing import faults
 from indexing.catalog.database import reading, writing
+from indexing.catalog.denials import read_denials
 from indexing.catalog.generations import pass_on, set_followed
 from indexing.catalog.hashing import hash_metadata, hash_text
 from indexing.catalog.log import (
@@ -34,9 +35,11 @@ from indexing.embed import Embedded, Titled
 from indexing.errors import BadInput
 from indexing.generations.makers import Maker
 from indexing.session import Live, Session
+from indexing.writing.guard import Guard
 from indexing.writing.identity import Resolved, resolve_ids
 from indexing.writing.report import AddReport, Progress
 from indexing.writing.seen import SeenIds
+from stlib.util.forks import cached_property
 
 __all__ = ["Committed", "Pipeline", "metadata_json"]
 
@@ -91,6 +94,7 @@ class Pipeline:
         self._progress = progress
         self._after_batch = after_batch
         self._seen = SeenIds()
+        self._on_error = "raise"
         self._waiting: list[Committed] = []  # those whose documents are all in the batch that comes next
         self.report = AddReport()
 
@@ -107,6 +111,7 @@ class Pipeline:
             BadInput: a document cannot be used (those before it are stored).
         """
         started = time.perf_counter()
+        self._on_error = on_error
         try:
             for batch in self._batches(documents, on_error, vectors):
                 self._store(batch)
@@ -150,6 +155,12 @@ class Pipeline:
         if failure is not None:
             raise failure
 
+    @cached_property
+    def _guard(self) -> Guard:
+        """Nobody erases while the lock of the documents is held."""
+        with reading(self._session.database) as connection:
+            return Guard(self._session.name, read_denials(connection, self._session.id))
+
     def _call_back(self) -> None:
         waiting, self._waiting = self._waiting, []
         for committed in waiting:
@@ -165,6 +176,7 @@ class Pipeline:
                 batch[id_] = pending if pending.id == id_ else replace(pending, id=id_)
             rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
             known = {**resolved.known, **known_documents(connection, self._session.id, rest)}
+        refusal = self._refuse(batch, known)
         self.report.duplicates += self._seen.add(batch)
         changes = {id_: _change(pending, known.get(id_)) for id_, pending in batch.items()}
         changed = {id_: change for id_, change in changes.items() if change is not None}
@@ -180,6 +192,30 @@ class Pipeline:
             self._progress(self.report)
         if changed and self._after_batch is not None:
             self._after_batch(self.report)
+        if refusal is not None:
+            raise refusal
+
+    def _refuse(self, batch: dict[str, _Pending], known: Mapping[str, Known]) -> BadInput | None:
+        """Takes documents out of a batch that were erased before; with `on_error="raise"` also what comes
+        after the first of them, and returns why.
+        """
+        order = list(batch)
+        for at, id_ in enumerate(order):
+            pending = batch[id_]
+            row = known.get(id_)
+            same_text = row is not None and not row.deleted and row.hash == pending.hash
+            erasure = self._guard.erasure_of(id_, pending.document.text, same_text=same_text)
+            if erasure is None:
+                continue
+            if self._on_error == "raise":
+                for rest in order[at:]:
+                    del batch[rest]
+                return BadInput(self._guard.refusal(erasure))
+            del batch[id_]
+            self.report.denied += 1
+            if pending.document.file_id is not None:
+                self.report.denied_files[pending.document.file_id] += 1
+        return None
 
     def _write(
         self, changed: dict[str, DocumentChange], batch: dict[str, _Pending], known: dict[str, Known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,9 +20,10 @@ class AddReport:
 
     `duplicates` counts documents whose id had come before in the same run: the last one wins. `renamed`
     counts new documents whose id is longer than their path, because another file has the short one; `moved`
-    changed ones whose file lay elsewhere before and is gone from there; `notes` name some of both. `clipped`
-    counts code values outside the calibrated ranges. `keyword_lag` is how many changes the keyword index
-    still has to follow.
+    changed ones whose file lay elsewhere before and is gone from there; `notes` name some of both. `denied`
+    counts documents that were erased before and stayed out, which nothing names; `denied_files` counts them
+    by the row of their file. `clipped` counts code values outside the calibrated ranges. `keyword_lag` is how
+    many changes the keyword index still has to follow.
     """
 
     received: int = 0
@@ -32,6 +34,8 @@ class AddReport:
     renamed: int = 0
     moved: int = 0
     skipped: int = 0
+    denied: int = 0
+    denied_files: Counter[int] = field(default_factory=Counter)
     skips: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     chunks: int = 0

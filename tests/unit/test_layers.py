@@ -84,7 +84,13 @@ LAYERS = {
         ["upkeep"],
         ["writing"],
         ["sources"],
-        ["collection", "collection_measuring", "collection_servings", "collection_sources"],
+        [
+            "collection",
+            "collection_erasing",
+            "collection_measuring",
+            "collection_servings",
+            "collection_sources",
+        ],
     ],
     "app": [
         [".", "settings", "text", "wording"],
