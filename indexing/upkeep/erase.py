@@ -141,7 +141,8 @@ def _finish(session: Session, views: Views, beyond: Beyond | None) -> list[Recei
         if work.wanted is not None:
             _delete(session, work, work.wanted)
             _reach_beyond(session, work, work.wanted, beyond)
-    moment, pending = None, []
+    moment: int | None = None
+    pending: list[str] = []
     if any(work.wanted is not None or work.before.get(MOMENT) is None for work in works):
         moment, pending = _renew_views(session, views)
     _forget_traces(session, works)
