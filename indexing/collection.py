@@ -324,16 +324,22 @@ class Collection(ErasingMethods, MeasuringMethods, ServingMethods, SourceMethods
         return count_found(self._session, filter)
 
     def documents(
-        self, filter: Given | None = None, *, batch: int = 500, passages: bool = False
+        self,
+        filter: Given | None = None,
+        *,
+        after: str | None = None,
+        batch: int = 500,
+        passages: bool = False,
     ) -> Iterator[StoredDocument]:
         """Every document that matches `filter`, in the order of ids; `batch` are read at a time, so that
         others write meanwhile. One that is added behind the present place is met, one before it is not.
-        With `passages` each has those that it is searched by, with their vectors.
+        They begin behind the id `after`, whether there is such a document or not. With `passages` each has
+        those that it is searched by, with their vectors.
 
         Raises:
             LockedError: another generation became live while passages were read.
         """
-        return iterate_documents(self._session, filter, batch, passages=passages)
+        return iterate_documents(self._session, filter, batch, after=after, passages=passages)
 
     def __iter__(self) -> Iterator[StoredDocument]:
         return self.documents()

@@ -17,7 +17,7 @@ from indexing.catalog.stored import (
     documents_from,
     ids_matching,
 )
-from indexing.documents.model import check_ids
+from indexing.documents.model import check_ids, storable_text
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.quantization import Codec
 from indexing.search.filter_spelling import Given, filter_text
@@ -40,19 +40,32 @@ def find_documents(session: Session, ids: Iterable[str]) -> dict[str, StoredDocu
 
 
 def iterate_documents(
-    session: Session, filter: Given | None, batch: int, *, passages: bool = False
+    session: Session,
+    filter: Given | None,
+    batch: int,
+    *,
+    after: str | None = None,
+    passages: bool = False,
 ) -> Iterator[StoredDocument]:
-    """Documents in the order of ids, `batch` per transaction, with their passages where these are wanted."""
+    """Documents in the order of ids, those behind `after`, `batch` per transaction, with their passages where
+    these are wanted.
+    """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise BadInput(f"batch = {batch!r}: give a whole number of documents, 1 or more")
     wanted = _condition(filter)
-    return _pages(session, wanted, batch, session.live().generation.id if passages else None)
+    if after is not None and not isinstance(after, str):
+        raise BadInput(f"after = {after!r}: give the id of a document, behind which they begin")
+    after = None if after is None else storable_text(after)
+    return _pages(session, wanted, batch, after, session.live().generation.id if passages else None)
 
 
 def _pages(
-    session: Session, wanted: ColumnElement[bool] | None, batch: int, generation_id: int | None
+    session: Session,
+    wanted: ColumnElement[bool] | None,
+    batch: int,
+    after: str | None,
+    generation_id: int | None,
 ) -> Iterator[StoredDocument]:
-    after: str | None = None
     while True:
         with session.looking() as (connection, state):
             documents = documents_from(connection, state.id, after, batch, wanted)

@@ -39,6 +39,7 @@ __all__ = ["cli"]
         "replay": ("app.cli.replay", "Ask again what was asked, and see what changed."),
         "jobs": ("app.cli.jobs", "Show jobs, follow, cancel and resume them."),
         "worker": ("app.cli.worker", "Run queued jobs in the foreground."),
+        "mcp": ("app.cli.mcp", "Serve collections to agents (MCP)."),
         "ui": ("app.cli.ui", "Open the search page."),
         "serve": ("app.cli.serve", "Serve collections over HTTP."),
         "keys": ("app.cli.keys", "Make, show and revoke keys of the service."),

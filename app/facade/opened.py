@@ -1,4 +1,7 @@
-"""Collections that a program holds open for others: each opened once, shared by its threads."""
+"""Collections that a program holds open for others: each opened once, shared by its threads.
+
+What opening needs is imported when the first is opened: a server that has just started answers before that.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from app.settings import Location
-from indexing import Collection
 from indexing.errors import IndexingError
-from indexing.listing import collection_identity
+
+if TYPE_CHECKING:
+    from indexing import Collection
 
 __all__ = ["OpenCollections"]
 
@@ -35,6 +40,9 @@ class OpenCollections:
             UnknownCollection: there is none of this name; the message lists those there are.
             StorageError: it cannot be read.
         """
+        from indexing import Collection
+        from indexing.listing import collection_identity
+
         identity = collection_identity(name, **self.location.arguments())
         with self._lock:
             held = self._held.get(name)

@@ -267,6 +267,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "replay",
         "jobs",
         "worker",
+        "mcp",
         "ui",
     ]
     for name in names:

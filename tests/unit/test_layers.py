@@ -110,7 +110,7 @@ LAYERS = {
             "facade.tuning_jobs",
         ],
         # faces: what a person types or clicks
-        ["api", "cli", "ui"],
+        ["api", "cli", "mcp", "ui"],
         ["demo"],
     ],
 }

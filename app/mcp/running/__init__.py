@@ -1,0 +1,1 @@
+"""What the tools do; imported when one is called first, as searching is heavier to load than a handshake."""
