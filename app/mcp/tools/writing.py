@@ -65,8 +65,8 @@ class JudgeArguments(Arguments):
     query: str = Field(min_length=1, description="The question, as it was asked.")
     document: str = Field(default="", description="Id of the document; empty for the verdict none.")
     verdict: Literal["up", "down", "answer", "grade", "none", "undo"] = Field(
-        description="up: of use; down: not; answer: this is the right one; grade: see grade; none: no document"
-        " of that answer; undo: takes back what you said of this document."
+        description="up: of use; down: not; answer: this is the right one; grade: see grade; none: no"
+        " document of that answer; undo: takes back what you said of this document."
     )
     grade: int | None = Field(default=None, ge=0, le=3, description="For the verdict grade: 3 answers best.")
     impression: str = Field(default="", description="Of the answer that search_collection gave.")
