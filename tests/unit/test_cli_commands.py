@@ -267,8 +267,10 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "replay",
         "jobs",
         "worker",
-        "mcp",
         "ui",
+        "serve",
+        "mcp",
+        "keys",
     ]
     for name in names:
         code, out, _ = stlib(name, "--help")
