@@ -77,8 +77,8 @@ class _Warming:
         self._asked = asked
         self._timer: Timer | None = None
 
-    async def __call__(self, context: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        answer = await call_next(context)
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        answer = await call_next(ctx)
         if self._timer is None:
             self._timer = Timer(_BREATH, self._load)
             self._timer.daemon = True

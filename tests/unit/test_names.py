@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from app.cli import evaluate, index, search
+from app.mcp.tools.reading import SEARCH_COLLECTION
 from indexing import Collection, names
 from indexing.search.rerank import Reranking
 from indexing.vectors import engine_class
@@ -65,3 +66,8 @@ def test_commands_offer_these_names():
         ("search", "mode"): names.MODES,
         ("evaluate", "mode"): (*names.MODES, "all"),
     }
+
+
+def test_agents_are_offered_these_modes():
+    mode = SEARCH_COLLECTION.described.input_schema["properties"]["mode"]
+    assert (tuple(mode["enum"]), mode["default"]) == (names.MODES, names.DEFAULT_MODE)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.mcp.limits import MOST_LISTED, MOST_READ, MOST_RESULTS, MOST_TEXT
 from app.mcp.tools.base import Answer, Arguments, Tool
-from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS
+from indexing.names import DEFAULT_RESULTS
 
 __all__ = [
     "DESCRIBE_COLLECTION",
@@ -101,7 +101,7 @@ class SearchCollectionArguments(Arguments):
     )
     seq: int | None = Field(default=None, ge=0, description="Of the page before, so that none comes twice.")
     mode: Mode = Field(
-        default=DEFAULT_MODE,  # type: ignore[assignment]
+        default="hybrid",
         description="hybrid: by meaning and words; semantic: by meaning; keyword: by words; sparse: by"
         " weighted terms, where describe_collection lists it.",
     )
