@@ -11,6 +11,9 @@ sees what `stlib index --home X` wrote:
     STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors; 0: this
                  process starts none, and a `stlib worker` elsewhere does)
     STLIB_HOST   the address that the page listens on (default: 127.0.0.1, this machine alone)
+    STLIB_SERVER the address of a service that the page asks, in place of a home
+    STLIB_SERVER_KEY, STLIB_SERVER_KEY_FILE
+                 the key that the page has for it, or a file with that key in it
     STLIB_FOLDERS
                  folders, separated as in PATH, below which the page may read others into a collection; only
                  where the page listens to this machine alone (default: none)
@@ -46,6 +49,9 @@ __all__ = [
     "HOST_VARIABLE",
     "JOBS_VARIABLE",
     "LOOPBACK",
+    "SERVER_KEY_FILE_VARIABLE",
+    "SERVER_KEY_VARIABLE",
+    "SERVER_VARIABLE",
     "Location",
     "LogSettings",
     "UploadLimits",
@@ -65,6 +71,9 @@ DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
 JOBS_VARIABLE = "STLIB_JOBS"
 HOST_VARIABLE = "STLIB_HOST"
+SERVER_VARIABLE = "STLIB_SERVER"
+SERVER_KEY_VARIABLE = "STLIB_SERVER_KEY"
+SERVER_KEY_FILE_VARIABLE = "STLIB_SERVER_KEY_FILE"
 FOLDERS_VARIABLE = "STLIB_FOLDERS"
 LOG_VARIABLE = "STLIB_LOG"
 LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"

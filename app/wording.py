@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = [
+    "RIGHT_WORDS",
     "ROLE_WORDS",
     "explain_score",
     "format_beside",
@@ -138,6 +139,15 @@ def format_model(name: str) -> str:
     """The name of a collection's model; one that was made without has an empty one."""
     return name or "vectors of your own"
 
+
+RIGHT_WORDS = {
+    "search": "search",
+    "judge": "judge answers",
+    "write": "write documents",
+    "improve": "improve the search",
+    "manage": "manage collections",
+}
+"""What somebody may do, by the right to it."""
 
 ROLE_WORDS = {"sparse": "terms", "tokens": "tokens"}
 """What passages may have beside their vector, by role."""

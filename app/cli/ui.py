@@ -10,10 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from click.core import ParameterSource
 
 from app.cli.options import location_options
 from app.cli.terminal import echo, warn
-from app.settings import HOST_VARIABLE, LOOPBACK, RERANK_VARIABLE, Location, is_loopback
+from app.facade.caller import RIGHTS_VARIABLE
+from app.settings import (
+    HOST_VARIABLE,
+    LOOPBACK,
+    RERANK_VARIABLE,
+    SERVER_VARIABLE,
+    Location,
+    is_loopback,
+)
+from indexing.errors import BadInput
 from indexing.names import BUNDLED_RERANKER
 
 __all__ = ["command"]
@@ -41,9 +51,22 @@ _PORT = 8501
     help="Offer to re-order answers with this reranker: the folder of a cross-encoder, or a model name. "
     f"Default: $STLIB_RERANK, else {BUNDLED_RERANKER}.",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar=SERVER_VARIABLE,
+    help="Show what a service has (`stlib serve`), in place of a home. Its key is $STLIB_SERVER_KEY, or in"
+    " the file $STLIB_SERVER_KEY_FILE, or typed on the page. Default: $STLIB_SERVER, else a home.",
+)
 @location_options
 def command(
-    location: Location, port: int | None, host: str, check: bool, no_browser: bool, rerank: str | None
+    location: Location,
+    port: int | None,
+    host: str,
+    check: bool,
+    no_browser: bool,
+    rerank: str | None,
+    server: str | None,
 ) -> None:
     """Open the search page. It is served to this machine only, without --host; Ctrl-C stops it."""
     if check:
@@ -51,6 +74,8 @@ def command(
         return
     if rerank is not None:
         os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
+    if server:
+        _use_server(server)
     serve(location, port=port, host=host, browser=not no_browser)
 
 
@@ -88,6 +113,28 @@ def serve(location: Location, *, port: int | None = None, host: str = LOOPBACK, 
         warn()
         return
     raise click.ClickException(f"the search page's server ended with code {code}; why stands above")
+
+
+def _use_server(server: str) -> None:
+    """
+    Raises:
+        ClickException: it cannot be, or something else is given that a service decides.
+    """
+    from app.remote.address import check_address, is_open
+
+    chosen = click.get_current_context().get_parameter_source
+    if given := [one for one in ("home", "db", "rerank") if chosen(one) == ParameterSource.COMMANDLINE]:
+        raise click.UsageError(f"--server shows what a service has: leave --{given[0]} away")
+    if RIGHTS_VARIABLE in os.environ:
+        raise click.UsageError(
+            f"{RIGHTS_VARIABLE} limits a page over a home; with --server a key says what its person may do"
+        )
+    try:
+        os.environ[SERVER_VARIABLE] = check_address(server)
+    except BadInput as error:
+        raise click.ClickException(f"--server: {error}") from error
+    if is_open(server):
+        warn(f"stlib: note: keys travel to {server} so that others on the way can read them: use https")
 
 
 def _check(host: str, port: int) -> None:

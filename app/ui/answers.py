@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.feedback import others_said, record, record_click, said_about
+from app.desk import searching
+from app.desk.searching import Said
+from app.desk.visit import Desk
 from app.facade.grouping import Placed
 from app.facade.paging import make_cards
 from app.facade.search import Facet
 from app.facade.showing import heading
 from app.feedback.model import Saying
-from app.settings import Location
 from app.ui import markup, scripts
 from app.ui.cards import make_card
 from app.ui.notices import draw_notices, safely, sentences
 from app.ui.original import show_original
 from app.ui.outside import as_label
 from app.wording import format_count
-from indexing import Collection, SearchResults
+from indexing import SearchResults
 
 __all__ = ["SAID", "Answers", "draw_answers", "in_words"]
 
@@ -52,11 +52,10 @@ _THUMBS = (
 
 @dataclass(frozen=True)
 class Answers:
-    """What was found, page by page, for whom."""
+    """What was found in a collection, page by page, and the desk where it was asked."""
 
-    caller: Caller
-    location: Location
-    collection: Collection
+    desk: Desk
+    name: str
     pages: Sequence[SearchResults]
     facets: Sequence[Facet]
     by_file: bool = False
@@ -71,10 +70,9 @@ class Answers:
         return next(showing, self.pages[-1].id)
 
     def say(self, document: str, kind: str) -> None:
-        record(
-            self.caller,
-            self.location,
-            self.collection,
+        self.desk.ask(
+            searching.say,
+            self.name,
             self.query,
             document,
             kind,
@@ -93,28 +91,19 @@ def draw_answers(answers: Answers) -> None:
     with sentences():
         draw_notices()
         st.html(scripts.copy_script(), unsafe_allow_javascript=True)
-        asked = (answers.caller, answers.location, answers.collection, answers.query)
-        said = _Said(said_about(*asked), others_said(*asked))
+        said = answers.desk.ask(searching.said, answers.name, answers.query)
         for group in make_cards(answers.pages, by_file=answers.by_file):
             with st.container(key=f"card-{group.first.rank}", gap=None):
                 _draw_answer(answers, group.first, said)
                 for kind, members in (("like it", group.alike), ("in this file", group.of_file)):
                     if members:
                         _draw_folded(answers, group.first.result.id, kind, members, said)
-        if "judge" in answers.caller.rights:
+        if "judge" in answers.desk.caller.rights:
             _draw_none(answers, said.mine)
         _draw_original(answers)
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What this visitor said of documents, and what others did."""
-
-    mine: dict[str, Saying]
-    others: dict[str, dict[str, int]]
-
-
-def _draw_folded(answers: Answers, first: str, kind: str, members: Sequence[Placed], said: _Said) -> None:
+def _draw_folded(answers: Answers, first: str, kind: str, members: Sequence[Placed], said: Said) -> None:
     """The rest of a card: a button that counts it, and below it each of them once it was pressed."""
     unfolded = _opened(answers, kind)
     shown = first in unfolded
@@ -133,9 +122,9 @@ def _draw_folded(answers: Answers, first: str, kind: str, members: Sequence[Plac
                     _draw_answer(answers, placed, said)
 
 
-def _draw_answer(answers: Answers, placed: Placed, said: _Said) -> None:
+def _draw_answer(answers: Answers, placed: Placed, said: Said) -> None:
     rank, result = placed.rank, placed.result
-    card = make_card(rank, result, answers.facets)
+    card = make_card(rank, result, answers.facets, here=not answers.desk.service)
     opened = result.id in _opened(answers, _TEXTS)
     mine = said.mine.get(result.id)
     st.html(markup.card(card))
@@ -151,7 +140,7 @@ def _draw_answer(answers: Answers, placed: Placed, said: _Said) -> None:
             )
         if result.origin:
             _button("Open", ":material/draft:", f"original-{rank}", _open_original, answers, result.id)
-        if "judge" in answers.caller.rights:
+        if "judge" in answers.desk.caller.rights:
             for kind, label, icon in _THUMBS:
                 on = mine is not None and mine.kind == kind
                 what = "undo" if on else kind
@@ -218,7 +207,7 @@ def _draw_original(answers: Answers) -> None:
     results = (result for page in answers.pages for result in page)
     result = next((result for result in results if result.id == document), None)
     if result is not None:
-        show_original(answers.caller, answers.location, answers.collection, result)
+        show_original(answers.desk, answers.name, result)
 
 
 def _keep_opening(answers: Answers, document: str) -> None:
@@ -226,7 +215,7 @@ def _keep_opening(answers: Answers, document: str) -> None:
     known = (impression, document)
     if known not in st.session_state.setdefault("events kept", set()):
         st.session_state["events kept"].add(known)
-        record_click(answers.caller, answers.location, answers.collection, impression, document, "open")
+        answers.desk.ask(searching.keep_opening, answers.name, impression, document)
 
 
 def _toggle(opened: list[str], document: str) -> None:

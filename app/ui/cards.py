@@ -41,8 +41,10 @@ class Card:
     preformatted: bool  # line breaks and indentation carry meaning, as in code and tables
 
 
-def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
-    """`result` as a card. Its chips are the fields one can filter by, else the first short ones."""
+def make_card(rank: int, result: Result, facets: Sequence[Facet] = (), *, here: bool = True) -> Card:
+    """`result` as a card. Its chips are the fields one can filter by, else the first short ones. `here` says
+    whether its file is on this machine.
+    """
     metadata = tuple((name, _readable(value)) for name, value in result.metadata.items())
     metadata = tuple((name, value) for name, value in metadata if value)
     found = whence(result)
@@ -56,7 +58,7 @@ def make_card(rank: int, result: Result, facets: Sequence[Facet] = ()) -> Card:
         title=heading(result),
         snippet_html=highlighted_html(snippet.text, snippet.highlights),
         crumbs=found.crumbs if found else (),
-        path=found.path if found and is_loopback(host_from_environment()) else "",
+        path=found.path if found and here and is_loopback(host_from_environment()) else "",
         chips=tuple(chips),
         score=_number(result.score),
         parts=tuple(explain_score(result.parts)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.settings import Location
+from app.desk.visit import Desk
 from app.text import plain
 from app.ui import address, markup, service
 
@@ -36,9 +36,9 @@ def draw_choice(names: Sequence[str]) -> None:
     )
 
 
-def chosen_collection() -> str | None:
+def chosen_collection(desk: Desk) -> str | None:
     """Its name; None where there is none, which the page says by itself then."""
-    listing = service.collections(Location.from_environment())
+    listing = service.collections(desk)
     names = listing.names
     wanted = st.session_state.get("collection", "") or (names[0] if names else "")
     if not names:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.collections import (
-    CollectionFacts,
-    delete_collection,
-    forget_uploads,
-    start_verifying,
-)
-from app.facade.gate import promote, rollback
-from app.facade.jobs import list_jobs
-from app.settings import Location, host_from_environment, is_loopback
-from app.ui import place_markup, service
+from app.desk import improving, keeping, working
+from app.desk.visit import Desk
+from app.facade.collections import CollectionFacts
+from app.settings import host_from_environment, is_loopback
+from app.ui import place_markup
 from app.ui.job_cards import LOOK_SECONDS, draw_job, pressed
 from app.ui.notices import safely, sentences, tell
 from app.ui.outside import as_label
@@ -28,8 +22,8 @@ _WITH_FEEDBACK = "erase feedback too"
 _SHOWN_SERVINGS = 8
 
 
-def draw_facts(facts: CollectionFacts) -> None:
-    """How much there is, and how it is turned into answers."""
+def draw_facts(facts: CollectionFacts, *, here: bool) -> None:
+    """How much there is, and how it is turned into answers. `here`: whether it is on this machine."""
     info = facts.info
     figures = [
         (f"{info.documents:,}", "document" if info.documents == 1 else "documents"),
@@ -51,46 +45,46 @@ def draw_facts(facts: CollectionFacts) -> None:
         ("Values out of range", f"{info.clipped_values:,}" if info.clipped_values else ""),
         ("Keyword index", f"{format_count(info.keyword_lag, 'change')} behind" if info.keyword_lag else ""),
         ("Uploaded files", f"{count:,}, {format_bytes(size)}" if count else ""),
-        ("Place", info.path if is_loopback(host_from_environment()) else ""),
+        ("Place", info.path if here and is_loopback(host_from_environment()) else ""),
     ]
     st.html(place_markup.facts(figures, [row for row in rows if row[1]]))
 
 
-def draw_jobs(caller: Caller, location: Location, name: str, facts: CollectionFacts) -> None:
+def draw_jobs(desk: Desk, name: str, facts: CollectionFacts) -> None:
     """What works on the collection now; the rest of the page is drawn again when that has ended."""
     with st.container():  # there with nothing in it too: what follows keeps its place, and stays open
         if facts.jobs:
             before = {job.id for job in facts.jobs}
-            st.fragment(_watch, run_every=LOOK_SECONDS)(caller, location, name, before)
+            st.fragment(_watch, run_every=LOOK_SECONDS)(desk, name, before)
 
 
-def _watch(caller: Caller, location: Location, name: str, before: set[int]) -> None:
+def _watch(desk: Desk, name: str, before: set[int]) -> None:
     with sentences():
-        jobs = [job for job in list_jobs(location, caller=caller) if job.collection == name]
+        jobs = [job for job in desk.ask(working.jobs).jobs if job.collection == name]
         if pressed() or {job.id for job in jobs if not job.finished} != before:
             st.rerun()
         for job in jobs:
             if not job.finished:
-                draw_job(caller, location, job, brief=True)
+                draw_job(desk, job, brief=True)
 
 
-def draw_servings(caller: Caller, location: Location, facts: CollectionFacts) -> None:
+def draw_servings(desk: Desk, facts: CollectionFacts) -> None:
     """Every way in which the collection has answered, and the way back."""
     with st.container(border=True, key="servings"):
         st.html(place_markup.section("Servings", "What decides the answers. Going back is instant."))
         st.html(place_markup.servings(facts.servings[-_SHOWN_SERVINGS:][::-1]))
         others = [one for one in facts.servings if not one.live][::-1]
-        if "improve" not in caller.rights or not others:
+        if "improve" not in desk.caller.rights or not others:
             return
         with st.container(horizontal=True, vertical_alignment="bottom", key="serving-presses"):
             chosen = st.selectbox("Serving", others, format_func=_serving_name, label_visibility="collapsed")
-            st.button("Let it answer", on_click=_promote, args=(caller, location, facts.info.name, chosen.id))
+            st.button("Let it answer", on_click=_promote, args=(desk, facts.info.name, chosen.id))
             if len(facts.live.promotions) and facts.live.promotions[0].kind != "create":
                 st.button(
                     "Roll back",
                     icon=":material/undo:",
                     on_click=_roll_back,
-                    args=(caller, location, facts.info.name),
+                    args=(desk, facts.info.name),
                     help="To what answered before.",
                 )
 
@@ -99,11 +93,9 @@ def _serving_name(serving: Serving) -> str:
     return f"{serving.id} · {serving.note}"
 
 
-def draw_health(caller: Caller, location: Location, name: str) -> None:
+def draw_health(desk: Desk, name: str) -> None:
     """Whether everything is as it should be, as the last check found it."""
-    checks = [
-        job for job in list_jobs(location, caller=caller) if job.kind == "verify" and job.collection == name
-    ]
+    checks = [job for job in desk.ask(working.jobs).jobs if job.kind == "verify" and job.collection == name]
     with st.container(border=True, key="health"):
         with st.container(horizontal=True, vertical_alignment="center", key="health-head"):
             st.html(place_markup.section("Health", "" if checks else "Never checked."))
@@ -111,7 +103,7 @@ def draw_health(caller: Caller, location: Location, name: str) -> None:
                 "Check now",
                 icon=":material/health_and_safety:",
                 on_click=_verify,
-                args=(caller, location, name),
+                args=(desk, name),
                 disabled=bool(checks) and not checks[-1].finished,
                 help="Reads everything once. Damaged indexes are made anew from the documents.",
             )
@@ -119,7 +111,7 @@ def draw_health(caller: Caller, location: Location, name: str) -> None:
             st.html(place_markup.last_check(checks[-1]))
 
 
-def draw_deletion(caller: Caller, location: Location, facts: CollectionFacts) -> None:
+def draw_deletion(desk: Desk, facts: CollectionFacts) -> None:
     """Deleting, by typing the name; and giving back the room of files that were read."""
     name, (count, size) = facts.info.name, facts.uploads
     with st.expander("Delete", key="deletion"):
@@ -131,7 +123,7 @@ def draw_deletion(caller: Caller, location: Location, facts: CollectionFacts) ->
             st.button(
                 "Remove uploaded files",
                 on_click=_forget_uploads,
-                args=(caller, location, name),
+                args=(desk, name),
                 help="The documents stay, and are found as before.",
             )
         with st.form("delete", border=False):
@@ -151,37 +143,36 @@ def draw_deletion(caller: Caller, location: Location, facts: CollectionFacts) ->
                 "Delete this collection",
                 icon=":material/delete:",
                 on_click=_delete,
-                args=(caller, location, name),
+                args=(desk, name),
             )
 
 
 @safely
-def _promote(caller: Caller, location: Location, name: str, serving: int) -> None:
-    promote(caller, location, name, serving)
+def _promote(desk: Desk, name: str, serving: int) -> None:
+    desk.ask(improving.promote, name, serving)
     tell(f"Serving {serving} answers now.")
 
 
 @safely
-def _roll_back(caller: Caller, location: Location, name: str) -> None:
-    tell(f"Serving {rollback(caller, location, name).serving.id} answers again.")
+def _roll_back(desk: Desk, name: str) -> None:
+    tell(f"Serving {desk.ask(improving.roll_back, name)} answers again.")
 
 
 @safely
-def _verify(caller: Caller, location: Location, name: str) -> None:
-    tell(f"Job {start_verifying(caller, location, name).id} checks {name}.")
+def _verify(desk: Desk, name: str) -> None:
+    tell(f"Job {desk.ask(keeping.verify, name).id} checks {name}.")
 
 
 @safely
-def _forget_uploads(caller: Caller, location: Location, name: str) -> None:
-    count, size = forget_uploads(caller, location, name)
+def _forget_uploads(desk: Desk, name: str) -> None:
+    count, size = desk.ask(keeping.forget_uploads, name)
     tell(f"{format_count(count, 'uploaded file')} removed, {format_bytes(size)}.")
 
 
 @safely
-def _delete(caller: Caller, location: Location, name: str) -> None:
+def _delete(desk: Desk, name: str) -> None:
     typed = st.session_state[_TYPED]
-    service.forget_collection(location, name)
     feedback = bool(st.session_state[_WITH_FEEDBACK])
-    said = delete_collection(caller, location, name, typed, feedback=feedback)
+    said = desk.ask(keeping.delete, name, typed, feedback)
     st.session_state["collection"] = ""
     tell(said)

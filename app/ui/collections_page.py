@@ -6,26 +6,17 @@ from typing import cast
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.collections import (
-    CollectionFacts,
-    Folder,
-    Incoming,
-    add_files,
-    add_folder,
-    collection_facts,
-    create_collection,
-    folders_to_choose,
-    models_to_choose,
-)
+from app.desk import keeping
+from app.desk.visit import Desk
+from app.facade.collections import CollectionFacts, Folder, Incoming
 from app.indexing_job import IndexChoices
-from app.settings import Location, host_from_environment, is_loopback, upload_limits
 from app.text import plain
 from app.ui import markup, place_markup, service
 from app.ui.collection_parts import draw_deletion, draw_facts, draw_health, draw_jobs, draw_servings
+from app.ui.entrance import desk_of_visitor
 from app.ui.folder_part import draw_sources
 from app.ui.notices import safely, tell
-from app.ui.visitor import visitor
+from app.ui.outside import as_label
 from app.wording import format_bytes, format_count
 from indexing.documents import EXTENSIONS
 from indexing.errors import BadInput
@@ -47,8 +38,8 @@ _ENGINES = {"faiss": "FAISS – exact", "usearch": "usearch – approximate, for
 
 
 def page() -> None:
-    caller, location = visitor(), Location.from_environment()
-    listing = service.collections(location)
+    desk = desk_of_visitor()
+    listing = service.collections(desk)
     for damaged, reason in listing.damaged.items():
         st.html(markup.failure(f"Collection {damaged!r} is left out: {reason}"))
     if not listing.names:
@@ -59,36 +50,35 @@ def page() -> None:
                 " the first one a name, then add files to it.",
             )
         )
-        _draw_form(caller, location)
+        _draw_form(desk)
         return
     name = st.session_state.get("collection", "") or listing.names[0]
-    _draw_head(caller, location, name, len(listing.names))
+    _draw_head(desk, name, len(listing.names))
     if name not in listing.names:
         st.html(markup.failure(f"There is no collection {name!r} here. Choose another one above."))
         return
-    collection = service.open_collection(location, name)
-    facts = collection_facts(caller, location, collection)
-    draw_facts(facts)
-    draw_jobs(caller, location, name, facts)
-    if "manage" in caller.rights:
-        _draw_adding(caller, location, facts)
-        draw_sources(caller, location, name)
-    draw_servings(caller, location, facts)
-    if "manage" in caller.rights:
-        draw_health(caller, location, name)
-        draw_deletion(caller, location, facts)
+    facts = desk.ask(keeping.facts, name)
+    draw_facts(facts, here=not desk.service)
+    draw_jobs(desk, name, facts)
+    if "manage" in desk.caller.rights:
+        _draw_adding(desk, facts)
+        draw_sources(desk, name)
+    draw_servings(desk, facts)
+    if "manage" in desk.caller.rights:
+        draw_health(desk, name)
+        draw_deletion(desk, facts)
 
 
-def _draw_head(caller: Caller, location: Location, name: str, count: int) -> None:
+def _draw_head(desk: Desk, name: str, count: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="collection-head"):
         st.html(place_markup.heading(name, format_count(count, "collection") + " here" if count > 1 else ""))
-        if "manage" in caller.rights:
+        if "manage" in desk.caller.rights:
             with st.popover("New collection", icon=":material/add:"):
-                _draw_form(caller, location)
+                _draw_form(desk)
 
 
-def _draw_form(caller: Caller, location: Location) -> None:
-    if "manage" not in caller.rights:
+def _draw_form(desk: Desk) -> None:
+    if "manage" not in desk.caller.rights:
         st.caption("Whoever runs this page may make one.")
         return
     with st.form("new collection", border=False):
@@ -101,13 +91,13 @@ def _draw_form(caller: Caller, location: Location) -> None:
             help="Letters, digits, dots, dashes and underscores.",
         )
         with st.expander("Model and storage"):
-            # A page of this machine alone takes any folder or name; one that others reach what was used here.
+            models = desk.ask(keeping.models)
             st.selectbox(
                 "Model",
-                models_to_choose(),
+                models.models,
                 key="new model",
                 format_func=plain,
-                accept_new_options=is_loopback(host_from_environment()),
+                accept_new_options=models.others,
                 help="Turns text into vectors. The one that comes with stlib needs no download.",
             )
             st.selectbox(
@@ -124,25 +114,26 @@ def _draw_form(caller: Caller, location: Location) -> None:
                 index=ENGINES.index(DEFAULT_ENGINE),
                 format_func=lambda one: _ENGINES.get(one, one),
             )
-        st.form_submit_button("Create", type="primary", on_click=_create, args=(caller, location))
+        st.form_submit_button("Create", type="primary", on_click=_create, args=(desk,))
 
 
-def _draw_adding(caller: Caller, location: Location, facts: CollectionFacts) -> None:
-    folders = folders_to_choose(caller)
+def _draw_adding(desk: Desk, facts: CollectionFacts) -> None:
+    folders = desk.ask(keeping.folders)
     with st.container(border=True, key="adding"):
         st.html(place_markup.section("Add documents"))
         if folders:
-            upload, folder = st.tabs(["Upload", "A folder of this machine"])
+            place = "the service" if desk.service else "this machine"
+            upload, folder = st.tabs(["Upload", as_label(f"A folder of {place}")])
             with folder:
-                _draw_folders(caller, location, facts.info.name, folders)
+                _draw_folders(desk, facts.info.name, folders)
             with upload:
-                _draw_upload(caller, location, facts.info.name)
+                _draw_upload(desk, facts.info.name)
         else:
-            _draw_upload(caller, location, facts.info.name)
+            _draw_upload(desk, facts.info.name)
 
 
-def _draw_upload(caller: Caller, location: Location, name: str) -> None:
-    limits = upload_limits()
+def _draw_upload(desk: Desk, name: str) -> None:
+    limits = desk.ask(keeping.limits)
     batch = st.session_state.setdefault(_BATCH, 0)
     with st.form("upload", border=False):
         files = st.file_uploader(
@@ -161,14 +152,14 @@ def _draw_upload(caller: Caller, location: Location, name: str) -> None:
             )
     if sent:
         with st.spinner("Storing the files"):
-            _add_files(caller, location, name, cast(list, files or []), replace)
+            _add_files(desk, name, cast(list, files or []), replace)
         st.rerun()
     refused = st.session_state.pop(_REFUSED, [])
     if refused:
         st.html(place_markup.refusals(refused))
 
 
-def _draw_folders(caller: Caller, location: Location, name: str, folders: list[Folder]) -> None:
+def _draw_folders(desk: Desk, name: str, folders: list[Folder]) -> None:
     with st.form("folder", border=False):
         st.selectbox(
             "Folder",
@@ -182,12 +173,12 @@ def _draw_folders(caller: Caller, location: Location, name: str, folders: list[F
             type="primary",
             icon=":material/folder_open:",
             on_click=_add_folder,
-            args=(caller, location, name),
+            args=(desk, name),
         )
 
 
 @safely
-def _create(caller: Caller, location: Location) -> None:
+def _create(desk: Desk) -> None:
     state = st.session_state
     name = state[_NEW_NAME].strip()
     if not name:
@@ -198,19 +189,18 @@ def _create(caller: Caller, location: Location) -> None:
         precision=state["new precision"],
         engine=state["new engine"],
     )
-    create_collection(caller, location, name, choices)
+    desk.ask(keeping.create, name, choices)
     state["collection"] = name
     state[_NEW_NAME] = ""
     tell(f"Collection {name} is made. Add documents to it now.")
 
 
 @safely
-def _add_files(caller: Caller, location: Location, name: str, files: list, replace: bool) -> None:
+def _add_files(desk: Desk, name: str, files: list, replace: bool) -> None:
     if not files:
         raise BadInput("No file is chosen yet: drop some into the box, then press Read these files.")
-    received, job = add_files(
-        caller, location, name, [Incoming(file.name, file) for file in files], replace=replace
-    )
+    incoming = [Incoming(file.name, file) for file in files]
+    received, job = desk.ask(keeping.add_files, name, incoming, replace)
     st.session_state[_BATCH] += 1
     st.session_state[_REFUSED] = received.refused
     fresh = [file for file in received.stored if file.fresh]
@@ -222,7 +212,7 @@ def _add_files(caller: Caller, location: Location, name: str, files: list, repla
 
 
 @safely
-def _add_folder(caller: Caller, location: Location, name: str) -> None:
+def _add_folder(desk: Desk, name: str) -> None:
     folder = cast(Folder, st.session_state["folder"])
-    job = add_folder(caller, location, name, folder.path)
+    job = desk.ask(keeping.add_folder, name, folder.path)
     tell(f"Job {job.id} reads {folder.name}.")

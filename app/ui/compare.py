@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.search import Facet, SearchRequest, offered_reranker, search
+from app.desk import searching
+from app.desk.searching import Outline
+from app.desk.visit import Desk
+from app.facade.search import Facet, SearchRequest
 from app.ui import markup
-from indexing import Collection, SearchResults
+from indexing import SearchResults
 from indexing.serving.history import Serving
 
 __all__ = ["draw_comparison", "draw_comparison_choice"]
@@ -17,9 +19,9 @@ __all__ = ["draw_comparison", "draw_comparison_choice"]
 _CHOSEN = "serving to compare"
 
 
-def draw_comparison_choice(collection: Collection) -> None:
+def draw_comparison_choice(outline: Outline) -> None:
     """Where there are several servings: which one is shown beside the live one."""
-    servings = collection.servings()
+    servings = outline.servings
     if len(servings) < 2:
         st.session_state.pop(_CHOSEN, None)
         return
@@ -37,8 +39,8 @@ def draw_comparison_choice(collection: Collection) -> None:
 
 
 def draw_comparison(
-    caller: Caller,
-    collection: Collection,
+    desk: Desk,
+    name: str,
     request: SearchRequest,
     facets: Sequence[Facet],
     live: SearchResults,
@@ -47,8 +49,7 @@ def draw_comparison(
     chosen = st.session_state.get(_CHOSEN)
     if chosen is None or live.trial is not None or live.serving is None:
         return
-    reranker = offered_reranker(collection)
-    other = search(collection, request, facets, reranker, serving=chosen, caller=caller)
+    other = desk.ask(searching.compare, name, request, facets, chosen)
     st.html(markup.comparison(live, other))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.reports import read_report
+from app.desk import measuring
+from app.desk.visit import Desk
 from app.report.history import Past
 from app.report.model import TESTED, Measured, Report
 from app.report.page import answers_html
@@ -30,7 +31,6 @@ from app.report.words import (
     judged_sentence,
     summary,
 )
-from app.settings import Location
 from app.text import plain
 from app.ui import place_markup
 from app.ui.outside import as_html, as_label
@@ -42,10 +42,10 @@ _MIME = {"html": "text/html", "json": "application/json", "md": "text/markdown"}
 _NAMES = {"html": "Page", "json": "JSON", "md": "Markdown"}
 
 
-def draw_past(caller: Caller, location: Location, uuid: str, past: list[Past]) -> None:
+def draw_past(desk: Desk, name: str, uuid: str, past: list[Past]) -> None:
     """The newest report, or the one that is chosen, and how the figures moved."""
     chosen = st.selectbox("Report", past[::-1], format_func=_past_name, key=f"report of {len(past)}")
-    report = _load(location, uuid, chosen.id, caller)
+    report = _load(desk.identity, uuid, chosen.id, name, desk)
     st.html(
         f'<section class="st-report"><p class="st-report-facts">{as_html(facts(report))}</p>'
         + "".join(f"<p>{as_html(one)}</p>" for one in summary(report))
@@ -80,8 +80,8 @@ def _past_name(one: Past) -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _load(location: Location, uuid: str, number: int, _caller: Caller) -> Report:
-    return read_report(_caller, location, uuid, number)
+def _load(place: Hashable, uuid: str, number: int, _name: str, _desk: Desk) -> Report:
+    return _desk.ask(measuring.report, _name, number)
 
 
 def _draw_downloads(report: Report, number: int) -> None:

@@ -8,31 +8,22 @@ from typing import BinaryIO
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.jobs import list_jobs
-from app.facade.reports import (
-    add_judged_set,
-    delete_judged_set,
-    judged_sets,
-    past_reports,
-    rerankers_to_choose,
-    running_reports,
-    start_report,
-)
+from app.desk import measuring, working
+from app.desk.measuring import Evaluation
+from app.desk.visit import Desk
+from app.facade.collections import Incoming
 from app.report.judged_sets import MOST_BYTES, JudgedFolder
 from app.report.judgments import FEEDBACK
 from app.report.precisions import MOST_DOCUMENTS
 from app.report.systems import ReportChoices
-from app.settings import Location
 from app.text import plain
-from app.ui import markup, place_markup, service
+from app.ui import markup, place_markup
 from app.ui.choice import chosen_collection
+from app.ui.entrance import desk_of_visitor
 from app.ui.evaluate_history import draw_past
 from app.ui.job_cards import LOOK_SECONDS, draw_job, pressed
 from app.ui.notices import safely, sentences, tell
-from app.ui.visitor import visitor
 from app.wording import format_bytes
-from indexing import Collection
 from indexing.names import PRECISIONS
 from indexing.serving.history import Serving
 
@@ -52,23 +43,21 @@ class _Source:
 
 
 def page() -> None:
-    name = chosen_collection()
+    desk = desk_of_visitor()
+    name = chosen_collection(desk)
     if name is None:
         return
-    caller, location = visitor(), Location.from_environment()
-    collection = service.open_collection(location, name)
-    sets = judged_sets(caller, location, collection.uuid)
-    past = past_reports(caller, location, collection.uuid)
+    known = desk.ask(measuring.evaluation, name)
     st.html(
         place_markup.heading("Evaluate", "Compare ways of searching on questions whose answers are known.")
     )
-    if "improve" in caller.rights:
-        _draw_choices(caller, location, collection, sets)
-    if "judge" in caller.rights:
-        _draw_sets(caller, location, collection, sets)
-    _draw_jobs(caller, location, name)
-    if past:
-        draw_past(caller, location, collection.uuid, past)
+    if "improve" in desk.caller.rights:
+        _draw_choices(desk, name, known)
+    if "judge" in desk.caller.rights:
+        _draw_sets(desk, name, known.sets)
+    _draw_jobs(desk, name)
+    if known.past:
+        draw_past(desk, name, known.uuid, known.past)
     else:
         st.html(
             markup.note(
@@ -79,12 +68,12 @@ def page() -> None:
         )
 
 
-def _draw_choices(
-    caller: Caller, location: Location, collection: Collection, sets: list[JudgedFolder]
-) -> None:
+def _draw_choices(desk: Desk, name: str, known: Evaluation) -> None:
     sources = [_Source("What people said here", FEEDBACK, "")]
-    sources += [_Source(f"{one.name}: {split}", str(one.path), split) for one in sets for split in one.splits]
-    servings = [one for one in collection.servings() if one.live or not one.behind]
+    sources += [
+        _Source(f"{one.name}: {split}", str(one.path), split) for one in known.sets for split in one.splits
+    ]
+    servings = [one for one in known.servings if one.live or not one.behind]
     with st.form("compare", border=True):
         source = st.selectbox(
             "Judged questions", sources, index=len(sources) - 1, format_func=lambda one: plain(one.title)
@@ -94,15 +83,13 @@ def _draw_choices(
                 "Nothing chosen compares what is live in every mode, with and without a reranker, and the"
                 " newest other servings. What is chosen is combined."
             )
-            modes = st.multiselect(
-                "Modes", collection.modes, format_func=str.capitalize, placeholder="hybrid"
-            )
+            modes = st.multiselect("Modes", known.modes, format_func=str.capitalize, placeholder="hybrid")
             chosen = st.multiselect(
                 "Servings", servings[::-1], format_func=_serving_name, placeholder="the live one"
             )
             rerankers = st.multiselect(
                 "Rerankers",
-                rerankers_to_choose(collection),
+                known.rerankers,
                 format_func=lambda one: plain(one) or "none",
                 placeholder="as the serving has it",
             )
@@ -114,21 +101,21 @@ def _draw_choices(
             )
         if st.form_submit_button("Compare", type="primary", icon=":material/balance:"):
             choices = ReportChoices(modes, rerankers, [one.id for one in chosen], precisions)
-            _start(caller, location, collection.name, source, choices)
+            _start(desk, name, source, choices)
 
 
 def _serving_name(serving: Serving) -> str:
     return plain(f"{serving.id} · {serving.note}" + (" · live" if serving.live else ""))
 
 
-def _start(caller: Caller, location: Location, name: str, source: _Source, choices: ReportChoices) -> None:
+def _start(desk: Desk, name: str, source: _Source, choices: ReportChoices) -> None:
     with sentences():
-        start_report(caller, location, name, source.source, source.split, choices)
+        desk.ask(measuring.start, name, source.source, source.split, choices)
         tell("It is being measured; this page shows it when it is done.")
         st.rerun()
 
 
-def _draw_sets(caller: Caller, location: Location, collection: Collection, sets: list[JudgedFolder]) -> None:
+def _draw_sets(desk: Desk, name: str, sets: list[JudgedFolder]) -> None:
     batch = st.session_state.setdefault(_BATCH, 0)
     with st.expander("Bring judged questions", expanded=False):
         st.caption(
@@ -149,7 +136,7 @@ def _draw_sets(caller: Caller, location: Location, collection: Collection, sets:
                 "Name", key=f"{_NAME} {batch}", max_chars=64, placeholder="my-questions", autocomplete="off"
             )
             if st.form_submit_button("Keep", icon=":material/upload:"):
-                _keep(caller, location, collection, title.strip(), files or [])
+                _keep(desk, name, title.strip(), files or [])
         if sets:
             with st.container(horizontal=True, vertical_alignment="bottom", key="judged-presses"):
                 gone = st.selectbox("Kept", sets, format_func=lambda one: plain(one.name))
@@ -157,45 +144,43 @@ def _draw_sets(caller: Caller, location: Location, collection: Collection, sets:
                     "Remove",
                     icon=":material/delete:",
                     on_click=_remove,
-                    args=(caller, location, collection.uuid, gone.name),
+                    args=(desk, name, gone.name),
                 )
 
 
-def _keep(
-    caller: Caller, location: Location, collection: Collection, title: str, files: Sequence[BinaryIO]
-) -> None:
+def _keep(desk: Desk, name: str, title: str, files: Sequence[BinaryIO]) -> None:
     if not files:
         st.html(markup.failure("No file was chosen: press Browse files, or drop a zip there."))
         return
     with sentences():
-        kept = add_judged_set(caller, location, collection.uuid, title, [(one.name, one) for one in files])
+        kept = desk.ask(measuring.add_set, name, title, [Incoming(one.name, one) for one in files])
         st.session_state[_BATCH] += 1
         tell(f"{kept.name} is kept, with {', '.join(kept.splits)}.")
         st.rerun()
 
 
 @safely
-def _remove(caller: Caller, location: Location, uuid: str, name: str) -> None:
-    delete_judged_set(caller, location, uuid, name)
-    tell(f"{name} is removed; reports made with it stay.")
+def _remove(desk: Desk, name: str, title: str) -> None:
+    desk.ask(measuring.delete_set, name, title)
+    tell(f"{title} is removed; reports made with it stay.")
 
 
-def _draw_jobs(caller: Caller, location: Location, name: str) -> None:
+def _draw_jobs(desk: Desk, name: str) -> None:
     """What is being measured; the page is drawn again when it has ended."""
     with st.container():
-        jobs = running_reports(caller, location, name)
+        jobs = desk.ask(measuring.running, name)
         going = {job.id for job in jobs if not job.finished}
         if going:
-            st.fragment(_watch, run_every=LOOK_SECONDS)(caller, location, name, going)
+            st.fragment(_watch, run_every=LOOK_SECONDS)(desk, going)
         for job in jobs:
             if job.finished:
-                draw_job(caller, location, job, brief=True)
+                draw_job(desk, job, brief=True)
 
 
-def _watch(caller: Caller, location: Location, name: str, before: set[int]) -> None:
+def _watch(desk: Desk, before: set[int]) -> None:
     with sentences():
-        jobs = [one for one in list_jobs(location, caller=caller) if one.id in before]
+        jobs = [one for one in desk.ask(working.jobs).jobs if one.id in before]
         if pressed() or any(job.finished for job in jobs):
             st.rerun()
         for job in jobs:
-            draw_job(caller, location, job, brief=True)
+            draw_job(desk, job, brief=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.sources import folders_of, start_sync
-from app.settings import Location
+from app.desk import keeping
+from app.desk.visit import Desk
 from app.ui import place_markup
 from app.ui.notices import safely, tell
 
@@ -15,9 +14,9 @@ __all__ = ["draw_sources"]
 _PRUNE = "prune"
 
 
-def draw_sources(caller: Caller, location: Location, name: str) -> None:
+def draw_sources(desk: Desk, name: str) -> None:
     """Nothing where the collection was read from no folder."""
-    sources = folders_of(caller, location, name)
+    sources = desk.ask(keeping.folders_of, name)
     if not sources:
         return
     with st.container(border=True, key="sources"):
@@ -27,7 +26,7 @@ def draw_sources(caller: Caller, location: Location, name: str) -> None:
                 "Read what changed",
                 icon=":material/sync:",
                 on_click=_sync,
-                args=(caller, location, name),
+                args=(desk, name),
                 disabled=not all(source.confirmed for source in sources),
                 help="Files that did not change are not opened. A renamed file keeps what was said of it.",
             )
@@ -39,6 +38,6 @@ def draw_sources(caller: Caller, location: Location, name: str) -> None:
 
 
 @safely
-def _sync(caller: Caller, location: Location, name: str) -> None:
-    job = start_sync(caller, location, name, prune=bool(st.session_state.get(_PRUNE)))
+def _sync(desk: Desk, name: str) -> None:
+    job = desk.ask(keeping.sync, name, bool(st.session_state.get(_PRUNE)))
     tell(f"Job {job.id} reads what changed.")

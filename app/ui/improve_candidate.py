@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.gate import end_trial, promote, settle_trial, start_trial, trial_report
+from app.desk import improving
+from app.desk.visit import Desk
 from app.facade.improvement import Improvement, report_of
-from app.settings import Location
 from app.tuning.gate.model import GateReport
 from app.ui import gate_markup, improve_markup, markup
 from app.ui.notices import safely, tell
-from indexing import Collection
 from indexing.errors import BadInput
 from indexing.serving.history import Serving
 
@@ -20,8 +18,8 @@ __all__ = ["draw_candidate"]
 _REASON = "reason of an override"
 
 
-def draw_candidate(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
-    draw_trial(caller, location, collection, state)
+def draw_candidate(desk: Desk, name: str, state: Improvement) -> None:
+    draw_trial(desk, name, state)
     run = state.last
     if run is None:
         return
@@ -32,8 +30,8 @@ def draw_candidate(caller: Caller, location: Location, collection: Collection, s
         st.html(gate_markup.nothing_learned(run))
         return
     st.html(gate_markup.verdict(report))
-    if "improve" in caller.rights:
-        _draw_decisions(caller, location, collection, state, serving, report)
+    if "improve" in desk.caller.rights:
+        _draw_decisions(desk, name, state, serving, report)
     st.html(gate_markup.metrics(report))
     with st.expander("Question by question, both answers side by side"):
         shown = {
@@ -41,16 +39,20 @@ def draw_candidate(caller: Caller, location: Location, collection: Collection, s
             for change in report.questions
             for one in (*change.answers_before[:5], *change.answers_after[:5])
         }
-        titles = {one: document.title for one, document in collection.get(shown).items() if document.title}
+        titles = {
+            one: document.title
+            for one, document in desk.ask(improving.documents, name, sorted(shown)).items()
+            if document.title
+        }
         st.html(gate_markup.wins_and_losses(report.questions, titles))
 
 
-def draw_trial(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+def draw_trial(desk: Desk, name: str, state: Improvement) -> None:
     """The trial that goes on: what it says so far, and its end."""
     if state.tried is None:
         return
-    may_end = "improve" in caller.rights
-    report = (settle_trial if may_end else trial_report)(caller, location, collection)
+    may_end = "improve" in desk.caller.rights
+    report = desk.ask(improving.trial, name)
     if report is None:
         return
     st.html(improve_markup.section("On trial"))
@@ -58,15 +60,12 @@ def draw_trial(caller: Caller, location: Location, collection: Collection, state
     if may_end and report.outcome is None:
         with st.popover("End the trial", icon=":material/stop_circle:"):
             st.write("What is live answers alone again, whatever the trial says so far.")
-            st.button(
-                "Yes, end it", type="primary", on_click=_end_trial, args=(caller, location, collection.name)
-            )
+            st.button("Yes, end it", type="primary", on_click=_end_trial, args=(desk, name))
 
 
 def _draw_decisions(
-    caller: Caller,
-    location: Location,
-    collection: Collection,
+    desk: Desk,
+    name: str,
     state: Improvement,
     serving: Serving,
     report: GateReport,
@@ -75,7 +74,7 @@ def _draw_decisions(
     if serving.live:
         st.html(markup.hints([f"Serving {serving.id} answers now. Roll back below if it should not."]))
         return
-    given = (caller, location, collection.name, serving.id)
+    given = (desk, name, serving.id)
     with st.container(horizontal=True, key="decisions"):
         if report.passed:
             with st.popover("Promote", icon=":material/rocket_launch:", type="primary"):
@@ -100,27 +99,27 @@ def _draw_decisions(
 
 
 @safely
-def _promote(caller: Caller, location: Location, name: str, serving: int) -> None:
-    promote(caller, location, name, serving)
+def _promote(desk: Desk, name: str, serving: int) -> None:
+    desk.ask(improving.promote, name, serving)
     tell(f"Serving {serving} answers now.")
 
 
 @safely
-def _override(caller: Caller, location: Location, name: str, serving: int) -> None:
+def _override(desk: Desk, name: str, serving: int) -> None:
     reason = st.session_state[_REASON].strip()
     if not reason:
         raise BadInput("A promotion against the gate needs a reason: write one, then press again.")
-    promote(caller, location, name, serving, reason)
+    desk.ask(improving.promote, name, serving, reason)
     tell(f"Serving {serving} answers now.")
 
 
 @safely
-def _begin_trial(caller: Caller, location: Location, name: str, serving: int) -> None:
-    start_trial(caller, location, name, serving)
+def _begin_trial(desk: Desk, name: str, serving: int) -> None:
+    desk.ask(improving.begin_trial, name, serving)
     tell(f"Serving {serving} is on trial.")
 
 
 @safely
-def _end_trial(caller: Caller, location: Location, name: str) -> None:
-    end_trial(caller, location, name)
+def _end_trial(desk: Desk, name: str) -> None:
+    desk.ask(improving.end_trial, name)
     tell("The trial is over.")

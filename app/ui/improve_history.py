@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.gate import promote, rollback
+from app.desk import improving
+from app.desk.visit import Desk
 from app.facade.improvement import Improvement
-from app.settings import Location
 from app.ui import improve_markup
 from app.ui.notices import safely, tell
-from indexing import Collection
 
 __all__ = ["draw_history"]
 
 
-def draw_history(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+def draw_history(desk: Desk, name: str, state: Improvement) -> None:
     st.html(improve_markup.section("What answered when", "Each of these can answer again at once."))
     st.html(improve_markup.history(state.servings))
-    if "improve" not in caller.rights or len(state.servings) < 2:
+    if "improve" not in desk.caller.rights or len(state.servings) < 2:
         return
     with st.container(horizontal=True, key="ways-back"):
         if any(event.kind != "create" for event in state.live.promotions):
@@ -28,7 +26,7 @@ def draw_history(caller: Caller, location: Location, collection: Collection, sta
                     "Yes, roll back",
                     type="primary",
                     on_click=_roll_back,
-                    args=(caller, location, collection.name),
+                    args=(desk, name),
                 )
         # What a person names is promoted as it is; what was learned and has not passed needs a reason.
         others = {one.id: one.note for one in reversed(state.servings) if not one.live and _is_free(one.gate)}
@@ -41,7 +39,7 @@ def draw_history(caller: Caller, location: Location, collection: Collection, sta
                     "Let it answer",
                     type="primary",
                     on_click=_promote,
-                    args=(caller, location, collection.name, chosen),
+                    args=(desk, name, chosen),
                 )
 
 
@@ -50,11 +48,11 @@ def _is_free(gate: dict | None) -> bool:
 
 
 @safely
-def _roll_back(caller: Caller, location: Location, name: str) -> None:
-    tell(f"Serving {rollback(caller, location, name).serving.id} answers again.")
+def _roll_back(desk: Desk, name: str) -> None:
+    tell(f"Serving {desk.ask(improving.roll_back, name)} answers again.")
 
 
 @safely
-def _promote(caller: Caller, location: Location, name: str, serving: int) -> None:
-    promote(caller, location, name, serving)
+def _promote(desk: Desk, name: str, serving: int) -> None:
+    desk.ask(improving.promote, name, serving)
     tell(f"Serving {serving} answers now.")

@@ -6,17 +6,15 @@ import re
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.improvement import Improvement, tuning_job
-from app.facade.jobs import Job, read_log
+from app.desk import improving, working
+from app.desk.visit import Desk
+from app.facade.improvement import Improvement
+from app.facade.jobs import Job
 from app.facade.tuning import LEVERS
-from app.facade.tuning_jobs import start_tuning
 from app.jobs.model import DONE
-from app.settings import Location
 from app.ui import gate_markup, improve_markup, service
 from app.ui.job_cards import LOOK_SECONDS, draw_job, pressed
 from app.ui.notices import draw_notices, safely, sentences, tell
-from indexing import Collection
 
 __all__ = ["draw_levers", "gains_of"]
 
@@ -32,7 +30,7 @@ _NAMES = {
 _GAIN = re.compile(r"(?:^| INFO )(?P<lever>[\w-]+), .*: (?P<gain>[+-]?\d+\.\d+)$")
 
 
-def draw_levers(caller: Caller, location: Location, collection: Collection, state: Improvement) -> None:
+def draw_levers(desk: Desk, name: str, uuid: str, state: Improvement) -> None:
     st.html(
         improve_markup.section(
             "Learn from it",
@@ -42,12 +40,12 @@ def draw_levers(caller: Caller, location: Location, collection: Collection, stat
     )
     job = state.job
     if job is not None and not job.finished:
-        st.fragment(_watch, run_every=LOOK_SECONDS)(caller, location, collection.name)
+        st.fragment(_watch, run_every=LOOK_SECONDS)(desk, name)
         return
     if job is not None and job.state != DONE:
-        draw_job(caller, location, job, brief=True)
+        draw_job(desk, job, brief=True)
     said = (state.status.sayings, state.status.events)
-    seconds = service.tuning_seconds(caller, location, collection, said)
+    seconds = service.tuning_seconds(desk, name, uuid, said)
     with st.container(horizontal=True, vertical_alignment="bottom", key="levers"):
         st.selectbox(
             "What is tried",
@@ -60,7 +58,7 @@ def draw_levers(caller: Caller, location: Location, collection: Collection, stat
             type="primary",
             icon=":material/trending_up:",
             on_click=_start,
-            args=(caller, location, collection.name),
+            args=(desk, name),
         )
 
 
@@ -72,15 +70,15 @@ def gains_of(lines: list[str]) -> dict[str, list[float]]:
     return found
 
 
-def _watch(caller: Caller, location: Location, name: str) -> None:
+def _watch(desk: Desk, name: str) -> None:
     """The job while it lasts; the rest of the page is drawn again when it has ended."""
     with sentences():
         draw_notices()
-        job: Job | None = tuning_job(caller, location, name)
+        job: Job | None = desk.ask(improving.tuning_job, name)
         if pressed() or job is None or job.finished:
             st.rerun()
-        draw_job(caller, location, job, brief=True)
-        st.html(gate_markup.curves(gains_of(read_log(location, job.id, caller=caller))))
+        draw_job(desk, job, brief=True)
+        st.html(gate_markup.curves(gains_of(desk.ask(working.log, job.id))))
 
 
 def _about(seconds: float | None) -> str:
@@ -93,6 +91,6 @@ def _about(seconds: float | None) -> str:
 
 
 @safely
-def _start(caller: Caller, location: Location, name: str) -> None:
-    job = start_tuning(caller, location, name, st.session_state[_LEVER])
+def _start(desk: Desk, name: str) -> None:
+    job = desk.ask(improving.tune, name, st.session_state[_LEVER])
     tell(f"Job {job.id} learns from what was said.")

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.improvement import Improvement, improvement, people_of
+from app.desk import improving, searching
+from app.desk.visit import Desk
+from app.facade.improvement import Improvement
 from app.feedback.judged import JudgedSet
-from app.settings import Location
 from app.ui import improve_markup, service
 from app.ui.choice import chosen_collection
+from app.ui.entrance import desk_of_visitor
 from app.ui.improve_candidate import draw_candidate
 from app.ui.improve_history import draw_history
 from app.ui.improve_labels import draw_labels
 from app.ui.improve_levers import draw_levers
-from app.ui.visitor import visitor
-from indexing import Collection
 
 __all__ = ["page"]
 
 
 def page() -> None:
-    name = chosen_collection()
+    desk = desk_of_visitor()
+    name = chosen_collection(desk)
     if name is None:
         return
-    caller, location = visitor(), Location.from_environment()
-    collection = service.open_collection(location, name)
-    state = improvement(caller, location, collection)
+    uuid = desk.ask(searching.outline, name).uuid
+    state = desk.ask(improving.state, name)
     st.html(
         improve_markup.heading("Improve", "Learn from what people say of the answers, and prove it first.")
     )
     if not state.status.judgments:
         st.html(improve_markup.nothing_said())
     else:
-        judged = service.judged(caller, location, collection, (state.status.sayings, state.status.events))
-        draw_said(caller, location, collection, state, judged)
-    if state.status.judgments and "improve" in caller.rights:
-        draw_levers(caller, location, collection, state)
-    draw_candidate(caller, location, collection, state)
-    if state.status.impressions + state.status.judgments and "judge" in caller.rights:
-        draw_labels(caller, location, collection, service.to_judge(caller, location, collection, state))
-    draw_history(caller, location, collection, state)
+        judged = service.judged(desk, name, uuid, (state.status.sayings, state.status.events))
+        draw_said(desk, name, state, judged)
+    if state.status.judgments and "improve" in desk.caller.rights:
+        draw_levers(desk, name, uuid, state)
+    draw_candidate(desk, name, state)
+    if state.status.impressions + state.status.judgments and "judge" in desk.caller.rights:
+        draw_labels(desk, name, service.to_judge(desk, name, uuid, state))
+    draw_history(desk, name, state)
 
 
-def draw_said(
-    caller: Caller, location: Location, collection: Collection, state: Improvement, judged: JudgedSet
-) -> None:
+def draw_said(desk: Desk, name: str, state: Improvement, judged: JudgedSet) -> None:
     """How much was said, by whom, and whether they agree."""
     agreement = judged.agreement
     answered = sum(question.answered for question in judged.questions)
@@ -60,7 +57,7 @@ def draw_said(
             ]
         )
     )
-    if "judge" in caller.rights:
+    if "judge" in desk.caller.rights:
         with st.expander("Who said it, and where they disagree"):
-            st.html(improve_markup.people(people_of(caller, location, collection)))
+            st.html(improve_markup.people(desk.ask(improving.people, name)))
             st.html(improve_markup.disagreement(judged, state.status))

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.facade.caller import Caller
-from app.facade.jobs import Job, cancel_job, read_log, resume_job, right_of
+from app.desk import working
+from app.desk.visit import Desk
+from app.facade.jobs import Job, right_of
 from app.jobs.model import CANCELLED, DONE, FAILED, INTERRUPTED, QUEUED, RUNNING
 from app.jobs.words import say_result, say_state, say_title
-from app.settings import Location
 from app.ui.notices import safely, tell
 from app.ui.outside import as_html, isolate
 
@@ -31,9 +31,7 @@ _MARKS = {
 _SHOWN_LINES = 40
 
 
-def draw_job(
-    caller: Caller, location: Location, job: Job, *, known: bool = True, brief: bool = False
-) -> None:
+def draw_job(desk: Desk, job: Job, *, known: bool = True, brief: bool = False) -> None:
     """One job in a frame. In a home that is not `known` what waits may be begun; `brief`, as beside other
     things, it has no log.
     """
@@ -42,9 +40,9 @@ def draw_job(
         if job.state == RUNNING:
             share = min(1.0, job.done / job.total) if job.total else 0.0
             st.progress(share)
-        _draw_presses(caller, location, job, known, brief)
+        _draw_presses(desk, job, known, brief)
         if not brief:
-            _draw_log(caller, location, job)
+            _draw_log(desk, job)
 
 
 def pressed() -> bool:
@@ -73,8 +71,8 @@ def _head(job: Job) -> str:
     )
 
 
-def _draw_presses(caller: Caller, location: Location, job: Job, known: bool, brief: bool) -> None:
-    if right_of(job.kind) not in caller.rights or job.state == DONE:
+def _draw_presses(desk: Desk, job: Job, known: bool, brief: bool) -> None:
+    if right_of(job.kind) not in desk.caller.rights or job.state == DONE:
         return
     suffix = f"{job.id}{'-brief' if brief else ''}"
     with st.container(horizontal=True, key=f"presses-{suffix}"):
@@ -84,7 +82,7 @@ def _draw_presses(caller: Caller, location: Location, job: Job, known: bool, bri
                 key=f"cancel-{suffix}",
                 icon=":material/stop_circle:",
                 on_click=_cancel,
-                args=(caller, location, job.id),
+                args=(desk, job.id),
                 help="Ends it after its next commit; what it stored stays.",
             )
         if job.state == RUNNING and job.cancel_requested:
@@ -93,7 +91,7 @@ def _draw_presses(caller: Caller, location: Location, job: Job, known: bool, bri
                 key=f"kill-{suffix}",
                 icon=":material/dangerous:",
                 on_click=_cancel,
-                args=(caller, location, job.id),
+                args=(desk, job.id),
                 kwargs={"force": True},
                 help="Ends its process without waiting; what it stored stays.",
             )
@@ -103,31 +101,31 @@ def _draw_presses(caller: Caller, location: Location, job: Job, known: bool, bri
                 key=f"resume-{suffix}",
                 icon=":material/play_arrow:",
                 on_click=_resume,
-                args=(caller, location, job.id),
+                args=(desk, job.id),
                 help="Goes on where it was.",
             )
 
 
-def _draw_log(caller: Caller, location: Location, job: Job) -> None:
+def _draw_log(desk: Desk, job: Job) -> None:
     shown = f"log shown {job.id}"
     if st.session_state.get(shown):
-        lines = read_log(location, job.id, caller=caller)[-_SHOWN_LINES:]
+        lines = desk.ask(working.log, job.id)[-_SHOWN_LINES:]
         text = as_html("\n".join(lines), prose=True) or "It wrote nothing yet."
         st.html(f'<pre class="st-log" tabindex="0" aria-label="Log of job {job.id}">{text}</pre>')
     st.toggle("Log", key=shown)
 
 
 @safely
-def _cancel(caller: Caller, location: Location, id_: int, force: bool = False) -> None:
+def _cancel(desk: Desk, id_: int, force: bool = False) -> None:
     st.session_state[_PRESSED] = True
-    job = cancel_job(location, id_, force=force, caller=caller)
+    job = desk.ask(working.cancel, id_, force)
     tell(f"Job {id_} is {job.state}." if job.finished else f"Job {id_} ends after its next commit.")
 
 
 @safely
-def _resume(caller: Caller, location: Location, id_: int) -> None:
+def _resume(desk: Desk, id_: int) -> None:
     st.session_state[_PRESSED] = True
-    resume_job(location, id_, caller=caller)
+    desk.ask(working.resume, id_)
     tell(f"Job {id_} goes on.")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.facade.jobs import Job, jobs_are_known, list_jobs, worker_is_there
+from app.desk import working
+from app.desk.visit import Desk
+from app.desk.working import Jobs
 from app.jobs.model import QUEUED
-from app.settings import Location
 from app.ui import markup
+from app.ui.entrance import desk_of_visitor
 from app.ui.job_cards import LOOK_SECONDS, draw_job, job_note, pressed
 from app.ui.notices import sentences
-from app.ui.visitor import visitor
 
 __all__ = ["page"]
 
@@ -19,9 +20,9 @@ _MORE = "jobs shown"
 
 
 def page() -> None:
-    location = Location.from_environment()
-    jobs = list_jobs(location, caller=visitor())
-    if not jobs:
+    desk = desk_of_visitor()
+    found = desk.ask(working.jobs)
+    if not found.jobs:
         st.html(
             markup.note(
                 "No jobs yet",
@@ -30,37 +31,36 @@ def page() -> None:
             )
         )
         return
-    busy = _any_busy(location, jobs)
-    st.fragment(_draw, run_every=LOOK_SECONDS if busy else None)(location, busy)
+    busy = _any_busy(found)
+    st.fragment(_draw, run_every=LOOK_SECONDS if busy else None)(desk, busy)
 
 
-def _draw(location: Location, was_busy: bool) -> None:
+def _draw(desk: Desk, was_busy: bool) -> None:
     with sentences():
-        caller = visitor()
-        jobs = list_jobs(location, caller=caller)
-        if pressed() or _any_busy(location, jobs) != was_busy:
+        found = desk.ask(working.jobs)
+        jobs = found.jobs
+        if pressed() or _any_busy(found) != was_busy:
             st.rerun()  # the whole page, which sets anew how often this looks
-        known = jobs_are_known(location)
         if any(job.state == QUEUED for job in jobs):
-            _draw_reason(location, known)
+            _draw_reason(found)
         open_ones = [job for job in jobs if not job.finished]
         ended = [job for job in reversed(jobs) if job.finished]
         shown = st.session_state.get(_MORE, _SHOWN)
         for job in [*open_ones, *ended[:shown]]:
-            draw_job(caller, location, job, known=known)
+            draw_job(desk, job, known=found.known)
         if len(ended) > shown:
             st.button("Show older jobs", on_click=_show_more, width="stretch")
 
 
-def _draw_reason(location: Location, known: bool) -> None:
+def _draw_reason(found: Jobs) -> None:
     """Why queued jobs may wait for more than their turn."""
-    if not known:
+    if not found.known:
         st.html(
             job_note(
                 "These jobs came with a copied home: press Resume on one that you trust. The others stay."
             )
         )
-    elif not worker_is_there(location):
+    elif not found.worker:
         st.html(
             job_note(
                 "No worker looks after these jobs at the moment: start one with `stlib worker`, or look"
@@ -69,9 +69,9 @@ def _draw_reason(location: Location, known: bool) -> None:
         )
 
 
-def _any_busy(location: Location, jobs: list[Job]) -> bool:
+def _any_busy(found: Jobs) -> bool:
     """Whether something changes by itself: jobs that wait for a person do not."""
-    return any(not job.finished for job in jobs) and jobs_are_known(location)
+    return any(not job.finished for job in found.jobs) and found.known
 
 
 def _show_more() -> None:

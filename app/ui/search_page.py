@@ -9,17 +9,21 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.facade.paging import join_pages, make_cards
-from app.facade.search import RESULT_COUNTS, Facet, SearchRequest, offered_reranker, search
-from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS, Location
+from app.desk import searching
+from app.desk.searching import Outline
+from app.desk.visit import Desk
+from app.facade.answering import more_than, only_passages
+from app.facade.paging import join_pages
+from app.facade.search import Facet, SearchRequest
+from app.settings import DEMO_COLLECTION, EXAMPLE_QUESTIONS
 from app.text import plain
 from app.ui import address, markup, scripts, service
 from app.ui.answers import Answers, draw_answers
 from app.ui.choice import chosen_collection
 from app.ui.compare import draw_comparison, draw_comparison_choice
+from app.ui.entrance import desk_of_visitor
 from app.ui.outside import as_label
-from app.ui.visitor import visitor
-from indexing import Collection, SearchResults
+from indexing import SearchResults
 from indexing.errors import FilterError
 from indexing.names import DEFAULT_MODE
 
@@ -41,36 +45,36 @@ class _Kept:
 
 def page() -> None:
     """The page; `address.load` was called before."""
-    location = Location.from_environment()
-    name = chosen_collection()
+    desk = desk_of_visitor()
+    name = chosen_collection(desk)
     if name is None:
-        if service.collections(location).names:
+        if service.collections(desk).names:
             address.store(address.current())
     else:
-        draw(location, name)
-    for other, reason in service.collections(location).damaged.items():
+        draw(desk, name)
+    for other, reason in service.collections(desk).damaged.items():
         st.html(markup.failure(f"Collection {other!r} is left out: {reason}"))
 
 
-def draw(location: Location, name: str) -> None:
-    collection = service.open_collection(location, name)
+def draw(desk: Desk, name: str) -> None:
+    outline = desk.ask(searching.outline, name)
     draw_question(name)
     controls, place = st.container(), st.empty()
     request = address.current()
     if request.q:
         st.set_page_config(page_title=f"{plain(request.q)[:_TAB_CHARACTERS]} · stlib")
-        if kept_answer(collection, request) is None:
+        if kept_answer(desk, outline, request) is None:
             place.html(markup.searching())  # at once: the old answers are none to this
-    facets = service.facets(location, name)
+    facets = service.facets(desk, name, outline.uuid)
     with controls:
-        draw_controls(collection, facets)
+        draw_controls(outline, facets)
     request = address.current()
     address.store(request)
     if request.q:
-        draw_results(place, location, collection, request, facets)
+        draw_results(place, desk, outline, request, facets)
     else:
         with place.container():
-            draw_welcome(name, collection)
+            draw_welcome(desk, name)
 
 
 def draw_question(name: str) -> None:
@@ -85,9 +89,9 @@ def draw_question(name: str) -> None:
     st.html(scripts.watch_question(QUESTION_LABEL), unsafe_allow_javascript=True)
 
 
-def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
+def draw_controls(outline: Outline, facets: Sequence[Facet]) -> None:
     active = len(address.current().picks) + bool(st.session_state["filter"].strip())
-    modes = collection.modes
+    modes = outline.modes
     if st.session_state["mode"] not in modes:  # of an address, or of the collection before
         st.session_state["mode"] = DEFAULT_MODE
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
@@ -96,10 +100,10 @@ def draw_controls(collection: Collection, facets: Sequence[Facet]) -> None:
         )
         with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/tune:"):
             draw_filters(facets)
-        if offered_reranker(collection):
+        if outline.reranker:
             st.toggle("Rerank", key="rerank", help="Read the best answers and put them in a better order")
         st.toggle("Group by file", key="group", help="Show documents of one file as one answer")
-        draw_comparison_choice(collection)
+        draw_comparison_choice(outline)
         if active:
             st.button("Clear", icon=":material/close:", type="tertiary", on_click=address.forget_filters)
 
@@ -145,12 +149,12 @@ def with_count(value: str, counts: Mapping[str, int]) -> str:
 
 def draw_results(
     place: DeltaGenerator,
-    location: Location,
-    collection: Collection,
+    desk: Desk,
+    outline: Outline,
     request: SearchRequest,
     facets: Sequence[Facet],
 ) -> None:
-    found = answer(place, location, collection, request, facets)
+    found = answer(place, desk, outline, request, facets)
     if found is None:
         return
     results = join_pages(found.pages)
@@ -162,9 +166,9 @@ def draw_results(
         st.html(markup.asked(results, request.q) + markup.summary(results, request))
         if results.weak:
             st.html(markup.weak(results.weak))
-        draw_comparison(visitor(), collection, request, facets, results)
-        draw_answers(Answers(visitor(), location, collection, found.pages, facets, by_file=request.group))
-        more = _more_than(found.k)
+        draw_comparison(desk, outline.name, request, facets, results)
+        draw_answers(Answers(desk, outline.name, found.pages, facets, by_file=request.group))
+        more = more_than(found.k)
         if more and len(results) == found.k:
             st.button(
                 "Show more", on_click=show, kwargs={"request": replace(request, k=more)}, width="stretch"
@@ -173,8 +177,8 @@ def draw_results(
 
 def answer(
     place: DeltaGenerator,
-    location: Location,
-    collection: Collection,
+    desk: Desk,
+    outline: Outline,
     request: SearchRequest,
     facets: Sequence[Facet],
 ) -> _Kept | None:
@@ -183,49 +187,37 @@ def answer(
     What is on the page stays while nothing else is asked for: another press is no other search, and more of
     the same is one more page, or several until there is something that is not folded behind what was there.
     """
-    kept = kept_answer(collection, request)
+    kept = kept_answer(desk, outline, request)
     if kept is not None and kept.k == request.k:
         return kept
     st.session_state.pop(ANSWER, None)
-    reranker, who = offered_reranker(collection), visitor()
-    pages = () if kept is None else kept.pages
+    before = () if kept is None else kept.pages
     try:
-        while True:
-            page = search(collection, request, facets, reranker, caller=who, location=location, after=pages)
-            pages, before = (*pages, page), pages
-            more = _more_than(request.k)
-            if not before or more is None or len(join_pages(pages)) < request.k:
-                break
-            if len(make_cards(pages, by_file=request.group)) > len(make_cards(before, by_file=request.group)):
-                break
-            request = replace(request, k=more)
+        new = desk.ask(searching.answer, outline.name, request, facets, only_passages(before))
     except FilterError as error:
         place.html(markup.filter_failure(request.filter, error))
         return None
-    st.session_state["k"] = request.k
-    address.store(request)
-    found = st.session_state[ANSWER] = _Kept(_asked(collection, request), request.k, pages)
+    st.session_state["k"] = new.k
+    address.store(replace(request, k=new.k))
+    found = _Kept(_asked(desk, outline, request), new.k, (*before, *new.pages))
+    st.session_state[ANSWER] = found
     return found
 
 
-def _more_than(count: int) -> int | None:
-    return next((more for more in RESULT_COUNTS if more > count), None)
-
-
-def kept_answer(collection: Collection, request: SearchRequest) -> _Kept | None:
+def kept_answer(desk: Desk, outline: Outline, request: SearchRequest) -> _Kept | None:
     """What is on the page already of the answer to `request`; None where it is the answer to another one."""
     kept = st.session_state.get(ANSWER)
-    if kept is None or kept.asked != _asked(collection, request) or kept.k > request.k:
+    if kept is None or kept.asked != _asked(desk, outline, request) or kept.k > request.k:
         return None
     return kept
 
 
-def _asked(collection: Collection, request: SearchRequest) -> tuple[object, ...]:
-    return collection.uuid, replace(request, k=0), visitor()
+def _asked(desk: Desk, outline: Outline, request: SearchRequest) -> tuple[object, ...]:
+    return outline.uuid, replace(request, k=0), desk.caller
 
 
-def draw_welcome(name: str, collection: Collection) -> None:
-    st.html(markup.welcome(service.size(collection), examples=name == DEMO_COLLECTION))
+def draw_welcome(desk: Desk, name: str) -> None:
+    st.html(markup.welcome(desk.ask(searching.count_documents, name), examples=name == DEMO_COLLECTION))
     if name == DEMO_COLLECTION:
         with st.container(key="examples", gap="small"):
             for question in EXAMPLE_QUESTIONS:

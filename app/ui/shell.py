@@ -6,12 +6,16 @@ from functools import partial
 
 import streamlit as st
 
-from app.settings import Location
+from app.desk.visit import Desk
 from app.ui import address, markup, search_page, service
+from app.ui.away import draw_away
 from app.ui.choice import draw_choice
+from app.ui.entrance import desk_of_visitor
 from app.ui.notices import draw_notices, sentences
 from app.ui.pages import PAGES, Entry
-from app.ui.visitor import draw_visitor, visitor
+from app.ui.person_part import draw_person
+from app.ui.sign_in import NotSignedIn, draw_sign_in
+from indexing.errors import IndexingError
 
 __all__ = ["draw"]
 
@@ -36,26 +40,45 @@ def draw() -> None:
     if st.session_state.get(_PAGE) != entry.title:
         st.session_state.pop(search_page.ANSWER, None)  # one comes back to answers as they are by then
         st.session_state[_PAGE] = entry.title
+    desk = _enter(entry, targets)
+    if desk is None:
+        return
     with sentences():
         (entry.load or address.load_collection)()
-        _draw_top(entry, targets)
+        _draw_top(entry, targets, desk)
         if entry.load is None and entry.of_collection:
             address.store_collection()
     draw_notices()
     chosen.run()
 
 
-def _draw_top(current: Entry, targets: dict[str, st.Page]) -> None:
+def _enter(entry: Entry, targets: dict[str, st.Page]) -> Desk | None:
+    """The desk of whoever looks; None where they cannot be let in, which the page says then."""
+    try:
+        return desk_of_visitor()
+    except NotSignedIn as reason:
+        _draw_top(entry, targets, None)
+        draw_sign_in(str(reason))
+    except IndexingError as error:
+        _draw_top(entry, targets, None)
+        draw_away(error)
+    return None
+
+
+def _draw_top(current: Entry, targets: dict[str, st.Page], desk: Desk | None) -> None:
+    """Without a desk, the name of the program alone."""
     with st.container(horizontal=True, vertical_alignment="center", key="top"):
         st.html(markup.brand())
+        if desk is None:
+            return
         if len(PAGES) > 1:
             with st.container(horizontal=True, vertical_alignment="center", key="ways"):
                 for entry in PAGES:
                     _draw_way(entry, targets[entry.title], current)
         with st.container(horizontal=True, vertical_alignment="center", key="top-end"):
             if current.of_collection:
-                draw_choice(service.collections(Location.from_environment()).names)
-            draw_visitor(visitor())
+                draw_choice(service.collections(desk).names)
+            draw_person(desk)
 
 
 def _draw_way(entry: Entry, target: st.Page, current: Entry) -> None:

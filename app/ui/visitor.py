@@ -15,10 +15,11 @@ from uuid import uuid4
 import streamlit as st
 
 from app.facade.caller import Caller, visitor_rights
+from app.facade.roles import Person, rights_of
 from app.text import plain
 from app.ui.outside import as_label
 
-__all__ = ["HEADER_VARIABLE", "draw_visitor", "name_of", "session_of", "visitor"]
+__all__ = ["HEADER_VARIABLE", "draw_visitor", "keep_in_browser", "name_of", "session_of", "visitor"]
 
 HEADER_VARIABLE = "STLIB_USER_HEADER"
 
@@ -32,8 +33,9 @@ _IS_SESSION = re.compile(r"[0-9a-f]{32}")
 _YEAR = 365 * 24 * 3600
 
 
-def visitor() -> Caller:
-    """The person who looks at this page. One session lasts until the browser is closed.
+def visitor(person: Person | None = None) -> Caller:
+    """The person who looks at this page, and who it is where they signed in. One session lasts until the
+    browser is closed.
 
     Raises:
         BadInput: `STLIB_RIGHTS` lists what is no right.
@@ -41,6 +43,8 @@ def visitor() -> Caller:
     state = st.session_state
     if _SESSION not in state:
         state[_SESSION] = session_of(st.context.cookies)
+    if person is not None:
+        return Caller(person.name, "page", state[_SESSION], rights_of(person))
     typed = state.get(_NAME)
     return Caller(
         name_of(st.context.headers, st.context.cookies, typed), "page", state[_SESSION], visitor_rights()
@@ -81,14 +85,13 @@ def draw_visitor(caller: Caller) -> None:
                 on_change=_keep_name,
                 help="Stands beside what you judge and change here. Leave it empty to stay nameless.",
             )
-    _keep_in_browser(caller)
 
 
 def _keep_name() -> None:
     st.session_state[_NAME] = _tidy(st.session_state[_TYPED])
 
 
-def _keep_in_browser(caller: Caller) -> None:
+def keep_in_browser(caller: Caller) -> None:
     """Cookies, so that a reload is no other person: the session's goes when the browser is closed."""
     cookies = st.context.cookies
     scripts = []

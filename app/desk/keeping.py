@@ -1,0 +1,109 @@
+"""Collections: made, filled, looked at, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.desk.visit import Visit
+from app.facade import collections, sources
+from app.facade.caller import require
+from app.facade.collections import CollectionFacts, Folder, Incoming, Received
+from app.facade.jobs import Job
+from app.indexing_job import IndexChoices
+from app.settings import UploadLimits, host_from_environment, is_loopback, upload_limits
+from indexing.sources.report import Source
+
+__all__ = [
+    "ModelChoices",
+    "add_files",
+    "add_folder",
+    "create",
+    "delete",
+    "facts",
+    "folders",
+    "folders_of",
+    "forget_uploads",
+    "limits",
+    "models",
+    "sync",
+    "verify",
+]
+
+
+@dataclass(frozen=True)
+class ModelChoices:
+    """Models to choose from; `others` says whether one may name one that is not there."""
+
+    models: list[str]
+    others: bool
+
+
+def facts(visit: Visit, name: str) -> CollectionFacts:
+    return collections.collection_facts(visit.caller, visit.location, visit.collection(name))
+
+
+def models(visit: Visit) -> ModelChoices:
+    """A page of this machine alone takes any folder or name; one that others reach what was used here."""
+    require(visit.caller, "manage")
+    others = visit.caller.surface == "page" and is_loopback(host_from_environment())
+    return ModelChoices(collections.models_to_choose(), others)
+
+
+def create(visit: Visit, name: str, choices: IndexChoices) -> None:
+    require(visit.caller, "manage", name)
+    collections.create_collection(visit.caller, visit.location, name, choices)
+
+
+def limits(visit: Visit) -> UploadLimits:
+    require(visit.caller, "search")
+    return upload_limits()
+
+
+def add_files(
+    visit: Visit, name: str, files: Sequence[Incoming], replace: bool
+) -> tuple[Received, Job | None]:
+    """Keep uploaded files, and start the job that reads them."""
+    require(visit.caller, "manage", name)
+    return collections.add_files(visit.caller, visit.location, name, files, replace=replace)
+
+
+def folders(visit: Visit) -> list[Folder]:
+    """Folders of the machine that answers, which may be read into a collection."""
+    return collections.folders_to_choose(visit.caller)
+
+
+def add_folder(visit: Visit, name: str, folder: Path) -> Job:
+    require(visit.caller, "manage", name)
+    return collections.add_folder(visit.caller, visit.location, name, folder)
+
+
+def folders_of(visit: Visit, name: str) -> list[Source]:
+    """The folders that a collection was read from."""
+    require(visit.caller, "manage", name)
+    return sources.folders_of(visit.caller, visit.location, name)
+
+
+def sync(visit: Visit, name: str, prune: bool) -> Job:
+    """Read what changed in them."""
+    require(visit.caller, "manage", name)
+    return sources.start_sync(visit.caller, visit.location, name, prune=prune)
+
+
+def verify(visit: Visit, name: str) -> Job:
+    require(visit.caller, "manage", name)
+    return collections.start_verifying(visit.caller, visit.location, name)
+
+
+def forget_uploads(visit: Visit, name: str) -> tuple[int, int]:
+    """Remove the uploaded files of a collection; returns how many, and their bytes."""
+    require(visit.caller, "manage", name)
+    return collections.forget_uploads(visit.caller, visit.location, name)
+
+
+def delete(visit: Visit, name: str, typed: str, feedback: bool) -> str:
+    """Delete a collection, whose name was `typed`; what is gone, in sentences."""
+    require(visit.caller, "manage", name)
+    visit.forget_collection(name)  # open files would keep its room on the disk
+    return collections.delete_collection(visit.caller, visit.location, name, typed, feedback=feedback)

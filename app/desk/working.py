@@ -1,0 +1,57 @@
+"""Jobs: those of the collections that the caller may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.desk.visit import Visit
+from app.facade import jobs as facade
+from app.facade.caller import require
+from app.facade.jobs import Job
+
+__all__ = ["Jobs", "cancel", "jobs", "log", "resume"]
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The oldest first. Where the home is not `known`, what is queued waits to be named; without a `worker`
+    it waits for one.
+    """
+
+    jobs: list[Job]
+    known: bool
+    worker: bool
+
+
+def jobs(visit: Visit) -> Jobs:
+    found = facade.list_jobs(visit.location, caller=visit.caller)
+    return Jobs(
+        [job for job in found if visit.caller.may_use(job.collection)],
+        facade.jobs_are_known(visit.location),
+        facade.worker_is_there(visit.location),
+    )
+
+
+def log(visit: Visit, number: int) -> list[str]:
+    """The last lines that a job wrote."""
+    _check(visit, number)
+    return facade.read_log(visit.location, number, caller=visit.caller)
+
+
+def cancel(visit: Visit, number: int, force: bool) -> Job:
+    _check(visit, number)
+    return facade.cancel_job(visit.location, number, force=force, caller=visit.caller)
+
+
+def resume(visit: Visit, number: int) -> Job:
+    _check(visit, number)
+    return facade.resume_job(visit.location, number, caller=visit.caller)
+
+
+def _check(visit: Visit, number: int) -> None:
+    """
+    Raises:
+        NotAllowed: the job is of a collection that the caller may not use.
+        BadInput: there is no such job.
+    """
+    require(visit.caller, "search", facade.find_job(visit.location, number).collection)

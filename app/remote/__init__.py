@@ -1,0 +1,1 @@
+"""A service that is asked over HTTP by a page: `stlib ui --server URL`."""
