@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.desk.visit import Visit
+from app.desk.working import without_places
 from app.facade import collections, sources
 from app.facade.caller import require
 from app.facade.collections import CollectionFacts, Folder, Incoming, Received
 from app.facade.jobs import Job
 from app.indexing_job import IndexChoices
 from app.settings import UploadLimits, host_from_environment, is_loopback, upload_limits
+from indexing.errors import BadInput
+from indexing.names import BUNDLED_MODEL
 from indexing.sources.report import Source
 
 __all__ = [
@@ -41,19 +44,42 @@ class ModelChoices:
 
 
 def facts(visit: Visit, name: str) -> CollectionFacts:
-    return collections.collection_facts(visit.caller, visit.location, visit.collection(name))
+    """Elsewhere nobody is told where a collection lies."""
+    found = collections.collection_facts(visit.caller, visit.location, visit.collection(name))
+    if visit.here:
+        return found
+    return replace(found, info=replace(found.info, path=""), jobs=[without_places(job) for job in found.jobs])
 
 
 def models(visit: Visit) -> ModelChoices:
-    """A page of this machine alone takes any folder or name; one that others reach what was used here."""
+    """A page of this machine alone takes any folder or name; one that others reach what was used here; a
+    service what whoever runs it lists.
+    """
     require(visit.caller, "manage")
+    if visit.models is not None:
+        return ModelChoices([BUNDLED_MODEL, *visit.models], False)
     others = visit.caller.surface == "page" and is_loopback(host_from_environment())
     return ModelChoices(collections.models_to_choose(), others)
 
 
 def create(visit: Visit, name: str, choices: IndexChoices) -> None:
     require(visit.caller, "manage", name)
+    if visit.models is not None:
+        _check_models(visit.models, choices)
     collections.create_collection(visit.caller, visit.location, name, choices)
+
+
+def _check_models(allowed: tuple[str, ...], choices: IndexChoices) -> None:
+    """
+    Raises:
+        BadInput: a model that whoever runs the service does not list.
+    """
+    for model in choices.models().values():
+        if model not in (BUNDLED_MODEL, *allowed):
+            raise BadInput(
+                f"model {model!r} is not one that this service makes collections with; those are"
+                f" {', '.join((BUNDLED_MODEL, *allowed))}: whoever runs it lists others in STLIB_MODELS"
+            )
 
 
 def limits(visit: Visit) -> UploadLimits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.desk.visit import Visit
 from app.facade import reports
@@ -11,11 +11,21 @@ from app.facade.collections import Incoming
 from app.facade.jobs import Job
 from app.report.history import Past
 from app.report.judged_sets import JudgedFolder
+from app.report.judgments import FEEDBACK
 from app.report.model import Report
 from app.report.systems import ReportChoices
+from indexing.errors import BadInput
 from indexing.serving.history import Serving
 
-__all__ = ["Evaluation", "add_set", "delete_set", "evaluation", "report", "running", "start"]
+__all__ = ["Evaluation", "JudgedName", "add_set", "delete_set", "evaluation", "report", "running", "start"]
+
+
+@dataclass(frozen=True)
+class JudgedName:
+    """Judged questions that somebody brought: their name, and the splits that they have."""
+
+    name: str
+    splits: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Evaluation:
     modes: tuple[str, ...]
     servings: list[Serving]
     rerankers: list[str]
-    sets: list[JudgedFolder]
+    sets: list[JudgedName]
     past: list[Past]
 
 
@@ -37,8 +47,11 @@ def evaluation(visit: Visit, name: str) -> Evaluation:
         tuple(collection.modes),
         collection.servings(),
         reports.rerankers_to_choose(collection),
-        reports.judged_sets(visit.caller, visit.location, collection.uuid),
-        reports.past_reports(visit.caller, visit.location, collection.uuid),
+        [JudgedName(one.name, one.splits) for one in _sets(visit, collection.uuid)],
+        [
+            replace(one, source=_name_of(one.source))
+            for one in reports.past_reports(visit.caller, visit.location, collection.uuid)
+        ],
     )
 
 
@@ -49,20 +62,44 @@ def running(visit: Visit, name: str) -> list[Job]:
 
 
 def report(visit: Visit, name: str, number: int) -> Report:
-    return reports.read_report(visit.caller, visit.location, visit.collection(name).uuid, number)
+    """Elsewhere nobody is told where judged questions lie."""
+    found = reports.read_report(visit.caller, visit.location, visit.collection(name).uuid, number)
+    if visit.here:
+        return found
+    source = _name_of(found.source)
+    return replace(found, source=source, command=found.command.replace(found.source, source))
 
 
-def start(visit: Visit, name: str, source: str, split: str, choices: ReportChoices) -> Job:
-    visit.collection(name, "improve")
+def start(visit: Visit, name: str, judged: str, split: str, choices: ReportChoices) -> Job:
+    """`judged` is the name of a set, or empty for what people said here.
+
+    Raises:
+        BadInput: there is no such set, or a choice that there is not.
+    """
+    uuid = visit.collection(name, "improve").uuid
+    paths = {"": FEEDBACK, **{one.name: str(one.path) for one in _sets(visit, uuid)}}
+    if judged not in paths:
+        raise BadInput(f"there are no judged questions {judged!r}: bring them first")
+    source = paths[judged]
     return reports.start_report(visit.caller, visit.location, name, source, split, choices)
 
 
-def add_set(visit: Visit, name: str, title: str, files: Sequence[Incoming]) -> JudgedFolder:
+def add_set(visit: Visit, name: str, title: str, files: Sequence[Incoming]) -> JudgedName:
     uuid = visit.collection(name, "judge").uuid
     brought = [(one.name, one.file) for one in files]
-    return reports.add_judged_set(visit.caller, visit.location, uuid, title, brought)
+    kept = reports.add_judged_set(visit.caller, visit.location, uuid, title, brought)
+    return JudgedName(kept.name, kept.splits)
 
 
 def delete_set(visit: Visit, name: str, title: str) -> None:
     uuid = visit.collection(name, "judge").uuid
     reports.delete_judged_set(visit.caller, visit.location, uuid, title)
+
+
+def _sets(visit: Visit, uuid: str) -> list[JudgedFolder]:
+    return reports.judged_sets(visit.caller, visit.location, uuid)
+
+
+def _name_of(source: str) -> str:
+    """Of judged questions, without the folder that they lie in."""
+    return source.rsplit("/", 1)[-1]

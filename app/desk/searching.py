@@ -78,7 +78,11 @@ def collections(visit: Visit) -> Listing:
     found = list_collections(**visit.location.arguments())
     return Listing(
         [name for name in found.names if visit.caller.may_use(name)],
-        {name: reason for name, reason in found.damaged.items() if visit.caller.may_use(name)},
+        {
+            name: reason if visit.here else "it cannot be read now; the service's log says why"
+            for name, reason in found.damaged.items()
+            if visit.caller.may_use(name)
+        },
     )
 
 

@@ -19,13 +19,20 @@ R = TypeVar("R")
 @dataclass(frozen=True)
 class Visit:
     """One person at one place. `open_collection` gives collections that are held open and shared,
-    `forget_collection` lets go of one.
+    `forget_collection` lets go of one. `models` are those that collections may be made with beside the
+    bundled one; None where the rules of a page over a home hold.
     """
 
     caller: Caller
     location: Location
     open_collection: Callable[[str], Collection]
     forget_collection: Callable[[str], None]
+    models: tuple[str, ...] | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether who asks looks at a page of the machine that answers, and may know where things lie."""
+        return self.caller.surface == "page"
 
     def collection(self, name: str, right: str = "search") -> Collection:
         """

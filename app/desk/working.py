@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.desk.visit import Visit
 from app.facade import jobs as facade
 from app.facade.caller import require
 from app.facade.jobs import Job
 
-__all__ = ["Jobs", "cancel", "jobs", "log", "resume"]
+__all__ = ["Jobs", "cancel", "jobs", "log", "resume", "without_places"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Jobs:
 
 def jobs(visit: Visit) -> Jobs:
     found = facade.list_jobs(visit.location, caller=visit.caller)
+    mine = [job for job in found if visit.caller.may_use(job.collection)]
     return Jobs(
-        [job for job in found if visit.caller.may_use(job.collection)],
+        mine if visit.here else [without_places(job) for job in mine],
         facade.jobs_are_known(visit.location),
         facade.worker_is_there(visit.location),
     )
@@ -46,6 +47,11 @@ def cancel(visit: Visit, number: int, force: bool) -> Job:
 def resume(visit: Visit, number: int) -> Job:
     _check(visit, number)
     return facade.resume_job(visit.location, number, caller=visit.caller)
+
+
+def without_places(job: Job) -> Job:
+    """A job as it is told elsewhere: without folders of this machine, and where its process is."""
+    return replace(job, arguments={}, pid=None, host="")
 
 
 def _check(visit: Visit, number: int) -> None:

@@ -14,12 +14,10 @@ from app.desk.table import READS, Entry
 from app.facade.collections import Incoming
 from app.remote.address import check_address, is_near
 from app.remote.errors import KeyRefused, ServiceAway, ServiceFailed, error_from
+from app.remote.names import SESSION_HEADER
 from indexing.errors import BadInput
 
-__all__ = ["SESSION_HEADER", "Connection"]
-
-SESSION_HEADER = "X-Stlib-Session"
-"""The visit of a person within what is asked with one key: clicks are counted by it."""
+__all__ = ["Connection"]
 
 _CONNECT_SECONDS = 4.0
 _READ_SECONDS = 60.0  # without a byte: as long as a service takes to answer one request by default

@@ -9,11 +9,10 @@ from typing import BinaryIO
 import streamlit as st
 
 from app.desk import measuring, working
-from app.desk.measuring import Evaluation
+from app.desk.measuring import Evaluation, JudgedName
 from app.desk.visit import Desk
 from app.facade.collections import Incoming
-from app.report.judged_sets import MOST_BYTES, JudgedFolder
-from app.report.judgments import FEEDBACK
+from app.report.judged_sets import MOST_BYTES
 from app.report.precisions import MOST_DOCUMENTS
 from app.report.systems import ReportChoices
 from app.text import plain
@@ -35,10 +34,10 @@ _NAME = "judged name"
 
 @dataclass(frozen=True)
 class _Source:
-    """Judged questions that can be chosen."""
+    """Judged questions that can be chosen; `judged` is the name of a set, empty for what people said."""
 
     title: str
-    source: str
+    judged: str
     split: str
 
 
@@ -69,9 +68,9 @@ def page() -> None:
 
 
 def _draw_choices(desk: Desk, name: str, known: Evaluation) -> None:
-    sources = [_Source("What people said here", FEEDBACK, "")]
+    sources = [_Source("What people said here", "", "")]
     sources += [
-        _Source(f"{one.name}: {split}", str(one.path), split) for one in known.sets for split in one.splits
+        _Source(f"{one.name}: {split}", one.name, split) for one in known.sets for split in one.splits
     ]
     servings = [one for one in known.servings if one.live or not one.behind]
     with st.form("compare", border=True):
@@ -110,12 +109,12 @@ def _serving_name(serving: Serving) -> str:
 
 def _start(desk: Desk, name: str, source: _Source, choices: ReportChoices) -> None:
     with sentences():
-        desk.ask(measuring.start, name, source.source, source.split, choices)
+        desk.ask(measuring.start, name, source.judged, source.split, choices)
         tell("It is being measured; this page shows it when it is done.")
         st.rerun()
 
 
-def _draw_sets(desk: Desk, name: str, sets: list[JudgedFolder]) -> None:
+def _draw_sets(desk: Desk, name: str, sets: list[JudgedName]) -> None:
     batch = st.session_state.setdefault(_BATCH, 0)
     with st.expander("Bring judged questions", expanded=False):
         st.caption(

@@ -19,6 +19,7 @@ PACKAGES = {
         "uvicorn",
         "httptools",
         "uvloop",
+        "python-multipart",
         "pydantic-settings",
         "prometheus-client",
         "opentelemetry-api",

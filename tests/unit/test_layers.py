@@ -109,6 +109,9 @@ LAYERS = {
             "facade.sources",
             "facade.tuning_jobs",
         ],
+        # what pages ask, of this machine or of a service
+        ["desk"],
+        ["remote"],
         # faces: what a person types or clicks
         ["api", "cli", "mcp", "ui"],
         ["demo"],

@@ -1,0 +1,89 @@
+"""What pages of this project ask (`stlib ui --server`): the closed table of `app.desk`, for nobody else.
+
+A body is a JSON object with the arguments by their names, each checked by its declared type; with files it is
+a form of `arguments` and `files`. Who asks is told by the key alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from app.api.dependencies import Asking, Held
+from app.api.errors import NotFound, json_bytes
+from app.api.service import Service
+from app.desk import codec
+from app.desk.table import ENTRIES, Entry
+from app.desk.visit import Visit
+from app.facade.caller import Caller, require
+from app.facade.collections import Incoming
+from app.remote.names import SESSION_HEADER
+from indexing.errors import BadInput
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/page", include_in_schema=False)
+
+_SESSION = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_MOST_FILES = 1_000
+_MOST_ARGUMENTS = 1 << 20  # bytes, beside files
+# Before a file is taken; the function asks again, of the collection too.
+_RIGHTS = {"keeping.add_files": "manage", "measuring.add_set": "judge"}
+# They search, and wait for their turn with all that do.
+_SEARCHES = ("searching.answer", "searching.compare")
+
+
+@router.post("/{function}")
+async def ask(function: str, request: Request, caller: Asking, service: Held) -> Response:
+    entry = ENTRIES.get(function)
+    if entry is None:
+        raise NotFound(f"pages of this version ask for no {function[:80]!r}")
+    if entry.files:
+        require(caller, _RIGHTS[entry.name])
+    visit = _visit(caller, request.headers.get(SESSION_HEADER, ""), service)
+    async with _arguments(request, entry) as arguments:
+        if entry.name in _SEARCHES:
+            body = await service.run(_answer, entry, visit, arguments)
+        else:
+            body = await run_in_threadpool(_answer, entry, visit, arguments)
+    return Response(body, media_type="application/json")
+
+
+def _visit(caller: Caller, session: str, service: Service) -> Visit:
+    """The visits of one key are told apart by what its page says; those of others they cannot be."""
+    if _SESSION.fullmatch(session):
+        caller = replace(caller, session=f"{caller.session}.{session}")
+    return Visit(caller, service.location, service.collection, service.forget, service.settings.models)
+
+
+def _answer(entry: Entry, visit: Visit, arguments: dict[str, Any]) -> bytes:
+    return json_bytes({"answer": codec.encode(entry.function(visit, **arguments), entry.gives)})
+
+
+@asynccontextmanager
+async def _arguments(request: Request, entry: Entry) -> AsyncIterator[dict[str, Any]]:
+    """What the function is called with; files are there as long as this is open."""
+    if not entry.files:
+        yield entry.decode_arguments(_parsed(await request.body()))
+        return
+    form = request.form(max_files=_MOST_FILES, max_fields=1, max_part_size=_MOST_ARGUMENTS)
+    async with form as brought:
+        told = brought.get("arguments")
+        arguments = entry.decode_arguments(_parsed(told.encode() if isinstance(told, str) else b""))
+        files = [one for one in brought.getlist("files") if isinstance(one, UploadFile)]
+        yield {**arguments, entry.files: [Incoming(one.filename or "", one.file) for one in files]}
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput("the body is no JSON object with the arguments by their names") from error
