@@ -40,6 +40,7 @@ from typing import Any, Literal, get_args
 
 from indexing.errors import BadInput
 from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER, TOKENS_RERANKER
+from indexing.storage.paths import ServerDatabase, database_address, home_folder
 
 __all__ = [
     "DEMO_COLLECTION",
@@ -119,6 +120,14 @@ class Location:
         if self.db is not None:
             variables[DB_VARIABLE] = _absolute_url(self.db)
         return variables
+
+    def absolute(self) -> Location:
+        """The same place from any working folder."""
+        home = home_folder(self.home).absolute()
+        if self.db is None:
+            return Location(home)
+        is_server = isinstance(database_address(self.db), ServerDatabase)
+        return Location(home if is_server else None, _absolute_url(self.db))
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `Collection.open` and its kin."""

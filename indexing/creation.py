@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from indexing.beside.models import read_beside, write_beside
-from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import FOLLOWING, GenerationInfo, create_generation, read_generation
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_documents
@@ -23,7 +23,7 @@ from indexing.listing import list_collections
 from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
 from indexing.names import NO_MODEL, PRECISIONS
-from indexing.opening import already_exists, creation_lock, open_catalog, refuse_existing
+from indexing.opening import already_exists, creating, open_catalog, refuse_existing
 from indexing.session import Session
 from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Home, Place, collection_place
@@ -77,7 +77,7 @@ def create(
         "beside": write_beside(recorded),
     }
     # Another process may be making or deleting a collection of this name, and its folder with it.
-    with creation_lock(place), open_catalog(place.catalog, create=True) as database:
+    with creating(place) as database:
         ensure_schema(database)
         with writing(database) as connection:
             if find_collection(connection, name) is not None:
@@ -121,8 +121,8 @@ def find(
 ) -> Opened:
     """Opens the catalog of a collection. See `Collection.open`."""
     place = collection_place(name, home, db)
-    if sqlite.exists(place.catalog):
-        with open_catalog(place.catalog) as database:
+    if dialect_of(place.catalog).exists(place.catalog):
+        with open_catalog(place) as database:
             ensure_schema(database)
             with reading(database) as connection:
                 state = find_collection(connection, name)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from indexing.beside.models import read_beside
-from indexing.catalog import sqlite
 from indexing.catalog.beside import estimate_beside
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import count_chunks, count_documents
 from indexing.session import Session
@@ -83,7 +83,7 @@ def describe(session: Session, views: Views) -> CollectionInfo:
         reranker=None if serving.reranker is None else str(serving.reranker.get("name")),
         last_seq=state.last_seq,
         keyword_lag=max(0, state.last_seq - followed),
-        catalog_bytes=sqlite.file_bytes(session.place.catalog),
+        catalog_bytes=dialect_of(session.database).file_bytes(session.database, session.place.catalog),
         view_bytes=bytes_below(session.place.views),
         memory_bytes=memory,
         mapped_bytes=mapped,

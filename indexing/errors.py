@@ -13,7 +13,8 @@
     ├── RerankingFailed       the reranker cannot be loaded, or failed
     ├── LockedError           another process holds the lock that is needed
     ├── StorageError          the catalog or a file could not be read or written
-    │   └── DiskFull          ... because no space is left
+    │   ├── DiskFull          ... because no space is left
+    │   └── ConnectionLost    ... because the database server cannot be reached, or went away
     └── CorruptView           a derived file does not match its checksum; it can be rebuilt
         └── ForeignView       ... because another machine, or another version, wrote it
 
@@ -26,6 +27,7 @@ __all__ = [
     "BadInput",
     "BadLine",
     "CollectionExists",
+    "ConnectionLost",
     "CorruptView",
     "DiskFull",
     "FilterError",
@@ -125,6 +127,10 @@ class StorageError(IndexingError):
 
 class DiskFull(StorageError):
     """No space is left on the disk; what was committed before is kept."""
+
+
+class ConnectionLost(StorageError):
+    """A database server cannot be reached, or the connection ended. What was acknowledged is stored."""
 
 
 class CorruptView(IndexingError):

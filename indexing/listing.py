@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from indexing.catalog import sqlite
 from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.migrate import schema_revision
 from indexing.catalog.unwritable import is_unwritable, needs_copy
 from indexing.errors import IndexingError
-from indexing.storage.paths import CATALOG_FILE, Home, collection_place, collections_folder, database_path
+from indexing.storage.paths import (
+    CATALOG_FILE,
+    Address,
+    Home,
+    collection_place,
+    collections_folder,
+    database_address,
+)
 
 __all__ = ["Listing", "collection_identity", "list_collections"]
 
@@ -32,8 +38,8 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
             cannot be read are named.
     """
     if db is not None:
-        path = database_path(db)
-        return Listing(sorted(_names_in(path)) if sqlite.exists(path) else [])
+        address = database_address(db)
+        return Listing(sorted(_names_in(address)) if dialect_of(address).exists(address) else [])
     listing = Listing()
     for path in sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}")):
         try:
@@ -41,7 +47,7 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
             copied = is_unwritable(path) and needs_copy(path)
             listing.names += [path.parent.name] if copied else _names_in(path)
         except IndexingError as error:
-            if sqlite.exists(path):  # otherwise it was deleted at this moment
+            if path.is_file():  # otherwise it was deleted at this moment
                 listing.damaged[path.parent.name] = str(error)
     listing.names.sort()
     return listing
@@ -49,10 +55,11 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
 
 def collection_identity(name: str, home: Home = None, db: str | None = None) -> tuple[int, int] | None:
     """Changes when a collection was deleted and another one made under its name; None if there is none."""
-    return sqlite.identity(collection_place(name, home, db).catalog)
+    catalog = collection_place(name, home, db).catalog
+    return dialect_of(catalog).identity(catalog)
 
 
-def _names_in(catalog: Path) -> list[str]:
+def _names_in(catalog: Address) -> list[str]:
     """The collections of a catalog; none if a run was killed before it had made one."""
     database = open_database(catalog)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 
 from indexing.catalog.reads import chunks_of_documents, count_documents
 from indexing.catalog.stored import (
@@ -20,8 +20,9 @@ from indexing.catalog.stored import (
 from indexing.documents.model import check_ids, storable_text
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.quantization import Codec
+from indexing.search.filter_lookup import selection_of
 from indexing.search.filter_spelling import Given, filter_text
-from indexing.search.filter_sql import condition
+from indexing.search.filter_tree import Node
 from indexing.search.filters import parse_filter
 from indexing.session import Live, Session
 
@@ -52,23 +53,23 @@ def iterate_documents(
     """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise BadInput(f"batch = {batch!r}: give a whole number of documents, 1 or more")
-    wanted = _condition(filter)
+    node = _node(filter)
     if after is not None and not isinstance(after, str):
         raise BadInput(f"after = {after!r}: give the id of a document, behind which they begin")
     after = None if after is None else storable_text(after)
-    return _pages(session, wanted, batch, after, session.live().generation.id if passages else None)
+    return _pages(session, node, batch, after, session.live().generation.id if passages else None)
 
 
 def _pages(
     session: Session,
-    wanted: ColumnElement[bool] | None,
+    node: Node | None,
     batch: int,
     after: str | None,
     generation_id: int | None,
 ) -> Iterator[StoredDocument]:
     while True:
         with session.looking() as (connection, state):
-            documents = documents_from(connection, state.id, after, batch, wanted)
+            documents = documents_from(connection, state.id, after, batch, selection_of(connection, node))
             if generation_id is not None:
                 live = session.live_in(connection, state)
                 documents = _with_passages(session.name, connection, live, generation_id, documents)
@@ -106,22 +107,21 @@ def matching_ids(session: Session, filter: Given | None) -> list[str]:
     Raises:
         BadInput: an empty filter, which would match everything.
     """
-    wanted = _condition(filter)
-    if wanted is None:
+    node = _node(filter)
+    if node is None:
         raise BadInput("the filter is empty, which would match every document: drop() deletes them all")
     with session.looking() as (connection, state):
-        return list(ids_matching(connection, state.id, wanted))
+        return list(ids_matching(connection, state.id, selection_of(connection, node)))
 
 
 def count_found(session: Session, filter: Given | None) -> int:
     """How many documents match `filter`; all of them without one."""
-    wanted = _condition(filter)
+    node = _node(filter)
     with session.looking() as (connection, state):
-        if wanted is None:
+        if node is None:
             return count_documents(connection, state.id)
-        return count_matching(connection, state.id, wanted)
+        return count_matching(connection, state.id, selection_of(connection, node))
 
 
-def _condition(filter: Given | None) -> ColumnElement[bool] | None:
-    node = None if filter is None else parse_filter(filter_text(filter))
-    return None if node is None else condition(node)
+def _node(filter: Given | None) -> Node | None:
+    return None if filter is None else parse_filter(filter_text(filter))

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Engine
 
-from indexing.catalog import sqlite
 from indexing.catalog.collections import collection_names
 from indexing.catalog.database import open_database, reading
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.migrate import known_revision
 from indexing.errors import BadInput, CollectionExists, ModelMismatch
 from indexing.names import NO_MODEL
 from indexing.session import documents_lock
 from indexing.storage.files import remove, remove_if_empty
-from indexing.storage.paths import Place
+from indexing.storage.paths import Place, ServerDatabase
 from stlib.runtime import BUNDLED_MODEL_NAME, EncoderProtocol
 
-__all__ = ["already_exists", "check_model", "creation_lock", "open_catalog", "refuse_existing"]
+__all__ = ["already_exists", "check_model", "creating", "open_catalog", "refuse_existing"]
 
 
 @contextmanager
-def open_catalog(catalog: Path, *, create: bool = False) -> Iterator[Engine]:
+def open_catalog(place: Place, *, create: bool = False) -> Iterator[Engine]:
     """The catalog's database, which is closed again after an error."""
-    database = open_database(catalog, create=create)
+    database = open_database(place.catalog, create=create, scope=place.name)
     try:
         yield database
     except BaseException:
@@ -39,9 +38,9 @@ def refuse_existing(place: Place) -> None:
 
     Nothing is upgraded for it: of a catalog of an older schema only the names are read.
     """
-    if not sqlite.exists(place.catalog):
+    if not dialect_of(place.catalog).exists(place.catalog):
         return
-    with open_catalog(place.catalog) as database:
+    with open_catalog(place) as database:
         if known_revision(database) is not None:
             with reading(database) as connection:
                 if place.name in collection_names(connection):
@@ -50,16 +49,17 @@ def refuse_existing(place: Place) -> None:
 
 
 @contextmanager
-def creation_lock(place: Place) -> Iterator[None]:
-    """The lock for making a collection. After an error no folder is left that was made for it; a catalog that
-    other collections may be in stays.
+def creating(place: Place) -> Iterator[Engine]:
+    """The database for a new collection, under the lock for making one. After an error no folder is left
+    that was made for it; a catalog that other collections may be in stays.
     """
-    folders = {*place.locks.parents, place.locks, *place.catalog.parents}
+    above = () if isinstance(place.catalog, ServerDatabase) else place.catalog.parents
+    folders = {*place.locks.parents, place.locks, *above}
     missing = sorted((folder for folder in folders if not folder.exists()), reverse=True)
     try:
-        with documents_lock(place):
+        with _locked_database(place) as database:
             try:
-                yield
+                yield database
             except BaseException:
                 if place.folder in missing:
                     remove(place.folder)  # while the lock is held: nobody else makes this collection now
@@ -68,6 +68,17 @@ def creation_lock(place: Place) -> Iterator[None]:
         for folder in missing:  # what lies within others comes first
             remove_if_empty(folder)
         raise
+
+
+@contextmanager
+def _locked_database(place: Place) -> Iterator[Engine]:
+    """A server knows locks, and a file is made under the lock of its folder only."""
+    if isinstance(place.catalog, ServerDatabase):
+        with open_catalog(place) as database, documents_lock(database, place):
+            yield database
+    else:
+        with documents_lock(None, place), open_catalog(place, create=True) as database:
+            yield database
 
 
 def already_exists(place: Place) -> CollectionExists:

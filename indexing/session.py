@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, read_state
 from indexing.catalog.database import reading
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.locks import Lock, writer_lock
 from indexing.catalog.servings import ServingInfo, read_serving, servings_of
 from indexing.errors import BadInput, StorageError, UnknownCollection
 from indexing.quantization import Codec
 from indexing.served import check_served
 from indexing.storage import forks
-from indexing.storage.files import FolderLock
-from indexing.storage.paths import Place
+from indexing.storage.paths import Place, ServerDatabase
 
 __all__ = ["Live", "Session"]
 
@@ -115,8 +115,9 @@ class Session:
         """One transaction, and the collection's row in it. Whatever is compared is read in the same one:
         between two, another process may commit a batch or delete the collection.
         """
-        if not sqlite.exists(self.place.catalog):
-            raise self.deleted()
+        catalog = self.place.catalog
+        if not isinstance(catalog, ServerDatabase) and not dialect_of(catalog).exists(catalog):
+            raise self.deleted()  # SQLite would make an empty file
         with reading(self.database) as connection:
             yield connection, self.row(connection)
 
@@ -140,11 +141,11 @@ class Session:
             UnknownCollection: the collection was deleted.
         """
         self.live()
-        with self.writing, documents_lock(self.place):
+        with self.writing, documents_lock(self.database, self.place):
             self.live()  # deleting takes the lock too: from here on it stays
             yield
 
 
-def documents_lock(place: Place) -> FolderLock:
+def documents_lock(database: Engine | None, place: Place) -> Lock:
     """Held by whoever adds or deletes documents, or makes or deletes the collection."""
-    return FolderLock(place.locks, "documents.lock", f"collection {place.name!r}")
+    return writer_lock(database, place, "documents", f"collection {place.name!r}")

@@ -8,20 +8,18 @@ What they do stands in `app.jobs`; the state is one table beside the collections
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from app.facade.caller import Caller, require
 from app.facade.who import login_name
 from app.jobs.beat import ALIVE_SECONDS, Beat, last_beat
+from app.jobs.ending import kill_worker
 from app.jobs.kinds import KINDS
 from app.jobs.log import read_tail
 from app.jobs.model import CANCELLED, DONE, INTERRUPTED, QUEUED, RUNNING, Job
@@ -31,10 +29,9 @@ from app.jobs.table import adopt, change, insert, open_jobs, read_jobs
 from app.jobs.worker import ALONE
 from app.settings import JOBS_VARIABLE, Location, jobs_at_once
 from indexing.catalog.database import writing
-from indexing.errors import BadInput, LockedError, StorageError
+from indexing.errors import BadInput, StorageError
 from indexing.faults import point
-from indexing.storage.files import FolderLock
-from indexing.storage.homes import home_is_known
+from indexing.storage.paths import is_there
 
 __all__ = [
     "Job",
@@ -52,7 +49,6 @@ __all__ = [
 ]
 
 _START_SECONDS = 10.0  # a process that was started has taken its job by then, or never will
-_KILL_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _STOP_SECONDS = 8.0  # containers are killed ten seconds after they were asked to end
 
@@ -91,7 +87,7 @@ def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
     """
     _require(caller, "search")
     place = jobs_place(location)
-    if not place.database.is_file():
+    if not is_there(place.database):
         return []
     with open_jobs(place) as engine:
         wake(engine, place, waited=_START_SECONDS)
@@ -100,7 +96,7 @@ def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
 
 def jobs_are_known(location: Location) -> bool:
     """False where queued jobs wait to be named, because somebody else's home was copied here."""
-    return home_is_known(jobs_place(location).folder)
+    return jobs_place(location).is_known()
 
 
 def worker_is_there(location: Location) -> bool:
@@ -150,7 +146,7 @@ def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Cal
                 changed = change(engine, job, state=CANCELLED, token=job.token + 1, ended=time.time())
                 continue
             # Killed before anything is written: a stopped process may be in the middle of writing itself.
-            with _kill(place, job) if job.state == RUNNING else nullcontext():
+            with kill_worker(engine, place, job) if job.state == RUNNING else nullcontext():
                 token = job.token + 1
                 changed = change(engine, job, state=CANCELLED, token=token, ended=time.time())
         wake(engine, place)
@@ -198,7 +194,7 @@ def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
 
 def _run_queue(place: JobsPlace, beat: Beat, once: bool) -> Iterator[Job]:
     with open_jobs(place) as engine:
-        if not home_is_known(place.folder):
+        if not place.is_known():
             if jobs := read_jobs(engine, place):
                 raise BadInput(
                     f"{place.database} came from elsewhere, and its {len(jobs)} jobs are not run:"
@@ -261,28 +257,6 @@ def _require_worker(place: JobsPlace, job: Job) -> None:
         raise BadInput(
             f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
         )
-
-
-def _kill(place: JobsPlace, job: Job) -> FolderLock:
-    """End the process that holds the job's lock; returns the lock."""
-    if job.pid is None or not _may_be_worker(job.pid):
-        raise BadInput(
-            f"job {job.id} is process {job.pid} on {job.host}, not seen from here: cancel it there"
-        )
-    with suppress(ProcessLookupError):
-        os.kill(job.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    lock = place.take_lock(job.id, _KILL_SECONDS)
-    if lock is None:
-        raise LockedError(f"process {job.pid} of job {job.id} was killed and does not end")
-    return lock
-
-
-def _may_be_worker(pid: int) -> bool:
-    """False for another program: a container may see the name of this host and other numbers."""
-    command = Path(f"/proc/{pid}/cmdline")
-    with suppress(OSError):
-        return b"app.jobs.worker" in command.read_bytes()
-    return not command.parents[1].is_dir()  # a system without /proc tells nothing
 
 
 def _lost(job: Job, pid: int) -> bool:

@@ -30,8 +30,8 @@ from app.feedback.table import (
     read_rows,
     write_feedback,
 )
-from indexing.catalog import sqlite
 from indexing.catalog.database import map_errors
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.log import slices
 from indexing.documents.model import storable_text
 from indexing.errors import BadInput, IndexingError
@@ -248,12 +248,11 @@ def _give_space_back(place: FeedbackPlace) -> str | None:
     why = f"another process is reading {place.database}"
     try:
         with WRITING, map_errors(engine):
-            sqlite.vacuum(engine)
+            dialect_of(engine).vacuum(engine)
     except IndexingError as error:
         why = str(error)
     else:
-        log = place.database.with_name(place.database.name + "-wal")
-        if not log.exists() or not log.stat().st_size:
+        if not dialect_of(engine).is_in_log(engine):
             return None
     return (
         f"pending: the old bytes may still be in the file: {why}; the next `stlib feedback erase` tries again"

@@ -22,6 +22,7 @@ from app.feedback.place import FeedbackPlace
 from app.feedback.table import WRITING, add_rows, close_databases, write_feedback
 from app.settings import log_settings
 from indexing.errors import IndexingError, LockedError
+from indexing.storage.paths import Address
 from indexing.storage.private import can_write
 from stlib.util.forks import ThreadLock
 
@@ -133,14 +134,18 @@ class FeedbackLog:
                 forget_old(connection, settings.days)
                 self._forgot = time.monotonic()
 
+    def _may_write(self) -> bool:
+        path = self.place.database
+        return not isinstance(path, Path) or can_write(path)
+
     def _warn(self, error: Exception) -> None:
         """Once, until it works again. A home that is only read is no failure: its searches are not kept."""
-        if not self._warned and can_write(self.place.database):
+        if not self._warned and self._may_write():
             logger.warning("searches are not recorded: %s", error)
         self._warned = True
 
 
-_logs: dict[Path, FeedbackLog] = {}
+_logs: dict[Address, FeedbackLog] = {}
 _making = ThreadLock()
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from app.feedback.model import EVENTS, KINDS, Event, Impression, Saying, Shown
+from indexing.catalog.types import NUMBER
 
 __all__ = ["columns_of", "read_row", "to_row"]
 
@@ -28,7 +29,7 @@ _LARGEST = 2**53
 class _Kind:
     """How values of one Python type are kept: the column's type, what reads one, what writes one."""
 
-    column: type[sa.types.TypeEngine[Any]]
+    column: type[sa.types.TypeEngine[Any]] | sa.types.TypeEngine[Any]
     read: Callable[[Any], Any]
     write: Callable[[Any], Any] = lambda value: value
 
@@ -104,9 +105,9 @@ def _pack_shown(one: Shown) -> list[Any]:
 
 _KINDS = {
     "str": _Kind(sa.Text, _text),
-    "int": _Kind(sa.Integer, _whole),
+    "int": _Kind(NUMBER, _whole),
     "float": _Kind(sa.Float, _number),
-    "bool": _Kind(sa.Integer, _flag, int),  # Boolean would read anything as a truth value
+    "bool": _Kind(NUMBER, _flag, int),  # Boolean would read anything as a truth value
     "tuple[str, ...]": _Kind(sa.Text, _texts, _dump),
     "tuple[int, int]": _Kind(sa.Text, _pair, _dump),
     "tuple[Shown, ...]": _Kind(sa.Text, _shown, _dump_shown),
@@ -130,7 +131,7 @@ _ALLOWED = {Event: EVENTS, Saying: KINDS}  # of the field `kind`
 def columns_of(record: type) -> list[sa.Column[Any]]:
     """The columns of a table whose rows are `record`s; the first field is the primary key."""
     return [
-        sa.Column(name, kind.column(), primary_key=name == "id", nullable=optional)
+        sa.Column(name, kind.column, primary_key=name == "id", nullable=optional)
         for name, (kind, optional) in _FIELDS[record].items()
     ]
 

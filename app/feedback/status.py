@@ -8,9 +8,9 @@ from typing import Any
 from app.feedback.log import feedback_log
 from app.feedback.model import Event, Impression, latest_words
 from app.feedback.place import FeedbackPlace
-from app.feedback.table import count_rows, read_sayings
+from app.feedback.table import count_rows, feedback_database, read_sayings
 from app.settings import log_settings
-from indexing.catalog import sqlite
+from indexing.catalog.dialect import dialect_of
 
 __all__ = ["FeedbackStatus", "read_status"]
 
@@ -68,6 +68,13 @@ def read_status(place: FeedbackPlace, name: str, collection: str) -> FeedbackSta
         kinds=dict(sorted(kinds.items())),
         mode=settings.mode,
         days=settings.days,
-        bytes=sqlite.file_bytes(place.database),
+        bytes=_file_bytes(place),
         dropped=feedback_log(place).dropped,
     )
+
+
+def _file_bytes(place: FeedbackPlace) -> int:
+    if not place.exists:
+        return 0
+    engine = feedback_database(place)
+    return dialect_of(engine).file_bytes(engine, place.database)

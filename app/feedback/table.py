@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from app.feedback.model import Event, Impression, Saying
 from app.feedback.place import FeedbackPlace
 from app.feedback.rows import columns_of, read_row, to_row
-from indexing.catalog import sqlite
 from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.side_database import open_side_database
+from indexing.catalog.types import NUMBER
 from indexing.catalog.unwritable import is_unwritable
 from indexing.errors import StorageError
+from indexing.storage.paths import Address
 from stlib.util.forks import ThreadLock
 
 __all__ = [
@@ -60,14 +62,14 @@ PLACES = sa.Table(
     sa.Column("question", sa.Text, primary_key=True),
     sa.Column("side", sa.Text, nullable=False),
     sa.Column("grouped", sa.Text, nullable=False),
-    sa.Column("out", sa.Integer, nullable=False),
+    sa.Column("out", NUMBER, nullable=False),
 )
 # Up to which renaming of documents feedback has followed a collection: see `app.feedback.renaming`.
 FOLLOWED = sa.Table(
     "followed",
     _METADATA,
     sa.Column("collection", sa.Text, primary_key=True),
-    sa.Column("last", sa.Integer, nullable=False),
+    sa.Column("last", NUMBER, nullable=False),
 )
 sa.Index("impression_question", IMPRESSIONS.c.collection, IMPRESSIONS.c.query_hash)
 sa.Index("impression_at", IMPRESSIONS.c.at)
@@ -83,7 +85,7 @@ database in the middle of a transaction of its parent, which it could not touch 
 # Parts of what SQLite says of a file that is none of ours, or was altered.
 _DAMAGE = ("not a database", "malformed", "no such table", "no such column", "has no column")
 _MOST_OPEN = 4  # homes of one process: a page has one, tests have many
-_open: dict[Path, tuple[sa.Engine, tuple[int, int] | None]] = {}
+_open: dict[Address, tuple[sa.Engine, tuple[int, int] | None]] = {}
 _opening = ThreadLock()
 
 
@@ -95,14 +97,14 @@ def feedback_database(place: FeedbackPlace) -> sa.Engine:
     """
     with _opening:
         engine, identity = _open.get(place.database, (None, None))
-        if engine is not None and sqlite.identity(place.database) == identity is not None:
+        if engine is not None and dialect_of(place.database).identity(place.database) == identity is not None:
             return engine
         if engine is not None:  # it was moved away
             _open.pop(place.database)
             engine.dispose()
         with _naming_damage(place):
             engine = _open_database(place)
-        _open[place.database] = engine, sqlite.identity(place.database)
+        _open[place.database] = engine, dialect_of(place.database).identity(place.database)
         while len(_open) > _MOST_OPEN:
             oldest, _ = _open.pop(next(iter(_open)))
             oldest.dispose()
@@ -110,9 +112,10 @@ def feedback_database(place: FeedbackPlace) -> sa.Engine:
 
 
 def _open_database(place: FeedbackPlace) -> sa.Engine:
-    if place.database.is_file() and not place.database.is_symlink() and is_unwritable(place.database):
-        return open_database(place.database)  # of a home that is only read
-    return open_side_database(place.database, _METADATA, VERSION)
+    path = place.database
+    if isinstance(path, Path) and path.is_file() and not path.is_symlink() and is_unwritable(path):
+        return open_database(path)  # of a home that is only read
+    return open_side_database(place.database, _METADATA, VERSION, "feedback")
 
 
 def close_databases() -> None:
@@ -151,7 +154,7 @@ def add_rows(connection: sa.Connection, items: Sequence[Impression | Event | Say
     """Adds rows of one kind; an impression that is there already stays as it is."""
     if items:
         table = _TABLES[type(items[0])]
-        connection.execute(table.insert().prefix_with("OR IGNORE"), [to_row(item) for item in items])
+        connection.execute(dialect_of(connection).insert_new(table), [to_row(item) for item in items])
 
 
 def add_saying(connection: sa.Connection, saying: Saying) -> int:

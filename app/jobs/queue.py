@@ -17,7 +17,6 @@ from app.jobs.place import JobsPlace
 from app.jobs.table import change, read_jobs
 from app.settings import DB_VARIABLE, HOME_VARIABLE, jobs_at_once
 from indexing.storage.files import make_own_folder
-from indexing.storage.homes import home_is_known
 
 __all__ = ["spawn", "startable", "wake"]
 
@@ -31,7 +30,7 @@ def startable(engine: Engine, place: JobsPlace) -> list[Job]:
     jobs = read_jobs(engine, place)
     room = jobs_at_once() - sum(job.state == RUNNING for job in jobs)
     queued = [job for job in jobs if job.state == QUEUED]
-    return queued[: max(0, room)] if queued and home_is_known(place.folder) else []
+    return queued[: max(0, room)] if queued and place.is_known() else []
 
 
 def wake(engine: Engine, place: JobsPlace, *, waited: float = 0.0) -> None:

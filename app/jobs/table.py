@@ -16,9 +16,10 @@ from app.jobs.model import INTERRUPTED, QUEUED, RUNNING, STATES, Job
 from app.jobs.place import JobsPlace
 from indexing.catalog.database import reading, writing
 from indexing.catalog.side_database import open_side_database
+from indexing.catalog.types import NUMBER
 from indexing.errors import StorageError
 from indexing.storage.files import make_own_folder
-from indexing.storage.homes import home_is_known, remember_home
+from indexing.storage.homes import remember_home
 from indexing.storage.machine import STATE_VARIABLE, state_folder
 
 __all__ = ["TokenLost", "adopt", "change", "insert", "open_jobs", "read_jobs", "take", "write"]
@@ -27,7 +28,7 @@ VERSION = 1
 _METADATA = sa.MetaData()
 # Columns by the types of a job's fields: what SQLite holds, what may come back, and the largest such number.
 _TYPES: dict[str, tuple[Any, Any, float | None]] = {
-    "int": (sa.Integer, int, 2**53),
+    "int": (NUMBER, int, 2**53),
     "float": (sa.Float, (int, float), 1e11),  # seconds until the year 5138
     "str": (sa.Text, str, None),
     "bool": (sa.Boolean, bool, 1),
@@ -49,7 +50,7 @@ class TokenLost(BaseException):
 @contextmanager
 def open_jobs(place: JobsPlace) -> Iterator[sa.Engine]:
     """The database, for one use. Raises StorageError if a newer release wrote it."""
-    engine = open_side_database(place.database, _METADATA, VERSION)
+    engine = open_side_database(place.database, _METADATA, VERSION, "jobs")
     try:
         yield engine
     finally:
@@ -83,7 +84,7 @@ def read_jobs(engine: sa.Engine, place: JobsPlace) -> list[Job]:
 
 def _note_death(engine: sa.Engine, place: JobsPlace, job: Job) -> bool:
     """Whether the worker of a running job is gone."""
-    lock = place.take_lock(job.id)
+    lock = place.take_lock(engine, job.id)
     if lock is None:
         return False
     with lock:
@@ -130,7 +131,7 @@ def adopt(connection: sa.Connection, place: JobsPlace) -> None:
     Raises:
         StorageError: the machine's own notes cannot be written.
     """
-    if home_is_known(place.folder):
+    if place.is_known():
         return
     why = "it came with a home that this machine did not know"
     strange = sa.update(JOBS).where(JOBS.c.state == QUEUED)

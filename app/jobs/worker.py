@@ -85,7 +85,7 @@ def run_job(location: Location, id_: int, *, alone: bool = False) -> Job | None:
     """
     place = jobs_place(location)
     with open_jobs(place) as engine:
-        lock = place.take_lock(id_, _LOCK_SECONDS)
+        lock = place.take_lock(engine, id_, _LOCK_SECONDS)
         if lock is None:
             return None
         with lock:

@@ -36,7 +36,7 @@ KEYS = sa.Table(
 @contextmanager
 def _open(place: KeysPlace) -> Iterator[sa.Engine]:
     """For one use: keys are read every few seconds, see `app.facade.keys`."""
-    engine = open_side_database(place.database, _METADATA, VERSION)
+    engine = open_side_database(place.database, _METADATA, VERSION, "keys")
     try:
         yield engine
     finally:

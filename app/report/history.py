@@ -14,7 +14,7 @@ from app.report.model import TESTED, Report
 from app.settings import Location
 from indexing.errors import BadInput, StorageError
 from indexing.storage.files import FolderLock, make_own_folder, open_plain, remove, write_atomic
-from indexing.storage.paths import database_path, home_folder
+from indexing.storage.paths import side_folder
 
 __all__ = [
     "KEPT",
@@ -53,10 +53,7 @@ class Past:
 
 def reports_folder(location: Location, uuid: str) -> Path:
     """Of the collection `uuid`; it need not exist."""
-    if location.db is None:
-        return home_folder(location.home).absolute() / "reports" / uuid
-    catalog = database_path(location.db).absolute()
-    return catalog.with_name(catalog.name + ".reports") / uuid
+    return side_folder(location.home, location.db, "reports") / uuid
 
 
 def keep_report(location: Location, report: Report) -> int:

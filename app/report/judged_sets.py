@@ -21,7 +21,7 @@ from app.text import plain
 from indexing.errors import BadInput, BadLine
 from indexing.evaluation import read_beir
 from indexing.storage.files import make_own_folder, remove
-from indexing.storage.paths import check_name, database_path, home_folder
+from indexing.storage.paths import check_name, side_folder
 
 __all__ = [
     "MOST_BYTES",
@@ -53,10 +53,7 @@ class JudgedFolder:
 
 def sets_folder(location: Location, uuid: str) -> Path:
     """Of the collection `uuid`; it need not exist."""
-    if location.db is None:
-        return home_folder(location.home).absolute() / "judged" / uuid
-    catalog = database_path(location.db).absolute()
-    return catalog.with_name(catalog.name + ".judged") / uuid
+    return side_folder(location.home, location.db, "judged") / uuid
 
 
 def list_judged_sets(location: Location, uuid: str) -> list[JudgedFolder]:

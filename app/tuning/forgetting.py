@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,9 +23,10 @@ from app.tuning.runs import (
     open_records,
     servings_of_questions,
 )
-from indexing.catalog import sqlite
-from indexing.catalog.database import map_errors, writing
+from indexing.catalog.database import database_name, map_errors, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.errors import IndexingError
+from indexing.storage.paths import is_there
 
 __all__ = ["ERASED", "Records"]
 
@@ -58,7 +58,7 @@ class Records:
         Raises:
             StorageError, LockedError: nothing was changed.
         """
-        if not tuning_database(self.location).is_file():
+        if not is_there(tuning_database(self.location)):
             return None
         with open_records(self.location) as engine:
             with writing(engine) as connection:
@@ -74,7 +74,7 @@ class Records:
 
     def forget(self) -> str | None:
         """Deletes all of them, for a collection that was deleted. Returns and raises as `forget_texts`."""
-        if not tuning_database(self.location).is_file():
+        if not is_there(tuning_database(self.location)):
             return None
         with open_records(self.location) as engine:
             with writing(engine) as connection:
@@ -97,17 +97,16 @@ def _blank(said: Any, questions: Collection[str]) -> Any:
 
 def _write_anew(engine: sa.Engine) -> str | None:
     """Why it could not, or None."""
-    path = str(engine.url.database)
     why = "another process is reading it"
     try:
         with map_errors(engine):
-            sqlite.vacuum(engine)
+            dialect_of(engine).vacuum(engine)
     except IndexingError as error:
         why = str(error)
     else:
-        log = Path(f"{path}-wal")
-        if not log.exists() or not log.stat().st_size:
+        if not dialect_of(engine).is_in_log(engine):
             return None
     return (
-        f"pending: the old bytes may still be in {path}: {why}; the next `stlib feedback erase` tries again"
+        f"pending: the old bytes may still be in {database_name(engine)}: {why}; the next"
+        " `stlib feedback erase` tries again"
     )

@@ -1,21 +1,18 @@
-"""Where tuning keeps its records: HOME/tuning.sqlite, or beside a `--db` file as FILE.tuning.sqlite."""
+"""Where tuning keeps its records: HOME/tuning.sqlite, beside a `--db` file as FILE.tuning.sqlite, or in the
+database of a server.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from app.settings import Location
-from indexing.storage.paths import database_path, home_folder
+from indexing.storage.paths import Address, side_address
 
 __all__ = ["tuning_database"]
 
 
-def tuning_database(location: Location) -> Path:
+def tuning_database(location: Location) -> Address:
     """
     Raises:
-        StorageError: the database URL is none of SQLite.
+        StorageError: the database URL is none.
     """
-    if location.db is None:
-        return home_folder(location.home).absolute() / "tuning.sqlite"
-    path = database_path(location.db).absolute()
-    return path.with_name(path.name + ".tuning.sqlite")
+    return side_address(location.home, location.db, "tuning")

@@ -25,9 +25,12 @@ from app.settings import Location
 from app.statistics.multiple import alpha_of_look
 from app.tuning.place import tuning_database
 from indexing.catalog.database import reading, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.log import slices
 from indexing.catalog.side_database import open_side_database
+from indexing.catalog.types import NUMBER
 from indexing.errors import StorageError
+from indexing.storage.paths import is_there
 
 __all__ = [
     "FRESH",
@@ -135,7 +138,7 @@ class TrialRow:
 Record = TypeVar("Record", Run, Look, TrialRow)
 
 _TYPES: dict[str, tuple[Any, Any]] = {
-    "int": (sa.Integer, int),
+    "int": (NUMBER, int),
     "float": (sa.Float, (int, float)),
     "str": (sa.Text, str),
     "bool": (sa.Boolean, bool),
@@ -168,13 +171,13 @@ LOOK_QUESTIONS = sa.Table(
     _METADATA,
     sa.Column("collection", sa.Text, primary_key=True),
     sa.Column("question", sa.Text, primary_key=True),
-    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("epoch", NUMBER, primary_key=True),
 )
 SERVING_QUESTIONS = sa.Table(
     "serving_question",
     _METADATA,
     sa.Column("collection", sa.Text, primary_key=True),
-    sa.Column("serving", sa.Integer, primary_key=True),
+    sa.Column("serving", NUMBER, primary_key=True),
     sa.Column("question", sa.Text, primary_key=True),
 )
 _TABLES: dict[type, sa.Table] = {Run: RUNS, Look: LOOKS, TrialRow: TRIALS}
@@ -184,7 +187,7 @@ _TABLES: dict[type, sa.Table] = {Run: RUNS, Look: LOOKS, TrialRow: TRIALS}
 def open_records(location: Location) -> Iterator[sa.Engine]:
     """The database, for one use. Raises StorageError if a newer release wrote it, or it is damaged."""
     path = tuning_database(location)
-    engine = open_side_database(path, _METADATA, VERSION)
+    engine = open_side_database(path, _METADATA, VERSION, "tuning")
     try:
         yield engine
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -197,8 +200,8 @@ def open_records(location: Location) -> Iterator[sa.Engine]:
 
 
 def _exists(location: Location) -> bool:
-    path: Path = tuning_database(location)
-    return path.is_file() or path.is_symlink()
+    address = tuning_database(location)
+    return is_there(address) or (isinstance(address, Path) and address.is_symlink())
 
 
 def _read(record: type[Record], row: Any) -> Record:
@@ -274,7 +277,7 @@ def _keep_questions(
 ) -> None:
     rows = [{"collection": collection, "serving": serving, "question": one} for one in set(questions)]
     if rows:
-        connection.execute(SERVING_QUESTIONS.insert().prefix_with("OR IGNORE"), rows)
+        connection.execute(dialect_of(connection).insert_new(SERVING_QUESTIONS), rows)
 
 
 def questions_of(location: Location, collection: str, serving: int) -> set[str]:
@@ -361,7 +364,7 @@ def take_look(
         }
         row = connection.execute(LOOKS.insert().values(values).returning(LOOKS)).one()
         rows = [{"collection": collection, "question": one, "epoch": epoch} for one in set(tested)]
-        connection.execute(LOOK_QUESTIONS.insert().prefix_with("OR IGNORE"), rows)
+        connection.execute(dialect_of(connection).insert_new(LOOK_QUESTIONS), rows)
         return _read(Look, row), tested
 
 

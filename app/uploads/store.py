@@ -29,7 +29,7 @@ from indexing.storage.files import (
     require_space,
     temporary_beside,
 )
-from indexing.storage.paths import check_name, database_path, home_folder
+from indexing.storage.paths import check_name, side_folder
 
 __all__ = ["Incoming", "Received", "StoredFile", "Uploads"]
 
@@ -74,11 +74,7 @@ class Uploads:
     """The uploaded files of a home."""
 
     def __init__(self, location: Location) -> None:
-        if location.db is None:
-            self.folder = home_folder(location.home).absolute() / "uploads"
-        else:
-            catalog = database_path(location.db).absolute()
-            self.folder = catalog.with_name(catalog.name + ".uploads")
+        self.folder = side_folder(location.home, location.db, "uploads")
 
     def of(self, collection: str) -> Path:
         """The folder of a collection, which need not exist."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table
+
+from indexing.catalog.dialect import dialect_of
 
 __all__ = ["insert_rows"]
 
@@ -14,10 +16,5 @@ def insert_rows(
     connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
     """Inserts `rows`, whose values are in the order of `columns` and of types that the driver takes."""
-    if not rows:
-        return
-    compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
-    if compiled.positional and list(compiled.positiontup or ()) == list(columns):
-        connection.exec_driver_sql(str(compiled), rows)
-    else:
-        connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+    if rows:
+        dialect_of(connection).insert_rows(connection, table, columns, rows)

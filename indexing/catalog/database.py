@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
-from indexing.catalog import sqlite
+from indexing.catalog import postgres, sqlite
 from indexing.catalog.forked import TrackedConnection, empty_before_forks, open_connection, refuse_forked
 from indexing.catalog.unwritable import is_unwritable, open_unwritable
 from indexing.errors import BadInput, DiskFull, LockedError, StorageError
+from indexing.storage.paths import Address, ServerDatabase
 
-__all__ = ["map_errors", "open_database", "reading", "writing"]
+__all__ = ["database_name", "map_errors", "open_database", "reading", "writing"]
 
 # Parts of the driver's messages about statements beyond a limit: the database is sound.
 _LIMITS = (
@@ -26,13 +27,21 @@ _LIMITS = (
 )
 
 
-def open_database(path: Path, *, create: bool = False) -> Engine:
-    """An engine on the SQLite file `path`.
+def open_database(address: Address, *, create: bool = False, scope: str = "") -> Engine:
+    """An engine on a SQLite file or on a database of a server.
+
+    Of a server's, writers of one `scope` follow each other: a collection, or the tables of one kind.
 
     Raises:
         StorageError: the file is missing (and `create` is false), or is not a database. One that cannot be
-            written is opened for reading.
+            written is opened for reading. Of a server: the driver is missing, or the URL is none.
     """
+    if isinstance(address, ServerDatabase):
+        return postgres.open_database(address, scope=scope)
+    return _open_file(address, create)
+
+
+def _open_file(path: Path, create: bool) -> Engine:
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.is_file():
@@ -59,9 +68,21 @@ def open_database(path: Path, *, create: bool = False) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent view of the database. Keep it short: an open reader makes the write-ahead log grow."""
-    with map_errors(engine), engine.connect() as connection, connection.begin():
+    """One consistent view of the database. Keep it short: an open reader makes SQLite's write-ahead log
+    grow, and keeps a server from using again what was deleted.
+    """
+    with map_errors(engine), _reads_of(engine) as connection:
         yield connection
+
+
+@contextmanager
+def _reads_of(engine: Engine) -> Iterator[Connection]:
+    if _is_server(engine):
+        with postgres.reading(engine) as connection:
+            yield connection
+    else:
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -69,15 +90,42 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the write lock from its first statement; committed on leaving without an
     error.
     """
-    with map_errors(engine), engine.connect() as connection:
-        connection = connection.execution_options(write=True)
-        with connection.begin():
+    with map_errors(engine), _writes_of(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def _writes_of(engine: Engine) -> Iterator[Connection]:
+    if _is_server(engine):
+        with postgres.writing(engine) as connection:
             yield connection
+    else:
+        with engine.connect() as connection:
+            connection = connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
+
+
+def _is_server(engine: Engine) -> bool:
+    return engine.dialect.name == "postgresql"
+
+
+def database_name(engine: Engine) -> str:
+    """As messages name it: the file, or the address without a password."""
+    if _is_server(engine):
+        return engine.url.set(drivername="postgresql").render_as_string(hide_password=True)
+    return str(engine.url.database)
 
 
 @contextmanager
 def map_errors(engine: Engine) -> Iterator[None]:
     """Turns the driver's errors into ours, at this one boundary."""
+    with postgres.map_errors(engine) if _is_server(engine) else _mapping_file(engine):
+        yield
+
+
+@contextmanager
+def _mapping_file(engine: Engine) -> Iterator[None]:
     try:
         yield
     except exc.NoResultFound as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from indexing.catalog.database import map_errors, writing
+from indexing.catalog.database import database_name, map_errors, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.unwritable import unwritable_path
 from indexing.errors import StorageError
 
@@ -35,7 +36,7 @@ def known_revision(engine: Engine) -> str | None:
     revision = schema_revision(engine)
     if revision is not None and revision > HEAD:
         raise StorageError(
-            f"{engine.url.database} has schema {revision}, newer than this release knows ({HEAD}):"
+            f"{database_name(engine)} has schema {revision}, newer than this release knows ({HEAD}):"
             f" {REMEDY_FOR_NEWER}"
         )
     return revision
@@ -56,6 +57,7 @@ def ensure_schema(engine: Engine) -> None:
             " be upgraded where it cannot be written: its owner must open it once with this release"
         )
     with writing(engine) as connection:
+        dialect_of(connection).lock_schema(connection)
         _upgrade(connection)
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, func, text
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, func, insert, text
 
 from indexing.catalog.schema import Base
 from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger, StoredJson
 from indexing.normal_forms import normal_form
 from indexing.search.filter_dates import instant_of
 from indexing.search.filter_values import flat_json, like
+from indexing.storage import files
 
 __all__ = [
     "BUSY_MILLISECONDS",
+    "COMPARES_FILTERS",
     "OUT_OF_REACH",
     "begin",
     "configure",
@@ -31,10 +33,16 @@ __all__ = [
     "form_of",
     "free_bytes",
     "identity",
+    "insert_new",
+    "insert_or_replace",
+    "insert_rows",
+    "is_in_log",
     "is_like",
+    "lock_schema",
     "members",
     "moment_of",
     "read_version",
+    "require_space",
     "scrub",
     "set_version",
     "vacuum",
@@ -42,6 +50,9 @@ __all__ = [
 
 # A writer holds the database for one batch, well under a second; ten allow for a slow disk and stay bounded.
 BUSY_MILLISECONDS = 10_000
+
+COMPARES_FILTERS = True
+"""Whether the database compares as filters do: by functions of this process."""
 
 _PRAGMAS_FOR_ALL = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
@@ -175,6 +186,12 @@ def scrub(engine: Engine) -> str | None:
     return None if why is None else f"{engine.url.database} could not be written anew ({why})"
 
 
+def is_in_log(engine: Engine) -> bool:
+    """Whether something is still in the write-ahead log, after `vacuum`: a reader keeps it there."""
+    log = Path(f"{engine.url.database}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
 def exists(catalog: Path) -> bool:
     """Whether there is a database: SQLite would make an empty one."""
     return catalog.is_file()
@@ -238,16 +255,51 @@ def members(json: Any, name: str) -> Any:
     return func.json_each(json).table_valued("key", "value", "type", name=name)
 
 
-def read_version(connection: Connection) -> int:
-    """The number that a database without migrations carries as its version; 0 for a new one."""
+def insert_rows(
+    connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    """Inserts `rows`, whose values are in the order of `columns` and of types that the driver takes."""
+    compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+    if list(compiled.positiontup or ()) == list(columns):
+        connection.exec_driver_sql(str(compiled), rows)
+    else:
+        connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def insert_new(table: Table) -> Any:
+    """A statement that adds rows and leaves those that are there as they are."""
+    return table.insert().prefix_with("OR IGNORE")
+
+
+def insert_or_replace(table: Table) -> Any:
+    """A statement that adds rows, in place of those with the same primary key."""
+    return table.insert().prefix_with("OR REPLACE")
+
+
+def require_space(catalog: Path, needed: int) -> None:
+    """
+    Raises:
+        DiskFull: the disk of the file has not so many bytes left.
+    """
+    files.require_space(catalog, needed)
+
+
+def lock_schema(connection: Connection) -> None:
+    """Nothing: who writes holds the whole file."""
+
+
+def read_version(connection: Connection, name: str) -> int:
+    """The number that a database without migrations carries as its version; 0 for a new one. A file holds
+    tables of one `name`.
+    """
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
 
 
-def set_version(connection: Connection, version: int) -> None:
+def set_version(connection: Connection, name: str, version: int) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
 
 
-def file_bytes(catalog: Path) -> int:
+def file_bytes(engine: Engine, catalog: Path) -> int:
     """Bytes of the database's own files on the disk."""
     return _sizes(Path(f"{catalog}{end}") for end in ("", "-wal", "-shm"))
 

@@ -12,7 +12,21 @@ from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, String, TypeDecor
 
 from indexing.errors import StorageError
 
-__all__ = ["StoredBigInteger", "StoredBytes", "StoredInteger", "StoredJson", "StoredText"]
+__all__ = [
+    "NUMBER",
+    "TEXT",
+    "StoredBigInteger",
+    "StoredBytes",
+    "StoredInteger",
+    "StoredJson",
+    "StoredText",
+]
+
+NUMBER = Integer().with_variant(BigInteger(), "postgresql")
+"""SQLite's integers have 64 bits by themselves, and its keys must be called so."""
+
+TEXT = String().with_variant(String(collation="C"), "postgresql")
+"""In the order of code points, as SQLite compares, whatever the language of a server is."""
 
 
 class _Checked(TypeDecorator[Any]):
@@ -37,13 +51,13 @@ class _Checked(TypeDecorator[Any]):
 
 
 class StoredText(_Checked):
-    impl = String
+    impl = TEXT
     kind = str
     cache_ok = True
 
 
 class StoredInteger(_Checked):
-    impl = Integer
+    impl = NUMBER
     kind = int
     cache_ok = True
 

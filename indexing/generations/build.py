@@ -15,6 +15,7 @@ from indexing.catalog.generations import (
     create_generation,
     set_codec,
 )
+from indexing.catalog.locks import Lock, writer_lock
 from indexing.documents import ChunkSettings
 from indexing.generations.calibrate import calibrate_on_codes, calibrate_on_corpus
 from indexing.generations.existing import read_existing
@@ -22,7 +23,6 @@ from indexing.generations.makers import ConvertingMaker, EmbeddingMaker, Followi
 from indexing.generations.plan import Plan, choose_work
 from indexing.quantization import Codec
 from indexing.session import Live, Session
-from indexing.storage.files import FolderLock
 from stlib.runtime import EncoderProtocol
 
 __all__ = [
@@ -47,15 +47,16 @@ class Models(Protocol):
         ...
 
 
-def build_lock(session: Session, generation_id: int) -> FolderLock:
+def build_lock(session: Session, generation_id: int) -> Lock:
     """Held by whoever builds this generation."""
     what = f"generation {generation_id} of collection {session.name!r}"
-    return FolderLock(session.place.locks, f"build-{generation_id}.lock", what)
+    return writer_lock(session.database, session.place, f"build-{generation_id}", what)
 
 
-def choosing_lock(session: Session) -> FolderLock:
+def choosing_lock(session: Session) -> Lock:
     """Held for the moment in which one finds or creates the generation to build."""
-    return FolderLock(session.place.locks, "build.lock", f"a new generation of {session.name!r}")
+    what = f"a new generation of {session.name!r}"
+    return writer_lock(session.database, session.place, "build", what)
 
 
 def begin_generation(session: Session, plan: Plan, models: Models) -> GenerationInfo:

@@ -17,7 +17,7 @@ from indexing.catalog.collections import read_state
 from indexing.columns.values import NotCovered
 from indexing.errors import CorruptView
 from indexing.search.filter_hints import asked_kinds, filter_hints
-from indexing.search.filter_sql import matching_keys
+from indexing.search.filter_lookup import matching_keys
 from indexing.search.filters import Node, parse_filter
 from indexing.views.columns import ColumnView
 from stlib.util.forks import ThreadLock

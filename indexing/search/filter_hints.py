@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from indexing.normal_forms import normal_form
-from indexing.search.filter_sql import has_kind, known_fields, value_kinds
+from indexing.search.filter_lookup import has_kind, known_fields, value_kinds
 from indexing.search.filter_tree import Node, comparisons_of
 from indexing.search.filter_values import KINDS, Date, Value, kinds_compared
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from indexing.catalog.database import writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.servings import (
     ServingInfo,
@@ -27,7 +28,6 @@ from indexing.generations.follow import Followed, follow
 from indexing.generations.plan import Change, Plan, make_plan
 from indexing.serving.promote import promote
 from indexing.session import Session
-from indexing.storage.files import require_space
 from indexing.views.manager import Views
 
 __all__ = ["ReindexProgress", "ReindexReport", "reindex"]
@@ -80,7 +80,7 @@ def reindex(
     started = time.perf_counter()
     with choosing_lock(session):
         plan = make_plan(session, change)
-        require_space(session.place.catalog, plan.bytes_needed)
+        dialect_of(session.database).require_space(session.place.catalog, plan.bytes_needed)
         tell = _teller(plan, progress)
         if plan.already:
             live = session.live()

@@ -4,28 +4,37 @@
     HOME/collections/NAME/views/…             derived, rebuildable
     HOME/collections/NAME/locks/…             advisory locks of writers
 
-With a database URL the catalog is that file, and views and locks live in `<file>.stlib/NAME/` beside it.
+With the URL of a SQLite file the catalog is that file, and views and locks live in `<file>.stlib/NAME/`
+beside it. With that of a PostgreSQL database they live in `HOME/databases/<database>/NAME/`: views belong to
+one host.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from indexing.errors import BadInput, StorageError
 
 __all__ = [
     "CATALOG_FILE",
+    "Address",
     "Home",
     "Place",
+    "ServerDatabase",
     "check_name",
     "collection_place",
     "collections_folder",
-    "database_path",
+    "database_address",
     "home_folder",
+    "is_there",
+    "side_address",
+    "side_folder",
 ]
 
 Home: TypeAlias = "str | os.PathLike[str] | None"
@@ -36,11 +45,33 @@ _SQLITE_URL = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
+class ServerDatabase:
+    """A PostgreSQL database. Written as text it has no password; `url` has what was given."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return _without_password(self.url)
+
+    @property
+    def folder_name(self) -> str:
+        """A name of its own for the files of this host that belong to it."""
+        parts = urlsplit(self.url)
+        where = "\0".join((parts.hostname or "", _port_or_folder(parts), parts.path))
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", unquote(parts.path.strip("/")))[:32] or "database"
+        return f"{name}-{hashlib.blake2b(where.encode(), digest_size=6).hexdigest()}"
+
+
+Address: TypeAlias = "Path | ServerDatabase"
+"""Where a database is: a SQLite file, or a database of a PostgreSQL server."""
+
+
+@dataclass(frozen=True)
 class Place:
-    """The files of one collection: the catalog database, the folder of its views, the folder of its locks."""
+    """What one collection has: the catalog database, the folder of its views, the folder of its locks."""
 
     name: str
-    catalog: Path
+    catalog: Address
     views: Path
     locks: Path
     folder: Path
@@ -90,20 +121,69 @@ def collection_place(name: str, home: Home = None, db: str | None = None) -> Pla
     if db is None:
         folder = collections_folder(home) / name
         return Place(name, folder / CATALOG_FILE, folder / "views", folder / "locks", folder, False)
-    catalog = database_path(db)
-    folder = catalog.with_name(catalog.name + ".stlib") / name
+    catalog = database_address(db)
+    folder = side_folder(home, db, "stlib") / name
     return Place(name, catalog, folder / "views", folder / "locks", folder, True)
 
 
-def database_path(db: str) -> Path:
-    """The file a SQLite URL names.
+def database_address(db: str) -> Address:
+    """The database that a URL names.
 
     Raises:
-        StorageError: the URL names another kind of database.
+        StorageError: it names another kind of database.
     """
+    if db.partition(":")[0] in _SERVER_SCHEMES:
+        return ServerDatabase(f"postgresql:{db.partition(':')[2]}")
     match = _SQLITE_URL.fullmatch(db)
     if match is None or match["path"].startswith(":memory:"):
         raise StorageError(
-            f"database {db!r}: give a SQLite file as sqlite:///relative.db or sqlite:////absolute.db"
+            f"database {_without_password(db)!r}: give a SQLite file as sqlite:///relative.db or"
+            " sqlite:////absolute.db, or a PostgreSQL database as postgresql://user@host/name"
         )
     return Path(match["path"]).expanduser()
+
+
+def side_address(home: Home, db: str | None, name: str) -> Address:
+    """Where the tables called `name` are that are no part of a collection: HOME/NAME.sqlite,
+    FILE.NAME.sqlite, or the database of a server itself. Absolute.
+    """
+    address = None if db is None else database_address(db)
+    if isinstance(address, ServerDatabase):
+        return address
+    if address is None:
+        return home_folder(home).absolute() / f"{name}.sqlite"
+    path = address.absolute()
+    return path.with_name(f"{path.name}.{name}.sqlite")
+
+
+def side_folder(home: Home, db: str | None, name: str) -> Path:
+    """The folder called `name` for what belongs to all collections: HOME/NAME, FILE.NAME, or
+    HOME/databases/DATABASE/NAME. Absolute.
+    """
+    address = None if db is None else database_address(db)
+    if isinstance(address, ServerDatabase):
+        return home_folder(home).absolute() / "databases" / address.folder_name / name
+    if address is None:
+        return home_folder(home).absolute() / name
+    path = address.absolute()
+    return path.with_name(f"{path.name}.{name}")
+
+
+def is_there(address: Address) -> bool:
+    """Whether there is a database, as far as can be told without asking a server."""
+    return isinstance(address, ServerDatabase) or address.is_file()
+
+
+_SERVER_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", re.sub(r"(?<=[?&]password=)[^&]*", "***", url))
+
+
+def _port_or_folder(parts: SplitResult) -> str:
+    """What tells servers on one host apart: a port, or the folder of a socket."""
+    try:
+        return f"{parts.port or ''} {parts.query}"
+    except ValueError:  # no number
+        return parts.netloc

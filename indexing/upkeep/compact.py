@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select, update
 
 from indexing import faults
-from indexing.catalog import sqlite
 from indexing.catalog.database import map_errors, reading, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks
 from indexing.catalog.schema import CollectionRow, DocumentRow, Generation, Removal
 from indexing.errors import LockedError, StorageError
 from indexing.session import Session
-from indexing.storage.files import bytes_below, require_space
+from indexing.storage.files import bytes_below
 from indexing.views.manager import Views
 
 __all__ = ["CompactReport", "compact", "compact_if_worth"]
@@ -81,7 +81,7 @@ def compact_if_worth(session: Session, views: Views) -> None:
         if not few:
             purge(session, views)
         with reading(session.database) as connection:
-            free, whole = sqlite.free_bytes(connection)
+            free, whole = dialect_of(connection).free_bytes(connection)
         if free > max(FEW_BYTES, whole // 3) and whole - free <= MOST_BYTES:
             give_space_back(session)
     except (LockedError, StorageError) as error:
@@ -140,12 +140,13 @@ def _count_removals(connection: Connection, generation_id: int) -> int:
 def give_space_back(session: Session) -> None:
     """Writes the catalog anew without what is free in it."""
     with reading(session.database) as connection:
-        free, whole = sqlite.free_bytes(connection)
-    require_space(session.place.catalog, 2 * (whole - free))
+        free, whole = dialect_of(connection).free_bytes(connection)
+    dialect_of(session.database).require_space(session.place.catalog, 2 * (whole - free))
     with map_errors(session.database):
-        sqlite.vacuum(session.database)
+        dialect_of(session.database).vacuum(session.database)
 
 
 def used_bytes(session: Session) -> int:
     """Bytes of the catalog and the views on the disk."""
-    return sqlite.file_bytes(session.place.catalog) + bytes_below(session.place.views)
+    catalog = dialect_of(session.database).file_bytes(session.database, session.place.catalog)
+    return catalog + bytes_below(session.place.views)

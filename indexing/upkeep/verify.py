@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from indexing.catalog import sqlite
 from indexing.catalog.artifacts import artifact_problems
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks, count_documents
 from indexing.errors import StorageError
@@ -51,10 +51,10 @@ def verify(session: Session, views: Views) -> VerifyReport:
     """
     report = VerifyReport()
     with session.looking() as (connection, _):
-        report.errors += sqlite.find_damage(connection)
+        report.errors += dialect_of(connection).find_damage(connection)
     if not report.errors:
         with session.looking() as (connection, _):
-            report.errors += sqlite.find_wrong_types(connection)
+            report.errors += dialect_of(connection).find_wrong_types(connection)
     if report.errors:
         return report
     try:

@@ -119,7 +119,7 @@ def test_a_failure_in_the_middle_leaves_nothing_and_what_was_there_stays(folder,
             Collection.create("n", home=home)
     with pytest.raises(CollectionExists):
         Collection.create("m", home=home)
-    with pytest.raises(LockedError), documents_lock(collection_place("m", home)):
+    with pytest.raises(LockedError), documents_lock(None, collection_place("m", home)):
         Collection.open("m", home=home).drop()
     assert everything(folder) == before
 

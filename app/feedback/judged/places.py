@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ from app.feedback.judged.model import HELDOUT, TRAIN
 from app.feedback.judged.split import Placed, place_questions
 from app.feedback.place import FeedbackPlace
 from app.feedback.table import IMPRESSIONS, PLACES, SAYINGS, open_to_read, write_feedback
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.unwritable import is_unwritable
 
 __all__ = ["forget_places", "place_and_keep"]
@@ -29,7 +31,9 @@ def place_and_keep(place: FeedbackPlace, collection: str, texts: Mapping[str, st
         known = _read(connection, collection)
     if texts.keys() <= known.keys():
         return known
-    if is_unwritable(place.database):  # a home that is only read: nothing can be kept, nor learned there
+    if isinstance(place.database, Path) and is_unwritable(
+        place.database
+    ):  # a home that is only read: nothing can be kept, nor learned there
         return {**known, **place_questions(known, texts)}
     with write_feedback(place) as connection:  # of two that look at once the second reads what the first kept
         known = _read(connection, collection)
@@ -61,7 +65,7 @@ def _keep(connection: sa.Connection, collection: str, fresh: Mapping[str, Placed
         for question, placed in fresh.items()
     ]
     if rows:
-        connection.execute(PLACES.insert().prefix_with("OR REPLACE"), rows)
+        connection.execute(dialect_of(connection).insert_or_replace(PLACES), rows)
 
 
 def forget_places(connection: sa.Connection, collection: str, questions: Iterable[str]) -> None:

@@ -42,7 +42,7 @@ def test_without_a_worker_there_it_must_be_cancelled_there(
 ):
     id_ = index_job(few).id
     place = jobs_place(location)
-    with open_jobs(place) as engine, place.take_lock(id_):
+    with open_jobs(place) as engine, place.take_lock(engine, id_):
         take(engine, id_, 1)
         monkeypatch.setattr(app.facade.jobs.socket, "gethostname", lambda: "another")
         with pytest.raises(BadInput, match="not seen from here: cancel it there"):

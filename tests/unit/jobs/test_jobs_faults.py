@@ -106,7 +106,7 @@ def test_a_worker_whose_job_was_taken_over_writes_nothing(location, corpus, inde
         assert [job.state for job in read_jobs(engine, place)] == ["interrupted"]
         refuses_to_write(engine, place, stale)
         resume_job(location, id_)
-        with place.take_lock(id_):
+        with place.take_lock(engine, id_):
             new = take(engine, id_, 1)
             assert (stale.token, new.token) == (1, 3)
             refuses_to_write(engine, place, stale)
@@ -130,7 +130,7 @@ def test_only_as_many_run_as_may(location, corpus, index_job, no_processes, monk
     first, second, third = (index_job(corpus, name).id for name in ("a", "b", "c"))
     assert no_processes == [first, first, first]
     place = jobs_place(location)
-    with open_jobs(place) as engine, place.take_lock(first):
+    with open_jobs(place) as engine, place.take_lock(engine, first):
         take(engine, first, 1)
         assert take(engine, second, 1) is None
         assert startable(engine, place) == []

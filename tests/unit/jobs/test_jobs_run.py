@@ -68,7 +68,11 @@ def test_a_process_that_is_no_worker_is_not_killed(location, few, index_job, no_
     """The number that a job says may be another program's, seen from another container."""
     job = index_job(few)
     place = jobs_place(location)
-    with open_jobs(place) as engine, place.take_lock(job.id), subprocess.Popen(["sleep", "60"]) as other:
+    with (
+        open_jobs(place) as engine,
+        place.take_lock(engine, job.id),
+        subprocess.Popen(["sleep", "60"]) as other,
+    ):
         write(engine, take(engine, job.id, 1), pid=other.pid)
         with pytest.raises(BadInput, match=f"job 1 is process {other.pid} on .*, not seen from here"):
             cancel_job(location, job.id, force=True)
@@ -110,7 +114,7 @@ def test_sigterm_interrupts_and_starts_no_other(location, long_corpus, few, inde
     os.kill(wait(job.id, "running", until=lambda job: job.done).pid, signal.SIGTERM)
     place = jobs_place(location)
     with open_jobs(place) as engine:  # `find_job` would start the other one
-        place.take_lock(job.id, wait=60).release()
+        place.take_lock(engine, job.id, wait=60).release()
         job, after = read_jobs(engine, place)
     assert (job.state, job.error) == ("interrupted", "it was stopped")
     assert (after.state, after.updated) == ("queued", after.created)

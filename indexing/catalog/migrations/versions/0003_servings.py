@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from indexing.catalog.hashing import hash_metadata, hash_parts, hash_text
+from indexing.catalog.types import NUMBER, TEXT
 
 revision = "0003"
 down_revision = "0002"
@@ -32,18 +33,18 @@ def upgrade() -> None:
 def _create_servings() -> None:
     op.create_table(
         "serving",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
-        sa.Column("generation_id", sa.Integer(), nullable=False),
-        sa.Column("engine", sa.String(), nullable=False),
-        sa.Column("analysis", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("collection_id", NUMBER, nullable=False),
+        sa.Column("generation_id", NUMBER, nullable=False),
+        sa.Column("engine", TEXT, nullable=False),
+        sa.Column("analysis", NUMBER, nullable=False),
         sa.Column("query_model", sa.JSON(), nullable=True),
         sa.Column("memory", sa.JSON(), nullable=True),
         sa.Column("ranking", sa.JSON(), nullable=False),
         sa.Column("reranker", sa.JSON(), nullable=True),
-        sa.Column("made_from", sa.Integer(), nullable=True),
-        sa.Column("note", sa.String(), nullable=False),
-        sa.Column("created_at", sa.String(), nullable=False),
+        sa.Column("made_from", NUMBER, nullable=True),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("created_at", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_serving"),
         sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name="fk_serving_collection_id"),
         sa.ForeignKeyConstraint(["generation_id"], ["generation.id"], name="fk_serving_generation_id"),
@@ -51,13 +52,13 @@ def _create_servings() -> None:
     op.create_index("ix_serving_collection_id", "serving", ["collection_id"])
     op.create_table(
         "promotion",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
-        sa.Column("serving_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("who", sa.String(), nullable=False),
-        sa.Column("override", sa.String(), nullable=True),
-        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("collection_id", NUMBER, nullable=False),
+        sa.Column("serving_id", NUMBER, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("who", TEXT, nullable=False),
+        sa.Column("override", TEXT, nullable=True),
+        sa.Column("at", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_promotion"),
         sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name="fk_promotion_collection_id"),
     )
@@ -66,11 +67,11 @@ def _create_servings() -> None:
 
 def _extend_collections_and_generations() -> None:
     whole: dict[str, Any] = {"nullable": False, "server_default": "0"}
-    op.add_column("collection", sa.Column("purged_seq", sa.Integer(), **whole))
-    op.add_column("collection", sa.Column("live_serving", sa.Integer(), nullable=True))
-    op.add_column("generation", sa.Column("state", sa.String(), nullable=False, server_default="following"))
+    op.add_column("collection", sa.Column("purged_seq", NUMBER, **whole))
+    op.add_column("collection", sa.Column("live_serving", NUMBER, nullable=True))
+    op.add_column("generation", sa.Column("state", TEXT, nullable=False, server_default="following"))
     for name in ("followed_seq", "last_change", "purged_change"):
-        op.add_column("generation", sa.Column(name, sa.Integer(), **whole))
+        op.add_column("generation", sa.Column(name, NUMBER, **whole))
 
 
 def _serve_what_was_live() -> None:
@@ -99,7 +100,8 @@ def _rename_changes() -> None:
 
 def _part_hashes() -> None:
     op.add_column("document", sa.Column("metadata_hash", sa.LargeBinary(), nullable=False, server_default=""))
-    op.execute("UPDATE document SET metadata_hash = X''")  # a default of this type is no blob on SQLite
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("UPDATE document SET metadata_hash = X''")  # a default of this type is no blob there
     for rows in _live_documents():
         hashes = [
             {
@@ -152,8 +154,8 @@ def downgrade() -> None:
         op.drop_index(f"ix_{table}_generation_id_change", table)
         op.execute(f"ALTER TABLE {table} RENAME COLUMN change TO seq")
         op.create_index(f"ix_{table}_generation_id_seq", table, ["generation_id", "seq"])
-    op.add_column("collection", sa.Column("live_generation", sa.Integer(), nullable=True))
-    op.add_column("generation", sa.Column("engine", sa.String(), nullable=False, server_default="faiss"))
+    op.add_column("collection", sa.Column("live_generation", NUMBER, nullable=True))
+    op.add_column("generation", sa.Column("engine", TEXT, nullable=False, server_default="faiss"))
     op.execute(
         "UPDATE collection SET live_generation ="
         " (SELECT generation_id FROM serving WHERE serving.id = collection.live_serving)"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from indexing.catalog.types import NUMBER
+
 revision = "0006"
 down_revision = "0005"
 
@@ -13,7 +15,7 @@ def upgrade() -> None:
     for table in ("sparse_code", "token_code"):
         op.create_table(
             table,
-            sa.Column("key", sa.Integer(), autoincrement=False, nullable=False),
+            sa.Column("key", NUMBER, autoincrement=False, nullable=False),
             sa.Column("code", sa.LargeBinary(), nullable=False),
             sa.PrimaryKeyConstraint("key", name=f"pk_{table}"),
         )
