@@ -10,10 +10,11 @@ import click
 from app.cli.options import location_options
 from app.cli.terminal import echo, warn
 from app.settings import HOST_VARIABLE, LOOPBACK, Location
-from stlib.backend.requirements import PACKAGES
 
-__all__ = ["command"]
+__all__ = ["NEEDED", "command"]
 
+# What the extra `serve` brings.
+NEEDED = "fastapi uvicorn httptools uvloop python-multipart pydantic-settings prometheus-client opentelemetry-api"
 _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
 
 
@@ -38,8 +39,7 @@ def command(
     Whoever reaches it from elsewhere needs a key: `stlib keys make NAME`.
     """
     if any(importlib.util.find_spec(name) is None for name in _IMPORTED):
-        needed = " ".join(PACKAGES["serve"])
-        raise click.ClickException(f"the service needs packages that are missing: pip install {needed}")
+        raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
     from app.api.settings import read_settings
     from app.api.supervisor import ServiceFailed, listen, supervise
     from app.facade.keys import has_keys

@@ -14,16 +14,6 @@ PACKAGES = {
     "openvino": ("openvino", "nncf"),
     "postgres": ("psycopg[binary]",),
     "recipes": ("scikit-learn",),
-    "serve": (
-        "fastapi",
-        "uvicorn",
-        "httptools",
-        "uvloop",
-        "python-multipart",
-        "pydantic-settings",
-        "prometheus-client",
-        "opentelemetry-api",
-    ),
     "train": ("datasets", "accelerate"),
 }
 
