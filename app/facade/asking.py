@@ -44,7 +44,7 @@ def ask(
         NotAllowed: the caller may not search.
         FilterError, BadInput: as `Collection.search`.
     """
-    require(caller, "search", collection.name)
+    require(caller, "search", collection)
     results = collection.search(
         query,
         k,

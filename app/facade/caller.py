@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.facade.who import login_name
 from indexing.errors import BadInput
@@ -69,7 +70,13 @@ def local_caller(surface: str = "python") -> Caller:
     return Caller(login_name(), surface, f"{surface}-{os.getpid()}")
 
 
-def require(caller: Caller, right: str, collection: str | None = None) -> None:
+class Named(Protocol):
+    """A collection that is open."""
+
+    name: str
+
+
+def require(caller: Caller, right: str, collection: str | Named | None = None) -> None:
     """
     Raises:
         NotAllowed: the caller has not this right, or may not use this collection, be there one or not.
@@ -79,9 +86,12 @@ def require(caller: Caller, right: str, collection: str | None = None) -> None:
         has = ", ".join(sorted(caller.rights)) or "nothing"
         remedy = "a key of a wider scope has it" if caller.surface in _BY_KEY else _PAGE_REMEDY
         raise NotAllowed(f"{who} may {has} here, and this needs the right to {right}: {remedy}")
-    if collection is not None and not caller.may_use(collection):
+    if collection is None or caller.collections is None:
+        return
+    name = collection if isinstance(collection, str) else collection.name
+    if not caller.may_use(name):
         of = ", ".join(sorted(caller.collections or ())) or "none"
-        raise NotAllowed(f"{who} may not use collection {collection!r}; those allowed: {of}")
+        raise NotAllowed(f"{who} may not use collection {name!r}; those allowed: {of}")
 
 
 def require_everywhere(caller: Caller, right: str) -> None:

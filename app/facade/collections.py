@@ -6,7 +6,7 @@ Long work starts as a job (`app.facade.jobs`), whose number stands in what is re
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def collection_facts(caller: Caller, location: Location, collection: Collection)
         NotAllowed: the caller may not search.
         UnknownCollection: it was deleted meanwhile.
     """
-    require(caller, "search")
+    require(caller, "search", collection)
     files = Uploads(location).files(collection.name)
     jobs = [job for job in list_jobs(location) if job.collection == collection.name and not job.finished]
     return CollectionFacts(
@@ -118,7 +118,7 @@ def describe_collection(caller: Caller, collection: Collection) -> dict[str, Any
     Raises:
         NotAllowed: the caller may not search this collection.
     """
-    require(caller, "search", collection.name)
+    require(caller, "search", collection)
     info = {name: value for name, value in collection.info().to_dict().items() if name != "path"}
     return {**info, "modes": list(collection.modes), "rerankers": list(collection.rerankers)}
 
@@ -129,21 +129,33 @@ def models_to_choose() -> list[str]:
 
 
 def create_collection(
-    caller: Caller, location: Location, name: str, choices: IndexChoices | None = None
+    caller: Caller,
+    location: Location,
+    name: str,
+    choices: IndexChoices | None = None,
+    *,
+    models: Sequence[str] | None = None,
 ) -> None:
-    """A new, empty collection.
+    """A new, empty collection. `models` are those that may be chosen; None for any, and for callers from
+    elsewhere those that were used on this machine.
 
     Raises:
         NotAllowed: the caller may not manage.
-        BadInput: a name, model, precision or engine that cannot be; on a page that others reach, a model that
-            nobody used on this machine.
+        BadInput: a name, model, precision or engine that cannot be, or a model that may not be chosen.
         CollectionExists: there is one of this name.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     choices = choices or IndexChoices()
     check_name(name)
-    remote = caller.surface == "page" and not is_loopback(host_from_environment())
-    if choices.model is not None and remote and choices.model not in models_to_choose():
+    if choices.model is not None and models is not None and choices.model not in models:
+        raise BadInput(
+            f"model {choices.model!r} is not one that collections are made with here; those are"
+            f" {', '.join(models)}: whoever runs the service lists others in STLIB_MODELS"
+        )
+    remote = caller.surface in ("api", "mcp") or (
+        caller.surface == "page" and not is_loopback(host_from_environment())
+    )
+    if choices.model is not None and models is None and remote and choices.model not in models_to_choose():
         raise BadInput(
             f"model {choices.model!r} was never used on this machine: whoever runs the page gives it once,"
             " with `stlib index NAME PATH --model MODEL`"
@@ -164,7 +176,7 @@ def add_files(
         UnknownCollection: there is none of this name.
         LockedError: somebody else is storing files for very long.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     limits, uploads = upload_limits(), Uploads(location)
     _require_collection(location, name)
     with uploads.locked():
@@ -200,7 +212,7 @@ def add_folder(caller: Caller, location: Location, name: str, folder: Path) -> J
         BadInput: the folder lies elsewhere than the settings allow.
         UnknownCollection: there is no such collection.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     roots = folder_roots()
     real = Path(os.path.realpath(folder))
     if not any(real.is_relative_to(root) for root in roots):
@@ -221,7 +233,7 @@ def start_verifying(caller: Caller, location: Location, name: str) -> Job:
         NotAllowed: the caller may not manage.
         UnknownCollection: there is no such collection.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     _require_collection(location, name)
     return start_job(location, "verify", verify.describe(name), caller=caller)
 
@@ -233,7 +245,7 @@ def forget_uploads(caller: Caller, location: Location, name: str) -> tuple[int, 
         NotAllowed: the caller may not manage.
         BadInput: a job has yet to read them.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     uploads = Uploads(location)
     with uploads.locked():
         _refuse_while_working(location, name, kinds=("index", "sync"))
@@ -260,7 +272,7 @@ def delete_collection(
         UnknownCollection: there is none.
         LockedError: another process is adding documents.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     if typed.strip() != name:
         raise BadInput(f"{typed.strip()!r} was typed and the collection is {name!r}: nothing was deleted")
     uploads = Uploads(location)

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.facade.caller import Caller, require
@@ -30,6 +31,7 @@ __all__ = [
     "add_documents",
     "delete_documents",
     "get_documents",
+    "list_documents",
     "update_metadata",
 ]
 
@@ -40,6 +42,7 @@ WAIT_SECONDS = 20.0
 
 KEPT_FAILURES = 1_000  # more are counted only
 _LOOK_SECONDS = 0.02
+_READ_AT_ONCE = 500
 _NUMBER = re.compile(r"document (\d+)")
 _MOST = 1e30  # far more than a component of a vector has, and squares of it are finite
 _WORTH_PUBLISHING = 512  # changes; `Collection.add` publishes by itself from so many
@@ -87,7 +90,7 @@ class Upload:
     """
 
     def __init__(self, caller: Caller, collection: Collection, *, wait: float = WAIT_SECONDS) -> None:
-        require(caller, "write", collection.name)
+        require(caller, "write", collection)
         self.report = UploadReport()
         self._collection = collection
         self._wait = wait
@@ -164,7 +167,7 @@ def add_documents(
         NotAllowed: the caller may not write to this collection.
         LockedError: another process wrote for longer than `wait`.
     """
-    require(caller, "write", collection.name)
+    require(caller, "write", collection)
     report = UploadReport()
     sound, numbers, number = [], [], 0
     for number, one in enumerate(documents, 1):
@@ -186,8 +189,29 @@ def get_documents(caller: Caller, collection: Collection, ids: Iterable[str]) ->
     Raises:
         NotAllowed: the caller may not search this collection.
     """
-    require(caller, "search", collection.name)
+    require(caller, "search", collection)
     return collection.get(ids)
+
+
+def list_documents(
+    caller: Caller,
+    collection: Collection,
+    filter: Given | None = None,
+    *,
+    after: str | None = None,
+    limit: int = 100,
+) -> tuple[list[StoredDocument], str | None]:
+    """Up to `limit` documents that match, in the order of ids, from behind the id `after`; and the id after
+    which the next begin, None where these were the last.
+
+    Raises:
+        NotAllowed: the caller may not search this collection.
+        FilterError: with the position in `filter`.
+    """
+    require(caller, "search", collection)
+    rows = collection.documents(filter, after=after, batch=min(limit + 1, _READ_AT_ONCE))
+    found = list(islice(rows, limit + 1))
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 def delete_documents(
@@ -204,7 +228,7 @@ def delete_documents(
         NotAllowed: the caller may not write to this collection.
         FilterError, BadInput, LockedError: as `Collection.delete`; nothing was deleted.
     """
-    require(caller, "write", collection.name)
+    require(caller, "write", collection)
     doomed = None if ids is None else list(ids)
     return patiently(lambda: collection.delete(doomed, filter=filter), wait)
 
@@ -222,7 +246,7 @@ def update_metadata(
         NotAllowed: the caller may not write to this collection.
         BadInput, LockedError: as `Collection.update_metadata`; nothing was changed.
     """
-    require(caller, "write", collection.name)
+    require(caller, "write", collection)
     return patiently(lambda: collection.update_metadata(metadata), wait)
 
 

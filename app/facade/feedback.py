@@ -112,7 +112,7 @@ def record(
         BadInput: an unknown kind, grade or document.
         StorageError, LockedError: it could not be kept.
     """
-    require(caller, "judge")
+    require(caller, "judge", name)
     if kind == "import":
         raise BadInput("kind 'import' comes from files: use import_feedback")
     place = feedback_place(location)
@@ -134,7 +134,7 @@ def record_click(
         NotAllowed: the caller may not search.
         BadInput: there is no such kind.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     with _opened(location, name) as collection:
         event = make_event(caller, collection.uuid, impression, document, kind)
     feedback_log(feedback_place(location)).add(event)
@@ -172,7 +172,7 @@ def others_said(
 def _words(
     caller: Caller, location: Location, name: str | Collection, query: str
 ) -> dict[tuple[str, str], Saying]:
-    require(caller, "search")
+    require(caller, "search", name)
     place = feedback_place(location)
     if not place.exists:
         return {}
@@ -199,7 +199,7 @@ def import_feedback(
         BadInput: a file is missing or of another kind.
         StorageError, LockedError: nothing was added.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     with _opened(location, name) as collection:
         file = read_judgments(path, format, split=split, topics=topics)
         unknown = find_unknown(collection, (judged.document for judged in file.judged))
@@ -244,7 +244,7 @@ def list_feedback(
 
 
 def _select(caller: Caller, location: Location, name: str | Collection, wanted: Wanted | None) -> Any:
-    require(caller, "manage")
+    require(caller, "manage", name)
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     with _opened(location, name) as collection:
@@ -259,7 +259,7 @@ def erase(caller: Caller, location: Location, name: str | Collection, wanted: Wa
         BadInput: nothing is named.
         StorageError, LockedError: nothing was erased.
     """
-    require(caller, "manage")  # of one's own words too: on many pages a name is what somebody typed
+    require(caller, "manage", name)  # of one's own words too: on many pages a name is what somebody typed
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     with _opened(location, name) as collection:
@@ -296,7 +296,7 @@ def feedback_status(caller: Caller, location: Location, name: str | Collection) 
         NotAllowed: the caller may not search.
         StorageError: the database is damaged.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     with _opened(location, name) as collection:
@@ -320,6 +320,7 @@ def replay(caller: Caller, location: Location, beginning: str) -> Replay:
     for name in list_collections(**location.arguments()).names:
         with Collection.open(name, **location.arguments()) as collection:
             if collection.uuid == found[0].collection:
+                require(caller, "improve", collection)
                 return replay_impression(collection, found[0])
     raise BadInput(f"the collection that answered {found[0].id} was deleted: there is nothing to ask")
 

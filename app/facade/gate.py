@@ -59,7 +59,7 @@ def promote(
         GateNotPassed: the gate has not passed it, and there is no `override`.
         BadInput: there is no such serving.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     with opened(location, name) as collection:
         before = _trial(caller, location, collection)
         promoted = collection.promote(serving, override, who=caller.name)
@@ -75,7 +75,7 @@ def rollback(caller: Caller, location: Location, name: str | Collection) -> Prom
         NotAllowed: the caller may not improve.
         BadInput: nothing answered before.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     with opened(location, name) as collection:
         before = _trial(caller, location, collection)
         promoted = collection.rollback(who=caller.name)
@@ -92,7 +92,7 @@ def start_trial(caller: Caller, location: Location, name: str | Collection, serv
         NotAllowed: the caller may not improve.
         BadInput: there is no such serving, it is live, another one is tried, or searches are not recorded.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     if log_settings().mode == "off":
         raise BadInput(
             f"searches are not recorded here, and a trial counts clicks: set {LOG_VARIABLE}=on, or hashes"
@@ -115,7 +115,7 @@ def trial_report(caller: Caller, location: Location, name: str | Collection) -> 
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     with opened(location, name) as collection:
         row = latest_trial(location, collection.uuid)
         return None if row is None else _judge(location, collection, row)
@@ -129,7 +129,7 @@ def settle_trial(caller: Caller, location: Location, name: str | Collection) -> 
     Raises:
         NotAllowed: the caller may not improve.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     with opened(location, name) as collection:
         row = _trial(caller, location, collection)
         if row is None:
@@ -158,7 +158,7 @@ def end_trial(caller: Caller, location: Location, name: str | Collection) -> Tri
         NotAllowed: the caller may not improve.
         BadInput: nothing is tried.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     with opened(location, name) as collection:
         row = _trial(caller, location, collection)
         if row is None:
@@ -176,7 +176,7 @@ def gate_report(
         NotAllowed: the caller may not search.
         StorageError: the records are damaged.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     for look in reversed(list_looks(caller, location, name)):
         if look.candidate == serving and look.report is not None:
             try:
@@ -188,14 +188,14 @@ def gate_report(
 
 def list_looks(caller: Caller, location: Location, name: str | Collection) -> list[Look]:
     """Every test of a candidate, the oldest first; one without a verdict was stopped, and counts."""
-    require(caller, "search")
+    require(caller, "search", name)
     with opened(location, name) as collection:
         return read_looks(location, collection.uuid)
 
 
 def list_runs(caller: Caller, location: Location, name: str | Collection) -> list[Run]:
     """Every tune of a collection, the oldest first."""
-    require(caller, "search")
+    require(caller, "search", name)
     with opened(location, name) as collection:
         return read_runs(location, collection.uuid)
 

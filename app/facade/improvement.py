@@ -89,13 +89,13 @@ def improvement(caller: Caller, location: Location, collection: Collection) -> I
 
 def judged_questions(caller: Caller, location: Location, collection: Collection) -> JudgedSet:
     """What people said, as graded questions. Raises as `improvement`."""
-    require(caller, "search")
+    require(caller, "search", collection)
     return read_judged(location, collection)
 
 
 def people_of(caller: Caller, location: Location, collection: Collection) -> list[Person]:
     """Who judged, the most diligent first; what came from files stands under "import"."""
-    require(caller, "judge")
+    require(caller, "judge", collection)
     place = feedback_place(location)
     if not place.exists:
         return []
@@ -106,7 +106,7 @@ def people_of(caller: Caller, location: Location, collection: Collection) -> lis
 
 def tuning_job(caller: Caller, location: Location, name: str) -> Job | None:
     """The last job that tuned collection `name`."""
-    require(caller, "search")
+    require(caller, "search", name)
     jobs = [job for job in list_jobs(location) if job.kind == TUNE and job.collection == name]
     return jobs[-1] if jobs else None
 

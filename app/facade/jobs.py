@@ -79,8 +79,9 @@ def start_job(
 
 
 def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
-    """Every job of a home, the oldest first. A job whose process died is an interrupted one from here on, and
-    one whose turn it is and that nobody started is started.
+    """Every job of a home that concerns a collection which the caller may use, the oldest first. A job whose
+    process died is an interrupted one from here on, and one whose turn it is and that nobody started is
+    started.
 
     Raises:
         NotAllowed: the caller may not search.
@@ -91,7 +92,8 @@ def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
         return []
     with open_jobs(place) as engine:
         wake(engine, place, waited=_START_SECONDS)
-        return read_jobs(engine, place)
+        jobs = read_jobs(engine, place)
+    return [job for job in jobs if caller is None or caller.may_use(job.collection)]
 
 
 def jobs_are_known(location: Location) -> bool:
@@ -131,7 +133,7 @@ def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Cal
         LockedError: its process was killed and does not end.
     """
     job, place = find_job(location, id_), jobs_place(location)
-    _require(caller, right_of(job.kind))
+    _require(caller, right_of(job.kind), job.collection)
     with open_jobs(place) as engine:
         changed = None
         while changed is None:  # it may start or end at this moment
@@ -162,7 +164,7 @@ def resume_job(location: Location, id_: int, *, caller: Caller | None = None) ->
         BadInput: it runs, or is done.
     """
     job, place = find_job(location, id_), jobs_place(location)
-    _require(caller, right_of(job.kind))
+    _require(caller, right_of(job.kind), job.collection)
     begun = {"done": 0, "total": None, "started": None, "ended": None, "cancel_requested": False, "error": ""}
     with open_jobs(place) as engine:
         with writing(engine) as connection:
@@ -226,7 +228,9 @@ def read_log(location: Location, id_: int, *, caller: Caller | None = None) -> l
         NotAllowed: the caller may not search.
     """
     _require(caller, "search")
-    return read_tail(jobs_place(location).log(find_job(location, id_).id))
+    job = find_job(location, id_)
+    _require(caller, "search", job.collection)
+    return read_tail(jobs_place(location).log(job.id))
 
 
 def right_of(kind: str) -> str:
@@ -234,9 +238,9 @@ def right_of(kind: str) -> str:
     return "improve" if kind in ("report", "tune") else "manage"
 
 
-def _require(caller: Caller | None, right: str) -> None:
+def _require(caller: Caller | None, right: str, collection: str | None = None) -> None:
     if caller is not None:
-        require(caller, right)
+        require(caller, right, collection)
 
 
 def _pick(jobs: list[Job], id_: int) -> Job:

@@ -27,7 +27,7 @@ def labelling_queue(
         NotAllowed: the caller may not judge.
         StorageError: the database of feedback is damaged.
     """
-    require(caller, "judge")
+    require(caller, "judge", collection)
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
     waiting = []

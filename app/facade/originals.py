@@ -129,7 +129,7 @@ def find_original(caller: Caller, location: Location, collection: Collection, do
         NotAllowed: the caller may not search.
         NotServed: it is of no source, of one that nobody confirmed on this machine, or cannot be opened.
     """
-    require(caller, "search")
+    require(caller, "search", collection)
     found = collection.source_of(document)
     if found is None:
         raise NotServed(

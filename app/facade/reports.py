@@ -54,7 +54,7 @@ def write_report(
         NotAllowed: the caller may not improve.
         UnknownCollection, BadInput, BadLine, RerankingFailed: something that cannot be used.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     report = make_report(location, name, source, split, choices, who=caller.name, progress=progress)
     keep_report(location, report)
     if output is not None:
@@ -72,7 +72,7 @@ def start_report(
         NotAllowed: the caller may not improve.
         UnknownCollection, BadInput: a collection, folder or choice that there is not.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     check_name(name)
     if caller.surface in ("page", "api"):
         _check_visitor(location, name, source, choices)
@@ -105,7 +105,7 @@ def running_reports(caller: Caller, location: Location, name: str) -> list[Job]:
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     mine = [one for one in list_jobs(location) if one.kind == "report" and one.collection == name]
     last = [one for one in mine[-1:] if one.finished and one.error]
     return [*(one for one in mine if not one.finished), *last]

@@ -203,7 +203,7 @@ def search(
         NotAllowed: the caller may not search.
     """
     if caller is not None:
-        require(caller, "search")
+        require(caller, "search", collection)
     filter = combined_filter(request, facets)
     chosen = reranker if request.rerank and reranker else None
     shown = sum(map(len, after))

@@ -26,7 +26,7 @@ def folders_of(caller: Caller, location: Location, name: str) -> list[Source]:
         NotAllowed: the caller may not manage: names of folders are nobody else's business.
         UnknownCollection: there is none of this name.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     uploads = Uploads(location).of(name).resolve()
     with Collection.open(name, **location.arguments()) as collection:
         return [
@@ -44,7 +44,7 @@ def start_sync(caller: Caller, location: Location, name: str, *, prune: bool = F
         NotAllowed: the caller may not manage.
         BadInput: it was read from no folder, or from one that nobody named on this machine.
     """
-    require(caller, "manage")
+    require(caller, "manage", name)
     with Collection.open(name, **location.arguments()) as collection:
         sources = collection.sources()
     if not sources:

@@ -81,7 +81,7 @@ def tune(
             trained, or what training needs is missing.
         StorageError, LockedError: what was learned cannot be kept.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     check_choices(lever, promote)
     started = time.perf_counter()
     held = None if guard is None else read_guard(guard)
@@ -160,7 +160,7 @@ def estimate_seconds(caller: Caller, location: Location, name: str | Collection)
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     if not isinstance(name, Collection):
         with Collection.open(name, **location.arguments()) as collection:
             return estimate_seconds(caller, location, collection)
@@ -175,7 +175,7 @@ def list_runs(caller: Caller, location: Location, name: str | Collection) -> lis
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
+    require(caller, "search", name)
     if isinstance(name, Collection):
         return read_runs(location, name.uuid)
     with Collection.open(name, **location.arguments()) as collection:

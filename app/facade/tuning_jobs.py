@@ -27,7 +27,7 @@ def start_tuning(
         NotAllowed: the caller may not improve.
         BadInput: an unknown lever, or a guard that cannot be read.
     """
-    require(caller, "improve")
+    require(caller, "improve", name)
     if guard is not None:
         read_guard(guard)
     return start_job(location, "tune", describe(caller, name, lever, promote, guard))

@@ -16,7 +16,6 @@ from app.facade.collections import (
     names_of_collections,
 )
 from app.indexing_job import IndexChoices
-from indexing.errors import BadInput
 from indexing.names import BUNDLED_MODEL, DEFAULT_ENGINE, DEFAULT_PRECISION
 
 __all__ = ["router"]
@@ -44,13 +43,9 @@ def list_all(caller: Asking, service: Held) -> dict[str, Any]:
 
 @router.post("", status_code=201, summary="Make a collection", dependencies=[needs("manage")])
 def make(body: NewCollection, caller: Asking, service: Held) -> dict[str, Any]:
-    if body.model not in (allowed := (BUNDLED_MODEL, *service.settings.models)):
-        raise BadInput(
-            f"model {body.model!r} is not one that this service makes collections with; those are"
-            f" {', '.join(allowed)}: whoever runs it lists others in STLIB_MODELS"
-        )
+    models = (BUNDLED_MODEL, *service.settings.models)
     choices = IndexChoices(model=body.model, precision=body.precision, engine=body.engine)
-    create_collection(caller, service.location, body.name, choices)
+    create_collection(caller, service.location, body.name, choices, models=models)
     return describe_collection(caller, service.collection(body.name))
 
 

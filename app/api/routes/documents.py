@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Asking, Held, needs
 from app.api.errors import ERROR_ANSWERS, NotFound, answer_known, json_response
 from app.api.lines import line_batches
-from app.facade.documents import Upload, delete_documents, get_documents, update_metadata
+from app.facade.documents import Upload, delete_documents, get_documents, list_documents, update_metadata
 from indexing.errors import BadInput, IndexingError
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/collections/{name}/documents", tags=["documents"], responses=ERROR_ANSWERS)
+
+MOST_LISTED = 1_000
+MOST_CHARACTERS = 200_000
 
 # Another process that waits for its turn to write gets one between two batches.
 _TURN_SECONDS = 0.03
@@ -66,6 +69,20 @@ async def upload(name: str, request: Request, caller: Asking, service: Held) -> 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
     async for piece in request.stream():
         yield piece
+
+
+@router.get("", summary="List documents", dependencies=[needs("search")])
+def list_all(
+    name: str,
+    caller: Asking,
+    service: Held,
+    filter: Annotated[str | None, Query(max_length=MOST_CHARACTERS)] = None,
+    after: Annotated[str | None, Query(max_length=MOST_CHARACTERS)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+) -> Response:
+    """In the order of ids. `next` is what `after` is for the page behind this one; null at the end."""
+    found, next_ = list_documents(caller, service.collection(name), filter, after=after, limit=limit)
+    return json_response({"documents": [one.to_dict() for one in found], "next": next_})
 
 
 @router.get("/{id:path}", summary="Read a document", dependencies=[needs("search")])
