@@ -14,7 +14,9 @@ from app.settings import HOST_VARIABLE, LOOPBACK, Location
 __all__ = ["NEEDED", "command"]
 
 # What the extra `serve` brings.
-NEEDED = "fastapi uvicorn httptools uvloop python-multipart pydantic-settings prometheus-client opentelemetry-api"
+NEEDED = (
+    "fastapi uvicorn httptools uvloop python-multipart pydantic-settings prometheus-client opentelemetry-api"
+)
 _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
 
 
