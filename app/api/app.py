@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 
@@ -33,7 +33,8 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
         try:
-            yield
+            async with agents:
+                yield
         finally:
             service.close()
 
@@ -49,6 +50,11 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
+    agents: AbstractAsyncContextManager[None] = nullcontext()
+    if settings.mcp != "off":
+        from app.api.agents import mount_agents  # it needs the library of the protocol
+
+        agents = mount_agents(app, service)
     add_error_handlers(app)
     app.add_middleware(Gate, service=service)
     return app

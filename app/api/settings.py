@@ -29,6 +29,8 @@ class ServiceSettings(BaseSettings):
         origins: of pages that may call it from a browser, such as `https://search.example.com`.
         models: that collections may be made with over HTTP, beside the bundled one.
         rerankers: that a search may name, beside the bundled one and `tokens`.
+        mcp: whether agents may come to `/mcp`, to `read` or to `write` too, as far as their key lets them.
+        mcp_names: collections that they get; empty for all.
         warm: collections that are opened before the service says it is ready; empty for all, up to twenty.
         workers: processes; each has the models and its threads.
         threads: of a worker that search at a time. Python runs one of them, the scan of vectors goes on
@@ -57,6 +59,8 @@ class ServiceSettings(BaseSettings):
     origins: Names = ()
     models: Names = ()
     rerankers: Names = ()
+    mcp: Literal["off", "read", "write"] = "off"
+    mcp_names: Names = ()
     warm: Names = ()
     workers: int = Field(default_factory=lambda: min(4, _processors()), ge=1, le=64)
     threads: int = Field(4, ge=1, le=64)
@@ -74,7 +78,7 @@ class ServiceSettings(BaseSettings):
     write_seconds: float = Field(20.0, ge=0)
     shutdown_seconds: float = Field(20.0, gt=0)
 
-    @field_validator("hosts", "origins", "models", "rerankers", "warm", mode="before")
+    @field_validator("hosts", "origins", "models", "rerankers", "mcp_names", "warm", mode="before")
     @classmethod
     def _parted(cls, value: Any) -> Any:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

@@ -9,12 +9,11 @@ import sys
 import click
 
 from app.cli.options import location_options
+from app.cli.serve import NEEDED_BY_AGENTS, serve
 from app.cli.terminal import echo_json, warn
-from app.settings import Location
+from app.settings import LOOPBACK, Location
 
 __all__ = ["command"]
-
-_INSTALL = 'this needs the Model Context Protocol\'s library: pip install "mcp>=2.3,<3"'
 
 
 @click.command("mcp")
@@ -23,16 +22,37 @@ _INSTALL = 'this needs the Model Context Protocol\'s library: pip install "mcp>=
     "--write", is_flag=True, help="Also offer tools that add and delete documents and judge answers."
 )
 @click.option("--print-config", is_flag=True, help="Print what a client's settings take, and start nothing.")
+@click.option(
+    "--http", is_flag=True, help="Serve over HTTP at /mcp, as a part of `stlib serve`, with its keys."
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="With --http: as of `stlib serve`.")
+@click.option("--host", metavar="ADDRESS", help=f"With --http: as of `stlib serve`. Default: {LOOPBACK}.")
 @location_options
-def command(names: tuple[str, ...], write: bool, print_config: bool, location: Location) -> None:
+def command(
+    names: tuple[str, ...],
+    write: bool,
+    print_config: bool,
+    http: bool,
+    port: int | None,
+    host: str | None,
+    location: Location,
+) -> None:
     """Serve collections to an agent that starts this command and speaks MCP with it; all of them, or those
     that are named. It only reads, without --write.
     """
+    if not http and (port is not None or host is not None):
+        raise click.UsageError("--port and --host are for --http: add it")
     if importlib.util.find_spec("mcp") is None:
-        raise click.ClickException(_INSTALL)
+        raise click.ClickException(f"this needs a package that is missing: pip install {NEEDED_BY_AGENTS}")
     if print_config:
         _print_config(names, write, location)
-        return
+    elif http:
+        serve(location, host=host, port=port, mcp="write" if write else "read", mcp_names=names or None)
+    else:
+        _serve_stdio(names, write, location)
+
+
+def _serve_stdio(names: tuple[str, ...], write: bool, location: Location) -> None:
     from app.mcp.stdio import serve_stdio
 
     if sys.stdin.isatty():

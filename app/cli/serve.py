@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from typing import Any
 
 import click
 
@@ -11,12 +12,13 @@ from app.cli.options import location_options
 from app.cli.terminal import echo, warn
 from app.settings import HOST_VARIABLE, LOOPBACK, Location
 
-__all__ = ["NEEDED", "command"]
+__all__ = ["NEEDED", "NEEDED_BY_AGENTS", "command", "serve"]
 
 # What the extra `serve` brings.
 NEEDED = (
     "fastapi uvicorn httptools uvloop python-multipart pydantic-settings prometheus-client opentelemetry-api"
 )
+NEEDED_BY_AGENTS = "'mcp>=2.3,<3'"  # the extra `mcp`
 _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
 
 
@@ -32,13 +34,26 @@ _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus
 )
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one a processor, at most 4.")
 @click.option("--require-keys", is_flag=True, help="Ask for a key on this machine too.")
+@click.option("--mcp", is_flag=True, help="Let agents come to /mcp too. See `stlib mcp --http`.")
 @location_options
 def command(
-    location: Location, port: int | None, host: str | None, workers: int | None, require_keys: bool
+    location: Location, port: int | None, host: str | None, workers: int | None, require_keys: bool, mcp: bool
 ) -> None:
     """Serve collections over HTTP, to this machine only without --host; Ctrl-C stops it.
 
     Whoever reaches it from elsewhere needs a key: `stlib keys make NAME`.
+    """
+    keys = "required" if require_keys else None
+    serve(location, host=host, port=port, workers=workers, keys=keys, mcp="read" if mcp else None)
+
+
+def serve(location: Location, **given: Any) -> None:
+    """Run the service until Ctrl-C or SIGTERM; `given` are settings in place of those of the environment,
+    where they are not None.
+
+    Raises:
+        ClickException: packages are missing, the port is taken, or the service ended.
+        BadInput: a setting that cannot be.
     """
     if any(importlib.util.find_spec(name) is None for name in _IMPORTED):
         raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
@@ -47,8 +62,9 @@ def command(
     from app.facade.keys import has_keys
 
     logging.getLogger("app").setLevel(logging.WARNING)
-    keys = "required" if require_keys else None
-    settings = read_settings(host=host, port=port, workers=workers, keys=keys)
+    settings = read_settings(**given)
+    if settings.mcp != "off" and importlib.util.find_spec("mcp") is None:
+        raise click.ClickException(f"agents need a package that is missing: pip install {NEEDED_BY_AGENTS}")
     if settings.needs_key and not has_keys(location):
         warn(
             "stlib: note: nobody has a key yet, so every request is refused: `stlib keys make NAME` makes one"
@@ -61,7 +77,8 @@ def command(
         ) from error
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{address}:{listener.getsockname()[1]}"
-    echo(f"Service: {url}  (Ctrl-C stops it)")
+    agents = "" if settings.mcp == "off" else "agents at /mcp; "
+    echo(f"Service: {url}  ({agents}Ctrl-C stops it)")
     try:
         supervise(listener, location, settings, lambda: echo("ready"))
     except ServiceFailed as failure:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from app.facade.caller import Caller
-from app.facade.opened import OpenCollections
 from app.settings import Location
 from indexing.errors import BadInput, UnknownCollection
 
@@ -14,7 +13,18 @@ if TYPE_CHECKING:
     from indexing import Collection
     from indexing.listing import Listing
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "Held"]
+
+
+class Held(Protocol):
+    """Where open collections come from, such as `app.facade.opened.OpenCollections`."""
+
+    @property
+    def location(self) -> Location: ...
+
+    def collection(self, name: str) -> Collection: ...
+
+    def forget(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -23,11 +33,13 @@ class Asked:
 
     Attributes:
         served: names of the collections that this server is for; None for all.
+        local: whether it is a person at this machine, whom an error may tell of its files.
     """
 
     caller: Caller
-    held: OpenCollections
+    held: Held
     served: frozenset[str] | None = None
+    local: bool = False
 
     @property
     def location(self) -> Location:

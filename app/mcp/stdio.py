@@ -13,13 +13,11 @@ from mcp.server.stdio import stdio_server
 from app.facade.caller import Caller, local_caller
 from app.facade.opened import OpenCollections
 from app.mcp.asked import Asked
+from app.mcp.rights import READS, WRITES
 from app.mcp.server import make_server
 from app.settings import Location
 
-__all__ = ["READS", "WRITES", "serve_stdio"]
-
-READS = frozenset({"search"})
-WRITES = frozenset({"search", "judge", "write"})
+__all__ = ["serve_stdio"]
 
 _WARMED = 5  # collections; the others load when they are asked
 _BREATH = 0.1  # seconds in which the first answer is on its way
@@ -56,25 +54,25 @@ def serve_stdio(location: Location, served: frozenset[str] | None = None, *, wri
 
 async def _serve(location: Location, served: frozenset[str] | None, rights: frozenset[str]) -> None:
     person = local_caller("mcp")
-    asked = Asked(
-        Caller(person.name, person.surface, person.session, rights), OpenCollections(location), served
-    )
+    held = OpenCollections(location)
+    asked = Asked(Caller(person.name, person.surface, person.session, rights), held, served, local=True)
     server = make_server(lambda context: asked)
-    warming = _Warming(asked)
+    warming = _Warming(asked, held)
     server.middleware.append(warming)
     try:
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
     finally:
         warming.finish()
-        asked.held.close()
+        held.close()
 
 
 class _Warming:
     """Loads in a thread what the first search would wait for, once something was answered."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, held: OpenCollections) -> None:
         self._asked = asked
+        self._held = held
         self._timer: Timer | None = None
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -88,7 +86,7 @@ class _Warming:
     def _load(self) -> None:
         from app.mcp.running.warming import warm_up
 
-        warm_up(self._asked, _WARMED)
+        warm_up(self._asked, self._held, _WARMED)
 
     def finish(self) -> None:
         """A thread that loads a library while the interpreter ends would crash it."""

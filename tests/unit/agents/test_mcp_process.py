@@ -107,7 +107,8 @@ def test_a_handshake_loads_nothing_of_searching():
 
 
 def test_the_settings_for_a_client_start_this(tmp_path, capsys):
-    command.callback(names=("notes",), write=True, print_config=True, home=tmp_path, db=None)
+    given = {"http": False, "port": None, "host": None, "home": tmp_path, "db": None}
+    command.callback(names=("notes",), write=True, print_config=True, **given)
     settings = json.loads(capsys.readouterr().out)["mcpServers"]["stlib"]
     assert settings["args"][-3:] == ["mcp", "notes", "--write"]
     assert settings["env"] == Location(tmp_path).to_environment()
