@@ -8,10 +8,9 @@ from indexing.catalog.database import writing
 from indexing.catalog.denials import lift_denials
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput
-from indexing.search.artifacts import SettingsCache
 from indexing.session import Session
 from indexing.upkeep.erase import erase, finish, receipts
-from indexing.upkeep.erased import ErasedReport, check_erased
+from indexing.upkeep.erased import ErasedReport, check_erased, erased_among
 from indexing.upkeep.receipt import Beyond, Receipt
 from indexing.views.manager import Views
 
@@ -23,7 +22,6 @@ class ErasingMethods:
 
     _session: Session
     _views: Views
-    _settings: SettingsCache
 
     def erase(self, ids: Iterable[str], *, who: str = "", beyond: Beyond | None = None) -> Receipt:
         """Erases documents by id for good: from the rows of every generation, from free pages, from every
@@ -41,19 +39,13 @@ class ErasingMethods:
             LockedError: another process adds or deletes documents; nothing was changed.
             DiskFull: there is no room for the database's own log; what was begun goes on with the next call.
         """
-        try:
-            return erase(self._session, self._views, ids, who=who, beyond=beyond)
-        finally:
-            self._settings.forget()
+        return erase(self._session, self._views, ids, who=who, beyond=beyond)
 
     def finish_erasures(self, *, beyond: Beyond | None = None) -> list[Receipt]:
         """Goes on with erasures that were killed or are pending; returns their receipts. Raises as
         `erase`.
         """
-        try:
-            return finish(self._session, self._views, beyond=beyond)
-        finally:
-            self._settings.forget()
+        return finish(self._session, self._views, beyond=beyond)
 
     def erasures(self) -> list[Receipt]:
         """The receipts of all erasures, the oldest first."""
@@ -64,6 +56,10 @@ class ErasingMethods:
         that are older than the last erasure. Nothing is changed.
         """
         return check_erased(self._session, self._views)
+
+    def erased_among(self, ids: Iterable[str]) -> frozenset[str]:
+        """Those of `ids` that were erased and may not come back: for those who keep ids elsewhere."""
+        return erased_among(self._session, ids)
 
     def allow_again(self, ids: Iterable[str] = (), *, erasure: int | None = None) -> int:
         """Lets documents in again that were erased, by their ids, or all of one erasure; returns how many

@@ -98,5 +98,5 @@ class MeasuringMethods:
         searcher = self._searcher()
         # The readers are whole, or made anew, before they are handed out.
         readers = searcher.with_readers(check_readers, Steps(), serving)
-        settings = self._settings.of(readers.live.serving)
+        settings = self._settings.of(readers.live)
         yield Probe(searcher, readers, settings, lambda ids: find_documents(self._session, ids))

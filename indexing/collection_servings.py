@@ -210,7 +210,7 @@ class ServingMethods:
         Raises:
             BadInput: there is no such serving.
         """
-        return self._settings.of(self._session.live(serving).serving)
+        return self._settings.of(self._session.live(serving))
 
     def record_gate(self, serving: int, gate: dict[str, Any]) -> None:
         """Writes the verdict on a serving that was learned: `{"verdict": "passed"}` lets it be promoted, any

@@ -58,17 +58,25 @@ OUT_OF_REACH = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which feedback of a collection: that of a person, a question, a document, or what fulfils all that is
-    given.
+    """Which feedback of a collection: that of a person, a question, a document (or any of `documents`), or
+    what fulfils all that is given.
     """
 
     person: str | None = None
     question: str | None = None
     document: str | None = None
+    documents: frozenset[str] = frozenset()
 
     @property
     def given(self) -> bool:
-        return any(value is not None for value in vars(self).values())
+        return bool(self.documents) or any(
+            value is not None for value in (self.person, self.question, self.document)
+        )
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """The documents that are named."""
+        return self.documents if self.document is None else self.documents | {self.document}
 
 
 @dataclass(frozen=True)
@@ -126,10 +134,10 @@ def select_feedback(
     if wanted.question is not None:
         asked = {impression.id for impression in impressions}
         events = [event for event in events if event.impression in asked]
-    if wanted.document is not None:
-        impressions = [one for one in impressions if _shows(one, wanted.document)]
-        events = [one for one in events if one.document == wanted.document]
-        sayings = [one for one in sayings if wanted.document in one.documents]
+    if gone := wanted.gone:
+        impressions = [one for one in impressions if any(shown.document in gone for shown in one.shown)]
+        events = [one for one in events if one.document in gone]
+        sayings = [one for one in sayings if not gone.isdisjoint(one.documents)]
     return impressions, events, sayings
 
 
@@ -144,10 +152,6 @@ def _conditions(table: sa.Table, collection: str, wanted: Wanted) -> list[Any]:
         hashed = question_hash(wanted.question)
         conditions.append(table.c.query_hash.in_([hashed, keyed_hash(hashed)]))
     return conditions
-
-
-def _shows(impression: Impression, document: str) -> bool:
-    return any(shown.document == document for shown in impression.shown)
 
 
 def erase_feedback(
@@ -173,16 +177,17 @@ def erase_feedback(
     with write_feedback(place) as connection:
         # Nobody else writes between looking and deleting: the transaction holds the lock.
         impressions, events, sayings = select_feedback(place, collection, wanted)
-        whole = impressions if wanted.document is None else []
+        gone_documents = wanted.gone
+        whole = [] if gone_documents else impressions
         _delete(connection, IMPRESSIONS, [one.id for one in whole])
         _delete(connection, EVENTS, [one.id for one in events])
-        shown = [one for one in sayings if one.document != wanted.document and wanted.document is not None]
+        shown = [one for one in sayings if gone_documents and one.document not in gone_documents]
         _delete(connection, SAYINGS, [one.id for one in sayings if one not in shown])
-        for impression in impressions if wanted.document is not None else []:
-            left = tuple(one for one in impression.shown if one.document != wanted.document)
+        for impression in impressions if gone_documents else []:
+            left = tuple(one for one in impression.shown if one.document not in gone_documents)
             _update(connection, IMPRESSIONS, replace(impression, shown=left))
         for saying in shown:
-            left_out = tuple(one for one in saying.shown if one != wanted.document)
+            left_out = tuple(one for one in saying.shown if one not in gone_documents)
             _update(connection, SAYINGS, replace(saying, shown=left_out))
         hashes = {one.query_hash for one in sayings} | {one.query_hash for one in whole}
         if wanted.question is not None:

@@ -116,12 +116,13 @@ def forget_reports(location: Location, uuid: str) -> None:
     remove(reports_folder(location, uuid))
 
 
-def forget_reports_with(location: Location, uuid: str, texts: Iterable[str]) -> int:
+def forget_reports_with(location: Location, uuid: str, texts: Iterable[str], *, whole: bool = False) -> int:
     """Removes those that measured what people said, as any of it may be gone, and those in which one of
-    `texts` stands; returns how many. They can be made again.
+    `texts` stands, by itself if `whole`, else anywhere; returns how many. They can be made again.
     """
     folder = reports_folder(location, uuid)
-    needles = [json.dumps(text, ensure_ascii=True)[1:-1].encode("ascii") for text in texts if text]
+    quoted = [json.dumps(text, ensure_ascii=True).encode("ascii") for text in texts if text]
+    needles = quoted if whole else [one[1:-1] for one in quoted]
     gone = 0
     for number in list(_numbers(folder)):
         path = folder / f"{number:06}.json"

@@ -11,7 +11,7 @@ import json
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -20,12 +20,13 @@ from app.settings import Location
 from app.text import plain
 from indexing.errors import BadInput, BadLine
 from indexing.evaluation import read_beir
-from indexing.storage.files import make_own_folder, remove
+from indexing.storage.files import make_own_folder, remove, write_atomic
 from indexing.storage.paths import check_name, side_folder
 
 __all__ = [
     "MOST_BYTES",
     "JudgedFolder",
+    "forget_judged_documents",
     "forget_judged_sets",
     "keep_judged_set",
     "list_judged_sets",
@@ -114,6 +115,26 @@ def remove_judged_set(location: Location, uuid: str, name: str) -> None:
 def forget_judged_sets(location: Location, uuid: str) -> None:
     """Removes all of them, for a collection that was deleted."""
     remove(sets_folder(location, uuid))
+
+
+def forget_judged_documents(location: Location, uuid: str, documents: Collection[str]) -> int:
+    """Takes the judgments of these documents (ids) out of all sets; returns how many there were."""
+    gone = 0
+    for one in list_judged_sets(location, uuid):
+        for path in sorted((one.path / "qrels").glob("*.tsv")):
+            with path.open("rb") as file:
+                lines = file.readlines()
+            left = [line for line in lines if not _judges(line, documents)]
+            if len(left) < len(lines):
+                write_atomic(path, b"".join(left), mode=0o600)
+                gone += len(lines) - len(left)
+    return gone
+
+
+def _judges(line: bytes, documents: Collection[str]) -> bool:
+    """Whether a line of question, document and grade is about one of `documents`."""
+    parts = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
+    return len(parts) > 1 and parts[-2] in documents
 
 
 class _Room:

@@ -5,7 +5,7 @@ Hashes of questions stay: they tell which servings learned from what, and which 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ __all__ = ["ERASED", "Records"]
 ERASED = "(erased)"
 """Stands in a report where a question was."""
 
-_REPORTS = ((RUNS, ("details", "gate")), (LOOKS, ("report",)))
+_REPORTS = ((RUNS, ("details", "gate")), (LOOKS, ("report",)), (TRIALS, ("report",)))
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,22 @@ class Records:
         Raises:
             StorageError, LockedError: nothing was changed.
         """
+        return self._forget(lambda said: question_hash(said) in questions, anything=bool(questions))
+
+    def forget_documents(self, names: Collection[str]) -> str | None:
+        """The same for ids and titles of documents."""
+        return self._forget(lambda said: said in names, anything=bool(names))
+
+    def _forget(self, is_wanted: Callable[[str], bool], *, anything: bool) -> str | None:
         if not is_there(tuning_database(self.location)):
             return None
         with open_records(self.location) as engine:
             with writing(engine) as connection:
-                for table, names in _REPORTS if questions else ():
+                for table, names in _REPORTS if anything else ():
                     columns = [table.c[name] for name in names]
                     mine = sa.select(table.c.id, *columns).where(table.c.collection == self.collection)
                     for id_, *reports in connection.execute(mine).all():
-                        blanked = [_blank(report, questions) for report in reports]
+                        blanked = [_blank(report, is_wanted) for report in reports]
                         if blanked != reports:
                             values = dict(zip(names, blanked, strict=True))
                             connection.execute(table.update().where(table.c.id == id_).values(values))
@@ -84,14 +91,14 @@ class Records:
             return _write_anew(engine)
 
 
-def _blank(said: Any, questions: Collection[str]) -> Any:
-    """`said`, a value of JSON, without the questions that have these hashes."""
+def _blank(said: Any, is_wanted: Callable[[str], bool]) -> Any:
+    """`said`, a value of JSON, without the texts that are wanted gone."""
     if isinstance(said, str):
-        return ERASED if question_hash(said) in questions else said
+        return ERASED if is_wanted(said) else said
     if isinstance(said, dict):
-        return {_blank(name, questions): _blank(value, questions) for name, value in said.items()}
+        return {_blank(name, is_wanted): _blank(value, is_wanted) for name, value in said.items()}
     if isinstance(said, Iterable):
-        return [_blank(one, questions) for one in said]
+        return [_blank(one, is_wanted) for one in said]
     return said
 
 

@@ -134,6 +134,19 @@ class Uploads:
         remove(self.of(collection))
         return len(files), sum(size for _, size in files)
 
+    def forget_files(self, collection: str, paths: Iterable[Path]) -> list[Path]:
+        """Remove those of `paths` that are uploaded files of a collection; returns them. Call it inside
+        `locked`.
+        """
+        folder = Path(os.path.realpath(self.of(collection)))
+        gone = [path for path in paths if path.parent == folder and path.is_file()]
+        for path in gone:
+            path.unlink()
+        if gone:
+            with disk_errors(folder):
+                fsync_folder(folder)
+        return gone
+
     def forget_others(self, collections: Sequence[str]) -> None:
         """Remove what was left by collections that are no more. Call it inside `locked`."""
         for folder in _folders(self.folder):

@@ -18,7 +18,7 @@ from indexing.catalog.moving import present_ids
 from indexing.catalog.servings import ServingInfo, read_serving, servings_of, set_memory
 from indexing.errors import BadInput, FilterError, StorageError
 from indexing.search.settings import Head, Memory, SearchSettings
-from indexing.session import Session
+from indexing.session import Live, Session
 from stlib.util.forks import ThreadLock
 
 __all__ = [
@@ -166,23 +166,24 @@ class SettingsCache:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._held: dict[int, SearchSettings] = {}
+        self._epoch = 0
         self._lock = ThreadLock()
 
-    def of(self, serving: ServingInfo) -> SearchSettings:
-        """The settings of `serving`; a serving never changes."""
+    def of(self, live: Live) -> SearchSettings:
+        """The settings of what is searched. A serving never changes, but that it forgets documents which are
+        erased; the epoch of its collection tells that.
+        """
+        serving, epoch = live.serving, live.state.epoch
         with self._lock:
+            if epoch != self._epoch:
+                self._held, self._epoch = {}, epoch
             settings = self._held.get(serving.id)
             if settings is None:
                 with reading(self._session.database) as connection:
-                    # As it is now: what it remembers of documents that were erased meanwhile is gone.
+                    # As it is now: `live` may have been read before something was erased.
                     present = read_serving(connection, serving.id) or serving
                     settings = read_settings(connection, self._session.id, present)
                 while len(self._held) >= HELD:
                     del self._held[next(iter(self._held))]
                 self._held[serving.id] = settings
             return settings
-
-    def forget(self) -> None:
-        """The next search reads them again."""
-        with self._lock:
-            self._held.clear()

@@ -199,7 +199,7 @@ class Searcher:
     def _find(self, readers: Readers, request: Request, reranker: Any, steps: Steps) -> _Found:
         """The best documents as far as a reranker may read, and those of the page."""
         live = readers.live
-        settings = self.settings.of(live.serving)
+        settings = self.settings.of(live)
         reranking = self.reranking(live.generation, settings, request, reranker, steps)
         n_read = 0 if reranking is None else reranking.depth
         allowed, table = None, None
@@ -315,7 +315,7 @@ class Searcher:
         """
 
         def measure(readers: Readers) -> EvaluationReport:
-            settings = self.settings.of(readers.live.serving)
+            settings = self.settings.of(readers.live)
             reranking = self.reranking(readers.live.generation, settings, request, reranker, Steps())
 
             def rank_ids(query: str) -> Sequence[str]:

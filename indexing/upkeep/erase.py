@@ -191,6 +191,9 @@ def _reach_beyond(session: Session, work: _Work, wanted: Wanted, beyond: Beyond 
     if found.gone_files:
         with writing(session.database) as connection:
             detach_files(connection, found.gone_files, session.id)
+    with writing(session.database) as connection:  # what has learned from it cannot be told a second time
+        told = work.receipt([*reached.pending, _UNFINISHED.format(session.name)], None)
+        note_erasure(connection, work.info.id, PENDING, told)
     faults.point("erase.beyond")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from indexing.upkeep.erase import MOMENT
 from indexing.upkeep.receipt import Receipt, receipt_of
 from indexing.views.manager import Views
 
-__all__ = ["ErasedReport", "check_erased"]
+__all__ = ["ErasedReport", "check_erased", "erased_among"]
 
 BATCH = 2_000
 
@@ -35,12 +35,14 @@ class ErasedReport:
         erasures: receipts, the oldest first.
         denied: documents that are kept out.
         problems: what is still there although an erasure says that it is gone.
+        repaired: what was still there, and is gone now.
         same_texts: documents that have the text of one that was erased, and were there before.
     """
 
     erasures: list[Receipt] = field(default_factory=list)
     denied: int = 0
     problems: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     same_texts: int = 0
 
     @property
@@ -57,6 +59,7 @@ class ErasedReport:
             "clean": self.clean,
             "denied": self.denied,
             "problems": self.problems,
+            "repaired": self.repaired,
             "pending": self.pending,
             "same_texts": self.same_texts,
             "erasures": [one.to_dict() for one in self.erasures],
@@ -80,6 +83,13 @@ def check_erased(session: Session, views: Views) -> ErasedReport:
         _look_at_documents(session, denials, report)
         _look_at_names(session, denials, report)
     return report
+
+
+def erased_among(session: Session, ids: Iterable[str]) -> frozenset[str]:
+    """Those of `ids` that are kept out."""
+    with session.looking() as (connection, _):
+        denials = read_denials(connection, session.id)
+    return frozenset() if denials is None else frozenset(id_ for id_ in ids if denials.by_id(id_) is not None)
 
 
 def _foreign_passages(session: Session, views: Views, live: Live) -> list[str]:

@@ -103,6 +103,7 @@ LAYERS = {
         [
             "facade.asking",
             "facade.collections",
+            "facade.erasure",
             "facade.improvement",
             "facade.jobs",
             "facade.reports",

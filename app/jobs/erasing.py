@@ -1,0 +1,92 @@
+"""Taking documents out of what jobs were given, wrote and found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.jobs.model import QUEUED, RUNNING, Job
+from app.jobs.place import JobsPlace, jobs_place
+from app.jobs.table import JOBS, open_jobs, read_jobs
+from app.settings import Location
+from indexing.catalog import sqlite
+from indexing.catalog.database import map_errors, writing
+
+__all__ = ["ERASED", "forget_in_jobs"]
+
+ERASED = "(erased)"
+"""Stands where a text was that named a document."""
+
+IsWanted = Callable[[str], bool]
+
+_FEWEST = 6
+"""Characters of a name that is looked for within texts; a shorter one is no more than a syllable, and counts
+where it is the whole text.
+"""
+
+
+def forget_in_jobs(
+    location: Location, collection: str, names: Collection[str], paths: Collection[str]
+) -> tuple[int, list[Job], str | None]:
+    """Removes the logs of ended jobs of a collection, which may quote any document. Puts `ERASED` in place of
+    texts with one of `names` (ids, titles) or `paths` in what came of them, of `paths` in what they were
+    given.
+
+    Returns how many jobs lost something; those that have yet to end and may name a document then; and why old
+    bytes may still be in the table, or None.
+    """
+    place = jobs_place(location)
+    if not place.database.is_file():
+        return 0, [], None
+    with open_jobs(place) as engine:
+        jobs = [job for job in read_jobs(engine, place) if job.collection == collection]
+        in_results, in_arguments = _finder({*names, *paths}), _finder(paths)
+        changed = 0
+
+        def in_arguments_of(job: Job) -> bool:
+            return bool(_blank(job.arguments, in_arguments) != job.arguments)
+
+        with writing(engine) as connection:
+            for job in jobs:
+                if job.finished:
+                    changed += _forget_in(connection, place, job, in_results, in_arguments)
+        with map_errors(engine):
+            why = sqlite.scrub(engine)
+    unended = [one for one in jobs if one.state == RUNNING or (one.state == QUEUED and in_arguments_of(one))]
+    return changed, unended, why
+
+
+def _forget_in(
+    connection: sa.Connection, place: JobsPlace, job: Job, in_results: IsWanted, in_arguments: IsWanted
+) -> bool:
+    log = place.log(job.id)
+    had_log = log.exists() or log.is_symlink()
+    log.unlink(missing_ok=True)
+    values = {
+        "arguments": _blank(job.arguments, in_arguments),
+        "result": _blank(job.result, in_results),
+        "error": _blank(job.error, in_results),
+    }
+    same = {name: getattr(job, name) for name in values}
+    if values == same:
+        return had_log
+    connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(values))
+    return True
+
+
+def _finder(names: Collection[str]) -> IsWanted:
+    whole = frozenset(names)
+    parts = [name for name in whole if len(name) >= _FEWEST]
+    return lambda text: text in whole or any(part in text for part in parts)
+
+
+def _blank(said: Any, is_wanted: IsWanted) -> Any:
+    if isinstance(said, str):
+        return ERASED if is_wanted(said) else said
+    if isinstance(said, dict):  # names of fields are ours, and so is that of the collection
+        return {
+            name: value if name == "collection" else _blank(value, is_wanted) for name, value in said.items()
+        }
+    return [_blank(one, is_wanted) for one in said] if isinstance(said, list) else said
