@@ -8,6 +8,7 @@ from indexing.catalog.database import writing
 from indexing.catalog.denials import lift_denials
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput
+from indexing.search.filter_spelling import Given
 from indexing.session import Session
 from indexing.upkeep.erase import erase, finish, receipts
 from indexing.upkeep.erased import ErasedReport, check_erased, erased_among
@@ -23,10 +24,18 @@ class ErasingMethods:
     _session: Session
     _views: Views
 
-    def erase(self, ids: Iterable[str], *, who: str = "", beyond: Beyond | None = None) -> Receipt:
-        """Erases documents by id for good: from the rows of every generation, from free pages, from every
-        view, out of what servings remember; and keeps them from coming back by `add` or `sync`, by their ids
-        and by their texts (`allow_again` lets them in). `delete` is for what is merely not wanted any more.
+    def erase(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Given | None = None,
+        who: str = "",
+        beyond: Beyond | None = None,
+    ) -> Receipt:
+        """Erases documents by id, or all that match `filter`, for good: from the rows of every generation,
+        from free pages, from every view, out of what servings remember. They cannot come back by `add` or
+        `sync`, by their ids or by their texts, until `allow_again` lets them. `delete` is for what is merely
+        not wanted any more.
 
         The receipt says what is gone, what is pending, and what cannot be reached from here; it is kept. All
         indexes are made anew, which takes as long as indexing them took, without embedding. Ids that are not
@@ -35,11 +44,13 @@ class ErasingMethods:
         collection; `app.facade.erasure` has the one of the command `stlib erase`.
 
         Raises:
-            BadInput: no ids, or an id that is no string; nothing was changed.
+            BadInput, FilterError: nothing or both are given, or an id that is no string; nothing was changed.
             LockedError: another process adds or deletes documents; nothing was changed.
             DiskFull: there is no room for the database's own log; what was begun goes on with the next call.
         """
-        return erase(self._session, self._views, ids, who=who, beyond=beyond)
+        if (ids is None) == (filter is None):
+            raise BadInput("erase takes ids or filter=, one of them; drop() deletes the whole collection")
+        return erase(self._session, self._views, ids, filter=filter, who=who, beyond=beyond)
 
     def finish_erasures(self, *, beyond: Beyond | None = None) -> list[Receipt]:
         """Goes on with erasures that were killed or are pending; returns their receipts. Raises as

@@ -18,10 +18,10 @@ from app.wording import format_count
 if TYPE_CHECKING:
     from indexing import Collection
 
-__all__ = ["command"]
+__all__ = ["FEW", "command", "confirm_many"]
 
 # A filter that matches more is a mistake more often than one that matches a few.
-_FEW = 100
+FEW = 100
 
 
 @click.command("delete", cls=DashedCommand)
@@ -29,7 +29,7 @@ _FEW = 100
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filter_option
 @click.option(
-    "--yes", is_flag=True, help=f"Do not ask: for a whole collection, and filters of more than {_FEW}."
+    "--yes", is_flag=True, help=f"Do not ask: for a whole collection, and filters of more than {FEW}."
 )
 @location_options
 @click.pass_context
@@ -67,12 +67,18 @@ def command(
 
 
 def _delete_matching(collection: Collection, filter_: str, yes: bool) -> None:
-    count, every = collection.count(filter_), len(collection)
-    if count > _FEW or (count > 1 and count == every):
-        what = f"{count:,} of {format_count(every, 'document')}"
-        _confirm(f"Delete {what} in {collection.name!r}?", f"deleting {what}", yes)
+    every = confirm_many(collection, filter_, yes, "Delete", "deleting")
     gone = collection.delete(filter=filter_)
     echo(f"deleted {format_count(len(gone), 'document')} of {every:,} from {collection.name!r}")
+
+
+def confirm_many(collection: Collection, filter_: str, yes: bool, do: str, doing: str) -> int:
+    """Asks where a filter matches many documents, or all; returns how many there are at all."""
+    count, every = collection.count(filter_), len(collection)
+    if count > FEW or (count > 1 and count == every):
+        what = f"{count:,} of {format_count(every, 'document')}"
+        _confirm(f"{do} {what} in {collection.name!r}?", f"{doing} {what}", yes)
+    return every
 
 
 def _delete_by_id(context: click.Context, collection: Collection, ids: tuple[str, ...]) -> None:

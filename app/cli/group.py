@@ -25,6 +25,7 @@ __all__ = ["cli"]
         "info": ("app.cli.info", "Show what a collection holds."),
         "export": ("app.cli.export", "Write documents as JSON lines."),
         "delete": ("app.cli.delete", "Delete documents, or a whole collection."),
+        "erase": ("app.cli.erase", "Erase documents for good, with a receipt."),
         "reindex": ("app.cli.reindex", "Change model, precision, engine or ranking."),
         "tune": ("app.cli.tune", "Learn from what people said of answers."),
         "history": ("app.cli.history", "Show what a collection serves, and served."),

@@ -31,6 +31,7 @@ from indexing import Collection
 from indexing.catalog.erasing import Wanted
 from indexing.documents.walk import real_name
 from indexing.errors import IndexingError, LockedError
+from indexing.search.filter_spelling import Given
 from indexing.storage.files import remove_temporary
 from indexing.upkeep.erased import ErasedReport
 from indexing.upkeep.receipt import Reached, Receipt
@@ -54,19 +55,26 @@ _OUT_OF_REACH = (
 
 
 def erase_documents(
-    caller: Caller, location: Location, name: str | Collection, ids: Iterable[str]
+    caller: Caller,
+    location: Location,
+    name: str | Collection,
+    ids: Iterable[str] | None = None,
+    *,
+    filter: Given | None = None,
 ) -> Receipt:
-    """Erases documents by id, see `Collection.erase`, and what is kept of them beside the collection.
+    """Erases documents by id or filter, see `Collection.erase`, and what is kept of them beside the
+    collection.
 
     Raises:
         NotAllowed: the caller may not manage this collection.
         UnknownCollection: there is none of this name.
-        BadInput: no ids, or an id that is no string; nothing was changed.
+        BadInput, FilterError: nothing or both are given, or cannot be used; nothing was changed.
         LockedError: another process adds or deletes documents; nothing was changed.
         DiskFull, StorageError: it could not go on; `finish_erasures` does.
     """
     with _managed(caller, location, name) as collection:
-        return collection.erase(ids, who=caller.name, beyond=_Traces(location, collection))
+        traces = _Traces(location, collection)
+        return collection.erase(ids, filter=filter, who=caller.name, beyond=traces)
 
 
 def finish_erasures(caller: Caller, location: Location, name: str | Collection) -> list[Receipt]:

@@ -17,6 +17,7 @@ class Dialect(Protocol):
     """What both modules have. See there."""
 
     COMPARES_FILTERS: bool
+    OUT_OF_REACH: tuple[str, ...]
 
     def exists(self, address: Any, /) -> bool: ...
 
@@ -29,6 +30,8 @@ class Dialect(Protocol):
     def free_bytes(self, connection: Connection, /) -> tuple[int, int]: ...
 
     def vacuum(self, engine: Engine, /) -> None: ...
+
+    def scrub(self, engine: Engine, /) -> str | None: ...
 
     def lock_schema(self, connection: Connection, /) -> None: ...
 

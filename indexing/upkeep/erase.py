@@ -35,7 +35,9 @@ from indexing.catalog.erasing import (
 )
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput, LockedError, StorageError
+from indexing.lookup import matching_ids
 from indexing.search.artifacts import forget_in_memories
+from indexing.search.filter_spelling import Given
 from indexing.session import Live, Session
 from indexing.storage.removed import files_older_than, moment_of, processes_that_hold
 from indexing.upkeep.receipt import Beyond, Reached, Receipt, receipt_of
@@ -59,20 +61,29 @@ _UNFINISHED = "searches, judgments, jobs and files beside the collection: `stlib
 
 
 def erase(
-    session: Session, views: Views, ids: Iterable[str], *, who: str = "", beyond: Beyond | None = None
+    session: Session,
+    views: Views,
+    ids: Iterable[str] | None,
+    *,
+    filter: Given | None = None,
+    who: str = "",
+    beyond: Beyond | None = None,
 ) -> Receipt:
-    """Erases documents and all of their traces that can be reached; ids that are not there are looked for in
-    what is left of documents that were deleted before. They cannot come back, by id or by text.
+    """Erases documents, without `ids` those that match `filter`, and all of their traces that can be reached.
+    Ids that are not there are looked for in what is left of documents that were deleted before. None of them
+    can come back, by id or by text.
 
     Raises:
         BadInput: no ids, or an id that is no string; nothing was changed.
         LockedError: another process adds or deletes documents; nothing was changed.
         DiskFull, StorageError: it could not go on; what was begun is finished by the next call.
     """
-    named = list(dict.fromkeys(check_ids(ids, numbers=True)))
-    if not named:
+    named = [] if ids is None else list(dict.fromkeys(check_ids(ids, numbers=True)))
+    if ids is not None and not named:
         raise BadInput("no id is given: name the documents to erase")
     with session.writing_documents():
+        if ids is None and not (named := list(matching_ids(session, filter))):
+            raise BadInput("no document matches the filter: nothing was erased")
         faults.point("erase.before")
         with writing(session.database) as connection:
             session.row(connection)

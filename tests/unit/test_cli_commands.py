@@ -253,6 +253,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "info",
         "export",
         "delete",
+        "erase",
         "reindex",
         "tune",
         "history",
