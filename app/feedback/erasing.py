@@ -250,15 +250,14 @@ def _update(connection: sa.Connection, table: sa.Table, item: Impression | Sayin
 def _give_space_back(place: FeedbackPlace) -> str | None:
     """Writes the database anew; why it could not, or None."""
     engine = feedback_database(place)
-    why = f"another process is reading {place.database}"
+    tables = [table.name for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES)]
     try:
         with WRITING, map_errors(engine):
-            dialect_of(engine).vacuum(engine)
+            why = dialect_of(engine).scrub(engine, tables)
     except IndexingError as error:
         why = str(error)
-    else:
-        if not dialect_of(engine).is_in_log(engine):
-            return None
+    if why is None:
+        return None
     return (
         f"pending: the old bytes may still be in the file: {why}; the next `stlib feedback erase` tries again"
     )

@@ -11,8 +11,9 @@ from app.jobs.model import QUEUED, RUNNING, Job
 from app.jobs.place import JobsPlace, jobs_place
 from app.jobs.table import JOBS, open_jobs, read_jobs
 from app.settings import Location
-from indexing.catalog import sqlite
 from indexing.catalog.database import map_errors, writing
+from indexing.catalog.dialect import dialect_of
+from indexing.storage.paths import is_there
 
 __all__ = ["ERASED", "forget_in_jobs"]
 
@@ -38,7 +39,7 @@ def forget_in_jobs(
     bytes may still be in the table, or None.
     """
     place = jobs_place(location)
-    if not place.database.is_file():
+    if not is_there(place.database):
         return 0, [], None
     with open_jobs(place) as engine:
         jobs = [job for job in read_jobs(engine, place) if job.collection == collection]
@@ -53,7 +54,7 @@ def forget_in_jobs(
                 if job.finished:
                     changed += _forget_in(connection, place, job, in_results, in_arguments)
         with map_errors(engine):
-            why = sqlite.scrub(engine)
+            why = dialect_of(engine).scrub(engine, [JOBS.name])
     unended = [one for one in jobs if one.state == RUNNING or (one.state == QUEUED and in_arguments_of(one))]
     return changed, unended, why
 

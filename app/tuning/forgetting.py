@@ -104,15 +104,14 @@ def _blank(said: Any, is_wanted: Callable[[str], bool]) -> Any:
 
 def _write_anew(engine: sa.Engine) -> str | None:
     """Why it could not, or None."""
-    why = "another process is reading it"
+    tables = [table.name for table in (RUNS, LOOKS, TRIALS, LOOK_QUESTIONS, SERVING_QUESTIONS)]
     try:
         with map_errors(engine):
-            dialect_of(engine).vacuum(engine)
+            why = dialect_of(engine).scrub(engine, tables)
     except IndexingError as error:
         why = str(error)
-    else:
-        if not dialect_of(engine).is_in_log(engine):
-            return None
+    if why is None:
+        return None
     return (
         f"pending: the old bytes may still be in {database_name(engine)}: {why}; the next"
         " `stlib feedback erase` tries again"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from indexing.catalog.collections import now
 from indexing.catalog.denials import deny
 from indexing.catalog.generations import generations_of, pass_on
-from indexing.catalog.log import mark_deleted, slices
+from indexing.catalog.log import mark_deleted, slices, take_seqs
 from indexing.catalog.schema import (
     DOCUMENTS,
     Chunk,
@@ -43,6 +43,7 @@ __all__ = [
     "forget_wanted",
     "gather",
     "note_erasure",
+    "outdate_views",
 ]
 
 BEGUN, PENDING, DONE = "begun", "pending", "done"
@@ -243,6 +244,16 @@ def delete_rows(connection: Connection, collection_id: int, ids: Iterable[str]) 
     counts["documents"] = len(mark_deleted(connection, collection_id, wanted))
     pass_on(connection, collection_id, before, _last_seq(connection, collection_id))
     return counts
+
+
+def outdate_views(connection: Connection, collection_id: int) -> None:
+    """Raises the numbers of changes, of the log and of each generation: once marks up to there are forgotten,
+    no snapshot of before is used any more, on any machine.
+    """
+    before = _last_seq(connection, collection_id)
+    pass_on(connection, collection_id, before, take_seqs(connection, collection_id, 1))
+    mine = Generation.collection_id == collection_id
+    connection.execute(update(Generation).where(mine).values(last_change=Generation.last_change + 1))
 
 
 def forget_names(connection: Connection, collection_id: int, wanted: Wanted) -> dict[str, int]:

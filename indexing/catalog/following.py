@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, Table, func, select
 
-from indexing.catalog.schema import CODES, Chunk, DocumentRow, Removal
+from indexing.catalog.schema import CODES, Chunk, DocumentRow, Generation, Removal
 
 __all__ = [
     "ChunkBatch",
@@ -73,11 +73,9 @@ def chunks_after(
 
 
 def _last_change(connection: Connection, generation_id: int, change: int) -> int:
-    found = [
-        connection.scalar(select(func.max(table.change)).where(table.generation_id == generation_id))
-        for table in (Chunk, Removal)
-    ]
-    return max(change, *(number or 0 for number in found))
+    """The generation's own number: of removals that are forgotten no row is left to tell."""
+    last = connection.scalar(select(Generation.last_change).where(Generation.id == generation_id))
+    return max(change, last or 0)
 
 
 def removals_after(connection: Connection, generation_id: int, change: int, last: int) -> np.ndarray:

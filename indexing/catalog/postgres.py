@@ -13,6 +13,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -23,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
 from indexing.catalog.forked import empty_before_forks
+from indexing.catalog.schema import Base
 from indexing.errors import BadInput, ConnectionLost, DiskFull, IndexingError, LockedError, StorageError
 from indexing.storage import forks
 from indexing.storage.paths import ServerDatabase
@@ -31,6 +33,7 @@ from stlib.util.forks import ThreadLock
 
 __all__ = [
     "COMPARES_FILTERS",
+    "OUT_OF_REACH",
     "POOL_VARIABLE",
     "WriterLock",
     "exists",
@@ -50,6 +53,7 @@ __all__ = [
     "read_version",
     "reading",
     "require_space",
+    "scrub",
     "set_version",
     "translated",
     "vacuum",
@@ -525,6 +529,58 @@ def vacuum(engine: Engine) -> None:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         for name in inspect(connection).get_table_names():
             connection.execute(text(f"VACUUM {connection.dialect.identifier_preparer.quote(name)}"))
+
+
+OUT_OF_REACH = (
+    "the server's write-ahead log, its archive, replicas and backups, until they are overwritten",
+    "the server's own log and statistics of statements, where it was set up to keep values in them",
+    "indexes on other machines that share the database, until the next search there makes them anew",
+    "what the disk, its snapshots or an SSD's spare blocks keep of files that were removed",
+)
+"""Where bytes of deleted rows may be that no statement reaches."""
+
+_OLD_VIEW_SECONDS = 5.0  # a search or a batch looks at the database for well under a second
+
+
+def scrub(engine: Engine, tables: Sequence[str] | None = None) -> str | None:
+    """Writes tables (None: those of the catalogs) and their statistics anew without dead rows; why old bytes
+    may still be in the server's files, or None.
+
+    `VACUUM` alone frees the room of dead rows and leaves their bytes there. While a table is written anew
+    nobody reads it: if it cannot be had within the usual waiting time, that is the reason that is returned.
+    """
+    why = _wait_for_old_views(engine)
+    names = [table.name for table in Base.metadata.sorted_tables] if tables is None else list(tables)
+    try:
+        with map_errors(engine), engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for name in names:
+                quoted = connection.dialect.identifier_preparer.quote(name)
+                connection.execute(text(f"VACUUM (FULL, ANALYZE) {quoted}"))
+            connection.execute(text("VACUUM pg_catalog.pg_statistic"))  # common values of columns lie there
+    except IndexingError as error:
+        return str(error)
+    return why
+
+
+def _wait_for_old_views(engine: Engine) -> str | None:
+    """Rows stay for as long as a transaction sees them that began before they were deleted."""
+    deadline = time.monotonic() + _OLD_VIEW_SECONDS
+    with map_errors(engine), engine.connect() as connection:
+        with connection.begin():
+            now = connection.scalar(text("SELECT pg_current_xact_id()::text::bigint"))
+        older = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND age(backend_xmin) > age((:now)::text::xid8::xid)"
+        )
+        while True:
+            with connection.begin():
+                count = int(connection.scalar(older, {"now": now}) or 0)
+            if not count:
+                return None
+            if time.monotonic() > deadline:
+                return f"{count} transactions of others began before it and still see the rows"
+            time.sleep(0.05)
 
 
 def is_in_log(engine: Engine) -> bool:

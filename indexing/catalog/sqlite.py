@@ -149,10 +149,16 @@ def vacuum(engine: Engine) -> None:
     """
     connection = engine.raw_connection()
     try:
-        cursor = connection.cursor()
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cursor.close()
+        connection.cursor().execute("VACUUM").close()
+    finally:
+        connection.close()
+    _empty_log(engine)
+
+
+def _empty_log(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     finally:
         connection.close()
 
@@ -161,27 +167,21 @@ OUT_OF_REACH = ("what the disk, its snapshots or an SSD's spare blocks keep of w
 """Where bytes of deleted rows may be that no statement reaches."""
 
 
-def scrub(engine: Engine) -> str | None:
-    """Writes the database anew without what was deleted, and empties the write-ahead log; why old bytes may
-    still be in its files, in a few words, or None.
+def scrub(engine: Engine, tables: Sequence[str] | None = None) -> str | None:
+    """Writes the database anew without what was deleted, whichever `tables` are meant, and empties the
+    write-ahead log; why old bytes may still be in its files, or None.
 
     Deleted rows are overwritten when the log is written back (`secure_delete`), so that this alone is worth a
     try where there is no room for the copy. Raises nothing for what a later try may do.
     """
-    connection = engine.raw_connection()
     why = None
     try:
-        cursor = connection.cursor()
-        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            try:
-                cursor.execute(statement)
-            except sqlite3.OperationalError as error:
-                why = why or str(error)
-        cursor.close()
-    finally:
-        connection.close()
-    log = Path(f"{engine.url.database}-wal")
-    if why is None and log.exists() and log.stat().st_size:
+        vacuum(engine)
+    except sqlite3.OperationalError as error:
+        why = str(error)
+        with suppress(sqlite3.OperationalError):
+            _empty_log(engine)
+    if why is None and is_in_log(engine):
         why = "another process is reading it"
     return None if why is None else f"{engine.url.database} could not be written anew ({why})"
 

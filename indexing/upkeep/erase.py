@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from indexing import faults
-from indexing.catalog import sqlite
 from indexing.catalog.database import map_errors, reading, writing
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.erasing import (
     DONE,
     PENDING,
@@ -32,6 +32,7 @@ from indexing.catalog.erasing import (
     forget_wanted,
     gather,
     note_erasure,
+    outdate_views,
 )
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput, LockedError, StorageError
@@ -129,18 +130,19 @@ class _Work:
         """What its receipt said so far."""
         return self.info.receipt or {}
 
-    def receipt(self, pending: Sequence[str], moment: int | None) -> dict[str, Any]:
+    def receipt(self, pending: Sequence[str], moment: int | None, far: Iterable[str] = ()) -> dict[str, Any]:
+        """As it is kept; `far`: out of reach of the database."""
         erased = Counter({name: int(count) for name, count in self.before.get("erased", {}).items()})
         erased.update(self.reached.erased)
         seen = dict.fromkeys([*self.before.get("seen_by", ()), *self.reached.seen_by])
-        far = [*OUT_OF_REACH, *sqlite.OUT_OF_REACH, *self.before.get("out_of_reach", ())]
+        places = [*OUT_OF_REACH, *far, *self.before.get("out_of_reach", ()), *self.reached.out_of_reach]
         return {
             "found": self.before.get("found", 0),
             "same_texts": self.before.get("same_texts", 0),
             "erased": {name: count for name, count in erased.items() if count},
             "seen_by": list(seen),
             "pending": list(pending),
-            "out_of_reach": list(dict.fromkeys([*far, *self.reached.out_of_reach])),
+            "out_of_reach": list(dict.fromkeys(places)),
             MOMENT: self.before.get(MOMENT) if moment is None else moment,
         }
 
@@ -162,14 +164,16 @@ def _finish(session: Session, views: Views, beyond: Beyond | None) -> list[Recei
         faults.point("erase.clearing")
     faults.point("erase.cleared")
     with map_errors(session.database):
-        if why := sqlite.scrub(session.database):
+        if why := dialect_of(session.database).scrub(session.database):
             pending.append(f"the old bytes may still be in the catalog: {why}")
     faults.point("erase.scrubbed")
     pending += _held_files(session)
+    far = dialect_of(session.database).OUT_OF_REACH
     with writing(session.database) as connection:
         for work in works:
             still = [*work.reached.pending, *pending]
-            note_erasure(connection, work.info.id, PENDING if still else DONE, work.receipt(still, moment))
+            receipt = work.receipt(still, moment, far)
+            note_erasure(connection, work.info.id, PENDING if still else DONE, receipt)
     faults.point("erase.after")
     numbers = {work.info.id for work in works}
     return [one for one in receipts(session) if one.number in numbers]
@@ -181,6 +185,8 @@ def _delete(session: Session, work: _Work, wanted: Wanted) -> None:
         with writing(session.database) as connection:
             work.reached.erased.update(delete_rows(connection, session.id, wanted.ids[first : first + BATCH]))
             faults.point("erase.deleting")
+    with writing(session.database) as connection:
+        outdate_views(connection, session.id)
     faults.point("erase.deleted")
 
 
