@@ -4,7 +4,7 @@
 403  NotAllowed                                     404  UnknownCollection, NotFound
 409  LockedError, CollectionExists, ModelMismatch, UntrustedModel, GateNotPassed, UnconfirmedSource
 408, 413, 431  too slow, too much                   422  a request of another shape than the description's
-429  too many requests                              503  Busy, RerankingFailed: try again
+429  too many requests                              503  Busy, RerankingFailed, ConnectionLost: try again
 500  StorageError, CorruptView, and what nobody expected: the log says more under the request id
 507  DiskFull
 """
@@ -26,6 +26,7 @@ from app.facade.keys import BadKey
 from indexing.errors import (
     BadInput,
     CollectionExists,
+    ConnectionLost,
     DiskFull,
     FilterError,
     GateNotPassed,
@@ -75,6 +76,7 @@ _STATUS: dict[type[Exception], int] = {
     UnconfirmedSource: 409,
     Busy: 503,
     RerankingFailed: 503,
+    ConnectionLost: 503,
     DiskFull: 507,
     FilterError: 400,
     BadInput: 400,
@@ -84,6 +86,7 @@ _INSTEAD: dict[type[Exception], str] = {
     UnknownCollection: "there is no such collection",
     CollectionExists: "there is a collection of this name already",
     LockedError: "another process is writing here for long: try again",
+    ConnectionLost: "the database of the service cannot be reached: try again",
     DiskFull: "no space is left on the disk of the service; what was acknowledged is kept",
 }
 _TYPES = {400: "bad_input", 401: "bad_key", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
@@ -169,7 +172,7 @@ async def answer_known(request: Request, error: Exception, **more: Any) -> Respo
         return error_response(500, _INTERNAL, _id(request), **more)
     message = next((said for kind, said in _INSTEAD.items() if isinstance(error, kind)), str(error))
     more |= {"position": error.position} if isinstance(error, FilterError) else {}
-    headers = {"Retry-After": "1"} if isinstance(error, LockedError | Busy) else None
+    headers = {"Retry-After": "1"} if isinstance(error, LockedError | Busy | ConnectionLost) else None
     return error_response(status, message, _id(request), type_=_type_of(error), headers=headers, **more)
 
 

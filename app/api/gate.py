@@ -39,6 +39,8 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _UPLOAD = re.compile(r"/v1/collections/[^/]+/documents|/v1/page/(keeping\.add_files|measuring\.add_set)")
+# Bytes a second that a client must send over time: one that sends a byte now and then holds a connection.
+_LEAST_RATE = 1_024
 _ADDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -190,21 +192,25 @@ class _Body:
         self._receive = receive
         self._left = self._most = most
         self._seconds = seconds
+        self._waited = 0.0
         self._complete = False
 
     async def __call__(self) -> Message:
         if self._complete:  # what is waited for now is the end of the connection
             return await self._receive()
+        began = time.perf_counter()
         try:
             with anyio.fail_after(self._seconds):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPException(
-                408, f"nothing came for {self._seconds:g} s", {"Connection": "close"}
-            ) from None
+            said = f"nothing came for {self._seconds:g} s"
+            raise HTTPException(408, said, {"Connection": "close"}) from None
+        self._waited += time.perf_counter() - began
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise HTTPException(413, _too_large(self._most), {"Connection": "close"})
+        if self._most - self._left < (self._waited - self._seconds) * _LEAST_RATE:
+            raise HTTPException(408, "the body comes too slowly", {"Connection": "close"})
         self._complete = not message.get("more_body", False)
         return message
 

@@ -10,6 +10,7 @@ worker ends as if it had been told to.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from typing import Any
@@ -37,6 +38,10 @@ def main() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = read_settings()
+    # uvicorn sends the signal that ended it once more, for whoever had it before: the process goes on to
+    # its end, where what people asked and said is written.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: None)
     app = make_app(Location.from_environment(), settings)
     _Worker(app, app.state.service, settings, control).run()
 

@@ -103,12 +103,21 @@ def key_caller(location: Location, secret: str, surface: str = "api") -> Caller:
     Raises:
         BadKey: it opens nothing. The message is the same for one that never was and a wrong secret.
     """
+    return _caller(_valid_key(location, secret), surface)
+
+
+def _valid_key(location: Location, secret: str) -> Key:
     id_ = id_of(secret)
     found = None if id_ is None else find_key(keys_place(location), id_)
     if found is None or not is_key(secret, found[1]):
         raise BadKey("this key is not known here: make one with `stlib keys make NAME`")
-    key = found[0]
-    _refuse_ended(key, time.time())
+    state = found[0].state()
+    if state != "valid":
+        raise BadKey(f"key {found[0].id} is {state}: ask for another one")
+    return found[0]
+
+
+def _caller(key: Key, surface: str) -> Caller:
     return Caller(
         key.name,
         surface,
@@ -116,12 +125,6 @@ def key_caller(location: Location, secret: str, surface: str = "api") -> Caller:
         rights=RIGHTS_OF_SCOPES[key.scope],
         collections=None if key.collections is None else frozenset(key.collections),
     )
-
-
-def _refuse_ended(key: Key, now: float) -> None:
-    state = key.state(now)
-    if state != "valid":
-        raise BadKey(f"key {key.id} is {state}: ask for another one")
 
 
 class KeyCallers:
@@ -141,8 +144,10 @@ class KeyCallers:
 
     def of(self, secret: str) -> Caller:
         """Raises BadKey as `key_caller`."""
-        caller = key_caller(self._location, secret, self._surface)
+        key = _valid_key(self._location, secret)
+        caller = _caller(key, self._surface)
         if len(self._held) >= _MOST_HELD:
             self._held.clear()
-        self._held[hash_of(secret)] = time.monotonic() + HELD_SECONDS, caller
+        left = HELD_SECONDS if key.expires is None else min(HELD_SECONDS, key.expires - time.time())
+        self._held[hash_of(secret)] = time.monotonic() + left, caller
         return caller
