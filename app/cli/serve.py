@@ -22,6 +22,14 @@ NEEDED_BY_AGENTS = "'mcp>=2.3,<3'"  # the extra `mcp`
 _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
 
 
+def _has_keys(location: Location) -> bool:
+    from app.facade.keys import (
+        has_keys,
+    )  # reads a database, which takes longer to import than to start without
+
+    return has_keys(location)
+
+
 @click.command("serve")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port; 0 for a free one. Default: $STLIB_PORT, else 8800."
@@ -59,13 +67,12 @@ def serve(location: Location, **given: Any) -> None:
         raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
     from app.api.settings import read_settings
     from app.api.supervisor import ServiceFailed, listen, supervise
-    from app.facade.keys import has_keys
 
     logging.getLogger("app").setLevel(logging.WARNING)
     settings = read_settings(**given)
     if settings.mcp != "off" and importlib.util.find_spec("mcp") is None:
         raise click.ClickException(f"agents need a package that is missing: pip install {NEEDED_BY_AGENTS}")
-    if settings.needs_key and not has_keys(location):
+    if settings.needs_key and not _has_keys(location):
         warn(
             "stlib: note: nobody has a key yet, so every request is refused: `stlib keys make NAME` makes one"
         )

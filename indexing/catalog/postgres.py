@@ -28,7 +28,7 @@ from indexing.catalog.schema import Base
 from indexing.errors import BadInput, ConnectionLost, DiskFull, IndexingError, LockedError, StorageError
 from indexing.storage import forks
 from indexing.storage.paths import ServerDatabase
-from stlib.backend.requirements import require
+from stlib.extras import require
 from stlib.util.forks import ThreadLock
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from stlib.backend.requirements import require
 from stlib.errors import InvalidOption
+from stlib.extras import require
 
 # The data set that Sentence Transformers calibrates on: short sentences of film reviews.
 _DEFAULT_DATASET = ("nyu-mll/glue", "sst2", "train", "sentence")

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from stlib.backend.base import OUTPUTS
-from stlib.backend.requirements import require
 from stlib.errors import UnsupportedOption
+from stlib.extras import require
 
 logger = logging.getLogger(__name__)
 

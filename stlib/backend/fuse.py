@@ -12,7 +12,7 @@ import numpy as np
 
 from stlib.backend.export import difference, example
 from stlib.backend.files import external_data
-from stlib.backend.requirements import require
+from stlib.extras import require
 
 logger = logging.getLogger(__name__)
 

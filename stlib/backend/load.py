@@ -12,11 +12,11 @@ from stlib.backend.files import ONNX, OPENVINO, Format, choose_file, take
 from stlib.backend.labels import check_labels, config_without_file, set_labels
 from stlib.backend.onnx_model import OnnxModel
 from stlib.backend.openvino_model import OpenVINOModel, convert_to_openvino
-from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.base.adapters import is_adapter_folder
 from stlib.base.transformer import files as transformer_files
 from stlib.errors import InvalidOption, MissingModelFile, UnsupportedOption
+from stlib.extras import require
 from stlib.util.file_io import resolve_model_folder
 
 _ONNX_OPTIONS = ("provider", "provider_options", "session_options")

@@ -16,9 +16,9 @@ import torch
 from stlib.backend.base import BackendModel
 from stlib.backend.batches import Arrays, plan, run_in_parts
 from stlib.backend.files import ONNX, Format, damage_error, external_data
-from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidInput, InvalidOption
+from stlib.extras import require
 
 logger = logging.getLogger(__name__)
 

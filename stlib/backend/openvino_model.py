@@ -14,9 +14,9 @@ from stlib.backend.base import BackendModel
 from stlib.backend.batches import Arrays
 from stlib.backend.calibration import StaticQuantization
 from stlib.backend.files import OPENVINO, Format, damage_error
-from stlib.backend.requirements import require
 from stlib.backend.temporary import TemporaryFolder
 from stlib.errors import InvalidOption, MissingModelFile
+from stlib.extras import require
 from stlib.util.forks import ThreadLock
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from stlib.backend.fuse import fuse_layers
-from stlib.backend.requirements import require
 from stlib.errors import InvalidOption
+from stlib.extras import require
 
 # Tables with fewer values are left alone: there is nothing to save.
 _SMALL_TABLE = 2**16

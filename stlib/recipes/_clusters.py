@@ -60,6 +60,6 @@ def require_sklearn(module: str) -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    from stlib.backend.requirements import require
+    from stlib.extras import require
 
     return require(f"sklearn.{module}", "recipes")

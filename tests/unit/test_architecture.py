@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stlib.backend.requirements import PACKAGES as PACKAGES_OF_EXTRAS
+from stlib.extras import PACKAGES as PACKAGES_OF_EXTRAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("stlib", "indexing", "app")

@@ -44,6 +44,7 @@ HEAVY = [
 
 NOTHING: set[str] = set()
 ARRAYS = {"numpy"}
+SEARCH = {"numpy", "tokenizers", "safetensors", "faiss", "tantivy", "sqlalchemy"}
 TORCH = {"numpy", "torch", "tqdm"}
 MODULES = {*TORCH, "safetensors"}
 
@@ -53,7 +54,7 @@ LIGHT = {
     "import stlib.base, stlib.base.modules, stlib.base.evaluation": NOTHING,
     "import stlib.base.modality": ARRAYS,
     "import stlib.cross_encoder": NOTHING,
-    "import stlib.errors": NOTHING,
+    "import stlib.errors, stlib.extras": NOTHING,
     "import stlib.model_card, stlib.peft_mixin": NOTHING,
     "import stlib.models": NOTHING,
     "import stlib.models.Pooling, stlib.models.tokenizer.WhitespaceTokenizer": NOTHING,
@@ -75,6 +76,9 @@ LIGHT = {
     "from stlib.util import load_file_path, is_sentence_transformer_model": NOTHING,
     "from stlib.util import semantic_search_faiss, semantic_search_usearch": ARRAYS,
     "import indexing": NOTHING,
+    "import indexing.collection": SEARCH,
+    "import app.api.worker": SEARCH,
+    "import app.cli.serve, app.api.supervisor": NOTHING,
     "import app, app.cli": NOTHING,
 }
 

@@ -21,7 +21,7 @@ PACKAGES = ("stlib", "indexing", "app")
 # package itself, whose file only looks names up on first use.
 LAYERS = {
     "stlib": [
-        [".", "errors", "needs", "older_paths", "paths"],
+        [".", "errors", "extras", "needs", "older_paths", "paths"],
         ["util"],
         ["runtime"],
         # what lies in a model's folder

@@ -1,4 +1,4 @@
-"""Optional packages of the backends, with an error that says what to install."""
+"""Optional packages, with an error that says what to install. Importing this loads nothing."""
 
 from __future__ import annotations
 
