@@ -12,6 +12,7 @@ from app.api.gate import Gate
 from app.api.routes import ROUTERS
 from app.api.service import Service
 from app.api.settings import ServiceSettings
+from app.api.telemetry.middleware import TelemetryMiddleware
 from app.settings import Location
 from stlib import __version__
 
@@ -56,5 +57,6 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
 
         agents = mount_agents(app, service)
     add_error_handlers(app)
+    app.add_middleware(TelemetryMiddleware, telemetry=service.telemetry)
     app.add_middleware(Gate, service=service)
     return app

@@ -21,6 +21,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.errors import NotFound
 from app.facade.caller import NotAllowed
 from app.facade.keys import BadKey
 from indexing.errors import (
@@ -52,10 +53,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-
-class NotFound(BadInput):
-    """A document, job or serving that is not there."""
 
 
 class Busy(IndexingError):
@@ -186,7 +183,10 @@ async def _answer_shape(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     details = [
-        {"where": ".".join(map(str, one["loc"]))[:200], "what": str(one["msg"])[:300]}
+        {
+            "where": ".".join(map(str, one["loc"]))[:200],
+            "what": str(one["msg"]).removeprefix("Value error, ")[:300],
+        }
         for one in found[:_MOST_DETAILS]
     ]
     first = details[0] if details else {"where": "body", "what": "cannot be read"}

@@ -38,9 +38,11 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Anybody may ask these: they say nothing about what is kept here."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_UPLOAD = re.compile(r"/v1/collections/[^/]+/documents|/v1/page/(keeping\.add_files|measuring\.add_set)")
 # Bytes a second that a client must send over time: one that sends a byte now and then holds a connection.
 _LEAST_RATE = 1_024
+_UPLOAD = re.compile(
+    r"/v1/collections/[^/]+/(documents|files)|/v1/page/(keeping\.add_files|measuring\.add_set)"
+)
 _ADDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),

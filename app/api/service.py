@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from app.api.errors import Busy
 from app.api.settings import ServiceSettings
+from app.api.telemetry.telemetry import Telemetry
 from app.facade.caller import Caller, require
 from app.facade.keys import KeyCallers
+from app.facade.models import LentModels
 from app.facade.opened import OpenCollections
 from app.settings import Location
 from indexing import Collection
@@ -40,6 +42,8 @@ class Service:
         location, settings: as it was started.
         keys: who comes with which key.
         ready_callbacks: called from a thread of their own when the service becomes ready.
+        models: that may be asked for vectors and for a better order.
+        telemetry: what is counted and traced.
         observers: called after each request with its scope, the status and the seconds it took.
     """
 
@@ -47,9 +51,11 @@ class Service:
         self.location = location
         self.settings = settings
         self.keys = KeyCallers(location)
-        self.observers: list[Callable[[Any, int, float], None]] = []
+        self.telemetry = Telemetry(location, settings.traces, settings.trace_share, settings.trace_texts)
+        self.observers: list[Callable[[Any, int, float], None]] = [self.telemetry.observe]
         self.ready_callbacks: list[Callable[[], None]] = []
         self._opened = OpenCollections(location, most=max(_MOST_WARM, len(settings.warm)))
+        self.models = LentModels(location, self.collection, settings.models, settings.rerankers)
         self._searching = ThreadPoolExecutor(settings.threads, "search")
         self._writing = ThreadPoolExecutor(_WRITERS, "write")
         self._facets: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
@@ -117,6 +123,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to load what the first searches need."""
+        self.telemetry.start()
         threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     def _warm(self) -> None:
@@ -148,6 +155,7 @@ class Service:
         self._searching.shutdown(wait=True, cancel_futures=True)
         self._writing.shutdown(wait=True, cancel_futures=True)
         self._opened.close()
+        self.telemetry.close()
 
     def end(self) -> None:
         """From here on it is not ready; what is in flight goes on."""

@@ -48,6 +48,10 @@ class ServiceSettings(BaseSettings):
         idle_seconds: that a connection is kept without a request; above the minute of most proxies.
         write_seconds: that a change waits for another process that writes to the collection.
         shutdown_seconds: for requests in flight when the service is stopped.
+        traces: spans for OpenTelemetry, sent by "otlp" to where its own variables say, or to the "console".
+        trace_share: of requests that are traced, beside every one whose caller traces it. All of them would
+            cost some 3 % of a search; a tenth costs next to nothing.
+        trace_texts: whether questions, and ids and scores of answers, stand in spans. Texts never do.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
@@ -77,6 +81,9 @@ class ServiceSettings(BaseSettings):
     idle_seconds: float = Field(75.0, gt=0)
     write_seconds: float = Field(20.0, ge=0)
     shutdown_seconds: float = Field(20.0, gt=0)
+    traces: Literal["off", "otlp", "console"] = "off"
+    trace_share: float = Field(0.1, ge=0, le=1)
+    trace_texts: bool = False
 
     @field_validator("hosts", "origins", "models", "rerankers", "mcp_names", "warm", mode="before")
     @classmethod

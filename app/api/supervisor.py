@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from app.api.settings import ServiceSettings
+from app.api.telemetry.shared import forget_worker
 from app.settings import Location
 
 __all__ = ["ServiceFailed", "listen", "supervise"]
@@ -201,6 +202,7 @@ class _Supervisor:
         self._workers.remove(worker)
         worker.process.kill()  # its end of the socket is closed, so it does nothing any more
         code = worker.process.wait()
+        forget_worker(worker.process.pid)
         if not worker.ready:
             self._early_deaths += 1
             if self._early_deaths >= _MOST_EARLY_DEATHS:

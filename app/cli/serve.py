@@ -67,6 +67,7 @@ def serve(location: Location, **given: Any) -> None:
         raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
     from app.api.settings import read_settings
     from app.api.supervisor import ServiceFailed, listen, supervise
+    from app.api.telemetry.shared import shared_counts
 
     logging.getLogger("app").setLevel(logging.WARNING)
     settings = read_settings(**given)
@@ -87,6 +88,7 @@ def serve(location: Location, **given: Any) -> None:
     agents = "" if settings.mcp == "off" else "agents at /mcp; "
     echo(f"Service: {url}  ({agents}Ctrl-C stops it)")
     try:
-        supervise(listener, location, settings, lambda: echo("ready"))
+        with shared_counts():
+            supervise(listener, location, settings, lambda: echo("ready"))
     except ServiceFailed as failure:
         raise click.ClickException(str(failure)) from failure

@@ -51,6 +51,7 @@ __all__ = [
     "record_click",
     "replay",
     "said_about",
+    "select_sayings",
 ]
 
 logger = logging.getLogger(__name__)
@@ -223,8 +224,19 @@ def export_feedback(
         NotAllowed: the caller may not manage.
         BadInput: there is no such format, or a file exists already.
     """
+    return export_judgments(select_sayings(caller, location, name, wanted), folder, format, split=split)
+
+
+def select_sayings(
+    caller: Caller, location: Location, name: str | Collection, wanted: Wanted | None = None
+) -> list[Saying]:
+    """What was said of a collection, or what is `wanted` of it, in the order in which it was said.
+
+    Raises:
+        NotAllowed: the caller may not manage.
+    """
     _, _, sayings = _select(caller, location, name, wanted)
-    return export_judgments(sayings, folder, format, split=split)
+    return list(sayings)
 
 
 def list_feedback(

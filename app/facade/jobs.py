@@ -16,6 +16,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
+from app.errors import NotFound
 from app.facade.caller import Caller, require
 from app.facade.who import login_name
 from app.jobs.beat import ALIVE_SECONDS, Beat, last_beat
@@ -115,12 +116,13 @@ def _is_recent(seconds: float | None) -> bool:
     return seconds is not None and seconds < ALIVE_SECONDS
 
 
-def find_job(location: Location, id_: int) -> Job:
+def find_job(location: Location, id_: int, *, caller: Caller | None = None) -> Job:
     """
     Raises:
-        BadInput: there is none of this number; the message says which there are.
+        NotAllowed: the caller may not search.
+        NotFound: there is none of this number that the caller may see; the message says which there are.
     """
-    return _pick(list_jobs(location), id_)
+    return _pick(list_jobs(location, caller=caller), id_)
 
 
 def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Caller | None = None) -> Job:
@@ -132,7 +134,7 @@ def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Cal
         BadInput: it has ended already, or must be killed on another machine.
         LockedError: its process was killed and does not end.
     """
-    job, place = find_job(location, id_), jobs_place(location)
+    job, place = find_job(location, id_, caller=caller), jobs_place(location)
     _require(caller, right_of(job.kind), job.collection)
     with open_jobs(place) as engine:
         changed = None
@@ -163,7 +165,7 @@ def resume_job(location: Location, id_: int, *, caller: Caller | None = None) ->
         NotAllowed: the caller may not do what the job does.
         BadInput: it runs, or is done.
     """
-    job, place = find_job(location, id_), jobs_place(location)
+    job, place = find_job(location, id_, caller=caller), jobs_place(location)
     _require(caller, right_of(job.kind), job.collection)
     begun = {"done": 0, "total": None, "started": None, "ended": None, "cancel_requested": False, "error": ""}
     with open_jobs(place) as engine:
@@ -227,15 +229,12 @@ def read_log(location: Location, id_: int, *, caller: Caller | None = None) -> l
     Raises:
         NotAllowed: the caller may not search.
     """
-    _require(caller, "search")
-    job = find_job(location, id_)
-    _require(caller, "search", job.collection)
-    return read_tail(jobs_place(location).log(job.id))
+    return read_tail(jobs_place(location).log(find_job(location, id_, caller=caller).id))
 
 
 def right_of(kind: str) -> str:
     """What one must be allowed to do to stop or resume a job."""
-    return "improve" if kind in ("report", "tune") else "manage"
+    return "improve" if kind in ("evaluate", "report", "tune") else "manage"
 
 
 def _require(caller: Caller | None, right: str, collection: str | None = None) -> None:
@@ -248,7 +247,7 @@ def _pick(jobs: list[Job], id_: int) -> Job:
         if job.id == id_:
             return job
     known = ", ".join(str(job.id) for job in jobs[-20:]) or "none yet"
-    raise BadInput(f"no job {id_}; there are: {known}")
+    raise NotFound(f"no job {id_}; there are: {known}")
 
 
 def _require_worker(place: JobsPlace, job: Job) -> None:

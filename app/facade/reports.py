@@ -125,7 +125,7 @@ def read_report(caller: Caller, location: Location, uuid: str, number: int) -> R
     """
     Raises:
         NotAllowed: the caller may not search.
-        BadInput: there is none of this number. StorageError: its file is damaged.
+        NotFound: there is none of this number. StorageError: its file is damaged.
     """
     require(caller, "search")
     return load_report(location, uuid, number)
@@ -158,7 +158,7 @@ def delete_judged_set(caller: Caller, location: Location, uuid: str, name: str) 
     """
     Raises:
         NotAllowed: the caller may not judge.
-        BadInput: there is none of this name.
+        NotFound: there is none of this name.
     """
     require(caller, "judge")
     remove_judged_set(location, uuid, name)

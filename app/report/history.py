@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.errors import NotFound
 from app.report.model import TESTED, Report
 from app.settings import Location
-from indexing.errors import BadInput, StorageError
+from indexing.errors import StorageError
 from indexing.storage.files import FolderLock, make_own_folder, open_plain, remove, write_atomic
 from indexing.storage.paths import side_folder
 
@@ -97,12 +98,12 @@ def list_reports(location: Location, uuid: str) -> list[Past]:
 def load_report(location: Location, uuid: str, number: int) -> Report:
     """
     Raises:
-        BadInput: there is none of this number.
+        NotFound: there is none of this number.
         StorageError: it cannot be read.
     """
     path = reports_folder(location, uuid) / f"{number:06}.json"
     if not path.is_file():
-        raise BadInput(f"no report {number} of this collection is kept")
+        raise NotFound(f"no report {number} of this collection is kept")
     try:
         with open_plain(path) as file:
             file.readline(1 << 20)

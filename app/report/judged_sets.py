@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from app.errors import NotFound
 from app.settings import Location
 from app.text import plain
 from indexing.errors import BadInput, BadLine
@@ -31,6 +32,7 @@ __all__ = [
     "keep_judged_set",
     "list_judged_sets",
     "remove_judged_set",
+    "unpack",
 ]
 
 MOST_BYTES = 50 * 2**20
@@ -92,23 +94,33 @@ def keep_judged_set(
     make_own_folder(folder)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as made:
         new = Path(made) / "set"
-        (new / "qrels").mkdir(parents=True)
-        room = _Room()
-        for target, content in _wanted(list(files)):
-            _copy(content, new / target, room)
-        splits = _check(new)
+        new.mkdir()
+        splits = unpack(new, files)
         new.replace(folder / name)
     return JudgedFolder(name, folder / name, splits)
+
+
+def unpack(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> tuple[str, ...]:
+    """Writes `files` as for `keep_judged_set` into an empty folder, checked; returns the splits.
+
+    Raises:
+        BadInput, BadLine: they are not what is wanted, or too large.
+    """
+    (folder / "qrels").mkdir()
+    room = _Room()
+    for target, content in _wanted(list(files)):
+        _copy(content, folder / target, room)
+    return _check(folder)
 
 
 def remove_judged_set(location: Location, uuid: str, name: str) -> None:
     """
     Raises:
-        BadInput: there is none of this name.
+        NotFound: there is none of this name.
     """
     found = [one for one in list_judged_sets(location, uuid) if one.name == name]
     if not found:
-        raise BadInput(f"there are no judgments of the name {name!r}")
+        raise NotFound(f"there are no judgments of the name {name!r}")
     remove(found[0].path)
 
 

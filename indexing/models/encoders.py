@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FullModelEncoder",
+    "is_object_mark",
     "load_encoder",
     "load_trusted_encoder",
     "normalise",
@@ -86,7 +87,7 @@ def load_trusted_encoder(name: str, fingerprint: str) -> EncoderProtocol:
         ModelMismatch: another model lies where it was.
         BadInput: it cannot be loaded from there, or only an object in memory was it.
     """
-    if _is_object_mark(name) and recorded_source(fingerprint) is None:
+    if is_object_mark(name) and recorded_source(fingerprint) is None:
         raise _needs_object(name)
     if name == BUNDLED_MODEL_NAME and recorded_source(fingerprint) is None:
         return _load_named(None, None)
@@ -139,7 +140,7 @@ def recorded_name(model: Any, encoder: EncoderProtocol) -> str:
 
 
 def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -> EncoderProtocol:
-    if isinstance(model, str) and _is_object_mark(model):
+    if isinstance(model, str) and is_object_mark(model):
         raise _needs_object(model)
     try:
         if model is not None:
@@ -181,7 +182,7 @@ def _needs_object(mark: str) -> BadInput:
     )
 
 
-def _is_object_mark(model: str) -> bool:
+def is_object_mark(model: str) -> bool:
     before, after = _OBJECT.split("{}")
     return model.startswith(before) and model.endswith(after)
 

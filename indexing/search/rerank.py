@@ -20,7 +20,7 @@ from indexing.errors import RerankingFailed
 from indexing.names import DEFAULT_RERANK_DEPTH
 from stlib.runtime import RerankerProtocol
 
-__all__ = ["Read", "Reranked", "Reranking", "blend", "passages_of", "reorder", "rerank"]
+__all__ = ["Read", "Reranked", "Reranking", "blend", "passages_of", "read_scores", "reorder", "rerank"]
 
 # Characters of a window: about as many as a cross-encoder of 512 tokens reads beside a question.
 WINDOW = 1800
@@ -101,7 +101,7 @@ def rerank(
         portion = [windows(position) for position in positions]
         flat = [window for part in portion for window in part]
         ends = np.cumsum([len(part) for part in portion])
-        parts = np.split(_scores(reranker, query, flat), ends[:-1])
+        parts = np.split(read_scores(reranker, query, flat), ends[:-1])
         return np.asarray([float(part.max()) for part in parts])
 
     return reorder(reranking, retrieved, read)
@@ -176,7 +176,7 @@ def _next_step(budget_ms: float | None, spent_ms: float, n_read: int, n: int) ->
     return max(1, int(min(_STEP, (budget_ms - spent_ms) * n_read / spent_ms)))
 
 
-def _scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.ndarray:
+def read_scores(reranker: RerankerProtocol, query: str, passages: list[str]) -> np.ndarray:
     """What the reranker says of each passage.
 
     Raises:

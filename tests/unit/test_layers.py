@@ -93,7 +93,7 @@ LAYERS = {
         ],
     ],
     "app": [
-        [".", "settings", "text", "wording"],
+        [".", "errors", "settings", "text", "wording"],
         ["facade.caller", "facade.who", "statistics"],
         ["feedback", "keys"],
         ["tuning"],
@@ -104,10 +104,12 @@ LAYERS = {
             "facade.asking",
             "facade.collections",
             "facade.erasure",
+            "facade.health",
             "facade.improvement",
             "facade.jobs",
             "facade.reports",
             "facade.sources",
+            "facade.starting",
             "facade.tuning_jobs",
         ],
         # what pages ask, of this machine or of a service

@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
-from app.api.routes import collections, documents, health, page, search
+from app.api.routes import (
+    collections,
+    documents,
+    feedback,
+    files,
+    health,
+    jobs,
+    judgments,
+    metrics,
+    models,
+    page,
+    reports,
+    search,
+    servings,
+)
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (health.router, collections.router, documents.router, search.router, page.router)
+ROUTERS = (
+    health.router,
+    metrics.router,
+    collections.router,
+    documents.router,
+    search.router,
+    files.router,
+    feedback.router,
+    judgments.router,
+    servings.router,
+    reports.router,
+    jobs.router,
+    models.router,
+    page.router,
+)

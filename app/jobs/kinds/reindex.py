@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["describe", "run"]
 
 
-def describe(name: str, choices: ReindexChoices, outlook: Outlook) -> dict[str, Any]:
-    """The arguments of a job, from what a person gave and what it comes to."""
+def describe(name: str, choices: ReindexChoices, outlook: Outlook, who: str | None = None) -> dict[str, Any]:
+    """The arguments of a job, from what a person gave and what it comes to; `who` is the person, by default
+    the one whose process this is.
+    """
     given = choices.given()
     if given.get("reranker"):
         given["reranker"] = absolute_reranker(given["reranker"])
@@ -23,7 +25,7 @@ def describe(name: str, choices: ReindexChoices, outlook: Outlook) -> dict[str, 
         if given.get(option):
             given[option] = absolute_model(given[option])
     asked = {"live": outlook.live.id, "note": outlook.plan.serving["note"]}
-    return {"collection": name, "choices": given, "asked": asked, "who": login_name()}
+    return {"collection": name, "choices": given, "asked": asked, "who": login_name() if who is None else who}
 
 
 def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[str, Any]:

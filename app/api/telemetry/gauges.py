@@ -1,0 +1,58 @@
+"""Numbers that are looked up when somebody asks for them: jobs, and how far indexes lag behind."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.facade.health import Lag, count_jobs, lags
+from app.settings import Location
+from indexing.errors import IndexingError
+
+__all__ = ["StateOfThings"]
+
+logger = logging.getLogger(__name__)
+
+
+class StateOfThings(Collector):
+    """Of one home. What cannot be read is left out, and the log says why."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+
+    def collect(self) -> Iterable[Any]:
+        try:
+            yield from _jobs(count_jobs(self._location))
+            yield from _collections(lags(self._location))
+        except IndexingError as error:
+            logger.warning("numbers of jobs or collections cannot be read: %s", error)
+
+
+def _jobs(counts: Counter[tuple[str, str]]) -> Iterator[GaugeMetricFamily]:
+    family = GaugeMetricFamily("stlib_jobs", "Jobs by kind and state.", labels=("kind", "state"))
+    for (kind, state), count in sorted(counts.items()):
+        family.add_metric((kind, state), count)
+    yield family
+
+
+def _collections(found: list[Lag]) -> Iterator[GaugeMetricFamily]:
+    yield GaugeMetricFamily("stlib_collections", "Collections that can be read.", value=len(found))
+    documents = GaugeMetricFamily(
+        "stlib_collection_documents", "Documents of a collection.", labels=("collection",)
+    )
+    lag = GaugeMetricFamily(
+        "stlib_index_lag_changes",
+        "Committed changes that an index of a collection has yet to follow.",
+        labels=("collection", "index"),
+    )
+    for one in found:
+        documents.add_metric((one.collection,), one.documents)
+        lag.add_metric((one.collection, "keyword"), one.keyword)
+        lag.add_metric((one.collection, "generation"), one.generation)
+    yield documents
+    yield lag

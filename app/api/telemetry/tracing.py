@@ -1,0 +1,189 @@
+"""Traces for OpenTelemetry: a span of each request, below it one of the retrieval as the conventions for
+generative AI have it, and below that one of each step: legs, rescoring, fusing, reranking and others.
+
+Off unless `STLIB_TRACES` says otherwise. Where to is told by the variables of OpenTelemetry, such as
+`OTEL_EXPORTER_OTLP_ENDPOINT`, which its exporter reads itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from indexing.errors import BadInput
+from indexing.search.request import Request
+from indexing.search.results import SearchResults
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+__all__ = ["Tracing", "make_provider"]
+
+_SERVICE = "stlib"
+_PACKAGES = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"  # the extra `traces`
+_MOST_DOCUMENTS = 100  # of an answer that are named in a span
+
+
+def make_provider(kind: str, share: float) -> TracerProvider:
+    """What takes spans and sends them on: by `kind` "otlp" over HTTP, or to the "console". A `share` of the
+    requests is traced, and every one whose caller says that it traces it.
+
+    Raises:
+        BadInput: OpenTelemetry's SDK, or its exporter, is not installed.
+    """
+    try:
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import (
+            BatchSpanProcessor,
+            ConsoleSpanExporter,
+            SimpleSpanProcessor,
+        )
+        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+        resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", _SERVICE)})
+        sampler = ParentBased(TraceIdRatioBased(share))
+        provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
+        if kind == "console":
+            provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+        else:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    except ModuleNotFoundError as error:
+        raise BadInput(f"traces need packages that are missing: pip install {_PACKAGES}") from error
+    return provider
+
+
+class Tracing:
+    """Makes the spans of one process. With `texts` they hold questions, and ids and scores of answers; the
+    text of a document is in none.
+    """
+
+    def __init__(self, provider: TracerProvider, *, texts: bool = False) -> None:
+        from opentelemetry import propagate, trace
+
+        self._provider = provider
+        self._trace = trace
+        self._extract = propagate.extract
+        self._tracer = provider.get_tracer(_SERVICE)
+        self._texts = texts
+        # Spans count from 1970, steps from some moment of this machine.
+        self._offset = time.time_ns() - time.perf_counter_ns()
+
+    def close(self) -> None:
+        """Sends what is left."""
+        self._provider.shutdown()
+
+    @contextmanager
+    def request(self, scope: MutableMapping[str, Any]) -> Iterator[Span]:
+        """The span of a request, below that of its caller."""
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"traceparent", b"tracestate", b"baggage")
+        }
+        attributes = {
+            "http.request.method": scope["method"],
+            "url.scheme": scope.get("scheme", "http"),
+        }
+        with self._tracer.start_as_current_span(
+            scope["method"],
+            self._extract(carrier) if carrier else None,
+            self._trace.SpanKind.SERVER,
+            attributes,
+            record_exception=False,  # a traceback quotes what was asked
+        ) as span:
+            yield span
+
+    def answered(self, span: Span, method: str, route: str, status: int, request_id: str) -> None:
+        """What is known of a request when it was answered. A path is not told: it holds ids of documents."""
+        if not span.is_recording():
+            return
+        span.update_name(f"{method} {route}")
+        span.set_attributes(
+            {"http.route": route, "http.response.status_code": status, "stlib.request_id": request_id}
+        )
+        if status >= 500 or not status:
+            span.set_status(self._trace.StatusCode.ERROR)
+
+    @contextmanager
+    def operation(self, name: str, model: str) -> Iterator[Span]:
+        """The span of an operation with a model, such as "embeddings"."""
+        attributes = {
+            "gen_ai.operation.name": name,
+            "gen_ai.request.model": model,
+            "gen_ai.provider.name": _SERVICE,
+        }
+        with self._tracer.start_as_current_span(
+            f"{name} {model}", attributes=attributes, record_exception=False
+        ) as span:
+            yield span
+
+    def watch(self, collection: str, request: Request) -> _SearchSpan:
+        """For `indexing.search.watching.watch_searches`."""
+        attributes: dict[str, Any] = {
+            "gen_ai.operation.name": "retrieval",
+            "gen_ai.provider.name": _SERVICE,
+            "gen_ai.data_source.id": collection,
+            "gen_ai.retrieval.top_k": request.k,
+            "stlib.search.mode": request.mode,
+            "stlib.search.filtered": request.filter is not None,
+        }
+        if self._texts:
+            attributes["gen_ai.retrieval.query.text"] = request.query
+        return _SearchSpan(self, self._tracer.start_span("retrieval", attributes=attributes))
+
+    def finish(
+        self, span: Span, steps: Sequence[tuple[str, float, float]], results: SearchResults | None
+    ) -> None:
+        """Gives the span of a search its steps, and what is told of its answer."""
+        above = self._trace.set_span_in_context(span)
+        for name, began, ended in steps:
+            one = self._tracer.start_span(name, above, start_time=self._time(began))
+            one.end(self._time(ended))
+        if results is None:
+            span.set_status(self._trace.StatusCode.ERROR)
+        else:
+            span.set_attributes(_about(results, self._texts))
+
+    def _time(self, moment: float) -> int:
+        """A moment of `time.perf_counter` in nanoseconds since 1970."""
+        return int(moment * 1e9) + self._offset
+
+
+class _SearchSpan:
+    """The span of one search; spans of its steps are made when it is over, as far as it is recorded."""
+
+    def __init__(self, tracing: Tracing, span: Span) -> None:
+        self._tracing = tracing
+        self._span = span
+        self._steps: list[tuple[str, float, float]] | None = [] if span.is_recording() else None
+
+    def step(self, name: str, began: float, ended: float) -> None:
+        if self._steps is not None:
+            self._steps.append((name, began, ended))
+
+    def end(self, results: SearchResults | None) -> None:
+        if self._steps is not None:
+            self._tracing.finish(self._span, self._steps, results)
+        self._span.end()
+
+
+def _about(results: SearchResults, texts: bool) -> dict[str, Any]:
+    """What is told of an answer; ids and scores only with `texts`, as ids are often names of files."""
+    about: dict[str, Any] = {
+        "stlib.search.results": len(results),
+        "stlib.search.serving": results.serving or 0,
+    }
+    if results.reranked is not None:
+        about["stlib.search.reranked"] = results.reranked
+    if texts:
+        named = [{"id": one.id, "score": one.score} for one in results[:_MOST_DOCUMENTS]]
+        about["gen_ai.retrieval.documents"] = json.dumps(named)
+    return about
