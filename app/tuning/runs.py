@@ -52,6 +52,7 @@ __all__ = [
     "questions_of",
     "read_looks",
     "read_runs",
+    "read_trials",
     "seen_questions",
     "servings_of_questions",
     "take_look",
@@ -402,9 +403,14 @@ def begin_trial(location: Location, collection: str, live: int, candidate: int, 
         return _read(TrialRow, connection.execute(TRIALS.insert().values(values).returning(TRIALS)).one())
 
 
+def read_trials(location: Location, collection: str) -> list[TrialRow]:
+    """Every trial of a collection (its uuid), the oldest first."""
+    return _read_all(location, TrialRow, collection)
+
+
 def latest_trial(location: Location, collection: str) -> TrialRow | None:
     """The last trial of a collection, going on or not."""
-    trials = _read_all(location, TrialRow, collection)
+    trials = read_trials(location, collection)
     return trials[-1] if trials else None
 
 

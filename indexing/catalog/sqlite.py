@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, func, insert, text
 
@@ -25,9 +26,11 @@ __all__ = [
     "begin",
     "configure",
     "configure_reading",
+    "copy_pages",
     "exists",
     "file_bytes",
     "find_damage",
+    "find_foreign",
     "find_wrong_types",
     "flat_members",
     "form_of",
@@ -190,6 +193,62 @@ def is_in_log(engine: Engine) -> bool:
     """Whether something is still in the write-ahead log, after `vacuum`: a reader keeps it there."""
     log = Path(f"{engine.url.database}-wal")
     return log.exists() and log.stat().st_size > 0
+
+
+_COPIED_PAGES = 2_048  # of 4 KiB: between two steps others get the processor, and progress is said
+
+
+def copy_pages(engine: Engine, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    """Copies the whole database, as it is at this moment, to the new file `target`, and waits for the disk.
+
+    Writers go on: what they write meanwhile stays in the write-ahead log until the end, as the pages that are
+    yet to be copied must not change. Started without that (a step at a time, each with a look of its own) the
+    copy would begin again after every commit. `progress` gets bytes that are copied, and all.
+
+    Raises what the driver raises: there is no room, or the file cannot be made.
+    """
+    connection = engine.raw_connection()
+    try:
+        source = cast(sqlite3.Connection, connection.driver_connection)
+        source.execute("BEGIN")
+        try:
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on nothing changes
+            _copy_pages(source, target, progress)
+        finally:
+            source.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def _copy_pages(
+    source: sqlite3.Connection, target: Path, progress: Callable[[int, int], None] | None
+) -> None:
+    size = int(source.execute("PRAGMA page_size").fetchone()[0])
+
+    def tell(_status: int, remaining: int, total: int) -> None:
+        if progress:
+            progress((total - remaining) * size, total * size)
+
+    with closing(sqlite3.connect(target)) as copy:
+        # A copy that is not finished is thrown away: it needs no journal, and waits for the disk once.
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")
+        source.backup(copy, pages=_COPIED_PAGES, progress=tell)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def find_foreign(connection: Connection) -> list[str]:
+    """Names of what the schema holds and this package does not make: triggers and views would be run by our
+    statements, virtual tables run code of their own.
+    """
+    rows = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master").all()
+    foreign = []
+    for kind, name, sql in rows:
+        virtual = "VIRTUAL" in str(sql).upper().split()[:3] or "AS SELECT" in str(sql).upper()
+        if kind not in ("table", "index") or virtual:
+            foreign.append(f"{kind} {str(name)[:60]!r}")
+    return foreign
 
 
 def exists(catalog: Path) -> bool:

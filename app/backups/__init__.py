@@ -1,0 +1,1 @@
+"""A collection with all that belongs to it: backed up, restored, copied."""
