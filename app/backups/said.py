@@ -49,7 +49,7 @@ def copy_said(source: Location, target: Location, copy: Copy) -> int:
     searches, clicks and sayings were added.
 
     Raises:
-        StorageError, LockedError: a database is damaged or cannot be written; of each all or nothing is there.
+        StorageError, LockedError: a database is damaged or cannot be written; each has all or nothing.
     """
     added = _copy_feedback(feedback_place(source), feedback_place(target), copy)
     copy_records(source, target, copy.original_uuid, copy.uuid, copy.numbers.of("serving"))
@@ -62,20 +62,27 @@ def _copy_feedback(source: FeedbackPlace, target: FeedbackPlace, copy: Copy) -> 
     with ExitStack() as stack:
         reader = stack.enter_context(open_to_read(source))
         first = [
-            reader.execute(sa.select(table.c.collection).where(table.c.collection == copy.original_uuid)).first()
+            reader.execute(
+                sa.select(table.c.collection).where(table.c.collection == copy.original_uuid)
+            ).first()
             for table in (IMPRESSIONS, EVENTS, SAYINGS, PLACES, FOLLOWED)
         ]
         if not any(first):
             return 0  # and no database is made for nothing
         writer = stack.enter_context(write_feedback(target))
         added = 0
-        for record in (Impression, Event, Saying):
-            there = _there(writer, record, copy.uuid)
-            rows = (_moved(one, copy) for one in _read(reader, record, copy.original_uuid))
-            added += _add(writer, (one for one in rows if _apart(one) not in there))
+        added += _copy_records(reader, writer, Impression, copy)
+        added += _copy_records(reader, writer, Event, copy)
+        added += _copy_records(reader, writer, Saying, copy)
         for table in (PLACES, FOLLOWED):
             _copy_plain(reader, writer, table, copy)
         return added
+
+
+def _copy_records(reader: sa.Connection, writer: sa.Connection, record: type[Record], copy: Copy) -> int:
+    there = {_apart(one) for one in _read(writer, record, copy.uuid)}
+    rows = (_moved(one, copy) for one in _read(reader, record, copy.original_uuid))
+    return _add(writer, (one for one in rows if _apart(one) not in there))
 
 
 def _read(connection: sa.Connection, record: type[Record], uuid: str) -> Iterator[Record]:
@@ -83,10 +90,6 @@ def _read(connection: sa.Connection, record: type[Record], uuid: str) -> Iterato
     statement = sa.select(*table.c).where(table.c.collection == uuid).order_by(order)
     for row in connection.execution_options(yield_per=_BATCH).execute(statement):
         yield read_row(record, row)
-
-
-def _there(connection: sa.Connection, record: type[Record], uuid: str) -> set[Any]:
-    return {_apart(one) for one in _read(connection, record, uuid)}
 
 
 def _apart(one: Impression | Event | Saying) -> Any:

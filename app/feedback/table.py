@@ -33,6 +33,7 @@ __all__ = [
     "WRITING",
     "add_rows",
     "add_saying",
+    "close_database",
     "close_databases",
     "count_rows",
     "feedback_database",
@@ -116,6 +117,14 @@ def _open_database(place: FeedbackPlace) -> sa.Engine:
     if isinstance(path, Path) and path.is_file() and not path.is_symlink() and is_unwritable(path):
         return open_database(path)  # of a home that is only read
     return open_side_database(place.database, _METADATA, VERSION, "feedback")
+
+
+def close_database(place: FeedbackPlace) -> None:
+    """Closes one of them: afterwards its file holds everything."""
+    with _opening:
+        engine, _ = _open.pop(place.database, (None, None))
+        if engine is not None:
+            engine.dispose()
 
 
 def close_databases() -> None:

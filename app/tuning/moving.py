@@ -44,7 +44,9 @@ def copy_records(source: Location, target: Location, original: str, uuid: str, s
         (TRIALS, [asdict(one) for one in read_trials(source, original)]),
     ]
     with open_records(source) as engine, reading(engine) as connection:
-        records += [(table, _questions(connection, table, original)) for table in (LOOK_QUESTIONS, SERVING_QUESTIONS)]
+        records += [
+            (table, _questions(connection, table, original)) for table in (LOOK_QUESTIONS, SERVING_QUESTIONS)
+        ]
     if not any(rows for _, rows in records):
         return
     with open_records(target) as engine, writing(engine) as connection:

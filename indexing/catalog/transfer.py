@@ -25,6 +25,8 @@ from indexing.catalog.schema import (
     Base,
     CollectionRow,
     Counter,
+    Denial,
+    Erasure,
     FileRow,
     Generation,
     Promotion,
@@ -106,6 +108,8 @@ PARTS = (
     _plain(ServingRow, {"id": "serving", "generation_id": "generation", "made_from": "serving"}),
     _plain(Artifact, {}, _WIDE),
     _plain(Promotion, {"id": "promotion", "serving_id": "serving"}),
+    _plain(Erasure, {"id": "erasure"}),
+    _plain(Denial, {"erasure_id": "erasure"}),
     _plain(SourceRow, {"id": "source"}),
     Part(_table(FileRow), _of_sources, {"id": "file", "source_id": "source"}),
     _plain(Renamed, {"id": "renamed"}),
@@ -127,7 +131,7 @@ PARTS = (
 """Every table but that of collections itself and of counters, in an order in which rows may be written."""
 
 _COUNTED = ("document", "chunk", "generation", "serving")  # kinds of which `counter` has the last number
-_GIVEN = ("promotion", "source", "file", "renamed")  # those of which the database gives them
+_GIVEN = ("promotion", "source", "file", "renamed", "erasure")  # those of which the database gives them
 
 
 @dataclass(frozen=True)

@@ -165,15 +165,13 @@ class ArchiveReader:
         """Writes a file to `target`, a new one that its owner alone reads, and waits for the disk.
 
         Raises:
-            BadInput: it is not what the manifest says; nothing is left of it.
+            BadInput: it is not what the manifest says: `target` is not to be used.
             DiskFull: no room.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with disk_errors(target, self.members[name].size):
-            with os.fdopen(os.open(target, flags, 0o600), "wb") as file:
-                self._copy(name, file, progress)
-                file.flush()
-                os.fsync(file.fileno())
+        with disk_errors(target, self.members[name].size), _make_file(target) as file:
+            self._copy(name, file, progress)
+            file.flush()
+            os.fsync(file.fileno())
 
     def _copy(self, name: str, target: BinaryIO | None, progress: CopyProgress | None) -> None:
         member = self.members[name]
@@ -265,6 +263,11 @@ class ArchiveReader:
 
     def _damaged(self, why: str) -> BadInput:
         return BadInput(f"{self.path} is no backup of stlib, or a damaged one: {why}; nothing was restored")
+
+
+def _make_file(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def _fits(name: str) -> bool:

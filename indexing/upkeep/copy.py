@@ -7,9 +7,11 @@ into a database that others are in, it is one transaction. The source is only re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,7 +39,16 @@ from indexing.storage.files import (
 )
 from indexing.storage.paths import CATALOG_FILE, Home, Place, collection_place
 
-__all__ = ["BeforeItIsThere", "Copy", "copy_collection", "copy_into", "install", "snapshot", "source_of"]
+__all__ = [
+    "BeforeItIsThere",
+    "Copy",
+    "copy_collection",
+    "copy_into",
+    "install",
+    "only_collection",
+    "snapshot",
+    "source_of",
+]
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Copy:
     Attributes:
         uuid, original_uuid: the same, unless the place has a collection of that uuid.
         numbers: by how much its numbers are larger than those of the original.
+        folder: of its files; nobody looks at it before the copy is there.
+        rows: of each table, as they were compared; none where a catalog was taken as it is.
         replaced: uuid of the collection that was there under its name; None if there was none.
     """
 
@@ -55,6 +68,8 @@ class Copy:
     original_uuid: str
     documents: int
     numbers: Numbers
+    folder: Path
+    rows: Mapping[str, int] = field(default_factory=dict)
     replaced: str | None = None
 
 
@@ -115,18 +130,21 @@ def snapshot(source: Engine, name: str, target: Path, progress: TransferProgress
         sqlite.copy_pages(source, target, progress)
 
 
-def _write_alone(source: Engine, name: str, target: Path, progress: TransferProgress | None) -> None:
-    """Row by row."""
+def _write_alone(
+    source: Engine, name: str, target: Path, progress: TransferProgress | None
+) -> Mapping[str, int]:
+    """Row by row; returns how many of each table."""
     made = open_database(target, create=True)
     try:
         ensure_schema(made)
         with reading(source) as connection, writing(made) as writer:
             numbers = reserve_numbers(connection, _find(connection, name).id, writer)
-            copy_rows(connection, name, writer, numbers, progress=progress)
+            rows = copy_rows(connection, name, writer, numbers, progress=progress).rows
     finally:
         made.dispose()  # the last connection brings its log into the file
     with disk_errors(target):
         fsync_file(target)
+    return rows
 
 
 def copy_collection(
@@ -157,10 +175,13 @@ def copy_collection(
         if target.shared_catalog:
             return copy_into(source, name, target, replace=replace, before=before, progress=progress)
 
-        def prepare(file: Path) -> None:
-            _write_alone(source, name, file, progress)
+        rows: dict[str, int] = {}
 
-        return install(prepare, target, replace=replace, before=before)
+        def prepare(file: Path) -> None:
+            rows.update(_write_alone(source, name, file, progress))
+
+        copy = install(prepare, target, replace=replace, before=before)
+        return changed(copy, rows=rows)
 
 
 def install(
@@ -169,24 +190,23 @@ def install(
     *,
     replace: bool = False,
     before: BeforeItIsThere | None = None,
-    fill: Callable[[Path], None] | None = None,
 ) -> Copy:
-    """Makes a collection of a home from a catalog that `prepare` writes to the file that it is given. That one
-    holds one collection alone and is of this release or an older one. `fill` may put more into its folder.
+    """Makes a collection of a home from a catalog that `prepare` writes to the file that it is given: one that
+    holds one collection alone, of this release or an older one.
 
     Raises: see `copy_collection`.
     """
     _refuse(place, replace)
-    temporary = temporary_beside(place.folder)
-    try:
-        with disk_errors(temporary):
-            temporary.mkdir(parents=True)
-        prepare(temporary / CATALOG_FILE)
-        if fill:
-            fill(temporary)
-        with creation_lock(place):
-            replaced = _refuse(place, replace)
-            copy = _adopt(temporary / CATALOG_FILE, place, replaced)
+    # Held from the start: what somebody added to the one that gives way would be lost without a word.
+    with creation_lock(place):
+        replaced = _refuse(place, replace)
+        _remove_leftovers(place)
+        temporary = temporary_beside(place.folder)
+        try:
+            with disk_errors(temporary):
+                temporary.mkdir(parents=True)
+            prepare(temporary / CATALOG_FILE)
+            copy = _adopt(temporary, place, replaced)
             if before:
                 before(copy)
             faults.point("copy.before")
@@ -194,10 +214,39 @@ def install(
                 fsync_folder(temporary)
                 exchange(temporary, place.folder)
                 fsync_folder(place.folder.parent)
-        faults.point("copy.after")
-        return copy
-    finally:
-        remove(temporary)  # or what was there before
+            faults.point("copy.after")
+            return copy
+        finally:
+            remove(temporary)  # or what was there before
+
+
+def _remove_leftovers(place: Place) -> None:
+    """Removes what was left by those who made this collection and were killed."""
+    mine = re.compile(rf"\.tmp-{re.escape(place.name)}-\d+-[0-9a-f]+")
+    with disk_errors(place.folder):
+        for path in list(place.folder.parent.iterdir()):
+            if mine.fullmatch(path.name):
+                remove(path)
+
+
+def only_collection(database: Engine) -> str:
+    """The name of the one collection of a catalog that came from elsewhere, which is brought to the schema of
+    this release.
+
+    Raises:
+        StorageError: it holds none or several, or what no catalog holds, or is of a newer release.
+    """
+    with reading(database) as connection:
+        if foreign := sqlite.find_foreign(connection):  # before any statement that it could act on
+            raise StorageError(
+                f"the catalog holds {foreign[0]}, which no collection has: nothing of it is used"
+            )
+    ensure_schema(database)
+    with reading(database) as connection:
+        names = collection_names(connection)
+    if len(names) != 1:
+        raise StorageError(f"{len(names)} collections are in a catalog that should hold one")
+    return names[0]
 
 
 def _refuse(place: Place, replace: bool) -> CollectionState | None:
@@ -220,18 +269,13 @@ def _refuse(place: Place, replace: bool) -> CollectionState | None:
     return there
 
 
-def _adopt(catalog: Path, place: Place, replaced: CollectionState | None) -> Copy:
-    """Gives the one collection of `catalog` the name of its new place, and a uuid that is free there."""
+def _adopt(folder: Path, place: Place, replaced: CollectionState | None) -> Copy:
+    """Gives the one collection of a catalog the name of its new place, and a uuid that is free there."""
+    catalog = folder / CATALOG_FILE
     with open_catalog(catalog) as database:
-        with reading(database) as connection:
-            if foreign := sqlite.find_foreign(connection):  # before any statement that it could act on
-                raise StorageError(f"the catalog holds {foreign[0]}, which is none of a collection")
-        ensure_schema(database)
+        name = only_collection(database)
         with writing(database) as connection:
-            names = collection_names(connection)
-            if len(names) != 1:
-                raise StorageError(f"{len(names)} collections are in a catalog that should hold one")
-            found = _find(connection, names[0])
+            found = _find(connection, name)
             uuid = _free_uuid(found.uuid, place, _uuids_beside(place))
             epoch = max(found.epoch, -1 if replaced is None else replaced.epoch) + 1
             _rename(connection, found.id, place.name, uuid, epoch)
@@ -239,9 +283,8 @@ def _adopt(catalog: Path, place: Place, replaced: CollectionState | None) -> Cop
         database.dispose()
     with disk_errors(catalog):
         fsync_file(catalog)
-    return Copy(
-        place.name, uuid, found.uuid, documents, Numbers(), None if replaced is None else replaced.uuid
-    )
+    old = None if replaced is None else replaced.uuid
+    return Copy(place.name, uuid, found.uuid, documents, Numbers(), folder, replaced=old)
 
 
 def copy_into(
@@ -277,7 +320,9 @@ def copy_into(
                 _rename(writer, made.collection_id, place.name, uuid, epoch)
                 documents = count_documents(writer, made.collection_id)
                 old = None if replaced is None else replaced.uuid
-                copy = Copy(place.name, uuid, found.uuid, documents, made.numbers, old)
+                copy = Copy(
+                    place.name, uuid, found.uuid, documents, made.numbers, place.folder, made.rows, old
+                )
                 remove(place.views)
                 if before:
                     before(copy)
