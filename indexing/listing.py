@@ -11,9 +11,9 @@ from indexing.catalog.migrate import schema_revision
 from indexing.catalog.unwritable import is_unwritable, needs_copy
 from indexing.errors import IndexingError
 from indexing.storage.paths import (
-    CATALOG_FILE,
     Address,
     Home,
+    catalogs_in,
     collection_place,
     collections_folder,
     database_address,
@@ -41,7 +41,7 @@ def list_collections(home: Home = None, db: str | None = None) -> Listing:
         address = database_address(db)
         return Listing(sorted(_names_in(address)) if dialect_of(address).exists(address) else [])
     listing = Listing()
-    for path in sorted(collections_folder(home).glob(f"*/{CATALOG_FILE}")):
+    for path in catalogs_in(collections_folder(home)):
         try:
             # In a home a catalog has the name of its folder: nothing is copied to read it.
             copied = is_unwritable(path) and needs_copy(path)

@@ -18,8 +18,8 @@ __all__ = ["CopyReport", "copy_all"]
 
 @dataclass
 class CopyReport:
-    """What was copied: `rows` by table of the catalog, each compared with what was read, and `said`: searches,
-    clicks and judgments that were not there yet.
+    """What was copied: `rows` of the catalog by table, which were compared with what was read, and `said`:
+    searches, clicks and judgments that were not there yet.
     """
 
     name: str

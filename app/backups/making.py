@@ -45,10 +45,13 @@ BackupProgress = Callable[[str, int, int], None]
 
 @dataclass
 class BackupReport:
-    """`documents` of each collection; `left_out` says what a backup never holds."""
+    """`documents` of each collection; `damaged` name → why it could not be read where all were wanted;
+    `left_out` says what a backup never holds.
+    """
 
     path: Path
     documents: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0
     left_out: tuple[str, ...] = ("views, which are made anew", "jobs", "reports and judged sets of files")

@@ -27,7 +27,7 @@ from indexing.catalog.database import open_database
 from indexing.errors import BadInput, CollectionExists, IndexingError, UnknownCollection
 from indexing.listing import list_collections
 from indexing.storage.archive import ArchiveReader
-from indexing.storage.files import disk_errors, remove, require_space, temporary_beside
+from indexing.storage.files import disk_errors, remove, remove_if_empty, require_space, temporary_beside
 from indexing.storage.paths import check_name, collection_place
 from indexing.upkeep.copy import Copy, copy_into, install, only_collection
 
@@ -110,17 +110,14 @@ def _choose(
 
 
 def _refuse_existing(location: Location, names: dict[str, Held]) -> None:
-    """Before gigabytes are read: names are taken again, by one who holds them, when it comes to that."""
+    """Before gigabytes are read: who makes the collection looks again, and holds its lock then."""
+    there: list[str] = []
     with suppress(IndexingError):
         listing = list_collections(**location.arguments())
-        if there := [name for name in names if name in (*listing.names, *listing.damaged)]:
-            raise _Exists(there)
-
-
-class _Exists(CollectionExists):
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(
-            f"collection {', '.join(map(repr, names))} exists here already: restore it under another name, or"
+        there = [name for name in names if name in (*listing.names, *listing.damaged)]
+    if there:
+        raise CollectionExists(
+            f"collection {', '.join(map(repr, there))} exists here already: restore it under another name, or"
             " say that it is to be replaced; nothing was restored"
         )
 
@@ -156,6 +153,7 @@ def _restore(
         for kind, paths in held.files.items()
     }
     arriving = Arriving(files, location, name)
+    missing = [folder for folder in work.parents if not folder.exists()]
     extracted = Location(db=f"sqlite:///{work.absolute() / CATALOG}")
     try:
         with disk_errors(work):
@@ -189,6 +187,8 @@ def _restore(
         arriving.discard()
         close_database(feedback_place(extracted))
         remove(work)
+        for folder in missing:
+            remove_if_empty(folder)
     if copy.replaced is not None:
         report.replaced.append(name)
         if copy.replaced != copy.uuid:

@@ -27,6 +27,7 @@ __all__ = [
     "Home",
     "Place",
     "ServerDatabase",
+    "catalogs_in",
     "check_name",
     "collection_place",
     "collections_folder",
@@ -99,6 +100,11 @@ def collections_folder(home: Home = None) -> Path:
     if folder.is_file():
         raise StorageError(f"{folder} is a file: give a folder as home (--home or STLIB_HOME)")
     return folder / "collections"
+
+
+def catalogs_in(folder: Path) -> list[Path]:
+    """The catalogs of the collections in a folder of them. What is being made there, or deleted, is none."""
+    return sorted(path for path in folder.glob(f"*/{CATALOG_FILE}") if path.parent.name[0] != ".")
 
 
 def check_name(name: str) -> str:

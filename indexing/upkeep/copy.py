@@ -37,7 +37,7 @@ from indexing.storage.files import (
     require_space,
     temporary_beside,
 )
-from indexing.storage.paths import CATALOG_FILE, Home, Place, collection_place
+from indexing.storage.paths import CATALOG_FILE, Home, Place, catalogs_in, collection_place
 
 __all__ = [
     "BeforeItIsThere",
@@ -191,8 +191,8 @@ def install(
     replace: bool = False,
     before: BeforeItIsThere | None = None,
 ) -> Copy:
-    """Makes a collection of a home from a catalog that `prepare` writes to the file that it is given: one that
-    holds one collection alone, of this release or an older one.
+    """Makes a collection of a home from a catalog that `prepare` writes to the file it gets. It holds one
+    collection alone, of this release or an older one.
 
     Raises: see `copy_collection`.
     """
@@ -366,7 +366,7 @@ def _uuids_in(connection: Connection) -> set[str]:
 def _uuids_beside(place: Place) -> set[str]:
     """Those of the other collections of a home. One that cannot be read has none that anybody sees."""
     found: set[str] = set()
-    for catalog in place.folder.parent.glob(f"*/{CATALOG_FILE}"):
+    for catalog in catalogs_in(place.folder.parent):
         if catalog == place.catalog:
             continue
         with suppress(IndexingError), open_catalog(catalog) as database:

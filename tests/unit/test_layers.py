@@ -98,6 +98,7 @@ LAYERS = {
         ["feedback", "keys"],
         ["tuning"],
         ["pictures", "report", "uploads"],
+        ["backups"],
         ["evaluation_job", "facade", "indexing_job"],
         ["jobs"],
         [
