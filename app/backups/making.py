@@ -16,8 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from app.backups.files import MODELS, UPLOADS, files_of
 from app.backups.manifest import CATALOG, FEEDBACK, FORMAT, TUNING, VERSION
 from app.backups.said import copy_said
@@ -26,15 +24,13 @@ from app.feedback.table import close_database
 from app.settings import Location
 from app.tuning.place import tuning_database
 from indexing import faults
-from indexing.catalog.collections import CollectionState, find_collection
-from indexing.catalog.database import open_database, reading
+from indexing.catalog.database import open_database
 from indexing.catalog.migrate import HEAD
-from indexing.catalog.reads import count_documents
 from indexing.catalog.transfer import Numbers
-from indexing.errors import BadInput, UnknownCollection
+from indexing.errors import BadInput
 from indexing.storage.archive import ArchiveWriter
 from indexing.storage.files import disk_errors, fsync_folder, remove, temporary_beside
-from indexing.upkeep.copy import Copy, snapshot, source_of
+from indexing.upkeep.copy import Copy, describe_one, snapshot, source_of
 from stlib import __version__
 
 __all__ = ["BackupProgress", "BackupReport", "make_backup"]
@@ -145,7 +141,7 @@ def _add_collection(
             progress(name, done, total)
 
     with source_of(name, location.home, location.db) as (source, _):
-        uuid = _read(source, name)[0].uuid
+        uuid = describe_one(source, name)[0].uuid
         with disk_errors(work):
             work.mkdir()
         # Before the catalog: what was said names nothing then that the catalog does not have.
@@ -156,7 +152,7 @@ def _add_collection(
     faults.point("backup.copied")
     catalog = open_database(work / CATALOG)
     try:
-        state, documents = _read(catalog, name)
+        state, documents = describe_one(catalog, name)
     finally:
         catalog.dispose()
     for member, file in (
@@ -171,15 +167,6 @@ def _add_collection(
     kinds = (MODELS, UPLOADS) if uploads else (MODELS,)
     files = {kind: _add_files(archive, kind, location, name) for kind in kinds}
     return {"uuid": state.uuid, "seq": state.last_seq, "documents": documents, **files}
-
-
-def _read(database: Engine, name: str) -> tuple[CollectionState, int]:
-    """A collection's row, and how many documents it has."""
-    with reading(database) as connection:
-        state = find_collection(connection, name)
-        if state is None:
-            raise UnknownCollection(f"collection {name!r} was deleted meanwhile")
-        return state, count_documents(connection, state.id)
 
 
 def _add_files(archive: ArchiveWriter, kind: str, location: Location, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.backups.copying import CopyReport, copy_all
 from app.backups.making import BackupProgress, BackupReport, make_backup
 from app.backups.restoring import RestoreProgress, RestoreReport, restore_backup
-from app.facade.caller import Caller, require
+from app.facade.caller import Caller, require, require_everywhere
 from app.facade.feedback import forget_feedback
 from app.settings import Location
 from indexing.catalog.transfer import TransferProgress
@@ -39,9 +39,11 @@ def back_up(
         BadInput: `path` exists.
         DiskFull, StorageError: it could not be written; nothing is left of it.
     """
-    require(caller, "manage")
     damaged: dict[str, str] = {}
+    for name in names or ():
+        require(caller, "manage", name)
     if names is None:
+        require_everywhere(caller, "manage")
         listing = list_collections(**location.arguments())
         names, damaged = listing.names, listing.damaged
     if not names:
@@ -72,7 +74,10 @@ def restore(
         LockedError: somebody adds documents to the one that is to give way.
         DiskFull, StorageError: it could not be written; collections before it are restored.
     """
-    require(caller, "manage")
+    if name is None:
+        require_everywhere(caller, "manage")
+    else:
+        require(caller, "manage", as_name or name)
     return restore_backup(
         path,
         location,
@@ -105,7 +110,8 @@ def copy(
         CollectionExists: there is one of that name at the other place.
         LockedError, DiskFull, StorageError: it could not be written; nothing was.
     """
-    require(caller, "manage")
+    for one in (name, as_name or name):
+        require(caller, "manage", one)
     return copy_all(
         source,
         name,

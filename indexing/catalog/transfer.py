@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import marshal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -314,8 +313,8 @@ class _Digest:
                 )
                 for row in rows
             ]
-        # Version 2 writes equal values as equal bytes, and much faster than anything that people could read.
-        self._hash.update(marshal.dumps(rows, 2))
+        for values in zip(*rows, strict=True):
+            self._hash.update(_bytes_of(values))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -325,3 +324,14 @@ class _Digest:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _bytes_of(values: Sequence[Any]) -> bytes:
+    """The values of a column; other values have other bytes."""
+    lengths = repr([len(value) if isinstance(value, (str, bytes)) else value for value in values]).encode()
+    texts = "".join(value for value in values if isinstance(value, str))
+    return (
+        lengths
+        + texts.encode("utf-8", "surrogatepass")
+        + b"".join(value for value in values if isinstance(value, bytes))
+    )

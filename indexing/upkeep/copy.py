@@ -44,6 +44,7 @@ __all__ = [
     "Copy",
     "copy_collection",
     "copy_into",
+    "describe_one",
     "install",
     "only_collection",
     "snapshot",
@@ -107,6 +108,17 @@ def _find(connection: Connection, name: str) -> CollectionState:
         there = ", ".join(collection_names(connection)) or "none"
         raise UnknownCollection(f"no collection {name!r} there; there are: {there}")
     return found
+
+
+def describe_one(database: Engine, name: str) -> tuple[CollectionState, int]:
+    """A collection's row, and how many documents it has.
+
+    Raises:
+        UnknownCollection: there is none.
+    """
+    with reading(database) as connection:
+        state = _find(connection, name)
+        return state, count_documents(connection, state.id)
 
 
 def snapshot(source: Engine, name: str, target: Path, progress: TransferProgress | None = None) -> None:

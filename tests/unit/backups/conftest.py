@@ -96,7 +96,9 @@ def say_something(location, collection):
     live = next(one.id for one in collection.servings() if one.live)
     run = {"candidate": live, "promoted": True, "seconds": 1.5, "questions": ["q1", "q2"]}
     add_run(location, collection.uuid, "ranking", **run)
-    look, _ = take_look(location, collection.uuid, ["q1", "q3"], baseline=1, candidate=live, cross_fitted=False)
+    look, _ = take_look(
+        location, collection.uuid, ["q1", "q3"], baseline=1, candidate=live, cross_fitted=False
+    )
     finish_look(location, look, 0.01, "better", {"gain": 0.2})
     begin_trial(location, collection.uuid, live, 1)
 
@@ -116,7 +118,9 @@ def facts():
                 for serving in collection.servings()
                 for found in [collection.search(question, serving=serving.id)]
             }
-            servings = [(one.note, one.live, one.precision, one.head, one.gate) for one in collection.servings()]
+            servings = [
+                (one.note, one.live, one.precision, one.head, one.gate) for one in collection.servings()
+            ]
             documents = [(one.to_dict(), one.seq) for one in collection.documents()]
             sources = [(one.root, one.files) for one in collection.sources()]
         place = feedback_place(location)
