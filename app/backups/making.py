@@ -30,7 +30,8 @@ from indexing.catalog.transfer import Numbers
 from indexing.errors import BadInput
 from indexing.storage.archive import ArchiveWriter
 from indexing.storage.files import disk_errors, fsync_folder, remove, temporary_beside
-from indexing.upkeep.copy import Copy, describe_one, snapshot, source_of
+from indexing.upkeep.copy import Copy
+from indexing.upkeep.snapshot import describe_one, snapshot, source_of
 from stlib import __version__
 
 __all__ = ["BackupProgress", "BackupReport", "make_backup"]
@@ -140,14 +141,14 @@ def _add_collection(
         if progress:
             progress(name, done, total)
 
-    with source_of(name, location.home, location.db) as (source, _):
+    with source_of(name, location.home, location.db) as (source, place):
         uuid = describe_one(source, name)[0].uuid
         with disk_errors(work):
             work.mkdir()
         # Before the catalog: what was said names nothing then that the catalog does not have.
         copy_said(location, copied, Copy(name, uuid, uuid, 0, Numbers(), work))
         faults.point("backup.said")
-        snapshot(source, name, work / CATALOG, told)
+        snapshot(source, place, work / CATALOG, told)
     close_database(feedback_place(copied))
     faults.point("backup.copied")
     catalog = open_database(work / CATALOG)
@@ -160,7 +161,7 @@ def _add_collection(
         (FEEDBACK, feedback_place(copied).database),
         (TUNING, tuning_database(copied)),
     ):
-        if file.exists():
+        if isinstance(file, Path) and file.exists():
             archive.add(f"{name}/{member}", file)
             file.unlink()  # the room is needed for the next
     faults.point("backup.inside")

@@ -162,7 +162,7 @@ def _restore(
             (FEEDBACK, feedback_place(extracted).database),
             (TUNING, tuning_database(extracted)),
         ):
-            if database in held.databases:
+            if database in held.databases and isinstance(target, Path):
                 extract(held.databases[database], target)
 
         def before(copy: Copy) -> None:

@@ -94,7 +94,7 @@ def _copy_records(reader: sa.Connection, writer: sa.Connection, record: type[Rec
 def _read(connection: sa.Connection, record: type[Record], uuid: str) -> Iterator[Record]:
     table, order = _TABLES[record]
     statement = sa.select(*table.c).where(table.c.collection == uuid).order_by(order)
-    for row in connection.execution_options(yield_per=_BATCH).execute(statement):
+    for row in connection.execute(statement, execution_options={"yield_per": _BATCH}):
         yield read_row(record, row)
 
 

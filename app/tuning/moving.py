@@ -21,6 +21,7 @@ from app.tuning.runs import (
     read_trials,
 )
 from indexing.catalog.database import reading, writing
+from indexing.storage.paths import is_there
 
 __all__ = ["copy_records"]
 
@@ -36,7 +37,7 @@ def copy_records(source: Location, target: Location, original: str, uuid: str, s
     Raises:
         StorageError: a database is damaged, or cannot be written; nothing was.
     """
-    if not tuning_database(source).exists():
+    if not is_there(tuning_database(source)):
         return
     records: list[tuple[sa.Table, list[dict[str, Any]]]] = [
         (RUNS, [asdict(one) for one in read_runs(source, original)]),

@@ -18,6 +18,7 @@ class Dialect(Protocol):
 
     COMPARES_FILTERS: bool
     OUT_OF_REACH: tuple[str, ...]
+    NUMBERS_WHILE_OTHERS_WRITE: bool
 
     def exists(self, address: Any, /) -> bool: ...
 
@@ -44,6 +45,8 @@ class Dialect(Protocol):
     def read_version(self, connection: Connection, name: str, /) -> int: ...
 
     def set_version(self, connection: Connection, name: str, version: int, /) -> None: ...
+
+    def reserve_numbers(self, connection: Connection, table: Table, needed: int, /) -> int: ...
 
     def insert_new(self, table: Table, /) -> Any: ...
 

@@ -33,6 +33,7 @@ from stlib.util.forks import ThreadLock
 
 __all__ = [
     "COMPARES_FILTERS",
+    "NUMBERS_WHILE_OTHERS_WRITE",
     "OUT_OF_REACH",
     "POOL_VARIABLE",
     "WriterLock",
@@ -53,6 +54,7 @@ __all__ = [
     "read_version",
     "reading",
     "require_space",
+    "reserve_numbers",
     "scrub",
     "set_version",
     "translated",
@@ -423,6 +425,27 @@ def translated(connection: Connection) -> Iterator[None]:
         if lost:
             connection.invalidate()
         raise map_error(error, _address_of(connection.engine), lost=lost) from error
+
+
+NUMBERS_WHILE_OTHERS_WRITE = True
+"""Whether others take numbers of rows while a transaction writes."""
+
+
+def reserve_numbers(connection: Connection, table: Table, needed: int) -> int:
+    """The number behind which the next `needed` ids of `table` are free, and stay so: nobody else gets them,
+    whether this transaction is committed or not.
+    """
+    quoted = connection.dialect.identifier_preparer.quote(table.name)
+    connection.execute(text(f"LOCK TABLE {quoted} IN SHARE ROW EXCLUSIVE MODE"))
+    largest = int(connection.scalar(select(func.max(table.c.id))) or 0)
+    sequence = connection.scalar(select(func.pg_get_serial_sequence(quoted, "id")))
+    if sequence is None:
+        return largest
+    given = connection.scalar(text(f"SELECT last_value - (NOT is_called)::int FROM {sequence}"))  # noqa: S608
+    largest = max(largest, int(given or 0))
+    if largest + needed:
+        connection.execute(select(func.setval(sequence, largest + needed)))
+    return largest
 
 
 def insert_new(table: Table) -> Any:

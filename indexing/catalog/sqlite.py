@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, func, insert, text
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, func, insert, select, text
 
 from indexing.catalog.schema import Base
 from indexing.catalog.types import StoredBigInteger, StoredBytes, StoredInteger, StoredJson
@@ -22,6 +22,7 @@ from indexing.storage import files
 __all__ = [
     "BUSY_MILLISECONDS",
     "COMPARES_FILTERS",
+    "NUMBERS_WHILE_OTHERS_WRITE",
     "OUT_OF_REACH",
     "begin",
     "configure",
@@ -46,6 +47,7 @@ __all__ = [
     "moment_of",
     "read_version",
     "require_space",
+    "reserve_numbers",
     "scrub",
     "set_version",
     "vacuum",
@@ -323,6 +325,17 @@ def insert_rows(
         connection.exec_driver_sql(str(compiled), rows)
     else:
         connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+NUMBERS_WHILE_OTHERS_WRITE = False
+"""Whether others take numbers of rows while a transaction writes: of a file one writes at a time."""
+
+
+def reserve_numbers(connection: Connection, table: Table, needed: int) -> int:
+    """The number behind which the next `needed` ids of `table` are free, for as long as this transaction
+    writes.
+    """
+    return int(connection.scalar(select(func.max(table.c.id))) or 0)
 
 
 def insert_new(table: Table) -> Any:

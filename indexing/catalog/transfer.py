@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from sqlalchemy import JSON, Connection, Select, Table, func, insert, select, update
 
-from indexing.catalog.bulk import insert_rows
+from indexing.catalog.dialect import dialect_of
 from indexing.catalog.schema import (
     CHUNKS,
     CODE_TABLES,
@@ -169,14 +169,16 @@ def reserve_numbers(source: Connection, collection_id: int, target: Connection) 
     distance = {}
     for kind in _COUNTED:
         needed = _last_number(source, kind)
-        there = _last_number(target, kind)
-        distance[kind] = there
+        # Whoever takes a number waits from here to the end of the transaction.
+        target.execute(update(Counter).where(Counter.kind == kind).values(last=Counter.last))
+        distance[kind] = there = _last_number(target, kind)
         known = update(Counter).where(Counter.kind == kind).values(last=there + needed)
         if not target.execute(known).rowcount:
             target.execute(insert(Counter).values(kind=kind, last=there + needed))
     for part in PARTS:
         if (kind := part.table.name) in _GIVEN:
-            distance[kind] = target.scalar(select(func.max(part.table.c.id))) or 0
+            needed = source.scalar(select(func.max(part.table.c.id))) or 0
+            distance[kind] = dialect_of(target).reserve_numbers(target, part.table, needed)
     return Numbers(distance)
 
 
@@ -258,7 +260,7 @@ def _batches(
     connection: Connection, part: Part, collection_id: int, generations: Sequence[int]
 ) -> Iterator[list[tuple[Any, ...]]]:
     statement = part.select(collection_id, generations)
-    rows = iter(connection.execution_options(yield_per=part.batch).execute(statement))
+    rows = iter(connection.execute(statement, execution_options={"yield_per": part.batch}))
     while batch := list(islice(rows, part.batch)):
         yield [(*row,) for row in batch]
 
@@ -290,7 +292,7 @@ def _insert(target: Connection, part: Part, rows: list[tuple[Any, ...]]) -> None
         named: Iterable[dict[str, Any]] = (dict(zip(part.columns, row, strict=True)) for row in rows)
         target.execute(insert(part.table), list(named))
     else:
-        insert_rows(target, part.table, part.columns, rows)
+        dialect_of(target).insert_rows(target, part.table, part.columns, rows)
 
 
 class _Digest:

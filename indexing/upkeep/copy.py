@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
@@ -20,13 +20,15 @@ from sqlalchemy import Connection, Engine, select, update
 from indexing import faults
 from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, collection_names, drop_collection, find_collection
-from indexing.catalog.database import map_errors, open_database, reading, writing
-from indexing.catalog.migrate import HEAD, ensure_schema, known_revision
+from indexing.catalog.database import open_database, reading, writing
+from indexing.catalog.dialect import dialect_of
+from indexing.catalog.migrate import ensure_schema, known_revision
 from indexing.catalog.reads import count_documents
 from indexing.catalog.schema import CollectionRow
 from indexing.catalog.transfer import Numbers, TransferProgress, copy_rows, reserve_numbers
-from indexing.errors import BadInput, IndexingError, StorageError, UnknownCollection
-from indexing.opening import already_exists, creation_lock, open_catalog
+from indexing.errors import BadInput, IndexingError, StorageError
+from indexing.opening import already_exists, creating, open_catalog
+from indexing.session import documents_lock
 from indexing.storage.files import (
     FolderLock,
     disk_errors,
@@ -34,22 +36,13 @@ from indexing.storage.files import (
     fsync_file,
     fsync_folder,
     remove,
-    require_space,
+    remove_if_empty,
     temporary_beside,
 )
 from indexing.storage.paths import CATALOG_FILE, Home, Place, catalogs_in, collection_place
+from indexing.upkeep.snapshot import find_one, let_go, source_of, write_alone
 
-__all__ = [
-    "BeforeItIsThere",
-    "Copy",
-    "copy_collection",
-    "copy_into",
-    "describe_one",
-    "install",
-    "only_collection",
-    "snapshot",
-    "source_of",
-]
+__all__ = ["BeforeItIsThere", "Copy", "copy_collection", "copy_into", "install", "only_collection"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ class Copy:
     """A collection that is about to be, or is, in its new place.
 
     Attributes:
-        uuid, original_uuid: the same, unless the place has a collection of that uuid.
+        uuid, original_uuid: the same, unless the place has another collection of that uuid.
         numbers: by how much its numbers are larger than those of the original.
         folder: of its files; nobody looks at it before the copy is there.
         rows: of each table, as they were compared; none where a catalog was taken as it is.
@@ -76,87 +69,6 @@ class Copy:
 
 BeforeItIsThere: TypeAlias = Callable[[Copy], None]
 """Called at the last moment before the copy is there, for what must be there by then."""
-
-
-@contextmanager
-def source_of(name: str, home: Home = None, db: str | None = None) -> Iterator[tuple[Engine, Place]]:
-    """The catalog of a collection, which is only read.
-
-    Raises:
-        UnknownCollection: there is none.
-        StorageError: its schema is another release's: nothing is upgraded here.
-    """
-    place = collection_place(name, home, db)
-    if not sqlite.exists(place.catalog):
-        raise UnknownCollection(f"no collection {name!r}: there is no catalog at {place.catalog}")
-    with open_catalog(place.catalog) as database:
-        revision = known_revision(database)
-        if revision != HEAD:
-            raise StorageError(
-                f"{place.catalog} has schema {revision}, older than this release's ({HEAD}), and a copy only"
-                f" reads it: `stlib info {name}` upgrades it"
-            )
-        with reading(database) as connection:
-            _find(connection, name)
-        yield database, place
-        database.dispose()
-
-
-def _find(connection: Connection, name: str) -> CollectionState:
-    found = find_collection(connection, name)
-    if found is None:
-        there = ", ".join(collection_names(connection)) or "none"
-        raise UnknownCollection(f"no collection {name!r} there; there are: {there}")
-    return found
-
-
-def describe_one(database: Engine, name: str) -> tuple[CollectionState, int]:
-    """A collection's row, and how many documents it has.
-
-    Raises:
-        UnknownCollection: there is none.
-    """
-    with reading(database) as connection:
-        state = _find(connection, name)
-        return state, count_documents(connection, state.id)
-
-
-def snapshot(source: Engine, name: str, target: Path, progress: TransferProgress | None = None) -> None:
-    """Writes the new file `target`: a catalog that holds this collection alone, as it is at one moment. Pages
-    are copied where nothing else lies in the catalog, rows where other collections do.
-
-    Raises:
-        UnknownCollection: there is none.
-        DiskFull: no room.
-    """
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    with reading(source) as connection:
-        _find(connection, name)
-        alone = sqlite.is_file(source) and len(collection_names(connection)) == 1
-    if not alone:
-        _write_alone(source, name, target, progress)
-        return
-    require_space(target, sqlite.file_bytes(Path(source.url.database or "")))
-    with map_errors(source), disk_errors(target):
-        sqlite.copy_pages(source, target, progress)
-
-
-def _write_alone(
-    source: Engine, name: str, target: Path, progress: TransferProgress | None
-) -> Mapping[str, int]:
-    """Row by row; returns how many of each table."""
-    made = open_database(target, create=True)
-    try:
-        ensure_schema(made)
-        with reading(source) as connection, writing(made) as writer:
-            numbers = reserve_numbers(connection, _find(connection, name).id, writer)
-            rows = copy_rows(connection, name, writer, numbers, progress=progress).rows
-    finally:
-        made.dispose()  # the last connection brings its log into the file
-    with disk_errors(target):
-        fsync_file(target)
-    return rows
 
 
 def copy_collection(
@@ -186,14 +98,15 @@ def copy_collection(
             raise BadInput(f"collection {name!r} would be copied to where it is: give another place or name")
         if target.shared_catalog:
             return copy_into(source, name, target, replace=replace, before=before, progress=progress)
-
         rows: dict[str, int] = {}
 
         def prepare(file: Path) -> None:
-            rows.update(_write_alone(source, name, file, progress))
+            rows.update(write_alone(source, name, file, progress))
 
-        copy = install(prepare, target, replace=replace, before=before)
-        return changed(copy, rows=rows)
+        return changed(install(prepare, target, replace=replace, before=before), rows=rows)
+
+
+# --- into a home -------------------------------------------------------------------------------------------
 
 
 def install(
@@ -209,27 +122,44 @@ def install(
     Raises: see `copy_collection`.
     """
     _refuse(place, replace)
-    # Held from the start: what somebody added to the one that gives way would be lost without a word.
-    with creation_lock(place):
-        replaced = _refuse(place, replace)
-        _remove_leftovers(place)
-        temporary = temporary_beside(place.folder)
-        try:
-            with disk_errors(temporary):
-                temporary.mkdir(parents=True)
-            prepare(temporary / CATALOG_FILE)
-            copy = _adopt(temporary, place, replaced)
-            if before:
-                before(copy)
-            faults.point("copy.before")
-            with disk_errors(place.folder):
-                fsync_folder(temporary)
-                exchange(temporary, place.folder)
-                fsync_folder(place.folder.parent)
-            faults.point("copy.after")
-            return copy
-        finally:
-            remove(temporary)  # or what was there before
+    missing = [folder for folder in (place.folder, *place.folder.parents) if not folder.exists()]
+    try:
+        # Held from the start: what somebody added to the one that gives way would be lost without a word.
+        with documents_lock(None, place):
+            try:
+                return _install(prepare, place, replace, before)
+            except BaseException:
+                if place.folder in missing:
+                    remove(place.folder)
+                raise
+    except BaseException:
+        for folder in missing:
+            remove_if_empty(folder)
+        raise
+
+
+def _install(
+    prepare: Callable[[Path], None], place: Place, replace: bool, before: BeforeItIsThere | None
+) -> Copy:
+    replaced = _refuse(place, replace)
+    _remove_leftovers(place)
+    temporary = temporary_beside(place.folder)
+    try:
+        with disk_errors(temporary):
+            temporary.mkdir()
+        prepare(temporary / CATALOG_FILE)
+        copy = _adopt(temporary, place, replaced)
+        if before:
+            before(copy)
+        faults.point("copy.before")
+        with disk_errors(place.folder):
+            fsync_folder(temporary)
+            exchange(temporary, place.folder)
+            fsync_folder(place.folder.parent)
+        faults.point("copy.after")
+        return changed(copy, folder=place.folder)
+    finally:
+        remove(temporary)  # or what was there before
 
 
 def _remove_leftovers(place: Place) -> None:
@@ -241,18 +171,39 @@ def _remove_leftovers(place: Place) -> None:
                 remove(path)
 
 
+def _refuse(place: Place, replace: bool) -> CollectionState | None:
+    """What is there under the name of the copy, if it may be replaced.
+
+    Raises:
+        CollectionExists: it may not.
+    """
+    if not dialect_of(place.catalog).exists(place.catalog):
+        return None
+    with open_catalog(place) as database:
+        there = None
+        if known_revision(database) is not None:
+            with reading(database) as connection:
+                is_there = place.name in collection_names(connection)
+            if is_there and not replace:
+                raise already_exists(place)
+            if is_there:
+                ensure_schema(database)
+                with reading(database) as connection:
+                    there = find_collection(connection, place.name)
+        let_go(database)
+    return there
+
+
 def only_collection(database: Engine) -> str:
-    """The name of the one collection of a catalog that came from elsewhere, which is brought to the schema of
-    this release.
+    """The name of the one collection of a SQLite catalog that came from elsewhere, which is brought to the
+    schema of this release.
 
     Raises:
         StorageError: it holds none or several, or what no catalog holds, or is of a newer release.
     """
     with reading(database) as connection:
         if foreign := sqlite.find_foreign(connection):  # before any statement that it could act on
-            raise StorageError(
-                f"the catalog holds {foreign[0]}, which no collection has: nothing of it is used"
-            )
+            raise StorageError(f"the catalog holds {foreign[0]}, which no collection has: it is not used")
     ensure_schema(database)
     with reading(database) as connection:
         names = collection_names(connection)
@@ -261,42 +212,26 @@ def only_collection(database: Engine) -> str:
     return names[0]
 
 
-def _refuse(place: Place, replace: bool) -> CollectionState | None:
-    """What is there under the name of the copy, if it may be replaced.
-
-    Raises:
-        CollectionExists: it may not.
-    """
-    if not sqlite.exists(place.catalog):
-        return None
-    with open_catalog(place.catalog) as database:
-        there = None
-        if known_revision(database) is not None:
-            with reading(database) as connection:
-                if place.name in collection_names(connection):
-                    if not replace:
-                        raise already_exists(place)
-                    there = find_collection(connection, place.name)
-        database.dispose()
-    return there
-
-
 def _adopt(folder: Path, place: Place, replaced: CollectionState | None) -> Copy:
     """Gives the one collection of a catalog the name of its new place, and a uuid that is free there."""
     catalog = folder / CATALOG_FILE
-    with open_catalog(catalog) as database:
+    database = open_database(catalog)
+    try:
         name = only_collection(database)
         with writing(database) as connection:
-            found = _find(connection, name)
+            found = find_one(connection, name)
             uuid = _free_uuid(found.uuid, place, _uuids_beside(place))
-            epoch = max(found.epoch, -1 if replaced is None else replaced.epoch) + 1
-            _rename(connection, found.id, place.name, uuid, epoch)
+            _settle(connection, found.id, place.name, uuid, found, replaced)
             documents = count_documents(connection, found.id)
+    finally:
         database.dispose()
     with disk_errors(catalog):
         fsync_file(catalog)
     old = None if replaced is None else replaced.uuid
     return Copy(place.name, uuid, found.uuid, documents, Numbers(), folder, replaced=old)
+
+
+# --- into a database that others may be in -----------------------------------------------------------------
 
 
 def copy_into(
@@ -315,48 +250,60 @@ def copy_into(
     _refuse(place, replace)
     # Nobody publishes views of what was there until they are gone and the copy is in its place.
     views_lock = FolderLock(place.locks, "views.lock", f"the index of collection {place.name!r}")
-    with creation_lock(place), views_lock, open_catalog(place.catalog, create=True) as target:
+    with creating(place) as target, views_lock, reading(source) as connection:
         ensure_schema(target)
-        with reading(source) as connection:
-            found = _find(connection, name)
-            with writing(target) as writer:
+        found = find_one(connection, name)
+        with ExitStack() as stack:
+            if dialect_of(target).NUMBERS_WHILE_OTHERS_WRITE:
+                with writing(target) as writer:  # who needs a number meanwhile does not wait for the rows
+                    numbers = reserve_numbers(connection, found.id, writer)
+            writer = stack.enter_context(writing(target))
+            if not dialect_of(target).NUMBERS_WHILE_OTHERS_WRITE:
                 numbers = reserve_numbers(connection, found.id, writer)
-            faults.point("copy.reserved")
-            with writing(target) as writer:
-                replaced = _make_room(writer, place, replace)
-                uuid = _free_uuid(found.uuid, place, _uuids_in(writer))
-                made = copy_rows(
-                    connection, name, writer, numbers, new_name=place.name, new_uuid=uuid, progress=progress
-                )
-                epoch = max(found.epoch, -1 if replaced is None else replaced.epoch) + 1
-                _rename(writer, made.collection_id, place.name, uuid, epoch)
-                documents = count_documents(writer, made.collection_id)
-                old = None if replaced is None else replaced.uuid
-                copy = Copy(
-                    place.name, uuid, found.uuid, documents, made.numbers, place.folder, made.rows, old
-                )
-                remove(place.views)
-                if before:
-                    before(copy)
-                faults.point("copy.before")
+            copy = _copy_into(connection, found, writer, place, numbers, replace, progress)
+            if before:
+                before(copy)
+            faults.point("copy.before")
         faults.point("copy.after")
-        target.dispose()
-        return copy
+    let_go(target)
+    return copy
 
 
-def _make_room(writer: Connection, place: Place, replace: bool) -> CollectionState | None:
-    """Deletes what is there under the name of the copy."""
-    there = find_collection(writer, place.name)
-    if there is None:
-        return None
-    if not replace:
-        raise already_exists(place)
-    drop_collection(writer, there.id)
-    return there
+def _copy_into(
+    source: Connection,
+    found: CollectionState,
+    writer: Connection,
+    place: Place,
+    numbers: Numbers,
+    replace: bool,
+    progress: TransferProgress | None,
+) -> Copy:
+    replaced = find_collection(writer, place.name)
+    if replaced is not None:
+        if not replace:
+            raise already_exists(place)
+        drop_collection(writer, replaced.id)
+    uuid = _free_uuid(found.uuid, place, _uuids_in(writer))
+    made = copy_rows(
+        source, found.name, writer, numbers, new_name=place.name, new_uuid=uuid, progress=progress
+    )
+    _settle(writer, made.collection_id, place.name, uuid, found, replaced)
+    documents = count_documents(writer, made.collection_id)
+    remove(place.views)
+    old = None if replaced is None else replaced.uuid
+    return Copy(place.name, uuid, found.uuid, documents, made.numbers, place.folder, made.rows, old)
 
 
-def _rename(connection: Connection, id_: int, name: str, uuid: str, epoch: int) -> None:
-    """With another epoch: who has seen what was there before looks at everything anew."""
+def _settle(
+    connection: Connection,
+    id_: int,
+    name: str,
+    uuid: str,
+    found: CollectionState,
+    replaced: CollectionState | None,
+) -> None:
+    """Name and uuid of the copy; and another epoch: who has seen what was there before looks at all anew."""
+    epoch = max(found.epoch, -1 if replaced is None else replaced.epoch) + 1
     connection.execute(
         update(CollectionRow).where(CollectionRow.id == id_).values(name=name, uuid=uuid, epoch=epoch)
     )
@@ -381,9 +328,12 @@ def _uuids_beside(place: Place) -> set[str]:
     for catalog in catalogs_in(place.folder.parent):
         if catalog == place.catalog:
             continue
-        with suppress(IndexingError), open_catalog(catalog) as database:
-            if known_revision(database) is not None:
-                with reading(database) as connection:
-                    found |= _uuids_in(connection)
-            database.dispose()
+        with suppress(IndexingError):
+            database = open_database(catalog)
+            try:
+                if known_revision(database) is not None:
+                    with reading(database) as connection:
+                        found |= _uuids_in(connection)
+            finally:
+                database.dispose()
     return found
