@@ -90,7 +90,10 @@ def open_database(address: ServerDatabase, *, create: bool = False, scope: str =
         engine = _engines.get(address.url)
         if engine is None:
             engine = _engines[address.url] = _make_engine(address)
-    return cast(Engine, engine.execution_options(**{_SCOPE: scope, _ADDRESS: address}))
+    scoped = cast(Engine, engine.execution_options(**{_SCOPE: scope, _ADDRESS: address}))
+    # What others use comes back to the pool that they took it from: another one would leave it open for ever.
+    scoped.dispose = lambda close=True: engine.pool.dispose()  # type: ignore[method-assign]
+    return scoped
 
 
 def _make_engine(address: ServerDatabase) -> Engine:
