@@ -12,7 +12,13 @@ from indexing.beside.models import read_beside, write_beside
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
 from indexing.catalog.dialect import dialect_of
-from indexing.catalog.generations import FOLLOWING, GenerationInfo, create_generation, read_generation
+from indexing.catalog.generations import (
+    FOLLOWING,
+    GenerationInfo,
+    create_generation,
+    generations_of,
+    read_generation,
+)
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.reads import count_documents
 from indexing.catalog.servings import CREATE, create_serving, read_serving, set_live
@@ -22,12 +28,14 @@ from indexing.lexical.analysis import ANALYSIS_VERSION
 from indexing.listing import list_collections
 from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
-from indexing.names import NO_MODEL, PRECISIONS
+from indexing.names import NO_MODEL, PRECISIONS, SERVER_ENGINES
 from indexing.opening import already_exists, creating, open_catalog, refuse_existing
 from indexing.session import Session
 from indexing.storage.files import remove, remove_if_empty
-from indexing.storage.paths import Home, Place, collection_place
-from indexing.vectors import engine_class
+from indexing.storage.paths import Home, Place, ServerDatabase, collection_place
+from indexing.vectors import check_engine, engine_class
+from indexing.vectors.table_state import drop_tables, has_tables
+from indexing.vectors.vector_table import require_extension
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["Opened", "create", "drop", "find"]
@@ -68,10 +76,13 @@ def create(
     encoder = None if dimension is not None else remember_encoder(model, load_encoder(model))
     others = {role: load_beside(role, given) for role, given in beside.items()}
     recorded = {role: describe_beside(role, beside[role], one) for role, one in others.items()}
+    size = dimension if encoder is None else encoder.dimension
+    assert size is not None
+    check_engine(engine, precision, size, on_server=isinstance(place.catalog, ServerDatabase))
     generation: dict[str, Any] = {
         "model": "" if encoder is None else recorded_name(model, encoder),
         "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
-        "dimension": dimension if encoder is None else encoder.dimension,
+        "dimension": size,
         "precision": precision,
         "chunking": (chunk or ChunkSettings()).to_json(opening=getattr(encoder, "is_static", False)),
         "beside": write_beside(recorded),
@@ -82,6 +93,8 @@ def create(
         with writing(database) as connection:
             if find_collection(connection, name) is not None:
                 raise already_exists(place)
+            if engine in SERVER_ENGINES:
+                require_extension(connection)
             id_ = create_collection(connection, name)
             serving = {
                 "generation_id": create_generation(connection, id_, state=FOLLOWING, **generation),
@@ -186,6 +199,8 @@ def drop(session: Session, *, only_if_empty: bool) -> bool:
                     return False
         if session.place.shared_catalog:
             with writing(session.database) as connection:
+                if has_tables(session.database):
+                    drop_tables(connection, [one.id for one in generations_of(connection, session.id)])
                 drop_collection(connection, session.id)
         session.database.dispose()
         remove(session.place.folder)

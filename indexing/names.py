@@ -19,6 +19,7 @@ __all__ = [
     "DEFAULT_RESULTS",
     "ENGINES",
     "FEATURES",
+    "FILE_ENGINES",
     "LEGS",
     "MODES",
     "MODE_LEGS",
@@ -59,8 +60,11 @@ def modes_with(roles: Collection[str]) -> tuple[str, ...]:
 
 DEFAULT_MODE = "hybrid"
 
-ENGINES = ("faiss", "usearch")
-"""Vector engines; `indexing.vectors` knows where each is."""
+FILE_ENGINES = ("faiss", "usearch")
+"""Vector engines whose indexes lie in files of this machine; `indexing.vectors` knows where each is."""
+SERVER_ENGINES = ("pgvector",)
+"""Those of the server that a catalog is kept by."""
+ENGINES = (*FILE_ENGINES, *SERVER_ENGINES)
 DEFAULT_ENGINE = "faiss"  # exact, and fast enough for a million passages
 
 Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]

@@ -34,7 +34,11 @@ _PRECISIONS = {
     "binary": "binary – one bit each, the fastest",
     "ubinary": "ubinary – as binary",
 }
-_ENGINES = {"faiss": "FAISS – exact", "usearch": "usearch – approximate, for millions"}
+_ENGINES = {
+    "faiss": "FAISS – exact",
+    "usearch": "usearch – approximate, for millions",
+    "pgvector": "pgvector – approximate, in the PostgreSQL database",
+}
 
 
 def page() -> None:

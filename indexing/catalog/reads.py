@@ -79,11 +79,12 @@ def read_log(
     )
     rows: list[LoggedDocument] = []
     total = 0
-    for row in connection.execution_options(yield_per=64).execute(statement):
-        rows.append(LoggedDocument(*row))
-        total += len(rows[-1].text)
-        if total >= characters:
-            break
+    with connection.execution_options(yield_per=64).execute(statement) as found:
+        for row in found:
+            rows.append(LoggedDocument(*row))
+            total += len(rows[-1].text)
+            if total >= characters:
+                break
     return rows
 
 
@@ -247,8 +248,9 @@ def iterate_ids(connection: Connection, collection_id: int) -> Iterator[tuple[in
     statement = select(DocumentRow.key, DocumentRow.id).where(
         DocumentRow.collection_id == collection_id, ~DocumentRow.deleted
     )
-    for row in connection.execution_options(yield_per=READ_ROWS).execute(statement):
-        yield row[0], row[1]
+    with connection.execution_options(yield_per=READ_ROWS).execute(statement) as rows:
+        for row in rows:
+            yield row[0], row[1]
 
 
 def document_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

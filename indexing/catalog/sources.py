@@ -193,8 +193,9 @@ def texts_in(connection: Connection, file_id: int) -> Iterator[tuple[int, str, s
     """(key, id, origin or "", title, text) of the documents that came from a file, in order of their keys."""
     columns = (DocumentRow.key, DocumentRow.id, DocumentRow.origin, DocumentRow.title, DocumentRow.text)
     statement = select(*columns).where(DocumentRow.file_id == file_id, ~DocumentRow.deleted)
-    for row in connection.execution_options(yield_per=64).execute(statement.order_by(DocumentRow.key)):
-        yield row[0], row[1], row[2] or "", row[3], row[4]
+    with connection.execution_options(yield_per=64).execute(statement.order_by(DocumentRow.key)) as rows:
+        for row in rows:
+            yield row[0], row[1], row[2] or "", row[3], row[4]
 
 
 def count_documents(connection: Connection, source_id: int) -> int:

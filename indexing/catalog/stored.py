@@ -122,8 +122,9 @@ def count_matching(connection: Connection, collection_id: int, wanted: Selection
 def _matching(connection: Connection, collection_id: int, wanted: Selection) -> Iterator[tuple[str, str]]:
     metadata = literal("") if wanted.accepts is None else DocumentRow.meta
     statement = select(DocumentRow.id, metadata).where(*_are_meant(collection_id, wanted))
-    for row in connection.execute(statement, execution_options={"yield_per": _READ_ROWS}):
-        yield row[0], row[1]
+    with connection.execute(statement, execution_options={"yield_per": _READ_ROWS}) as rows:
+        for row in rows:
+            yield row[0], row[1]
 
 
 def _are_meant(collection_id: int, wanted: Selection) -> list[ColumnElement[bool]]:

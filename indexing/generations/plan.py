@@ -16,7 +16,8 @@ from indexing.models.held import NO_MODEL
 from indexing.models.rerankers import by_tokens
 from indexing.quantization import PRECISIONS
 from indexing.session import Live, Session
-from indexing.vectors import engine_class
+from indexing.vectors import check_engine, engine_class
+from indexing.vectors.table_state import has_tables
 
 __all__ = ["KEEP", "Change", "Plan", "choose_work", "make_plan"]
 
@@ -145,6 +146,8 @@ def make_plan(session: Session, change: Change) -> Plan:
         ]
     target = _target(live, change)
     serving = _serving_values(live, change, target)
+    on_server = has_tables(session.database)
+    check_engine(serving["engine"], target.precision, target.dimension, on_server=on_server)
     engine_changes = serving["engine"] != live.serving.engine
     if not change.asks_for_nothing and _is_served(live, target, serving):
         return Plan("none", live.generation, serving, 0, 0, already=True)

@@ -74,8 +74,9 @@ def _metadata(
     else:
         statements = [statement.where(DocumentRow.key.in_(part)) for part in slices(among)]
     for one in statements:
-        for key, metadata in connection.execute(one, execution_options={"yield_per": _ROWS}):
-            yield key, read_metadata(metadata)
+        with connection.execute(one, execution_options={"yield_per": _ROWS}) as rows:
+            for key, metadata in rows:
+                yield key, read_metadata(metadata)
 
 
 def _kinds(metadata: Mapping[str, Any], field: str) -> set[str]:

@@ -74,10 +74,10 @@ def _documents_after(
         .order_by(DocumentRow.seq)
         .limit(BATCH_DOCUMENTS)
     )
-    rows = connection.execution_options(yield_per=HELD_ROWS).execute(statement)
-    for number, key, id_, of_text, of_metadata, title, text, metadata in rows:
-        sound = (hash_text(id_, title, text), hash_metadata(id_, metadata)) == (of_text, of_metadata)
-        yield _Checked(number, key, id_, sound, len(text))
+    with connection.execution_options(yield_per=HELD_ROWS).execute(statement) as rows:
+        for number, key, id_, of_text, of_metadata, title, text, metadata in rows:
+            sound = (hash_text(id_, title, text), hash_metadata(id_, metadata)) == (of_text, of_metadata)
+            yield _Checked(number, key, id_, sound, len(text))
 
 
 def _wrong_spans(connection: Connection, generations: set[int], lengths: dict[int, int]) -> set[int]:

@@ -15,6 +15,7 @@ from indexing.upkeep.contents import altered_codes, content_problems
 from indexing.upkeep.rows import document_problems, generation_problems, key_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
+from indexing.views.vectors import VectorView
 
 __all__ = ["VerifyReport", "verify"]
 
@@ -104,4 +105,4 @@ def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapsh
         views.forget()
         views.readers(live)
     vectors = views.vectors(live)
-    return None if vectors is None else vectors.newest()
+    return vectors.newest() if isinstance(vectors, VectorView) else None  # a table was compared by its view

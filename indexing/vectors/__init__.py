@@ -8,15 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 
 from indexing.errors import BadInput
-from indexing.names import ENGINES
+from indexing.names import ENGINES, FILE_ENGINES, SERVER_ENGINES
 from indexing.vectors.base import Hits, VectorIndex
 
-__all__ = ["Hits", "VectorIndex", "engine_class"]
+__all__ = ["Hits", "VectorIndex", "check_engine", "engine_class"]
 
 # Where the class of each engine is; `engine_class` imports it when it is wanted.
 _CLASSES = {
     "faiss": ("indexing.vectors.faiss", "FaissIndex"),
     "usearch": ("indexing.vectors.usearch", "UsearchIndex"),
+    "pgvector": ("indexing.vectors.pgvector", "PgvectorIndex"),
 }
 
 # Modules that a package of another name brings
@@ -35,3 +36,18 @@ def engine_class(name: str) -> type[VectorIndex]:
         raise BadInput(
             f"the vector engine {name} needs the package {error.name}: pip install {package}"
         ) from error
+
+
+def check_engine(name: str, precision: str, dimension: int, *, on_server: bool) -> None:
+    """Whether an engine can have such vectors; `on_server`: the catalog is one of a PostgreSQL server.
+
+    Raises:
+        BadInput: it is unknown or not installed, it needs a server, or they have too many dimensions for it.
+    """
+    kind = engine_class(name)
+    if name in SERVER_ENGINES and not on_server:
+        raise BadInput(
+            f"the vector engine {name} is one of a PostgreSQL server: give db='postgresql://…', or use one of"
+            f" {', '.join(FILE_ENGINES)}"
+        )
+    kind.check_limits(precision, dimension)

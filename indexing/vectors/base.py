@@ -97,6 +97,11 @@ class VectorIndex(ABC):
         Raises `CorruptView` when what was parsed has another dimension, metric or number of rows.
         """
 
+    @classmethod
+    def check_limits(cls, precision: str, dimension: int) -> None:
+        """Raises `BadInput` for vectors of more dimensions than the engine takes; the usual one takes any."""
+        return
+
     @abstractmethod
     def to_bytes(self) -> bytes:
         """The engine's own file format; empty where the codes are all it needs."""

@@ -136,7 +136,7 @@ class ChunkView(Generic[S, R, Rows]):
     def reader(self, connection: Connection) -> R:
         """The newest snapshot with everything that was committed after it."""
         purged = self._purged(connection)
-        change, snapshot = self._newest(purged)
+        change, snapshot = self._newest(connection, purged)
         held = self._held
         if held is None or held[0] is not snapshot or held[1].change < max(change, purged):
             held = snapshot, self._reader_of(snapshot, change)
@@ -158,7 +158,7 @@ class ChunkView(Generic[S, R, Rows]):
         generation = read_generation(connection, self._generation.id)
         return 0 if generation is None else generation.purged_change
 
-    def _newest(self, purged: int) -> tuple[int, S | None]:
+    def _newest(self, _connection: Connection, purged: int) -> tuple[int, S | None]:
         """Change and content of the newest sound snapshot; (0, None) if there is none that can go on."""
         newest = self._folder.newest(self._open)
         return (0, None) if newest is None or newest[0] < purged else (newest[0], newest[2])
@@ -188,7 +188,7 @@ class ChunkView(Generic[S, R, Rows]):
         change, base = 0, None
         if not afresh:
             with reading(self._session.database) as connection:
-                change, base = self._newest(self._purged(connection))
+                change, base = self._newest(connection, self._purged(connection))
         rows, last, more = self._read_rows(change)
         with reading(self._session.database) as connection:
             # Read last: what was removed meanwhile may be among the rows.

@@ -22,7 +22,7 @@ from indexing.views.columns import ColumnView
 from indexing.views.lexical import LexicalView
 from indexing.views.sparse import SparseView
 from indexing.views.sparse_reader import SparseReader
-from indexing.views.vectors import VectorReader, VectorView
+from indexing.views.vectors import AnyVectorView, VectorReader, VectorView, make_vector_view
 
 __all__ = ["Readers", "Views"]
 
@@ -59,7 +59,7 @@ class Views:
         self._lock = FolderLock(own_folder(place.locks), "views.lock", what)
         self.words = LexicalView(session)
         self.columns = ColumnView(session)
-        self._vectors: dict[tuple[int, str], VectorView] = {}
+        self._vectors: dict[tuple[int, str], AnyVectorView] = {}
         self._terms: dict[int, SparseView] = {}
         self._readers: dict[tuple[int, str], Readers] = {}
         self._follow_again = 0.0
@@ -68,7 +68,7 @@ class Views:
         self._own_seq = 0
         self._discard_the_future()
 
-    def vectors(self, live: Live) -> VectorView | None:
+    def vectors(self, live: Live) -> AnyVectorView | None:
         """The vector view of what is served, the same object as long as that is the same; None before there
         is a vector.
         """
@@ -77,7 +77,7 @@ class Views:
         key = _key(live)
         view = self._vectors.get(key)
         if view is None or not view.serves(live):
-            view = VectorView(self._session, live.generation, live.serving.engine, live.codec)
+            view = make_vector_view(self._session, live.generation, live.serving.engine, live.codec)
             self._vectors = {**_newest(self._vectors), key: view}
         return view
 
@@ -226,7 +226,8 @@ class Views:
             generation = read_generation(connection, generation_id)
         if generation is None or not generation.codec:
             return
-        views: list[View] = [VectorView(self._session, generation, engine, Codec.from_json(generation.codec))]
+        codec = Codec.from_json(generation.codec)
+        views: list[View] = [make_vector_view(self._session, generation, engine, codec)]
         if "sparse" in (generation.beside or {}):
             views.append(SparseView(self._session, generation))
         try:

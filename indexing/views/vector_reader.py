@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from indexing.vectors.base import QueryScore, VectorIndex, search_together
 from indexing.vectors.codes import CodeArray
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.segment import Rows
-from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.passage_reader import (
     Hits,
     Part,
@@ -39,6 +38,15 @@ class _Stretch(Stretch, Protocol):
     def index(self) -> VectorIndex: ...
 
 
+class _Snapshot(Protocol):
+    """What lies in a folder, or at a server."""
+
+    @property
+    def segments(self) -> Sequence[_Stretch]: ...
+
+    def gone_rows(self, segment: Any, removed: np.ndarray, /) -> np.ndarray: ...
+
+
 class _Tail(Tail):
     def __init__(self, rows: Rows, codec: Codec) -> None:
         super().__init__(rows.keys, rows.doc_keys)
@@ -62,7 +70,7 @@ class VectorReader(PassageReader[_Stretch]):
         self._tail = tail
 
     @classmethod
-    def of(cls, codec: Codec, snapshot: VectorSnapshot | None, change: int) -> VectorReader:
+    def of(cls, codec: Codec, snapshot: _Snapshot | None, change: int) -> VectorReader:
         """Of a snapshot at `change`, or of nothing."""
         none = np.empty(0, np.int64)
         parts: list[Part[_Stretch]] = []

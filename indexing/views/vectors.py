@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch
-from indexing.catalog.generations import GenerationInfo
+from indexing.catalog.generations import GenerationInfo, generations_of
 from indexing.catalog.reads import decode_rows
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
@@ -19,13 +20,27 @@ from indexing.session import Live, Session
 from indexing.storage.files import remove
 from indexing.vectors.segment import EXACT_ENGINE, Rows
 from indexing.vectors.snapshot import SEGMENT_BYTES, VectorSnapshot, write
+from indexing.vectors.table_state import changing_tables, drop_tables, followed_changes, has_tables
 from indexing.views.chunk_view import TAIL_ROWS, ChunkView
 from indexing.views.folder import entries_of
 from indexing.views.vector_reader import Hits, VectorReader
+from indexing.views.vector_table import TABLE_ENGINE, VectorTableView
 
-__all__ = ["TAIL_ROWS", "Hits", "VectorReader", "VectorView"]
+__all__ = ["TAIL_ROWS", "AnyVectorView", "Hits", "VectorReader", "VectorView", "make_vector_view"]
 
 _SNAPSHOT = re.compile(r"(?P<generation>\d+)-(?P<engine>\w+)-(?P<change>\d+)\.\d+")
+
+
+AnyVectorView: TypeAlias = "VectorView | VectorTableView"
+
+
+def make_vector_view(
+    session: Session, generation: GenerationInfo, engine: str, codec: Codec
+) -> AnyVectorView:
+    """The view of one generation in one engine: in a folder, or in a table at the server."""
+    if engine == TABLE_ENGINE:
+        return VectorTableView(session, generation, codec)
+    return VectorView(session, generation, engine, codec)
 
 
 class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
@@ -46,6 +61,8 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         for folder in entries_of(session, "vectors"):
             if folder.name.startswith(f"{generation_id}-") and not (kept and folder.name.startswith(kept)):
                 remove(folder)
+        if but != TABLE_ENGINE and has_tables(session.database):
+            _drop_table(session, generation_id)
 
     @staticmethod
     def remove_others(session: Session, served: Collection[tuple[int, str]]) -> None:
@@ -54,15 +71,25 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         for folder in entries_of(session, "vectors"):
             if not kept or not folder.name.startswith(kept):
                 remove(folder)
+        with reading(session.database) as connection:
+            ids = [one.id for one in generations_of(connection, session.id)]
+        for id_ in ids if has_tables(session.database) else []:
+            if (id_, TABLE_ENGINE) not in served:
+                _drop_table(session, id_)
 
     @staticmethod
     def followed(session: Session) -> dict[tuple[int, str], int]:
-        """(generation, engine) → the change that its newest snapshot has followed to."""
+        """(generation, engine) → the change that its newest snapshot, or its table, has followed to."""
         newest: dict[tuple[int, str], int] = {}
         for folder in entries_of(session, "vectors"):
             if match := _SNAPSHOT.fullmatch(folder.name):
                 key = (int(match["generation"]), match["engine"])
                 newest[key] = max(newest.get(key, 0), int(match["change"]))
+        if has_tables(session.database):
+            with reading(session.database) as connection:
+                ids = [generation.id for generation in generations_of(connection, session.id)]
+                tables = followed_changes(connection, ids)
+            newest |= {(id_, TABLE_ENGINE): change for id_, change in tables.items()}
         return newest
 
     def serves(self, live: Live) -> bool:
@@ -120,3 +147,8 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
                 for path in folder.glob("*-*.bin"):
                     sizes[path.name.partition("-")[0]] += path.stat().st_size
         return sizes["engine"], sizes["rows"]
+
+
+def _drop_table(session: Session, generation_id: int) -> None:
+    with changing_tables(session.database, generation_id) as connection:
+        drop_tables(connection, [generation_id])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from indexing.errors import BadInput, CorruptView
-from indexing.names import ENGINES, PRECISIONS
+from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.vectors import VectorIndex, engine_class
@@ -82,7 +82,7 @@ def assert_ordered(hits) -> None:
     assert len(np.unique(hits.rows)) == len(hits.rows)
 
 
-@pytest.fixture(scope="module", params=[(e, p) for e in ENGINES for p in PRECISIONS], ids="-".join)
+@pytest.fixture(scope="module", params=[(e, p) for e in FILE_ENGINES for p in PRECISIONS], ids="-".join)
 def case(request, vectors) -> Case:
     return Case(*request.param, vectors)
 
@@ -90,7 +90,7 @@ def case(request, vectors) -> Case:
 @pytest.fixture(autouse=True)
 def ask_the_engine(monkeypatch):
     """Small indexes are scanned directly; here the engine itself is to answer."""
-    for name in ENGINES:
+    for name in FILE_ENGINES:
         monkeypatch.setattr(engine_class(name), "scan_rows", 50)
 
 
@@ -286,5 +286,5 @@ def test_several_indexes_are_searched_as_one(case, queries, k, share):
 
 
 def test_unknown_engine_names_the_known():
-    with pytest.raises(BadInput, match="faiss, usearch"):
+    with pytest.raises(BadInput, match="faiss, usearch, pgvector"):
         engine_class("annoy")

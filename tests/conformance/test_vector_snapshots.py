@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from indexing.errors import BadInput, CorruptView, StorageError
-from indexing.names import ENGINES, PRECISIONS
+from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage import blockfile
 from indexing.vectors import engine_class, snapshot
@@ -27,7 +27,7 @@ def vectors():
 @pytest.fixture(autouse=True)
 def graphs_for_few_rows(monkeypatch):
     """Small segments are scanned, and small indexes; here the engines themselves are to answer."""
-    for name in ENGINES:
+    for name in FILE_ENGINES:
         monkeypatch.setattr(engine_class(name), "scan_rows", 50)
 
 
@@ -47,7 +47,7 @@ def truth(codec, codes, query):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FILE_ENGINES)
 def test_everything_comes_back(tmp_path, vectors, engine, precision):
     codec, codes = published(tmp_path / "1-9", vectors, engine, precision)
     found = VectorSnapshot.open(tmp_path / "1-9")
@@ -71,7 +71,7 @@ def test_a_flat_engine_keeps_nothing_beside_the_codes(tmp_path, vectors):
     assert np.shares_memory(scanned, segment.codes.raw[:])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FILE_ENGINES)
 def test_few_rows_are_scanned_whatever_the_engine(tmp_path, vectors, engine):
     codec = Codec.fit("int8", vectors)
     write(tmp_path / "1-9", codec, rows_of(codec, vectors, slice(50)), engine, {})
@@ -79,7 +79,7 @@ def test_few_rows_are_scanned_whatever_the_engine(tmp_path, vectors, engine):
     assert segment.engine == "faiss" and segment.index.exact
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FILE_ENGINES)
 def test_no_rows(tmp_path, vectors, engine):
     codec = Codec.fit("int8", vectors)
     write(tmp_path / "1-0", codec, rows_of(codec, vectors, slice(0)), engine, {})
@@ -103,7 +103,7 @@ def live(folder):
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32", "binary"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FILE_ENGINES)
 def test_grown_snapshots_hold_what_a_whole_one_would(tmp_path, vectors, engine, precision):
     """Rows come in pieces of many sizes, others go: at each step the answers are those of a fresh one."""
     rng = np.random.default_rng(5)
@@ -208,7 +208,7 @@ def damage(path, kind):
 
 @pytest.mark.parametrize("kind", ["flip", "zero", "truncate", "remove"])
 @pytest.mark.parametrize("name", ["manifest.json", "rows-1.bin", "engine-1.bin", "gone.bin"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FILE_ENGINES)
 def test_damage_is_found_before_an_answer(tmp_path, vectors, engine, name, kind):
     precision = "binary" if engine == "faiss" else "int8"  # those precisions whose engine has a file
     codec, _ = published(tmp_path / "1-8", vectors, engine, precision)

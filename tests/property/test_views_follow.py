@@ -11,9 +11,9 @@ import pytest
 from indexing import Collection
 from indexing.columns import snapshot as column_snapshot
 from indexing.inverted import snapshot as inverted_snapshot
-from indexing.names import ENGINES
+from indexing.names import FILE_ENGINES
 from indexing.vectors import engine_class, snapshot
-from indexing.views import chunk_view, columns, lexical, sparse
+from indexing.views import chunk_view, columns, lexical, sparse, vector_table
 from tests.toy_terms import ToyTerms
 
 WORDS = [f"word{i}" for i in range(30)]
@@ -53,14 +53,25 @@ def small(monkeypatch):
     monkeypatch.setattr(column_snapshot, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(columns, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(engine_class("usearch"), "scan_rows", 30)
+    monkeypatch.setattr(engine_class("pgvector"), "scan_rows", 30)
+    monkeypatch.setattr(vector_table, "READ_ROWS", 7)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.fixture(
+    params=[*((None, engine) for engine in FILE_ENGINES), *((True, e) for e in ("faiss", "pgvector"))]
+)
+def where(request, tmp_path):
+    """A home with an engine, and a database of a server, or none."""
+    on_server, engine = request.param
+    return {"home": tmp_path, "db": request.getfixturevalue("postgres_url") if on_server else None}, engine
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_happens_the_answers_are_right(tmp_path, engine, seed):
+def test_whatever_happens_the_answers_are_right(tmp_path, where, seed):
+    place, engine = where
     rng = np.random.default_rng(seed)
     toy, terms, now = Toy(), ToyTerms(), {}
-    collection = Collection.create("c", home=tmp_path, dimension=DIMENSION, engine=engine, sparse=terms)
+    collection = Collection.create("c", **place, dimension=DIMENSION, engine=engine, sparse=terms)
     for step in range(30):
         action = rng.choice(["add", "add", "add", "delete", "refresh", "reopen", "damage"])
         if action == "add":
@@ -77,11 +88,11 @@ def test_whatever_happens_the_answers_are_right(tmp_path, engine, seed):
             assert collection.refresh()
         elif action == "reopen":
             collection.close()
-            collection = Collection.open("c", home=tmp_path, sparse=terms)
+            collection = Collection.open("c", **place, sparse=terms)
         elif action == "damage" and step % 2:
             collection.close()
             damage(tmp_path, rng)
-            collection = Collection.open("c", home=tmp_path, sparse=terms)
+            collection = Collection.open("c", **place, sparse=terms)
         compare(collection, now, toy, rng)
     report = collection.verify()
     assert report.errors == []
@@ -95,7 +106,7 @@ def some_document(rng):
 
 
 def damage(home, rng):
-    files = [p for p in sorted((home / "collections/c/views").rglob("*")) if p.is_file()]
+    files = [p for p in sorted(home.rglob("c/views/**/*")) if p.is_file()]
     if files:
         path = files[rng.integers(0, len(files))]
         data = bytearray(path.read_bytes())

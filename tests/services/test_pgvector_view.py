@@ -1,0 +1,173 @@
+"""Collections whose vectors lie in pgvector: from the first document to the last table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import numpy as np
+import psycopg
+import pytest
+
+from indexing import Collection
+from indexing.errors import BadInput, StorageError
+from indexing.names import SERVER_ENGINES
+from indexing.vectors.pgvector import PgvectorIndex
+
+DIMENSION = 24
+ROWS = 400
+VECTORS = np.random.default_rng(0).normal(size=(ROWS, DIMENSION)).astype(np.float32)
+VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def small_graphs(monkeypatch):
+    monkeypatch.setattr(PgvectorIndex, "scan_rows", 50)
+
+
+@pytest.fixture
+def asked(postgres_url):
+    """Rows of a statement, as somebody else's connection gets them."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+
+        def ask(statement):
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+        yield ask
+
+
+@pytest.fixture
+def collection(tmp_path, postgres_url):
+    with Collection.create(
+        "c", home=tmp_path, db=postgres_url, dimension=DIMENSION, engine="pgvector", precision="float32"
+    ) as made:
+        add(made, range(ROWS))
+        assert made.refresh()
+        yield made
+
+
+def add(collection, numbers):
+    documents = [{"id": f"d{n}", "text": f"text {n}", "metadata": {"n": n % 7}} for n in numbers]
+    collection.add(documents, vectors=VECTORS[list(numbers)])
+
+
+def found(collection, query, k=5, filter=None):
+    results = collection.search(vector=VECTORS[query], k=k, mode="semantic", filter=filter).results
+    return [result.id for result in results]
+
+
+def nearest(query, k=5, among=range(ROWS)):
+    among = np.asarray(among)
+    return [f"d{n}" for n in among[np.argsort(-(VECTORS[among] @ VECTORS[query]), kind="stable")[:k]]]
+
+
+def tables(asked):
+    return sorted(name for (name,) in asked("SELECT tablename FROM pg_tables") if name.startswith("pgvector"))
+
+
+def test_a_table_follows_the_log(collection, asked):
+    assert found(collection, 3) == nearest(3)
+    assert found(collection, 3, filter="n = 2") == nearest(3, among=range(2, ROWS, 7))
+    collection.delete([f"d{n}" for n in range(100)])
+    assert found(collection, 3) == nearest(3, among=range(100, ROWS))
+    assert collection.refresh()
+    assert asked("SELECT change, graph FROM pgvector_view") == [(2, True)]
+    assert asked("SELECT count(*) FROM pgvector_1") == [(ROWS - 100,)]
+    collection.compact()
+    add(collection, range(100))
+    assert found(collection, 3) == nearest(3)
+    assert (collection.verify().errors, collection.verify().repaired) == ([], [])
+
+
+def test_faiss_and_pgvector_change_places(tmp_path, postgres_url, asked):
+    where = {"home": tmp_path, "db": postgres_url}
+    with Collection.create("c", **where, dimension=DIMENSION, precision="float32") as notes:
+        add(notes, range(ROWS))
+        before = notes.search(vector=VECTORS[9], k=8, mode="semantic")
+        notes.reindex(engine="pgvector")
+        after = notes.search(vector=VECTORS[9], k=8, mode="semantic")
+        assert tables(asked) == ["pgvector_view", "pgvector_1"] or set(tables(asked)) == {
+            "pgvector_view",
+            "pgvector_1",
+        }
+        assert [(r.id, r.score) for r in after.results] == [(r.id, r.score) for r in before.results]
+        notes.reindex(engine="faiss")
+        notes.delete([f"d{n}" for n in range(200)])
+        notes.compact()
+        assert tables(asked) == ["pgvector_view"]  # what is not served does not hold back what is forgotten
+        notes.rollback()
+        assert found(notes, 9) == nearest(9, among=range(200, ROWS))
+
+
+def test_the_table_goes_with_the_collection(collection, asked):
+    collection.drop()
+    assert tables(asked) == ["pgvector_view"]
+    assert asked("SELECT * FROM pgvector_view") == []
+
+
+def test_what_somebody_else_broke_is_made_anew(collection, asked, tmp_path, postgres_url):
+    assert (collection.verify().errors, collection.verify().repaired) == ([], [])
+    alter = "UPDATE pgvector_1 SET vector = (SELECT vector FROM pgvector_1 WHERE key = 7) WHERE key = 5"
+    asked(alter)
+    what = "pgvector table of generation 1"
+    assert collection.verify().repaired == [f"{what}: its vectors differ from the catalog's codes"]
+    assert collection.refresh()
+    asked("DELETE FROM pgvector_1 WHERE key < 9")
+    assert collection.verify().repaired == [f"{what}: its chunks differ from the catalog's"]
+    assert found(collection, 3) == nearest(3)
+    assert collection.refresh()
+    asked("ALTER TABLE pgvector_1 RENAME TO lost")
+    with Collection.open("c", home=tmp_path, db=postgres_url) as again:
+        assert found(again, 3) == nearest(3)
+
+
+def test_one_who_cannot_write_the_table_answers_all_the_same(collection, postgres_url):
+    """Another host holds the table's lock; what is newer is read from the log."""
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(1885828709, 1)")
+        collection.delete(["d3"])
+        add(collection, [3])
+        collection.delete(["d5"])
+        assert found(collection, 3) == nearest(3, among=[n for n in range(ROWS) if n != 5])
+        assert not collection.refresh()
+    assert collection.refresh()
+
+
+def read_until(home, url, start, answer):
+    with Collection.open("c", home=home, db=url) as reader:
+        answer.put(found(reader, 3, k=1))
+        start.wait(30)
+        began = time.monotonic()
+        while found(reader, 3, k=1) != ["new"]:
+            if time.monotonic() - began > 10:
+                break
+        answer.put(time.monotonic() - began)
+
+
+def test_another_process_sees_a_commit_within_a_second(collection, tmp_path, postgres_url):
+    spawn = multiprocessing.get_context("spawn")
+    start, answer = spawn.Event(), spawn.Queue()
+    process = spawn.Process(target=read_until, args=(tmp_path, postgres_url, start, answer))
+    process.start()
+    assert answer.get(timeout=60) == ["d3"]
+    collection.delete(["d3"])
+    collection.add([{"id": "new", "text": "new"}], vectors=VECTORS[3:4])
+    start.set()
+    assert answer.get(timeout=60) < 1
+    process.join(30)
+
+
+def test_what_cannot_be_is_said_at_once(tmp_path, postgres_databases):
+    with pytest.raises(BadInput, match="engine pgvector is one of a PostgreSQL server"):
+        Collection.create("c", home=tmp_path, dimension=DIMENSION, engine=SERVER_ENGINES[0])
+    url = postgres_databases.create(vector=False)
+    with pytest.raises(StorageError, match="let an administrator run CREATE EXTENSION vector"):
+        Collection.create("c", home=tmp_path, db=url, dimension=DIMENSION, engine="pgvector")
+    with Collection.create("c", home=tmp_path, db=url, dimension=4_001) as wide:
+        with pytest.raises(BadInput, match=r"4,001 dimensions .* use the engine 'faiss'"):
+            wide.reindex(engine="pgvector")
+        with pytest.raises(BadInput, match="4,001 dimensions"):
+            Collection.create("d", home=tmp_path, db=url, dimension=4_001, engine="pgvector")
+        wide._session.database.dispose()
+    postgres_databases.drop(url)
