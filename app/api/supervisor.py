@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from app.api.logs import log_as_json
 from app.api.settings import ServiceSettings
 from app.api.telemetry.shared import forget_worker
 from app.settings import Location
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 512
 _READY, _CLOSED = b"r"[0], b"c"[0]
 _MOST_EARLY_DEATHS = 5  # of workers in a row that never were ready
+_LOOK_SECONDS = 0.02
 _KILL_SECONDS = 3.0  # after the time that requests in flight have
 _BUSY_BODY = b'{"error":{"type":"busy","message":"too many connections: try again"},"request_id":""}'
 _BUSY = (
@@ -75,11 +77,15 @@ def supervise(
     Raises:
         ServiceFailed: workers die before they are ready.
     """
+    log_as_json()
     supervisor = _Supervisor(listener, location, settings, ready)
+    handlers = {one: signal.signal(one, supervisor.end) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         supervisor.run()
     finally:
         supervisor.stop()
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
 
 
 class _Process:
@@ -123,7 +129,7 @@ class _Supervisor:
         self._ready: Callable[[], None] | None = ready
         self._workers: list[_Process] = []
         self._early_deaths = 0
-        self._ending = False
+        self._ending = self._in_a_hurry = False
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
         listener.setblocking(False)
@@ -131,7 +137,6 @@ class _Supervisor:
     def run(self) -> None:
         self._waker.setblocking(False)
         before = signal.set_wakeup_fd(self._waker.fileno())
-        handlers = {one: signal.signal(one, self._end) for one in (signal.SIGTERM, signal.SIGINT)}
         try:
             self._selector.register(self._woken, selectors.EVENT_READ, None)
             self._selector.register(self._listener, selectors.EVENT_READ, None)
@@ -141,27 +146,27 @@ class _Supervisor:
                 self._look()
         finally:
             signal.set_wakeup_fd(before)
-            for one, handler in handlers.items():
-                signal.signal(one, handler)
 
     def stop(self) -> None:
-        """Accept nothing more, let requests in flight end, and wait for it."""
+        """Accept nothing more, and wait until requests in flight have ended, or for another Ctrl-C."""
         self._listener.close()
         for worker in self._workers:
             worker.process.terminate()
         deadline = time.monotonic() + self._settings.shutdown_seconds + _KILL_SECONDS
+        while any(worker.process.poll() is None for worker in self._workers):
+            if time.monotonic() > deadline or self._in_a_hurry:
+                for worker in self._workers:
+                    worker.process.kill()
+            time.sleep(_LOOK_SECONDS)
         for worker in self._workers:
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
             worker.control.close()
         self._selector.close()
         self._woken.close()
         self._waker.close()
 
-    def _end(self, _number: int, _frame: FrameType | None) -> None:
+    def end(self, number: int, _frame: FrameType | None) -> None:
+        """For SIGTERM and Ctrl-C."""
+        self._in_a_hurry = self._ending and number == signal.SIGINT
         self._ending = True
 
     def _start(self) -> None:

@@ -23,9 +23,8 @@ _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus
 
 
 def _has_keys(location: Location) -> bool:
-    from app.facade.keys import (
-        has_keys,
-    )  # reads a database, which takes longer to import than to start without
+    # Reading a database takes longer to import than a service without keys takes to start.
+    from app.facade.keys import has_keys
 
     return has_keys(location)
 

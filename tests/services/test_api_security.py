@@ -206,24 +206,24 @@ def test_another_name_is_not_answered_on_loopback_too(home):
             assert client.get("/v1/collections", headers={"Host": host}).status_code == 200, host
 
 
-@pytest.mark.parametrize(
-    ("headers", "allowed"),
-    [
-        ({}, True),
-        ({"Origin": "http://127.0.0.1"}, True),
-        ({"Origin": "https://good.example"}, True),
-        ({"Origin": "http://evil.example"}, False),
-        ({"Origin": "https://good.example.evil.example"}, False),
-        ({"Origin": "null"}, False),
-        ({"Origin": "http://127.0.0.1:9999"}, False),
-        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, False),
-        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, True),
-    ],
-)
-def test_pages_of_others_may_not_ask(home, headers, allowed):
+PAGES = [
+    ({}, 200),
+    ({"Origin": "http://127.0.0.1"}, 200),
+    ({"Origin": "https://good.example"}, 200),
+    ({"Origin": "http://evil.example"}, 403),
+    ({"Origin": "https://good.example.evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Origin": "http://127.0.0.1:9999"}, 403),
+    ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+    ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+]
+
+
+def test_pages_of_others_may_not_ask(home):
     with client_of(home, origins="https://good.example") as client:
-        answer = client.post("/v1/collections/open/search", json={"query": "a"}, headers=headers)
-        assert answer.status_code == (200 if allowed else 403)
+        for headers, status in PAGES:
+            answer = client.post("/v1/collections/open/search", json={"query": "a"}, headers=headers)
+            assert answer.status_code == status, headers
 
 
 def test_elsewhere_any_address_is_right_and_only_known_names():

@@ -21,7 +21,7 @@ from indexing import Collection
 from tests.services.api import running_service, stop
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 0.6  # a client may take for a head, or between two pieces of a body
+SECONDS = 0.4  # a client may take for a head, or between two pieces of a body
 PATIENCE = 20.0
 
 
