@@ -16,7 +16,8 @@ TORCH  ?= torch>=2.4,<2.14
 # Folders in BEIR layout with judgments to learn from and to test with: make learn DATASETS=FOLDER
 DATASETS ?=
 
-# Libraries that are written for Sentence Transformers, run on this one; with their many needs apart from ours.
+# Libraries that are written for Sentence Transformers, run on this one, and frameworks whose stores collections
+# are; with their many needs apart from ours.
 COMPAT := .venv-compat
 
 .PHONY: demo test lint types pytest compat faults bench learn wheel clean help
@@ -68,7 +69,7 @@ $(COMPAT)/.installed: pyproject.toml
 	$(call install,"$(TORCH)" -e ".[compat]")
 
 compat: $(COMPAT)/.installed
-	$(COMPAT)/bin/python -m pytest tests/compat
+	$(COMPAT)/bin/python -m pytest tests/compat -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000

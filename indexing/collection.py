@@ -303,13 +303,14 @@ class Collection(ErasingMethods, MeasuringMethods, ServingMethods, SourceMethods
             self._views.forget()
             return found
 
-    def get(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """Documents by id; those that do not exist are not among them.
+    def get(self, ids: Iterable[str], *, passages: bool = False) -> dict[str, StoredDocument]:
+        """Documents by id; those that do not exist are not among them. With `passages` each has those that it
+        is searched by, with their vectors.
 
         Raises:
             BadInput: an id that is no string.
         """
-        return find_documents(self._session, ids)
+        return find_documents(self._session, ids, passages=passages)
 
     def __contains__(self, id_: object) -> bool:
         return isinstance(id_, str) and id_ in self.get([id_])

@@ -29,15 +29,22 @@ from indexing.session import Live, Session
 __all__ = ["count_found", "find_documents", "iterate_documents", "matching_ids"]
 
 
-def find_documents(session: Session, ids: Iterable[str]) -> dict[str, StoredDocument]:
-    """Those of `ids` that exist.
+def find_documents(
+    session: Session, ids: Iterable[str], *, passages: bool = False
+) -> dict[str, StoredDocument]:
+    """Those of `ids` that exist, with their passages where these are wanted.
 
     Raises:
         BadInput: an id that is no string.
     """
     wanted = check_ids(ids)
     with session.looking() as (connection, state):
-        return documents_by_id(connection, state.id, wanted)
+        found = documents_by_id(connection, state.id, wanted)
+        if not passages:
+            return found
+        live = session.live_in(connection, state)
+        shown = _with_passages(session.name, connection, live, live.generation.id, list(found.values()))
+        return {document.id: document for document in shown}
 
 
 def iterate_documents(

@@ -91,6 +91,8 @@ LAYERS = {
             "collection_servings",
             "collection_sources",
         ],
+        # collections as stores of frameworks
+        ["frameworks"],
     ],
     "app": [
         [".", "errors", "settings", "text", "wording"],
