@@ -118,3 +118,21 @@ def test_a_generator_that_fails_keeps_what_was_committed(home):
         collection.add(documents())
     assert collection.info().documents == 1024
     assert collection.verify().clean
+
+
+def test_documents_begin_behind_an_id_and_come_with_their_passages(home, documents):
+    with Collection.create("c", home=home) as collection:
+        collection.add(documents)
+        ids = sorted(one["id"] for one in documents)
+        assert [one.id for one in collection.documents()] == ids
+        assert [one.id for one in collection.documents(after=ids[1], batch=1)] == ids[2:]
+        assert [one.id for one in collection.documents(after=ids[1] + "\x01")] == ids[2:]
+        with pytest.raises(BadInput, match="after = 3: give the id"):
+            collection.documents(after=3)
+        found = collection.get([ids[0], "none"], passages=True)
+        [expected] = [one for one in collection.documents(passages=True) if one.id == ids[0]]
+        [passage] = found[ids[0]].passages
+        assert list(found) == [ids[0]]
+        assert (passage.start, passage.end) == (expected.passages[0].start, expected.passages[0].end)
+        assert (passage.vector == expected.passages[0].vector).all()
+        assert collection.get(ids)[ids[0]].passages is None
