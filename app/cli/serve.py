@@ -42,14 +42,24 @@ def _has_keys(location: Location) -> bool:
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: one a processor, at most 4.")
 @click.option("--require-keys", is_flag=True, help="Ask for a key on this machine too.")
 @click.option("--mcp", is_flag=True, help="Let agents come to /mcp too. See `stlib mcp --http`.")
+@click.option("--check", is_flag=True, help="Start nothing: exit code 1 if no service there is ready.")
 @location_options
 def command(
-    location: Location, port: int | None, host: str | None, workers: int | None, require_keys: bool, mcp: bool
+    location: Location,
+    port: int | None,
+    host: str | None,
+    workers: int | None,
+    require_keys: bool,
+    mcp: bool,
+    check: bool,
 ) -> None:
     """Serve collections over HTTP, to this machine only without --host; Ctrl-C stops it.
 
     Whoever reaches it from elsewhere needs a key: `stlib keys make NAME`.
     """
+    if check:
+        _check(host, port)
+        return
     keys = "required" if require_keys else None
     serve(location, host=host, port=port, workers=workers, keys=keys, mcp="read" if mcp else None)
 
@@ -62,8 +72,7 @@ def serve(location: Location, **given: Any) -> None:
         ClickException: packages are missing, the port is taken, or the service ended.
         BadInput: a setting that cannot be.
     """
-    if any(importlib.util.find_spec(name) is None for name in _IMPORTED):
-        raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
+    _require_packages()
     from app.api.settings import read_settings
     from app.api.supervisor import ServiceFailed, listen, supervise
     from app.api.telemetry.shared import shared_counts
@@ -91,3 +100,18 @@ def serve(location: Location, **given: Any) -> None:
             supervise(listener, location, settings, lambda: echo("ready"))
     except ServiceFailed as failure:
         raise click.ClickException(str(failure)) from failure
+
+
+def _require_packages() -> None:
+    if any(importlib.util.find_spec(name) is None for name in _IMPORTED):
+        raise click.ClickException(f"the service needs packages that are missing: pip install {NEEDED}")
+
+
+def _check(host: str | None, port: int | None) -> None:
+    _require_packages()
+    from app.api.probe import is_ready
+    from app.api.settings import read_settings
+
+    settings = read_settings(host=host, port=port)
+    if not is_ready(settings.host, settings.port):
+        raise click.ClickException(f"no service is ready on port {settings.port} of {settings.host}")

@@ -15,6 +15,7 @@ import app.jobs.queue
 from app.facade.caller import Caller
 from app.facade.collections import Incoming, create_collection
 from app.settings import Location
+from tests.unit.places.interpolation import interpolate
 
 
 @pytest.fixture
@@ -40,8 +41,9 @@ def files():
 
 @pytest.fixture(scope="session")
 def deployment():
-    """What docker-compose.yml and its Dockerfile say: instructions have their continued lines joined, and
-    `environment` and `entrypoint` are those of the final image.
+    """What docker-compose.yml and its Dockerfile say: instructions have their continued lines joined,
+    `environment` and `entrypoint` are those of the final image, and `services(**variables)` are those that
+    start where these variables are set.
     """
     root = Path(__file__).resolve().parents[3]
     dockerfile = (root / "app" / "Dockerfile").read_text("utf-8")
@@ -50,9 +52,21 @@ def deployment():
     steps = [(name, " ".join(rest.split())) for name, rest in lines]
     last = max(i for i, (name, _) in enumerate(steps) if name == "FROM")
     given = " ".join(rest for name, rest in steps[last:] if name == "ENV")
+    compose = yaml.safe_load((root / "docker-compose.yml").read_text("utf-8"))
+
+    def services(**variables):
+        profiles = set(filter(None, variables.get("COMPOSE_PROFILES", "").split(",")))
+        said = interpolate(compose, variables)["services"]
+        return {
+            name: one
+            for name, one in said.items()
+            if "profiles" not in one or profiles & set(one["profiles"])
+        }
+
     return SimpleNamespace(
         root=root,
-        compose=yaml.safe_load((root / "docker-compose.yml").read_text("utf-8")),
+        compose=compose,
+        services=services,
         dockerfile=dockerfile,
         steps=steps,
         environment=dict(pair.split("=", 1) for pair in given.split()),

@@ -9,7 +9,11 @@ from importlib.resources import files
 import jsonschema
 import pytest
 
+from app.api.settings import ServiceSettings
 from app.facade.jobs import _STOP_SECONDS
+from tests.unit.places.interpolation import Missing, interpolate
+
+TEAM = {"COMPOSE_PROFILES": "team", "STLIB_DB_PASSWORD": "p@ss/w:rd"}
 
 
 @pytest.mark.parametrize("break_it", [None, "restrat", "port", "command"])
@@ -31,27 +35,88 @@ def test_it_is_what_the_specification_allows(deployment, break_it):
 
 
 def test_two_services_share_one_image_and_one_volume(deployment):
-    services = deployment.compose["services"]
+    services = deployment.services()
     assert sorted(services) == ["page", "worker"]
     assert {service["image"] for service in services.values()} == {"stlib:local"}
     assert [service["volumes"] for service in services.values()] == [["data:/data"], ["data:/data"]]
-    assert list(deployment.compose["volumes"]) == ["data"]
 
 
-@pytest.mark.parametrize("name", ["page", "worker"])
+def test_without_the_profile_nothing_of_it_is_asked_for_or_said(deployment):
+    services = deployment.services()
+    assert services["page"]["environment"] == {
+        "STLIB_HOST": "0.0.0.0",
+        "STLIB_JOBS": "0",
+        "STLIB_SERVER": "",
+        "STLIB_SERVER_KEY": "",
+    }
+    assert services["worker"]["environment"] == {"STLIB_JOBS": "1", "STLIB_DB": "", "PGPASSWORD": ""}
+    limited = deployment.services(STLIB_RIGHTS="search")
+    assert limited["page"]["environment"]["STLIB_RIGHTS"] == "search"
+
+
+def test_a_team_has_a_database_and_a_service_too(deployment):
+    services = deployment.services(**TEAM)
+    assert sorted(services) == ["page", "postgres", "service", "worker"]
+    for name in ("service", "worker"):
+        environment = services[name]["environment"]
+        assert environment["STLIB_DB"] == "postgresql://stlib@postgres:5432/stlib"
+        assert environment["PGPASSWORD"] == "p@ss/w:rd"
+        assert services[name]["volumes"] == ["data:/data"]
+        assert services[name]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    page = services["page"]["environment"]
+    assert page["STLIB_SERVER"] == "http://service:8800" and "PGPASSWORD" not in page
+    assert "service" in services["service"]["environment"]["STLIB_HOSTS"].split(",")
+
+
+@pytest.mark.parametrize("given", [{}, {"STLIB_DB_PASSWORD": ""}])
+def test_there_is_no_usual_password(deployment, given):
+    with pytest.raises(Missing, match=r"STLIB_DB_PASSWORD.*choose a password for the database"):
+        deployment.services(COMPOSE_PROFILES="team", **given)
+    # Chosen by --profile, which no variable tells: the image refuses an empty one.
+    alone = interpolate(deployment.compose, {})["services"]
+    assert alone["postgres"]["environment"]["POSTGRES_PASSWORD"] == ""
+    assert alone["service"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_only_those_who_need_the_database_reach_it(deployment):
+    compose = deployment.compose
+    assert compose["networks"]["database"] == {"internal": True}
+    reaching = [
+        name for name, one in compose["services"].items() if "database" in one.get("networks", ["default"])
+    ]
+    assert sorted(reaching) == ["postgres", "service", "worker"]
+    assert compose["services"]["postgres"]["networks"] == ["database"]
+
+
+@pytest.mark.parametrize("name", ["page", "worker", "service", "postgres"])
 def test_a_service_may_do_as_little_as_possible(deployment, name):
     service = deployment.compose["services"][name]
-    assert service["read_only"] is True and service["init"] is True
+    assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["tmpfs"] == ["/tmp"]
     assert service["restart"] == "unless-stopped"
-    assert not {"privileged", "network_mode", "pid", "user", "cap_add", "devices"} & set(service)
+    assert "healthcheck" in service
+    assert not {"privileged", "network_mode", "pid", "cap_add", "devices"} & set(service)
+    if name == "postgres":  # another image, which would begin as root
+        assert service["user"] == "postgres"
+        assert service["tmpfs"] == ["/tmp", "/var/run/postgresql"]
+    else:
+        assert service["init"] is True and service["tmpfs"] == ["/tmp"] and "user" not in service
 
 
-def test_the_page_is_published_to_this_machine_alone(deployment):
-    assert deployment.compose["services"]["page"]["ports"] == ["127.0.0.1:8501:8501"]
-    assert "ports" not in deployment.compose["services"]["worker"]
+def test_ports_are_published_to_this_machine_alone(deployment):
+    published = {name: one.get("ports") for name, one in deployment.compose["services"].items()}
+    assert published == {
+        "page": ["127.0.0.1:8501:8501"],
+        "service": ["127.0.0.1:8800:8800"],
+        "worker": None,
+        "postgres": None,
+    }
+
+
+def test_the_service_has_the_time_it_needs_to_stop(deployment):
+    grace = deployment.compose["services"]["service"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) >= ServiceSettings().shutdown_seconds + 5
 
 
 def test_a_worker_has_the_time_it_needs_to_stop(deployment):
@@ -100,9 +165,12 @@ def test_the_image_runs_as_nobody_special(deployment):
 
 
 def test_torch_is_installed_only_when_asked_for(deployment):
-    assert 'ARG TORCH=""' in deployment.dockerfile and 'ARG EXTRAS="app"' in deployment.dockerfile
+    assert (
+        'ARG TORCH=""' in deployment.dockerfile
+        and 'ARG EXTRAS="app,serve,mcp,postgres"' in deployment.dockerfile
+    )
     arguments = deployment.compose["services"]["page"]["build"]["args"]
-    assert (arguments["TORCH"], arguments["EXTRAS"]) == ("${TORCH:-}", "${EXTRAS:-app}")
+    assert (arguments["TORCH"], arguments["EXTRAS"]) == ("${TORCH:-}", "${EXTRAS:-app,serve,mcp,postgres}")
 
 
 def test_the_top_has_no_other_new_file(deployment):

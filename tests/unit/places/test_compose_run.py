@@ -1,4 +1,5 @@
-"""The commands of docker-compose.yml, run as processes on one home: the page queues, the worker works.
+"""The commands of docker-compose.yml, run as processes on one home: the page queues, the worker works; and
+for a team on a real PostgreSQL, with a service between.
 
 What this does not show is what Docker itself does: building the image, users, mounts and networks.
 """
@@ -12,7 +13,9 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from urllib.parse import unquote, urlsplit
 
+import httpx
 import pytest
 
 from app.facade.jobs import list_jobs
@@ -28,26 +31,34 @@ STLIB = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
 class Services:
-    """The services of the file, with its volume in a folder and its port a free one."""
+    """The services that start with some variables, with their volume in a folder and their ports free ones.
 
-    def __init__(self, deployment, folder):
+    `database` is the host, port and name of one that stands in for that of the file.
+    """
+
+    def __init__(self, deployment, folder, database="", **variables):
         assert deployment.entrypoint == ["stlib"]
-        self.deployment, self.folder, self.port = deployment, folder, str(free_port())
+        self.deployment, self.folder = deployment, folder
+        self.services = deployment.services(**variables)
+        self.ports = {"8501": str(free_port()), "8800": str(free_port())}
+        self.replaced = {"/data": str(folder), "postgres:5432/stlib": database}
+        self.replaced["service:8800"] = f"localhost:{self.ports['8800']}"
         self.location = Location(folder / "home")
         self.processes = {}
 
     def environment(self, name):
-        given = {**self.deployment.environment, **self.deployment.compose["services"][name]["environment"]}
+        given = {**self.deployment.environment, **self.services[name]["environment"]}
         given = {k: v for k, v in given.items() if k not in ("PATH", "HOME")}
-        mounted = {k: v.replace("/data", str(self.folder), 1) for k, v in given.items()}
-        mounted["STLIB_RIGHTS"] = "search,judge,improve,manage"
-        return {**os.environ, **mounted, "PYTHONPATH": str(self.deployment.root)}
+        for there, here in self.replaced.items():
+            given = {k: v.replace(there, here, 1) for k, v in given.items()}
+        given["STLIB_WORKERS"] = "1"  # of a service; by itself it has one for each processor
+        return {**os.environ, **given, "PYTHONPATH": str(self.deployment.root)}
 
     def arguments(self, arguments):
-        return [*STLIB, *(self.port if one == "8501" else one for one in arguments)]
+        return [*STLIB, *(self.ports.get(one, one) for one in arguments)]
 
     def start(self, name):
-        command = self.arguments(self.deployment.compose["services"][name]["command"])
+        command = self.arguments(self.services[name]["command"])
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
@@ -59,7 +70,7 @@ class Services:
             )
 
     def is_healthy(self, name):
-        kind, program, *arguments = self.deployment.compose["services"][name]["healthcheck"]["test"]
+        kind, program, *arguments = self.services[name]["healthcheck"]["test"]
         assert (kind, program) == ("CMD", "stlib")
         return self.run(name, *arguments).returncode == 0
 
@@ -79,7 +90,7 @@ class Services:
 
     def stop(self, name):
         """As `docker compose stop` does; returns the exit code within the time the file gives."""
-        grace = int(self.deployment.compose["services"][name]["stop_grace_period"].removesuffix("s"))
+        grace = int(self.services[name]["stop_grace_period"].removesuffix("s"))
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
         return process.wait(grace)
@@ -103,14 +114,29 @@ def wait_until(condition, seconds=60):
 
 
 @pytest.fixture
-def services(deployment, tmp_path, monkeypatch):
+def volume(tmp_path, monkeypatch):
     # This test looks as the page does: it starts no job, and knows what the services know.
     monkeypatch.setenv("STLIB_STATE", str(tmp_path / "data" / "state"))
     monkeypatch.setenv("STLIB_JOBS", "0")
     folder = tmp_path / "data"
     folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def services(deployment, volume):
     with ExitStack() as stack:
-        yield stack.enter_context(end_of(Services(deployment, folder)))
+        yield stack.enter_context(end_of(Services(deployment, volume)))
+
+
+@pytest.fixture
+def team(deployment, volume, postgres_url):
+    parts = urlsplit(postgres_url)
+    variables = {"COMPOSE_PROFILES": "team", "STLIB_DB_PASSWORD": unquote(parts.password)}
+    database = f"{parts.hostname}:{parts.port}{parts.path}"
+    assert parts.username == "stlib"
+    with ExitStack() as stack:
+        yield stack.enter_context(end_of(Services(deployment, volume, database, **variables)))
 
 
 @pytest.fixture
@@ -179,3 +205,35 @@ def test_a_worker_that_is_stopped_leaves_its_job_to_be_resumed(services, corpus)
     assert (stopped.state, stopped.error) == ("interrupted", "it was stopped")
     with Collection.open("notes", home=services.location.home) as collection:
         assert collection.verify().clean and collection.count() >= 1024
+
+
+def test_a_team_on_postgresql(team, tmp_path):
+    (tmp_path / "a.txt").write_text("Apples ripen in autumn.")
+    said = {"service": "ready\n", "page": "Search page: "}
+    for name in ("service", "worker", "page"):
+        team.start(name)
+    for name, words in said.items():
+        wait_until(lambda log=team.folder / f"{name}.log", words=words: words in log.read_text())
+        assert team.is_healthy(name)
+
+    # A key, made where the service is, and asked for by it.
+    made = team.run("service", "keys", "make", "everybody", "--scope", "write")
+    assert made.returncode == 0, made.stderr
+    address = f"http://127.0.0.1:{team.ports['8800']}"
+    key = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    assert httpx.get(f"{address}/v1/collections").status_code == 401
+
+    # Queued by the service, done by the worker, found by both.
+    queued = team.run("service", "index", "notes", str(tmp_path / "a.txt"), "--background")
+    assert (queued.returncode, queued.stderr) == (0, "")
+    wait_until(lambda: "job 1: index 'notes': done" in (team.folder / "worker.log").read_text())
+    asked = {"query": "when are apples ripe"}
+    answer = httpx.post(f"{address}/v1/collections/notes/search", json=asked, headers=key, timeout=30).json()
+    assert [result["text"] for result in answer["results"]] == ["Apples ripen in autumn."]
+
+    # All that was said is in the database: the volume has views of it, and no catalog.
+    assert not list(team.folder.rglob("catalog.sqlite"))
+    secret = team.services["worker"]["environment"]["PGPASSWORD"]
+    assert not [log.name for log in team.folder.glob("*.log") if secret in log.read_text()]
+    assert [team.stop(name) for name in ("page", "worker", "service")] == [0, 0, 0]
+    assert not team.is_healthy("service")
