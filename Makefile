@@ -72,7 +72,7 @@ compat: $(COMPAT)/.installed
 	$(COMPAT)/bin/python -m pytest tests/compat -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000
+	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000 --soak 600
 	STLIB_YEARS=200 $(BIN)/python -m pytest tests/property/test_sync_year.py
 	$(BIN)/python -m pytest tests/unit/gate tests/unit/statistics --draws 400 --simulations
 

@@ -27,6 +27,7 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills the indexer (20)")
     parser.addoption("--mutants", type=int, default=30, help="how many damaged files a reader gets (30)")
     parser.addoption("--draws", type=int, default=3, help="how many seeds of random clicks are tuned (3)")
+    parser.addoption("--soak", type=float, default=15.0, help="seconds that the service is soaked (15)")
     parser.addoption("--simulations", action="store_true", help="run simulations at their full size")
 
 

@@ -34,14 +34,20 @@ class NewCollection(BaseModel):
     engine: str = Field(DEFAULT_ENGINE, max_length=20)
 
 
-@router.get("", summary="List collections", dependencies=[needs("search")])
+@router.get("", summary="List collections", operation_id="list_collections", dependencies=[needs("search")])
 def list_all(caller: Asking, service: Held) -> dict[str, Any]:
     """Those that the key is for. `damaged` are those that cannot be read now."""
     names, damaged = names_of_collections(caller, service.location)
     return {"collections": [{"name": name} for name in names], "damaged": damaged}
 
 
-@router.post("", status_code=201, summary="Make a collection", dependencies=[needs("manage")])
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a collection",
+    operation_id="make_collection",
+    dependencies=[needs("manage")],
+)
 def make(body: NewCollection, caller: Asking, service: Held) -> dict[str, Any]:
     models = (BUNDLED_MODEL, *service.settings.models)
     choices = IndexChoices(model=body.model, precision=body.precision, engine=body.engine)
@@ -49,12 +55,20 @@ def make(body: NewCollection, caller: Asking, service: Held) -> dict[str, Any]:
     return describe_collection(caller, service.collection(body.name))
 
 
-@router.get("/{name}", summary="Describe a collection", dependencies=[needs("search")])
+@router.get(
+    "/{name}", summary="Describe a collection", operation_id="get_collection", dependencies=[needs("search")]
+)
 def describe(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     return describe_collection(caller, service.collection(name))
 
 
-@router.delete("/{name}", status_code=204, summary="Delete a collection", dependencies=[needs("manage")])
+@router.delete(
+    "/{name}",
+    status_code=204,
+    summary="Delete a collection",
+    operation_id="delete_collection",
+    dependencies=[needs("manage")],
+)
 def delete(
     name: str, caller: Asking, service: Held, confirm: str, feedback: Literal["erase", "keep"] = "erase"
 ) -> Response:

@@ -42,6 +42,7 @@ class Metadata(BaseModel):
 @router.post(
     "",
     summary="Add or replace documents",
+    operation_id="add_documents",
     dependencies=[needs("write")],
     openapi_extra={"requestBody": _LINES},
 )
@@ -71,7 +72,7 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
         yield piece
 
 
-@router.get("", summary="List documents", dependencies=[needs("search")])
+@router.get("", summary="List documents", operation_id="list_documents", dependencies=[needs("search")])
 def list_all(
     name: str,
     caller: Asking,
@@ -85,7 +86,9 @@ def list_all(
     return json_response({"documents": [one.to_dict() for one in found], "next": next_})
 
 
-@router.get("/{id:path}", summary="Read a document", dependencies=[needs("search")])
+@router.get(
+    "/{id:path}", summary="Read a document", operation_id="get_document", dependencies=[needs("search")]
+)
 def read(name: str, id: str, caller: Asking, service: Held) -> Response:
     found = get_documents(caller, service.collection(name), [id])
     if id not in found:
@@ -94,7 +97,10 @@ def read(name: str, id: str, caller: Asking, service: Held) -> Response:
 
 
 @router.put(
-    "/{id:path}/metadata", summary="Replace the metadata of a document", dependencies=[needs("write")]
+    "/{id:path}/metadata",
+    summary="Replace the metadata of a document",
+    operation_id="replace_metadata",
+    dependencies=[needs("write")],
 )
 def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) -> Response:
     wait = service.settings.write_seconds
@@ -103,7 +109,9 @@ def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) ->
     return json_response({"id": id, "metadata": body.metadata})
 
 
-@router.delete("/{id:path}", summary="Delete a document", dependencies=[needs("write")])
+@router.delete(
+    "/{id:path}", summary="Delete a document", operation_id="delete_document", dependencies=[needs("write")]
+)
 def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
     wait = service.settings.write_seconds
     if not delete_documents(caller, service.collection(name), [id], wait=wait):
@@ -111,7 +119,9 @@ def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
     return json_response({"deleted": [id]})
 
 
-@router.delete("", summary="Delete documents by filter", dependencies=[needs("write")])
+@router.delete(
+    "", summary="Delete documents by filter", operation_id="delete_documents", dependencies=[needs("write")]
+)
 def delete_matching(name: str, filter: str, caller: Asking, service: Held) -> Response:
     """All that match a filter such as `year < 2020`. An empty filter is refused."""
     if not filter.strip():

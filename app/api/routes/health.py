@@ -14,7 +14,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="Whether the process lives")
+@router.get("/healthz", summary="Whether the process lives", operation_id="is_alive")
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
@@ -22,6 +22,7 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="Whether searches are answered without delay",
+    operation_id="is_ready",
     responses={
         503: {"description": "It is still loading, or is ending.", "content": {"application/json": {}}}
     },

@@ -64,7 +64,7 @@ class Asked(BaseModel):
     facets: bool = Field(False, description="With the values of metadata fields of the collection.")
 
 
-@router.post("/search", summary="Search")
+@router.post("/search", summary="Search", operation_id="search")
 async def search(name: str, asked: Asked, caller: Asking, service: Held) -> Response:
     """The best documents for a question, each with its best passage. `parts` of each say how its score came
     about.
@@ -72,7 +72,7 @@ async def search(name: str, asked: Asked, caller: Asking, service: Held) -> Resp
     return await _answer(service, caller, name, asked)
 
 
-@router.get("/search", summary="Search by an address")
+@router.get("/search", summary="Search by an address", operation_id="search_by_address")
 async def search_by_address(
     name: str,
     caller: Asking,
@@ -106,7 +106,9 @@ async def search_by_address(
     return await _answer(service, caller, name, asked)
 
 
-@router.get("/facets", summary="Values of metadata fields", dependencies=[needs("search")])
+@router.get(
+    "/facets", summary="Values of metadata fields", operation_id="list_facets", dependencies=[needs("search")]
+)
 def facets(
     name: str, caller: Asking, service: Held, max_values: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> Response:
