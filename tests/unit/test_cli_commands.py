@@ -252,6 +252,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "list",
         "info",
         "export",
+        "import",
         "delete",
         "erase",
         "reindex",

@@ -87,6 +87,7 @@ LAYERS = {
         [
             "collection",
             "collection_erasing",
+            "collection_exchange",
             "collection_measuring",
             "collection_servings",
             "collection_sources",
