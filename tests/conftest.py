@@ -28,6 +28,7 @@ def pytest_addoption(parser):
     parser.addoption("--mutants", type=int, default=30, help="how many damaged files a reader gets (30)")
     parser.addoption("--draws", type=int, default=3, help="how many seeds of random clicks are tuned (3)")
     parser.addoption("--soak", type=float, default=15.0, help="seconds that the service is soaked (15)")
+    parser.addoption("--postgres", action="store_true", help="keep the collections of homes in PostgreSQL")
     parser.addoption("--simulations", action="store_true", help="run simulations at their full size")
 
 
@@ -60,8 +61,11 @@ def postgres_databases():
 @pytest.fixture
 def postgres_url(postgres_databases):
     """The URL of a fresh, empty database with pgvector."""
+    from indexing.catalog.postgres import close_pools
+
     url = postgres_databases.create()
     yield url
+    close_pools()
     postgres_databases.drop(url)
 
 
@@ -147,3 +151,15 @@ def _simulate_clicks(rng, lists, relevance, propensities):
 def runs_of(request):
     """How many runs of a simulation: `runs_of(few, many)`, the many with --simulations."""
     return lambda few, many: many if request.config.getoption("--simulations") else few
+
+
+@pytest.fixture(autouse=True)
+def _on_postgres(request):
+    """With `--postgres`, the collections of each home lie in a database of a server instead of files."""
+    if not request.config.getoption("--postgres"):
+        yield
+        return
+    from tests.services.on_postgres import collections_on
+
+    with collections_on(request.getfixturevalue("postgres_databases")):
+        yield

@@ -9,6 +9,7 @@ transaction are lost at once.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import socket
@@ -27,6 +28,7 @@ from indexing.catalog.forked import empty_before_forks
 from indexing.catalog.schema import Base
 from indexing.errors import BadInput, ConnectionLost, DiskFull, IndexingError, LockedError, StorageError
 from indexing.storage import forks
+from indexing.storage.files import describe_holder
 from indexing.storage.paths import ServerDatabase
 from stlib.extras import require
 from stlib.util.forks import ThreadLock
@@ -37,6 +39,7 @@ __all__ = [
     "OUT_OF_REACH",
     "POOL_VARIABLE",
     "WriterLock",
+    "close_pools",
     "exists",
     "file_bytes",
     "find_damage",
@@ -82,15 +85,14 @@ def open_database(address: ServerDatabase, *, create: bool = False, scope: str =
     """An engine on a database that there is; all of a process share its connections.
 
     Raises:
-        StorageError: the URL cannot be understood. MissingDependency: the driver is missing. Nothing is
-        connected
-            to yet.
+        StorageError: the URL cannot be understood; nothing is connected to yet.
+        MissingDependency: the driver is missing.
     """
     with _opening:
         engine = _engines.get(address.url)
         if engine is None:
             engine = _engines[address.url] = _make_engine(address)
-    scoped = cast(Engine, engine.execution_options(**{_SCOPE: scope, _ADDRESS: address}))
+        scoped = cast(Engine, engine.execution_options(**{_SCOPE: scope, _ADDRESS: address}))
     # What others use comes back to the pool that they took it from: another one would leave it open for ever.
     scoped.dispose = lambda close=True: engine.pool.dispose()  # type: ignore[method-assign]
     return scoped
@@ -131,7 +133,6 @@ def _settings(query: dict[str, Any]) -> dict[str, Any]:
     """Of a connection, but what the URL says itself."""
     settings = {
         "connect_timeout": _WAIT_SECONDS,
-        "application_name": f"stlib {os.getpid()}@{socket.gethostname()}"[:63],
         "client_encoding": "utf8",
         "keepalives_idle": 30,  # a server that vanished is noticed within a minute
         "keepalives_interval": 10,
@@ -148,6 +149,7 @@ _connections: WeakSet[Any] = WeakSet()
 
 
 def _open_connection(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    options.setdefault("application_name", f"stlib {os.getpid()}@{socket.gethostname()}"[:63])
     connection = dialect.connect(*arguments, **options)
     _connections.add(connection)
     return connection
@@ -187,6 +189,16 @@ class _Inherited:
 
 _inherited = _Inherited()
 forks.watch(_inherited)
+
+
+def close_pools() -> None:
+    """Ends the idle connections of this process, which are kept for whoever opens a collection next."""
+    with _opening:
+        while _engines:
+            _engines.popitem()[1].dispose()
+
+
+atexit.register(close_pools)
 
 
 # --- transactions ------------------------------------------------------------------------------------------
@@ -288,7 +300,8 @@ class WriterLock:
                 raise
         if not taken:
             connection.close()
-            raise LockedError(f"{self._what} is being written by {holder or 'another process'}")
+            holder = describe_holder(holder or "another process")
+            raise LockedError(f"{self._what} is being written by {holder}")
         self._connection, self._pid = connection, os.getpid()
         _held.of(scope).append(connection)
         return self
@@ -354,6 +367,14 @@ def map_errors(engine: Engine) -> Iterator[None]:
 
 _LOCKS = ("55P03", "40P01", "40001")  # a lock timed out, a deadlock, two that cannot be put in order
 _DAMAGE = ("XX001", "XX002", "42P01", "42703")  # data or index corrupted, a table or column that is gone
+# A state's beginning, and words of the message: before there is a connection the driver knows no state.
+_REMEDIES = {
+    ("53300", "too many clients"): "it has no connection left: let its max_connections be more",
+    ("28", "authentication failed"): "it refuses this user: check name and password",
+    ("3D000", " does not exist"): "make the database first, with createdb",
+    ("42501", "permission denied"): "this user may not do that: grant it the rights on the schema",
+    ("25006", "read-only"): "it can only be read: give the address of the primary server",
+}
 _GONE = ("57P01", "57P02", "57P03")  # shut down, crashed, starting up
 
 
@@ -373,17 +394,10 @@ def map_error(error: BaseException | None, where: object, *, lost: bool = False)
         return BadInput(f"this is more than the database takes at once ({said}): make the filter shorter")
     if state in _DAMAGE:
         return StorageError(f"{where} is damaged or no catalog ({said}); restore it from a backup")
-    remedies = {
-        "53300": "it has no connection left: let its max_connections be more",
-        "28": "it refuses this user: check name and password",
-        "3D000": "make the database first, with createdb",
-        "42501": "this user may not do that: grant it the rights on the schema",
-        "25006": "it can only be read: give the address of the primary server",
-    }
-    for beginning, remedy in remedies.items():
-        if state.startswith(beginning):
-            return StorageError(f"{where} cannot be used ({said}); {remedy}")
-    if not state:  # before there was a connection
+    for (beginning, words), remedy in _REMEDIES.items():
+        if state.startswith(beginning) if state else words in said:
+            return StorageError(f"{where} cannot be used ({said}): {remedy}")
+    if not state:
         return ConnectionLost(f"{where} cannot be reached ({said}): start it, or check the address")
     return StorageError(f"{where}: {said}")
 

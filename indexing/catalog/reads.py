@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.log import slices
 from indexing.catalog.schema import CODE_TABLES, Chunk, Code, DocumentRow, FileRow, SourceRow
 from indexing.errors import StorageError
@@ -79,12 +80,11 @@ def read_log(
     )
     rows: list[LoggedDocument] = []
     total = 0
-    with connection.execution_options(yield_per=64).execute(statement) as found:
-        for row in found:
-            rows.append(LoggedDocument(*row))
-            total += len(rows[-1].text)
-            if total >= characters:
-                break
+    for row in stream_rows(connection, statement, 64):
+        rows.append(LoggedDocument(*row))
+        total += len(rows[-1].text)
+        if total >= characters:
+            break
     return rows
 
 
@@ -248,9 +248,8 @@ def iterate_ids(connection: Connection, collection_id: int) -> Iterator[tuple[in
     statement = select(DocumentRow.key, DocumentRow.id).where(
         DocumentRow.collection_id == collection_id, ~DocumentRow.deleted
     )
-    with connection.execution_options(yield_per=READ_ROWS).execute(statement) as rows:
-        for row in rows:
-            yield row[0], row[1]
+    for row in stream_rows(connection, statement, READ_ROWS):
+        yield row[0], row[1]
 
 
 def document_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

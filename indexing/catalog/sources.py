@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.collections import now
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DOCUMENTS, DocumentRow, FileRow, SourceRow
@@ -193,9 +194,8 @@ def texts_in(connection: Connection, file_id: int) -> Iterator[tuple[int, str, s
     """(key, id, origin or "", title, text) of the documents that came from a file, in order of their keys."""
     columns = (DocumentRow.key, DocumentRow.id, DocumentRow.origin, DocumentRow.title, DocumentRow.text)
     statement = select(*columns).where(DocumentRow.file_id == file_id, ~DocumentRow.deleted)
-    with connection.execution_options(yield_per=64).execute(statement.order_by(DocumentRow.key)) as rows:
-        for row in rows:
-            yield row[0], row[1], row[2] or "", row[3], row[4]
+    for row in stream_rows(connection, statement.order_by(DocumentRow.key), 64):
+        yield row[0], row[1], row[2] or "", row[3], row[4]
 
 
 def count_documents(connection: Connection, source_id: int) -> int:

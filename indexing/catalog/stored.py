@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, literal, select
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DocumentRow
 from indexing.errors import StorageError
@@ -122,9 +123,8 @@ def count_matching(connection: Connection, collection_id: int, wanted: Selection
 def _matching(connection: Connection, collection_id: int, wanted: Selection) -> Iterator[tuple[str, str]]:
     metadata = literal("") if wanted.accepts is None else DocumentRow.meta
     statement = select(DocumentRow.id, metadata).where(*_are_meant(collection_id, wanted))
-    with connection.execute(statement, execution_options={"yield_per": _READ_ROWS}) as rows:
-        for row in rows:
-            yield row[0], row[1]
+    for row in stream_rows(connection, statement, _READ_ROWS):
+        yield row[0], row[1]
 
 
 def _are_meant(collection_id: int, wanted: Selection) -> list[ColumnElement[bool]]:

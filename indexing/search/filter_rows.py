@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DocumentRow
 from indexing.catalog.stored import read_metadata
@@ -74,9 +75,8 @@ def _metadata(
     else:
         statements = [statement.where(DocumentRow.key.in_(part)) for part in slices(among)]
     for one in statements:
-        with connection.execute(one, execution_options={"yield_per": _ROWS}) as rows:
-            for key, metadata in rows:
-                yield key, read_metadata(metadata)
+        for key, metadata in stream_rows(connection, one, _ROWS):
+            yield key, read_metadata(metadata)
 
 
 def _kinds(metadata: Mapping[str, Any], field: str) -> set[str]:

@@ -265,7 +265,7 @@ class FolderLock:
         except OSError as error:
             holder = _read_holder(handle)
             os.close(handle)
-            raise LockedError(f"{self.what} is being written by {_describe_holder(holder)}") from error
+            raise LockedError(f"{self.what} is being written by {describe_holder(holder)}") from error
         return handle
 
     def _refuse_links(self) -> None:
@@ -343,8 +343,9 @@ def _this_process() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def _describe_holder(holder: str) -> str:
-    if holder.startswith(f"{_this_process()} "):
+def describe_holder(holder: str) -> str:
+    """Who holds a lock, `process PID on HOST` and what more is known, with what to do about it."""
+    if f"{holder} ".startswith(f"{_this_process()} "):
         return (
             f"{holder}, which is this process itself: wait until its other call has returned; what that calls"
             " meanwhile, such as progress=, is part of it"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, Engine, select
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.database import reading
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.hashing import hash_metadata, hash_text
@@ -74,10 +75,10 @@ def _documents_after(
         .order_by(DocumentRow.seq)
         .limit(BATCH_DOCUMENTS)
     )
-    with connection.execution_options(yield_per=HELD_ROWS).execute(statement) as rows:
-        for number, key, id_, of_text, of_metadata, title, text, metadata in rows:
-            sound = (hash_text(id_, title, text), hash_metadata(id_, metadata)) == (of_text, of_metadata)
-            yield _Checked(number, key, id_, sound, len(text))
+    rows = stream_rows(connection, statement, HELD_ROWS)
+    for number, key, id_, of_text, of_metadata, title, text, metadata in rows:
+        sound = (hash_text(id_, title, text), hash_metadata(id_, metadata)) == (of_text, of_metadata)
+        yield _Checked(number, key, id_, sound, len(text))
 
 
 def _wrong_spans(connection: Connection, generations: set[int], lengths: dict[int, int]) -> set[int]:
@@ -111,7 +112,7 @@ def _count_altered(engine: Engine, segment: VectorSegment, first: int) -> int:
     expected = {key: code.tobytes() for key, code in zip(keys.tolist(), codes, strict=True)}
     statement = select(Code.key, Code.code).where(Code.key.between(int(keys.min()), int(keys.max())))
     with reading(engine) as connection:
-        rows = connection.execution_options(yield_per=BATCH_CODES).execute(statement)
+        rows = stream_rows(connection, statement, BATCH_CODES)
         return sum(key in expected and code != expected[key] for key, code in rows)
 
 

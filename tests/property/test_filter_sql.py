@@ -20,6 +20,7 @@ from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.migrate import ensure_schema
 from indexing.catalog.schema import DocumentRow
 from indexing.errors import FilterError
+from indexing.search import filter_rows, filter_sql
 from indexing.search.filter_sql import matching_keys
 from indexing.search.filters import And, Compare, Date, Not, Or, parse_filter, simplify
 
@@ -187,6 +188,33 @@ def test_sql_selects_what_the_tree_means(database, rows, node):
         found = matching_keys(connection, 1, node)
     expected = [i for i, fields in enumerate(rows, 1) if matches(node, fields)]
     np.testing.assert_array_equal(found, np.asarray(expected, dtype=np.int64))
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(metadata, min_size=1, max_size=8), node=trees)
+def test_reading_rows_says_the_same(database, rows, node):
+    """What a database without functions of ours does instead."""
+    with writing(database) as connection:
+        connection.execute(DocumentRow.__table__.delete())
+        connection.execute(
+            insert(DocumentRow.__table__), [document(i, fields) for i, fields in enumerate(rows, 1)]
+        )
+        connection.execute(insert(DocumentRow.__table__), document(99, {"kind": "a"}, deleted=True))
+    with reading(database) as connection:
+        for among in (None, [1, 3, 99]):
+            np.testing.assert_array_equal(
+                filter_rows.matching_keys(connection, 1, node, among),
+                matching_keys(connection, 1, node, among),
+            )
+        fields = filter_sql.known_fields(connection, 1)
+        assert filter_rows.known_fields(connection, 1, filter_sql.MAX_FIELDS) == fields
+        for field in [*fields, "missing"]:
+            held = filter_sql.value_kinds(connection, 1, field)
+            assert filter_rows.value_kinds(connection, 1, field) == held
+            for kinds in ([], ["text"], ["number", "date"], ["truth"]):
+                assert filter_rows.has_kind(connection, 1, field, kinds) == filter_sql.has_kind(
+                    connection, 1, field, kinds
+                )
 
 
 def quoted(value) -> str:
