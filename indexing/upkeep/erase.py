@@ -232,12 +232,11 @@ def _renew_views(session: Session, views: Views) -> tuple[int | None, list[str]]
     """The moment since which every file of the views was written, None if not all were; and why not."""
     folder = session.place.views
     try:
-        with session.lock:
-            moment = moment_of(folder)
-            views.renew(_served(session))
+        moment = moment_of(folder)
+        views.renew(_served(session))
         old = files_older_than(folder, moment)
     except (LockedError, StorageError) as error:
-        views.forget()
+        views.release()
         return None, [f"the indexes could not be made anew: {error}"]
     except OSError as error:
         return None, [f"the folder of the indexes cannot be written ({error.strerror})"]

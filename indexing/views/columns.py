@@ -167,10 +167,14 @@ class ColumnView:
         while self._publish_next():
             pass
 
-    def renew(self) -> None:
+    def release(self) -> None:
+        """Lets go of the snapshot that is open, and of what was read beside it."""
         with self._lock:
             self._held = ColumnReader(None, 0, {})
             self._folder.close()
+
+    def renew(self) -> None:
+        self.release()
         if self._publish_next(afresh=True):
             self.publish()
 

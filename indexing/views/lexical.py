@@ -105,9 +105,13 @@ class LexicalView:
         if path is None or seq < state.last_seq:
             self._publish(state, seq, path)
 
-    def renew(self) -> None:
+    def release(self) -> None:
+        """Lets go of the snapshot that is open, and of what was read beside it."""
         self._tail = LexicalTail(0, 0)
         self._folder.close()
+
+    def renew(self) -> None:
+        self.release()
         with self._session.looking() as (_, state):
             pass
         self._publish(state, 0, None)

@@ -174,25 +174,43 @@ class Views:
     def renew(self, served: Sequence[Live]) -> None:
         """Makes every view of what is served anew from the log alone and removes all older files, those of
         other generations and engines too. A view that has no room is removed, and made by a later search.
+        Searches go on meanwhile: the session's lock is not held.
 
         Raises:
             LockedError: another process is writing the views.
         """
-        with self._lock:
+        with self._new_lock():
             faults.point("renew.before")
             keys = {_key(live) for live in served}
             VectorView.remove_others(self._session, keys)
             SparseView.remove_others(self._session, {generation for generation, _ in keys})
-            for view in dict.fromkeys(view for live in served for view in self.of(live)):
+            for view in self._views_of(served):
                 try:
                     view.renew()
                 except DiskFull as error:
                     logger.warning("a view has no room and is removed: %s", error)
                     view.discard()
                 faults.point("renew.inside")
-        self._vectors = {key: view for key, view in self._vectors.items() if key in keys}
-        self._terms = {id_: view for id_, view in self._terms.items() if id_ in {one for one, _ in keys}}
-        self.forget()
+        self.release()
+
+    def _views_of(self, served: Sequence[Live]) -> list[View]:
+        """Every view of these, as objects of their own: those that searches use stay as they are."""
+        made: dict[tuple[int, str], View] = {}
+        for live in served:
+            generation, engine = live.generation, live.serving.engine
+            if live.codec is not None:
+                made[_key(live)] = make_vector_view(self._session, generation, engine, live.codec)
+            if "sparse" in (generation.beside or {}):
+                made[generation.id, ""] = SparseView(self._session, generation)
+        return [*made.values(), LexicalView(self._session), ColumnView(self._session)]
+
+    def release(self) -> None:
+        """Lets go of every snapshot that this process has open and nobody is reading."""
+        with self._session.lock:
+            self._vectors, self._terms = {}, {}
+            self.words.release()
+            self.columns.release()
+            self.forget()
 
     def followed(self, live: Live) -> tuple[int, dict[int, int]]:
         """How far the views on the disk are: the log's `seq`, and the change of each generation with one.

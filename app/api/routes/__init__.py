@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.api.routes import (
     collections,
     documents,
+    erasures,
     feedback,
     files,
     health,
@@ -25,6 +26,7 @@ ROUTERS = (
     metrics.router,
     collections.router,
     documents.router,
+    erasures.router,
     search.router,
     files.router,
     feedback.router,

@@ -1,0 +1,90 @@
+"""Erasing documents for good. Ids are in bodies, as addresses end in logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.dependencies import Asking, Held, needs
+from app.api.errors import ERROR_ANSWERS
+from app.facade.documents import patiently
+from app.facade.erasure import (
+    allow_again,
+    check_erased,
+    erase_documents,
+    finish_erasures,
+    list_erasures,
+)
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/collections/{name}/erasures", tags=["erasures"], responses=ERROR_ANSWERS)
+
+_MOST = 10_000
+_LONGEST = 4_000
+
+
+class ToErase(BaseModel):
+    """Documents, by their ids or by a filter such as `year < 2020`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] | None = Field(None, min_length=1, max_length=_MOST)
+    filter: str | None = Field(None, min_length=1, max_length=_LONGEST)
+
+
+class ToAllow(BaseModel):
+    """Documents that may come in again, by their ids, or all of one erasure."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(default_factory=list, max_length=_MOST)
+    erasure: int | None = Field(None, ge=1, le=2**31)
+
+
+@router.post("", summary="Erase documents for good", dependencies=[needs("manage")])
+def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, Any]:
+    """From the collection and from searches, judgments, jobs, reports and uploads; they stay out when their
+    folder is read again. The answer is the receipt: `done`, or `pending` with the reasons, and what cannot be
+    reached. All indexes are made anew: where that outlasts the request it goes on, and the receipt is listed.
+    """
+    collection = service.collection(name)
+    receipt = patiently(
+        lambda: erase_documents(caller, service.location, collection, body.ids, filter=body.filter),
+        service.settings.write_seconds,
+    )
+    return receipt.to_dict()
+
+
+@router.get("", summary="List receipts", dependencies=[needs("manage")])
+def list_all(name: str, caller: Asking, service: Held) -> dict[str, Any]:
+    receipts = list_erasures(caller, service.location, service.collection(name))
+    return {"erasures": [one.to_dict() for one in receipts]}
+
+
+@router.post("/finish", summary="Go on with what is pending", dependencies=[needs("manage")])
+def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
+    collection = service.collection(name)
+    receipts = patiently(
+        lambda: finish_erasures(caller, service.location, collection), service.settings.write_seconds
+    )
+    return {"erasures": [one.to_dict() for one in receipts]}
+
+
+@router.post("/check", summary="Check that what was erased is gone", dependencies=[needs("manage")])
+def check(name: str, caller: Asking, service: Held) -> dict[str, Any]:
+    """Finishes what is pending, then looks in indexes, searches and judgments."""
+    return check_erased(caller, service.location, service.collection(name)).to_dict()
+
+
+@router.post("/allow", summary="Let documents in again", dependencies=[needs("manage")])
+def allow(name: str, body: ToAllow, caller: Asking, service: Held) -> dict[str, Any]:
+    """Nothing brings them back by itself; `allowed` counts those that were kept out."""
+    collection = service.collection(name)
+    count = patiently(
+        lambda: allow_again(caller, service.location, collection, body.ids, erasure=body.erasure),
+        service.settings.write_seconds,
+    )
+    return {"allowed": count}
