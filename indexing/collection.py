@@ -180,7 +180,8 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
         return list_collections(home, db).names
 
     def close(self) -> None:
-        """Closes the database connections. Nothing is lost without it."""
+        """Closes the database connections, and lets go of the indexes. Nothing is lost without it."""
+        self._views.release()
         self._session.database.dispose()
 
     def __enter__(self) -> Collection:

@@ -1,0 +1,221 @@
+"""Erasing where it is hard: several generations, trials, renames, other processes, no room, kills."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.facade.caller import local_caller
+from app.facade.erasure import erase_documents
+from app.settings import Location
+from indexing import ChunkSettings, Collection
+from indexing.catalog.database import reading
+from indexing.catalog.reads import chunk_keys
+from indexing.errors import BadInput, DiskFull, LockedError
+from indexing.storage.removed import moment_of
+from tests.unit.erasing.conftest import MARKER, SECRET, bytes_below, fill
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def view_files(home):
+    return [path for path in (home / "collections/notes/views").rglob("*") if path.is_file()]
+
+
+def test_every_generation_and_a_trial_lose_it(notes, home, ids):
+    second = notes.reindex(chunk=ChunkSettings(8, 0), promote=False).serving
+    notes.search(MARKER)
+    notes.start_trial(second.id)
+    notes.search(MARKER, serving=second.id)
+    moment = moment_of(home)
+    receipt = notes.erase(["secret"])
+    assert receipt.done and receipt.erased["passages"] > 2
+    names = {path.parent.name.rpartition("-")[0] for path in view_files(home) if "vectors" in path.parts}
+    assert names == {"1-faiss", "2-faiss"}
+    assert all(path.stat().st_mtime_ns >= moment for path in view_files(home))
+    assert MARKER.encode() not in bytes_below(home)
+    for serving in (1, second.id):
+        assert "secret" not in ids(notes.search(MARKER, 50, serving=serving))
+    notes.promote(second.id, "as wanted")
+    notes.rollback()
+    assert notes.verify().clean and notes.check_erased().clean
+
+
+def test_views_are_used_as_they_are_after_an_erasure_and_after_a_rebuild(notes):
+    """Not read from the log again by each search, as if they were too old."""
+    for change in (lambda: notes.erase(["d1"]), lambda: notes.erase(["nobody"]), notes.rebuild_views):
+        change()
+        live = notes._session.live()
+        for view in notes._views.of(live):
+            assert not view.is_behind(by_much=False)
+        with reading(notes._session.database) as connection:
+            vectors = notes._views.vectors(live)
+            assert vectors._newest(vectors._purged(connection))[1] is not None
+            assert len(vectors.reader(connection).live_keys) == len(chunk_keys(connection, 1))
+
+
+def test_former_names_are_forgotten_and_other_documents_keep_theirs(home, tmp_path):
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "first-name.txt").write_text(SECRET)
+    (folder / "other.txt").write_text("Bees make honey all summer long.")
+    with Collection.create("notes", home=home) as notes:
+        notes.sync(folder)
+        (folder / "first-name.txt").rename(folder / "second-name.txt")
+        (folder / "other.txt").rename(folder / "first-name.txt")
+        notes.sync()
+        assert sorted(one.id for one in notes.documents()) == ["first-name.txt", "second-name.txt"]
+        receipt = notes.erase(["second-name.txt"])
+        assert receipt.done and receipt.erased["renames"] == 1 and receipt.erased["files"] == 1
+        assert [rename[1:3] for rename in notes.renames_after(0)] == [("other.txt", "first-name.txt")]
+        assert b"second-name" not in bytes_below(home) and MARKER.encode() not in bytes_below(home)
+        report = notes.sync()
+        assert report.left_out["erased"] == 1 and len(notes) == 1
+        (folder / "second-name.txt").rename(folder / "third-name.txt")
+        assert notes.sync().added.denied == 1
+        with reading(notes._session.database) as connection:
+            assert connection.execute(text("SELECT name FROM file")).scalars().all() == ["first-name.txt"]
+
+
+SEARCHING = """
+import sys
+from indexing import Collection
+c = Collection.open("notes", home=sys.argv[1])
+print(len(c.search(sys.argv[2], 50)), flush=True)
+for line in sys.stdin:
+    print(" ".join(one.id for one in c.search(sys.argv[2], 50)), flush=True)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="the system does not tell who has a file open"
+)
+def test_a_process_that_searches_keeps_it_pending_until_its_next_search(notes, home):
+    notes.refresh()
+    with subprocess.Popen(
+        [sys.executable, "-c", SEARCHING, str(home), MARKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as child:
+        assert child.stdout.readline().strip() == "41"
+        receipt = notes.erase(["secret"])
+        assert receipt.state == "pending" and MARKER.encode() not in bytes_below(home)
+        assert receipt.pending == (
+            f"removed files of indexes are open in process {child.pid}: the next search there, or its end,"
+            " lets go of them",
+        )
+        assert not notes.check_erased().clean
+        child.stdin.write("again\n")
+        child.stdin.flush()
+        assert "secret" not in child.stdout.readline().split()
+        [finished] = notes.finish_erasures()
+        assert finished.done and finished.ended_at and notes.check_erased().clean
+        child.kill()
+
+
+def test_who_writes_at_the_same_time_gets_an_error_and_changes_nothing(notes, home):
+    with Collection.open("notes", home=home) as other, notes._session.writing_documents():
+        with pytest.raises(LockedError):
+            other.erase(["secret"])
+        with pytest.raises(LockedError):
+            other.allow_again(["secret"])
+        assert other.erasures() == []
+    assert "secret" in notes
+
+
+def test_indexes_that_another_process_writes_are_pending(notes, home):
+    with Collection.open("notes", home=home) as other, other._views._new_lock():
+        receipt = notes.erase(["secret"])
+        assert receipt.state == "pending" and "the indexes could not be made anew" in receipt.pending[0]
+        assert "secret" not in notes
+    [finished] = notes.finish_erasures()
+    assert finished.done and MARKER.encode() not in bytes_below(home)
+    assert notes.finish_erasures() == []
+
+
+def test_without_room_for_a_copy_the_bytes_are_overwritten_and_it_is_pending(notes, home, monkeypatch):
+    import sqlite3
+
+    def refuse(engine):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def no_room(self):
+        raise DiskFull("no room")
+
+    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", refuse)
+    monkeypatch.setattr("indexing.views.lexical.LexicalView.renew", no_room)
+    receipt = notes.erase(["secret"])
+    assert receipt.state == "pending" and "disk is full" in receipt.pending[0]
+    assert MARKER.encode() not in bytes_below(home)
+    monkeypatch.undo()
+    [finished] = notes.finish_erasures()
+    assert finished.done and notes.search("cellars").results and notes.verify().clean
+
+
+def test_nothing_is_begun_where_the_request_has_no_room(notes, monkeypatch):
+    def refuse(*arguments):
+        raise DiskFull("no room")
+
+    monkeypatch.setattr("indexing.upkeep.erase.begin_erasure", refuse)
+    with pytest.raises(DiskFull):
+        notes.erase(["secret"])
+    monkeypatch.undo()
+    assert "secret" in notes and notes.erasures() == []
+    assert notes.add([{"id": "copy", "text": SECRET}]).added == 1
+
+
+ERASE = """
+import sys
+from app.facade.caller import local_caller
+from app.facade.erasure import erase_documents
+from app.settings import Location
+erase_documents(local_caller(), Location(sys.argv[1]), "notes", ["secret", "d1"])
+"""
+
+
+def points():
+    """Every step that erasing names."""
+    found = set()
+    for name in ("upkeep/erase.py", "views/manager.py"):
+        text = (ROOT / "indexing" / name).read_text("utf-8")
+        found |= set(re.findall(r'faults\.point\("((?:erase|renew)\.\w+)"\)', text))
+    return sorted(found)
+
+
+FEW = ("erase.forgetting", "renew.inside")
+"""Those of `make test`; `make faults` takes all."""
+
+
+def pytest_generate_tests(metafunc):
+    if "point" in metafunc.fixturenames:
+        metafunc.parametrize("point", points() if metafunc.config.getoption("--kills") > 20 else FEW)
+
+
+def test_whoever_is_killed_at_a_step_has_it_finished_by_the_next(home, point):
+    with Collection.create("notes", home=home) as notes:
+        fill(notes)
+        notes.refresh()
+    environment = {**os.environ, "STLIB_FAULT": point, "PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", ERASE, str(home)], env=environment, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    with Collection.open("notes", home=home) as notes:
+        if not notes.erasures():  # before the request was on the disk
+            assert point in ("erase.before", "erase.inside") and {"secret", "d1"} <= {d.id for d in notes}
+        else:
+            assert notes.search(MARKER).results
+            with pytest.raises(BadInput, match="stays out"):
+                notes.add([{"id": "elsewhere", "text": SECRET}])
+        receipt = erase_documents(local_caller(), Location(home), notes, ["secret", "d1"])
+        assert receipt.done, receipt.pending
+        assert MARKER.encode() not in bytes_below(home) and b"secret" not in bytes_below(home)
+        assert len(notes) == 39 and notes.verify().clean
+        assert notes.check_erased().clean and all(one.done for one in notes.erasures())
