@@ -214,7 +214,8 @@ class _Traces:
 
     def _forget_tuning(self, wanted: Wanted) -> Reached:
         records = Records(self.location, self.collection.uuid)
-        return Reached(pending=_listed(records.forget_documents({*wanted.names, *wanted.titles})))
+        records.forget_documents({*wanted.names, *wanted.titles})
+        return Reached(pending=_listed(records.write_anew()))
 
     def _look_at_models(self) -> Reached:
         """Names what was trained while they were there; nothing tells which wrong answers it was shown."""

@@ -107,9 +107,12 @@ class Learned(Protocol):
     def servings_of(self, questions: Iterable[str]) -> Sequence[int]:
         """Servings that were tuned with any of them."""
 
-    def forget_texts(self, questions: Collection[str]) -> str | None:
-        """Takes their words out of reports, at once; why the old bytes may still be there, or None. Without
-        any it tries again to be rid of what was taken out before.
+    def forget_texts(self, questions: Collection[str]) -> None:
+        """Takes their words out of reports, at once."""
+
+    def write_anew(self) -> str | None:
+        """Gets rid of the bytes of what was taken out, now or before; why they may still be there, or
+        None.
         """
 
 
@@ -196,7 +199,10 @@ def erase_feedback(
         gone = {hashed for hashed in hashes if not _is_kept(connection, collection, hashed)}
         # Within the transaction: once it is over nothing says any more which questions these were.
         servings = tuple(learned.servings_of(hashes)) if learned else ()
-        pending = learned.forget_texts(gone) if learned else None
+        if learned:
+            learned.forget_texts(gone)
+    # After it: as long as a transaction goes on a server keeps all rows that it might look at.
+    pending = learned.write_anew() if learned else None
     return Erased(
         len(whole),
         len(events),

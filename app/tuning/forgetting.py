@@ -51,36 +51,44 @@ class Records:
         """
         return servings_of_questions(self.location, self.collection, questions)
 
-    def forget_texts(self, questions: Collection[str]) -> str | None:
-        """Puts `ERASED` in place of these questions in the reports. Returns why the old bytes may still be in
-        the file, or None; who asks again, with or without questions, tries again to be rid of them.
+    def forget_texts(self, questions: Collection[str]) -> None:
+        """Puts `ERASED` in place of these questions (hashes) in the reports.
 
         Raises:
             StorageError, LockedError: nothing was changed.
         """
-        return self._forget(lambda said: question_hash(said) in questions, anything=bool(questions))
+        self._forget(lambda said: question_hash(said) in questions, anything=bool(questions))
 
-    def forget_documents(self, names: Collection[str]) -> str | None:
+    def forget_documents(self, names: Collection[str]) -> None:
         """The same for ids and titles of documents."""
-        return self._forget(lambda said: said in names, anything=bool(names))
+        self._forget(lambda said: said in names, anything=bool(names))
 
-    def _forget(self, is_wanted: Callable[[str], bool], *, anything: bool) -> str | None:
+    def _forget(self, is_wanted: Callable[[str], bool], *, anything: bool) -> None:
+        if not anything or not is_there(tuning_database(self.location)):
+            return
+        with open_records(self.location) as engine, writing(engine) as connection:
+            for table, names in _REPORTS:
+                columns = [table.c[name] for name in names]
+                mine = sa.select(table.c.id, *columns).where(table.c.collection == self.collection)
+                for id_, *reports in connection.execute(mine).all():
+                    blanked = [_blank(report, is_wanted) for report in reports]
+                    if blanked != reports:
+                        values = dict(zip(names, blanked, strict=True))
+                        connection.execute(table.update().where(table.c.id == id_).values(values))
+
+    def write_anew(self) -> str | None:
+        """Gets rid of the bytes of what was taken out, now or before. Returns why they may still be in the
+        file, or None; who asks again tries again.
+        """
         if not is_there(tuning_database(self.location)):
             return None
         with open_records(self.location) as engine:
-            with writing(engine) as connection:
-                for table, names in _REPORTS if anything else ():
-                    columns = [table.c[name] for name in names]
-                    mine = sa.select(table.c.id, *columns).where(table.c.collection == self.collection)
-                    for id_, *reports in connection.execute(mine).all():
-                        blanked = [_blank(report, is_wanted) for report in reports]
-                        if blanked != reports:
-                            values = dict(zip(names, blanked, strict=True))
-                            connection.execute(table.update().where(table.c.id == id_).values(values))
             return _write_anew(engine)
 
     def forget(self) -> str | None:
-        """Deletes all of them, for a collection that was deleted. Returns and raises as `forget_texts`."""
+        """Deletes all of them, for a collection that was deleted. Returns as `write_anew`, raises as
+        `forget_texts`.
+        """
         if not is_there(tuning_database(self.location)):
             return None
         with open_records(self.location) as engine:

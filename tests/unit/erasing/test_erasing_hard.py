@@ -57,7 +57,7 @@ def test_views_are_used_as_they_are_after_an_erasure_and_after_a_rebuild(notes):
             assert not view.is_behind(by_much=False)
         with reading(notes._session.database) as connection:
             vectors = notes._views.vectors(live)
-            assert vectors._newest(vectors._purged(connection))[1] is not None
+            assert vectors._newest(connection, vectors._purged(connection))[1] is not None
             assert len(vectors.reader(connection).live_keys) == len(chunk_keys(connection, 1))
 
 

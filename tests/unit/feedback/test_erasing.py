@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from app.facade.caller import Caller, NotAllowed
@@ -127,7 +129,11 @@ def test_words_that_another_person_said_too_stay_in_reports(kept, animals, ann, 
 def test_words_leave_reports_even_if_old_bytes_are_pending(kept, animals, ann, location, monkeypatch):
     gate = {"text": SECRET}
     add_run(location, animals.uuid, "memory", candidate=2, promoted=False, seconds=1.0, gate=gate)
-    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", lambda engine: None)
+
+    def refuse(engine):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("indexing.catalog.sqlite.vacuum", refuse)
     done = erase(ann, location, animals, Wanted(person="ann"))
     assert done.pending.count("pending: the old bytes may still be in") == 2
     assert read_runs(location, animals.uuid)[0].gate == {"text": ERASED}
