@@ -43,6 +43,7 @@ _LEAST_RATE = 1_024
 _UPLOAD = re.compile(
     r"/v1/collections/[^/]+/(documents|files)|/v1/page/(keeping\.add_files|measuring\.add_set)"
 )
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 _ADDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -131,7 +132,8 @@ class Gate:
     async def _caller(self, scope: Scope, headers: _Headers) -> Caller:
         said = headers.get(b"authorization")
         if said is None:
-            if self._service.settings.needs_key:
+            # Whoever comes by a proxy on this machine is somebody from elsewhere.
+            if self._service.settings.needs_key or any(map(headers.get, _FORWARDED)):
                 raise _Refused(401, "give a key: `Authorization: Bearer KEY`")
             return _LOCAL
         kind, _, secret = said.partition(" ")

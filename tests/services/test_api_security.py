@@ -39,6 +39,13 @@ def client(home):
 
 
 @pytest.fixture(scope="module")
+def local(home):
+    """As on a laptop: without keys."""
+    with client_of(home, origins="https://good.example") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def admin(home):
     return bearer(new_key(home, scope="admin"))
 
@@ -191,19 +198,26 @@ def test_nothing_is_read_of_a_body_that_is_not_allowed(client, home):
 # --- where from ---
 
 
-def test_another_name_is_not_answered_on_loopback_too(home):
-    with client_of(home) as client:
-        for host in (
-            "evil.example",
-            "127.0.0.1.evil.example",
-            "localhost@evil.example",
-            "",
-            "localhost:x",
-            "a/b",
-        ):
-            assert client.get("/v1/collections", headers={"Host": host}).status_code == 421, host
-        for host in ("localhost", "LOCALHOST:8800", "127.0.0.1:1", "[::1]:8800"):
-            assert client.get("/v1/collections", headers={"Host": host}).status_code == 200, host
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "",
+        "localhost:x",
+        "a/b",
+        "10.0.0.1",
+    ],
+)
+def test_another_name_is_not_answered_on_loopback_too(local, host):
+    assert error_of(local.get("/v1/collections", headers={"Host": host}))[0] == 421
+    assert local.get("/healthz", headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8800", "127.0.0.1:1", "[::1]:8800"])
+def test_this_machine_is_answered_by_each_of_its_names(local, host):
+    assert local.get("/v1/collections", headers={"Host": host}).status_code == 200
 
 
 PAGES = [
@@ -219,11 +233,17 @@ PAGES = [
 ]
 
 
-def test_pages_of_others_may_not_ask(home):
-    with client_of(home, origins="https://good.example") as client:
-        for headers, status in PAGES:
-            answer = client.post("/v1/collections/open/search", json={"query": "a"}, headers=headers)
-            assert answer.status_code == status, headers
+@pytest.mark.parametrize(("headers", "status"), PAGES)
+def test_pages_of_others_may_not_ask(local, headers, status):
+    answer = local.post("/v1/collections/open/search", json={"query": "a"}, headers=headers)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host"])
+def test_who_comes_by_a_proxy_needs_a_key_on_loopback_too(home, local, header):
+    assert error_of(local.get("/v1/collections", headers={header: "203.0.113.7"})) == (401, "bad_key")
+    headers = {header: "203.0.113.7", **bearer(new_key(home))}
+    assert local.get("/v1/collections", headers=headers).status_code == 200
 
 
 def test_elsewhere_any_address_is_right_and_only_known_names():
