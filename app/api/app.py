@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 from fastapi import FastAPI
 
+from app.api.description import describe
 from app.api.errors import add_error_handlers
 from app.api.gate import Gate
 from app.api.routes import ROUTERS
@@ -56,6 +58,7 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
         from app.api.agents import mount_agents  # it needs the library of the protocol
 
         agents = mount_agents(app, service)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # so FastAPI wants it
     add_error_handlers(app)
     app.add_middleware(TelemetryMiddleware, telemetry=service.telemetry)
     app.add_middleware(Gate, service=service)

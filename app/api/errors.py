@@ -43,6 +43,7 @@ from stlib.runtime.errors import ModelError
 
 __all__ = [
     "ERROR_ANSWERS",
+    "ERROR_SCHEMA",
     "Busy",
     "NotFound",
     "add_error_handlers",
@@ -92,7 +93,7 @@ _TYPES |= {429: "too_many_requests", 431: "too_large", 500: "internal_error", 50
 _INTERNAL = "the service failed; its log says more under this request id"
 _MOST_DETAILS = 20
 
-_SHAPE = {
+ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["error", "request_id"],
     "properties": {
@@ -119,7 +120,7 @@ _SAID = {
     507: "The disk is full.",
 }
 ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"description": said, "content": {"application/json": {"schema": _SHAPE}}}
+    status: {"description": said, "content": {"application/json": {"schema": ERROR_SCHEMA}}}
     for status, said in _SAID.items()
 }
 """For `responses=` of routes: every error has one shape."""

@@ -47,7 +47,7 @@ def _collections(found: list[Lag]) -> Iterator[GaugeMetricFamily]:
     )
     lag = GaugeMetricFamily(
         "stlib_index_lag_changes",
-        "Committed changes that an index of a collection has yet to follow.",
+        "Committed changes that the files of an index have yet to follow; searches read them beside it.",
         labels=("collection", "index"),
     )
     for one in found:
