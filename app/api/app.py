@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from app.api.dependencies import refuse_unknown_parameters
 from app.api.description import describe
 from app.api.errors import add_error_handlers
 from app.api.gate import Gate
@@ -49,6 +50,7 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.state.service = service
     for router in ROUTERS:

@@ -16,8 +16,23 @@ from fastapi import Depends, Request
 
 from app.api.service import Service
 from app.facade.caller import Caller, require
+from indexing.errors import BadInput
 
-__all__ = ["Asking", "Held", "RequestId", "needs"]
+__all__ = ["Asking", "Held", "RequestId", "needs", "refuse_unknown_parameters"]
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """What an address asks in vain: a filter whose name is misspelled would let everything through.
+
+    Raises:
+        BadInput: a parameter that the route does not know.
+    """
+    if not request.scope["query_string"]:
+        return
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    if unknown := [name for name in request.query_params if name not in known]:
+        there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+        raise BadInput(f"unknown parameter {unknown[0][:100]!r} of this address; {there}")
 
 
 async def _asking(request: Request) -> Caller:
