@@ -1,8 +1,4 @@
-"""Filters of Haystack, narrowed down to what a collection can look up.
-
-A collection compares texts without regard to case and ways of writing, and its `not` is the complement of
-that: so it is asked for no less than what matches, and Haystack's own function judges what comes back.
-"""
+"""Filters of Haystack, checked, and narrowed down to what a collection can look up."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ from typing import Any
 from haystack.dataclasses import Document
 from haystack.errors import FilterError
 from haystack.utils.filters import document_matches_filter
+
+from indexing.frameworks.narrowing import compared, one_of
 
 __all__ = ["check_filters", "narrowed"]
 
@@ -64,22 +62,8 @@ def _narrowed_comparison(condition: dict[str, Any]) -> dict[str, Any] | None:
     if field in _NO_METADATA:
         return None
     name = field.removeprefix("meta.")
-    if operator == "==" and _is_exact(value):
-        return {name: {"$in": _equals(value)}}
-    if operator == "in" and value and all(map(_is_exact, value)):
-        return {name: {"$in": [same for one in value for same in _equals(one)]}}
-    if operator in _ORDERED and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {name: {operator: value}}
+    if operator in _ORDERED:
+        return compared(name, operator, value)
+    if operator in ("==", "in"):
+        return one_of(name, value if operator == "in" else [value])
     return None
-
-
-def _is_exact(value: Any) -> bool:
-    """Whether a document that has this value, and none besides, is found by it. Dates are equal where their
-    moments are, to Haystack and to collections in ways of their own.
-    """
-    return isinstance(value, (int, float)) or (isinstance(value, str) and not value[:4].isdigit())
-
-
-def _equals(value: Any) -> list[Any]:
-    """In Python 1 equals True."""
-    return [int(value), bool(value)] if not isinstance(value, str) and value in (0, 1) else [value]
