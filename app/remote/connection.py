@@ -102,7 +102,7 @@ class Connection:
             data = _parsed(self._read(response))
         sound = response.status_code == httpx.codes.OK and isinstance(data, dict) and "answer" in data
         if not sound:
-            raise error_from(response.status_code, data, self.address)
+            raise error_from(response.status_code, data, self.address, key=bool(key))
         return data["answer"]
 
     def _read(self, response: httpx.Response) -> bytes:

@@ -21,7 +21,7 @@ from indexing.errors import (
     UntrustedModel,
 )
 
-__all__ = ["KeyRefused", "ServiceAway", "ServiceFailed", "error_from"]
+__all__ = ["KeyRefused", "KeyWanted", "ServiceAway", "ServiceFailed", "error_from"]
 
 
 class ServiceAway(IndexingError):
@@ -33,7 +33,11 @@ class ServiceFailed(IndexingError):
 
 
 class KeyRefused(IndexingError):
-    """The service wants a key, or another one."""
+    """The service wants another key."""
+
+
+class KeyWanted(KeyRefused):
+    """The service wants a key, and none was given."""
 
 
 _KINDS: dict[str, type[IndexingError]] = {
@@ -53,14 +57,18 @@ _KINDS: dict[str, type[IndexingError]] = {
 _LONGEST = 2_000  # characters of a message that somebody else wrote
 
 
-def error_from(status: int, body: Any, address: str) -> IndexingError:
-    """What a service said with this status, as the error that it is about."""
+def error_from(status: int, body: Any, address: str, *, key: bool = True) -> IndexingError:
+    """What a service said with this status, as the error that it is about. `key`: whether one was sent."""
     told = body.get("error") if isinstance(body, dict) else None
     told = told if isinstance(told, dict) else {}
     kind, given = told.get("type"), told.get("message")
     message = given[:_LONGEST] if isinstance(given, str) else ""
+    if status == 401 and not key:
+        return KeyWanted(
+            f"The service at {address} asks for a key. Whoever runs it makes one: `stlib keys make NAME`."
+        )
     if status == 401:
-        return KeyRefused(f"The service at {address} lets nobody in like this: {message or 'bring a key'}.")
+        return KeyRefused(f"The service at {address} refuses this key: {message or 'it opens nothing'}.")
     if not message:
         return ServiceFailed(
             f"What answers at {address} is no service of this version (status {status}): look at the address,"

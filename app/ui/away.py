@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
-from app.remote.errors import KeyRefused, ServiceAway
+from app.remote.errors import KeyRefused, KeyWanted, ServiceAway
 from app.ui import markup
 from app.ui.entrance import desk_of_visitor, may_type_key
+from app.ui.notices import sentences
 from app.ui.person_part import draw_key_box
 from indexing.errors import IndexingError
 
-__all__ = ["draw_away"]
+__all__ = ["answered", "draw_away"]
 
 _LOOK_SECONDS = 3.0
 
 
+@contextmanager
+def answered() -> Iterator[None]:
+    """Whatever the body raises is shown where it would have drawn, and ends it, as `sentences` does; where a
+    service does not answer, the page goes on by itself once it does.
+    """
+    with sentences():
+        try:
+            yield
+        except (KeyRefused, ServiceAway) as error:
+            draw_away(error)
+
+
 def draw_away(error: IndexingError) -> None:
     """Why nothing is shown, and what one can do."""
-    st.html(markup.failure(str(error)))
+    asks = isinstance(error, KeyWanted)
+    st.html(markup.note("Your key, please", str(error)) if asks else markup.failure(str(error)))
     if isinstance(error, KeyRefused) and may_type_key():
         draw_key_box()
     if isinstance(error, ServiceAway):
-        st.caption("This page looks again every few seconds, and goes on once the service is there.")
+        st.html(
+            markup.aside("This page looks again every few seconds, and goes on once the service is there.")
+        )
         st.fragment(_look, run_every=_LOOK_SECONDS)()
-    st.button("Try again", icon=":material/refresh:")
+    if not asks:
+        st.button("Try again", icon=":material/refresh:")
 
 
 def _look() -> None:

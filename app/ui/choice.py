@@ -12,6 +12,11 @@ from app.ui import address, markup, service
 
 __all__ = ["chosen_collection", "draw_choice"]
 
+_NONE_THERE = (
+    "The service has none that your key is for. Make one on the Collections page, if your key allows that, or"
+    " ask whoever runs the service."
+)
+
 
 def draw_choice(names: Sequence[str]) -> None:
     """The name of the collection, or a list to choose from where there are several."""
@@ -42,7 +47,9 @@ def chosen_collection(desk: Desk) -> str | None:
     names = listing.names
     wanted = st.session_state.get("collection", "") or (names[0] if names else "")
     if not names:
-        if not listing.damaged:
+        if desk.service:
+            st.html(markup.note("No collection here", _NONE_THERE))
+        elif not listing.damaged:
             st.html(markup.no_collections())
         return None
     if wanted not in names:

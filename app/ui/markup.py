@@ -25,6 +25,7 @@ ICON = Path(__file__).with_name("static") / "icon.svg"
 
 __all__ = [
     "ICON",
+    "aside",
     "asked",
     "brand",
     "card",
@@ -86,6 +87,11 @@ def note(title: str, text: str) -> str:
 
 def failure(message: str) -> str:
     return f'<section class="st-note st-bad" role="alert"><p>{as_html(message)}</p></section>'
+
+
+def aside(text: str) -> str:
+    """What one may want to know besides."""
+    return f'<p class="st-aside">{as_html(text)}</p>'
 
 
 def filter_failure(expression: str, error: FilterError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.desk.visit import Desk
-from app.ui import sign_in
+from app.ui import markup, sign_in
 from app.ui.entrance import TYPED_KEY, forget_person, may_type_key
 from app.ui.notices import safely
 from app.ui.outside import as_label
@@ -20,11 +20,11 @@ _FIELD = "key field"
 def draw_person(desk: Desk) -> None:
     if sign_in.is_wanted():
         with st.popover(as_label(desk.caller.name), icon=":material/person:"):
-            st.caption(as_label(f"You are signed in, and {_rights(desk)}."))
+            st.html(markup.aside(f"You are signed in, and {_rights(desk)}."))
             st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
     elif may_type_key():
         with st.popover(as_label(desk.caller.name or "You"), icon=":material/person:"):
-            st.caption(as_label(f"{desk.service} answers. You {_rights(desk)}."))
+            st.html(markup.aside(f"{desk.service} answers. You {_rights(desk)}."))
             draw_key_box()
     else:
         draw_visitor(desk.caller)
@@ -65,5 +65,6 @@ def _forget_key() -> None:
 
 @safely
 def _sign_out() -> None:
+    person = sign_in.require_person()
     st.logout()  # first: whatever becomes of the key, this person leaves
-    forget_person(sign_in.require_person())
+    forget_person(person)

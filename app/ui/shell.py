@@ -8,10 +8,10 @@ import streamlit as st
 
 from app.desk.visit import Desk
 from app.ui import address, markup, search_page, service
-from app.ui.away import draw_away
+from app.ui.away import answered, draw_away
 from app.ui.choice import draw_choice
 from app.ui.entrance import desk_of_visitor
-from app.ui.notices import draw_notices, sentences
+from app.ui.notices import draw_notices
 from app.ui.pages import PAGES, Entry
 from app.ui.person_part import draw_person
 from app.ui.sign_in import NotSignedIn, draw_sign_in
@@ -43,13 +43,16 @@ def draw() -> None:
     desk = _enter(entry, targets)
     if desk is None:
         return
-    with sentences():
+    complete = False
+    with answered():
         (entry.load or address.load_collection)()
         _draw_top(entry, targets, desk)
         if entry.load is None and entry.of_collection:
             address.store_collection()
+        complete = True
     draw_notices()
-    chosen.run()
+    if complete or not desk.service:  # what the top cannot ask a service the page cannot either
+        chosen.run()
 
 
 def _enter(entry: Entry, targets: dict[str, st.Page]) -> Desk | None:
@@ -91,5 +94,5 @@ def _draw_way(entry: Entry, target: st.Page, current: Entry) -> None:
 
 
 def _draw_page(entry: Entry) -> None:
-    with sentences():
+    with answered():
         entry.page()

@@ -80,15 +80,19 @@ class RunningService:
 
 @contextmanager
 def running_service(
-    where: Path | str, *, env: dict[str, str] | None = None, **settings: Any
+    where: Path | str, *, env: dict[str, str] | None = None, port: int = 0, **settings: Any
 ) -> Iterator[RunningService]:
-    """`stlib serve` on a free port, once it is ready, stopped at the end; `settings` of ServiceSettings."""
+    """`stlib serve` on `port`, by default a free one, once it is ready, stopped at the end; `settings` of
+    ServiceSettings.
+    """
     variables = {f"STLIB_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {**os.environ, **location_of(where).to_environment(), **variables, **(env or {})}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "stderr"
         with log.open("wb") as stderr:
-            process = subprocess.Popen(_SERVE, env=environment, stdout=subprocess.PIPE, stderr=stderr)
+            process = subprocess.Popen(
+                [*_SERVE[:-1], str(port)], env=environment, stdout=subprocess.PIPE, stderr=stderr
+            )
         try:
             assert process.stdout is not None
             url = process.stdout.readline().decode().partition(" ")[2].split(" ")[0]

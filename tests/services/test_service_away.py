@@ -111,7 +111,7 @@ NO_SERVICE = "is no service of this version"
         (says(404, {"detail": "Not Found"}), ServiceFailed, NO_SERVICE),
         (fails(500, "internal_error", "see the log"), ServiceFailed, "see the log"),
         (fails(401, "bad_key", "key k1 is expired"), KeyRefused, "key k1 is expired"),
-        (says(401, b""), KeyRefused, "bring a key"),
+        (says(401, b""), KeyRefused, "it opens nothing"),
         (fails(409, "locked_error", "busy"), LockedError, "busy"),
         (fails(400, "__import__", "what"), BadInput, "what"),
         (breaks_off(), ServiceAway, "broke off before its answer.$"),
