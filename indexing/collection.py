@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from indexing import creation
+from indexing.again import read_again
 from indexing.catalog.stored import StoredDocument
 from indexing.collection_erasing import ErasingMethods
 from indexing.collection_exchange import ExchangeMethods
@@ -305,6 +306,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
             self._views.forget()
             return found
 
+    @read_again
     def get(self, ids: Iterable[str], *, passages: bool = False) -> dict[str, StoredDocument]:
         """Documents by id; those that do not exist are not among them. With `passages` each has those that it
         is searched by, with their vectors.
@@ -323,6 +325,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
     def __bool__(self) -> bool:
         return True  # an empty collection is still one
 
+    @read_again
     def count(self, filter: Given | None = None) -> int:
         """How many documents there are, or match `filter`."""
         return count_found(self._session, filter)
@@ -354,6 +357,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
 
     # --- search --------------------------------------------------------------------------------------------
 
+    @read_again
     def search(
         self,
         query: str | None = None,
@@ -431,6 +435,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
 
         return default_highlighter(self._encoders.held(self._session.live().generation))
 
+    @read_again
     def facets(self, *, max_values: int = 100) -> dict[str, FacetCounts]:
         """Metadata fields with their values and counts, for building filters. A field of very many values is
         counted as far as memory should go, see `indexing.facets`.
@@ -439,6 +444,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
             self._views.follow_columns(self._session.live())
         return count_facets(self._session, self._views.columns, max_values)
 
+    @read_again
     def info(self) -> CollectionInfo:
         """What the collection is and how large: counts, model, settings, bytes on disk and in memory."""
         return describe(self._session, self._views)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from indexing.again import read_again
 from indexing.beside.models import BesideModel, read_beside
 from indexing.catalog.database import writing
 from indexing.catalog.generations import GenerationInfo, set_source
@@ -156,6 +157,7 @@ class ServingMethods:
             dimension=encoder.dimension,
         )
 
+    @read_again
     def servings(self) -> list[Serving]:
         """Every serving, the oldest first, each with its generation and whether it is live."""
         return list_servings(self._session)

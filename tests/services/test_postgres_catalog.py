@@ -32,6 +32,7 @@ from indexing.catalog.migrate import HEAD, ensure_schema, schema_revision
 from indexing.catalog.postgres import WriterLock
 from indexing.catalog.schema import Base
 from indexing.errors import ConnectionLost, LockedError, StorageError, UnknownCollection
+from indexing.search import candidates
 from indexing.storage.paths import database_address, side_folder
 
 TEXTS = {
@@ -216,6 +217,20 @@ def test_connections_that_a_restart_ended_are_made_anew(notes):
     before = found(notes)
     end_connections(notes)
     assert found(notes) == before
+
+
+def test_a_search_whose_connection_ends_in_its_middle_is_done_again(notes, monkeypatch):
+    before = found(notes)
+    documents, ended = candidates.stored_documents, []
+
+    def end_first(connection, keys):
+        if not ended:
+            ended.append(end_connections(notes))
+        return documents(connection, keys)
+
+    monkeypatch.setattr(candidates, "stored_documents", end_first)
+    assert found(notes) == before
+    assert ended
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -68,7 +68,7 @@ LAYERS = {
         ["recipes"],
     ],
     "indexing": [
-        [".", "errors", "faults", "fixed_texts", "languages", "names", "normal_forms"],
+        [".", "again", "errors", "faults", "fixed_texts", "languages", "names", "normal_forms"],
         ["search.filter_dates", "search.filter_tree", "search.filter_values"],
         ["beside", "documents", "evaluation", "quantization", "storage"],
         ["search.filter_spelling", "search.filter_tokens", "search.filters"],
