@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -20,6 +20,7 @@ from indexing.quantization import Codec
 from indexing.served import check_served
 from indexing.storage import forks
 from indexing.storage.paths import Place, ServerDatabase
+from indexing.vectors.table_state import usable_engine
 
 __all__ = ["Live", "Session"]
 
@@ -104,7 +105,9 @@ class Session:
                 " restore it from a backup"
             )
         try:
-            return serving, generation, check_served(serving, generation)
+            codec = check_served(serving, generation)
+            engine = usable_engine(serving.engine, self.database)
+            return replace(serving, engine=engine), generation, codec
         except BadInput as error:
             raise StorageError(
                 f"{self.place.catalog} is damaged: {error}; restore it from a backup"

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 
 from indexing.catalog.database import map_errors
 from indexing.errors import LockedError
+from indexing.names import DEFAULT_ENGINE, SERVER_ENGINES
 from indexing.vectors.vector_table import table_name
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "has_tables",
     "make_states",
     "read_state",
+    "usable_engine",
     "write_state",
 ]
 
@@ -45,6 +47,13 @@ class TableState(NamedTuple):
 def has_tables(database: Engine) -> bool:
     """Whether the catalog lies where there can be any."""
     return database.dialect.name == "postgresql"
+
+
+def usable_engine(engine: str, database: Engine) -> str:
+    """What stands for a serving's engine: the usual one where that is a server's and the catalog, which may
+    have been copied from one, lies in a file.
+    """
+    return DEFAULT_ENGINE if engine in SERVER_ENGINES and not has_tables(database) else engine
 
 
 @contextmanager

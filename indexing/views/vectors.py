@@ -20,7 +20,13 @@ from indexing.session import Live, Session
 from indexing.storage.files import remove
 from indexing.vectors.segment import EXACT_ENGINE, Rows
 from indexing.vectors.snapshot import SEGMENT_BYTES, VectorSnapshot, write
-from indexing.vectors.table_state import changing_tables, drop_tables, followed_changes, has_tables
+from indexing.vectors.table_state import (
+    changing_tables,
+    drop_tables,
+    followed_changes,
+    has_tables,
+    usable_engine,
+)
 from indexing.views.chunk_view import TAIL_ROWS, ChunkView
 from indexing.views.folder import entries_of
 from indexing.views.vector_reader import Hits, VectorReader
@@ -38,6 +44,7 @@ def make_vector_view(
     session: Session, generation: GenerationInfo, engine: str, codec: Codec
 ) -> AnyVectorView:
     """The view of one generation in one engine: in a folder, or in a table at the server."""
+    engine = usable_engine(engine, session.database)
     if engine == TABLE_ENGINE:
         return VectorTableView(session, generation, codec)
     return VectorView(session, generation, engine, codec)

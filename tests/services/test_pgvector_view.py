@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import time
 
 import numpy as np
@@ -156,6 +157,20 @@ def test_another_process_sees_a_commit_within_a_second(collection, tmp_path, pos
     start.set()
     assert answer.get(timeout=60) < 1
     process.join(30)
+
+
+def test_a_copy_in_a_file_is_served_by_the_usual_engine(tmp_path):
+    with Collection.create("c", home=tmp_path, dimension=DIMENSION, precision="float32") as notes:
+        add(notes, range(ROWS))
+        with sqlite3.connect(tmp_path / "collections/c/catalog.sqlite") as connection:
+            connection.execute("UPDATE serving SET engine = 'pgvector'")
+        connection.close()
+    with Collection.open("c", home=tmp_path) as notes:
+        assert found(notes, 3) == nearest(3)
+        assert notes.info().engine == "faiss"
+        assert notes.reindex(engine="usearch").serving.engine == "usearch"
+        notes.rollback()
+        assert found(notes, 3) == nearest(3)
 
 
 def test_what_cannot_be_is_said_at_once(tmp_path, postgres_databases):
