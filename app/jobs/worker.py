@@ -22,7 +22,7 @@ from app.jobs.place import JobsPlace, jobs_place
 from app.jobs.queue import wake
 from app.jobs.table import TokenLost, open_jobs, take, write
 from app.settings import Location, jobs_at_once
-from indexing.errors import IndexingError
+from indexing.errors import ConnectionLost, IndexingError
 from indexing.faults import point
 from stlib.runtime.errors import ModelError
 
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 ALONE = "--alone"
 _LOCK_SECONDS = 2.0  # somebody who looks whether the worker lives holds its lock for an instant
 _REPORT_SECONDS = 0.25
+_AWAY_SECONDS = 60.0  # a server that is restarted is back by then
+_AGAIN_SECONDS = 0.25
 
 
 class Cancelled(BaseException):
@@ -94,25 +96,46 @@ def run_job(location: Location, id_: int, *, alone: bool = False) -> Job | None:
             if job is None:
                 return None
             point("job.token")
-            job = _run(engine, place, job)
+            job, unsaid = _run(engine, place, job)
+        if unsaid:
+            job = _say_end(engine, job, unsaid)
         if not alone and job.state != INTERRUPTED:
             wake(engine, place)
         return job
 
 
-def _run(engine: Engine, place: JobsPlace, job: Job) -> Job:
-    """The job as it ended."""
+def _run(engine: Engine, place: JobsPlace, job: Job) -> tuple[Job, dict[str, Any]]:
+    """The job as it ended, and of its end what could not be written as the server is away."""
     logger.info("begun: %s %s", job.kind, job.collection)
+    values: dict[str, Any] = {}
     try:
         values = _outcome(engine, place, job)
         point("job.before-result")
         job = write(engine, job, ended=time.time(), **values)
         point("job.after-result")
         logger.info("%s%s", job.state, f": {job.error}" if job.error else "")
+        values = {}
     except TokenLost as lost:
         logger.warning("stopped: %s", lost)
+    except ConnectionLost as lost:
+        logger.warning("%s", lost)
     trim_log(place.log(job.id))
-    return job
+    return job, values
+
+
+def _say_end(engine: Engine, job: Job, values: dict[str, Any]) -> Job:
+    """Writes how it ended once the server is back, unless it was taken for dead and begun again meanwhile."""
+    until = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return write(engine, job, ended=time.time(), **values)
+        except TokenLost as lost:
+            logger.warning("stopped: %s", lost)
+            return job
+        except ConnectionLost:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Case(suite.Case):
             return use(connection)
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
+@pytest.fixture(scope="module", params=["float32", "int8", "binary"])
 def case(request, database, vectors):  # noqa: F811
     return Case(database, request.param, vectors)
 
@@ -138,6 +138,15 @@ def test_an_empty_table(one_case, queries):  # noqa: F811
     index = one_case.build(one_case.codes[:0])
     rows, scores = index.search(queries[0], 5)
     assert (rows.shape, rows.dtype, scores.shape, scores.dtype) == ((0,), np.int64, (0,), np.float32)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision(database, vectors, queries, precision):  # noqa: F811
+    """uint8 and ubinary, too, which differ from others by their codes alone."""
+    case = Case(database, precision, vectors[:1000])
+    case.judge(case.built, case.codes, queries, 10)
+    allowed = np.random.default_rng(3).random(1000) < 0.5
+    case.judge(case.built, case.codes, queries, 10, allowed)
 
 
 def test_scores_are_those_of_faiss(one_case, queries):  # noqa: F811

@@ -57,16 +57,21 @@ def small(monkeypatch):
     monkeypatch.setattr(vector_table, "READ_ROWS", 7)
 
 
-@pytest.fixture(
-    params=[*((None, engine) for engine in FILE_ENGINES), *((True, e) for e in ("faiss", "pgvector"))]
-)
+@pytest.fixture
 def where(request, tmp_path):
     """A home with an engine, and a database of a server, or none."""
     on_server, engine = request.param
     return {"home": tmp_path, "db": request.getfixturevalue("postgres_url") if on_server else None}, engine
 
 
-@pytest.mark.parametrize("seed", range(3))
+def pytest_generate_tests(metafunc):
+    """Files of this machine with more seeds than a server, which takes longer."""
+    if "where" in metafunc.fixturenames:
+        places = [(False, engine, seed) for engine in FILE_ENGINES for seed in range(3)]
+        places += [(True, "faiss", 2), (True, "pgvector", 2)]
+        metafunc.parametrize("where, seed", [((s, e), seed) for s, e, seed in places], indirect=["where"])
+
+
 def test_whatever_happens_the_answers_are_right(tmp_path, where, seed):
     place, engine = where
     rng = np.random.default_rng(seed)
