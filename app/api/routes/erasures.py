@@ -44,7 +44,9 @@ class ToAllow(BaseModel):
     erasure: int | None = Field(None, ge=1, le=2**31)
 
 
-@router.post("", summary="Erase documents for good", dependencies=[needs("manage")])
+@router.post(
+    "", summary="Erase documents for good", operation_id="erase_documents", dependencies=[needs("manage")]
+)
 def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, Any]:
     """From the collection and from searches, judgments, jobs, reports and uploads; they stay out when their
     folder is read again. The answer is the receipt: `done`, or `pending` with the reasons, and what cannot be
@@ -58,13 +60,18 @@ def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, 
     return receipt.to_dict()
 
 
-@router.get("", summary="List receipts", dependencies=[needs("manage")])
+@router.get("", summary="List receipts", operation_id="list_erasures", dependencies=[needs("manage")])
 def list_all(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     receipts = list_erasures(caller, service.location, service.collection(name))
     return {"erasures": [one.to_dict() for one in receipts]}
 
 
-@router.post("/finish", summary="Go on with what is pending", dependencies=[needs("manage")])
+@router.post(
+    "/finish",
+    summary="Go on with what is pending",
+    operation_id="finish_erasures",
+    dependencies=[needs("manage")],
+)
 def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     collection = service.collection(name)
     receipts = patiently(
@@ -73,13 +80,23 @@ def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     return {"erasures": [one.to_dict() for one in receipts]}
 
 
-@router.post("/check", summary="Check that what was erased is gone", dependencies=[needs("manage")])
+@router.post(
+    "/check",
+    summary="Check that what was erased is gone",
+    operation_id="check_erasures",
+    dependencies=[needs("manage")],
+)
 def check(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     """Finishes what is pending, then looks in indexes, searches and judgments."""
     return check_erased(caller, service.location, service.collection(name)).to_dict()
 
 
-@router.post("/allow", summary="Let documents in again", dependencies=[needs("manage")])
+@router.post(
+    "/allow",
+    summary="Let documents in again",
+    operation_id="allow_erased_again",
+    dependencies=[needs("manage")],
+)
 def allow(name: str, body: ToAllow, caller: Asking, service: Held) -> dict[str, Any]:
     """Nothing brings them back by itself; `allowed` counts those that were kept out."""
     collection = service.collection(name)
