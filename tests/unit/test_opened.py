@@ -12,12 +12,23 @@ from indexing import Collection
 from indexing.errors import UnknownCollection
 
 
+@pytest.fixture(params=["home", "file", "server"])
+def where(request, home, tmp_path):
+    """Each collection in a catalog of its own, all in one file, all in one database of a server."""
+    if request.param == "home":
+        return Location(home)
+    if request.param == "file":
+        return Location(db=f"sqlite:///{tmp_path / 'all.db'}")
+    return Location(db=request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
-def held(home):
+def held(where, monkeypatch):
     for name in ("a", "b", "c"):
-        with Collection.create(name, home=home) as collection:
+        with Collection.create(name, **where.arguments()) as collection:
             collection.add([{"id": f"of {name}", "text": "Bees make honey."}])
-    opened = OpenCollections(Location(home), most=2)
+    monkeypatch.setattr("app.facade.opened.LOOK_SECONDS", 0.0)
+    opened = OpenCollections(where, most=2)
     yield opened
     opened.close()
 
@@ -37,22 +48,22 @@ def test_the_one_that_nobody_asked_for_is_let_go(held):
     assert [one.id for one in first.search("honey")] == ["of a"]
 
 
-def test_one_that_was_made_anew_is_opened_anew(held, home):
+def test_one_that_was_made_anew_is_opened_anew(held, where):
     old = held.collection("a")
     held.forget("a")
     old.drop()
     with pytest.raises(UnknownCollection, match="b"):
         held.collection("a")
-    with Collection.create("a", home=home) as collection:
+    with Collection.create("a", **where.arguments()) as collection:
         collection.add([{"id": "new", "text": "Bees make honey."}])
     assert [one.id for one in held.collection("a").search("honey")] == ["new"]
 
 
-def test_one_that_another_process_made_anew_is_opened_anew(held, home):
+def test_one_that_another_process_made_anew_is_opened_anew(held, where):
     held.collection("a")
-    with Collection.open("a", home=home) as other:
+    with Collection.open("a", **where.arguments()) as other:
         other.drop()
-    Collection.create("a", home=home).close()
+    Collection.create("a", **where.arguments()).close()
     assert held.collection("a").count() == 0
 
 
