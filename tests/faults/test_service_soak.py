@@ -53,15 +53,15 @@ class Client:
         self.answers = Counter()
         self.wrong = []
 
-    def ask(self, method, path, **given):
-        """The answer, or None where there was none or it is to come again."""
+    def ask(self, method, path, expected="\0", **given):
+        """The answer; None where there was none, it is to come again, or is the `expected` error."""
         try:
             answer = self.http.request(method, path, **given)
         except httpx.TransportError:
             self.answers["gone"] += 1
             return None
         self.answers[answer.status_code] += 1
-        if answer.status_code in PROMISED:
+        if answer.status_code in PROMISED or expected in answer.text:
             time.sleep(0.05)
             return None
         if answer.status_code >= 400:
@@ -141,7 +141,8 @@ class Judge(Client):
         if not found or not found["results"]:
             return
         said = {"query": word, "document": found["results"][0]["id"], "kind": "up", "impression": found["id"]}
-        kept = self.ask("POST", f"{PATH}/feedback", json=said)
+        # It may have been deleted since it was found.
+        kept = self.ask("POST", f"{PATH}/feedback", "no document", json=said)
         if kept is not None:
             self.state.append(kept["id"])
         time.sleep(0.05)
