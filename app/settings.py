@@ -11,6 +11,8 @@ sees what `stlib index --home X` wrote:
     STLIB_JOBS   how many jobs of a home run at a time (default: 1, as each may use all processors; 0: this
                  process starts none, and a `stlib worker` elsewhere does)
     STLIB_HOST   the address that the page listens on (default: 127.0.0.1, this machine alone)
+    STLIB_USER_HEADER
+                 the header in which a proxy before the page says who its visitor is
     STLIB_SERVER the address of a service that the page asks, in place of a home
     STLIB_SERVER_KEY, STLIB_SERVER_KEY_FILE
                  the key that the page has for it, or a file with that key in it
@@ -53,6 +55,7 @@ __all__ = [
     "SERVER_KEY_FILE_VARIABLE",
     "SERVER_KEY_VARIABLE",
     "SERVER_VARIABLE",
+    "USER_HEADER_VARIABLE",
     "Location",
     "LogSettings",
     "UploadLimits",
@@ -72,6 +75,7 @@ DB_VARIABLE = "STLIB_DB"
 RERANK_VARIABLE = "STLIB_RERANK"
 JOBS_VARIABLE = "STLIB_JOBS"
 HOST_VARIABLE = "STLIB_HOST"
+USER_HEADER_VARIABLE = "STLIB_USER_HEADER"
 SERVER_VARIABLE = "STLIB_SERVER"
 SERVER_KEY_VARIABLE = "STLIB_SERVER_KEY"
 SERVER_KEY_FILE_VARIABLE = "STLIB_SERVER_KEY_FILE"

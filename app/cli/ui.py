@@ -15,11 +15,15 @@ from click.core import ParameterSource
 from app.cli.options import location_options
 from app.cli.terminal import echo, warn
 from app.facade.caller import RIGHTS_VARIABLE
+from app.facade.roles import ROLES_VARIABLE
 from app.settings import (
     HOST_VARIABLE,
     LOOPBACK,
     RERANK_VARIABLE,
+    SERVER_KEY_FILE_VARIABLE,
+    SERVER_KEY_VARIABLE,
     SERVER_VARIABLE,
+    USER_HEADER_VARIABLE,
     Location,
     is_loopback,
 )
@@ -96,10 +100,10 @@ def serve(location: Location, *, port: int | None = None, host: str = LOOPBACK, 
         raise click.ClickException(f"--host {host}: this is no address of this machine: {error}") from error
     if port is not None and chosen != port:
         raise click.ClickException(f"port {port} of {host} is taken; leave --port away for a free one")
-    if not is_loopback(host):
+    if not is_loopback(host) and not os.environ.get(ROLES_VARIABLE):
         warn(
             f"stlib: note: whoever reaches {host} may use this page, and no sign-in stands before it:"
-            " publish it behind a proxy that has one, and set STLIB_RIGHTS to what visitors may do"
+            f" {_remedy()}"
         )
     try:
         with _terminated_like_ctrl_c(), running_server(location, chosen) as (address, process):
@@ -125,10 +129,12 @@ def _use_server(server: str) -> None:
     chosen = click.get_current_context().get_parameter_source
     if given := [one for one in ("home", "db", "rerank") if chosen(one) == ParameterSource.COMMANDLINE]:
         raise click.UsageError(f"--server shows what a service has: leave --{given[0]} away")
-    if RIGHTS_VARIABLE in os.environ:
-        raise click.UsageError(
-            f"{RIGHTS_VARIABLE} limits a page over a home; with --server a key says what its person may do"
-        )
+    for variable in (RIGHTS_VARIABLE, USER_HEADER_VARIABLE):
+        if os.environ.get(variable):
+            raise click.UsageError(
+                f"{variable} is for a page over a home; with --server a key says who its person is, and what"
+                " they may do"
+            )
     try:
         os.environ[SERVER_VARIABLE] = check_address(server)
     except BadInput as error:
@@ -142,6 +148,15 @@ def _check(host: str, port: int) -> None:
 
     if not is_healthy(host, port):
         raise click.ClickException(f"no page answers on port {port} of {host}")
+
+
+def _remedy() -> str:
+    """What limits visitors whom nobody knows."""
+    if not os.environ.get(SERVER_VARIABLE):
+        return "publish it behind a proxy that has one, and set STLIB_RIGHTS to what visitors may do"
+    if os.environ.get(SERVER_KEY_VARIABLE) or os.environ.get(SERVER_KEY_FILE_VARIABLE):
+        return f"all of them have the key of this page; let people sign in ({ROLES_VARIABLE})"
+    return f"each needs a key of their own; let people sign in ({ROLES_VARIABLE}) to spare them that"
 
 
 @contextmanager

@@ -96,12 +96,15 @@ def add_files(
 
 
 def folders(visit: Visit) -> list[Folder]:
-    """Folders of the machine that answers, which may be read into a collection."""
-    return collections.folders_to_choose(visit.caller)
+    """Folders of the machine that answers, which may be read into a collection; none where others ask it."""
+    found = collections.folders_to_choose(visit.caller)
+    return found if visit.alone else []
 
 
 def add_folder(visit: Visit, name: str, folder: Path) -> Job:
     require(visit.caller, "manage", name)
+    if not visit.alone:
+        raise BadInput("folders of its machine are read by a service only where nobody else reaches it")
     return collections.add_folder(visit.caller, visit.location, name, folder)
 
 

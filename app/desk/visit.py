@@ -20,7 +20,8 @@ R = TypeVar("R")
 class Visit:
     """One person at one place. `open_collection` gives collections that are held open and shared,
     `forget_collection` lets go of one. `models` are those that collections may be made with beside the
-    bundled one; None where the rules of a page over a home hold.
+    bundled one; None where the rules of a page over a home hold. `alone` says whether nobody but this machine
+    can ask.
     """
 
     caller: Caller
@@ -28,6 +29,7 @@ class Visit:
     open_collection: Callable[[str], Collection]
     forget_collection: Callable[[str], None]
     models: tuple[str, ...] | None = None
+    alone: bool = True
 
     @property
     def here(self) -> bool:

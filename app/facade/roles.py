@@ -22,7 +22,7 @@ from app.keys.model import RIGHTS_OF_SCOPES, SCOPES
 from app.text import plain
 from indexing.errors import BadInput
 
-__all__ = ["Person", "SignInRules", "rights_of", "sign_in_rules"]
+__all__ = ["ROLES_VARIABLE", "Person", "SignInRules", "rights_of", "sign_in_rules"]
 
 ROLES_VARIABLE = "STLIB_ROLES"
 ROLE_CLAIM_VARIABLE = "STLIB_ROLE_CLAIM"

@@ -22,7 +22,7 @@ from app.facade.caller import Caller
 from app.facade.roles import Person
 from app.remote.connection import Connection
 from app.remote.desk import RemoteDesk
-from app.remote.errors import KeyRefused
+from app.remote.errors import KeyRefused, KeyWanted
 from app.settings import SERVER_KEY_FILE_VARIABLE, SERVER_KEY_VARIABLE, SERVER_VARIABLE, Location
 from app.ui import sign_in
 from app.ui.visitor import visitor
@@ -91,14 +91,15 @@ def _key_of(connection: Connection, person: Person) -> str:
         key = _keys.get(held)
         if key is not None:
             return key.text
-    if not _given():
+    page = RemoteDesk(connection, _given(), "")
+    hours = max(person.until - time.time(), 1.0) / 3600
+    try:
+        key = page.ask(entering.make_person_key, person.name, person.scope, hours)
+    except KeyWanted:
         raise KeyRefused(
             "This page has no key of its own, by which it has keys made for those who sign in: give it one"
             f" of scope admin ({SERVER_KEY_VARIABLE}, or {SERVER_KEY_FILE_VARIABLE})."
-        )
-    page = RemoteDesk(connection, _given(), "")
-    hours = max(person.until - time.time(), 1.0) / 3600
-    key = page.ask(entering.make_person_key, person.name, person.scope, hours)
+        ) from None
     with _lock:
         if len(_keys) >= _MOST_KEYS:
             for other in [one for one, made in _keys.items() if made.expires < time.time()]:

@@ -16,12 +16,11 @@ import streamlit as st
 
 from app.facade.caller import Caller, visitor_rights
 from app.facade.roles import Person, rights_of
+from app.settings import USER_HEADER_VARIABLE as HEADER_VARIABLE
 from app.text import plain
 from app.ui.outside import as_label
 
-__all__ = ["HEADER_VARIABLE", "draw_visitor", "keep_in_browser", "name_of", "session_of", "visitor"]
-
-HEADER_VARIABLE = "STLIB_USER_HEADER"
+__all__ = ["draw_visitor", "keep_in_browser", "name_of", "session_of", "visitor"]
 
 _LONGEST = 80  # characters of a name
 _NAME = "visitor name"

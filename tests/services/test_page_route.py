@@ -24,7 +24,7 @@ from app.facade.search import Facet, SearchRequest
 from app.indexing_job import IndexChoices
 from app.remote.connection import Connection
 from app.remote.desk import RemoteDesk
-from app.remote.errors import KeyRefused
+from app.remote.errors import KeyRefused, ServiceFailed
 from app.settings import Location
 from indexing import Collection
 from indexing.errors import BadInput, CollectionExists, FilterError, UnknownCollection
@@ -245,6 +245,13 @@ def test_a_malformed_request_is_refused(home, service, name, content, status):
     with service.client(new_key(home, "eve", scope="admin")) as client:
         answer = client.post(f"/v1/page/{name}", content=content)
     assert answer.status_code == status and answer.json()["error"]["message"]
+
+
+def test_too_much_is_refused_before_it_is_kept(home, of):
+    desk = of(new_key(home, "judge", scope="write"))
+    with pytest.raises(ServiceFailed, match="more than 64 MiB"):
+        desk.ask(measuring.add_set, "animals", "much", [Incoming("a.zip", io.BytesIO(bytes(65 << 20)))])
+    assert desk.ask(measuring.evaluation, "animals").sets == []
 
 
 def test_a_session_tells_visits_of_one_key_apart_and_nothing_else(home, service, of):

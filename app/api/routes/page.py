@@ -13,9 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from app.api.dependencies import Asking, Held
 from app.api.errors import NotFound, json_bytes
@@ -39,6 +41,11 @@ _MOST_ARGUMENTS = 1 << 20  # bytes, beside files
 _RIGHTS = {"keeping.add_files": "manage", "measuring.add_set": "judge"}
 # They search, and wait for their turn with all that do.
 _SEARCHES = ("searching.answer", "searching.compare")
+# Hold a file of up to 64 MiB in memory, several times.
+_LARGE = ("searching.original_file", "searching.original_page", "searching.original_lines")
+_AT_ONCE = CapacityLimiter(2)
+# Bytes of a request with files, beside what the gate allows of any.
+_MOST_BYTES = {"measuring.add_set": 64 << 20}
 
 
 @router.post("/{function}")
@@ -53,7 +60,8 @@ async def ask(function: str, request: Request, caller: Asking, service: Held) ->
         if entry.name in _SEARCHES:
             body = await service.run(_answer, entry, visit, arguments)
         else:
-            body = await run_in_threadpool(_answer, entry, visit, arguments)
+            limiter = _AT_ONCE if entry.name in _LARGE else None
+            body = await to_thread.run_sync(_answer, entry, visit, arguments, limiter=limiter)
     return Response(body, media_type="application/json")
 
 
@@ -61,7 +69,10 @@ def _visit(caller: Caller, session: str, service: Service) -> Visit:
     """The visits of one key are told apart by what its page says; those of others they cannot be."""
     if _SESSION.fullmatch(session):
         caller = replace(caller, session=f"{caller.session}.{session}")
-    return Visit(caller, service.location, service.collection, service.forget, service.settings.models)
+    settings = service.settings
+    return Visit(
+        caller, service.location, service.collection, service.forget, settings.models, settings.local
+    )
 
 
 def _answer(entry: Entry, visit: Visit, arguments: dict[str, Any]) -> bytes:
@@ -74,12 +85,29 @@ async def _arguments(request: Request, entry: Entry) -> AsyncIterator[dict[str, 
     if not entry.files:
         yield entry.decode_arguments(_parsed(await request.body()))
         return
+    if most := _MOST_BYTES.get(entry.name):
+        request = Request(request.scope, _at_most(most, request.receive))
     form = request.form(max_files=_MOST_FILES, max_fields=1, max_part_size=_MOST_ARGUMENTS)
     async with form as brought:
         told = brought.get("arguments")
         arguments = entry.decode_arguments(_parsed(told.encode() if isinstance(told, str) else b""))
         files = [one for one in brought.getlist("files") if isinstance(one, UploadFile)]
         yield {**arguments, entry.files: [Incoming(one.filename or "", one.file) for one in files]}
+
+
+def _at_most(most: int, receive: Receive) -> Receive:
+    """A body of at most so many bytes; raises HTTPException for more."""
+    left = most
+
+    async def limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, f"these files take more than {most >> 20} MiB: leave some out")
+        return message
+
+    return limited
 
 
 def _parsed(text: bytes) -> Any:
