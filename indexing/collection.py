@@ -257,11 +257,14 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
         columns, or what dicts have in their place; `indexing.documents.fields` knows some without.
 
         When this returns, the documents survive a power failure; so does every batch that `progress` was
-        called for. `vectors` [n, d] are one per document, for a collection made with `dimension=`.
+        called for. `vectors` [n, d] are one per document, for a collection made with `dimension=`, or such as
+        the collection's model gave elsewhere: some documents are embedded to compare them, the others are
+        not. Each document is one passage then.
         `on_error="skip"` reports a document that cannot be used instead of raising.
 
         Raises:
-            BadInput: a document cannot be used; those before it are stored.
+            BadInput: a document cannot be used; those before it are stored. Or the vectors are of another
+                model; nothing is stored.
             LockedError: another process is adding documents.
             DiskFull: no space; what was committed before is kept.
         """

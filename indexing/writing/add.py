@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from indexing.catalog.database import writing
-from indexing.catalog.generations import FOLLOWING, GenerationInfo, generations_of, set_codec
+from indexing.catalog.generations import FOLLOWING, generations_of, set_codec
 from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, IndexingError
 from indexing.generations.build import following_maker
@@ -23,6 +23,7 @@ from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.upkeep.compact import compact_if_worth
 from indexing.views.manager import Views
+from indexing.writing.brought import pair, require_same_model
 from indexing.writing.guard import Guard
 from indexing.writing.legible import note_on_unread
 from indexing.writing.pipeline import Pipeline
@@ -47,6 +48,7 @@ class Adding:
         self._encoders = encoders
         self._published = time.monotonic()
         self._vectors: np.ndarray | None = None
+        self._made_by = NO_MODEL
         self._left_behind: set[int] = set()
 
     def run(
@@ -55,8 +57,17 @@ class Adding:
         """See `Collection.add`."""
         with self._session.writing_documents():
             if vectors is not None:
-                documents, self._vectors = _pair(list(documents), vectors, self._session.live().generation)
+                documents = self._take(list(documents), vectors)
             return self.run_held(documents, on_error, progress)
+
+    def _take(self, documents: list[Any], vectors: Any) -> list[Any]:
+        """Documents whose vectors came with them, one passage each."""
+        generation = self._session.live().generation
+        documents, self._vectors = pair(documents, vectors, generation)
+        if generation.fingerprint != NO_MODEL:
+            require_same_model(documents, self._vectors, self._encoders.of(generation))
+        self._made_by = generation.fingerprint
+        return documents
 
     def run_held(self, documents: Iterable[Any], on_error: str, progress: Progress | None) -> AddReport:
         """The same, by who holds the lock of the documents."""
@@ -75,7 +86,12 @@ class Adding:
     def _maker_of(self, live: Live) -> Maker:
         generation = live.generation
         coders = self._encoders.coders(generation, [*(generation.beside or {})])
-        if generation.fingerprint == NO_MODEL:
+        if self._vectors is not None and generation.fingerprint != self._made_by:
+            raise BadInput(
+                f"another model became live in collection {self._session.name!r} meanwhile, and the vectors"
+                " are not of it"
+            )
+        if generation.fingerprint == NO_MODEL or self._vectors is not None:
             return GivenMaker(self._codec(live), coders)
         encoder = self._encoders.of(generation)
         return EmbeddingMaker(encoder, ChunkSettings(**generation.chunking), self._codec(live), coders)
@@ -144,22 +160,3 @@ class Adding:
     def _publish(self) -> None:
         with self._session.lock:
             self._views.publish(self._session.live())
-
-
-def _pair(documents: list[Any], vectors: Any, generation: GenerationInfo) -> tuple[list[Any], np.ndarray]:
-    """Documents with one row each.
-
-    Raises:
-        BadInput: another number or width of vectors, or values that are not finite.
-    """
-    rows = np.asarray(vectors, dtype=np.float32)
-    if rows.shape != (len(documents), generation.dimension):
-        raise BadInput(
-            f"vectors have the shape {list(rows.shape)}, expected [{len(documents)}, "
-            f"{generation.dimension}]: one "
-            "row for each document"
-        )
-    if not np.isfinite(rows).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise BadInput(f"the vector of document {bad} has NaN or infinite values")
-    return documents, rows

@@ -105,9 +105,45 @@ def test_vectors_of_ones_own(home):
         Collection.create("none", dimension=0, home=home)
 
 
-def test_a_collection_with_a_model_takes_no_vectors(animals):
-    with pytest.raises(BadInput, match="takes no vectors"):
+class Counting:
+    """Embeds by the counts of some letters, and counts texts."""
+
+    def __init__(self):
+        self.embedded = 0
+
+    def __call__(self, texts):
+        self.embedded += len(texts)
+        return np.array([[text.count(letter) for letter in "abcd"] for text in texts]) + 0.01
+
+
+def test_vectors_of_the_collections_model_are_taken_over(home):
+    rng = np.random.default_rng(4)
+    texts = ["".join(rng.choice(list("abcd "), 40)) for _ in range(1500)]
+    model = Counting()
+    with Collection.create("moved", model, precision="float32", home=home) as moved:
+        vectors = model(texts)
+        model.embedded = 0
+        rows = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
+        report = moved.add(rows, vectors=vectors * 7)  # of any length
+        assert (report.added, report.chunks) == (1500, 1500)
+        assert 0 < model.embedded < 300  # those that were compared, and fixed texts that set the scale
+        query = "abba cd"
+        wanted = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        asked = model([query])[0] / np.linalg.norm(model([query])[0])
+        found = moved.search(query, mode="semantic", k=5)
+        expected = np.sort(wanted @ asked)[::-1][:5]
+        assert [r.score for r in found] == pytest.approx(expected, abs=1e-5)
+        with pytest.raises(BadInput, match=r"not those of this collection's model.*like them by"):
+            moved.add([{"id": "x", "text": "aaaa"}], vectors=[[0, 0, 1, 1]])
+        assert moved.verify().clean and len(moved) == 1500
+
+
+def test_a_collection_with_a_model_takes_no_vectors_of_others(animals):
+    with pytest.raises(BadInput, match="dimension="):
         animals.add([{"id": "x", "text": "x"}], vectors=np.ones((1, 256)))
+    with pytest.raises(BadInput, match="shape"):
+        animals.add([{"id": "x", "text": "x"}], vectors=np.ones((1, 3)))
+    assert "x" not in animals
 
 
 def test_any_function_is_an_encoder(home):
