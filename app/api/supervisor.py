@@ -38,6 +38,9 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b"retry-after: 1\r\ncontent-length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
 )
+# Memory that a thread frees stays with its arena, and of these glibc makes eight a processor: with two, a
+# worker that does everything for a minute has 180 MiB to itself in place of 280, and stays there.
+_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 # Each worker is one of several that share the processors: threads of one, waiting for each other, would keep
 # the others waiting.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -245,7 +248,7 @@ def _environment(location: Location, settings: ServiceSettings) -> dict[str, str
     known = getattr(os, "sched_getaffinity", None)
     processors = len(known(0)) if known is not None else os.cpu_count() or 1
     threads = str(max(1, processors // settings.workers))
-    environment = dict.fromkeys(_THREADS, threads) | dict(os.environ) | location.to_environment()
+    environment = {**dict.fromkeys(_THREADS, threads), **_ARENAS, **os.environ, **location.to_environment()}
     for name, value in settings.model_dump(exclude_unset=True).items():
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         environment[f"STLIB_{name.upper()}"] = text

@@ -207,7 +207,7 @@ def run(service, clients, seconds):
         except FileNotFoundError:
             continue
         if time.monotonic() >= next_kill and len(workers) == 2:
-            os.kill(workers[0], signal.SIGKILL)  # the older one
+            os.kill(workers[-1], signal.SIGKILL)  # the younger one: memory of the other is looked at
             kills += 1
             next_kill += every
     for thread in threads:
@@ -249,7 +249,7 @@ def check_memory(memory):
             by_worker.setdefault(pid, []).append((at, size))
     for pid, readings in by_worker.items():
         lived = readings[-1][0] - readings[0][0]
-        if lived < 50:  # in its first half minute it loads and fills its caches
+        if lived < 60:  # in its first half minute it loads and fills its caches
             continue
         late = [size for at, size in readings if at >= readings[0][0] + 30]
         third = max(1, len(late) // 3)
