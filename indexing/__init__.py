@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from indexing.collection import AddReport, Collection
     from indexing.documents import ChunkSettings, Document, Skipped
     from indexing.search.results import Result, SearchResults, Snippet
+    from indexing.upkeep.receipt import Receipt
     from indexing.upkeep.verify import VerifyReport
 
 _WHERE = {
@@ -26,6 +27,7 @@ _WHERE = {
     "ChunkSettings": "indexing.documents",
     "Collection": "indexing.collection",
     "Document": "indexing.documents",
+    "Receipt": "indexing.upkeep.receipt",
     "Result": "indexing.search.results",
     "SearchResults": "indexing.search.results",
     "Skipped": "indexing.documents",
@@ -38,6 +40,7 @@ __all__ = [
     "ChunkSettings",
     "Collection",
     "Document",
+    "Receipt",
     "Result",
     "SearchResults",
     "Skipped",

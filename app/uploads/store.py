@@ -138,8 +138,10 @@ class Uploads:
         """Remove those of `paths` that are uploaded files of a collection; returns them. Call it inside
         `locked`.
         """
+        if self.folder.is_symlink() or self.of(collection).is_symlink():
+            return []  # it may have come with a copied home, and lead to somebody's own files
         folder = Path(os.path.realpath(self.of(collection)))
-        gone = [path for path in paths if path.parent == folder and path.is_file()]
+        gone = [path for path in paths if path.parent == folder and path.is_file() and not path.is_symlink()]
         for path in gone:
             path.unlink()
         if gone:

@@ -177,6 +177,7 @@ class Pipeline:
             rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
             known = {**resolved.known, **known_documents(connection, self._session.id, rest)}
         refusal = self._refuse(batch, known)
+        resolved.renamed = [id_ for id_ in resolved.renamed if id_ in batch]  # notes name what is stored
         self.report.duplicates += self._seen.add(batch)
         changes = {id_: _change(pending, known.get(id_)) for id_, pending in batch.items()}
         changed = {id_: change for id_, change in changes.items() if change is not None}

@@ -142,6 +142,19 @@ def _ids(notes, beginning):
     return [one.id for one in notes.documents() if one.text.startswith(beginning)]
 
 
+def test_a_home_from_elsewhere_cannot_have_files_of_somebody_removed(notes, location, tmp_path):
+    """Its folder of uploads is a link to a folder that its catalog says documents were read from."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "diary.txt").write_text("A diary that nobody but its owner reads.")
+    notes.sync(mine)
+    Uploads(location).folder.mkdir()
+    Uploads(location).of("notes").symlink_to(mine)
+    receipt = erase_documents(ANN, location, "notes", ["diary.txt"])
+    assert receipt.done and receipt.erased["documents"] == 1 and "uploads" not in receipt.erased
+    assert (mine / "diary.txt").is_file()
+
+
 def test_reports_judged_sets_and_records_of_tuning(notes, location):
     folder = reports_folder(location, notes.uuid)
     folder.mkdir(parents=True)
