@@ -74,7 +74,7 @@ say("done")
 
 
 ERASING = ("erase.", "renew.")
-"""Steps of an erasure, which `tests/unit/erasing` goes through."""
+"""Steps of an erasure, which `test_erasing_kills` goes through."""
 
 
 def fault_points() -> list[str]:

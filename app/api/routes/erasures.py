@@ -20,7 +20,7 @@ from app.facade.erasure import (
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/collections/{name}/erasures", tags=["erasures"], responses=ERROR_ANSWERS)
+router = APIRouter(prefix="/v1/collections/{name}/erasures", tags=["documents"], responses=ERROR_ANSWERS)
 
 _MOST = 10_000
 _LONGEST = 4_000

@@ -92,8 +92,6 @@ def test_a_filter_asks_before_it_erases_everything(stlib, folder):
         (["--allow-again"], "name the documents: by their ids, or by --filter"),
     ],
 )
-def test_wrong_usage_erases_nothing(stlib, folder, home, arguments, message):
+def test_wrong_usage_is_told_before_anything_is_opened(stlib, arguments, message):
     code, out, err = stlib("erase", "n", *arguments)
     assert (code, out) == (2, "") and err.startswith(f"stlib: {message}")
-    with Collection.open("n", home=home) as collection:
-        assert len(collection) == 2
