@@ -6,6 +6,7 @@ collections of the home are served with, and what whoever runs the service lists
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,7 @@ EMBEDDING, RERANKER = "embedding", "reranker"
 _MOST_PARTS = 8
 _CHARACTERS_PER_TOKEN = 4
 _LONGEST_QUERY = 20_000
+_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class LentModels:
         self._reranker_sources = {_shown_name(one): one for one in given}
         self._encoders: dict[str, EncoderProtocol] = {}
         self._rerankers: dict[str, RerankerProtocol] = {}
+        self._models: list[LentModel] = []  # of collections
+        self._looked = -_LOOK_SECONDS
         self._lock = ThreadLock()
 
     def all(self, caller: Caller) -> list[LentModel]:
@@ -187,13 +191,15 @@ class LentModels:
                     source = self._encoder_sources[name]
                     self._encoders[name] = load_encoder(None if source == BUNDLED_MODEL else source)
                 return self._encoders[name]
-        lent = next((one for one in self._of_collections(caller) if one.id == name), None)
-        if lent is None:
-            raise self._unknown(caller, name, EMBEDDING)
-        encoder = self._collection(lent.collection).encoder
-        if encoder.fingerprint != lent.fingerprint:  # another serving became live at this moment
-            raise self._unknown(caller, name, EMBEDDING)
-        return encoder
+        for _ in range(2):
+            lent = next((one for one in self._of_collections(caller) if one.id == name), None)
+            if lent is None:
+                break
+            encoder = self._collection(lent.collection).encoder
+            if encoder.fingerprint == lent.fingerprint:
+                return encoder
+            self._looked = -_LOOK_SECONDS  # another serving became live meanwhile
+        raise self._unknown(caller, name, EMBEDDING)
 
     def _reranker_of(self, caller: Caller, name: str) -> RerankerProtocol:
         require(caller, "search")
@@ -216,21 +222,32 @@ class LentModels:
         is listed already.
         """
         found: dict[str, LentModel] = {}
-        for collection in list_collections(**self._location.arguments()).names:
-            if not caller.may_use(collection):
-                continue
-            try:
-                opened = self._collection(collection)
-                live = next(one for one in opened.servings() if one.live)
-                generation = next(one for one in opened.generations() if one.id == live.generation)
-            except (IndexingError, StopIteration):  # deleted meanwhile, or damaged: others are lent still
-                continue
-            shown = _shown_name(generation.model)
-            loadable = generation.fingerprint != NO_MODEL and not is_object_mark(generation.model)
-            if loadable and shown not in self._encoder_sources:
-                one = LentModel(shown, EMBEDDING, generation.dimension, generation.fingerprint, collection)
-                found.setdefault(generation.fingerprint, one)
+        for one in self._served():
+            if caller.may_use(one.collection) and one.id not in self._encoder_sources:
+                found.setdefault(one.fingerprint, one)
         return _tell_apart(list(found.values()))
+
+    def _served(self) -> list[LentModel]:
+        """The model of each collection, as it was some seconds ago at most: each look takes milliseconds."""
+        with self._lock:
+            if time.monotonic() >= self._looked + _LOOK_SECONDS:
+                names = list_collections(**self._location.arguments()).names
+                self._models = [one for name in names if (one := _served_by(self._location, name))]
+                self._looked = time.monotonic()
+            return self._models
+
+
+def _served_by(location: Location, name: str) -> LentModel | None:
+    """The model that a collection is served with; None where nothing loads one."""
+    try:
+        with Collection.open(name, **location.arguments()) as collection:
+            live = next(one for one in collection.servings() if one.live)
+            made = next(one for one in collection.generations() if one.id == live.generation)
+    except (IndexingError, StopIteration):  # deleted meanwhile, or damaged: others are lent still
+        return None
+    if made.fingerprint == NO_MODEL or is_object_mark(made.model):
+        return None
+    return LentModel(_shown_name(made.model), EMBEDDING, made.dimension, made.fingerprint, name)
 
 
 def _tell_apart(lent: list[LentModel]) -> list[LentModel]:

@@ -84,6 +84,7 @@ def test_jobs_and_lag_are_looked_up(home, monkeypatch):
         assert shown["stlib_index_lag_changes", "notes", "generation"] == 0
         with Collection.open("notes", home=home) as collection:
             assert collection.refresh()
+    with client_of(home) as client:
         assert read(client)["stlib_index_lag_changes", "notes", "keyword"] == 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from threading import Lock
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -18,19 +20,32 @@ __all__ = ["StateOfThings"]
 
 logger = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 5.0
+
 
 class StateOfThings(Collector):
     """Of one home. What cannot be read is left out, and the log says why."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
+        self._lock = Lock()
+        self._until = 0.0
+        self._found: list[Any] = []
 
     def collect(self) -> Iterable[Any]:
+        """As it was some seconds ago at most, however many ask."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._found = self._look()
+                self._until = time.monotonic() + _LOOK_SECONDS
+            return self._found
+
+    def _look(self) -> list[Any]:
         try:
-            yield from _jobs(count_jobs(self._location))
-            yield from _collections(lags(self._location))
+            return [*_jobs(count_jobs(self._location)), *_collections(lags(self._location))]
         except IndexingError as error:
             logger.warning("numbers of jobs or collections cannot be read: %s", error)
+            return []
 
 
 def _jobs(counts: Counter[tuple[str, str]]) -> Iterator[GaugeMetricFamily]:

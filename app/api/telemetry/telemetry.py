@@ -97,4 +97,8 @@ class Operation:
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """The pattern of the address that was asked for, of which there are few; "unknown" where it is none."""
-    return str(getattr(scope.get("route"), "path", UNKNOWN_ROUTE))
+    if "route" in scope:
+        return str(scope["route"].path)
+    if "endpoint" in scope and not scope.get("path_params"):  # one that takes no names, as /openapi.json
+        return str(scope["path"])
+    return UNKNOWN_ROUTE
