@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from app.facade.keys import make_key
 from app.settings import Location
 
 _PATIENCE_S = 60
-_SERVE = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
+_STLIB = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
 def location_of(where: Path | str) -> Location:
@@ -80,10 +80,15 @@ class RunningService:
 
 @contextmanager
 def running_service(
-    where: Path | str, *, env: dict[str, str] | None = None, port: int = 0, **settings: Any
+    where: Path | str,
+    *,
+    command: Sequence[str] = ("serve",),
+    env: dict[str, str] | None = None,
+    port: int = 0,
+    **settings: Any,
 ) -> Iterator[RunningService]:
-    """`stlib serve` on `port`, by default a free one, once it is ready, stopped at the end; `settings` of
-    ServiceSettings.
+    """`stlib serve`, or another `command` that serves, on `port`, by default a free one, once it is ready,
+    stopped at the end; `settings` of ServiceSettings.
     """
     variables = {f"STLIB_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {**os.environ, **location_of(where).to_environment(), **variables, **(env or {})}
@@ -91,7 +96,10 @@ def running_service(
         log = Path(folder) / "stderr"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [*_SERVE[:-1], str(port)], env=environment, stdout=subprocess.PIPE, stderr=stderr
+                [*_STLIB, *command, "--port", str(port)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
             )
         try:
             assert process.stdout is not None

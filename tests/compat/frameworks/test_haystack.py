@@ -23,8 +23,16 @@ class Whole(
     published.GetMetadataFieldMinMaxTest,
     published.GetMetadataFieldUniqueValuesTest,
     published_async.CountDocumentsAsyncTest,
+    published_async.CountDocumentsByFilterAsyncTest,
+    published_async.CountUniqueMetadataByFilterAsyncTest,
+    published_async.DeleteAllAsyncTest,
+    published_async.DeleteByFilterAsyncTest,
+    published_async.UpdateByFilterAsyncTest,
     published_async.WriteDocumentsAsyncTest,
     published_async.DeleteDocumentsAsyncTest,
+    published_async.GetMetadataFieldsInfoAsyncTest,
+    published_async.GetMetadataFieldMinMaxAsyncTest,
+    published_async.GetMetadataFieldUniqueValuesAsyncTest,
     published_async.FilterDocumentsAsyncTest,
 ):
     """All that is published for stores; the two tests below it leaves to each store."""

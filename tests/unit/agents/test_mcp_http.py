@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
 import httpx
@@ -37,7 +38,8 @@ def service_home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(service_home):
-    with running_service(service_home, mcp="write", keys="required", workers=2) as running:
+    command = ("mcp", "--http", "--write")
+    with running_service(service_home, command=command, keys="required", workers=2) as running:
         yield running
 
 
@@ -96,6 +98,18 @@ def test_a_key_for_one_collection_sees_no_other(talk_as):
     assert {it["id"].split("/")[0] for it in one.ask("search", query="honey")["results"]} == {"animals"}
     assert one.ask("add_documents", collection="animals", documents=[{"id": "x", "text": "y"}])["added"] == 1
     assert one.ask("delete_documents", collection="animals", ids=["x"])["deleted"] == ["x"]
+
+
+def test_many_ask_at_once(reader):
+    animals = {"which animal makes honey": "bee", "who purrs": "cat", "who barks at strangers": "dog"}
+    questions = list(animals) * 8
+
+    def ask(question):
+        found = reader.ask("search_collection", collection="animals", query=question, k=1)
+        return found["results"][0]["id"]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask, questions)) == [animals[one] for one in questions]
 
 
 def post(service, headers, body=HELLO):
