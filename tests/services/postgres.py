@@ -57,9 +57,10 @@ class Server:
 
     Args:
         durable: Keep what makes a commit survive the loss of power (``fsync``); tests of faults want it.
+        settings: Others of PostgreSQL, by name.
     """
 
-    def __init__(self, durable: bool = False) -> None:
+    def __init__(self, durable: bool = False, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="stlib-postgres-"))
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD, "sh", str(self.folder)], stdin=subprocess.PIPE, start_new_session=True
@@ -70,7 +71,7 @@ class Server:
         self.port = _free_port()
         try:
             self._bin = _programs(self.folder / "programs" if self._apart else None)
-            self._make(_SETTINGS | ({} if durable else _FAST))
+            self._make(_SETTINGS | ({} if durable else _FAST) | settings)
             self.start()
             self._make_user()
         except BaseException:
