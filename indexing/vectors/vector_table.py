@@ -144,6 +144,7 @@ class VectorTable:
     def __init__(self, generation_id: int, codec: Codec, codes: str = "code") -> None:
         self.generation_id = int(generation_id)
         self.name = table_name(generation_id)
+        self._graph = f"{self.name}_graph"
         self._codec = codec
         self._codes = codes
         binary = codec.is_binary
@@ -228,7 +229,12 @@ class VectorTable:
         width = self._codec.dimension // 8 if self._codec.is_binary else 2 * self._codec.dimension
         memory = min(max(rows * (width + _GRAPH_BYTES_PER_ROW), _LEAST_MEMORY), _MOST_MEMORY)
         connection.execute(text(f"SET LOCAL maintenance_work_mem = '{memory >> 10}kB'"))
-        connection.execute(text(f"CREATE INDEX ON {self.name} USING hnsw (vector {self._operators})"))
+        connection.execute(
+            text(f"CREATE INDEX {self._graph} ON {self.name} USING hnsw (vector {self._operators})")
+        )
+
+    def drop_graph(self, connection: Connection) -> None:
+        connection.execute(text(f"DROP INDEX {self._graph}"))
 
     def size(self, connection: Connection) -> tuple[int, int]:
         """Bytes of the graph and of the rest."""

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from indexing.catalog.database import reading
-from indexing.catalog.following import ChunkBatch, chunks_after, removals_after
+from indexing.catalog.following import ChunkBatch, chunks_after, count_chunk_changes, removals_after
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import decode_rows
 from indexing.quantization import Codec
@@ -165,15 +165,23 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
             batch = chunks_after(connection, self._generation.id, state.change, READ_ROWS)
             removed = removals_after(connection, self._generation.id, state.change, batch.last)
             rows = self._decode(batch)
+            graph = state.graph
+            if graph and not batch.is_last and self._doubles(connection, batch.last):
+                self._table.drop_graph(connection)
+                graph = False
             self._table.remove(connection, removed)
             self._table.append(connection, rows.keys, rows.codes)
-            graph = state.graph
             if batch.is_last and not graph:
                 count = self._table.count(connection)
                 if graph := count > PgvectorIndex.scan_rows:
                     self._table.build_graph(connection, count)
             write_state(connection, self._generation.id, TableState(self._made_of, batch.last, graph))
         return not batch.is_last
+
+    def _doubles(self, connection: Connection, change: int) -> bool:
+        """Whether as many rows come after `change` as there are: then a new graph is made sooner."""
+        there = self._table.count(connection)
+        return count_chunk_changes(connection, self._generation.id, change, there) >= there
 
     def _make(self, connection: Connection) -> TableState:
         """An empty table in place of whatever there is."""

@@ -126,7 +126,7 @@ def report_changes(postgres: Collection, pgvector: Collection, corpus: Path) -> 
         collection.delete([one["id"] for one in more])
         removed = time_once(collection.refresh)
         print(
-            f"{name:9} 1,000 passages more: added in {added:.2f} s, published in {published:.2f} s; their removal"
+            f"{name:9} 1,000 passages more: added in {added:.2f} s, published in {published:.2f} s; removal"
             f" in {removed:.2f} s"
         )
 

@@ -186,3 +186,23 @@ def test_what_cannot_be_is_said_at_once(tmp_path, postgres_databases):
             Collection.create("d", home=tmp_path, db=url, dimension=4_001, engine="pgvector")
         wide._session.database.dispose()
     postgres_databases.drop(url)
+
+
+def test_a_table_that_doubles_gets_a_new_graph(collection, asked, monkeypatch):
+    """And one that grows a little keeps it."""
+    graph = "SELECT relfilenode FROM pg_class WHERE relname = 'pgvector_1_graph'"
+    monkeypatch.setattr("indexing.views.vector_table.READ_ROWS", 30)
+    before = asked(graph)
+    collection.delete([f"d{n}" for n in range(50, 150)])
+    add(collection, range(50, 100))
+    assert collection.refresh()
+    assert asked(graph) == before
+    collection.delete([f"d{n}" for n in range(100, 350)])
+    assert collection.refresh()
+    assert asked(graph) == before
+    for first in range(100, 350, 50):
+        add(collection, range(first, first + 50))
+    assert collection.refresh()
+    assert len(asked(graph)) == 1
+    assert asked(graph) != before
+    assert found(collection, 3) == nearest(3)
