@@ -159,7 +159,9 @@ def _on_postgres(request):
     if not request.config.getoption("--postgres"):
         yield
         return
-    from tests.services.on_postgres import collections_on
+    from tests.services.on_postgres import ABOUT_FILES, collections_on
 
+    if request.node.name in ABOUT_FILES:
+        pytest.skip("about files")
     with collections_on(request.getfixturevalue("postgres_databases")):
         yield
