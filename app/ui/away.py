@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import streamlit as st
 
 from app.remote.errors import KeyRefused, KeyWanted, ServiceAway
-from app.ui import markup
+from app.ui import markup, sign_in
 from app.ui.entrance import desk_of_visitor, may_type_key
 from app.ui.notices import sentences
-from app.ui.person_part import draw_key_box
+from app.ui.person_part import draw_key_box, draw_sign_out
 from indexing.errors import IndexingError
 
 __all__ = ["answered", "draw_away"]
@@ -37,6 +37,8 @@ def draw_away(error: IndexingError) -> None:
     st.html(markup.note("Your key, please", str(error)) if asks else markup.failure(str(error)))
     if isinstance(error, KeyRefused) and may_type_key():
         draw_key_box()
+    elif isinstance(error, KeyRefused) and sign_in.is_wanted():
+        draw_sign_out()  # who signs in anew gets another key
     if isinstance(error, ServiceAway):
         st.html(
             markup.aside("This page looks again every few seconds, and goes on once the service is there.")

@@ -67,10 +67,11 @@ def forget_person(person: Person) -> None:
     address = os.environ.get(SERVER_VARIABLE)
     if not address:
         return
+    connection = _connect(address)
     with _lock:
-        key = _keys.pop((address, person), None)
+        key = _keys.pop((connection.address, person), None)
     if key is not None:
-        RemoteDesk(_connect(address), _given(), "").ask(entering.revoke_person_key, key.id)
+        RemoteDesk(connection, _given(), "").ask(entering.revoke_person_key, key.id)
 
 
 @st.cache_resource(show_spinner=False)
@@ -84,7 +85,7 @@ def _ask_who(who: Hashable, _desk: RemoteDesk) -> Caller:
 
 
 def _key_of(connection: Connection, person: Person) -> str:
-    """The key of a person who signed in; made when there is none, or it ends soon."""
+    """The key of a person who signed in. One that somebody revoked stays so until they sign in anew."""
     assert person.scope is not None
     held = (connection.address, person)
     with _lock:
@@ -104,7 +105,10 @@ def _key_of(connection: Connection, person: Person) -> str:
         if len(_keys) >= _MOST_KEYS:
             for other in [one for one, made in _keys.items() if made.expires < time.time()]:
                 del _keys[other]
-        return _keys.setdefault(held, key).text
+        first = _keys.setdefault(held, key)
+    if first is not key:  # another tab was faster
+        page.ask(entering.revoke_person_key, key.id)
+    return first.text
 
 
 def _typed_or_given() -> str:

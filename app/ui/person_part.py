@@ -12,7 +12,7 @@ from app.ui.outside import as_label
 from app.ui.visitor import draw_visitor, keep_in_browser, visitor
 from app.wording import RIGHT_WORDS
 
-__all__ = ["draw_key_box", "draw_person"]
+__all__ = ["draw_key_box", "draw_person", "draw_sign_out"]
 
 _FIELD = "key field"
 
@@ -21,7 +21,7 @@ def draw_person(desk: Desk) -> None:
     if sign_in.is_wanted():
         with st.popover(as_label(desk.caller.name), icon=":material/person:"):
             st.html(markup.aside(f"You are signed in, and {_rights(desk)}."))
-            st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
+            draw_sign_out()
     elif may_type_key():
         with st.popover(as_label(desk.caller.name or "You"), icon=":material/person:"):
             st.html(markup.aside(f"{desk.service} answers. You {_rights(desk)}."))
@@ -29,6 +29,10 @@ def draw_person(desk: Desk) -> None:
     else:
         draw_visitor(desk.caller)
     keep_in_browser(visitor())
+
+
+def draw_sign_out() -> None:
+    st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
 
 
 def draw_key_box() -> None:
