@@ -10,15 +10,14 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import anyio
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.errors import error_response
+from app.api.exchange import Answer, Body, Gone, Headers, Receive, Scope, Send, too_large
 from app.api.limits import Rate
 from app.api.logs import log_request
 from app.api.origins import Origins
@@ -29,25 +28,14 @@ from indexing.errors import IndexingError
 
 __all__ = ["OPEN_PATHS", "Gate"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Anybody may ask these: they say nothing about what is kept here."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# Bytes a second that a client must send over time: one that sends a byte now and then holds a connection.
-_LEAST_RATE = 1_024
 _UPLOAD = re.compile(
     r"/v1/collections/[^/]+/(documents|files)|/v1/page/(keeping\.add_files|measuring\.add_set)"
 )
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
-_ADDED = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-]
 
 logger = logging.getLogger(__name__)
 
@@ -75,20 +63,21 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        headers = _Headers(scope["headers"])
+        headers = Headers(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"] = request_id = _request_id(headers.get(b"x-request-id"))
-        answer = _Answer(send, request_id, self._service.settings.body_seconds)
+        body = Body(receive, headers, self._service.settings.body_seconds)
+        answer = Answer(send, request_id, self._service.settings.body_seconds, body)
         try:
             state["caller"] = await self._admit(scope, headers)
-            await self._pass(scope, receive, answer, headers)
+            await self._pass(scope, body, answer, headers)
         except _Refused as refused:
             response = error_response(refused.status, str(refused), request_id, headers=refused.headers)
             await answer.instead(response, scope, receive)
         except TimeoutError:
             message = "the answer took too long: ask for less, or later"
             await answer.instead(error_response(503, message, request_id, type_="timeout"), scope, receive)
-        except (_Gone, ClientDisconnect):
+        except (Gone, ClientDisconnect):
             pass
         except Exception:
             logger.exception("request %s failed", request_id)
@@ -109,7 +98,7 @@ class Gate:
             for observe in self._service.observers:
                 observe(scope, answer.status, seconds)
 
-    async def _admit(self, scope: Scope, headers: _Headers) -> Caller:
+    async def _admit(self, scope: Scope, headers: Headers) -> Caller:
         """Who asks. Raises _Refused."""
         host = headers.get(b"host")
         if not self._origins.allows_host(host):
@@ -129,7 +118,7 @@ class Gate:
             raise _Refused(429, "too many requests with this key", Retry_After=str(max(1, round(wait))))
         return caller
 
-    async def _caller(self, scope: Scope, headers: _Headers) -> Caller:
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
         said = headers.get(b"authorization")
         if said is None:
             # Whoever comes by a proxy on this machine is somebody from elsewhere.
@@ -153,98 +142,21 @@ class Gate:
             logger.exception("keys cannot be read")
             raise _Refused(503, "keys cannot be looked up now", Retry_After="5") from None
 
-    async def _pass(self, scope: Scope, receive: Receive, answer: _Answer, headers: _Headers) -> None:
+    async def _pass(self, scope: Scope, body: Body, answer: Answer, headers: Headers) -> None:
         settings = self._service.settings
         upload = scope["method"] == "POST" and _UPLOAD.fullmatch(scope["path"]) is not None
         most = int((settings.upload_mib if upload else settings.body_mib) * 2**20)
         declared = headers.get(b"content-length") or "0"
         if not declared.isdecimal() or int(declared) > most:
-            raise _Refused(413, _too_large(most))
+            raise _Refused(413, too_large(most))
         if headers.get(b"content-encoding") not in (None, "identity"):
             raise _Refused(415, "bodies are taken as they are, not compressed")
-        body = _Body(receive, most, settings.body_seconds)
+        body.most = most
         if upload:
             await self._app(scope, body, answer)
         else:
             with anyio.fail_after(settings.request_seconds):
                 await self._app(scope, body, answer)
-
-
-class _Headers:
-    """The first of each header; uvicorn gives them in small letters."""
-
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self._raw = raw
-
-    def get(self, name: bytes) -> str | None:
-        for one, value in self._raw:
-            if one == name:
-                return value.decode("latin-1")
-        return None
-
-
-class _Gone(Exception):
-    """The client takes nothing any more."""
-
-
-class _Body:
-    """What the client sends, as far as it may and as long as it goes on. It is an HTTPException that says
-    so: frameworks let that through where they read a body.
-    """
-
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
-        self._receive = receive
-        self._left = self._most = most
-        self._seconds = seconds
-        self._waited = 0.0
-        self._complete = False
-
-    async def __call__(self) -> Message:
-        if self._complete:  # what is waited for now is the end of the connection
-            return await self._receive()
-        began = time.perf_counter()
-        try:
-            with anyio.fail_after(self._seconds):
-                message = await self._receive()
-        except TimeoutError:
-            said = f"nothing came for {self._seconds:g} s"
-            raise HTTPException(408, said, {"Connection": "close"}) from None
-        self._waited += time.perf_counter() - began
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise HTTPException(413, _too_large(self._most), {"Connection": "close"})
-        if self._most - self._left < (self._waited - self._seconds) * _LEAST_RATE:
-            raise HTTPException(408, "the body comes too slowly", {"Connection": "close"})
-        self._complete = not message.get("more_body", False)
-        return message
-
-
-class _Answer:
-    """What goes back, with what every answer carries."""
-
-    def __init__(self, send: Send, request_id: str, seconds: float) -> None:
-        self._send = send
-        self._added = [(b"x-request-id", request_id.encode()), *_ADDED]
-        self._seconds = seconds
-        self.status = 0
-        self.size = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._added]}
-        else:
-            self.size += len(message.get("body", b""))
-        try:
-            with anyio.fail_after(self._seconds):
-                await self._send(message)
-        except TimeoutError:  # nobody reads it: uvicorn closes a connection whose answer is not complete
-            raise _Gone from None
-
-    async def instead(self, response: Any, scope: Scope, receive: Receive) -> None:
-        """An error, unless the answer has begun: then all that can be done is to end it."""
-        if not self.status:
-            await response(scope, receive, self)
 
 
 _NOBODY = Caller("", "api", rights=frozenset())
@@ -253,7 +165,3 @@ _LOCAL = Caller("local", "api", session="local", rights=ALL_RIGHTS)
 
 def _request_id(given: str | None) -> str:
     return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid4().hex
-
-
-def _too_large(most: int) -> str:
-    return f"the body is larger than {most / 2**20:g} MiB, which is the most that is taken at once"

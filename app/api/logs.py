@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
-from typing import IO
+from typing import IO, Any
 
 __all__ = ["log_as_json", "log_request"]
 
@@ -35,6 +36,14 @@ def log_as_json(stream: IO[str] | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _requests.setLevel(logging.INFO)
+    sys.excepthook = _log_failure
+    threading.excepthook = lambda given: _log_failure(given.exc_type, given.exc_value, given.exc_traceback)
+
+
+def _log_failure(*failure: Any) -> None:
+    """What nobody caught, as one line too."""
+    root = logging.getLogger()
+    root.critical("failed", exc_info=failure)
 
 
 def log_request(

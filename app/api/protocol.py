@@ -25,6 +25,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head = 0  # bytes of a head that is not complete
         self._in_head = True
+        self._begun = False  # a head that is not complete
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -37,20 +38,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
-            if self._deadline is None:  # the first bytes of another request on this connection
-                self._expect_head()
             self._head += len(data)
             if self._head > MOST_HEAD_BYTES and self._complete_heads(data) == 0:
                 self._refuse(431, "too_large", f"the headers are longer than {MOST_HEAD_BYTES >> 10} KiB")
                 return
         super().data_received(data)
+        if self._begun and self._deadline is None:  # another request on this connection
+            self._expect_head()
 
     def _complete_heads(self, data: bytes) -> int:
         """How many heads end in these bytes: a body may come with them, which has limits of its own."""
         return data.count(b"\r\n\r\n")
 
+    def on_message_begin(self) -> None:
+        self._begun = True
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head = self._begun = False
         self._head = 0
         self._forget_deadline()
         super().on_headers_complete()
@@ -79,6 +84,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_too_slow(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self._refuse(408, "too_slow", "the request did not come in time")
+        else:  # the one before it is not answered yet, and its answer must not be cut off
+            self._expect_head()
 
     def _refuse(self, status: int, type_: str, message: str) -> None:
         if self.transport.is_closing():

@@ -93,6 +93,19 @@ def test_a_body_that_does_not_come_is_not_waited_for(service, data):
     assert error_in(answer) == (408, "too_slow") and seconds < SECONDS + 5
 
 
+def test_a_refused_body_is_not_waited_for(service):
+    """Its sender could go on for ever, a byte at a time."""
+    evil = b"POST /v1/collections/notes/documents HTTP/1.1\r\nHost: evil.example\r\n"
+    answer, seconds = talk(service, evil + b"Content-Length: 1000\r\n\r\n{")
+    assert error_in(answer)[0] == 421 and b"connection: close" in answer and seconds < SECONDS
+
+
+def test_a_head_that_stops_behind_another_request_is_not_waited_for(service):
+    answer, seconds = talk(service, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HT")
+    assert answer.startswith(b"HTTP/1.1 200") and seconds < SECONDS + 5
+    assert answer.count(b"HTTP/1.1 408") == 1
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -1,0 +1,117 @@
+"""What comes with one request and goes back, within limits of size and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import anyio
+from starlette.exceptions import HTTPException
+
+__all__ = ["Answer", "Body", "Gone", "Headers", "Message", "Receive", "Scope", "Send", "too_large"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Bytes a second that a client must send over time: one that sends a byte now and then holds a connection.
+_LEAST_RATE = 1_024
+_ADDED = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+_CLOSE = {"Connection": "close"}
+
+
+class Headers:
+    """The first of each header; uvicorn gives them in small letters."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def get(self, name: bytes) -> str | None:
+        for one, value in self._raw:
+            if one == name:
+                return value.decode("latin-1")
+        return None
+
+
+class Gone(Exception):
+    """The client takes nothing any more."""
+
+
+class Body:
+    """What the client sends, as far as it may and as long as it goes on. What is too much or too slow is an
+    HTTPException: frameworks let that through where they read a body.
+
+    Attributes:
+        most: bytes.
+        complete: whether all of it was read, or there is none.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers, seconds: float) -> None:
+        self.most = 0
+        length = headers.get(b"content-length")
+        self.complete = length in (None, "0") and headers.get(b"transfer-encoding") is None
+        self._receive = receive
+        self._seconds = seconds
+        self._read = 0
+        self._waited = 0.0
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        if self._ended:  # what is waited for now is the end of the connection
+            return await self._receive()
+        began = time.perf_counter()
+        try:
+            with anyio.fail_after(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"nothing came for {self._seconds:g} s", _CLOSE) from None
+        self._waited += time.perf_counter() - began
+        self._read += len(message.get("body", b""))
+        if self._read > self.most:
+            raise HTTPException(413, too_large(self.most), _CLOSE)
+        if self._read < (self._waited - self._seconds) * _LEAST_RATE:
+            raise HTTPException(408, "the body comes too slowly", _CLOSE)
+        if not message.get("more_body", False):
+            self._ended = self.complete = True
+        return message
+
+
+class Answer:
+    """What goes back, with what every answer carries."""
+
+    def __init__(self, send: Send, request_id: str, seconds: float, body: Body) -> None:
+        self._send = send
+        self._added = [(b"x-request-id", request_id.encode()), *_ADDED]
+        self._seconds = seconds
+        self._body = body
+        self.status = 0
+        self.size = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), *self._added]
+            if not self._body.complete:  # nobody would read the rest, and it could come for ever
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        else:
+            self.size += len(message.get("body", b""))
+        try:
+            with anyio.fail_after(self._seconds):
+                await self._send(message)
+        except TimeoutError:  # nobody reads it: uvicorn closes a connection whose answer is not complete
+            raise Gone from None
+
+    async def instead(self, response: Any, scope: Scope, receive: Receive) -> None:
+        """An error, unless the answer has begun: then all that can be done is to end it."""
+        if not self.status:
+            await response(scope, receive, self)
+
+
+def too_large(most: int) -> str:
+    return f"the body is larger than {most / 2**20:g} MiB, which is the most that is taken at once"
