@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.feedback.moving import copy_feedback
 from app.settings import Location
-from app.tuning.moving import copy_records
+from app.tuning.moving import add_records, read_records
 from indexing.upkeep.copy import Copy
 
 __all__ = ["copy_said"]
@@ -18,6 +18,7 @@ def copy_said(source: Location, target: Location, copy: Copy) -> int:
         StorageError, LockedError: a database is damaged or cannot be written; each has all or nothing.
     """
     servings = copy.numbers.of("serving")
+    records = read_records(source, copy.original_uuid)  # before anything is written
     added = copy_feedback(source, target, copy.original_uuid, copy.uuid, servings)
-    copy_records(source, target, copy.original_uuid, copy.uuid, servings)
+    add_records(target, records, copy.uuid, servings)
     return added

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,40 +24,48 @@ from app.tuning.runs import (
 from indexing.catalog.database import reading, writing
 from indexing.storage.paths import is_there
 
-__all__ = ["copy_records"]
+__all__ = ["Records", "add_records", "read_records"]
 
 # Columns that name a serving.
 _SERVINGS = ("candidate", "baseline", "live", "serving")
 
 
-def copy_records(source: Location, target: Location, original: str, uuid: str, servings: int) -> None:
-    """Writes what was tuned, tested and tried with the collection `original` (its uuid) at `source` into
-    `target`, as of `uuid`; `servings` is by how much the numbers of servings are larger there. What is there
-    already stays, and is not added again.
+Records = Sequence[tuple[sa.Table, list[dict[str, Any]]]]
+"""Rows by table, as they are of the original."""
+
+
+def read_records(location: Location, collection: str) -> Records:
+    """What was tuned, tested and tried with a collection (its uuid).
 
     Raises:
-        StorageError: a database is damaged, or cannot be written; nothing was.
+        StorageError: the database is damaged.
     """
-    if not is_there(tuning_database(source)):
-        return
+    if not is_there(tuning_database(location)):
+        return []
     records: list[tuple[sa.Table, list[dict[str, Any]]]] = [
-        (RUNS, [asdict(one) for one in read_runs(source, original)]),
-        (LOOKS, [asdict(one) for one in read_looks(source, original)]),
-        (TRIALS, [asdict(one) for one in read_trials(source, original)]),
+        (RUNS, [asdict(one) for one in read_runs(location, collection)]),
+        (LOOKS, [asdict(one) for one in read_looks(location, collection)]),
+        (TRIALS, [asdict(one) for one in read_trials(location, collection)]),
     ]
-    with open_records(source) as engine, reading(engine) as connection:
-        records += [
-            (table, _questions(connection, table, original)) for table in (LOOK_QUESTIONS, SERVING_QUESTIONS)
-        ]
+    with open_records(location) as engine, reading(engine) as connection:
+        for table in (LOOK_QUESTIONS, SERVING_QUESTIONS):
+            records.append((table, _questions(connection, table, collection)))
+    return records
+
+
+def add_records(location: Location, records: Records, uuid: str, servings: int) -> None:
+    """Writes them as of the collection `uuid`; `servings` is by how much the numbers of servings are larger
+    there. What is there already stays, and is not added again.
+
+    Raises:
+        StorageError: the database cannot be written; nothing was.
+    """
     if not any(rows for _, rows in records):
         return
-    with open_records(target) as engine, writing(engine) as connection:
+    with open_records(location) as engine, writing(engine) as connection:
         for table, rows in records:
             moved = [_moved(row, uuid, servings) for row in rows]
-            there = [
-                {name: value for name, value in row.items() if name != "id"}
-                for row in connection.execute(sa.select(table).where(table.c.collection == uuid)).mappings()
-            ]
+            there = connection.execute(sa.select(table).where(table.c.collection == uuid)).mappings().all()
             known = {_key(table, row) for row in there}
             if new := [row for row in moved if _key(table, row) not in known]:
                 connection.execute(table.insert(), new)
@@ -76,7 +85,7 @@ def _moved(row: dict[str, Any], uuid: str, servings: int) -> dict[str, Any]:
     return {**{name: value for name, value in row.items() if name != "id"}, **named, "collection": uuid}
 
 
-def _key(table: sa.Table, row: dict[str, Any]) -> tuple[Any, ...]:
+def _key(table: sa.Table, row: Mapping[Any, Any]) -> tuple[Any, ...]:
     """By what a record is told from others of its collection."""
     names = {RUNS: ("at", "lever"), LOOKS: ("epoch", "number"), TRIALS: ("started", "candidate")}
     keys = names.get(table) or tuple(column.name for column in table.primary_key.columns)

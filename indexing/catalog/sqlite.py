@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
@@ -201,7 +200,7 @@ _COPIED_PAGES = 2_048  # of 4 KiB: between two steps others get the processor, a
 
 
 def copy_pages(engine: Engine, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
-    """Copies the whole database, as it is at this moment, to the new file `target`, and waits for the disk.
+    """Copies the whole database, as it is at this moment, to the new file `target`. It waits for no disk.
 
     Writers go on: what they write meanwhile stays in the write-ahead log until the end, as the pages that are
     yet to be copied must not change. Started without that (a step at a time, each with a look of its own) the
@@ -232,12 +231,10 @@ def _copy_pages(
             progress((total - remaining) * size, total * size)
 
     with closing(sqlite3.connect(target)) as copy:
-        # A copy that is not finished is thrown away: it needs no journal, and waits for the disk once.
+        # A copy that is not finished is thrown away: it needs no journal.
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
         source.backup(copy, pages=_COPIED_PAGES, progress=tell)
-    with target.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def find_foreign(connection: Connection) -> list[str]:

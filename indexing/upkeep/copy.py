@@ -121,6 +121,8 @@ def install(
 
     Raises: see `copy_collection`.
     """
+    if place.folder.is_symlink():
+        raise StorageError(f"{place.folder} is a symbolic link, which is not followed; remove it")
     _refuse(place, replace)
     missing = [folder for folder in (place.folder, *place.folder.parents) if not folder.exists()]
     try:

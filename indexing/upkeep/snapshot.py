@@ -74,7 +74,8 @@ def describe_one(database: Engine, name: str) -> tuple[CollectionState, int]:
 
 def snapshot(source: Engine, place: Place, target: Path, progress: TransferProgress | None = None) -> None:
     """Writes the new file `target`: a catalog that holds the collection of `place` alone, as it is at one
-    moment. Pages are copied where nothing else lies in the catalog, rows from one that others are in.
+    moment. Pages are copied where nothing else lies in the catalog, rows from one that others are in. It may
+    not be on the disk yet.
 
     Raises:
         UnknownCollection: there is none.
