@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from indexing.errors import BadInput, StorageError
-from indexing.storage.files import disk_errors, disk_full, no_space, open_plain
+from indexing.storage.files import disk_errors, no_space, open_plain
 
 __all__ = ["ArchiveReader", "ArchiveWriter", "Member"]
 
@@ -86,7 +86,7 @@ class ArchiveWriter:
                     raise StorageError(f"{path} changed while it was read: run it again")
         except OSError as error:
             if no_space(error):
-                raise disk_full(Path(self._file.name)) from error
+                raise  # of the archive, which the caller knows the name of
             raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
         self._end(name, size, digest.hexdigest())
 

@@ -259,6 +259,7 @@ def copy_into(
             if dialect_of(target).NUMBERS_WHILE_OTHERS_WRITE:
                 with writing(target) as writer:  # who needs a number meanwhile does not wait for the rows
                     numbers = reserve_numbers(connection, found.id, writer)
+                faults.point("copy.reserved")
             writer = stack.enter_context(writing(target))
             if not dialect_of(target).NUMBERS_WHILE_OTHERS_WRITE:
                 numbers = reserve_numbers(connection, found.id, writer)
