@@ -186,9 +186,13 @@ def _print_outlook(outlook: Outlook, name: str) -> None:
             ("change", str(plan.serving["note"])),
             ("work", outlook.work),
             *(begun if plan.work != "none" and plan.target.id else []),
-            ("disk", f"needs {format_bytes(plan.bytes_needed)}, {format_bytes(outlook.free)} are free"),
+            ("disk", f"needs {format_bytes(plan.bytes_needed)}{_free(outlook)}"),
         ]
     )
+
+
+def _free(outlook: Outlook) -> str:
+    return "" if outlook.free is None else f", {format_bytes(outlook.free)} are free"
 
 
 def _print_summary(summary: ReindexSummary) -> None:

@@ -60,11 +60,13 @@ class ReindexChoices:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a reindex will do, told before it begins. `free` are bytes on the disk of the collection."""
+    """What a reindex will do, told before it begins. `free` are bytes on the disk of the collection; None
+    where that is a server's.
+    """
 
     plan: Plan
     live: Serving
-    free: int
+    free: int | None
 
     @property
     def work(self) -> str:
@@ -143,8 +145,10 @@ def look_ahead(location: Location, name: str, choices: ReindexChoices) -> Outloo
 
     with Collection.open(name, **location.arguments()) as collection:
         plan = collection.plan_reindex(**_arguments(collection, choices))
-        require_space(Path(collection.info().path), plan.bytes_needed)
-        return Outlook(plan, _live(collection.servings()), _free_bytes(collection))
+        free = _free_bytes(collection)
+        if free is not None:
+            require_space(Path(collection.info().path), plan.bytes_needed)
+        return Outlook(plan, _live(collection.servings()), free)
 
 
 def reindex_collection(
@@ -264,5 +268,7 @@ def _ranking(before: dict[str, Any], choices: ReindexChoices) -> dict[str, Any]:
     return ranking
 
 
-def _free_bytes(collection: Collection) -> int:
-    return shutil.disk_usage(Path(collection.info().path).parent).free
+def _free_bytes(collection: Collection) -> int | None:
+    """None for a database of a server, whose disk cannot be seen from here."""
+    catalog = Path(collection.info().path)
+    return shutil.disk_usage(catalog.parent).free if catalog.is_file() else None
