@@ -14,13 +14,12 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Engine
 
-from indexing.catalog.database import reading
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
 from indexing.vectors.base import Candidates, Hits, QueryScore, VectorIndex, best
 from indexing.vectors.codes import CodeArray
-from indexing.vectors.vector_table import AllowedKeys, Found, VectorTable, check_limits
+from indexing.vectors.vector_table import AllowedKeys, Found, VectorTable, asking, check_limits
 from stlib.util.forks import cached_property
 
 __all__ = ["PgvectorIndex", "TableCodes"]
@@ -54,7 +53,7 @@ class TableCodes:
         document is looked at again before it is shown.
         """
         keys = self.keys[rows]
-        with reading(self.database) as connection:
+        with asking(self.database) as connection:
             found = self.table.codes(connection, keys)
         codes = np.tile(self._nothing, (len(keys), 1))
         if len(found.keys):
@@ -140,13 +139,13 @@ class PgvectorIndex(VectorIndex):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows that the graph proposes, with their codes."""
         keys = None if allowed is None else self._rows.allowed_keys(allowed)
-        with reading(self._rows.database) as connection:
+        with asking(self._rows.database) as connection:
             found = self._rows.table.nearest(connection, score.query, count, keys)
         return self._known(found, allowed)
 
     def _scan(self, score: QueryScore, wanted: int, allowed: np.ndarray | None) -> Hits:
         keys = None if allowed is None else self._rows.keys[allowed]
-        with reading(self._rows.database) as connection:
+        with asking(self._rows.database) as connection:
             found = self._rows.table.scan(connection, score.query, wanted, keys)
         rows, codes = self._known(found, allowed)
         return best(rows, score.exact(codes), wanted)

@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
+from indexing.catalog.database import map_errors
 from indexing.catalog.postgres import translated
 from indexing.errors import BadInput, StorageError
 from indexing.quantization import Codec
@@ -28,6 +29,7 @@ __all__ = [
     "AllowedKeys",
     "Found",
     "VectorTable",
+    "asking",
     "check_limits",
     "read_chunk_keys",
     "require_extension",
@@ -43,9 +45,12 @@ MOST_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000}
 # A graph of pgvector is built several times as fast where it fits into memory; the server has to have that.
 _GRAPH_BYTES_PER_ROW = 600
 _LEAST_MEMORY, _MOST_MEMORY = 64 << 20, 1 << 30
-_MOST_EF = 1_000
+# How many rows a graph looks for at once: steps, as changing it costs as long as a search.
+_EFFORTS = (100, 200, 400, 1_000)
 # Half precision has 11 bits: of the vectors and of the query each, the products of which add up to 1 at most.
 _HALF_ERROR = 2.2 * 2.0**-11
+
+_SET_UP = "pgvector"
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
@@ -251,18 +256,14 @@ class VectorTable:
         of those `allowed`.
         """
         share = 1.0 if allowed is None else allowed.share
-        effort = min(int(count / share), _MOST_EF)
-        more = "off" if allowed is None and count <= _MOST_EF else "relaxed_order"
-        settings = (
-            "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', %s, true),"
-            " set_config('jit', 'off', true)"
-        )
+        effort = next(most for most in _EFFORTS if most >= count / share or most == _EFFORTS[-1])
+        more = "off" if allowed is None and count <= effort else "relaxed_order"
+        _set_up(connection, effort, more)
         where, given = ("", {}) if allowed is None else allowed.condition()
         near = (
             f"SELECT key FROM {self.name}{where}"
             f" ORDER BY vector {self._operator} %(query)s::{self._type} LIMIT %(count)s"
         )
-        self._execute(connection, settings, [str(effort), more])
         return self._fetch(connection, near, {"query": self._literal(query), "count": count, **given})
 
     def scan(self, connection: Connection, query: np.ndarray, count: int, keys: np.ndarray | None) -> Found:
@@ -313,6 +314,27 @@ class VectorTable:
     def _execute(self, connection: Connection, statement: str, given: list[Any]) -> None:
         with _cursor(connection) as cursor:
             cursor.execute(statement, given)
+
+
+def _set_up(connection: Connection, effort: int, more: str) -> None:
+    """How the graph is searched over this connection from now on; said to the server where it changes."""
+    wanted = (effort, more)
+    if connection.info.get(_SET_UP) == wanted:
+        return
+    statement = (
+        "SELECT set_config('hnsw.ef_search', %s, false), set_config('hnsw.iterative_scan', %s, false),"
+        " set_config('jit', 'off', false)"  # compiling takes longer than any of these statements
+    )
+    with _cursor(connection) as cursor:
+        cursor.execute(statement, [str(effort), more])
+    connection.info[_SET_UP] = wanted
+
+
+@contextmanager
+def asking(database: Engine) -> Iterator[Connection]:
+    """For single statements that read: each is one message to the server and back."""
+    with map_errors(database), database.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def read_chunk_keys(
