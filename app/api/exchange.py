@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -82,7 +83,14 @@ class Body:
 
 
 class Answer:
-    """What goes back, with what every answer carries."""
+    """What goes back, with what every answer carries.
+
+    Attributes:
+        limit: until when it must have begun; from then on each piece of it has a time of its own.
+        status: 0 before it began.
+    """
+
+    limit: anyio.CancelScope | None = None
 
     def __init__(self, send: Send, request_id: str, seconds: float, body: Body) -> None:
         self._send = send
@@ -94,6 +102,10 @@ class Answer:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self.limit is not None:
+                if self.limit.cancel_called:
+                    raise TimeoutError
+                self.limit.deadline = math.inf
             self.status = message["status"]
             headers = [*message.get("headers", ()), *self._added]
             if not self._body.complete:  # nobody would read the rest, and it could come for ever
@@ -110,6 +122,7 @@ class Answer:
     async def instead(self, response: Any, scope: Scope, receive: Receive) -> None:
         """An error, unless the answer has begun: then all that can be done is to end it."""
         if not self.status:
+            self.limit = None
             await response(scope, receive, self)
 
 

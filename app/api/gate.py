@@ -155,7 +155,7 @@ class Gate:
         if upload:
             await self._app(scope, body, answer)
         else:
-            with anyio.fail_after(settings.request_seconds):
+            with anyio.fail_after(settings.request_seconds) as answer.limit:
                 await self._app(scope, body, answer)
 
 
