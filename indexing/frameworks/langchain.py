@@ -1,9 +1,10 @@
-"""LangChain: a `VectorStore` over a collection, and `Embeddings` by one of its models.
+"""LangChain: a `VectorStore` over a collection, a retriever of any, and `Embeddings` by one of our models.
 
-    from indexing.frameworks.langchain import StlibEmbeddings, StlibVectorStore
+    from indexing.frameworks.langchain import StlibEmbeddings, StlibRetriever, StlibVectorStore
 
     store = StlibVectorStore("notes")                             # vectors by the bundled model
     store = StlibVectorStore("notes-openai", OpenAIEmbeddings())  # vectors that are brought
+    retriever = StlibRetriever(collection=Collection.open("docs"))  # of a collection that was made in any way
 
 Needs the package langchain-core.
 """
@@ -17,6 +18,7 @@ from uuid import uuid4
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
@@ -24,10 +26,11 @@ from indexing.collection import Collection
 from indexing.errors import BadInput
 from indexing.frameworks.store import LazyCollection, delete_all, nearest_vectors, score_of
 from indexing.models.encoders import load_encoder, normalise
+from indexing.names import SERVING_RERANKER
 from indexing.search.filter_spelling import Given
 from indexing.search.results import Result
 
-__all__ = ["StlibEmbeddings", "StlibVectorStore"]
+__all__ = ["StlibEmbeddings", "StlibRetriever", "StlibVectorStore"]
 
 
 class StlibEmbeddings(Embeddings):
@@ -224,6 +227,36 @@ class StlibVectorStore(VectorStore):
     def _select_relevance_score_fn(self) -> Any:
         """From a cosine, -1 to 1, to what LangChain calls relevance, 0 to 1."""
         return lambda score: (score + 1) / 2
+
+
+class StlibRetriever(BaseRetriever):
+    """What a collection answers: of each document the passage that matched best, with id, title and metadata.
+
+    Attributes:
+        collection: an open `Collection` whose model makes vectors of questions.
+        k: how many; `invoke(question, k=…)` in place of it.
+        mode, filter, rerank: as for `Collection.search`.
+    """
+
+    collection: Any
+    k: int = 10
+    mode: str = "hybrid"
+    filter: Any = None
+    rerank: Any = SERVING_RERANKER
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: Any, k: int | None = None
+    ) -> list[Document]:
+        found = self.collection.search(
+            query, k or self.k, mode=self.mode, filter=self.filter, rerank=self.rerank
+        )
+        return [_passage(one) for one in found]
+
+
+def _passage(result: Result) -> Document:
+    start, end = result.span or (0, len(result.text))
+    metadata = {**({"title": result.title} if result.title else {}), **result.metadata}
+    return Document(id=result.id, page_content=result.text[start:end], metadata=metadata)
 
 
 def _document(result: Result) -> Document:

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_tests.integration_tests import EmbeddingsIntegrationTests, VectorStoreIntegrationTests
+from langchain_tests.integration_tests import (
+    EmbeddingsIntegrationTests,
+    RetrieversIntegrationTests,
+    VectorStoreIntegrationTests,
+)
 
+from indexing import Collection
 from indexing.errors import BadInput
-from indexing.frameworks.langchain import StlibEmbeddings, StlibVectorStore
+from indexing.frameworks.langchain import StlibEmbeddings, StlibRetriever, StlibVectorStore
 
 
 class TestBroughtVectors(VectorStoreIntegrationTests):
@@ -42,6 +47,28 @@ class TestEmbeddings(EmbeddingsIntegrationTests):
         return {}
 
 
+class TestRetriever(RetrieversIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def filled(self, tmp_path):
+        with Collection.create("animals", home=tmp_path) as self.animals:
+            self.animals.add(
+                [{"id": one.id, "text": one.page_content, "metadata": one.metadata} for one in ANIMALS]
+            )
+            yield
+
+    @property
+    def retriever_constructor(self):
+        return StlibRetriever
+
+    @property
+    def retriever_constructor_params(self):
+        return {"collection": self.animals}
+
+    @property
+    def retriever_query_example(self):
+        return "which animal makes honey"
+
+
 ANIMALS = [
     Document(id="bee", page_content="Bees make honey from flowers.", metadata={"legs": 6}),
     Document(id="cat", page_content="Cats purr when content.", metadata={"legs": 4}),
@@ -64,6 +91,17 @@ def test_a_collection_by_its_own_model_is_searched_as_ever(tmp_path):
     assert retriever.invoke("which animal makes honey")[0].id == "bee"
     relevant = store.similarity_search_with_relevance_scores("which animal makes honey", k=3)
     assert all(0 <= score <= 1 for _, score in relevant)
+
+
+def test_any_collection_has_a_retriever(tmp_path):
+    long = "Nothing of interest stands here. " * 200 + "Bees make honey from flowers. " + "Or here. " * 200
+    with Collection.create("docs", home=tmp_path) as collection:
+        collection.add([{"id": "long", "title": "On animals", "text": long, "metadata": {"lang": "en"}}])
+        [found] = StlibRetriever(collection=collection, filter="lang = 'en'").invoke("bees and honey")
+        assert found.id == "long" and found.metadata == {"title": "On animals", "lang": "en"}
+        assert "Bees make honey" in found.page_content and found.page_content in long
+        assert len(found.page_content) < len(long) / 2
+        assert StlibRetriever(collection=collection, filter={"lang": "de"}).invoke("bees and honey") == []
 
 
 def test_scores_of_brought_vectors_are_cosines(tmp_path):
