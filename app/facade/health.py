@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from app.jobs.kinds import KINDS
 from app.jobs.place import jobs_place
 from app.jobs.table import open_jobs, read_jobs
 from app.settings import Location
@@ -34,7 +35,7 @@ class Lag:
 
 
 def count_jobs(location: Location) -> Counter[tuple[str, str]]:
-    """(kind, state) → how many jobs.
+    """(kind, state) → how many jobs; a kind that is none of ours, as a copied home may have, is "other".
 
     Raises:
         StorageError: the table cannot be read.
@@ -43,7 +44,8 @@ def count_jobs(location: Location) -> Counter[tuple[str, str]]:
     if not is_there(place.database):
         return Counter()
     with open_jobs(place) as engine:
-        return Counter((job.kind, job.state) for job in read_jobs(engine, place))
+        jobs = read_jobs(engine, place)
+    return Counter((job.kind if job.kind in KINDS else "other", job.state) for job in jobs)
 
 
 def lags(location: Location, most: int = MOST_WATCHED) -> list[Lag]:

@@ -111,7 +111,11 @@ class LentModels:
             NotAllowed: the caller may not search.
         """
         require(caller, "search")
-        listed = [LentModel(name, EMBEDDING) for name in self._encoder_sources]
+        held = self._encoders
+        listed = [
+            LentModel(name, EMBEDDING, held[name].dimension if name in held else None)
+            for name in self._encoder_sources
+        ]
         rerankers = [LentModel(name, RERANKER) for name in self._reranker_sources]
         return [*listed, *self._of_collections(caller), *rerankers]
 

@@ -148,6 +148,7 @@ def test_models_are_listed_and_none_is_loaded_because_it_is_named(client, servic
     listed = {one.id: one.owned_by for one in client.models.list()}
     assert list(listed) == ["stlib-static-en", "half-model", "stlib-rerank-en"]
     assert client.models.retrieve("stlib-rerank-en").object == "model"
+    assert client.models.retrieve("half-model").dimension == 128
     for name in (str(tmp_path), "../" + tmp_path.name, "sentence-transformers/all-MiniLM-L6-v2"):
         with pytest.raises(openai.NotFoundError, match="none is loaded because a request names it"):
             client.embeddings.create(model=name, input="a")
