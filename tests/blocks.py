@@ -48,7 +48,7 @@ def run_commands(lines: str) -> str:
     said = []
     for line in filter(None, map(str.strip, lines.splitlines())):
         show = subprocess.run(
-            ["/bin/sh", "-euc", f"set -- {line}; printf '%s\\n' \"$@\""],
+            ["/bin/sh", "-euc", f"set -- {line}\nprintf '%s\\n' \"$@\""],
             capture_output=True,
             text=True,
             check=True,
