@@ -22,6 +22,7 @@ from indexing.catalog import sqlite
 from indexing.catalog.collections import CollectionState, collection_names, drop_collection, find_collection
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.dialect import dialect_of
+from indexing.catalog.generations import generations_of
 from indexing.catalog.migrate import ensure_schema, known_revision
 from indexing.catalog.reads import count_documents
 from indexing.catalog.schema import CollectionRow
@@ -41,6 +42,7 @@ from indexing.storage.files import (
 )
 from indexing.storage.paths import CATALOG_FILE, Home, Place, catalogs_in, collection_place
 from indexing.upkeep.snapshot import find_one, let_go, source_of, write_alone
+from indexing.vectors.table_state import drop_tables, has_tables
 
 __all__ = ["BeforeItIsThere", "Copy", "copy_collection", "copy_into", "install", "only_collection"]
 
@@ -285,6 +287,8 @@ def _copy_into(
     if replaced is not None:
         if not replace:
             raise already_exists(place)
+        if has_tables(writer.engine):
+            drop_tables(writer, [one.id for one in generations_of(writer, replaced.id)])
         drop_collection(writer, replaced.id)
     uuid = _free_uuid(found.uuid, place, _uuids_in(writer))
     made = copy_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -93,6 +94,24 @@ def test_a_backup_of_a_server_is_one_like_any_other(me, location, animals, facts
     restore(me, server, tmp_path / "b.tar", replace=True)
     assert facts(server)["documents"] == before["documents"]
     assert facts(server, "beside")["documents"] == before["documents"]
+
+
+def test_tables_of_a_server_go_with_what_is_replaced_and_files_do_without(me, postgres_url, tmp_path):
+    vectors = np.eye(8, dtype=np.float32)
+    server, home = Location(tmp_path / "s", postgres_url), Location(tmp_path / "home")
+    with Collection.create("own", dimension=8, engine="pgvector", **server.arguments()) as collection:
+        collection.add([{"id": str(n), "text": f"number {n}"} for n in range(8)], vectors=vectors)
+        assert collection.refresh()
+    copy(me, server, "own", home)
+    back_up(me, server, tmp_path / "own.tar", ["own"])
+    restore(me, server, tmp_path / "own.tar", replace=True)
+    for place in (home, server):
+        with Collection.open("own", **place.arguments()) as collection:
+            assert collection.search(vector=vectors[5], k=1)[0].id == "5" and collection.verify().clean
+    engine = sa.create_engine(sa.engine.make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    tables = [name for name in sa.inspect(engine).get_table_names() if name.startswith("pgvector_")]
+    engine.dispose()
+    assert len([name for name in tables if name[9:].isdigit()]) <= 1
 
 
 def test_only_who_may_manage_both_copies(me, location, animals, tmp_path):
