@@ -6,9 +6,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from starlette.testclient import TestClient
 
+from app.api.app import make_app
+from app.api.settings import read_settings
 from indexing import Collection
-from tests.services.api import bearer, client_of, location_of, new_key
+from tests.services.api import bearer, client_of, location_of, new_key, wait_until_ready
 
 ANIMALS = [
     {"id": "bee", "text": "Bees make honey.", "title": "Bee", "metadata": {"kind": "insect", "legs": 6}},
@@ -175,3 +178,15 @@ def test_more_searches_than_the_service_bears_are_turned_away(where):
         assert {one.status_code for one in answers} == {200, 503}
         assert busy[0].json()["error"]["type"] == "busy" and busy[0].headers["retry-after"] == "1"
         assert client.get("/v1/collections/animals/search", params={"q": "honey"}).status_code == 200
+
+
+def test_it_is_not_ready_while_it_loads_or_ends(where):
+    app = make_app(location_of(where), read_settings())
+    client = TestClient(app, base_url="http://127.0.0.1")  # not entered, so that nothing is loaded
+    assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
+    with client:
+        wait_until_ready(client)
+        app.state.service.end()
+        told = client.get("/readyz")
+        assert (told.status_code, told.json(), told.headers["retry-after"]) == (503, {"ready": False}, "1")
+        assert client.get("/v1/collections/animals").status_code == 200  # what is in flight goes on
