@@ -10,7 +10,7 @@ import sys
 import click
 import pytest
 
-from app.cli.terminal import echo, echo_json, highlight, style, table, warn, wrap
+from app.cli.terminal import echo, echo_json, echo_rows, highlight, style, table, warn, wrap
 from app.settings import Location
 from app.text import caret, plain
 from app.wording import format_bytes, format_count, format_duration, format_milliseconds
@@ -156,3 +156,8 @@ def test_help_imports_nothing_heavy_and_search_neither_torch_nor_streamlit():
     assert not imported("--help") & heavy
     assert not imported("search", "--help") & heavy
     assert not imported("search", "none", "x") & {"torch", "transformers", "streamlit", "alembic"}
+
+
+def test_a_long_label_keeps_apart_from_its_value(capsys):
+    echo_rows([("learned from", "1 question"), ("gate", "passed")])
+    assert capsys.readouterr().out == "  learned from 1 question\n  gate         passed\n"
