@@ -229,7 +229,7 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
 
 
 def echo_rows(rows: Sequence[tuple[str, str]], label_width: int = 12) -> None:
-    """Labels and values, the values wrapped to the terminal and aligned; a label that is longer makes room."""
+    """Labels and values, the values wrapped to the terminal and aligned; a longer label makes room."""
     label_width = max([label_width, *(len(label) + 1 for label, _ in rows)])
     indent = " " * (2 + label_width)
     width = known_width()
