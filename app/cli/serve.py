@@ -12,14 +12,22 @@ from app.cli.options import location_options
 from app.cli.terminal import echo, warn
 from app.settings import HOST_VARIABLE, LOOPBACK, Location
 
-__all__ = ["NEEDED", "NEEDED_BY_AGENTS", "command", "serve"]
+__all__ = ["NEEDED", "NEEDED_BY_AGENTS", "NEEDED_BY_TRACES", "command", "serve"]
 
 # What the extra `serve` brings.
 NEEDED = (
     "fastapi uvicorn httptools uvloop python-multipart pydantic-settings prometheus-client opentelemetry-api"
 )
 NEEDED_BY_AGENTS = "'mcp>=2.3,<3'"  # the extra `mcp`
+NEEDED_BY_TRACES = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"  # the extra `traces`
 _IMPORTED = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client", "opentelemetry")
+
+
+def _can_trace() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
 
 
 def _has_keys(location: Location) -> bool:
@@ -81,6 +89,8 @@ def serve(location: Location, **given: Any) -> None:
     settings = read_settings(**given)
     if settings.mcp != "off" and importlib.util.find_spec("mcp") is None:
         raise click.ClickException(f"agents need a package that is missing: pip install {NEEDED_BY_AGENTS}")
+    if settings.traces != "off" and not _can_trace():
+        raise click.ClickException(f"traces need packages that are missing: pip install {NEEDED_BY_TRACES}")
     if settings.needs_key and not _has_keys(location):
         warn(
             "stlib: note: nobody has a key yet, so every request is refused: `stlib keys make NAME` makes one"

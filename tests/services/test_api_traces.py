@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from app.cli.serve import command
 from indexing import Collection
 from tests.services.api import client_of
 
@@ -144,6 +147,21 @@ def test_a_search_that_fails_is_an_error_without_its_words(home, monkeypatch):
         assert client.post("/v1/collections/notes/search", json=asked).status_code == 400
     (failed,) = [span for span in collector.spans if span.name == "retrieval" and span.status.code == 2]
     assert (failed.status.message, list(failed.events)) == ("", [])
+
+
+def test_traces_without_their_packages_are_refused_before_anything_starts(home, monkeypatch):
+    real = importlib.util.find_spec
+
+    def lacking(name, *rest):
+        if name.startswith("opentelemetry.exporter"):
+            raise ModuleNotFoundError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lacking)
+    monkeypatch.setenv("STLIB_TRACES", "otlp")
+    done = CliRunner().invoke(command, ["--port", "0", "--home", str(home)])
+    assert done.exit_code == 1
+    assert "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http" in done.output
 
 
 def test_a_collector_that_is_away_costs_no_request(home, monkeypatch):

@@ -228,3 +228,5 @@ def test_what_is_needed_is_what_the_extra_brings():
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     extra = re.search(r"^serve = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
     assert re.findall(r'"([\w-]+)[><=]', extra) == serve.NEEDED.split()
+    traces = re.search(r"^traces = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
+    assert re.findall(r'"([\w-]+)[><=]', traces) == serve.NEEDED_BY_TRACES.split()
