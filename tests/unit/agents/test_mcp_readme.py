@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -35,9 +34,3 @@ def test_the_client_prints_what_a_document_says(tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60
     )
     assert ran.stdout == "Bee - Bees make honey from flowers.\n", ran.stderr
-
-
-def test_the_settings_are_those_of_the_command(tmp_path):
-    command = [sys.executable, "-c", "from app.cli import main; main()", "mcp", "--print-config"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert json.loads(ran.stdout)["mcpServers"]["stlib"]["args"][-1:] == ["mcp"]
