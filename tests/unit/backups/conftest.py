@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 
 from app.cli import main
+from app.facade.backups import back_up
 from app.facade.caller import Caller, local_caller
 from app.facade.feedback import record, record_click
 from app.facade.search import SearchRequest, search
@@ -82,6 +83,20 @@ def used(tmp_path_factory):
         uploads.receive("animals", [Incoming("Übung 1.txt", io.BytesIO(b"Owls hunt."))], UploadLimits())
     close_databases()
     return location.home, collection.uuid
+
+
+@pytest.fixture(scope="session")
+def made(used, tmp_path_factory):
+    path = tmp_path_factory.mktemp("backup") / "b.tar"
+    back_up(local_caller(), Location(used[0]), path, ["animals"])
+    close_databases()
+    return path
+
+
+@pytest.fixture
+def backup(made):
+    """A backup of `animals`; nobody writes to it."""
+    return made
 
 
 def say_something(location, collection):

@@ -18,12 +18,6 @@ from indexing import Collection
 from indexing.errors import BadInput, CollectionExists, StorageError, UnknownCollection
 
 
-@pytest.fixture
-def backup(me, location, animals, tmp_path):
-    back_up(me, location, tmp_path / "b.tar", ["animals"])
-    return tmp_path / "b.tar"
-
-
 def test_what_is_restored_is_the_original(me, location, animals, backup, facts, tmp_path):
     before = facts(location)
     other = Location(tmp_path / "other")
@@ -36,7 +30,7 @@ def test_what_is_restored_is_the_original(me, location, animals, backup, facts, 
     assert [path.name for path in (other.home / "collections").iterdir()] == ["animals"]
 
 
-def test_after_a_loss_everything_is_as_it_was(me, location, backup, facts):
+def test_after_a_loss_everything_is_as_it_was(me, location, animals, backup, facts):
     before = facts(location)
     shutil.rmtree(location.home)
     restore(me, location, backup)
@@ -59,7 +53,7 @@ def test_beside_the_original_under_another_name(me, location, animals, backup, f
         restore(me, location, backup, as_name="copy")
 
 
-def test_nothing_that_is_there_is_touched_unless_asked(me, location, backup, facts, add_more):
+def test_nothing_that_is_there_is_touched_unless_asked(me, location, animals, backup, facts, add_more):
     add_more()
     before = facts(location)
     with pytest.raises(CollectionExists, match="nothing was restored"):
@@ -73,7 +67,7 @@ def test_nothing_that_is_there_is_touched_unless_asked(me, location, backup, fac
     assert after["said"] == before["said"]  # once each
 
 
-def test_into_a_database_that_others_are_in(me, location, backup, facts, tmp_path):
+def test_into_a_database_that_others_are_in(me, location, animals, backup, facts, tmp_path):
     before = facts(location)
     shared = Location(db=f"sqlite:///{tmp_path / 'shared.db'}")
     with Collection.create("first", **shared.arguments()) as first:
@@ -95,7 +89,9 @@ def test_into_a_database_that_others_are_in(me, location, backup, facts, tmp_pat
         assert first.verify().clean and [one.id for one in first.search("first")] == ["1"]
 
 
-def test_of_a_database_with_others_only_one_collection_is_taken(me, location, backup, facts, tmp_path):
+def test_of_a_database_with_others_only_one_collection_is_taken(
+    me, location, animals, backup, facts, tmp_path
+):
     before = facts(location)
     shared = Location(db=f"sqlite:///{tmp_path / 'shared.db'}")
     with Collection.create("secret", **shared.arguments()) as secret:

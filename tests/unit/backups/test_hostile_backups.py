@@ -13,7 +13,7 @@ from contextlib import closing
 
 import pytest
 
-from app.facade.backups import back_up, restore
+from app.facade.backups import restore
 from app.feedback.place import feedback_place
 from app.settings import Location
 from app.tuning.trained.candidates import models_folder
@@ -22,12 +22,6 @@ from indexing.errors import BadInput, StorageError, UnconfirmedSource, Untrusted
 from indexing.storage.archive import ArchiveReader
 
 CATALOG = "animals/catalog.sqlite"
-
-
-@pytest.fixture
-def backup(me, location, animals, tmp_path):
-    back_up(me, location, tmp_path / "b.tar", ["animals"])
-    return tmp_path / "b.tar"
 
 
 @pytest.fixture
