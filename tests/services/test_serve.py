@@ -56,6 +56,10 @@ def error_in(answer):
     return int(head.split()[1]), json.loads(body)["error"]["type"]
 
 
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 def is_answered(service):
     try:
         return talk(service, b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")[0][9:12] == b"200"
@@ -97,7 +101,7 @@ def test_a_refused_body_is_not_waited_for(service):
     """Its sender could go on for ever, a byte at a time."""
     evil = b"POST /v1/collections/notes/documents HTTP/1.1\r\nHost: evil.example\r\n"
     answer, seconds = talk(service, evil + b"Content-Length: 1000\r\n\r\n{")
-    assert error_in(answer)[0] == 421 and b"connection: close" in answer and seconds < SECONDS
+    assert error_in(answer)[0] == 421 and b"connection: close" in answer and seconds < 5
 
 
 def test_a_head_that_stops_behind_another_request_is_not_waited_for(service):
@@ -192,13 +196,22 @@ def test_it_ends_after_what_is_in_flight(service, home):
             client.get("/v1/collections/notes/search", params={"q": "the last question"}).status_code == 200
         )
     with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as connection:
-        connection.sendall(POST + b"Content-Length: 52\r\n\r\n" + b'{"id": "c1", "text": "cut"}')
-        time.sleep(0.2)
+        connection.sendall(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b'{"id": "c1", "text": "cut"}')
+        )
+        time.sleep(0.1)
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.1", service.port), timeout=1)
-        connection.sendall(b'\n{"id":"c2","text":"d"}\n\n')
+
+        def is_refused():
+            connection.sendall(chunk(b"\n"))  # it goes on sending
+            try:
+                socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
+            except OSError:
+                return True
+            return False
+
+        wait_until(is_refused)
+        connection.sendall(chunk(b'{"id":"c2","text":"d"}') + b"0\r\n\r\n")
         answer = b""
         while piece := connection.recv(65536):
             answer += piece
