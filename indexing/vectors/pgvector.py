@@ -24,9 +24,9 @@ from stlib.util.forks import cached_property
 
 __all__ = ["PgvectorIndex", "TableCodes"]
 
-OVERSAMPLING = 4
 BINARY_OVERSAMPLING = 20
 _LEAST = 100
+_SURPLUS = 16  # beyond an eighth of what is wanted
 _BINARY_LEAST = 400
 
 # So much more a row costs that the graph looks at than one of a scan.
@@ -119,29 +119,35 @@ class PgvectorIndex(VectorIndex):
     def _first_count(self, k: int) -> int:
         if self.codec.is_binary:
             return max(BINARY_OVERSAMPLING * k, _BINARY_LEAST)
-        return max(OVERSAMPLING * k, _LEAST)
+        # Half precision orders rows well: what is looked for beyond them makes up for what the graph misses,
+        # which is more the farther away it is.
+        return max(_LEAST, 2 * k, 4 * k - 200)
 
     def _search_engine(
         self, score: QueryScore, wanted: int, count: int, allowed: np.ndarray | None, rows_allowed: int
     ) -> Hits | None:
-        """Asks once: a server that found too few gave up, and would again."""
+        """Asks once: a server that found too few gave up, and would again. Rows that are gone since are missing,
+        and `VectorReader` asks for more.
+        """
         if 2 * count >= rows_allowed or rows_allowed**2 < _SCAN_FACTOR * count * len(self):
             return None
-        rows, codes = self._near(score, count, allowed)
-        hits = best(rows, score.exact(codes), wanted)
-        return hits if len(hits.rows) == wanted else None
+        fetched = count if self.codec.is_binary else wanted + wanted // 8 + _SURPLUS
+        found = self._near(score, wanted, min(fetched, count), allowed)
+        if found.rows < wanted:
+            return None
+        rows, codes = self._known(found, allowed)
+        return best(rows, score.exact(codes), wanted)
 
     def _candidates(self, score: QueryScore, count: int, allowed: np.ndarray | None) -> Candidates:
-        return Candidates(self._near(score, count, allowed)[0])
+        return Candidates(self._known(self._near(score, count, count, allowed), allowed)[0])
 
-    def _near(
-        self, score: QueryScore, count: int, allowed: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that the graph proposes, with their codes."""
+    def _near(self, score: QueryScore, wanted: int, fetched: int, allowed: np.ndarray | None) -> Found:
+        """About `fetched` rows, which are to have the best `wanted` among them."""
         keys = None if allowed is None else self._rows.allowed_keys(allowed)
+        share = 1.0 if allowed is None else float(allowed.mean())
+        effort = self._first_count(int(wanted / share))
         with asking(self._rows.database) as connection:
-            found = self._rows.table.nearest(connection, score.query, count, keys)
-        return self._known(found, allowed)
+            return self._rows.table.nearest(connection, score.query, effort, fetched, keys)
 
     def _scan(self, score: QueryScore, wanted: int, allowed: np.ndarray | None) -> Hits:
         keys = None if allowed is None else self._rows.keys[allowed]

@@ -58,20 +58,22 @@ _KEY = slice(6, 14)  # bytes of a row with its key: after the number of columns 
 
 
 class Found(NamedTuple):
-    """Rows of a table: `keys` int64 [n] and `codes` [n, d] as the catalog has them, in no order."""
+    """Rows of a table: `keys` int64 [n] and `codes` [n, d] as the catalog has them, in no order. The table
+    had `rows` of them, some of which the catalog may have removed since.
+    """
 
     keys: np.ndarray
     codes: np.ndarray
+    rows: int
 
 
 class AllowedKeys(NamedTuple):
     """The keys a search may return: `first` and as many after it as there are `bits` (uint8, the first in the
-    lowest bit), and which `share` of the table they are.
+    lowest bit).
     """
 
     first: int
     bits: bytes
-    share: float
 
     @classmethod
     def of(cls, offsets: np.ndarray, first: int, allowed: np.ndarray) -> AllowedKeys:
@@ -79,7 +81,7 @@ class AllowedKeys(NamedTuple):
         table = np.zeros(int(offsets.max()) + 1, bool)
         table[offsets] = allowed
         bits = np.packbits(table, bitorder="little").tobytes()
-        return cls(first, bits, max(float(allowed.mean()), 1e-9))
+        return cls(first, bits)
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """In SQL, and its parameters."""
@@ -250,15 +252,19 @@ class VectorTable:
     # --- searching -----------------------------------------------------------------------------------------
 
     def nearest(
-        self, connection: Connection, query: np.ndarray, count: int, allowed: AllowedKeys | None
+        self,
+        connection: Connection,
+        query: np.ndarray,
+        effort: float,
+        count: int,
+        allowed: AllowedKeys | None,
     ) -> Found:
-        """About `count` rows near `query` (float32 [d]) by the graph, or by a scan as long as there is none,
-        of those `allowed`.
+        """The best `count` of some `effort` rows near `query` (float32 [d]) that the graph finds, or of all
+        as long as there is none, of those `allowed`.
         """
-        share = 1.0 if allowed is None else allowed.share
-        effort = next(most for most in _EFFORTS if most >= count / share or most == _EFFORTS[-1])
-        more = "off" if allowed is None and count <= effort else "relaxed_order"
-        _set_up(connection, effort, more)
+        steps = next(most for most in _EFFORTS if most >= effort or most == _EFFORTS[-1])
+        more = "off" if allowed is None and count <= steps else "relaxed_order"
+        _set_up(connection, steps, more)
         where, given = ("", {}) if allowed is None else allowed.condition()
         near = (
             f"SELECT key FROM {self.name}{where}"
@@ -291,11 +297,11 @@ class VectorTable:
 
     def _fetch(self, connection: Connection, keys: str, given: dict[str, Any]) -> Found:
         statement = (
-            f"SELECT string_agg(int8send(key) || code, ''::bytea) FROM ({keys}) AS near"
-            f" JOIN {self._codes} USING (key)"
+            f"SELECT string_agg(int8send(key) || code, ''::bytea), count(*) FROM ({keys}) AS near"
+            f" LEFT JOIN {self._codes} USING (key)"
         )
         with _cursor(connection) as cursor:
-            [(data,)] = cursor.execute(statement, given, binary=True).fetchall()
+            [(data, count)] = cursor.execute(statement, given, binary=True).fetchall()
         data = data or b""
         if len(data) % self._found.itemsize:
             raise StorageError(
@@ -303,7 +309,7 @@ class VectorTable:
                 " restore the catalog from a backup"
             )
         found = np.frombuffer(data, self._found)
-        return Found(found["key"].astype(np.int64), found["code"])
+        return Found(found["key"].astype(np.int64), found["code"], count)
 
     def _literal(self, query: np.ndarray) -> str:
         if self._codec.is_binary:

@@ -247,3 +247,14 @@ def test_the_most_dimensions_have_a_graph(database):
 def test_a_catalog_in_a_file_cannot_have_it():
     with pytest.raises(BadInput, match="db='postgresql://…', or use one of faiss, usearch"):
         check_engine("pgvector", "int8", 256, on_server=False)
+
+
+def test_rows_that_are_gone_cost_no_scan(one_case, queries, monkeypatch):  # noqa: F811
+    """A graph that proposed enough is not taken for one that gave up: the reader asks for more by itself."""
+    index = one_case.build(one_case.codes)
+    keys = index._rows.keys[one_case.truth(one_case.codes, queries[0], 60)[0]]
+    gone = text("DELETE FROM code WHERE key = ANY(:keys)")
+    one_case.run(lambda connection: connection.execute(gone, {"keys": keys.tolist()}))
+    monkeypatch.setattr(PgvectorIndex, "_scan", None)
+    assert len(index.search(queries[0], 70).rows) < 70
+    assert len(index.search(queries[0], 200).rows) >= 140
