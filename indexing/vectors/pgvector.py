@@ -126,8 +126,8 @@ class PgvectorIndex(VectorIndex):
     def _search_engine(
         self, score: QueryScore, wanted: int, count: int, allowed: np.ndarray | None, rows_allowed: int
     ) -> Hits | None:
-        """Asks once: a server that found too few gave up, and would again. Rows that are gone since are missing,
-        and `VectorReader` asks for more.
+        """Asks once: a server that found too few gave up, and would again. Rows that are gone since are
+        missing, and `VectorReader` asks for more.
         """
         if 2 * count >= rows_allowed or rows_allowed**2 < _SCAN_FACTOR * count * len(self):
             return None
