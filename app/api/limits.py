@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 
 __all__ = ["Rate"]
 
@@ -21,7 +21,7 @@ class Rate:
         """0 if the request may pass, which it does then; else when the next may."""
         if not self._rate:
             return 0.0
-        now = time.monotonic()
+        now = monotonic()
         tokens, when = self._buckets.get(who, (self._burst, now))
         tokens = min(self._burst, tokens + (now - when) * self._rate)
         if tokens < 1:

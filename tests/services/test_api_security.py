@@ -422,7 +422,8 @@ def test_no_model_is_loaded_because_a_request_names_it(client, admin, tmp_path, 
 # --- how often, and what is said of it ---
 
 
-def test_a_key_may_ask_so_often(home):
+def test_a_key_may_ask_so_often(home, monkeypatch):
+    monkeypatch.setattr("app.api.limits.monotonic", lambda: 0.0)  # however slow the machine
     key = bearer(new_key(home))
     with client_of(home, keys="required", rate=0.5, burst=3) as client:
         answers = [client.get("/v1/collections", headers=key) for _ in range(4)]
@@ -433,7 +434,7 @@ def test_a_key_may_ask_so_often(home):
 
 def test_a_bucket_fills_again(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("app.api.limits.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("app.api.limits.monotonic", lambda: now[0])
     rate = Rate(2.0, 2)
     assert [rate.seconds_to_wait("a") for _ in range(3)] == [0.0, 0.0, 0.5]
     now[0] = 0.5
@@ -441,11 +442,12 @@ def test_a_bucket_fills_again(monkeypatch):
     assert rate.seconds_to_wait("b") == 0.0
 
 
-def test_guessing_keys_is_slowed_down(home):
+def test_guessing_keys_is_slowed_down(home, monkeypatch):
+    monkeypatch.setattr("app.api.limits.monotonic", lambda: 0.0)  # however slow the machine
     with client_of(home, keys="required") as client:
         guesses = [bearer(f"stk_{i:012x}_{'a' * 43}") for i in range(25)]
         statuses = [client.get("/v1/collections", headers=guess).status_code for guess in guesses]
-        assert statuses[:20] == [401] * 20 and statuses[-1] == 429
+        assert statuses == [401] * 20 + [429] * 5
         assert client.get("/v1/collections", headers=bearer(new_key(home))).status_code == 429
 
 
