@@ -102,14 +102,13 @@ def test_examples_of_the_description_are_understood(client, described):
 
 
 def test_nothing_is_answered_without_a_key(client, described):
-    for method, path, one in operations(described):
-        if one.get("security") == []:
-            continue
-        url = path.format_map(
-            {"name": "notes", "id": "a", "set_name": "s", "serving": 1, "number": 1, "job": 1, "model": "m"}
-        )
-        for headers in ({"authorization": ""}, bearer("stlib-0-none")):
-            assert client.request(method, url, headers=headers).status_code in (401, 429), (method, path)
+    closed = [one for one in operations(described) if one[2].get("security") != []]
+    for method, path, _ in closed:
+        answer = client.request(method, path.format_map(NAMES), headers={"authorization": ""})
+        assert answer.status_code == 401, (method, path)
+    for method, path, _ in closed[::10]:  # an address that tries many keys is refused for a while
+        answer = client.request(method, path.format_map(NAMES), headers=bearer("stlib-0-none"))
+        assert answer.status_code == 401, (method, path)
 
 
 def test_a_parameter_that_is_misspelled_is_no_parameter_less(client):
