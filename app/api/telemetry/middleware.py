@@ -34,7 +34,7 @@ class TelemetryMiddleware:
             return
         self._metrics.begin_request()
         try:
-            if self._tracing is None:
+            if self._tracing is None or not self._tracing.wants(scope):
                 await self._app(scope, receive, send)
             else:
                 await self._trace(self._tracing, scope, receive, send)

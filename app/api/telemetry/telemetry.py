@@ -38,7 +38,7 @@ class Telemetry:
             BadInput: traces are wanted, and what makes them is not installed.
         """
         self.metrics = Metrics()
-        self.tracing = None if traces == "off" else Tracing(*make_provider(traces, share), texts=texts)
+        self.tracing = None if traces == "off" else Tracing(*make_provider(traces), share, texts=texts)
         self._state = StateOfThings(location)
         self._stops: list[Callable[[], None]] = []
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexing.errors import BadInput
 from indexing.search.request import Request
 from indexing.search.results import SearchResults
+from indexing.search.watching import SearchWatch
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -30,9 +33,9 @@ _PACKAGES = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"  # the ex
 _MOST_DOCUMENTS = 100  # of an answer that are named in a span
 
 
-def make_provider(kind: str, share: float) -> tuple[TracerProvider, SpanProcessor]:
-    """What makes spans, and what takes and sends them: by `kind` "otlp" over HTTP, or to the "console". A
-    `share` of the requests is traced, and every one whose caller says that it traces it.
+def make_provider(kind: str) -> tuple[TracerProvider, SpanProcessor]:
+    """What makes spans, and what takes and sends them: by `kind` "otlp" over HTTP, or to the
+    "console". Of a request whose caller says whether it traces it, that decides.
 
     Raises:
         BadInput: OpenTelemetry's SDK, or its exporter, is not installed.
@@ -45,11 +48,10 @@ def make_provider(kind: str, share: float) -> tuple[TracerProvider, SpanProcesso
             ConsoleSpanExporter,
             SimpleSpanProcessor,
         )
-        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+        from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 
         resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", _SERVICE)})
-        sampler = ParentBased(TraceIdRatioBased(share))
-        provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
+        provider = TracerProvider(resource=resource, sampler=DEFAULT_ON, shutdown_on_exit=False)
         processor: SpanProcessor
         if kind == "console":
             processor = SimpleSpanProcessor(ConsoleSpanExporter())
@@ -63,12 +65,18 @@ def make_provider(kind: str, share: float) -> tuple[TracerProvider, SpanProcesso
     return provider, processor
 
 
+# Whether the request at hand has a span; searches that belong to no request have none.
+_traced: ContextVar[bool] = ContextVar("traced", default=False)
+
+
 class Tracing:
-    """Makes the spans of one process. With `texts` they hold questions, and ids and scores of answers; the
-    text of a document is in none.
+    """Makes the spans of one process, of a `share` of the requests that no caller traces. With `texts` they
+    hold questions, and ids and scores of answers; the text of a document is in none.
     """
 
-    def __init__(self, provider: TracerProvider, processor: SpanProcessor, *, texts: bool = False) -> None:
+    def __init__(
+        self, provider: TracerProvider, processor: SpanProcessor, share: float, *, texts: bool = False
+    ) -> None:
         from opentelemetry import propagate, trace
         from opentelemetry.sdk.trace import ReadableSpan
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -81,6 +89,7 @@ class Tracing:
         self._trace = trace
         self._extract = propagate.extract
         self._tracer = provider.get_tracer(_SERVICE)
+        self._share = share
         self._texts = texts
         # Spans count from 1970, steps from some moment of this machine.
         self._offset = time.time_ns() - time.perf_counter_ns()
@@ -88,6 +97,14 @@ class Tracing:
     def close(self) -> None:
         """Sends what is left."""
         self._provider.shutdown()
+
+    def wants(self, scope: MutableMapping[str, Any]) -> bool:
+        """Whether a request is traced. It is decided before anything is made for it, so that one that is not
+        costs nothing.
+        """
+        if any(name == b"traceparent" for name, _ in scope["headers"]):
+            return True
+        return random.random() < self._share  # noqa: S311 - a sample
 
     @contextmanager
     def request(self, scope: MutableMapping[str, Any]) -> Iterator[Span]:
@@ -108,7 +125,11 @@ class Tracing:
             attributes,
             record_exception=False,  # a traceback quotes what was asked
         ) as span:
-            yield span
+            token = _traced.set(True)
+            try:
+                yield span
+            finally:
+                _traced.reset(token)
 
     def answered(self, span: Span, method: str, route: str, status: int, request_id: str) -> None:
         """What is known of a request when it was answered. A path is not told: it holds ids of documents."""
@@ -122,8 +143,11 @@ class Tracing:
             span.set_status(self._trace.StatusCode.ERROR)
 
     @contextmanager
-    def operation(self, name: str, model: str) -> Iterator[Span]:
-        """The span of an operation with a model, such as "embeddings"."""
+    def operation(self, name: str, model: str) -> Iterator[Span | None]:
+        """The span of an operation with a model, such as "embeddings", in a request that is traced."""
+        if not _traced.get():
+            yield None
+            return
         attributes = {
             "gen_ai.operation.name": name,
             "gen_ai.request.model": model,
@@ -134,8 +158,10 @@ class Tracing:
         ) as span:
             yield span
 
-    def watch(self, collection: str, request: Request) -> _SearchSpan:
-        """For `indexing.search.watching.watch_searches`."""
+    def watch(self, collection: str, request: Request) -> SearchWatch:
+        """For `indexing.search.watching.watch_searches`: the span of a search in a request that is traced."""
+        if not _traced.get():
+            return _UNTRACED
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "retrieval",
             "gen_ai.provider.name": _SERVICE,
@@ -168,6 +194,19 @@ class Tracing:
     def _time(self, moment: float) -> int:
         """A moment of `time.perf_counter` in nanoseconds since 1970."""
         return int(moment * 1e9) + self._offset
+
+
+class _Untraced:
+    """A search of which nothing is told."""
+
+    def step(self, name: str, began: float, ended: float) -> None:
+        pass
+
+    def end(self, results: SearchResults | None) -> None:
+        pass
+
+
+_UNTRACED = _Untraced()
 
 
 class _SearchSpan:
