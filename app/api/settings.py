@@ -50,7 +50,7 @@ class ServiceSettings(BaseSettings):
         shutdown_seconds: for requests in flight when the service is stopped.
         traces: spans for OpenTelemetry, sent by "otlp" to where its own variables say, or to the "console".
         trace_share: of requests that are traced, beside every one whose caller traces it. A trace
-            takes some 8 % of the processor time of its search, so that a tenth of them take below 1 %.
+            takes 3 to 8 % of the processor time of its search, so that a tenth of them take below 1 %.
         trace_texts: whether questions, and ids and scores of answers, stand in spans. Texts never do.
     """
 
