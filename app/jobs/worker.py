@@ -22,6 +22,7 @@ from app.jobs.place import JobsPlace, jobs_place
 from app.jobs.queue import wake
 from app.jobs.table import TokenLost, open_jobs, take, write
 from app.settings import Location, jobs_at_once
+from indexing.documents.storable import storable_text
 from indexing.errors import ConnectionLost, IndexingError
 from indexing.faults import point
 from stlib.runtime.errors import ModelError
@@ -152,7 +153,7 @@ def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:
         logger.exception("failed")
         expected = isinstance(error, (IndexingError, ModelError, OSError))
         unexpected = f"unexpected {type(error).__name__}: {error} (its log says where)"
-        return {"state": FAILED, "error": str(error) if expected else unexpected}
+        return {"state": FAILED, "error": storable_text(str(error) if expected else unexpected)}
 
 
 if __name__ == "__main__":

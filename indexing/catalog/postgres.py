@@ -94,8 +94,8 @@ def open_database(address: ServerDatabase, *, create: bool = False, scope: str =
         if engine is None:
             engine = _engines[address.url] = _make_engine(address)
         scoped = cast(Engine, engine.execution_options(**{_SCOPE: scope, _ADDRESS: address}))
-    # What others use comes back to the pool that they took it from: another one would leave it open for ever.
-    scoped.dispose = lambda close=True: engine.pool.dispose()  # type: ignore[method-assign]
+    # Others use the pool too: it is emptied by `close_pools` and before forks.
+    scoped.dispose = lambda close=True: None  # type: ignore[method-assign]
     return scoped
 
 
@@ -318,7 +318,7 @@ class WriterLock:
                     taken = connection.scalar(select(func.pg_try_advisory_lock(number)))
                     holder = None if taken else _holder(connection, number)
             except BaseException:
-                connection.close()
+                _end(connection)  # it may hold the lock, and the next one to use it would not know
                 raise
         if not taken:
             connection.close()
@@ -340,15 +340,24 @@ class WriterLock:
                 with connection.begin():
                     connection.execute(select(func.pg_advisory_unlock(_number(*scope, self._name))))
         except exc.DBAPIError:
-            connection.invalidate()  # with the connection the server lets go of the lock
-        finally:
-            connection.close()
+            _end(connection)  # with it the server lets go of the lock
+        except BaseException:
+            _end(connection)
+            raise
+        connection.close()
 
     def __enter__(self) -> WriterLock:
         return self if self._connection is not None else self.acquire()
 
     def __exit__(self, *_error: object) -> None:
         self.release()
+
+
+def _end(connection: Connection) -> None:
+    """Closes the connection itself: what it holds is given back by the server."""
+    with suppress(exc.SQLAlchemyError):
+        connection.invalidate()
+    connection.close()
 
 
 def _holder(connection: Connection, number: int) -> str | None:
@@ -402,6 +411,8 @@ _GONE = ("57P01", "57P02", "57P03")  # shut down, crashed, starting up
 
 def map_error(error: BaseException | None, where: object, *, lost: bool = False) -> IndexingError:
     """Our error for one of the driver's, by its SQLSTATE (appendix A of PostgreSQL's documentation)."""
+    import psycopg
+
     state = getattr(error, "sqlstate", None) or ""
     said = " ".join(str(error).split()) or type(error).__name__
     if lost or state in _GONE or state.startswith("08"):
@@ -419,6 +430,8 @@ def map_error(error: BaseException | None, where: object, *, lost: bool = False)
     for (beginning, words), remedy in _REMEDIES.items():
         if state.startswith(beginning) if state else words in said:
             return StorageError(f"{where} cannot be used ({said}): {remedy}")
+    if not state and not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return BadInput(f"{where} does not take this ({said})")
     if not state:
         return ConnectionLost(f"{where} cannot be reached ({said}): start it, or check the address")
     return StorageError(f"{where}: {said}")

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from indexing.errors import BadInput, StorageError
 
@@ -57,10 +57,11 @@ class ServerDatabase:
     @property
     def folder_name(self) -> str:
         """A name of its own for the files of this host that belong to it."""
-        parts = urlsplit(self.url)
-        where = "\0".join((parts.hostname or "", _port_or_folder(parts), parts.path))
-        name = re.sub(r"[^A-Za-z0-9._-]", "-", unquote(parts.path.strip("/")))[:32] or "database"
-        return f"{name}-{hashlib.blake2b(where.encode(), digest_size=6).hexdigest()}"
+        _, where = _parted(self.url)
+        place, _, query = where.partition("?")
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", unquote(place.rpartition("/")[2]))[:32] or "database"
+        told = "&".join(one for one in query.split("&") if one.startswith(("host=", "port=", "dbname=")))
+        return f"{name}-{hashlib.blake2b(f'{place}?{told}'.encode(), digest_size=6).hexdigest()}"
 
 
 Address: TypeAlias = "Path | ServerDatabase"
@@ -139,7 +140,7 @@ def database_address(db: str) -> Address:
         StorageError: it names another kind of database.
     """
     if db.partition(":")[0] in _SERVER_SCHEMES:
-        return ServerDatabase(f"postgresql:{db.partition(':')[2]}")
+        return _server(f"postgresql:{db.partition(':')[2]}")
     match = _SQLITE_URL.fullmatch(db)
     if match is None or match["path"].startswith(":memory:"):
         raise StorageError(
@@ -147,6 +148,16 @@ def database_address(db: str) -> Address:
             " sqlite:////absolute.db, or a PostgreSQL database as postgresql://user@host/name"
         )
     return Path(match["path"]).expanduser()
+
+
+def _server(url: str) -> ServerDatabase:
+    who, where = _parted(url)
+    if not url.startswith("postgresql://") or "@" in who or "?" in who or "/" in who:
+        raise StorageError(
+            f"database {_without_password(url)!r}: use postgresql://user:password@host/name, and write @ / ?"
+            " of a password as %40 %2F %3F, or leave it away and set PGPASSWORD"
+        )
+    return ServerDatabase(url)
 
 
 def side_address(home: Home, db: str | None, name: str) -> Address:
@@ -184,12 +195,18 @@ _SERVER_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", re.sub(r"(?<=[?&]password=)[^&]*", "***", url))
+    who, where = _parted(url)
+    hidden = re.sub(r"(?<=[?&])(\w*password)=[^&]*", r"\1=***", where)
+    name, colon, _ = who.partition(":")
+    shown = f"{name}{':***' if colon else ''}@" if who else ""
+    return f"{url.partition('://')[0]}://{shown}{hidden}"
 
 
-def _port_or_folder(parts: SplitResult) -> str:
-    """What tells servers on one host apart: a port, or the folder of a socket."""
-    try:
-        return f"{parts.port or ''} {parts.query}"
-    except ValueError:  # no number
-        return parts.netloc
+def _parted(url: str) -> tuple[str, str]:
+    """Name and password of a URL, and what comes behind them: all before the last `@` may be a password."""
+    rest = url.partition("://")[2]
+    place, question, query = rest.partition("?")
+    if "@" in query:  # the question mark is in a password
+        place, question, query = rest, "", ""
+    who, _, where = place.rpartition("@")
+    return who, f"{where}{question}{query}"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -24,14 +25,17 @@ from app.indexing_job import IndexChoices
 from app.jobs.kinds import index
 from app.jobs.place import jobs_place
 from app.jobs.worker import run_job
+from app.keys.place import keys_place
+from app.keys.table import read_keys
 from app.settings import Location
 from indexing import Collection
+from indexing.catalog import postgres
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.log import take_seqs
 from indexing.catalog.migrate import HEAD, ensure_schema, schema_revision
 from indexing.catalog.postgres import WriterLock
 from indexing.catalog.schema import Base
-from indexing.errors import ConnectionLost, LockedError, StorageError, UnknownCollection
+from indexing.errors import BadInput, ConnectionLost, LockedError, StorageError, UnknownCollection
 from indexing.search import candidates
 from indexing.storage.paths import database_address, side_folder
 
@@ -278,6 +282,68 @@ def test_passwords_are_not_shown(notes, postgres_url):
             Collection.open("notes", db=urlunsplit(wrong))
         shown.append(str(error.value))
     assert not [text for text in shown if password in text]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "folder"),
+    [
+        ("postgresql://ann@db/docs", "postgresql://ann@db/docs", "docs-"),
+        ("postgres://ann:p%2Fw@db:5433/docs", "postgresql://ann:***@db:5433/docs", "docs-"),
+        ("postgresql+psycopg:///docs?host=/run/pg", "postgresql:///docs?host=/run/pg", "docs-"),
+        (
+            "postgresql://db/docs?user=ann&password=secret",
+            "postgresql://db/docs?user=ann&password=***",
+            "docs-",
+        ),
+        ("postgresql://db/docs?sslpassword=secret&a=1", "postgresql://db/docs?sslpassword=***&a=1", "docs-"),
+    ],
+)
+def test_addresses_are_told_without_passwords(url, shown, folder):
+    address = database_address(url)
+    assert str(address) == shown
+    assert shown in repr(address) or "secret" not in repr(address)
+    assert address.folder_name.startswith(folder)
+    assert len(address.folder_name) == len(folder) + 12
+
+
+@pytest.mark.parametrize("password", ["sec/ret", "sec@ret", "sec?ret", "s/e@c?ret", "sec?a=ret@x"])
+def test_passwords_with_signs_of_urls_are_refused_unseen(password):
+    with pytest.raises(StorageError, match=r"write @ / \? of a password as %40") as error:
+        database_address(f"postgresql://ann:{password}@db/docs")
+    assert "ret" not in str(error.value).replace("write", "")
+    assert "postgresql://ann:***@db/docs" in str(error.value)
+
+
+def test_passwords_are_no_part_of_names_of_folders():
+    names = {database_address(f"postgresql://ann:{one}@db/docs").folder_name for one in ("a", "b")}
+    assert names == {database_address("postgresql://db/docs").folder_name}
+
+
+def test_using_small_tables_keeps_connections(notes, home, postgres_url):
+    database = notes._session.database
+    found(notes)
+    before = database.pool.checkedin()
+    read_keys(keys_place(Location(home, postgres_url)))
+    assert database.pool.checkedin() >= before > 0
+
+
+def test_what_the_database_does_not_take_is_bad_input(notes):
+    with pytest.raises(BadInput, match="does not take this"), writing(notes._session.database) as connection:
+        connection.execute(sa.text("SELECT CAST(:it AS text)"), {"it": "a\0b"})
+
+
+def test_a_lock_that_was_interrupted_is_given_back(notes, monkeypatch):
+    database = notes._session.database
+    lock = WriterLock(database, "a test", "the test").acquire()
+
+    def interrupt(*_names):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(postgres, "_number", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            lock.release()
+    WriterLock(database, "a test", "the test").acquire().release()
 
 
 def test_jobs_feedback_and_gates_are_kept_there_too(home, postgres_url, tmp_path, monkeypatch):
