@@ -151,7 +151,7 @@ def database_address(db: str) -> Address:
 
 
 def _server(url: str) -> ServerDatabase:
-    who, where = _parted(url)
+    who, _ = _parted(url)
     if not url.startswith("postgresql://") or "@" in who or "?" in who or "/" in who:
         raise StorageError(
             f"database {_without_password(url)!r}: use postgresql://user:password@host/name, and write @ / ?"
