@@ -128,15 +128,17 @@ class Gate:
         kind, _, secret = said.partition(" ")
         if kind.lower() != "bearer":
             raise _Refused(401, "the key comes as `Authorization: Bearer KEY`")
-        keys = self._service.keys
-        if (caller := keys.held(secret.strip())) is not None:
+        keys, secret = self._service.keys, secret.strip()
+        if (caller := keys.held(secret)) is not None:
             return caller
+        # Many may share an address: who is known there is not kept out by the guesses of another.
         peer = (scope.get("client") or ("",))[0]
-        if wait := self._failures.seconds_to_wait(peer):
+        if not keys.was_valid(secret) and (wait := self._failures.look(peer)):
             raise _Refused(429, "too many keys were tried", Retry_After=str(max(1, round(wait))))
         try:
-            return await asyncio.get_running_loop().run_in_executor(None, keys.of, secret.strip())
+            return await asyncio.get_running_loop().run_in_executor(None, keys.of, secret)
         except BadKey as error:
+            self._failures.charge(peer)
             raise _Refused(401, str(error)) from None
         except IndexingError:
             logger.exception("keys cannot be read")

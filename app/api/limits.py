@@ -19,18 +19,28 @@ class Rate:
 
     def seconds_to_wait(self, who: str) -> float:
         """0 if the request may pass, which it does then; else when the next may."""
-        if not self._rate:
+        if not (wait := self.look(who)):
+            self.charge(who)
+        return wait
+
+    def look(self, who: str) -> float:
+        """As `seconds_to_wait`, and nothing is taken from the bucket."""
+        if not self._rate or (tokens := self._tokens(who, monotonic())) >= 1:
             return 0.0
+        return (1 - tokens) / self._rate
+
+    def charge(self, who: str) -> None:
+        """Take one out of the bucket, if there is one."""
+        if not self._rate:
+            return
         now = monotonic()
-        tokens, when = self._buckets.get(who, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - when) * self._rate)
-        if tokens < 1:
-            self._buckets[who] = tokens, now
-            return (1 - tokens) / self._rate
-        if len(self._buckets) >= _MOST:
+        if who not in self._buckets and len(self._buckets) >= _MOST:
             self._forget_full(now)
-        self._buckets[who] = tokens - 1, now
-        return 0.0
+        self._buckets[who] = max(0.0, self._tokens(who, now) - 1), now
+
+    def _tokens(self, who: str, now: float) -> float:
+        tokens, when = self._buckets.get(who, (self._burst, now))
+        return min(self._burst, tokens + (now - when) * self._rate)
 
     def _forget_full(self, now: float) -> None:
         """Those that would be full by now are as good as new ones."""

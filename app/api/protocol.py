@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["BoundedProtocol"]
 
-MOST_HEAD_BYTES = 64 << 10  # of the request line and the headers
+MOST_HEAD_BYTES = 64 << 10  # of the request line and the headers, and of trailers
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -26,6 +26,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head = 0  # bytes of a head that is not complete
         self._in_head = True
         self._begun = False  # a head that is not complete
+        self._behind = 0  # bytes since the last one of a body that is not complete
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -42,7 +43,11 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head > MOST_HEAD_BYTES and self._complete_heads(data) == 0:
                 self._refuse(431, "too_large", f"the headers are longer than {MOST_HEAD_BYTES >> 10} KiB")
                 return
+        self._behind += len(data)
         super().data_received(data)
+        if self._behind > MOST_HEAD_BYTES and not self._in_head:
+            self._refuse_trailers()
+            return
         if self._begun and self._deadline is None:  # another request on this connection
             self._expect_head()
 
@@ -54,9 +59,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begun = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers say nothing here, and would be kept
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._behind = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         self._in_head = self._begun = False
-        self._head = 0
+        self._head = self._behind = 0
         self._forget_deadline()
         super().on_headers_complete()
 
@@ -86,6 +99,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, "too_slow", "the request did not come in time")
         else:  # the one before it is not answered yet, and its answer must not be cut off
             self._expect_head()
+
+    def _refuse_trailers(self) -> None:
+        if self.cycle is not None and self.cycle.response_started:  # another answer would be in its midst
+            self.transport.close()
+        else:
+            message = f"what follows the body is longer than {MOST_HEAD_BYTES >> 10} KiB"
+            self._refuse(431, "too_large", message)
 
     def _refuse(self, status: int, type_: str, message: str) -> None:
         if self.transport.is_closing():

@@ -26,6 +26,8 @@ __all__ = ["BadKey", "Key", "KeyCallers", "key_caller", "list_keys", "make_key",
 
 HELD_SECONDS = 2.0
 _MOST_HELD = 1_000  # keys that are asked for within that time; more are read from the table each time
+_RECENT_SECONDS = 3_600.0
+_MOST_RECENT = 10_000
 _LONGEST_NAME = 100
 _MOST_DAYS = 36_500
 
@@ -136,18 +138,33 @@ class KeyCallers:
         self._location = location
         self._surface = surface
         self._held: dict[str, tuple[float, Caller]] = {}  # by the hash: no secret stays in memory
+        self._recent: dict[str, float] = {}  # by the hash, until when
 
     def held(self, secret: str) -> Caller | None:
         """Who comes with this key, if that was asked a moment ago; reads nothing."""
         found = self._held.get(hash_of(secret))
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
+    def was_valid(self, secret: str) -> bool:
+        """Whether this very key opened something within the last hour: it is no guess, and may have been
+        revoked since.
+        """
+        return self._recent.get(hash_of(secret), 0.0) > time.monotonic()
+
     def of(self, secret: str) -> Caller:
         """Raises BadKey as `key_caller`."""
-        key = _valid_key(self._location, secret)
+        hash_, now = hash_of(secret), time.monotonic()
+        try:
+            key = _valid_key(self._location, secret)
+        except BadKey:
+            self._recent.pop(hash_, None)
+            raise
         caller = _caller(key, self._surface)
         if len(self._held) >= _MOST_HELD:
             self._held.clear()
+        if len(self._recent) >= _MOST_RECENT:
+            self._recent.clear()
         left = HELD_SECONDS if key.expires is None else min(HELD_SECONDS, key.expires - time.time())
-        self._held[hash_of(secret)] = time.monotonic() + left, caller
+        self._held[hash_] = now + left, caller
+        self._recent[hash_] = now + _RECENT_SECONDS
         return caller

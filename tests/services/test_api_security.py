@@ -451,6 +451,22 @@ def test_guessing_keys_is_slowed_down(home, monkeypatch):
         assert client.get("/v1/collections", headers=bearer(new_key(home))).status_code == 429
 
 
+def test_guesses_of_one_do_not_keep_out_others_behind_the_same_address(home, monkeypatch):
+    monkeypatch.setattr("app.api.limits.monotonic", lambda: 0.0)
+    monkeypatch.setattr(keys, "HELD_SECONDS", 0.0)  # each request asks the table
+    made = [new_key(home) for _ in range(2)]
+    with client_of(home, keys="required", rate=0) as client:
+
+        def ask(key):
+            return client.get("/v1/collections", headers=bearer(key)).status_code
+
+        assert [ask(made[i % 2]) for i in range(50)] == [200] * 50  # what holds is not counted
+        assert [ask("nonsense") for _ in range(21)] == [401] * 20 + [429]
+        assert [ask(one) for one in made] == [200, 200]
+        revoke_key(local_caller(), Location(home), made[0].split("_")[1])
+        assert [ask(made[0]), ask(made[0]), ask(made[1])] == [401, 429, 200]
+
+
 def test_the_log_has_a_line_for_each_request_and_no_text(client, admin, caplog):
     with caplog.at_level("INFO", logger="app.api.requests"):
         asked = {"q": f"the {SECRET_WORD}", "filter": f"kind = '{SECRET_WORD}'"}

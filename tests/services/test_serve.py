@@ -40,11 +40,13 @@ def service(home):
         yield service
 
 
-def talk(service, data, *, patience=PATIENCE):
+def talk(service, *pieces, patience=PATIENCE):
     """What comes back until the service closes the connection, and after how many seconds."""
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), timeout=patience) as connection:
-        connection.sendall(data)
+        for number, data in enumerate(pieces):
+            time.sleep(0.1 * (number > 0))  # they are read one by one
+            connection.sendall(data)
         answer = b""
         while piece := connection.recv(65536):
             answer += piece
@@ -133,6 +135,27 @@ def test_long_heads_are_refused(service):
     assert error_in(talk(service, head)[0]) == (431, "too_large")
     many = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 20_000
     assert error_in(talk(service, many)[0]) == (431, "too_large")
+
+
+@pytest.mark.parametrize("piece", [b"x: " + b"y" * 65_533, b"x: yyyy\r\n" * 7_282], ids=["long", "many"])
+def test_trailers_without_end_are_refused(service, piece):
+    search = b"POST /v1/collections/notes/search HTTP/1.1\r\nHost: localhost\r\n"
+    head = search + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ask = chunk(b'{"query": "apples"}') + b"0\r\n"
+    assert error_in(talk(service, head + ask, piece + b"x")[0]) == (431, "too_large")
+    few = (
+        head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        + ask
+        + b"x: y\r\nAuthorization: Bearer x\r\n\r\n"
+    )
+    assert talk(service, few)[0].startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_in_many_small_chunks_is_taken(service):
+    line = b'{"id": "b", "text": "Bread is brown."}\n'
+    body = b"".join(chunk(line[i : i + 1]) for i in range(len(line))) * 600 + b"0\r\n\r\n"
+    answer, _ = talk(service, POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 200") and b'"stored_lines":600' in answer
 
 
 def test_no_header_is_made_by_what_a_request_says(service):
