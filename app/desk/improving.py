@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.desk.visit import Visit
+from app.desk.working import tell_job
 from app.facade import gate, improvement, labelling, tuning, tuning_jobs
 from app.facade.improvement import Improvement, Person
 from app.facade.jobs import Job
@@ -40,12 +41,13 @@ class Document:
 
 
 def state(visit: Visit, name: str) -> Improvement:
-    return improvement.improvement(visit.caller, visit.location, visit.collection(name))
+    found = improvement.improvement(visit.caller, visit.location, visit.collection(name))
+    return found if found.job is None else replace(found, job=tell_job(found.job, visit))
 
 
 def judged(visit: Visit, name: str) -> JudgedSet:
     """What people said, as graded questions."""
-    return improvement.judged_questions(visit.caller, visit.location, visit.collection(name))
+    return improvement.judged_questions(visit.caller, visit.location, visit.collection(name, "judge"))
 
 
 def people(visit: Visit, name: str) -> list[Person]:
@@ -70,13 +72,14 @@ def seconds(visit: Visit, name: str) -> dict[str, float]:
 
 def tune(visit: Visit, name: str, lever: str) -> Job:
     visit.collection(name, "improve")
-    return tuning_jobs.start_tuning(visit.caller, visit.location, name, lever)
+    return tell_job(tuning_jobs.start_tuning(visit.caller, visit.location, name, lever), visit)
 
 
 def tuning_job(visit: Visit, name: str) -> Job | None:
     """The last job that tuned the collection."""
     visit.collection(name)
-    return improvement.tuning_job(visit.caller, visit.location, name)
+    job = improvement.tuning_job(visit.caller, visit.location, name)
+    return None if job is None else tell_job(job, visit)
 
 
 def trial(visit: Visit, name: str) -> TrialReport | None:

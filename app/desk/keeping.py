@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.desk.visit import Visit
-from app.desk.working import without_places
+from app.desk.working import tell_job
 from app.facade import collections, sources
 from app.facade.caller import require
 from app.facade.collections import CollectionFacts, Folder, Incoming, Received
@@ -48,7 +48,9 @@ def facts(visit: Visit, name: str) -> CollectionFacts:
     found = collections.collection_facts(visit.caller, visit.location, visit.collection(name))
     if visit.here:
         return found
-    return replace(found, info=replace(found.info, path=""), jobs=[without_places(job) for job in found.jobs])
+    return replace(
+        found, info=replace(found.info, path=""), jobs=[tell_job(job, visit) for job in found.jobs]
+    )
 
 
 def models(visit: Visit) -> ModelChoices:
@@ -92,7 +94,8 @@ def add_files(
 ) -> tuple[Received, Job | None]:
     """Keep uploaded files, and start the job that reads them."""
     require(visit.caller, "manage", name)
-    return collections.add_files(visit.caller, visit.location, name, files, replace=replace)
+    received, job = collections.add_files(visit.caller, visit.location, name, files, replace=replace)
+    return received, None if job is None else tell_job(job, visit)
 
 
 def folders(visit: Visit) -> list[Folder]:
@@ -105,7 +108,7 @@ def add_folder(visit: Visit, name: str, folder: Path) -> Job:
     require(visit.caller, "manage", name)
     if not visit.alone:
         raise BadInput("folders of its machine are read by a service only where nobody else reaches it")
-    return collections.add_folder(visit.caller, visit.location, name, folder)
+    return tell_job(collections.add_folder(visit.caller, visit.location, name, folder), visit)
 
 
 def folders_of(visit: Visit, name: str) -> list[Source]:
@@ -117,12 +120,12 @@ def folders_of(visit: Visit, name: str) -> list[Source]:
 def sync(visit: Visit, name: str, prune: bool) -> Job:
     """Read what changed in them."""
     require(visit.caller, "manage", name)
-    return sources.start_sync(visit.caller, visit.location, name, prune=prune)
+    return tell_job(sources.start_sync(visit.caller, visit.location, name, prune=prune), visit)
 
 
 def verify(visit: Visit, name: str) -> Job:
     require(visit.caller, "manage", name)
-    return collections.start_verifying(visit.caller, visit.location, name)
+    return tell_job(collections.start_verifying(visit.caller, visit.location, name), visit)
 
 
 def forget_uploads(visit: Visit, name: str) -> tuple[int, int]:

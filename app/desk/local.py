@@ -35,7 +35,7 @@ class LocalDesk:
 
     @property
     def identity(self) -> Hashable:
-        return self._location
+        return self._location, self.caller.rights
 
     def ask(self, function: Callable[Concatenate[Visit, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Raises what the function does.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.desk.visit import Visit
+from app.desk.working import tell_job
 from app.facade import reports
 from app.facade.collections import Incoming
 from app.facade.jobs import Job
@@ -14,6 +15,7 @@ from app.report.judged_sets import JudgedFolder
 from app.report.judgments import FEEDBACK
 from app.report.model import Report
 from app.report.systems import ReportChoices
+from indexing import Collection
 from indexing.errors import BadInput
 from indexing.serving.history import Serving
 
@@ -47,10 +49,10 @@ def evaluation(visit: Visit, name: str) -> Evaluation:
         tuple(collection.modes),
         collection.servings(),
         reports.rerankers_to_choose(collection),
-        [JudgedName(one.name, one.splits) for one in _sets(visit, collection.uuid)],
+        [JudgedName(one.name, one.splits) for one in _sets(visit, collection)],
         [
             replace(one, source=_name_of(one.source))
-            for one in reports.past_reports(visit.caller, visit.location, collection.uuid)
+            for one in reports.past_reports(visit.caller, visit.location, collection)
         ],
     )
 
@@ -58,12 +60,12 @@ def evaluation(visit: Visit, name: str) -> Evaluation:
 def running(visit: Visit, name: str) -> list[Job]:
     """The jobs that make reports and have not ended, then the last one if it failed."""
     visit.collection(name)
-    return reports.running_reports(visit.caller, visit.location, name)
+    return [tell_job(job, visit) for job in reports.running_reports(visit.caller, visit.location, name)]
 
 
 def report(visit: Visit, name: str, number: int) -> Report:
     """Elsewhere nobody is told where judged questions lie."""
-    found = reports.read_report(visit.caller, visit.location, visit.collection(name).uuid, number)
+    found = reports.read_report(visit.caller, visit.location, visit.collection(name), number)
     if visit.here:
         return found
     source = _name_of(found.source)
@@ -76,28 +78,28 @@ def start(visit: Visit, name: str, judged: str, split: str, choices: ReportChoic
     Raises:
         BadInput: there is no such set, or a choice that there is not.
     """
-    uuid = visit.collection(name, "improve").uuid
-    paths = {"": FEEDBACK, **{one.name: str(one.path) for one in _sets(visit, uuid)}}
+    collection = visit.collection(name, "improve")
+    paths = {"": FEEDBACK, **{one.name: str(one.path) for one in _sets(visit, collection)}}
     if judged not in paths:
         raise BadInput(f"there are no judged questions {judged!r}: bring them first")
     source = paths[judged]
-    return reports.start_report(visit.caller, visit.location, name, source, split, choices)
+    return tell_job(reports.start_report(visit.caller, visit.location, name, source, split, choices), visit)
 
 
 def add_set(visit: Visit, name: str, title: str, files: Sequence[Incoming]) -> JudgedName:
-    uuid = visit.collection(name, "judge").uuid
+    collection = visit.collection(name, "judge")
     brought = [(one.name, one.file) for one in files]
-    kept = reports.add_judged_set(visit.caller, visit.location, uuid, title, brought)
+    kept = reports.add_judged_set(visit.caller, visit.location, collection, title, brought)
     return JudgedName(kept.name, kept.splits)
 
 
 def delete_set(visit: Visit, name: str, title: str) -> None:
-    uuid = visit.collection(name, "judge").uuid
-    reports.delete_judged_set(visit.caller, visit.location, uuid, title)
+    collection = visit.collection(name, "judge")
+    reports.delete_judged_set(visit.caller, visit.location, collection, title)
 
 
-def _sets(visit: Visit, uuid: str) -> list[JudgedFolder]:
-    return reports.judged_sets(visit.caller, visit.location, uuid)
+def _sets(visit: Visit, collection: Collection) -> list[JudgedFolder]:
+    return reports.judged_sets(visit.caller, visit.location, collection)
 
 
 def _name_of(source: str) -> str:

@@ -9,7 +9,7 @@ from app.facade import jobs as facade
 from app.facade.caller import require
 from app.facade.jobs import Job
 
-__all__ = ["Jobs", "cancel", "jobs", "log", "resume", "without_places"]
+__all__ = ["Jobs", "cancel", "jobs", "log", "resume", "tell_job", "without_places"]
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,38 @@ class Jobs:
 
 
 def jobs(visit: Visit) -> Jobs:
-    found = facade.list_jobs(visit.location, caller=visit.caller)
-    mine = [job for job in found if visit.caller.may_use(job.collection)]
+    mine = facade.list_jobs(visit.location, caller=visit.caller)
     return Jobs(
-        mine if visit.here else [without_places(job) for job in mine],
+        [tell_job(job, visit) for job in mine],
         facade.jobs_are_known(visit.location),
         facade.worker_is_there(visit.location),
     )
 
 
 def log(visit: Visit, number: int) -> list[str]:
-    """The last lines that a job wrote."""
+    """The last lines that a job wrote, for those who may stop it."""
     _check(visit, number)
     return facade.read_log(visit.location, number, caller=visit.caller)
 
 
 def cancel(visit: Visit, number: int, force: bool) -> Job:
     _check(visit, number)
-    return facade.cancel_job(visit.location, number, force=force, caller=visit.caller)
+    return tell_job(facade.cancel_job(visit.location, number, force=force, caller=visit.caller), visit)
 
 
 def resume(visit: Visit, number: int) -> Job:
     _check(visit, number)
-    return facade.resume_job(visit.location, number, caller=visit.caller)
+    return tell_job(facade.resume_job(visit.location, number, caller=visit.caller), visit)
 
 
 def without_places(job: Job) -> Job:
     """A job as it is told elsewhere: without folders of this machine, and where its process is."""
     return replace(job, arguments={}, pid=None, host="")
+
+
+def tell_job(job: Job, visit: Visit) -> Job:
+    """A job for whoever asks."""
+    return job if visit.here else without_places(job)
 
 
 def _check(visit: Visit, number: int) -> None:

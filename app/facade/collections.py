@@ -93,7 +93,11 @@ def collection_facts(caller: Caller, location: Location, collection: Collection)
     """
     require(caller, "search", collection)
     files = Uploads(location).files(collection.name)
-    jobs = [job for job in list_jobs(location) if job.collection == collection.name and not job.finished]
+    jobs = [
+        job
+        for job in list_jobs(location, caller=caller)
+        if job.collection == collection.name and not job.finished
+    ]
     return CollectionFacts(
         collection.info(), collection.servings(), (len(files), sum(size for _, size in files)), jobs
     )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.facade.caller import Caller, require
+from app.facade.telling import tell_look, tell_run
 from app.feedback.log import feedback_log
 from app.feedback.place import feedback_place
 from app.feedback.table import read_events, read_impressions, read_sayings
@@ -187,17 +188,19 @@ def gate_report(
 
 
 def list_looks(caller: Caller, location: Location, name: str | Collection) -> list[Look]:
-    """Every test of a candidate, the oldest first; one without a verdict was stopped, and counts."""
+    """Every test of a candidate, the oldest first; one without a verdict was stopped, and counts. The
+    questions of people stand in the reports for those who judge.
+    """
     require(caller, "search", name)
     with opened(location, name) as collection:
-        return read_looks(location, collection.uuid)
+        return [tell_look(look, caller) for look in read_looks(location, collection.uuid)]
 
 
 def list_runs(caller: Caller, location: Location, name: str | Collection) -> list[Run]:
-    """Every tune of a collection, the oldest first."""
+    """Every tune of a collection, the oldest first; what was asked is told as by `list_looks`."""
     require(caller, "search", name)
     with opened(location, name) as collection:
-        return read_runs(location, collection.uuid)
+        return [tell_run(run, caller) for run in read_runs(location, collection.uuid)]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.facade.caller import Caller, require
 from app.facade.feedback import feedback_status
 from app.facade.jobs import Job, list_jobs
+from app.facade.telling import tell_run
 from app.feedback.judged import JudgedSet, read_judged
 from app.feedback.model import IMPORTED, latest_words
 from app.feedback.place import feedback_place
@@ -82,14 +83,19 @@ def improvement(caller: Caller, location: Location, collection: Collection) -> I
     return Improvement(
         feedback_status(caller, location, collection),
         collection.servings(),
-        read_runs(location, collection.uuid),
+        [tell_run(run, caller) for run in read_runs(location, collection.uuid)],
         tuning_job(caller, location, collection.name),
     )
 
 
 def judged_questions(caller: Caller, location: Location, collection: Collection) -> JudgedSet:
-    """What people said, as graded questions. Raises as `improvement`."""
-    require(caller, "search", collection)
+    """What people said, as graded questions.
+
+    Raises:
+        NotAllowed: the caller may not judge.
+        StorageError: what is kept of feedback is damaged.
+    """
+    require(caller, "judge", collection)
     return read_judged(location, collection)
 
 
@@ -107,7 +113,7 @@ def people_of(caller: Caller, location: Location, collection: Collection) -> lis
 def tuning_job(caller: Caller, location: Location, name: str) -> Job | None:
     """The last job that tuned collection `name`."""
     require(caller, "search", name)
-    jobs = [job for job in list_jobs(location) if job.kind == TUNE and job.collection == name]
+    jobs = [job for job in list_jobs(location, caller=caller) if job.kind == TUNE and job.collection == name]
     return jobs[-1] if jobs else None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from app.errors import NotFound
 from app.facade.caller import Caller, require
+from app.facade.telling import right_of, tell_job
 from app.facade.who import login_name
 from app.jobs.beat import ALIVE_SECONDS, Beat, last_beat
 from app.jobs.ending import kill_worker
@@ -82,7 +83,7 @@ def start_job(
 def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
     """Every job of a home that concerns a collection which the caller may use, the oldest first. A job whose
     process died is an interrupted one from here on, and one whose turn it is and that nobody started is
-    started.
+    started. Of each is told what the caller may see (`app.facade.telling`).
 
     Raises:
         NotAllowed: the caller may not search.
@@ -94,7 +95,7 @@ def list_jobs(location: Location, *, caller: Caller | None = None) -> list[Job]:
     with open_jobs(place) as engine:
         wake(engine, place, waited=_START_SECONDS)
         jobs = read_jobs(engine, place)
-    return [job for job in jobs if caller is None or caller.may_use(job.collection)]
+    return [tell_job(job, caller) for job in jobs if caller is None or caller.may_use(job.collection)]
 
 
 def jobs_are_known(location: Location) -> bool:
@@ -154,7 +155,7 @@ def cancel_job(location: Location, id_: int, *, force: bool = False, caller: Cal
                 token = job.token + 1
                 changed = change(engine, job, state=CANCELLED, token=token, ended=time.time())
         wake(engine, place)
-        return _pick(read_jobs(engine, place), id_)
+        return tell_job(_pick(read_jobs(engine, place), id_), caller)
 
 
 def resume_job(location: Location, id_: int, *, caller: Caller | None = None) -> Job:
@@ -176,7 +177,7 @@ def resume_job(location: Location, id_: int, *, caller: Caller | None = None) ->
             raise BadInput(f"job {id_} is {job.state}: there is nothing to resume")
         job = change(engine, job, state=QUEUED, updated=time.time(), **begun) or job
         wake(engine, place)
-        return job
+        return tell_job(job, caller)
 
 
 def run_queue(location: Location, *, once: bool = False) -> Iterator[Job]:
@@ -224,17 +225,16 @@ def _run_queue(place: JobsPlace, beat: Beat, once: bool) -> Iterator[Job]:
 
 
 def read_log(location: Location, id_: int, *, caller: Caller | None = None) -> list[str]:
-    """The last lines that a job wrote, as it wrote them: text from documents may be in them.
+    """The last lines that a job wrote, as it wrote them: text from documents and names of files may be in
+    them.
 
     Raises:
-        NotAllowed: the caller may not search.
+        NotAllowed: the caller may not do what the job does.
+        NotFound: there is none of this number that the caller may see.
     """
-    return read_tail(jobs_place(location).log(find_job(location, id_, caller=caller).id))
-
-
-def right_of(kind: str) -> str:
-    """What one must be allowed to do to stop or resume a job."""
-    return "improve" if kind in ("evaluate", "report", "tune") else "manage"
+    job = find_job(location, id_, caller=caller)
+    _require(caller, right_of(job.kind), job.collection)
+    return read_tail(jobs_place(location).log(job.id))
 
 
 def _require(caller: Caller | None, right: str, collection: str | None = None) -> None:

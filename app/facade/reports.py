@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from app.facade.caller import Caller, require
 from app.facade.jobs import Job, list_jobs, start_job
+from app.facade.telling import tell_job
 from app.jobs.kinds import report as job
 from app.report.history import Past, keep_report, list_reports, load_report
 from app.report.judged_sets import JudgedFolder, keep_judged_set, list_judged_sets, remove_judged_set
@@ -108,41 +109,50 @@ def running_reports(caller: Caller, location: Location, name: str) -> list[Job]:
     require(caller, "search", name)
     mine = [one for one in list_jobs(location) if one.kind == "report" and one.collection == name]
     last = [one for one in mine[-1:] if one.finished and one.error]
-    return [*(one for one in mine if not one.finished), *last]
+    return [tell_job(one, caller) for one in (*(one for one in mine if not one.finished), *last)]
 
 
-def past_reports(caller: Caller, location: Location, uuid: str) -> list[Past]:
-    """The reports of the collection `uuid` that are kept, the oldest first.
+def past_reports(caller: Caller, location: Location, collection: Collection) -> list[Past]:
+    """The reports of a collection that are kept and that the caller may read, the oldest first.
 
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
-    return list_reports(location, uuid)
+    require(caller, "search", collection)
+    found = list_reports(location, collection.uuid)
+    return [one for one in found if one.source != FEEDBACK or "judge" in caller.rights]
 
 
-def read_report(caller: Caller, location: Location, uuid: str, number: int) -> Report:
+def read_report(caller: Caller, location: Location, collection: Collection, number: int) -> Report:
     """
     Raises:
-        NotAllowed: the caller may not search.
+        NotAllowed: the caller may not search; or not judge, and the report was made from what people said:
+            their questions stand in it.
         NotFound: there is none of this number. StorageError: its file is damaged.
     """
-    require(caller, "search")
-    return load_report(location, uuid, number)
+    require(caller, "search", collection)
+    report = load_report(location, collection.uuid, number)
+    if report.source == FEEDBACK:
+        require(caller, "judge", collection)
+    return report
 
 
-def judged_sets(caller: Caller, location: Location, uuid: str) -> list[JudgedFolder]:
-    """The judged questions that were uploaded for the collection `uuid`.
+def judged_sets(caller: Caller, location: Location, collection: Collection) -> list[JudgedFolder]:
+    """The judged questions that were uploaded for a collection.
 
     Raises:
         NotAllowed: the caller may not search.
     """
-    require(caller, "search")
-    return list_judged_sets(location, uuid)
+    require(caller, "search", collection)
+    return list_judged_sets(location, collection.uuid)
 
 
 def add_judged_set(
-    caller: Caller, location: Location, uuid: str, name: str, files: Iterable[tuple[str, BinaryIO]]
+    caller: Caller,
+    location: Location,
+    collection: Collection,
+    name: str,
+    files: Iterable[tuple[str, BinaryIO]],
 ) -> JudgedFolder:
     """Keep uploaded judgments under a name: a zip file of a BEIR folder, or queries.jsonl and .tsv files.
 
@@ -150,15 +160,15 @@ def add_judged_set(
         NotAllowed: the caller may not judge.
         BadInput, BadLine: files that cannot be read, or are too large; nothing was kept.
     """
-    require(caller, "judge")
-    return keep_judged_set(location, uuid, name, files)
+    require(caller, "judge", collection)
+    return keep_judged_set(location, collection.uuid, name, files)
 
 
-def delete_judged_set(caller: Caller, location: Location, uuid: str, name: str) -> None:
+def delete_judged_set(caller: Caller, location: Location, collection: Collection, name: str) -> None:
     """
     Raises:
         NotAllowed: the caller may not judge.
         NotFound: there is none of this name.
     """
-    require(caller, "judge")
-    remove_judged_set(location, uuid, name)
+    require(caller, "judge", collection)
+    remove_judged_set(location, collection.uuid, name)

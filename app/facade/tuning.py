@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.facade.caller import Caller, require
+from app.facade.telling import tell_run
 from app.feedback.judged import HELDOUT, TRAIN, JudgedSet, Question, read_judged
 from app.feedback.log import feedback_log
 from app.feedback.place import feedback_place
@@ -170,16 +171,16 @@ def estimate_seconds(caller: Caller, location: Location, name: str | Collection)
 
 
 def list_runs(caller: Caller, location: Location, name: str | Collection) -> list[Run]:
-    """Every tune of a collection, the oldest first.
+    """Every tune of a collection, the oldest first; the questions of people are told to those who judge.
 
     Raises:
         NotAllowed: the caller may not search.
     """
     require(caller, "search", name)
-    if isinstance(name, Collection):
-        return read_runs(location, name.uuid)
-    with Collection.open(name, **location.arguments()) as collection:
-        return read_runs(location, collection.uuid)
+    if not isinstance(name, Collection):
+        with Collection.open(name, **location.arguments()) as collection:
+            return list_runs(caller, location, collection)
+    return [tell_run(run, caller) for run in read_runs(location, name.uuid)]
 
 
 def _questions(judged: JudgedSet, *, cross_fits: bool = True) -> tuple[list[Question], list[Question]]:

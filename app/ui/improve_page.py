@@ -31,7 +31,7 @@ def page() -> None:
     )
     if not state.status.judgments:
         st.html(improve_markup.nothing_said())
-    else:
+    elif "judge" in desk.caller.rights:
         judged = service.judged(desk, name, uuid, (state.status.sayings, state.status.events))
         draw_said(desk, name, state, judged)
     if state.status.judgments and "improve" in desk.caller.rights:
@@ -43,7 +43,7 @@ def page() -> None:
 
 
 def draw_said(desk: Desk, name: str, state: Improvement, judged: JudgedSet) -> None:
-    """How much was said, by whom, and whether they agree."""
+    """How much was said, by whom, and whether they agree: for those who judge."""
     agreement = judged.agreement
     answered = sum(question.answered for question in judged.questions)
     same = "–" if agreement.same is None else f"{100 * agreement.same:.0f} %"
@@ -57,7 +57,6 @@ def draw_said(desk: Desk, name: str, state: Improvement, judged: JudgedSet) -> N
             ]
         )
     )
-    if "judge" in desk.caller.rights:
-        with st.expander("Who said it, and where they disagree"):
-            st.html(improve_markup.people(desk.ask(improving.people, name)))
-            st.html(improve_markup.disagreement(judged, state.status))
+    with st.expander("Who said it, and where they disagree"):
+        st.html(improve_markup.people(desk.ask(improving.people, name)))
+        st.html(improve_markup.disagreement(judged, state.status))

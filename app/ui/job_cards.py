@@ -41,7 +41,7 @@ def draw_job(desk: Desk, job: Job, *, known: bool = True, brief: bool = False) -
             share = min(1.0, job.done / job.total) if job.total else 0.0
             st.progress(share)
         _draw_presses(desk, job, known, brief)
-        if not brief:
+        if not brief and right_of(job.kind) in desk.caller.rights:
             _draw_log(desk, job)
 
 

@@ -18,6 +18,7 @@ from app.facade.reindex import ReindexChoices
 from app.facade.reports import start_report
 from app.facade.sources import start_sync
 from app.facade.starting import judged_folder, start_evaluation, start_reindex
+from app.facade.telling import may_see_outcome, tell_job
 from app.facade.tuning_jobs import start_tuning
 from app.jobs.words import say_result, say_state
 from app.report.judgments import FEEDBACK
@@ -142,9 +143,10 @@ class JobShown(BaseModel):
 
     @classmethod
     def of(cls, job: Job, caller: Caller) -> JobShown:
+        job = tell_job(job, caller)
         told = {**job.to_dict(), "said": say_state(job), "result_said": say_result(job)}
-        if right_of(job.kind) not in caller.rights:
-            told |= {"result": None, "result_said": [], "error": "", "said": job.state}
+        if not may_see_outcome(caller, job):
+            told["said"] = job.state
         if "manage" not in caller.rights:
             told["arguments"] = None
         return cls(**{name: told[name] for name in cls.model_fields})
@@ -226,7 +228,6 @@ def get_job(job: Number, caller: Asking, service: Held) -> JobShown:
 @router.get("/{job}/log", summary="Read the log of a job", operation_id="get_job_log")
 def get_log(job: Number, caller: Asking, service: Held) -> JobLog:
     """For those who may stop the job, as names of files stand in it."""
-    require(caller, right_of(find_job(service.location, job, caller=caller).kind))
     return JobLog(lines=read_log(service.location, job, caller=caller))
 
 

@@ -139,7 +139,7 @@ def bring_file(
 )
 def list_sets(name: str, caller: Asking, service: Held) -> dict[str, list[JudgedSet]]:
     """Judged questions for evaluations, reports and the guard of the gate; nothing learns from them."""
-    found = judged_sets(caller, service.location, service.collection(name).uuid)
+    found = judged_sets(caller, service.location, service.collection(name))
     return {"judged_sets": [JudgedSet(name=one.name, splits=list(one.splits)) for one in found]}
 
 
@@ -160,8 +160,7 @@ def add_set(
 ) -> JudgedSet:
     """A zip of a BEIR folder: queries.jsonl and qrels/*.tsv. One that is there is not replaced."""
     files = [("brought.zip", io.BytesIO(content))]
-    uuid = service.collection(name).uuid
-    kept = add_judged_set(caller, service.location, uuid, set_name, files)
+    kept = add_judged_set(caller, service.location, service.collection(name), set_name, files)
     return JudgedSet(name=kept.name, splits=list(kept.splits))
 
 
@@ -173,5 +172,5 @@ def add_set(
     dependencies=[needs("judge")],
 )
 def delete_set(name: str, set_name: SetName, caller: Asking, service: Held) -> Response:
-    delete_judged_set(caller, service.location, service.collection(name).uuid, set_name)
+    delete_judged_set(caller, service.location, service.collection(name), set_name)
     return Response(status_code=204)

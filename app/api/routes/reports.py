@@ -74,8 +74,10 @@ class Tested(BaseModel):
 
 @router.get("", summary="List reports", operation_id="list_reports", dependencies=[needs("search")])
 def list_reports(name: str, caller: Asking, service: Held) -> dict[str, list[ReportShown]]:
-    """Those that are kept, the oldest first. A job of the kind `report` makes one."""
-    found = past_reports(caller, service.location, service.collection(name).uuid)
+    """Those that are kept, the oldest first. A job of the kind `report` makes one. Those made from what
+    people said are for keys that may judge.
+    """
+    found = past_reports(caller, service.location, service.collection(name))
     return {"reports": [ReportShown(**vars(one)) for one in found]}
 
 
@@ -86,7 +88,9 @@ def list_reports(name: str, caller: Asking, service: Held) -> dict[str, list[Rep
     dependencies=[needs("search")],
 )
 def list_tuning(name: str, caller: Asking, service: Held) -> dict[str, list[Tuned]]:
-    """Every tune, the oldest first, with what was tried and the gate's report."""
+    """Every tune, the oldest first, with what was tried and the gate's report, whose questions are told to
+    keys that may judge.
+    """
     runs = list_runs(caller, service.location, service.collection(name))
     return {"tuning": [Tuned.model_validate(vars(run)) for run in runs]}
 
@@ -123,9 +127,9 @@ def get_report(
     format: Annotated[Literal["json", "html", "md"], Query()] = "json",
 ) -> Response:
     """Everything that it says: systems with their metrics and intervals, differences, and answers side by
-    side.
+    side. One made from what people said needs the right to judge.
     """
-    report = read_report(caller, service.location, service.collection(name).uuid, number)
+    report = read_report(caller, service.location, service.collection(name), number)
     if format == "json":
         return json_response(report.to_dict())
     return Response(render(report, format), media_type=_MEDIA[format], headers=_SANDBOX)

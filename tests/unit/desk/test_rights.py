@@ -25,6 +25,7 @@ VALUES |= {IndexChoices: IndexChoices(), ReportChoices: ReportChoices()}
 RIGHTS = {
     "judge": {
         "searching.say",
+        "improving.judged",
         "improving.people",
         "improving.to_judge",
         "measuring.add_set",
@@ -52,6 +53,7 @@ RIGHTS = {
         "keeping.sync",
         "keeping.verify",
         "working.cancel",  # of this kind of job
+        "working.log",
         "working.resume",
     },
 }

@@ -247,10 +247,11 @@ def test_reports_are_kept_and_damaged_ones_left_out(place, report):
     (past,) = [one for one in list_reports(location, report.uuid) if one.id == number]
     assert past.metrics["NDCG@10"] == report.baseline.metrics["NDCG@10"].mean
     caller = Caller("ann", "page")
-    assert read_report(caller, location, report.uuid, number) == report
-    path = location.home / "reports" / report.uuid / f"{number:06}.json"
-    path.write_text("[" * 100_000)
-    assert number not in [one.id for one in past_reports(caller, location, report.uuid)]
+    with Collection.open("zoo", **location.arguments()) as zoo:
+        assert read_report(caller, location, zoo, number) == report
+        path = location.home / "reports" / report.uuid / f"{number:06}.json"
+        path.write_text("[" * 100_000)
+        assert number not in [one.id for one in past_reports(caller, location, zoo)]
 
 
 def test_a_report_needs_the_right_to_improve(place):
@@ -294,14 +295,13 @@ def test_feedback_of_the_held_out_side_alone_measures_what_was_tuned(tmp_path):
 
 def test_a_job_makes_a_report_and_keeps_it(place):
     location, judged = place
-    with Collection.open("zoo", **location.arguments()) as zoo:
-        uuid = zoo.uuid
     job = start_report(Caller("ann"), location, "zoo", str(judged), "test", ReportChoices(modes=("keyword",)))
     deadline = time.monotonic() + 60
     while not (job := find_job(location, job.id)).finished and time.monotonic() < deadline:
         time.sleep(0.2)
     assert (job.state, job.error) == ("done", "")
-    made = read_report(Caller("ann"), location, uuid, job.result["report"])
+    with Collection.open("zoo", **location.arguments()) as zoo:
+        made = read_report(Caller("ann"), location, zoo, job.result["report"])
     assert [one.system.mode for one in made.systems] == ["hybrid", "keyword"] and made.who == "ann"
 
 
