@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-__all__ = ["FEW_CHANGES", "View"]
+__all__ = ["FEW_CHANGES", "View", "can_go_on"]
 
 # A collection that has no more is searched without a snapshot.
 FEW_CHANGES = 64
+
+
+def can_go_on(followed: int, meta: Mapping[str, Any], purged: int) -> bool:
+    """Whether a snapshot that has followed the log to its change `followed` can go on from there, though what
+    was removed up to the change `purged` is not said any more.
+
+    It can if it got so far, or if it holds nothing of that: the first steps of one that is made anew read a
+    log in which those removals had been forgotten already, up to `meta["purged"]`.
+    """
+    return followed >= purged or int(meta.get("purged", 0)) >= purged
 
 
 class View(Protocol):

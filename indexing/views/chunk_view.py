@@ -19,7 +19,7 @@ from indexing.catalog.reads import chunk_keys
 from indexing.catalog.schema import CODES
 from indexing.errors import CorruptView
 from indexing.session import Session
-from indexing.views.base import FEW_CHANGES
+from indexing.views.base import FEW_CHANGES, can_go_on
 from indexing.views.folder import ViewFolder
 
 __all__ = ["TAIL_ROWS", "ChunkView", "PassageRows", "Reader", "Snapshot"]
@@ -161,7 +161,9 @@ class ChunkView(Generic[S, R, Rows]):
     def _newest(self, _connection: Connection, purged: int) -> tuple[int, S | None]:
         """Change and content of the newest sound snapshot; (0, None) if there is none that can go on."""
         newest = self._folder.newest(self._open)
-        return (0, None) if newest is None or newest[0] < purged else (newest[0], newest[2])
+        if newest is None or not can_go_on(newest[0], newest[2].meta, purged):
+            return 0, None
+        return newest[0], newest[2]
 
     def _open(self, path: Path) -> S:
         """A snapshot that belongs to other codes is as bad as a damaged one."""
@@ -185,20 +187,22 @@ class ChunkView(Generic[S, R, Rows]):
         """A snapshot with as many new rows as a segment should have; whether there are more. With `afresh` it
         is the first, and nothing is taken from those that there are.
         """
-        change, base = 0, None
-        if not afresh:
-            with reading(self._session.database) as connection:
-                change, base = self._newest(connection, self._purged(connection))
+        with reading(self._session.database) as connection:
+            purged = self._purged(connection)
+            change, base = (0, None) if afresh else self._newest(connection, purged)
         rows, last, more = self._read_rows(change)
         with reading(self._session.database) as connection:
             # Read last: what was removed meanwhile may be among the rows.
             removed = removals_after(connection, self._generation.id, change, last)
+            if self._purged(connection) != purged:  # and is not said any more
+                return self._publish_next(afresh=afresh)
         if (gone := np.isin(rows.keys, removed)).any():
             rows = self._without(rows, gone)
         if base is not None and not len(rows.keys) and not len(removed):
             return False
         meta = {
             "change": last,
+            "purged": purged,
             "generation": self._generation.id,
             "collection": self._session.uuid,
         }

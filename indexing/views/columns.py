@@ -24,7 +24,7 @@ from indexing.errors import CorruptView
 from indexing.search.filter_tree import Node
 from indexing.search.filter_values import flat
 from indexing.session import Session
-from indexing.views.base import FEW_CHANGES
+from indexing.views.base import FEW_CHANGES, can_go_on
 from indexing.views.folder import ViewFolder
 from stlib.util.forks import ThreadLock
 
@@ -141,7 +141,9 @@ class ColumnView:
 
     def _newest(self, state: CollectionState) -> tuple[int, ColumnSnapshot | None]:
         newest = self._folder.newest(self._open)
-        return (0, None) if newest is None or newest[0] < state.purged_seq else (newest[0], newest[2])
+        if newest is None or not can_go_on(newest[0], newest[2].meta, state.purged_seq):
+            return 0, None
+        return newest[0], newest[2]
 
     def _open(self, path: Path) -> ColumnSnapshot:
         snapshot = ColumnSnapshot.open(path, self._folder.opened())
@@ -195,8 +197,11 @@ class ColumnView:
                 if not row.deleted:
                     columns.add(row.key, read_metadata(row.metadata))
             last = rows[-1].seq if rows else state.last_seq
+        with self._session.looking() as (_, now):
+            if now.purged_seq != state.purged_seq:  # deletions may be missing from what was read
+                return self._publish_next(afresh=afresh)
         target = self._folder.target(last)
-        meta = {"seq": last, "collection": self._session.uuid}
+        meta = {"seq": last, "purged": state.purged_seq, "collection": self._session.uuid}
         write(target, columns, meta, base=base, changed=np.asarray(changed, np.int64))
         self._folder.keep_only(target)
         return last < state.last_seq
@@ -213,7 +218,9 @@ class ColumnView:
         if newest is None:
             return problems
         seq, path, snapshot = newest
-        with reading(self._session.database) as connection:  # begun after the view was opened
+        with self._session.looking() as (connection, state):  # begun after the view was opened
+            if not can_go_on(seq, snapshot.meta, state.purged_seq):
+                return problems  # it is not in use: what it should not have cannot be told
             behind = metadata_changes_after(connection, self._session.id, seq, 1)
             documents = count_documents(connection, self._session.id)
         if not behind and len(snapshot) != documents:

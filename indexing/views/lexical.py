@@ -97,13 +97,16 @@ class LexicalView:
         return snapshot
 
     def publish(self) -> None:
+        while not self._publish_newest():
+            pass
+
+    def _publish_newest(self) -> bool:
         with self._session.looking() as (_, state):
             newest = self._folder.newest(self._open)
         seq, path = (0, None) if newest is None else newest[:2]
         if newest is not None and (newest[2].deleted_fraction > MAX_DELETED or seq < state.purged_seq):
             seq, path = 0, None
-        if path is None or seq < state.last_seq:
-            self._publish(state, seq, path)
+        return (path is not None and seq >= state.last_seq) or self._publish(state, seq, path)
 
     def release(self) -> None:
         """Lets go of the snapshot that is open, and of what was read beside it."""
@@ -112,17 +115,25 @@ class LexicalView:
 
     def renew(self) -> None:
         self.release()
-        with self._session.looking() as (_, state):
-            pass
-        self._publish(state, 0, None)
+        done = False
+        while not done:
+            with self._session.looking() as (_, state):
+                pass
+            done = self._publish(state, 0, None)
 
-    def _publish(self, state: CollectionState, seq: int, path: Path | None) -> None:
-        """From the snapshot `path`, which has followed to `seq`; None: from the log alone."""
+    def _publish(self, state: CollectionState, seq: int, path: Path | None) -> bool:
+        """From the snapshot `path`, which has followed to `seq`; None: from the log alone. False, and nothing
+        is published, if deletions were forgotten while they were read.
+        """
         target = self._folder.target(state.last_seq)
         with LexicalWriter(self._folder.path, base=path) as writer:
             self._replay(writer, seq, state.last_seq)
+            with self._session.looking() as (_, now):
+                if now.purged_seq != state.purged_seq:
+                    return False
             writer.publish(target, {"seq": state.last_seq, "collection": self._session.uuid})
         self._folder.keep_only(target)
+        return True
 
     def _replay(self, writer: LexicalWriter, seq: int, last_seq: int) -> None:
         fresh = seq == 0
@@ -142,7 +153,9 @@ class LexicalView:
         if newest is None:
             return problems
         seq, path, snapshot = newest
-        with reading(self._session.database) as connection:  # begun after the view was opened
+        with self._session.looking() as (connection, state):  # begun after the view was opened
+            if seq < state.purged_seq:
+                return problems  # it is not in use: what it should not have cannot be told
             behind = documents_after(connection, self._session.id, seq, 1)
             documents = count_documents(connection, self._session.id)
         if not behind and snapshot.document_count != documents:
