@@ -624,37 +624,63 @@ def scrub(engine: Engine, tables: Sequence[str] | None = None) -> str | None:
     `VACUUM` alone frees the room of dead rows and leaves their bytes there. While a table is written anew
     nobody reads it: if it cannot be had within the usual waiting time, that is the reason that is returned.
     """
-    why = _wait_for_old_views(engine)
+    whys = [_wait_for_old_views(engine)]
     names = [table.name for table in Base.metadata.sorted_tables] if tables is None else list(tables)
     try:
         with map_errors(engine), engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            for name in names:
-                quoted = connection.dialect.identifier_preparer.quote(name)
-                connection.execute(text(f"VACUUM (FULL, ANALYZE) {quoted}"))
-            connection.execute(text("VACUUM pg_catalog.pg_statistic"))  # common values of columns lie there
+            quote = connection.dialect.identifier_preparer.quote
+            left = [name for name in names if not _write_anew(connection, quote(name), "FULL, ANALYZE")]
+            if left:
+                whys.append(
+                    f"this user may not write {', '.join(left)} anew: finish as the owner of the tables"
+                )
+            if not _write_anew(connection, "pg_catalog.pg_statistic", "FULL"):  # common values lie there
+                whys.append(
+                    "this user may not write the statistics anew: finish as the owner of the database"
+                )
     except IndexingError as error:
-        return str(error)
-    return why
+        whys.append(str(error))
+    return "; ".join(filter(None, whys)) or None
+
+
+def _write_anew(connection: Connection, table: str, how: str) -> bool:
+    """Whether the server did: to who may not it is a warning, and not an error."""
+    file = select(func.pg_relation_filenode(func.to_regclass(table)))
+    before = connection.scalar(file)
+    connection.execute(text(f"VACUUM ({how}) {table}"))
+    return connection.scalar(file) != before
+
+
+# A row stays for as long as anybody may see it who began before it was deleted: a transaction, one that was
+# prepared and left, a replica that tells what it still reads, a slot that is kept for one.
+_OLD_VIEWS = """
+SELECT 'transactions of others', count(*) FROM pg_stat_activity
+WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid()
+  AND greatest(age(backend_xmin), age(backend_xid)) > {now}
+UNION ALL
+SELECT 'prepared transactions', count(*) FROM pg_prepared_xacts
+WHERE database = current_database() AND age(transaction) > {now}
+UNION ALL
+SELECT 'replication slots', count(*) FROM pg_replication_slots
+WHERE greatest(age(xmin), age(catalog_xmin)) > {now}
+""".format(now="age((:now)::text::xid8::xid)")
 
 
 def _wait_for_old_views(engine: Engine) -> str | None:
-    """Rows stay for as long as a transaction sees them that began before they were deleted."""
+    """Who keeps deleted rows after a wait that is long enough for searches and batches; None: nobody."""
     deadline = time.monotonic() + _OLD_VIEW_SECONDS
     with map_errors(engine), engine.connect() as connection:
         with connection.begin():
             now = connection.scalar(text("SELECT pg_current_xact_id()::text::bigint"))
-        older = text(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid() AND age(backend_xmin) > age((:now)::text::xid8::xid)"
-        )
         while True:
             with connection.begin():
-                count = int(connection.scalar(older, {"now": now}) or 0)
-            if not count:
+                rows = connection.execute(text(_OLD_VIEWS), {"now": now})
+                found = [f"{count} {who}" for who, count in rows if count]
+            if not found:
                 return None
             if time.monotonic() > deadline:
-                return f"{count} transactions of others began before it and still see the rows"
+                return f"{' and '.join(found)} began before it and still see the rows"
             time.sleep(0.05)
 
 

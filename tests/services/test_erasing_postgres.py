@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +18,8 @@ from indexing import Collection
 from indexing.catalog import postgres
 from indexing.catalog.database import reading
 from indexing.errors import BadInput
-from tests.services.postgres import Server, databases_of
+from indexing.storage.paths import ServerDatabase
+from tests.services.postgres import USER, Server, databases_of
 from tests.unit.erasing.conftest import MARKER, SECRET, bytes_below, fill
 
 ANN = Caller("ann")
@@ -24,7 +27,7 @@ ANN = Caller("ann")
 
 @pytest.fixture(scope="module")
 def server():
-    server = Server()
+    server = Server(wal_level="logical", max_replication_slots="2", max_prepared_transactions="2")
     yield server
     server.close()
 
@@ -93,3 +96,74 @@ def test_indexes_of_another_machine_are_not_used_any_more(notes, location, tmp_p
         assert len(other) == 40
         other.refresh()
     assert MARKER.encode() not in bytes_below(tmp_path / "other")
+
+
+@contextmanager
+def prepared_transaction(connection):
+    connection.execute("BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'left behind'")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK PREPARED 'left behind'")
+
+
+@contextmanager
+def replication_slot(connection):
+    connection.execute("SELECT pg_create_logical_replication_slot('left_behind', 'pgoutput')")
+    connection.execute("SELECT pg_current_xact_id()")  # what came after it
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_drop_replication_slot('left_behind')")
+
+
+@contextmanager
+def written_row(connection):
+    """Between two statements such a transaction sees nothing, and still has a number."""
+    connection.execute("BEGIN; SELECT pg_current_xact_id()")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("keeper", "named"),
+    [
+        (prepared_transaction, "1 prepared transactions"),
+        (replication_slot, "1 replication slots"),
+        (written_row, "1 transactions of others"),
+    ],
+)
+def test_what_keeps_old_rows_at_the_server_keeps_it_pending(server, keeper, named, monkeypatch):
+    monkeypatch.setattr(postgres, "_OLD_VIEW_SECONDS", 0.1)
+    databases = databases_of(server)
+    url = databases.create()
+    engine = postgres.open_database(ServerDatabase(url))
+    try:
+        with server.connect(urlsplit(url).path[1:]) as admin:
+            with keeper(admin):
+                assert postgres.scrub(engine, []) == f"{named} began before it and still see the rows"
+            assert postgres.scrub(engine, []) is None
+    finally:
+        engine.dispose()
+        databases.drop(url)
+
+
+def test_who_does_not_own_the_tables_cannot_say_done(notes, location, server):
+    database = urlsplit(location.db).path[1:]
+    with server.connect(database) as admin:
+        admin.execute(f"ALTER DATABASE {database} OWNER TO postgres; ALTER TABLE document OWNER TO postgres")
+        admin.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON document TO {USER}")
+        try:
+            receipt = notes.erase(["secret"])
+        finally:
+            admin.execute(f"ALTER DATABASE {database} OWNER TO {USER}; ALTER TABLE document OWNER TO {USER}")
+    assert "secret" not in notes
+    assert receipt.pending == (
+        "the old bytes may still be in the catalog: this user may not write document anew: finish as the"
+        " owner of the tables; this user may not write the statistics anew: finish as the owner of the"
+        " database",
+    )
+    [finished] = notes.finish_erasures()
+    assert finished.done and MARKER.encode() not in bytes_of_tables(server)
