@@ -243,19 +243,22 @@ class ServingMethods:
         """The serving that answers beside the live one; None if none does."""
         return self._session.live().state.trial_serving
 
-    def rollback(self, *, who: str = "") -> Promoted:
-        """Goes back to what was served before the present serving became live.
+    def rollback(self, *, who: str = "", expected: int | None = None) -> Promoted:
+        """Goes back to what was served before the present serving became live; with `expected` only if that
+        one is live, so that going back twice by mistake does not go further back.
 
         Raises:
             BadInput: nothing was.
+            AnotherIsLive: not the one that was `expected`; nothing was changed.
         """
         return promote(
             self._session,
             self._views,
-            previous_serving(self._session),
+            previous_serving(self._session, expected),
             self._encoders,
             kind=ROLLBACK,
             who=who,
+            expected=expected,
         )
 
     def drop_generation(self, generation: int) -> int:

@@ -7,6 +7,7 @@
     ├── UntrustedModel        a collection names a model that was never used on this machine
     ├── BadInput              something the caller gave cannot be used
     │   ├── BadLine           one line of a file cannot be used; knows the file and the line number
+    │   ├── AnotherIsLive     a serving is live that was not expected to be
     │   ├── GateNotPassed     a serving that was learned has not shown that it is better
     │   └── UnconfirmedSource a folder that nobody named on this machine would be read
     ├── FilterError           a metadata filter cannot be understood; knows the position
@@ -24,6 +25,7 @@ Every message is one line that a person can act on: what came, what is allowed, 
 from __future__ import annotations
 
 __all__ = [
+    "AnotherIsLive",
     "BadInput",
     "BadLine",
     "CollectionExists",
@@ -88,6 +90,10 @@ class BadLine(BadInput):
 
     def __reduce__(self) -> tuple[type[BadLine], tuple[str, int, str]]:
         return type(self), (self.source, self.line, self.reason)
+
+
+class AnotherIsLive(BadInput):
+    """Another serving is live than the one that was expected: somebody was faster, or it was done before."""
 
 
 class GateNotPassed(BadInput):

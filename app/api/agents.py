@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -46,6 +46,7 @@ class _ServiceThreads:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def run(self, function: Callable[[], T], *, writes: bool = False) -> T:
-        answer: Any = await (self._service.write if writes else self._service.run)(function)
-        return answer
+    async def run(self, function: Callable[[], T], *, writes: str | None = None) -> T:
+        if writes is None:
+            return await self._service.run(function)
+        return await self._service.change(writes, function, patient=False)

@@ -8,7 +8,7 @@ from functools import partial
 
 from fastapi import Depends, FastAPI
 
-from app.api.dependencies import refuse_unknown_parameters
+from app.api.dependencies import let_changes_end, refuse_unknown_parameters
 from app.api.description import describe
 from app.api.errors import add_error_handlers
 from app.api.gate import Gate
@@ -50,7 +50,7 @@ def make_app(location: Location, settings: ServiceSettings) -> FastAPI:
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        dependencies=[Depends(refuse_unknown_parameters), Depends(let_changes_end)],
     )
     app.state.service = service
     for router in ROUTERS:

@@ -5,20 +5,22 @@
         collection = service.collection(name)
 
 Routes that open collections or read databases are `def`, which runs in a thread; `async def` is for those
-that hand such work to `service.run`.
+that hand such work to `service.run`, or to `service.change` where it writes to a collection.
 """
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from app.api.exchange import begin_change
 from app.api.service import Service
 from app.facade.caller import Caller, require
 from indexing.errors import BadInput
 
-__all__ = ["Asking", "Held", "RequestId", "needs", "refuse_unknown_parameters"]
+__all__ = ["Asking", "Held", "RequestId", "let_changes_end", "needs", "refuse_unknown_parameters"]
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -35,6 +37,14 @@ async def refuse_unknown_parameters(request: Request) -> None:
         raise BadInput(f"unknown parameter {unknown[0][:100]!r} of this address; {there}")
 
 
+async def let_changes_end(request: Request) -> None:
+    """A thread cannot be stopped: the answer of one that changes something comes late rather than as an error
+    of something that was done. Routes that are `async def` say themselves when that begins.
+    """
+    if request.method not in _READING and not iscoroutinefunction(request.scope["endpoint"]):
+        begin_change()
+
+
 async def _asking(request: Request) -> Caller:
     return cast(Caller, request.state.caller)  # the gate put it there
 
@@ -46,6 +56,8 @@ async def _held(request: Request) -> Service:
 async def _request_id(request: Request) -> str:
     return str(request.state.request_id)
 
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Asking = Annotated[Caller, Depends(_asking)]
 Held = Annotated[Service, Depends(_held)]

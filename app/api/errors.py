@@ -2,9 +2,11 @@
 
 400  BadInput, FilterError (with its position)      401  BadKey
 403  NotAllowed                                     404  UnknownCollection, NotFound
-409  LockedError, CollectionExists, ModelMismatch, UntrustedModel, GateNotPassed, UnconfirmedSource
+409  LockedError, CollectionExists, ModelMismatch, UntrustedModel, GateNotPassed, AnotherIsLive,
+     UnconfirmedSource
 408, 413, 431  too slow, too much                   422  a request of another shape than the description's
-429  too many requests                              503  Busy, RerankingFailed, ConnectionLost: try again
+429  too many requests                              503  Busy, RerankingFailed, ConnectionLost: try again,
+     unless it is an `outcome_unknown`: a change that was perhaps done
 500  StorageError, CorruptView, and what nobody expected: the log says more under the request id
 507  DiskFull
 """
@@ -21,10 +23,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.exchange import has_begun
 from app.errors import NotFound
 from app.facade.caller import NotAllowed
 from app.facade.keys import BadKey
 from indexing.errors import (
+    AnotherIsLive,
     BadInput,
     CollectionExists,
     ConnectionLost,
@@ -70,6 +74,7 @@ _STATUS: dict[type[Exception], int] = {
     LockedError: 409,
     ModelMismatch: 409,
     UntrustedModel: 409,
+    AnotherIsLive: 409,
     GateNotPassed: 409,
     UnconfirmedSource: 409,
     Busy: 503,
@@ -87,6 +92,10 @@ _INSTEAD: dict[type[Exception], str] = {
     ConnectionLost: "the database of the service cannot be reached: try again",
     DiskFull: "no space is left on the disk of the service; what was acknowledged is kept",
 }
+_UNKNOWN = (
+    "the connection to the database of the service was lost in the midst of a change, which was done whole or"
+    " not at all: look before you ask again"
+)
 _TYPES = {400: "bad_input", 401: "bad_key", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
 _TYPES |= {408: "too_slow", 413: "too_large", 415: "unsupported_media_type", 422: "invalid_request"}
 _TYPES |= {429: "too_many_requests", 431: "too_large", 500: "internal_error", 503: "busy", 507: "disk_full"}
@@ -171,6 +180,8 @@ async def answer_known(request: Request, error: Exception, **more: Any) -> Respo
     if status == 500:
         logger.error("request %s: %s", _id(request), error)
         return error_response(500, _INTERNAL, _id(request), **more)
+    if isinstance(error, ConnectionLost) and has_begun():
+        return error_response(503, _UNKNOWN, _id(request), type_="outcome_unknown", **more)
     message = next((said for kind, said in _INSTEAD.items() if isinstance(error, kind)), str(error))
     more |= {"position": error.position} if isinstance(error, FilterError) else {}
     headers = {"Retry-After": "1"} if isinstance(error, LockedError | Busy | ConnectionLost) else None

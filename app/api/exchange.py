@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 from starlette.exceptions import HTTPException
 
-__all__ = ["Answer", "Body", "Gone", "Headers", "Message", "Receive", "Scope", "Send", "too_large"]
+__all__ = [
+    "Answer",
+    "Body",
+    "Gone",
+    "Headers",
+    "Limit",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "begin_change",
+    "has_begun",
+    "too_large",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,6 +56,49 @@ class Headers:
 
 class Gone(Exception):
     """The client takes nothing any more."""
+
+
+class Limit:
+    """The time of a request until something is done that cannot be taken back: from then on the answer comes,
+    late perhaps, as an error would say that it was not done.
+
+    Attributes:
+        scope: what is cancelled when the time has run out before that.
+        begun: whether that was done.
+    """
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self._lock = threading.Lock()
+        self.begun = self._struck = False
+
+    def begin(self) -> bool:
+        """For any thread, before the first thing that cannot be taken back. False when it is too late."""
+        with self._lock:
+            self.begun = not self._struck
+            return self.begun
+
+    def strike(self) -> None:
+        """For the loop, when the time has run out."""
+        with self._lock:
+            self._struck = not self.begun
+        if self._struck:
+            self.scope.cancel()
+
+
+_LIMIT: ContextVar[Limit | None] = ContextVar("limit", default=None)
+
+
+def begin_change() -> bool:
+    """Whether the request that is answered here may still change something; see `Limit.begin`."""
+    limit = _LIMIT.get()
+    return limit is None or limit.begin()
+
+
+def has_begun() -> bool:
+    """Whether the request that is answered here has begun to change something."""
+    limit = _LIMIT.get()
+    return limit is not None and limit.begun
 
 
 class Body:
@@ -86,11 +144,11 @@ class Answer:
     """What goes back, with what every answer carries.
 
     Attributes:
-        limit: until when it must have begun; from then on each piece of it has a time of its own.
+        limit: for its beginning; from then on each piece of it has a time of its own.
         status: 0 before it began.
     """
 
-    limit: anyio.CancelScope | None = None
+    limit: Limit | None = None
 
     def __init__(self, send: Send, request_id: str, seconds: float, body: Body) -> None:
         self._send = send
@@ -102,10 +160,8 @@ class Answer:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if self.limit is not None:
-                if self.limit.cancel_called:
-                    raise TimeoutError
-                self.limit.deadline = math.inf
+            if self.limit is not None and not self.limit.begin():
+                raise TimeoutError
             self.status = message["status"]
             headers = [*message.get("headers", ()), *self._added]
             if not self._body.complete:  # nobody would read the rest, and it could come for ever
@@ -118,6 +174,24 @@ class Answer:
                 await self._send(message)
         except TimeoutError:  # nobody reads it: uvicorn closes a connection whose answer is not complete
             raise Gone from None
+
+    async def within(self, seconds: float, answering: Awaitable[None]) -> None:
+        """Await what sends this answer.
+
+        Raises:
+            TimeoutError: it has not begun after so many seconds, and nothing was changed.
+        """
+        self.limit = limit = Limit()
+        said = _LIMIT.set(limit)
+        timer = asyncio.get_running_loop().call_later(seconds, limit.strike)
+        try:
+            with limit.scope:
+                await answering
+        finally:
+            timer.cancel()
+            _LIMIT.reset(said)
+        if limit.scope.cancelled_caught:
+            raise TimeoutError
 
     async def instead(self, response: Any, scope: Scope, receive: Receive) -> None:
         """An error, unless the answer has begun: then all that can be done is to end it."""

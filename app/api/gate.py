@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-import anyio
 from starlette.requests import ClientDisconnect
 
 from app.api.errors import error_response
@@ -157,8 +156,7 @@ class Gate:
         if upload:
             await self._app(scope, body, answer)
         else:
-            with anyio.fail_after(settings.request_seconds) as answer.limit:
-                await self._app(scope, body, answer)
+            await answer.within(settings.request_seconds, self._app(scope, body, answer))
 
 
 _NOBODY = Caller("", "api", rights=frozenset())

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from app.api.changes import Changes
 from app.api.errors import Busy
 from app.api.settings import ServiceSettings
 from app.api.telemetry.telemetry import Telemetry
@@ -31,7 +32,6 @@ T = TypeVar("T")
 _MOST_WARM = 20
 _FACET_SECONDS = 30.0  # counting takes a tenth of a second for a million documents
 _MOST_FACETS = 50
-_WRITERS = 4  # to different collections; those of one wait for each other
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Service:
         self._opened = OpenCollections(location, most=max(_MOST_WARM, len(settings.warm)))
         self.models = LentModels(location, self.collection, settings.models, settings.rerankers)
         self._searching = ThreadPoolExecutor(settings.threads, "search")
-        self._writing = ThreadPoolExecutor(_WRITERS, "write")
+        self._changes = Changes()
         self._facets: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
         self._waiting = 0  # changed by the loop alone
         self._loading: str | None = "collections"
@@ -92,10 +92,15 @@ class Service:
         """Lets go of a collection that is about to be deleted."""
         self._opened.forget(name)
 
-    async def write(self, function: Callable[..., T], *arguments: Any) -> T:
-        """The result of `function`, called in a thread of those that write."""
-        context = contextvars.copy_context()
-        return await asyncio.wrap_future(self._writing.submit(context.run, function, *arguments))
+    async def change(self, name: str, change: Callable[[], T], *, patient: bool = True) -> T:
+        """The result of `change`, called in a thread when it is its turn at the collection `name`, and called
+        again for `write_seconds` while another process writes there, unless it is patient itself.
+
+        Raises:
+            LockedError: another process wrote for longer.
+            Busy: too many changes of this collection wait already.
+        """
+        return await self._changes.run(name, change, self.settings.write_seconds if patient else 0.0)
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """The result of `function`, called in a thread of those that search, in the context of the caller.
@@ -153,7 +158,7 @@ class Service:
         """Waits for threads that search, and closes collections."""
         self._closing = True
         self._searching.shutdown(wait=True, cancel_futures=True)
-        self._writing.shutdown(wait=True, cancel_futures=True)
+        self._changes.close()
         self._opened.close()
         self.telemetry.close()
 

@@ -69,17 +69,21 @@ def promote(
         return promoted
 
 
-def rollback(caller: Caller, location: Location, name: str | Collection) -> Promoted:
-    """Lets what answered before answer again, at once, in every process.
+def rollback(
+    caller: Caller, location: Location, name: str | Collection, *, expected: int | None = None
+) -> Promoted:
+    """Lets what answered before answer again, at once, in every process; with `expected` only if that serving
+    is live.
 
     Raises:
         NotAllowed: the caller may not improve.
         BadInput: nothing answered before.
+        AnotherIsLive: not the one that was `expected`.
     """
     require(caller, "improve", name)
     with opened(location, name) as collection:
         before = _trial(caller, location, collection)
-        promoted = collection.rollback(who=caller.name)
+        promoted = collection.rollback(who=caller.name, expected=expected)
         if before is not None:
             _finish(location, collection, before, caller.name)
         return promoted

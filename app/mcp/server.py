@@ -63,8 +63,10 @@ _Result = TypeVar("_Result")
 class Threads(Protocol):
     """Where work is done that would keep the loop from others."""
 
-    async def run(self, function: Callable[[], _Result], *, writes: bool = False) -> _Result:
-        """What `function` returns. A client that goes away is not waited for, unless it `writes`."""
+    async def run(self, function: Callable[[], _Result], *, writes: str | None = None) -> _Result:
+        """What `function` returns. A client that goes away is not waited for, unless it `writes`: the name of
+        the collection, or what was given as one.
+        """
 
 
 class OwnThreads:
@@ -73,8 +75,10 @@ class OwnThreads:
     def __init__(self) -> None:
         self._limiter = anyio.CapacityLimiter(8)
 
-    async def run(self, function: Callable[[], _Result], *, writes: bool = False) -> _Result:
-        return await anyio.to_thread.run_sync(function, abandon_on_cancel=not writes, limiter=self._limiter)
+    async def run(self, function: Callable[[], _Result], *, writes: str | None = None) -> _Result:
+        return await anyio.to_thread.run_sync(
+            function, abandon_on_cancel=writes is None, limiter=self._limiter
+        )
 
 
 def make_server(asking: Asking, threads: Threads | None = None) -> Server[Any]:
@@ -113,8 +117,10 @@ class _Handlers:
         if tool is None:
             return _failed(f"there is no tool {parameters.name[:64]!r} here: use one of {', '.join(tools)}")
         try:
-            run = partial(_run, tool, asked, parameters.arguments or {})
-            structured = await self._threads.run(run, writes=not tool.reads)
+            given = parameters.arguments or {}
+            run = partial(_run, tool, asked, given)
+            writes = None if tool.reads else str(given.get("collection", ""))
+            structured = await self._threads.run(run, writes=writes)
         except Exception as error:  # noqa: BLE001 - it is said, or logged
             return _failed(_message(asked, error))
         # The same twice: as one text, which older clients and ChatGPT read, and as it is.

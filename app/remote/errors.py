@@ -8,6 +8,7 @@ from app.facade.beneath import NotServed
 from app.facade.caller import NotAllowed
 from app.pictures import NoPicture
 from indexing.errors import (
+    AnotherIsLive,
     BadInput,
     CollectionExists,
     DiskFull,
@@ -41,6 +42,7 @@ class KeyWanted(KeyRefused):
 
 
 _KINDS: dict[str, type[IndexingError]] = {
+    "another_is_live": AnotherIsLive,
     "not_allowed": NotAllowed,
     "not_served": NotServed,
     "no_picture": NoPicture,

@@ -26,7 +26,7 @@ from indexing.catalog.servings import (
     set_live,
     set_trial,
 )
-from indexing.errors import BadInput, GateNotPassed
+from indexing.errors import AnotherIsLive, BadInput, GateNotPassed
 from indexing.generations.build import Models, calibrate, following_maker
 from indexing.generations.existing import check_existing, read_existing
 from indexing.generations.follow import Followed, FollowProgress, follow, follow_within
@@ -79,22 +79,24 @@ def promote(
     who: str = "",
     override: str | None = None,
     tried_beside: int | None = None,
+    expected: int | None = None,
     progress: FollowProgress | None = None,
 ) -> Promoted:
     """Makes a serving live: its generation catches up with the log, its views are made, the pointer moves.
 
     Others search and add meanwhile; they notice the move before their next search and batch. With `kind`
     `TRIAL` the serving answers beside the live one instead. With `tried_beside` it becomes live only as long
-    as it is tried beside that one.
+    as it is tried beside that one, with `expected` only as long as that one is live.
 
     Raises:
         BadInput: there is no such serving, or it is not tried beside `tried_beside` any more.
+        AnotherIsLive: not the one that was `expected`.
         GateNotPassed: the serving was learned, has not shown that it is better than what is live, and there
             is no `override`.
     """
     serving, _ = find_serving(session, serving_id)
     before = session.live()
-    move = Move(kind, who, override, tried_beside)
+    move = Move(kind, who, override, tried_beside, expected)
     with session.looking() as (connection, state):
         _check_move(session, connection, state, serving, move)
     most, first = MOST_WHILE_HELD, True
@@ -118,6 +120,7 @@ def promote(
 def _check_move(
     session: Session, connection: Connection, state: CollectionState, serving: ServingInfo, move: Move
 ) -> None:
+    _check_expected(session, state, move.expected)
     if move.kind == TRIAL and serving.id == state.live_serving:
         raise BadInput(
             f"serving {serving.id} of collection {session.name!r} is live: try another one beside it"
@@ -189,6 +192,7 @@ class Move:
     who: str
     override: str | None
     tried_beside: int | None = None
+    expected: int | None = None
 
 
 def _swap(
@@ -219,7 +223,15 @@ def _swap(
     return True
 
 
-def previous_serving(session: Session) -> int:
+def _check_expected(session: Session, state: CollectionState, expected: int | None) -> None:
+    if expected not in (None, state.live_serving):
+        raise AnotherIsLive(
+            f"serving {state.live_serving} of collection {session.name!r} is live, not {expected}:"
+            " nothing was changed"
+        )
+
+
+def previous_serving(session: Session, expected: int | None = None) -> int:
     """The serving to go back to: what was live when the present one became so.
 
     Going back again goes further back, as pages of a browser do: a serving that was left by going back is not
@@ -227,8 +239,10 @@ def previous_serving(session: Session) -> int:
 
     Raises:
         BadInput: nothing was live before.
+        AnotherIsLive: not the one that was `expected`.
     """
     with session.looking() as (connection, state):
+        _check_expected(session, state, expected)
         history = promotions_of(connection, session.id)
         known = {one.id for one in servings_of(connection, session.id)}
     stack = _stack(history, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -54,14 +55,13 @@ async def upload(name: str, request: Request, caller: Asking, service: Held) -> 
     If it ends early, `error.report.stored_lines` says how many lines are done. Sending all of them again does
     no harm.
     """
-    collection = await service.write(service.collection, name)
-    store = await service.write(lambda: Upload(caller, collection, wait=service.settings.write_seconds))
+    store = await service.change(name, lambda: Upload(caller, service.collection(name), wait=0))
     most = int(service.settings.line_mib * 2**20)
     try:
         async for lines in line_batches(_pieces(request), most):
-            await service.write(store.add_lines, lines)
+            await service.change(name, partial(store.add_lines, lines))
             await asyncio.sleep(_TURN_SECONDS)
-        report = await service.write(store.finish)
+        report = await service.change(name, store.finish)
     except IndexingError as error:
         return await answer_known(request, error, report=store.report.to_dict())
     return json_response(report.to_dict())
@@ -102,9 +102,9 @@ def read(name: str, id: str, caller: Asking, service: Held) -> Response:
     operation_id="replace_metadata",
     dependencies=[needs("write")],
 )
-def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) -> Response:
-    wait = service.settings.write_seconds
-    if not update_metadata(caller, service.collection(name), {id: body.metadata}, wait=wait):
+async def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) -> Response:
+    new = {id: body.metadata}
+    if not await service.change(name, lambda: update_metadata(caller, service.collection(name), new, wait=0)):
         raise NotFound("there is no such document in this collection")
     return json_response({"id": id, "metadata": body.metadata})
 
@@ -112,9 +112,10 @@ def change(name: str, id: str, body: Metadata, caller: Asking, service: Held) ->
 @router.delete(
     "/{id:path}", summary="Delete a document", operation_id="delete_document", dependencies=[needs("write")]
 )
-def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
-    wait = service.settings.write_seconds
-    if not delete_documents(caller, service.collection(name), [id], wait=wait):
+async def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
+    if not await service.change(
+        name, lambda: delete_documents(caller, service.collection(name), [id], wait=0)
+    ):
         raise NotFound("there is no such document in this collection")
     return json_response({"deleted": [id]})
 
@@ -122,10 +123,11 @@ def delete_one(name: str, id: str, caller: Asking, service: Held) -> Response:
 @router.delete(
     "", summary="Delete documents by filter", operation_id="delete_documents", dependencies=[needs("write")]
 )
-def delete_matching(name: str, filter: str, caller: Asking, service: Held) -> Response:
+async def delete_matching(name: str, filter: str, caller: Asking, service: Held) -> Response:
     """All that match a filter such as `year < 2020`. An empty filter is refused."""
     if not filter.strip():
         raise BadInput("the filter is empty, and would match every document")
-    wait = service.settings.write_seconds
-    gone = delete_documents(caller, service.collection(name), filter=filter, wait=wait)
+    gone = await service.change(
+        name, lambda: delete_documents(caller, service.collection(name), filter=filter, wait=0)
+    )
     return json_response({"deleted": gone})

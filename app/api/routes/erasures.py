@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Asking, Held, needs
 from app.api.errors import ERROR_ANSWERS
-from app.facade.documents import patiently
 from app.facade.erasure import (
     allow_again,
     check_erased,
@@ -47,15 +46,16 @@ class ToAllow(BaseModel):
 @router.post(
     "", summary="Erase documents for good", operation_id="erase_documents", dependencies=[needs("manage")]
 )
-def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, Any]:
+async def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, Any]:
     """From the collection and from searches, judgments, jobs, reports and uploads; they stay out when their
     folder is read again. The answer is the receipt: `done`, or `pending` with the reasons, and what cannot be
     reached. All indexes are made anew: where that outlasts the request it goes on, and the receipt is listed.
     """
-    collection = service.collection(name)
-    receipt = patiently(
-        lambda: erase_documents(caller, service.location, collection, body.ids, filter=body.filter),
-        service.settings.write_seconds,
+    receipt = await service.change(
+        name,
+        lambda: erase_documents(
+            caller, service.location, service.collection(name), body.ids, filter=body.filter
+        ),
     )
     return receipt.to_dict()
 
@@ -72,10 +72,9 @@ def list_all(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     operation_id="finish_erasures",
     dependencies=[needs("manage")],
 )
-def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
-    collection = service.collection(name)
-    receipts = patiently(
-        lambda: finish_erasures(caller, service.location, collection), service.settings.write_seconds
+async def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
+    receipts = await service.change(
+        name, lambda: finish_erasures(caller, service.location, service.collection(name))
     )
     return {"erasures": [one.to_dict() for one in receipts]}
 
@@ -97,11 +96,12 @@ def check(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     operation_id="allow_erased_again",
     dependencies=[needs("manage")],
 )
-def allow(name: str, body: ToAllow, caller: Asking, service: Held) -> dict[str, Any]:
+async def allow(name: str, body: ToAllow, caller: Asking, service: Held) -> dict[str, Any]:
     """Nothing brings them back by itself; `allowed` counts those that were kept out."""
-    collection = service.collection(name)
-    count = patiently(
-        lambda: allow_again(caller, service.location, collection, body.ids, erasure=body.erasure),
-        service.settings.write_seconds,
+    count = await service.change(
+        name,
+        lambda: allow_again(
+            caller, service.location, service.collection(name), body.ids, erasure=body.erasure
+        ),
     )
     return {"allowed": count}

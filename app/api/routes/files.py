@@ -86,8 +86,8 @@ async def add_file(
             file.write(piece)
         file.seek(0)
         incoming = Incoming(filename, cast(BinaryIO, file))
-        received, job = await service.write(
-            lambda: add_files(caller, service.location, name, [incoming], replace=replace)
+        received, job = await service.change(
+            name, lambda: add_files(caller, service.location, name, [incoming], replace=replace)
         )
     for _, why in received.refused:
         raise BadInput(f"the file is not kept: {why}")

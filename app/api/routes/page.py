@@ -21,9 +21,10 @@ from starlette.types import Message, Receive
 
 from app.api.dependencies import Asking, Held
 from app.api.errors import NotFound, json_bytes
+from app.api.exchange import begin_change
 from app.api.service import Service
 from app.desk import codec
-from app.desk.table import ENTRIES, Entry
+from app.desk.table import ENTRIES, READS, Entry
 from app.desk.visit import Visit
 from app.facade.caller import Caller, require
 from app.facade.collections import Incoming
@@ -60,6 +61,8 @@ async def ask(function: str, request: Request, caller: Asking, service: Held) ->
         if entry.name in _SEARCHES:
             body = await service.run(_answer, entry, visit, arguments)
         else:
+            if entry.name not in READS:
+                begin_change()
             limiter = _AT_ONCE if entry.name in _LARGE else None
             body = await to_thread.run_sync(_answer, entry, visit, arguments, limiter=limiter)
     return Response(body, media_type="application/json")

@@ -73,6 +73,14 @@ class Promotion(BaseModel):
     )
 
 
+class Rollback(BaseModel):
+    """Which serving is left, so that asking twice does not go back twice: 409 where another one is live."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expected: int | None = Field(None, ge=0, le=2**53, examples=[2])
+
+
 class Moved(BaseModel):
     live: int = Field(description="The serving that answers now.")
     before: int
@@ -141,8 +149,9 @@ def promote_serving(
     operation_id="roll_back",
     dependencies=[needs("improve")],
 )
-def roll_back(name: str, caller: Asking, service: Held) -> Moved:
-    moved = rollback(caller, service.location, service.collection(name))
+def roll_back(name: str, caller: Asking, service: Held, body: Rollback | None = None) -> Moved:
+    expected = None if body is None else body.expected
+    moved = rollback(caller, service.location, service.collection(name), expected=expected)
     return Moved(live=moved.serving.id, before=moved.before.id)
 
 

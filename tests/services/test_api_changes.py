@@ -1,0 +1,140 @@
+"""What changes something: done once and said so, and no collection waits for the writers of another."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import httpx
+import pytest
+
+from app.api.app import make_app
+from app.api.settings import read_settings
+from app.facade.gate import rollback
+from indexing import Collection
+from indexing.errors import ConnectionLost, LockedError
+from tests.services.api import client_of, location_of
+
+
+@pytest.fixture
+def home(tmp_path):
+    for name in "ab":
+        with Collection.create(name, home=tmp_path / "home") as collection:
+            collection.add([{"id": one, "text": "bees make honey"} for one in "xyz"])
+    return tmp_path / "home"
+
+
+def ask_at_once(home, ask, **settings):
+    """What `ask`, given an asynchronous client of the application, returns."""
+
+    async def run():
+        app = make_app(location_of(home), read_settings(rate=0, **settings))
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=60
+        )
+        async with app.router.lifespan_context(app), client:
+            return await ask(client)
+
+    return asyncio.run(run())
+
+
+def test_a_change_that_has_begun_is_answered_late_and_not_by_an_error(home, monkeypatch):
+    with Collection.open("a", home=home) as collection:
+        for precision in ("int8", "float32"):
+            collection.reindex(precision=precision)
+        live = next(one.id for one in collection.servings() if one.live)
+
+    def slow(*given, **named):
+        moved = rollback(*given, **named)
+        time.sleep(0.4)
+        return moved
+
+    delete = Collection.delete
+
+    def slow_delete(*given, **named):
+        gone = delete(*given, **named)
+        time.sleep(0.4)
+        return gone
+
+    monkeypatch.setattr("app.api.routes.servings.rollback", slow)
+    monkeypatch.setattr(Collection, "delete", slow_delete)
+    with client_of(home, request_seconds=0.2) as client:
+        back = client.post("/v1/collections/a/servings/rollback", json={"expected": live})
+        assert (back.status_code, back.json()["before"]) == (200, live)
+        again = client.post("/v1/collections/a/servings/rollback", json={"expected": live})
+        assert (again.status_code, again.json()["error"]["type"]) == (409, "another_is_live")
+        assert client.get("/v1/collections/a/servings").json()["live"] == back.json()["live"]
+        assert client.delete("/v1/collections/a/documents/x").json() == {"deleted": ["x"]}
+
+
+def test_a_change_that_has_not_begun_in_time_is_not_done(home, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    delete = Collection.delete
+
+    def held(*given, **named):
+        begun.set()
+        assert go_on.wait(20)
+        return delete(*given, **named)
+
+    monkeypatch.setattr(Collection, "delete", held)
+
+    async def ask(client):
+        first = asyncio.create_task(client.delete("/v1/collections/a/documents/x"))
+        await asyncio.to_thread(begun.wait, 20)
+        second = await client.delete("/v1/collections/a/documents/y")
+        go_on.set()
+        return await first, second
+
+    first, second = ask_at_once(home, ask, request_seconds=0.3)
+    assert first.json() == {"deleted": ["x"]}
+    assert (second.status_code, second.json()["error"]["type"]) == (503, "timeout")
+    with Collection.open("a", home=home) as collection:
+        assert set(collection.get(list("xyz"))) == {"y", "z"}
+
+
+def test_who_waits_for_one_collection_keeps_no_other_waiting(home, monkeypatch):
+    for what in ("add", "delete"):
+        change = getattr(Collection, what)
+
+        def locked(self, *given, _change=change, **named):
+            if self.name == "a":
+                raise LockedError("another process writes")
+            return _change(self, *given, **named)
+
+        monkeypatch.setattr(Collection, what, locked)
+    line = b'{"id": "n", "text": "hello"}\n'
+
+    async def ask(client):
+        many = [client.post("/v1/collections/a/documents", content=line) for _ in range(8)]
+        many += [client.delete("/v1/collections/a/documents/x") for _ in range(80)]
+        tasks = [asyncio.create_task(one) for one in many]
+        await asyncio.sleep(0.3)
+        started = time.monotonic()
+        stored = await client.post("/v1/collections/b/documents", content=line)
+        read = await client.get("/v1/collections/b/documents/n")
+        seconds = time.monotonic() - started
+        return stored, read, seconds, [one.status_code for one in await asyncio.gather(*tasks)]
+
+    stored, read, seconds, statuses = ask_at_once(home, ask, write_seconds=4.0)
+    assert stored.json()["added"] == 1 and read.json()["text"] == "hello" and seconds < 2.5
+    assert sorted(set(statuses)) == [409, 503] and statuses.count(503) == 88 - 64
+
+
+def test_a_change_whose_outcome_is_unknown_is_not_to_be_tried_again(home, monkeypatch):
+    def lost(*_given, **_named):
+        raise ConnectionLost("the connection to postgresql://db.example was lost")
+
+    monkeypatch.setattr(Collection, "delete", lost)
+    monkeypatch.setattr(Collection, "get", lost)
+    with client_of(home) as client:
+        changed = client.delete("/v1/collections/a/documents/x")
+        read = client.get("/v1/collections/a/documents/x")
+    said = changed.json()["error"]
+    assert (changed.status_code, said["type"]) == (
+        503,
+        "outcome_unknown",
+    ) and "retry-after" not in changed.headers
+    assert "look before you ask again" in said["message"] and "db.example" not in changed.text
+    assert (read.status_code, read.json()["error"]["type"]) == (503, "connection_lost")
+    assert read.headers["retry-after"] == "1"
