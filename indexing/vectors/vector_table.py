@@ -1,7 +1,8 @@
 """The table of one generation's vectors at a PostgreSQL server with pgvector, and what is asked of it.
 
-    pgvector_<generation>   key bigint (of a chunk), vector halfvec(d), or bit(d) for the binary precisions
-    pgvector_view           how far the table of each generation has followed
+    pgvector_<generation>_<number>   key bigint (of a chunk), vector halfvec(d), or bit(d) for the binary
+                                     precisions; a new number when it is made anew
+    pgvector_view                    which of them serves a generation, and how far it has followed
 
 A table is a view of the catalog in the same database: rows come and go in one transaction with the number of
 the change that they were followed to. Codes are those of the catalog; the table has what its graph (HNSW) is
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Engine, text
 
 from indexing.catalog.database import map_errors
 from indexing.catalog.postgres import translated
-from indexing.errors import BadInput, StorageError
+from indexing.errors import BadInput, CorruptView, StorageError
 from indexing.quantization import Codec
 
 __all__ = [
@@ -51,6 +52,7 @@ _EFFORTS = (100, 200, 400, 1_000)
 _HALF_ERROR = 2.2 * 2.0**-11
 
 _SET_UP = "pgvector"
+_PREFIX = "pgvector_"
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
@@ -93,8 +95,9 @@ class AllowedKeys(NamedTuple):
         return where, {"bits": self.bits, "first": self.first, "last": last}
 
 
-def table_name(generation_id: int) -> str:
-    return f"pgvector_{int(generation_id)}"
+def table_name(generation_id: int, number: int | None = None) -> str:
+    """Of a generation's table with this number; what the names of all of them begin with if there is none."""
+    return f"{_PREFIX}{int(generation_id)}" + ("" if number is None else f"_{int(number)}")
 
 
 def check_limits(precision: str, dimension: int) -> None:
@@ -146,11 +149,14 @@ def _add_extension(connection: Connection) -> str:
 
 
 class VectorTable:
-    """The table of a generation whose codes are those of `codec`, in the table `codes` (key, code)."""
+    """A table of a generation whose codes are those of `codec`, in the table `codes` (key, code).
 
-    def __init__(self, generation_id: int, codec: Codec, codes: str = "code") -> None:
+    Reading it raises `CorruptView` when it is gone, as one made anew has taken its place.
+    """
+
+    def __init__(self, generation_id: int, codec: Codec, codes: str = "code", *, number: int = 0) -> None:
         self.generation_id = int(generation_id)
-        self.name = table_name(generation_id)
+        self.name = table_name(generation_id, number)
         self._graph = f"{self.name}_graph"
         self._codec = codec
         self._codes = codes
@@ -217,6 +223,8 @@ class VectorTable:
 
     def count_altered(self, connection: Connection, keys: np.ndarray, codes: np.ndarray) -> int:
         """How many of these rows are there with another vector than their codes have."""
+        if not len(keys):
+            return 0
         these = f"SELECT key, vector FROM {self.name} WHERE key = ANY(%s)"
         statement = f"COPY ({these}) TO STDOUT (FORMAT BINARY)"
         with _cursor(connection) as cursor, cursor.copy(statement, [keys.tolist()]) as copy:
@@ -239,9 +247,6 @@ class VectorTable:
         connection.execute(
             text(f"CREATE INDEX {self._graph} ON {self.name} USING hnsw (vector {self._operators})")
         )
-
-    def drop_graph(self, connection: Connection) -> None:
-        connection.execute(text(f"DROP INDEX {self._graph}"))
 
     def size(self, connection: Connection) -> tuple[int, int]:
         """Bytes of the graph and of the rest."""
@@ -361,7 +366,14 @@ def read_chunk_keys(
 
 @contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
+    from psycopg import errors
+
     driver = connection.connection.driver_connection
     assert driver is not None
     with translated(connection), driver.cursor() as cursor:
-        yield cursor
+        try:
+            yield cursor
+        except errors.UndefinedTable as error:
+            if (said := str(error.diag.message_primary)).find(_PREFIX) < 0:
+                raise
+            raise CorruptView(f"a table of pgvector was made anew or dropped ({said})") from error

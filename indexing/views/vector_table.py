@@ -1,13 +1,15 @@
 """The vector view in pgvector: a table at the server instead of snapshots in a folder.
 
 Rows and the number of the change they were followed to are committed together, so a table is never half of
-anything. Whoever holds the lock of the table advances it, from whatever host; all others read. What was
-committed after it is scanned exactly, as with every other engine.
+anything. One that is made anew, of the catalog at one moment, takes the place of the older one when all is
+in it: until then, that one is searched. Whoever holds the lock of the table advances it, from whatever host;
+all others read. What was committed after it is scanned exactly, as with every other engine.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch, chunks_after, count_chunk_changes, removals_after
 from indexing.catalog.generations import GenerationInfo
 from indexing.catalog.reads import decode_rows
+from indexing.errors import CorruptView, LockedError
 from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.storage.segments import Sorted, sort_with_order
@@ -26,7 +29,9 @@ from indexing.vectors.table_state import (
     TableState,
     changing_tables,
     drop_tables,
+    drop_unused,
     make_states,
+    new_number,
     read_state,
     write_state,
 )
@@ -40,6 +45,8 @@ __all__ = ["TABLE_ENGINE", "TableSnapshot", "VectorTableView"]
 TABLE_ENGINE = PgvectorIndex.engine
 
 _CHECKED_ROWS = 5_000
+# Seconds that a table which is replaced waits for its readers, while who comes later waits behind it.
+_PATIENCE, _LONG_PATIENCE = 1, 10
 
 
 class TableSegment:
@@ -68,10 +75,10 @@ class TableSegment:
 
 
 class TableSnapshot:
-    """A table as it is at `change`."""
+    """The table `number` as it is at `change`."""
 
-    def __init__(self, change: int, segment: TableSegment) -> None:
-        self.change = change
+    def __init__(self, change: int, number: int, segment: TableSegment) -> None:
+        self.change, self.number = change, number
         self.segment = segment
         self.segments = [segment] if len(segment) else []
         self.meta: dict[str, Any] = {"change": change}
@@ -89,7 +96,6 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
     def __init__(self, session: Session, generation: GenerationInfo, codec: Codec) -> None:
         self.what = f"pgvector table of generation {generation.id}"
         self._codec = codec
-        self._table = VectorTable(generation.id, codec)
         made_of = "\n".join((session.uuid, generation.fingerprint, codec.to_json()))
         self._made_of = hashlib.blake2b(made_of.encode(), digest_size=16).hexdigest()
         self._snapshot: TableSnapshot | None = None
@@ -115,13 +121,14 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
         state = self._state(connection)
         if state is None or state.change < purged:
             return 0, None
-        if self._snapshot is None or self._snapshot.change != state.change:
-            self._snapshot = self._read_snapshot(connection, state.change, purged)
+        known = self._snapshot
+        if known is None or (known.change, known.number) != (state.change, state.number):
+            self._snapshot = self._read_snapshot(connection, state, purged)
         return state.change, self._snapshot
 
-    def _read_snapshot(self, connection: Connection, change: int, purged: int) -> TableSnapshot:
-        """What the table holds at `change`; only what is new where one of an earlier change is known."""
-        known = self._snapshot
+    def _read_snapshot(self, connection: Connection, state: TableState, purged: int) -> TableSnapshot:
+        """What the table holds; only what is new where one of an earlier change is known."""
+        known, change = self._snapshot, state.change
         after = 0 if known is None or not purged <= known.change <= change else known.change
         keys, doc_keys = read_chunk_keys(connection, self._generation.id, after, change)
         if known is not None and after:
@@ -129,8 +136,11 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
             kept = ~np.isin(known.segment.keys, removed)
             keys = np.concatenate([known.segment.keys[kept], keys])
             doc_keys = np.concatenate([known.segment.doc_keys[kept], doc_keys])
-        rows = TableCodes(self._session.database, self._table, self._codec, keys)
-        return TableSnapshot(change, TableSegment(rows, doc_keys, self._codec))
+        rows = TableCodes(self._session.database, self._table(state.number), self._codec, keys)
+        return TableSnapshot(change, state.number, TableSegment(rows, doc_keys, self._codec))
+
+    def _table(self, number: int) -> VectorTable:
+        return VectorTable(self._generation.id, self._codec, number=number)
 
     def newest(self) -> TableSnapshot | None:
         """The table as it is now."""
@@ -153,43 +163,62 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
 
     # --- advancing -----------------------------------------------------------------------------------------
 
+    def publish(self) -> None:
+        super().publish()
+        with suppress(LockedError):  # who reads one for longer lets go of it some day
+            drop_unused(self._session.database, self._generation.id, seconds=_PATIENCE)
+
     def _publish_next(self, *, afresh: bool = False) -> bool:
-        """Brings as many changes as are read at once into the table; whether there are more. The graph is
-        made when all are there for the first time, which takes half the time of adding to one. With `afresh`
-        it starts with an empty table.
+        """Brings as many changes as are read at once into the table; whether there may be more. One that is
+        far behind, or `afresh`, is made anew.
         """
         with changing_tables(self._session.database, self._generation.id) as connection:
             state = self._state(connection)
             if afresh or state is None or state.change < self._purged(connection):
-                state = self._make(connection)
+                self._make(connection)
+                return True
             batch = chunks_after(connection, self._generation.id, state.change, READ_ROWS)
-            removed = removals_after(connection, self._generation.id, state.change, batch.last)
-            rows = self._decode(batch)
-            graph = state.graph
-            if graph and not batch.is_last and self._doubles(connection, batch.last):
-                self._table.drop_graph(connection)
-                graph = False
-            self._table.remove(connection, removed)
-            self._table.append(connection, rows.keys, rows.codes)
-            if batch.is_last and not graph:
-                count = self._table.count(connection)
-                if graph := count > PgvectorIndex.scan_rows:
-                    self._table.build_graph(connection, count)
-            write_state(connection, self._generation.id, TableState(self._made_of, batch.last, graph))
+            if state.graph and not batch.is_last and self._doubles(connection, state, batch.last):
+                self._make(connection)
+                return True
+            self._advance(connection, state, batch)
         return not batch.is_last
 
-    def _doubles(self, connection: Connection, change: int) -> bool:
-        """Whether as many rows come after `change` as there are: then a new graph is made sooner."""
-        there = self._table.count(connection)
+    def _advance(self, connection: Connection, state: TableState, batch: ChunkBatch) -> None:
+        """The graph is made when all rows are there for the first time, in half the time of adding to one."""
+        table, rows = self._table(state.number), self._decode(batch)
+        table.remove(connection, removals_after(connection, self._generation.id, state.change, batch.last))
+        table.append(connection, rows.keys, rows.codes)
+        graph = state.graph or (batch.is_last and self._build_graph(connection, table))
+        write_state(connection, self._generation.id, state._replace(change=batch.last, graph=graph))
+
+    def _doubles(self, connection: Connection, state: TableState, change: int) -> bool:
+        """Whether as many rows come after `change` as there are: a new graph of all is made sooner."""
+        there = self._table(state.number).count(connection)
         return count_chunk_changes(connection, self._generation.id, change, there) >= there
 
-    def _make(self, connection: Connection) -> TableState:
-        """An empty table in place of whatever there is."""
+    def _make(self, connection: Connection) -> None:
+        """A table of what the catalog has now, in place of whatever there is."""
         require_extension(connection)
         make_states(connection)
-        drop_tables(connection, [self._generation.id])
-        self._table.create(connection)
-        return TableState(self._made_of, 0, False)
+        number = new_number(connection)
+        table = self._table(number)
+        table.create(connection)
+        change, is_last = 0, False
+        while not is_last:
+            batch = chunks_after(connection, self._generation.id, change, READ_ROWS)
+            rows = self._decode(batch)
+            table.append(connection, rows.keys, rows.codes)
+            change, is_last = batch.last, batch.is_last
+        graph = self._build_graph(connection, table)
+        write_state(connection, self._generation.id, TableState(self._made_of, change, graph, number))
+
+    def _build_graph(self, connection: Connection, table: VectorTable) -> bool:
+        """Unless there are so few rows that none is worth it."""
+        count = table.count(connection)
+        if worth_it := count > PgvectorIndex.scan_rows:
+            table.build_graph(connection, count)
+        return worth_it
 
     def discard(self) -> None:
         self._held = self._snapshot = None
@@ -199,8 +228,9 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
     def renew(self) -> None:
         """A new table holds no row that was removed, dead or alive."""
         self._held = self._snapshot = None
-        if self._publish_next(afresh=True):
-            self.publish()
+        self._publish_next(afresh=True)
+        drop_unused(self._session.database, self._generation.id, seconds=_LONG_PATIENCE)
+        self.publish()
 
     # --- checking ------------------------------------------------------------------------------------------
 
@@ -210,24 +240,29 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
         return []
 
     def check(self) -> list[str]:
-        self.examine()
-        with reading(self._session.database) as connection:
-            change, snapshot = self._newest(connection, self._purged(connection))
-            if snapshot is None:
-                return []
-            problem = self._find_difference(connection, change, snapshot.segment)
+        try:
+            problem = self._look_for_difference()
+        except CorruptView:  # made anew at this moment
+            problem = self._look_for_difference()
         if problem is None:
             return []
         self.discard()
         return [f"{self.what}: {problem}"]
 
+    def _look_for_difference(self) -> str | None:
+        self.examine()
+        with reading(self._session.database) as connection:
+            change, snapshot = self._newest(connection, self._purged(connection))
+            return None if snapshot is None else self._find_difference(connection, change, snapshot.segment)
+
     def _find_difference(self, connection: Connection, change: int, segment: TableSegment) -> str | None:
-        there, expected = self._table.keys(connection), segment.keys
+        table, expected = segment.codes.table, segment.keys
+        there = table.keys(connection)
         later = removals_after(connection, self._generation.id, change, 2**62)
         if len(np.setdiff1d(expected, there)) or len(np.setdiff1d(there, np.concatenate([expected, later]))):
             return "its chunks differ from the catalog's"
         for at in range(0, len(expected), _CHECKED_ROWS):
-            found = self._table.codes(connection, expected[at : at + _CHECKED_ROWS])
-            if self._table.count_altered(connection, found.keys, found.codes):
+            found = table.codes(connection, expected[at : at + _CHECKED_ROWS])
+            if table.count_altered(connection, found.keys, found.codes):
                 return "its vectors differ from the catalog's codes"
         return None

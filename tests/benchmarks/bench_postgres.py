@@ -26,6 +26,7 @@ from indexing import Collection
 from indexing.catalog.database import reading
 from indexing.storage.files import bytes_below
 from indexing.upkeep.copy import copy_collection
+from indexing.vectors.table_state import read_state
 from indexing.vectors.vector_table import VectorTable
 
 K = 10
@@ -107,7 +108,8 @@ def report_sizes(postgres: Collection, pgvector: Collection, flat: float, graph:
     session = pgvector._session
     live = session.live()
     with reading(session.database) as connection:
-        sizes = VectorTable(live.generation.id, live.codec).size(connection)
+        number = read_state(connection, live.generation.id).number
+        sizes = VectorTable(live.generation.id, live.codec, number=number).size(connection)
     files = bytes_below(postgres._session.place.views / "vectors")
     print(f"all views with FAISS made in {flat:.1f} s, its files {files / 2**20:.0f} MiB")
     print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import sqlite3
 import time
 
@@ -11,9 +12,11 @@ import psycopg
 import pytest
 
 from indexing import Collection
+from indexing.catalog import following
 from indexing.errors import BadInput, StorageError
 from indexing.names import SERVER_ENGINES
 from indexing.vectors.pgvector import PgvectorIndex
+from indexing.vectors.vector_table import VectorTable
 
 DIMENSION = 24
 ROWS = 400
@@ -64,7 +67,16 @@ def nearest(query, k=5, among=range(ROWS)):
 
 
 def tables(asked):
-    return sorted(name for (name,) in asked("SELECT tablename FROM pg_tables") if name.startswith("pgvector"))
+    """Names without their last numbers, which differ each time."""
+    names = sorted(
+        name for (name,) in asked("SELECT tablename FROM pg_tables") if name.startswith("pgvector")
+    )
+    return [re.sub(r"(_\d+)_\d+$", r"\1", name) for name in names]
+
+
+def table(asked):
+    [(generation, number)] = asked("SELECT generation_id, number FROM pgvector_view")
+    return f"pgvector_{generation}_{number}"
 
 
 def test_a_table_follows_the_log(collection, asked):
@@ -74,7 +86,7 @@ def test_a_table_follows_the_log(collection, asked):
     assert found(collection, 3) == nearest(3, among=range(100, ROWS))
     assert collection.refresh()
     assert asked("SELECT change, graph FROM pgvector_view") == [(2, True)]
-    assert asked("SELECT count(*) FROM pgvector_1") == [(ROWS - 100,)]
+    assert asked(f"SELECT count(*) FROM {table(asked)}") == [(ROWS - 100,)]
     collection.compact()
     add(collection, range(100))
     assert found(collection, 3) == nearest(3)
@@ -109,16 +121,16 @@ def test_the_table_goes_with_the_collection(collection, asked):
 
 def test_what_somebody_else_broke_is_made_anew(collection, asked, tmp_path, postgres_url):
     assert (collection.verify().errors, collection.verify().repaired) == ([], [])
-    alter = "UPDATE pgvector_1 SET vector = (SELECT vector FROM pgvector_1 WHERE key = 7) WHERE key = 5"
-    asked(alter)
+    its = table(asked)
+    asked(f"UPDATE {its} SET vector = (SELECT vector FROM {its} WHERE key = 7) WHERE key = 5")
     what = "pgvector table of generation 1"
     assert collection.verify().repaired == [f"{what}: its vectors differ from the catalog's codes"]
     assert collection.refresh()
-    asked("DELETE FROM pgvector_1 WHERE key < 9")
+    asked(f"DELETE FROM {table(asked)} WHERE key < 9")
     assert collection.verify().repaired == [f"{what}: its chunks differ from the catalog's"]
     assert found(collection, 3) == nearest(3)
     assert collection.refresh()
-    asked("ALTER TABLE pgvector_1 RENAME TO lost")
+    asked(f"ALTER TABLE {table(asked)} RENAME TO lost")
     with Collection.open("c", home=tmp_path, db=postgres_url) as again:
         assert found(again, 3) == nearest(3)
 
@@ -190,7 +202,7 @@ def test_what_cannot_be_is_said_at_once(tmp_path, postgres_databases):
 
 def test_a_table_that_doubles_gets_a_new_graph(collection, asked, monkeypatch):
     """And one that grows a little keeps it."""
-    graph = "SELECT relfilenode FROM pg_class WHERE relname = 'pgvector_1_graph'"
+    graph = "SELECT relfilenode FROM pg_class WHERE relname ~ '^pgvector_1_[0-9]+_graph$'"
     monkeypatch.setattr("indexing.views.vector_table.READ_ROWS", 30)
     before = asked(graph)
     collection.delete([f"d{n}" for n in range(50, 150)])
@@ -206,3 +218,108 @@ def test_a_table_that_doubles_gets_a_new_graph(collection, asked, monkeypatch):
     assert len(asked(graph)) == 1
     assert asked(graph) != before
     assert found(collection, 3) == nearest(3)
+
+
+@pytest.fixture
+def elsewhere(collection, tmp_path, postgres_url):
+    """The same collection as another host has it open, which has searched it."""
+    with Collection.open("c", home=tmp_path / "elsewhere", db=postgres_url) as other:
+        assert found(other, 3) == nearest(3)
+        yield other
+
+
+def view_of(collection):
+    return collection._views.vectors(collection._session.live())
+
+
+def test_what_is_committed_while_a_table_follows_is_not_lost(collection, elsewhere, monkeypatch):
+    """Between the statements that read the log."""
+    read, written = following._last_change, []
+
+    def write_first(*given):
+        if not written:
+            written.append(3)
+            elsewhere.delete(["d5"])
+            add(elsewhere, [5])
+        return read(*given)
+
+    collection.delete(["d3"])
+    add(collection, [3])
+    monkeypatch.setattr(following, "_last_change", write_first)
+    view_of(collection).publish()
+    assert written
+    for query in (3, 5):
+        assert found(collection, query) == found(elsewhere, query) == nearest(query)
+    assert (collection.verify().errors, collection.verify().repaired) == ([], [])
+
+
+@pytest.mark.parametrize("why", ["renewed", "doubled"])
+def test_searches_go_on_while_a_table_is_made_anew(collection, elsewhere, asked, monkeypatch, why):
+    """As on the host that makes it: another number, and the older one is gone then."""
+    monkeypatch.setattr("indexing.views.vector_table.READ_ROWS", 99)
+    append, answers, before = VectorTable.append, [], table(asked)
+
+    def search_first(self, *given):
+        answers.append(found(elsewhere, 350) + found(elsewhere, 5))
+        append(self, *given)
+
+    among = range(ROWS)
+    if why == "doubled":
+        monkeypatch.setattr("indexing.views.vector_table.READ_ROWS", 39)
+        among = range(200, ROWS)
+        collection.delete([f"d{n}" for n in range(ROWS)])
+        assert collection.refresh()
+        add(collection, among[:60])
+        assert collection.refresh()
+        for first in range(260, ROWS, 20):
+            add(collection, range(first, first + 20))
+        before = table(asked)
+    monkeypatch.setattr(VectorTable, "append", search_first)
+    view = view_of(collection)
+    view.renew() if why == "renewed" else view.publish()
+    expected = nearest(350, among=among) + nearest(5, among=among)
+    assert answers == len(answers) * [expected]
+    assert len(answers) > 1
+    assert table(asked) != before
+    assert tables(asked) == ["pgvector_1", "pgvector_view"]
+    assert found(elsewhere, 350) + found(elsewhere, 5) == expected
+    assert found(collection, 350) == nearest(350, among=among)
+
+
+def test_a_table_that_is_dropped_elsewhere_is_not_missed(collection, elsewhere, asked):
+    view_of(collection).discard()
+    assert tables(asked) == ["pgvector_view"]
+    assert found(elsewhere, 350) == nearest(350)
+    assert found(elsewhere, 350, filter="n = 2") == nearest(350, among=range(2, ROWS, 7))
+
+
+def test_a_table_of_many_steps_is_made_anew_after_removals_were_forgotten(collection, monkeypatch, asked):
+    monkeypatch.setattr("indexing.views.vector_table.READ_ROWS", 99)
+    collection.delete(["d3"])
+    collection.compact()
+    assert collection.rebuild_views()
+    collection.erase(["d5"])
+    assert asked(f"SELECT count(*) FROM {table(asked)}") == [(ROWS - 2,)]
+    assert found(collection, 3) == nearest(3, among=[n for n in range(ROWS) if n not in (3, 5)])
+
+
+def test_a_table_that_somebody_reads_is_dropped_later(collection, asked, postgres_url):
+    view = view_of(collection)
+    with psycopg.connect(postgres_url) as reader:
+        reader.execute(f"SELECT 1 FROM {table(asked)} LIMIT 1")
+        view._publish_next(afresh=True)
+        view.publish()
+        assert tables(asked) == ["pgvector_1", "pgvector_1", "pgvector_view"]
+        assert found(collection, 3) == nearest(3)
+    view.publish()
+    assert tables(asked) == ["pgvector_1", "pgvector_view"]
+
+
+def test_tables_of_the_first_form_give_way(collection, asked, elsewhere):
+    asked(f"ALTER TABLE {table(asked)} RENAME TO pgvector_1")
+    asked("ALTER TABLE pgvector_view DROP COLUMN number")
+    assert found(elsewhere, 3) == nearest(3)
+    assert collection.refresh()
+    assert tables(asked) == ["pgvector_1", "pgvector_view"]
+    assert table(asked)
+    assert found(elsewhere, 3) == nearest(3)
