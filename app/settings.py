@@ -14,7 +14,7 @@ sees what `stlib index --home X` wrote:
     STLIB_USER_HEADER
                  the header in which a proxy before the page says who its visitor is
     STLIB_SERVER the address of a service that the page asks, in place of a home
-    STLIB_SERVER_KEY, STLIB_SERVER_KEY_FILE
+    STLIB_SERVER_KEY, STLIB_SERVER_KEY_FILE, STLIB_ADMIN_FOR_ALL
                  the key that the page has for it, or a file with that key in it
     STLIB_FOLDERS
                  folders, separated as in PATH, below which the page may read others into a collection; only
@@ -45,6 +45,7 @@ from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER, TOKENS_RERANKER
 from indexing.storage.paths import ServerDatabase, database_address, home_folder
 
 __all__ = [
+    "ADMIN_FOR_ALL_VARIABLE",
     "DEMO_COLLECTION",
     "EXAMPLE_QUESTIONS",
     "FOLDERS_VARIABLE",
@@ -79,6 +80,7 @@ USER_HEADER_VARIABLE = "STLIB_USER_HEADER"
 SERVER_VARIABLE = "STLIB_SERVER"
 SERVER_KEY_VARIABLE = "STLIB_SERVER_KEY"
 SERVER_KEY_FILE_VARIABLE = "STLIB_SERVER_KEY_FILE"
+ADMIN_FOR_ALL_VARIABLE = "STLIB_ADMIN_FOR_ALL"
 FOLDERS_VARIABLE = "STLIB_FOLDERS"
 LOG_VARIABLE = "STLIB_LOG"
 LOG_DAYS_VARIABLE = "STLIB_LOG_DAYS"

@@ -106,15 +106,16 @@ class BeirQueries:
     qrels: dict[str, dict[str, int]]
 
 
-def read_beir(folder: Path, split: str = "test") -> BeirQueries:
-    """`queries.jsonl` and `qrels/<split>.tsv` of a BEIR folder.
+def read_beir(folder: Path, split: str = "test", *, queries: dict[str, str] | None = None) -> BeirQueries:
+    """`queries.jsonl` and `qrels/<split>.tsv` of a BEIR folder. `queries` are those of another split, where
+    they were read before.
 
     Raises:
         BadInput: a file is missing (the message lists the splits that exist).
         BadLine: a line cannot be read.
     """
     questions, judgments = beir_files(folder, split)
-    return BeirQueries(_read_queries(questions), _read_qrels(judgments))
+    return BeirQueries(_read_queries(questions) if queries is None else queries, _read_qrels(judgments))
 
 
 def beir_files(folder: Path, split: str) -> tuple[Path, Path]:

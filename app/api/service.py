@@ -71,6 +71,10 @@ class Service:
         """
         return self._opened.collection(name)
 
+    def count(self, name: str) -> int:
+        """How many documents a collection has; it becomes no open one by that."""
+        return self._opened.count(name)
+
     def facets(self, caller: Caller, name: str, max_values: int = 100) -> dict[str, Any]:
         """The values of metadata fields with their counts, as they were within the last half minute.
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from app.desk.visit import Visit
 from app.desk.working import tell_job
 from app.facade import gate, improvement, labelling, tuning, tuning_jobs
+from app.facade.documents import read_bounded
 from app.facade.improvement import Improvement, Person
 from app.facade.jobs import Job
 from app.facade.labelling import ToJudge
 from app.feedback.judged import JudgedSet
 from app.tuning.trial.report import TrialReport
+from indexing.errors import BadInput
 
 __all__ = [
     "Document",
@@ -30,6 +32,9 @@ __all__ = [
     "tune",
     "tuning_job",
 ]
+
+
+_MOST_IDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,15 @@ def to_judge(visit: Visit, name: str) -> list[ToJudge]:
 
 
 def documents(visit: Visit, name: str, ids: Sequence[str]) -> dict[str, Document]:
-    """Those of `ids` that are there."""
-    found = visit.collection(name).get(ids)
-    return {id_: Document(one.title, one.text) for id_, one in found.items()}
+    """Those of `ids` that are there.
+
+    Raises:
+        BadInput: more than a thousand, or texts that are longer together than an answer may be.
+    """
+    if len(ids) > _MOST_IDS:
+        raise BadInput(f"{len(ids):,} documents: ask for {_MOST_IDS:,} at most at once")
+    collection = visit.collection(name)
+    return {one.id: Document(one.title, one.text) for one in read_bounded(collection, ids)}
 
 
 def seconds(visit: Visit, name: str) -> dict[str, float]:

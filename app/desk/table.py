@@ -13,7 +13,7 @@ from app.desk.visit import Visit
 from app.facade.collections import Incoming
 from indexing.errors import BadInput
 
-__all__ = ["ENTRIES", "READS", "Entry", "entry_of"]
+__all__ = ["ENTRIES", "READS", "Entry", "entry_of", "right_for"]
 
 _MODULES = (searching, keeping, working, measuring, improving, entering)
 _FILES = Sequence[Incoming]
@@ -51,6 +51,49 @@ READS = frozenset(
     }
 )
 """Those that change nothing, and may be asked again where an answer was lost on its way."""
+
+
+_RIGHTS = {
+    "judge": (
+        "searching.say",
+        "measuring.add_set",
+        "measuring.delete_set",
+        "improving.judged",
+        "improving.people",
+        "improving.to_judge",
+    ),
+    "improve": (
+        "measuring.start",
+        "improving.begin_trial",
+        "improving.end_trial",
+        "improving.promote",
+        "improving.roll_back",
+        "improving.tune",
+    ),
+    "manage": (
+        "entering.make_person_key",
+        "entering.revoke_person_key",
+        "keeping.add_files",
+        "keeping.add_folder",
+        "keeping.create",
+        "keeping.delete",
+        "keeping.folders",
+        "keeping.folders_of",
+        "keeping.forget_uploads",
+        "keeping.models",
+        "keeping.sync",
+        "keeping.verify",
+    ),
+}
+_FOR_ANYBODY = ("entering.who",)
+
+
+def right_for(name: str) -> str | None:
+    """What one must be allowed at least to ask a function, before anything that is sent is read; None for
+    nothing. The function asks again, and of its collection.
+    """
+    asked = (right for right, names in _RIGHTS.items() if name in names)
+    return None if name in _FOR_ANYBODY else next(asked, "search")
 
 
 @dataclass(frozen=True)

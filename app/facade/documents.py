@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.facade.caller import Caller, require
@@ -24,14 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEPT_FAILURES",
+    "MOST_CHARACTERS",
     "WAIT_SECONDS",
     "Failure",
     "Upload",
     "UploadReport",
     "add_documents",
+    "check_length",
     "delete_documents",
     "get_documents",
     "list_documents",
+    "read_bounded",
     "update_metadata",
 ]
 
@@ -40,9 +42,13 @@ T = TypeVar("T")
 WAIT_SECONDS = 20.0
 """A batch of another process takes about a second; a reindex begins and ends with as much."""
 
+MOST_CHARACTERS = 32 * 2**20
+"""Of the texts of one answer together, or one document that is longer: more is asked for in parts."""
+
 KEPT_FAILURES = 1_000  # more are counted only
 _LOOK_SECONDS = 0.02
 _READ_AT_ONCE = 500
+_LISTED_AT_ONCE = 50  # few, as documents of any length are held meanwhile
 _NUMBER = re.compile(r"document (\d+)")
 _MOST = 1e30  # far more than a component of a vector has, and squares of it are finite
 _WORTH_PUBLISHING = 512  # changes; `Collection.add` publishes by itself from so many
@@ -201,17 +207,55 @@ def list_documents(
     after: str | None = None,
     limit: int = 100,
 ) -> tuple[list[StoredDocument], str | None]:
-    """Up to `limit` documents that match, in the order of ids, from behind the id `after`; and the id after
-    which the next begin, None where these were the last.
+    """Up to `limit` documents that match, in the order of ids, from behind the id `after`, fewer where their
+    texts have more than `MOST_CHARACTERS`; and the id after which the next begin, None where these were the
+    last.
 
     Raises:
         NotAllowed: the caller may not search this collection.
         FilterError: with the position in `filter`.
     """
     require(caller, "search", collection)
-    rows = collection.documents(filter, after=after, batch=min(limit + 1, _READ_AT_ONCE))
-    found = list(islice(rows, limit + 1))
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+    rows = collection.documents(filter, after=after, batch=min(limit + 1, _LISTED_AT_ONCE))
+    found: list[StoredDocument] = []
+    length = 0
+    for row in rows:
+        if len(found) == limit or (found and length + _length(row) > MOST_CHARACTERS):
+            return found, found[-1].id
+        found.append(row)
+        length += _length(row)
+    return found, None
+
+
+def read_bounded(collection: Collection, ids: Sequence[str]) -> Iterator[StoredDocument]:
+    """Those of `ids` that are there, read a few at a time.
+
+    Raises:
+        BadInput: they are longer together than an answer may be.
+    """
+    length = 0
+    for start in range(0, len(ids), _LISTED_AT_ONCE):
+        for document in collection.get(ids[start : start + _LISTED_AT_ONCE]).values():
+            length += _length(document)
+            if length > len(document.text):  # one alone may be of any length
+                check_length(length)
+            yield document
+
+
+def check_length(characters: int) -> None:
+    """
+    Raises:
+        BadInput: an answer would have more `characters` of text than one may have.
+    """
+    if characters > MOST_CHARACTERS:
+        raise BadInput(
+            f"the texts of this answer have more than {MOST_CHARACTERS:,} characters together: ask for fewer"
+            " documents at once, or for an answer without texts"
+        )
+
+
+def _length(document: StoredDocument) -> int:
+    return len(document.text)
 
 
 def delete_documents(

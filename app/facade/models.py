@@ -30,7 +30,15 @@ from stlib.util.forks import ThreadLock
 if TYPE_CHECKING:
     from stlib.runtime import EncoderProtocol, RerankerProtocol
 
-__all__ = ["MOST_DOCUMENTS", "MOST_TEXTS", "Embedded", "LentModel", "LentModels", "RankedTexts"]
+__all__ = [
+    "LONGEST_DOCUMENT",
+    "MOST_DOCUMENTS",
+    "MOST_TEXTS",
+    "Embedded",
+    "LentModel",
+    "LentModels",
+    "RankedTexts",
+]
 
 MOST_TEXTS = 2048
 """Of one request for vectors, as with others who answer such requests."""
@@ -41,6 +49,8 @@ EMBEDDING, RERANKER = "embedding", "reranker"
 
 # A longer document is read in parts, of which the best counts; so many, and no more of it is read.
 _MOST_PARTS = 8
+LONGEST_DOCUMENT = _MOST_PARTS * WINDOW
+"""Characters of a document that are read for an order."""
 _CHARACTERS_PER_TOKEN = 4
 _LONGEST_QUERY = 20_000
 _LOOK_SECONDS = 10.0
@@ -177,7 +187,7 @@ class LentModels:
             )
         if best is not None and best < 1:
             raise BadInput(f"top_n = {best}: give 1 or more")
-        parts = [_parts(storable_text(document), tokens) for document in documents]
+        parts = [_parts(storable_text(document[:LONGEST_DOCUMENT]), tokens) for document in documents]
         flat = [part for some in parts for part in some]
         scores = read_scores(reranker, query, flat)
         ends = np.cumsum([len(some) for some in parts])[:-1]
@@ -283,8 +293,8 @@ def _count_tokens(encoder: Any, texts: list[str]) -> int:
 
 def _parts(document: str, tokens: int | None) -> list[str]:
     """What is read of a document: parts that a reranker reads whole, at least one."""
-    most = _MOST_PARTS * WINDOW if tokens is None else max(1, tokens) * _CHARACTERS_PER_TOKEN
-    text = document[: min(most, _MOST_PARTS * WINDOW)]
+    most = LONGEST_DOCUMENT if tokens is None else max(1, tokens) * _CHARACTERS_PER_TOKEN
+    text = document[: min(most, LONGEST_DOCUMENT)]
     return [text[start : start + WINDOW] for start in range(0, max(1, len(text)), WINDOW)]
 
 

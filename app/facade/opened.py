@@ -101,6 +101,22 @@ class OpenCollections:
             one.collection.close()
         return opened.collection
 
+    def count(self, name: str) -> int:
+        """How many documents a collection has. One that is not held is opened for this alone, so that a look
+        at many lets go of none that others ask.
+
+        Raises:
+            UnknownCollection, StorageError: as `collection`.
+        """
+        from indexing import Collection
+
+        with self._lock:
+            held = self._held.get(name)
+        if held is not None and self._is_there(name, held):
+            return held.collection.count()
+        with Collection.open(name, **self.location.arguments()) as opened:
+            return opened.count()
+
     def forget(self, name: str) -> None:
         """Lets go of a collection that is about to be deleted: open files would keep its room on the disk."""
         with self._lock:

@@ -52,7 +52,7 @@ class SignInRules:
 
     scopes: Mapping[str, str]
     role_claim: str = "roles"
-    name_claim: str = "email"
+    name_claim: str = ""
     hours: float = 12.0
 
     def person_of(self, claims: Mapping[str, Any]) -> Person | None:
@@ -85,7 +85,7 @@ def sign_in_rules(environment: Mapping[str, str] | None = None) -> SignInRules:
     return SignInRules(
         scopes,
         environment.get(ROLE_CLAIM_VARIABLE) or "roles",
-        environment.get(NAME_CLAIM_VARIABLE) or "email",
+        environment.get(NAME_CLAIM_VARIABLE) or "",
         float(hours),
     )
 
@@ -96,8 +96,11 @@ def rights_of(person: Person) -> frozenset[str]:
 
 
 def _name(claims: Mapping[str, Any], claim: str) -> str:
-    """An address that is not verified is what somebody typed."""
-    named = None if claim == "email" and claims.get("email_verified") is False else claims.get(claim)
+    """An address that nobody verified is what somebody typed: the subject is the name then, unless whoever
+    runs the page chose the claim.
+    """
+    doubtful = not claim and claims.get("email_verified") not in (True, "true")
+    named = None if doubtful else claims.get(claim or "email")
     for one in (named, claims.get("sub")):
         if isinstance(one, str) and (name := plain(" ".join(one.split()))[:_LONGEST]):
             return name

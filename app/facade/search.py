@@ -15,6 +15,7 @@ from app.facade.feedback import draw_seed, log_search
 from app.facade.grouping import folded_ids
 from app.facade.paging import make_cards, without_shown
 from app.settings import Location, reranker_from_environment
+from indexing.errors import BadInput
 from indexing.names import DEFAULT_MODE, DEFAULT_RESULTS, MODES, SERVING_RERANKER
 from indexing.search.filter_spelling import spell_field, spell_value
 from indexing.search.filters import parse_filter
@@ -201,9 +202,12 @@ def search(
     Raises:
         FilterError: the written filter cannot be understood; its position counts in `request.filter`.
         NotAllowed: the caller may not search.
+        BadInput: more results are asked for than a page shows.
     """
     if caller is not None:
         require(caller, "search", collection)
+    if request.k > RESULT_COUNTS[-1]:
+        raise BadInput(f"k = {request.k:,}: a page shows {RESULT_COUNTS[-1]} results at most; ask for fewer")
     filter = combined_filter(request, facets)
     chosen = reranker if request.rerank and reranker else None
     shown = sum(map(len, after))

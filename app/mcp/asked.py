@@ -24,6 +24,8 @@ class Held(Protocol):
 
     def collection(self, name: str) -> Collection: ...
 
+    def count(self, name: str) -> int: ...
+
     def forget(self, name: str) -> None: ...
 
 
@@ -57,6 +59,10 @@ class Asked:
             [name for name in found.names if self.allows(name)],
             {name: why for name, why in found.damaged.items() if self.allows(name)},
         )
+
+    def count(self, name: str) -> int:
+        """How many documents a collection of `listing` has."""
+        return self.held.count(name)
 
     def collection(self, name: str) -> Collection:
         """

@@ -40,6 +40,7 @@ MOST_BYTES = 50 * 2**20
 
 _MOST_SETS = 20
 _MOST_ENTRIES = 10_000
+_MOST_SPLITS = 20
 _LONGEST_LINE = 1 << 20
 _HIGHEST_GRADE = 1000
 _BLOCK = 1 << 16
@@ -108,7 +109,11 @@ def unpack(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> tuple[str, ..
     """
     (folder / "qrels").mkdir()
     room = _Room()
+    splits = 0
     for target, content in _wanted(list(files)):
+        splits += target.startswith("qrels/")
+        if splits > _MOST_SPLITS:
+            raise BadInput(f"there are more than {_MOST_SPLITS} splits: give those that you measure with")
         _copy(content, folder / target, room)
     return _check(folder)
 
@@ -239,9 +244,11 @@ def _check(folder: Path) -> tuple[str, ...]:
         raise BadInput("there are no judgments: give a .tsv with lines of question id, document id and grade")
     for path in (folder / "queries.jsonl", *sorted((folder / "qrels").glob("*.tsv"))):
         _check_lines(path)
+    queries = None
     for split in splits:
         try:
-            beir = read_beir(folder, split)
+            beir = read_beir(folder, split, queries=queries)
+            queries = beir.queries
         except RecursionError:
             raise BadInput(
                 "a line of queries.jsonl is nested too deep: an object with _id and text will do"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -23,20 +24,30 @@ from app.facade.roles import Person
 from app.remote.connection import Connection
 from app.remote.desk import RemoteDesk
 from app.remote.errors import KeyRefused, KeyWanted
-from app.settings import SERVER_KEY_FILE_VARIABLE, SERVER_KEY_VARIABLE, SERVER_VARIABLE, Location
+from app.settings import (
+    ADMIN_FOR_ALL_VARIABLE,
+    SERVER_KEY_FILE_VARIABLE,
+    SERVER_KEY_VARIABLE,
+    SERVER_VARIABLE,
+    Location,
+)
 from app.ui import sign_in
 from app.ui.visitor import visitor
+from indexing.errors import IndexingError
 
 __all__ = ["TYPED_KEY", "desk_of_visitor", "forget_person", "may_type_key"]
 
 TYPED_KEY = "key typed"
 """Where a key that somebody typed is kept, while they look at the page."""
 
+_YES = ("1", "true", "yes")
 _BELIEVED_SECONDS = 5  # that the service said who somebody is
 _MOST_KEYS = 10_000
 _LONGEST_KEY_FILE = 4_096
 
 _keys: dict[tuple[str, Person], PersonKey] = {}
+# Id → address and key, of those who signed out while the service did not answer.
+_to_end: dict[str, tuple[str, PersonKey]] = {}
 _lock = Lock()
 
 
@@ -54,7 +65,23 @@ def desk_of_visitor() -> Desk:
     connection, session = _connect(address), visitor(person).session
     key = _typed_or_given() if person is None else _key_of(connection, person)
     desk = RemoteDesk(connection, key, session)
-    return RemoteDesk(connection, key, session, _ask_who((desk.identity, session), desk))
+    caller = _ask_who((desk.identity, session), desk)
+    if person is None and not st.session_state.get(TYPED_KEY):
+        _check_shared_key(caller)
+    return RemoteDesk(connection, key, session, caller)
+
+
+def _check_shared_key(caller: Caller) -> None:
+    """
+    Raises:
+        KeyRefused: whoever looks would have the page's own key, which may do everything, and nobody wants it.
+    """
+    if _given() and "manage" in caller.rights and os.environ.get(ADMIN_FOR_ALL_VARIABLE) not in _YES:
+        raise KeyRefused(
+            "This page has a key of scope admin, nobody signs in, and so everybody who reaches it might do"
+            " everything. Whoever runs it lets people sign in (STLIB_ROLES), gives the page a key of scope"
+            f" read or write, or sets {ADMIN_FOR_ALL_VARIABLE}=1 if that is wanted."
+        )
 
 
 def may_type_key() -> bool:
@@ -63,15 +90,31 @@ def may_type_key() -> bool:
 
 
 def forget_person(person: Person) -> None:
-    """The key that was made for somebody who signs out ends."""
+    """The key that was made for somebody who signs out ends. Where the service does not say that it ended it
+    is kept in mind, and ended by the next who signs in or out.
+
+    Raises:
+        KeyRefused, ServiceAway, ServiceFailed: it has not ended yet.
+    """
     address = os.environ.get(SERVER_VARIABLE)
     if not address:
         return
     connection = _connect(address)
     with _lock:
-        key = _keys.pop((connection.address, person), None)
-    if key is not None:
-        RemoteDesk(connection, _given(), "").ask(entering.revoke_person_key, key.id)
+        if (key := _keys.pop((connection.address, person), None)) is not None:
+            _to_end[key.id] = (connection.address, key)
+    _end_keys(connection)
+
+
+def _end_keys(connection: Connection) -> None:
+    """Ends the keys of those who left; one is forgotten when the service has ended it, or it ran out."""
+    with _lock:
+        left = [key for address, key in _to_end.values() if address == connection.address]
+    for key in left:
+        if key.expires > time.time():
+            RemoteDesk(connection, _given(), "").ask(entering.revoke_person_key, key.id)
+        with _lock:
+            _to_end.pop(key.id, None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -92,6 +135,8 @@ def _key_of(connection: Connection, person: Person) -> str:
         key = _keys.get(held)
         if key is not None:
             return key.text
+    with suppress(IndexingError):
+        _end_keys(connection)
     page = RemoteDesk(connection, _given(), "")
     hours = max(person.until - time.time(), 1.0) / 3600
     try:

@@ -12,10 +12,24 @@ from indexing.catalog.stored import StoredDocument
 from indexing.collection import Collection
 from indexing.errors import BadInput, UnknownCollection
 from indexing.search.results import Result, SearchResults
+from indexing.storage.paths import has_password
 
-__all__ = ["LazyCollection", "delete_all", "nearest_vectors", "score_of", "search_matching"]
+__all__ = ["LazyCollection", "check_saved", "delete_all", "nearest_vectors", "score_of", "search_matching"]
 
 _DELETED_AT_ONCE = 1_000
+
+
+def check_saved(db: str | None) -> None:
+    """Before a store is written down, as with a pipeline, where others may read it.
+
+    Raises:
+        BadInput: the address of the database has a password in it.
+    """
+    if db is not None and has_password(db):
+        raise BadInput(
+            "db has a password in it, which would be saved with the store: leave it out of the address, and"
+            " give it by the environment (PGPASSWORD) or by PostgreSQL's password file (~/.pgpass)"
+        )
 
 
 class LazyCollection:

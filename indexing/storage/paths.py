@@ -32,6 +32,7 @@ __all__ = [
     "collection_place",
     "collections_folder",
     "database_address",
+    "has_password",
     "home_folder",
     "is_there",
     "side_address",
@@ -189,6 +190,13 @@ def side_folder(home: Home, db: str | None, name: str) -> Path:
 def is_there(address: Address) -> bool:
     """Whether there is a database, as far as can be told without asking a server."""
     return isinstance(address, ServerDatabase) or address.is_file()
+
+
+def has_password(db: str) -> bool:
+    """Whether a password stands in the URL of a database."""
+    who, where = _parted(db)
+    named = ":" in who or re.search(r"[?&]\w*password=.", where) is not None
+    return db.partition(":")[0] in _SERVER_SCHEMES and named
 
 
 _SERVER_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")

@@ -99,8 +99,8 @@ def people(home):
 
 def test_roles_decide_and_the_service_knows_each_person_by_a_key(issuer, sign_in_page, browse, home):
     issuer.people.update(
-        ann={"email": "ann@example.org", "roles": ["editors"]},
-        bob={"email": "bob@example.org", "roles": ["x"]},
+        ann={"email": "ann@example.org", "email_verified": True, "roles": ["editors"]},
+        bob={"email": "bob@example.org", "email_verified": True, "roles": ["x"]},
     )
     with running_service(home, workers=1, keys="required") as service:
         own = new_key(home, "the page", scope="admin")

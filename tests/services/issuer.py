@@ -1,7 +1,7 @@
 """A small OpenID Connect issuer for tests: discovery, authorization code with PKCE, tokens signed by RS256.
 
 with running_issuer() as issuer:
-    issuer.people["ann"] = {"email": "ann@example.org", "roles": ["editors"]}
+    issuer.people["ann"] = {"email": "ann@example.org", "email_verified": True, "roles": ["editors"]}
     issuer.secrets(folder / "secrets.toml", page_url)      # what Streamlit reads
 """
 

@@ -12,6 +12,8 @@ import numpy as np
 import openai
 import pytest
 
+from app.api.routes.models import _text_of
+from app.facade.models import LONGEST_DOCUMENT
 from indexing import Collection
 from stlib.runtime import Encoder, InteractionReranker
 from stlib.runtime.bundled import default_model_path
@@ -221,3 +223,15 @@ def test_a_stranger_gets_nothing(service):
         for path in ("/v1/models", "/v1/embeddings", "/v1/rerank", "/metrics"):
             assert client.get(path).status_code == 401
         assert client.get("/v1/models", headers=bearer("stlib-none")).status_code == 401
+
+
+def test_fields_of_documents_are_read_once_and_as_far_as_the_reranker_reads(service, key):
+    long = {"text": "x" * 3_000_000 + "\U0001f600", "title": "tea"}
+    with service.client(key) as http:
+        asked = {"query": "tea", "documents": [long, "tea"], "rank_fields": ["title", "text", "title"]}
+        answer = http.post("/v1/rerank", json=asked)
+        assert answer.status_code == 200 and answer.json()["usage"]["total_tokens"] == 10  # parts
+        refused = http.post("/v1/rerank", json={**asked, "rank_fields": ["text"] * 100})
+    assert refused.status_code == 422
+    assert _text_of(long, ["title", "text", "title"]).startswith("tea\nxxx")
+    assert len(_text_of(long, ["text"] * 10)) == LONGEST_DOCUMENT

@@ -190,3 +190,17 @@ def test_judged_sets_and_reports_are_of_collections_that_one_may_use(location):
         reader = replace(other, rights=frozenset({"search"}), collections=None)
         assert improvement(reader, location, animals).runs[0].gate["to_judge"] == ()
     assert json.dumps([job.to_dict() for job in list_jobs(location, caller=reader)]).count("secret") == 0
+
+
+def test_an_answer_has_so_many_characters(asked, location, monkeypatch):
+    monkeypatch.setattr("app.facade.documents.MOST_CHARACTERS", 20)  # one of two documents
+    first = asked("read", "GET", f"{HERE}/documents").json()
+    rest = asked("read", "GET", f"{HERE}/documents?after={first['next']}").json()
+    assert [one["id"] for one in (*first["documents"], *rest["documents"])] == ["bee", "owl"]
+    assert (first["next"], rest["next"]) == ("bee", None)
+    refused = asked("read", "POST", f"{HERE}/search", {"query": "bees and owls"})
+    assert refused.status_code == 400 and "ask for fewer documents" in refused.text
+    short = asked("read", "POST", f"{HERE}/search", {"query": "bees and owls", "text": False})
+    assert len(short.json()["results"]) == 2
+    many = {**NAMED, "ids": ["bee", "owl"]}
+    assert asked("read", "POST", "/v1/page/improving.documents", many).status_code == 400

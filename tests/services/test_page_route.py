@@ -237,6 +237,9 @@ def test_a_person_who_signed_in_gets_a_key_that_ends(home, of):
         ("searching.answer", b"[" * 100_000, 400),
         ("keeping.add_files", b"{}", 400),
         ("keeping.facts", b'{"name": "../../etc"}', 400),
+        ("searching.say", b'{"name": "' + b"x" * 300_000 + b'"}', 413),
+        ("searching.answer", b'{"name": "animals", "request": {"q": "bees", "k": 1000000000}}', 400),
+        ("improving.documents", b'{"name": "animals", "ids": [' + b'"x",' * 1_000 + b'"x"]}', 400),
         ("entering.__init__", b"{}", 404),
         ("os.system", b"{}", 404),
     ],
@@ -245,6 +248,11 @@ def test_a_malformed_request_is_refused(home, service, name, content, status):
     with service.client(new_key(home, "eve", scope="admin")) as client:
         answer = client.post(f"/v1/page/{name}", content=content)
     assert answer.status_code == status and answer.json()["error"]["message"]
+
+
+def test_who_may_not_ask_is_told_before_what_they_sent_is_read(home, service):
+    with service.client(new_key(home, "reader", scope="read")) as client:
+        assert client.post("/v1/page/searching.say", content=b"[" * 1_000_000).status_code == 403
 
 
 def test_too_much_is_refused_before_it_is_kept(home, of):

@@ -48,6 +48,14 @@ def test_the_one_that_nobody_asked_for_is_let_go(held):
     assert [one.id for one in first.search("honey")] == ["of a"]
 
 
+def test_counting_lets_go_of_none(held):
+    open_ones = [held.collection(name) for name in ("a", "b")]
+    assert [held.count(name) for name in ("c", "a", "b", "c")] == [1, 1, 1, 1]
+    assert [held.collection(name) for name in ("a", "b")] == open_ones
+    with pytest.raises(UnknownCollection):
+        held.count("none")
+
+
 def test_one_that_was_made_anew_is_opened_anew(held, where):
     old = held.collection("a")
     held.forget("a")

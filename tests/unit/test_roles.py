@@ -11,7 +11,7 @@ from app.facade.roles import Person, rights_of, sign_in_rules
 from app.settings import Location
 from indexing.errors import BadInput
 
-CLAIMS = {"sub": "4711", "email": "ann@example.org", "iat": 1000}
+CLAIMS = {"sub": "4711", "email": "ann@example.org", "email_verified": True, "iat": 1000}
 ROLES = {"STLIB_ROLES": "readers=read, editors=write,admins=admin, a=b=write"}
 
 
@@ -56,8 +56,11 @@ def test_a_claim_may_lie_in_objects_or_have_dots_in_its_name():
     ("claims", "environment", "name"),
     [
         ({}, {}, "ann@example.org"),
-        ({"email_verified": True}, {}, "ann@example.org"),
+        ({"email_verified": "true"}, {}, "ann@example.org"),
         ({"email_verified": False}, {}, "4711"),
+        ({"email_verified": None}, {}, "4711"),
+        ({"email_verified": "false"}, {}, "4711"),
+        ({"email_verified": None}, {"STLIB_NAME_CLAIM": "email"}, "ann@example.org"),
         ({"email": ["x"]}, {}, "4711"),
         ({"upn": " Ann \n B\u202e"}, {"STLIB_NAME_CLAIM": "upn"}, r"Ann B\u202e"),
         ({}, {"STLIB_NAME_CLAIM": "upn"}, "4711"),

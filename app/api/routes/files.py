@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import Annotated, BinaryIO, cast
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -78,12 +79,16 @@ async def add_file(
     """The body is the file as it is. It is kept, and a job reads it into the collection."""
     most = upload_limits().file_bytes
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        size = 0
+        size, held = 0, b""
         async for piece in request.stream():
             size += len(piece)
             if size > most:
                 raise HTTPException(413, f"a file may have {most >> 20} MiB at most: see STLIB_UPLOAD_MIB")
-            file.write(piece)
+            held += piece
+            if len(held) >= _IN_MEMORY:
+                await to_thread.run_sync(file.write, held)
+                held = b""
+        await to_thread.run_sync(file.write, held)
         file.seek(0)
         incoming = Incoming(filename, cast(BinaryIO, file))
         received, job = await service.change(

@@ -17,7 +17,7 @@ from app.api.dependencies import Asking, Held
 from app.api.errors import ERROR_ANSWERS, NotFound, json_bytes
 from app.api.service import Service
 from app.facade.caller import Caller, require
-from app.facade.models import MOST_DOCUMENTS, MOST_TEXTS, Embedded, LentModel
+from app.facade.models import LONGEST_DOCUMENT, MOST_DOCUMENTS, MOST_TEXTS, Embedded, LentModel
 from indexing.names import BUNDLED_MODEL, BUNDLED_RERANKER
 
 __all__ = ["router"]
@@ -134,7 +134,9 @@ class RerankRequest(BaseModel):
     )
     top_n: int | None = Field(None, ge=1, description="Only so many of the best.")
     return_documents: bool = Field(False, description="With the documents as they came.")
-    rank_fields: list[str] = Field(["text"], min_length=1, max_length=100)
+    rank_fields: list[str] = Field(
+        ["text"], min_length=1, max_length=10, description="Read in this order; one named again is read once."
+    )
     max_tokens_per_doc: int | None = Field(
         None, ge=1, description="About so many tokens of a document are read; some 3,600 at most."
     )
@@ -254,7 +256,12 @@ def _rerank(service: Service, caller: Caller, asked: RerankRequest) -> bytes:
 def _text_of(document: str | dict[str, Any], fields: list[str]) -> str:
     if isinstance(document, str):
         return document
-    return "\n".join(str(document[field]) for field in fields if document.get(field) is not None)
+    text = ""
+    for field in dict.fromkeys(fields):
+        if document.get(field) is not None and len(text) < LONGEST_DOCUMENT:
+            told = document[field] if isinstance(document[field], str) else str(document[field])
+            text += ("\n" if text else "") + told[:LONGEST_DOCUMENT]
+    return text
 
 
 def _object_of(document: str | dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from app.api.errors import NotFound, json_bytes
 from app.api.exchange import begin_change
 from app.api.service import Service
 from app.desk import codec
-from app.desk.table import ENTRIES, READS, Entry
+from app.desk.table import ENTRIES, READS, Entry, right_for
 from app.desk.visit import Visit
 from app.facade.caller import Caller, require
 from app.facade.collections import Incoming
@@ -38,8 +38,8 @@ router = APIRouter(prefix="/v1/page", include_in_schema=False)
 _SESSION = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MOST_FILES = 1_000
 _MOST_ARGUMENTS = 1 << 20  # bytes, beside files
-# Before a file is taken; the function asks again, of the collection too.
-_RIGHTS = {"keeping.add_files": "manage", "measuring.add_set": "judge"}
+_MOST_BODY = 256 << 10  # bytes, of what has no pages, passages or ids of many documents in it
+_LONG_BODIES = ("searching.answer", "searching.compare", "improving.documents")
 # They search, and wait for their turn with all that do.
 _SEARCHES = ("searching.answer", "searching.compare")
 # Hold a file of up to 64 MiB in memory, several times.
@@ -54,17 +54,17 @@ async def ask(function: str, request: Request, caller: Asking, service: Held) ->
     entry = ENTRIES.get(function)
     if entry is None:
         raise NotFound(f"pages of this version ask for no {function[:80]!r}")
-    if entry.files:
-        require(caller, _RIGHTS[entry.name])
+    if right := right_for(entry.name):
+        require(caller, right)
     visit = _visit(caller, request.headers.get(SESSION_HEADER, ""), service)
-    async with _arguments(request, entry) as arguments:
+    async with _sent(request, entry) as (text, files):
         if entry.name in _SEARCHES:
-            body = await service.run(_answer, entry, visit, arguments)
+            body = await service.run(_answer, entry, visit, text, files)
         else:
             if entry.name not in READS:
                 begin_change()
             limiter = _AT_ONCE if entry.name in _LARGE else None
-            body = await to_thread.run_sync(_answer, entry, visit, arguments, limiter=limiter)
+            body = await to_thread.run_sync(_answer, entry, visit, text, files, limiter=limiter)
     return Response(body, media_type="application/json")
 
 
@@ -78,24 +78,31 @@ def _visit(caller: Caller, session: str, service: Service) -> Visit:
     )
 
 
-def _answer(entry: Entry, visit: Visit, arguments: dict[str, Any]) -> bytes:
+def _answer(entry: Entry, visit: Visit, text: bytes, files: list[Incoming]) -> bytes:
+    """In a thread: reading what was sent takes its time, too."""
+    arguments = entry.decode_arguments(_parsed(text))
+    if entry.files:
+        arguments[entry.files] = files
     return json_bytes({"answer": codec.encode(entry.function(visit, **arguments), entry.gives)})
 
 
 @asynccontextmanager
-async def _arguments(request: Request, entry: Entry) -> AsyncIterator[dict[str, Any]]:
-    """What the function is called with; files are there as long as this is open."""
-    if not entry.files:
-        yield entry.decode_arguments(_parsed(await request.body()))
-        return
-    if most := _MOST_BYTES.get(entry.name):
+async def _sent(request: Request, entry: Entry) -> AsyncIterator[tuple[bytes, list[Incoming]]]:
+    """The arguments as they came, and files, which are there as long as this is open."""
+    most = _MOST_BYTES.get(entry.name)
+    if not entry.files and entry.name not in _LONG_BODIES:
+        most = _MOST_BODY
+    if most:
         request = Request(request.scope, _at_most(most, request.receive))
+    if not entry.files:
+        yield await request.body(), []
+        return
     form = request.form(max_files=_MOST_FILES, max_fields=1, max_part_size=_MOST_ARGUMENTS)
     async with form as brought:
         told = brought.get("arguments")
-        arguments = entry.decode_arguments(_parsed(told.encode() if isinstance(told, str) else b""))
         files = [one for one in brought.getlist("files") if isinstance(one, UploadFile)]
-        yield {**arguments, entry.files: [Incoming(one.filename or "", one.file) for one in files]}
+        text = told.encode("utf-8", "replace") if isinstance(told, str) else b""
+        yield text, [Incoming(one.filename or "", one.file) for one in files]
 
 
 def _at_most(most: int, receive: Receive) -> Receive:
@@ -107,10 +114,14 @@ def _at_most(most: int, receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413, f"these files take more than {most >> 20} MiB: leave some out")
+            raise HTTPException(413, f"what was sent takes more than {_size(most)}: send less at once")
         return message
 
     return limited
+
+
+def _size(most: int) -> str:
+    return f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
 
 
 def _parsed(text: bytes) -> Any:

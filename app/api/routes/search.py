@@ -12,6 +12,7 @@ from app.api.errors import ERROR_ANSWERS, json_bytes, json_response
 from app.api.service import Service
 from app.facade.asking import ask
 from app.facade.caller import Caller, require
+from app.facade.documents import check_length
 from indexing.errors import BadInput
 from indexing.names import (
     BUNDLED_RERANKER,
@@ -141,6 +142,8 @@ def _search(service: Service, caller: Caller, name: str, asked: Asked) -> bytes:
         rerank_budget_ms=asked.rerank_budget_ms,
         serving=asked.serving,
     )
+    if asked.text and len(found) > 1:
+        check_length(sum(len(one.text) for one in found))
     answer = found.to_dict()
     if not asked.text:
         for result in answer["results"]:

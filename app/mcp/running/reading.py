@@ -52,7 +52,7 @@ def list_collections(asked: Asked, given: ListCollectionsArguments) -> Collectio
     page = listing.names[given.offset : given.offset + MOST_LISTED]
     end = given.offset + len(page)
     return CollectionsAnswer(
-        collections=[Collection_(name=name, documents=asked.collection(name).count()) for name in page],
+        collections=[Collection_(name=name, documents=asked.count(name)) for name in page],
         unreadable=sorted(listing.damaged)[:MOST_LISTED],
         next_offset=end if end < len(listing.names) else None,
     )

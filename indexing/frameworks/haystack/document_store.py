@@ -17,7 +17,7 @@ from indexing.errors import BadInput
 from indexing.frameworks.haystack.documents import KEPT, SEARCHED, retrieved, stored, written
 from indexing.frameworks.haystack.filters import check_filters, narrowed
 from indexing.frameworks.haystack.threads import in_thread
-from indexing.frameworks.store import LazyCollection, delete_all, search_matching
+from indexing.frameworks.store import LazyCollection, check_saved, delete_all, search_matching
 from indexing.search.results import Result
 
 __all__ = ["Filters", "StlibDocumentStore"]
@@ -48,6 +48,7 @@ class StlibDocumentStore:
         precision: str | None = None,
         engine: str = "faiss",
     ) -> None:
+        self._db = db
         self._given = {
             "collection_name": collection_name,
             "embedding_dim": embedding_dim,
@@ -74,6 +75,12 @@ class StlibDocumentStore:
         return self._lazy.found()
 
     def to_dict(self) -> dict[str, Any]:
+        """For pipelines that are saved, which others may read.
+
+        Raises:
+            BadInput: the address of the database has a password in it.
+        """
+        check_saved(self._db)
         return default_to_dict(self, **self._given)
 
     @classmethod

@@ -22,7 +22,14 @@ from indexing.catalog.stored import StoredDocument
 from indexing.collection import Collection
 from indexing.errors import BadInput
 from indexing.frameworks.llamaindex.nodes import fulfils, narrowed, node_of, stored
-from indexing.frameworks.store import LazyCollection, delete_all, nearest_vectors, score_of, search_matching
+from indexing.frameworks.store import (
+    LazyCollection,
+    check_saved,
+    delete_all,
+    nearest_vectors,
+    score_of,
+    search_matching,
+)
 from indexing.search.results import Result
 
 __all__ = ["StlibVectorStore"]
@@ -93,6 +100,16 @@ class StlibVectorStore(BasePydanticVectorStore):
     @classmethod
     def class_name(cls) -> str:
         return "StlibVectorStore"
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """As every component's.
+
+        Raises:
+            BadInput: the address of the database has a password in it.
+        """
+        check_saved(self.db)
+        told: dict[str, Any] = super().to_dict(**kwargs)
+        return told
 
     @property
     def client(self) -> Collection | None:

@@ -9,7 +9,7 @@ from typing import get_origin
 import pytest
 
 from app.desk.local import LocalDesk
-from app.desk.table import ENTRIES
+from app.desk.table import ENTRIES, right_for
 from app.facade.caller import ALL_RIGHTS, Caller, NotAllowed
 from app.facade.collections import verify as kind_of_job
 from app.facade.jobs import start_job
@@ -81,6 +81,13 @@ def arguments_of(entry):
             [] if origin in (Sequence, list) else {} if origin in (dict, Mapping) else VALUES.get(kind, "x")
         )
     return given
+
+
+def test_a_service_asks_for_the_right_before_it_reads_what_was_sent():
+    for name in ENTRIES:
+        right = next((right for right, names in RIGHTS.items() if name in names), "search")
+        late = ("working.cancel", "working.log", "working.resume")  # by the kind of the job
+        assert right_for(name) == (None if name in OPEN else "search" if name in late else right), name
 
 
 def ask(location, entry, caller):

@@ -38,7 +38,11 @@ def test_two_services_share_one_image_and_one_volume(deployment):
     services = deployment.services()
     assert sorted(services) == ["page", "worker"]
     assert {service["image"] for service in services.values()} == {"stlib:local"}
-    assert [service["volumes"] for service in services.values()] == [["data:/data"], ["data:/data"]]
+    secrets = "/dev/null:/run/secrets/page.toml:ro"
+    assert [services[name]["volumes"] for name in ("page", "worker")] == [
+        ["data:/data", secrets],
+        ["data:/data"],
+    ]
 
 
 def test_without_the_profile_nothing_of_it_is_asked_for_or_said(deployment):
@@ -48,10 +52,24 @@ def test_without_the_profile_nothing_of_it_is_asked_for_or_said(deployment):
         "STLIB_JOBS": "0",
         "STLIB_SERVER": "",
         "STLIB_SERVER_KEY": "",
+        "STREAMLIT_SECRETS_FILES": "/run/secrets/page.toml",
     }
     assert services["worker"]["environment"] == {"STLIB_JOBS": "1", "STLIB_DB": "", "PGPASSWORD": ""}
     limited = deployment.services(STLIB_RIGHTS="search")
     assert limited["page"]["environment"]["STLIB_RIGHTS"] == "search"
+
+
+def test_who_may_sign_in_is_told_to_the_page(deployment):
+    given = {
+        "STLIB_ROLES": "editors=write",
+        "STLIB_ROLE_CLAIM": "groups",
+        "STLIB_NAME_CLAIM": "email",
+        "STLIB_SIGN_IN_HOURS": "2",
+        "STLIB_ADMIN_FOR_ALL": "1",
+    }
+    page = deployment.services(**given, STLIB_PAGE_SECRETS="/etc/page.toml", **TEAM)["page"]
+    assert given.items() <= page["environment"].items()
+    assert f"/etc/page.toml:{page['environment']['STREAMLIT_SECRETS_FILES']}:ro" in page["volumes"]
 
 
 def test_a_team_has_a_database_and_a_service_too(deployment):

@@ -64,6 +64,7 @@ def test_two_files_are_kept_as_well(location):
         ({"queries.jsonl": b" " * (1 << 21), "qrels/test.tsv": QRELS}, "longer than"),
         ({"queries.jsonl": b"x" * 60 * 2**20, "qrels/test.tsv": QRELS}, "more than 50 MiB"),
         ({"queries.jsonl": QUERIES, "qrels/a b.tsv": QRELS}, "name a split by letters"),
+        ({"queries.jsonl": QUERIES, **{f"qrels/s{n}.tsv": QRELS for n in range(21)}}, "more than 20 splits"),
     ],
 )
 def test_what_cannot_be_measured_with_is_refused_and_nothing_kept(location, files, message):
