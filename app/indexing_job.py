@@ -113,6 +113,7 @@ class IndexSummary:
             "renamed": added.renamed,
             "moved": added.moved,
             "skipped": added.skipped,
+            "denied": added.denied,
             "skips": [{"source": s.source, "line": s.line, "reason": s.reason} for s in added.skips],
             "notes": self.notes,
             "files": asdict(sync.files),

@@ -51,6 +51,9 @@ _READ_AT_ONCE = 500
 _LISTED_AT_ONCE = 50  # few, as documents of any length are held meanwhile
 _NUMBER = re.compile(r"document (\d+)")
 _MOST = 1e30  # far more than a component of a vector has, and squares of it are finite
+_DENIED = (
+    "it was erased from this collection before, and stays out until somebody who manages it allows it again"
+)
 _WORTH_PUBLISHING = 512  # changes; `Collection.add` publishes by itself from so many
 
 
@@ -327,7 +330,9 @@ def _count(report: UploadReport, added: AddReport, documents: Sequence[Document]
         found = _NUMBER.fullmatch(skip.source)
         at = int(found[1]) if found else 0
         report.fail(numbers[at], documents[at].id, skip.reason)
-    report.failed += added.skipped - len(added.skips)
+    for at in added.denied_numbers:
+        report.fail(numbers[at], documents[at].id, _DENIED)
+    report.failed += added.skipped - len(added.skips) + added.denied - len(added.denied_numbers)
 
 
 def _checked(vector: Any, dimension: int | None) -> list[float]:

@@ -11,13 +11,14 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import CollectionRow, Denial
 
-__all__ = ["FEWEST_CHARACTERS", "Denials", "deny", "lift_denials", "read_denials"]
+__all__ = ["FEWEST_CHARACTERS", "Denials", "deny", "find_denials", "lift_denials", "read_denials"]
 
 FEWEST_CHARACTERS = 24
 """A shorter text is denied under its id alone: other documents may well say "No." too."""
@@ -59,17 +60,40 @@ def _digest(key: bytes, kind: bytes, text: str) -> bytes:
 
 
 def read_denials(connection: Connection, collection_id: int) -> Denials | None:
-    """What is denied in a collection; None where nothing is."""
+    """All that is denied in a collection; None where nothing is. Who adds asks `find_denials`."""
     rows = connection.execute(
         select(Denial.kind, Denial.digest, Denial.erasure_id).where(Denial.collection_id == collection_id)
     ).all()
     key = _key(connection, collection_id) if rows else None
     if key is None:
         return None
+    return _denials(key, rows)
+
+
+def _denials(key: bytes, rows: Iterable[Any]) -> Denials:
     kinds: dict[str, dict[bytes, int]] = {ID: {}, TEXT: {}}
     for kind, digest, erasure in rows:
         kinds.setdefault(kind, {})[digest] = erasure
     return Denials(key, kinds[ID], kinds[TEXT])
+
+
+def find_denials(
+    connection: Connection, collection_id: int, texts: Mapping[str, str | None]
+) -> Denials | None:
+    """What is denied of documents that are about to come: their ids, and each one's text or None."""
+    key = _key(connection, collection_id)
+    if key is None:
+        return None
+    digests: set[bytes | None] = {digest_of_id(key, id_) for id_ in texts}
+    digests |= {digest_of_text(key, text) for text in texts.values() if text is not None}
+    mine = Denial.collection_id == collection_id
+    columns = select(Denial.kind, Denial.digest, Denial.erasure_id)
+    rows = [
+        row
+        for part in slices(digests - {None})
+        for row in connection.execute(columns.where(mine, Denial.digest.in_(part)))
+    ]
+    return _denials(key, rows)
 
 
 def deny(

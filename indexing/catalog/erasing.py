@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.collections import now
 from indexing.catalog.denials import deny
 from indexing.catalog.generations import generations_of, pass_on
@@ -51,6 +52,7 @@ ERASED = "(erased)"
 """Stands in a text where an id was."""
 
 _MOST_RENAMES = 100
+_READ_AT_ONCE = 1_000
 _BATCH = 400  # statements below bind several values for each
 
 
@@ -62,14 +64,14 @@ class Wanted:
         ids: of the documents.
         former: ids that they had before, and that no other document has now.
         titles: of the documents.
-        files: (row, path) of the files that they were read from.
+        paths: of the files that they were read from. Numbers of rows are others in a copy.
         beyond: whether what is kept beside the collection is to be erased too.
     """
 
     ids: tuple[str, ...]
     former: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
-    files: tuple[tuple[int, str], ...] = ()
+    paths: tuple[str, ...] = ()
     beyond: bool = False
 
     @property
@@ -77,18 +79,13 @@ class Wanted:
         """All ids, those of before too."""
         return frozenset(self.ids) | frozenset(self.former)
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(path for _, path in self.files)
-
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Wanted:
-        files = tuple((int(row), str(path)) for row, path in said["files"])
-        ids, former, titles = (tuple(map(str, said[name])) for name in ("ids", "former", "titles"))
-        return cls(ids, former, titles, files, said["beyond"] is True)
+        named = (tuple(map(str, said[name])) for name in ("ids", "former", "titles", "paths"))
+        return cls(*named, beyond=said["beyond"] is True)
 
 
 @dataclass(frozen=True)
@@ -139,12 +136,12 @@ def gather(connection: Connection, collection_id: int, ids: Iterable[str]) -> tu
     return Wanted(wanted, former, tuple(titles), tuple(_paths(connection, rows))), texts
 
 
-def _paths(connection: Connection, rows: Iterable[int]) -> list[tuple[int, str]]:
+def _paths(connection: Connection, rows: Iterable[int]) -> list[str]:
     return [
-        (row[0], f"{row[1]}/{row[2]}")
+        f"{row[0]}/{row[1]}"
         for part in slices(rows)
         for row in connection.execute(
-            select(FileRow.id, SourceRow.root, FileRow.name)
+            select(SourceRow.root, FileRow.name)
             .join(SourceRow, SourceRow.id == FileRow.source_id)
             .where(FileRow.id.in_(part))
         )
@@ -264,7 +261,7 @@ def forget_names(connection: Connection, collection_id: int, wanted: Wanted) -> 
     for part in slices({*chains, *onwards}):
         renamed += connection.execute(delete(Renamed).where(Renamed.id.in_(part))).rowcount
     files = 0
-    for rows in slices([row for row, _ in wanted.files]):
+    for rows in slices(_files_at(connection, collection_id, wanted.paths)):
         left = select(DocumentRow.file_id).where(DocumentRow.file_id.in_(rows))
         doomed = delete(FileRow).where(FileRow.id.in_(rows), FileRow.id.not_in(left))
         files += connection.execute(doomed).rowcount
@@ -313,20 +310,27 @@ def detach_files(connection: Connection, paths: Iterable[str], collection_id: in
     """Files that are gone for good: what else was read from them stays, as documents without a file. Returns
     how many documents these are.
     """
-    wanted, rows = set(paths), []
-    statement = (
-        select(FileRow.id, SourceRow.root, FileRow.name)
-        .join(SourceRow, SourceRow.id == FileRow.source_id)
-        .where(SourceRow.collection_id == collection_id)
-    )
-    rows = [row[0] for row in connection.execute(statement) if f"{row[1]}/{row[2]}" in wanted]
     detached = 0
-    for part in slices(rows):
+    for part in slices(_files_at(connection, collection_id, paths)):
         of_files = DOCUMENTS.c.file_id.in_(part)
         values = {"file_id": None, "origin": None}
         detached += connection.execute(update(DOCUMENTS).where(of_files).values(values)).rowcount
         connection.execute(delete(FileRow).where(FileRow.id.in_(part)))
     return detached
+
+
+def _files_at(connection: Connection, collection_id: int, paths: Iterable[str]) -> list[int]:
+    """Rows of a collection's own files."""
+    wanted = set(paths)
+    if not wanted:
+        return []
+    statement = (
+        select(FileRow.id, SourceRow.root, FileRow.name)
+        .join(SourceRow, SourceRow.id == FileRow.source_id)
+        .where(SourceRow.collection_id == collection_id)
+    )
+    rows = stream_rows(connection, statement, _READ_AT_ONCE)
+    return [row[0] for row in rows if f"{row[1]}/{row[2]}" in wanted]
 
 
 def forget_marks(connection: Connection, collection_id: int) -> None:

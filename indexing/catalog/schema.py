@@ -348,6 +348,7 @@ class Denial(Base):
     """
 
     __tablename__ = "denial"
+    __table_args__ = (Index(None, "collection_id", "digest"),)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), primary_key=True)
     of: Mapped[bytes] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)

@@ -15,7 +15,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from indexing.catalog.database import reading, writing
-from indexing.catalog.denials import read_denials
+from indexing.catalog.denials import find_denials
 from indexing.catalog.moving import Move, move_documents
 from indexing.catalog.reads import document_ids
 from indexing.catalog.sources import (
@@ -48,7 +48,6 @@ from indexing.writing.guard import Guard
 from indexing.writing.own_ids import file_prefix
 from indexing.writing.pipeline import Committed
 from indexing.writing.report import AddReport
-from stlib.util.forks import cached_property
 
 __all__ = ["Sync", "Target", "origin_of"]
 
@@ -123,20 +122,17 @@ class Sync:
             note_synced(connection, [t.source.id for t in self._targets if t.plan is not None])
             self._forget_empty(connection)
 
-    @cached_property
-    def _guard(self) -> Guard:
-        with reading(self._session.database) as connection:
-            return Guard(self._session.name, read_denials(connection, self._session.id))
-
     # --- looking -------------------------------------------------------------------------------------------
 
     def _compare(self, target: Target) -> Comparison:
         with reading(self._session.database) as connection:
             known = files_of(connection, target.source.id)
+            new = () if target.plan is None else (one.name for one in target.plan.files)
+            denials = find_denials(connection, self._session.id, dict.fromkeys(new))
         if target.plan is None:
             self.report.missing.append(target.source.root)
             return Comparison(vanished=list(known.values()))
-        _leave_out_erased(target.plan, self._guard, known)
+        _leave_out_erased(target.plan, Guard(self._session.name, denials), known)
         return compare(target.plan, known, stale_too=self._prune, all_files=self._all_files)
 
     def _count(self, target: Target, comparison: Comparison) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import select
 
 from indexing.catalog.database import reading
-from indexing.catalog.denials import Denials, read_denials
+from indexing.catalog.denials import Denials, find_denials, read_denials
 from indexing.catalog.erasing import erasures_of
 from indexing.catalog.reads import chunk_keys
 from indexing.catalog.schema import DocumentRow, Renamed
@@ -87,9 +87,10 @@ def check_erased(session: Session, views: Views) -> ErasedReport:
 
 def erased_among(session: Session, ids: Iterable[str]) -> frozenset[str]:
     """Those of `ids` that are kept out."""
+    named = dict.fromkeys(ids)
     with session.looking() as (connection, _):
-        denials = read_denials(connection, session.id)
-    return frozenset() if denials is None else frozenset(id_ for id_ in ids if denials.by_id(id_) is not None)
+        denials = find_denials(connection, session.id, named)
+    return frozenset(() if denials is None else (id_ for id_ in named if denials.by_id(id_) is not None))
 
 
 def _foreign_passages(session: Session, views: Views, live: Live) -> list[str]:

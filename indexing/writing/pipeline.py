@@ -16,7 +16,7 @@ import numpy as np
 
 from indexing import faults
 from indexing.catalog.database import reading, writing
-from indexing.catalog.denials import read_denials
+from indexing.catalog.denials import find_denials
 from indexing.catalog.generations import pass_on, set_followed
 from indexing.catalog.hashing import hash_metadata, hash_text
 from indexing.catalog.log import (
@@ -39,7 +39,6 @@ from indexing.writing.guard import Guard
 from indexing.writing.identity import Resolved, resolve_ids
 from indexing.writing.report import AddReport, Progress
 from indexing.writing.seen import SeenIds
-from stlib.util.forks import cached_property
 
 __all__ = ["Committed", "Pipeline", "metadata_json"]
 
@@ -56,6 +55,7 @@ class _Pending:
     metadata: str
     id: str
     vector: np.ndarray | None = None
+    number: int = 0  # its place among all that came
 
     @property
     def marks(self) -> str | None:
@@ -138,7 +138,7 @@ class Pipeline:
                 self.report.skip(item)
                 continue
             try:
-                pending = _prepare(item, _row(vectors, number))
+                pending = _prepare(item, _row(vectors, number), number)
             except BadInput as error:
                 if on_error == "skip":
                     self.report.skip(Skipped(f"document {number}", None, str(error)))
@@ -155,12 +155,6 @@ class Pipeline:
         if failure is not None:
             raise failure
 
-    @cached_property
-    def _guard(self) -> Guard:
-        """Nobody erases while the lock of the documents is held."""
-        with reading(self._session.database) as connection:
-            return Guard(self._session.name, read_denials(connection, self._session.id))
-
     def _call_back(self) -> None:
         waiting, self._waiting = self._waiting, []
         for committed in waiting:
@@ -176,7 +170,9 @@ class Pipeline:
                 batch[id_] = pending if pending.id == id_ else replace(pending, id=id_)
             rest = [id_ for id_ in batch if id_ not in resolved.looked_up]
             known = {**resolved.known, **known_documents(connection, self._session.id, rest)}
-        refusal = self._refuse(batch, known)
+            texts = {id_: pending.document.text for id_, pending in batch.items()}
+            denials = find_denials(connection, self._session.id, texts)
+        refusal = self._refuse(batch, known, Guard(self._session.name, denials))
         resolved.renamed = [id_ for id_ in resolved.renamed if id_ in batch]  # notes name what is stored
         self.report.duplicates += self._seen.add(batch)
         changes = {id_: _change(pending, known.get(id_)) for id_, pending in batch.items()}
@@ -196,7 +192,9 @@ class Pipeline:
         if refusal is not None:
             raise refusal
 
-    def _refuse(self, batch: dict[str, _Pending], known: Mapping[str, Known]) -> BadInput | None:
+    def _refuse(
+        self, batch: dict[str, _Pending], known: Mapping[str, Known], guard: Guard
+    ) -> BadInput | None:
         """Takes documents out of a batch that were erased before; with `on_error="raise"` also what comes
         after the first of them, and returns why.
         """
@@ -205,17 +203,15 @@ class Pipeline:
             pending = batch[id_]
             row = known.get(id_)
             same_text = row is not None and not row.deleted and row.hash == pending.hash
-            erasure = self._guard.erasure_of(id_, pending.document.text, same_text=same_text)
+            erasure = guard.erasure_of(id_, pending.document.text, same_text=same_text)
             if erasure is None:
                 continue
             if self._on_error == "raise":
                 for rest in order[at:]:
                     del batch[rest]
-                return BadInput(self._guard.refusal(erasure))
+                return BadInput(guard.refusal(erasure))
             del batch[id_]
-            self.report.denied += 1
-            if pending.document.file_id is not None:
-                self.report.denied_files[pending.document.file_id] += 1
+            self.report.deny(pending.number, pending.document.file_id)
         return None
 
     def _write(
@@ -292,9 +288,9 @@ class Pipeline:
         self.report.moved += len(moved)
 
 
-def _prepare(item: Document | Mapping[str, Any], vector: np.ndarray | None) -> _Pending:
+def _prepare(item: Document | Mapping[str, Any], vector: np.ndarray | None, number: int) -> _Pending:
     document = Document.from_any(item)
-    return _Pending(document, metadata_json(document.metadata), document.id, vector)
+    return _Pending(document, metadata_json(document.metadata), document.id, vector, number)
 
 
 def metadata_json(metadata: Mapping[str, Any]) -> str:

@@ -21,9 +21,10 @@ class AddReport:
     `duplicates` counts documents whose id had come before in the same run: the last one wins. `renamed`
     counts new documents whose id is longer than their path, because another file has the short one; `moved`
     changed ones whose file lay elsewhere before and is gone from there; `notes` name some of both. `denied`
-    counts documents that were erased before and stayed out, which nothing names; `denied_files` counts them
-    by the row of their file. `clipped` counts code values outside the calibrated ranges. `keyword_lag` is how
-    many changes the keyword index still has to follow.
+    counts documents that were erased before and stayed out, which nothing names; `denied_numbers` has their
+    places among those that were received, from 0, and `denied_files` counts them by the row of their file.
+    `clipped` counts code values outside the calibrated ranges. `keyword_lag` is how many changes the keyword
+    index still has to follow.
     """
 
     received: int = 0
@@ -35,6 +36,7 @@ class AddReport:
     moved: int = 0
     skipped: int = 0
     denied: int = 0
+    denied_numbers: list[int] = field(default_factory=list)
     denied_files: Counter[int] = field(default_factory=Counter)
     skips: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -55,6 +57,13 @@ class AddReport:
         self.skipped += 1
         if len(self.skips) < KEPT_SKIPS:
             self.skips.append(skipped)
+
+    def deny(self, number: int, file_id: int | None) -> None:
+        self.denied += 1
+        if len(self.denied_numbers) < KEPT_SKIPS:
+            self.denied_numbers.append(number)
+        if file_id is not None:
+            self.denied_files[file_id] += 1
 
     def note(self, note: str) -> None:
         if len(self.notes) < KEPT_NOTES:

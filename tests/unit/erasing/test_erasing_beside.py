@@ -12,6 +12,7 @@ import pytest
 
 from app.facade.caller import Caller, NotAllowed
 from app.facade.collections import add_files
+from app.facade.documents import Upload, add_documents
 from app.facade.erasure import (
     allow_again,
     check_erased,
@@ -237,3 +238,22 @@ def test_who_may_not_manage_may_not_erase(notes, location):
             with pytest.raises(NotAllowed):
                 call(caller)
     assert "secret" in notes
+
+
+def test_who_brings_it_again_is_told_which_line_stayed_out(notes, location):
+    erase_documents(ANN, location, "notes", ["secret"])
+    lines = [
+        b'{"id": "new", "text": "Bread rises overnight."}',
+        b"no json",
+        b'{"id": "secret", "text": "Another text."}',
+        json.dumps({"id": "copy", "text": SECRET}).encode(),
+    ]
+    upload = Upload(ANN, notes)
+    upload.add_lines([b""])
+    upload.add_lines(lines)
+    report = upload.finish()
+    assert [(one.line, one.id) for one in report.failures] == [(3, None), (4, "secret"), (5, "copy")]
+    assert "erased" in report.failures[1].reason and MARKER not in json.dumps(report.to_dict())
+    assert (report.stored_lines, report.added, report.failed) == (5, 1, 3)
+    told = add_documents(ANN, notes, [{"id": "n2", "text": "x"}, {"id": "secret", "text": "x"}])
+    assert [(one.line, one.id) for one in told.failures] == [(2, "secret")] and told.failed == 1

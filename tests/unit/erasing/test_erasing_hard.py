@@ -11,10 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from indexing import ChunkSettings, Collection
-from indexing.catalog.database import reading
+from indexing.catalog.database import reading, writing
+from indexing.catalog.denials import find_denials, read_denials
+from indexing.catalog.erasing import begin_erasure, gather
 from indexing.catalog.reads import chunk_keys
 from indexing.errors import DiskFull, LockedError
 from indexing.storage.removed import moment_of
+from indexing.upkeep.copy import copy_collection
 from tests.unit.erasing.conftest import MARKER, SECRET, bytes_below
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,6 +157,50 @@ def test_without_room_for_a_copy_the_bytes_are_overwritten_and_it_is_pending(not
     monkeypatch.undo()
     [finished] = notes.finish_erasures()
     assert finished.done and notes.search("cellars").results and notes.verify().clean
+
+
+def test_a_copy_that_goes_on_with_an_erasure_leaves_files_of_others(home, tmp_path):
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    letters, empty = tmp_path / "letters", tmp_path / "empty"
+    for folder, files in (
+        (letters, {"a.txt": SECRET, "b.txt": "Bees."}),
+        (empty, {"x.txt": "", "y.txt": ""}),
+    ):
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_text(content)
+    with Collection.create("others", db=shared, home=home) as others:
+        others.sync(empty)
+    with Collection.create("notes", home=home) as notes:
+        notes.sync(letters)
+        assert notes.erase(["a.txt"]).done
+        notes.allow_again(["a.txt"])
+        notes.sync()
+        with notes._session.writing_documents(), writing(notes._session.database) as connection:
+            wanted, texts = gather(connection, notes._session.id, ["a.txt"])
+            begin_erasure(connection, notes._session.id, wanted, texts, "")
+    copy_collection("notes", home=home, to_home=home, to_db=shared)
+    with Collection.open("notes", db=shared, home=home) as copy:
+        [_, finished] = [*copy.erasures()[:1], *copy.finish_erasures()]
+        assert finished.done and finished.erased["files"] == 1
+        with reading(copy._session.database) as connection:
+            left = connection.execute(text("SELECT name FROM file ORDER BY name")).scalars().all()
+        assert left == ["b.txt", "x.txt", "y.txt"]
+
+
+def test_of_many_denials_only_those_of_a_batch_are_read(notes):
+    notes.erase(["secret", "d1", "d2"])
+    texts = {"secret": "Another text.", "copy": SECRET, "d5": None, "new": "Bread."}
+    with reading(notes._session.database) as connection:
+        everything = read_denials(connection, notes._session.id)
+        found = find_denials(connection, notes._session.id, texts)
+        lookup = "SELECT * FROM denial WHERE collection_id = 1 AND digest IN (x'00', x'01')"
+        plan = connection.execute(text(f"EXPLAIN QUERY PLAN {lookup}")).all()
+    assert len(everything.of_ids) == 3
+    assert [found.by_id(one) for one in texts] == [everything.by_id(one) for one in texts]
+    assert found.by_text(SECRET) == everything.by_text(SECRET) == 1
+    assert (len(found.of_ids), len(found.of_texts)) == (1, 1)
+    assert "collection_id=? AND digest=?" in plan[0][-1]
 
 
 def test_nothing_is_begun_where_the_request_has_no_room(notes, monkeypatch):

@@ -38,12 +38,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name="fk_denial_collection_id"),
         sa.ForeignKeyConstraint(["erasure_id"], ["erasure.id"], name="fk_denial_erasure_id"),
     )
+    op.create_index("ix_denial_collection_id_digest", "denial", ["collection_id", "digest"])
     op.add_column("collection", sa.Column("denial_key", sa.LargeBinary(), nullable=True))
 
 
 def downgrade() -> None:
     """What was erased is not known any more, and may come back."""
     op.drop_column("collection", "denial_key")
+    op.drop_index("ix_denial_collection_id_digest", "denial")
     op.drop_table("denial")
     op.drop_index("ix_erasure_collection_id", "erasure")
     op.drop_table("erasure")
