@@ -84,8 +84,10 @@ class Wanted:
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Wanted:
-        named = (tuple(map(str, said[name])) for name in ("ids", "former", "titles", "paths"))
-        return cls(*named, beyond=said["beyond"] is True)
+        ids, former, titles, paths = (
+            tuple(map(str, said[name])) for name in ("ids", "former", "titles", "paths")
+        )
+        return cls(ids, former, titles, paths, said["beyond"] is True)
 
 
 @dataclass(frozen=True)
