@@ -51,6 +51,10 @@ _EFFORTS = (100, 200, 400, 1_000)
 # Half precision has 11 bits: of the vectors and of the query each, the products of which add up to 1 at most.
 _HALF_ERROR = 2.2 * 2.0**-11
 
+# Other collections of the database take keys too. Where they lie farther apart than this on average, a list
+# of the allowed ones takes less memory than a bit for each key of the range.
+_MOST_BITS_PER_ROW = 32
+
 _SET_UP = "pgvector"
 _PREFIX = "pgvector_"
 
@@ -71,15 +75,18 @@ class Found(NamedTuple):
 
 class AllowedKeys(NamedTuple):
     """The keys a search may return: `first` and as many after it as there are `bits` (uint8, the first in the
-    lowest bit).
+    lowest bit), or `keys` (int64) where there are few in a wide range.
     """
 
     first: int
     bits: bytes
+    keys: np.ndarray | None = None
 
     @classmethod
     def of(cls, offsets: np.ndarray, first: int, allowed: np.ndarray) -> AllowedKeys:
         """Of the rows whose keys are `offsets` (int64 [n]) after `first` those of the mask `allowed` [n]."""
+        if int(offsets.max()) > _MOST_BITS_PER_ROW * len(offsets):
+            return cls(first, b"", first + offsets[allowed])
         table = np.zeros(int(offsets.max()) + 1, bool)
         table[offsets] = allowed
         bits = np.packbits(table, bitorder="little").tobytes()
@@ -87,6 +94,8 @@ class AllowedKeys(NamedTuple):
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """In SQL, and its parameters."""
+        if self.keys is not None:
+            return " WHERE key = ANY(%(keys)s::bigint[])", {"keys": self.keys.tolist()}
         last = self.first + 8 * len(self.bits) - 1
         where = (
             " WHERE CASE WHEN key BETWEEN %(first)s AND %(last)s"

@@ -62,9 +62,9 @@ class Case(suite.Case):
         self.codes = self.codec.encode(vectors).codes
         self.built = self.build(self.codes)
 
-    def build(self, codes):
+    def build(self, codes, gap=GAP):
         Case.tables += 1
-        keys = Case.tables * 100 * GAP * ROWS + GAP * np.arange(len(codes))
+        keys = Case.tables * 100 * GAP * ROWS + gap * np.arange(len(codes))
         table = VectorTable(Case.tables, self.codec)
         with self.database.connect() as connection, connection.begin():
             rows = [(key, code.tobytes()) for key, code in zip(keys.tolist(), codes, strict=True)]
@@ -242,6 +242,24 @@ def test_the_most_dimensions_have_a_graph(database):
             table.append(connection, np.arange(20), codec.encode(vectors).codes)
             table.build_graph(connection, 20)
             assert table.count_altered(connection, np.arange(20), codec.encode(vectors).codes) == 0
+
+
+def test_keys_far_apart_cost_no_more(one_case, queries):  # noqa: F811
+    """As of a small collection beside large ones; a table over their range would not fit into memory."""
+    index = one_case.build(one_case.codes, gap=1 << 38)
+    allowed = np.random.default_rng(0).random(ROWS) < 0.5
+    for query in queries[:5]:
+        hits = index.search(query, 10, allowed)
+        rows, scores = one_case.truth(one_case.codes, query, 10, allowed)
+        assert allowed[hits.rows].all()
+        assert len(np.intersect1d(hits.rows, rows)) >= 8
+        np.testing.assert_allclose(hits.scores[0], scores[0], rtol=1e-5)
+
+
+def test_where_no_code_is_left_none_is_altered(one_case):
+    table = one_case.built._rows.table
+    nothing = np.zeros(0, np.int64)
+    assert one_case.run(lambda to: table.count_altered(to, nothing, one_case.codes[:0])) == 0
 
 
 def test_a_catalog_in_a_file_cannot_have_it():
