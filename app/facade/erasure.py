@@ -19,7 +19,7 @@ from app.feedback.erasing import Wanted as WantedFeedback
 from app.feedback.erasing import erase_feedback
 from app.feedback.log import feedback_log
 from app.feedback.place import feedback_place
-from app.feedback.table import read_events, read_impressions, read_sayings
+from app.feedback.table import stream_documents
 from app.jobs.erasing import forget_in_jobs
 from app.report.history import forget_reports_with
 from app.report.judged_sets import forget_judged_documents
@@ -33,6 +33,7 @@ from indexing.documents.walk import real_name
 from indexing.errors import IndexingError, LockedError
 from indexing.search.filter_spelling import Given
 from indexing.storage.files import remove_temporary
+from indexing.storage.paths import ServerDatabase
 from indexing.upkeep.erased import ErasedReport
 from indexing.upkeep.receipt import Reached, Receipt
 
@@ -51,6 +52,11 @@ _OUT_OF_REACH = (
     "words of it in questions that people asked: `stlib feedback erase NAME --question` erases those",
     "searches of the last second that other processes have yet to write: `stlib verify NAME --erased` looks",
     "reports, judgments and models that were written to folders of somebody's own",
+)
+
+_OTHER_HOSTS = (
+    "uploads, reports, judged questions and models in the homes of other hosts that share the database: erase"
+    " the same ids there too"
 )
 
 
@@ -151,9 +157,7 @@ def _named_in_feedback(location: Location, collection: Collection) -> set[str]:
     """Every document that searches, clicks and judgments name."""
     place = feedback_place(location)
     feedback_log(place).flush(_FLUSH_SECONDS)
-    named = {shown.document for one in read_impressions(place, collection.uuid) for shown in one.shown}
-    named |= {one.document for one in read_events(place, collection.uuid)}
-    return named | {id_ for one in read_sayings(place, collection.uuid) for id_ in one.documents}
+    return set(stream_documents(place, collection.uuid))
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ class _Traces:
 
     def forget(self, wanted: Wanted) -> Reached:
         total = Reached(out_of_reach=list(_OUT_OF_REACH))
+        if isinstance(feedback_place(self.location).database, ServerDatabase):
+            total.out_of_reach.append(_OTHER_HOSTS)
         for what, forget in self._steps(wanted):
             try:
                 _add(total, forget())
@@ -237,10 +243,14 @@ class _Traces:
 
     def _forget_jobs(self, wanted: Wanted) -> Reached:
         names = {*wanted.names, *wanted.titles}
-        changed, unended, why = forget_in_jobs(self.location, self.collection.name, names, wanted.paths)
-        reached = Reached(pending=_listed(why))
-        reached.erased["jobs"] = changed
-        for job in unended:
+        found = forget_in_jobs(self.location, self.collection.name, names, wanted.paths)
+        reached = Reached(pending=_listed(found.why))
+        reached.erased["jobs"] = found.changed
+        reached.out_of_reach = [
+            f"logs of {count} jobs that ran on {host}: erase the same ids there too"
+            for host, count in found.elsewhere.items()
+        ]
+        for job in found.unended:
             reached.pending.append(
                 f"job {job.id} ({job.kind}) is {job.state} and may write about them: wait for its end, or"
                 " cancel it"

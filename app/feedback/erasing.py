@@ -7,9 +7,9 @@ What cannot be reached from here is named in the receipt.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -27,7 +27,7 @@ from app.feedback.table import (
     SAYINGS,
     WRITING,
     feedback_database,
-    read_rows,
+    stream_records,
     write_feedback,
 )
 from indexing.catalog.database import map_errors
@@ -45,6 +45,8 @@ __all__ = [
     "forget_old",
     "select_feedback",
 ]
+
+Record = TypeVar("Record", Impression, Event, Saying)
 
 _DAY = 86_400.0
 
@@ -131,17 +133,32 @@ def select_feedback(
     Raises:
         StorageError: the database is damaged.
     """
-    impressions = read_rows(place, Impression, _conditions(IMPRESSIONS, collection, wanted), IMPRESSIONS.c.at)
-    events = read_rows(place, Event, _conditions(EVENTS, collection, wanted), EVENTS.c.id)
-    sayings = read_rows(place, Saying, _conditions(SAYINGS, collection, wanted), SAYINGS.c.id)
+    gone = wanted.gone
+
+    def kept(
+        record: type[Record], table: sa.Table, order: Any, keeps: Callable[[Record], bool]
+    ) -> list[Record]:
+        rows = stream_records(place, record, _conditions(table, collection, wanted), order)
+        return [one for one in rows if not gone or keeps(one)]
+
+    impressions = kept(
+        Impression,
+        IMPRESSIONS,
+        IMPRESSIONS.c.at,
+        lambda one: any(shown.document in gone for shown in one.shown),
+    )
+    events = kept(Event, EVENTS, EVENTS.c.id, lambda one: one.document in gone)
+    sayings = kept(Saying, SAYINGS, SAYINGS.c.id, lambda one: not gone.isdisjoint(one.documents))
     if wanted.question is not None:
-        asked = {impression.id for impression in impressions}
+        asked = _asked(place, collection, wanted)
         events = [event for event in events if event.impression in asked]
-    if gone := wanted.gone:
-        impressions = [one for one in impressions if any(shown.document in gone for shown in one.shown)]
-        events = [one for one in events if one.document in gone]
-        sayings = [one for one in sayings if not gone.isdisjoint(one.documents)]
     return impressions, events, sayings
+
+
+def _asked(place: FeedbackPlace, collection: str, wanted: Wanted) -> set[str]:
+    """Answers to the question, whatever they showed."""
+    rows = stream_records(place, Impression, _conditions(IMPRESSIONS, collection, wanted), IMPRESSIONS.c.at)
+    return {one.id for one in rows}
 
 
 def _conditions(table: sa.Table, collection: str, wanted: Wanted) -> list[Any]:

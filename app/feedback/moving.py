@@ -29,6 +29,7 @@ from app.feedback.table import (
     write_feedback,
 )
 from app.settings import Location
+from indexing.catalog.bulk import stream_rows
 
 __all__ = ["copy_feedback"]
 
@@ -94,13 +95,14 @@ def _copy_records(reader: sa.Connection, writer: sa.Connection, record: type[Rec
 def _read(connection: sa.Connection, record: type[Record], uuid: str) -> Iterator[Record]:
     table, order = _TABLES[record]
     statement = sa.select(*table.c).where(table.c.collection == uuid).order_by(order)
-    for row in connection.execute(statement, execution_options={"yield_per": _BATCH}):
+    for row in stream_rows(connection, statement, _BATCH):
         yield read_row(record, row)
 
 
-def _apart(one: Impression | Event | Saying) -> Any:
-    """By what one is told from another; the number of a row is no part of it."""
-    return one.id if isinstance(one, Impression) else replace(one, id=0)
+def _apart(one: Impression | Event | Saying) -> bytes:
+    """By what one is told from another, as a hash; the number of a row is no part of it."""
+    said = one.id if isinstance(one, Impression) else repr(replace(one, id=0))
+    return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _add(connection: sa.Connection, items: Iterable[Impression | Event | Saying]) -> int:

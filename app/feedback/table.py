@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from app.feedback.model import Event, Impression, Saying
 from app.feedback.place import FeedbackPlace
 from app.feedback.rows import columns_of, read_row, to_row
+from indexing.catalog.bulk import stream_rows
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.dialect import dialect_of
 from indexing.catalog.side_database import open_side_database
@@ -43,6 +44,8 @@ __all__ = [
     "read_impressions",
     "read_rows",
     "read_sayings",
+    "stream_documents",
+    "stream_records",
     "write_feedback",
 ]
 
@@ -85,6 +88,7 @@ database in the middle of a transaction of its parent, which it could not touch 
 
 # Parts of what SQLite says of a file that is none of ours, or was altered.
 _DAMAGE = ("not a database", "malformed", "no such table", "no such column", "has no column")
+_HELD_AT_ONCE = 1_000
 _MOST_OPEN = 4  # homes of one process: a page has one, tests have many
 _open: dict[Address, tuple[sa.Engine, tuple[int, int] | None]] = {}
 _opening = ThreadLock()
@@ -217,11 +221,34 @@ def read_rows(
     Raises:
         StorageError: it is damaged, or cannot be read.
     """
+    return list(stream_records(place, record, conditions, order, most=most))
+
+
+def stream_records(
+    place: FeedbackPlace,
+    record: type[Record],
+    conditions: Iterable[Any],
+    order: Any,
+    *,
+    most: int | None = None,
+) -> Iterator[Record]:
+    """The same, of which a thousand are held at once. Raises as `read_rows`."""
     if not place.exists:
-        return []
+        return
     statement = sa.select(*_TABLES[record].c).where(*conditions).order_by(order).limit(most)
     with _naming_damage(place), reading(feedback_database(place)) as connection:
-        return [read_row(record, row) for row in connection.execute(statement)]
+        for row in stream_rows(connection, statement, _HELD_AT_ONCE):
+            yield read_row(record, row)
+
+
+def stream_documents(place: FeedbackPlace, collection: str) -> Iterator[str]:
+    """Every document that searches, clicks and sayings of a collection name. Raises as `read_impressions`."""
+    for one in stream_records(place, Impression, _of(IMPRESSIONS, collection), IMPRESSIONS.c.at):
+        yield from (shown.document for shown in one.shown)
+    for event in stream_records(place, Event, _of(EVENTS, collection), EVENTS.c.id):
+        yield event.document
+    for saying in stream_records(place, Saying, _of(SAYINGS, collection), SAYINGS.c.id):
+        yield from saying.documents
 
 
 def count_rows(place: FeedbackPlace, record: type[Record], collection: str | None = None) -> int:

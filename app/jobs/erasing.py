@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +16,9 @@ from app.jobs.table import JOBS, open_jobs, read_jobs
 from app.settings import Location
 from indexing.catalog.database import map_errors, writing
 from indexing.catalog.dialect import dialect_of
-from indexing.storage.paths import is_there
+from indexing.storage.paths import ServerDatabase, is_there
 
-__all__ = ["ERASED", "forget_in_jobs"]
+__all__ = ["ERASED", "Forgotten", "forget_in_jobs"]
 
 ERASED = "(erased)"
 """Stands where a text was that named a document."""
@@ -28,23 +31,34 @@ where it is the whole text.
 """
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """How many jobs lost something; those that have yet to end and may name a document then; why old bytes
+    may still be in the table, or None; and by host, how many logs lie on others.
+    """
+
+    changed: int = 0
+    unended: Sequence[Job] = ()
+    why: str | None = None
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+
+
 def forget_in_jobs(
     location: Location, collection: str, names: Collection[str], paths: Collection[str]
-) -> tuple[int, list[Job], str | None]:
+) -> Forgotten:
     """Removes the logs of ended jobs of a collection, which may quote any document. Puts `ERASED` in place of
     texts with one of `names` (ids, titles) or `paths` in what came of them, of `paths` in what they were
     given.
 
-    Returns how many jobs lost something; those that have yet to end and may name a document then; and why old
-    bytes may still be in the table, or None.
+    A log lies on the host that worked: those of other hosts are named, and stay.
     """
     place = jobs_place(location)
     if not is_there(place.database):
-        return 0, [], None
+        return Forgotten()
     with open_jobs(place) as engine:
         jobs = [job for job in read_jobs(engine, place) if job.collection == collection]
         in_results, in_arguments = _finder({*names, *paths}), _finder(paths)
-        changed = 0
+        changed, elsewhere = 0, Counter[str]()
 
         def in_arguments_of(job: Job) -> bool:
             return bool(_blank(job.arguments, in_arguments) != job.arguments)
@@ -52,11 +66,19 @@ def forget_in_jobs(
         with writing(engine) as connection:
             for job in jobs:
                 if job.finished:
+                    elsewhere[job.host] += _is_elsewhere(place, job)
                     changed += _forget_in(connection, place, job, in_results, in_arguments)
         with map_errors(engine):
             why = dialect_of(engine).scrub(engine, [JOBS.name])
     unended = [one for one in jobs if one.state == RUNNING or (one.state == QUEUED and in_arguments_of(one))]
-    return changed, unended, why
+    return Forgotten(changed, unended, why, {host: count for host, count in elsewhere.items() if count})
+
+
+def _is_elsewhere(place: JobsPlace, job: Job) -> bool:
+    """Whether another host has its log, of which only a server's database tells here."""
+    if not isinstance(place.database, ServerDatabase) or job.host in ("", socket.gethostname()):
+        return False
+    return not place.log(job.id).exists()
 
 
 def _forget_in(

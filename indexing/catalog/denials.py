@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from indexing.catalog.log import slices
 from indexing.catalog.schema import CollectionRow, Denial
 
-__all__ = ["FEWEST_CHARACTERS", "Denials", "deny", "find_denials", "lift_denials", "read_denials"]
+__all__ = ["FEWEST_CHARACTERS", "Denials", "ToDeny", "deny", "find_denials", "lift_denials", "read_denials"]
 
 FEWEST_CHARACTERS = 24
 """A shorter text is denied under its id alone: other documents may well say "No." too."""
@@ -96,26 +96,37 @@ def find_denials(
     return _denials(key, rows)
 
 
-def deny(
-    connection: Connection, collection_id: int, erasure: int, texts: Mapping[str, Iterable[str]]
-) -> None:
-    """Denies ids, and the texts of each; what was denied before stays so."""
-    key = _key(connection, collection_id)
-    if key is None:
-        key = secrets.token_bytes(_KEY_BYTES)
+@dataclass(frozen=True)
+class ToDeny:
+    """Digests of what is about to be denied: (of, kind, digest), see `Denial`, each once."""
+
+    key: bytes
+    rows: dict[tuple[bytes, str, bytes], None]
+
+    @classmethod
+    def of(cls, connection: Connection, collection_id: int, ids: Iterable[str]) -> ToDeny:
+        """Ids; the key is a new one where the collection has none."""
+        key = _key(connection, collection_id) or secrets.token_bytes(_KEY_BYTES)
+        digests = (digest_of_id(key, id_) for id_ in ids)
+        return cls(key, {(digest, ID, digest): None for digest in digests})
+
+    def add_text(self, id_: str, text: str) -> None:
+        """The text of one of them."""
+        digest = digest_of_text(self.key, text)
+        if digest is not None:
+            self.rows[digest_of_id(self.key, id_), TEXT, digest] = None
+
+
+def deny(connection: Connection, collection_id: int, erasure: int, denied: ToDeny) -> None:
+    """Denies ids and texts; what was denied before stays so."""
+    if _key(connection, collection_id) is None:
         of = CollectionRow.id == collection_id
-        connection.execute(update(CollectionRow).where(of).values(denial_key=key))
-    rows = []
-    for id_, theirs in texts.items():
-        of_id = digest_of_id(key, id_)
-        rows.append((of_id, ID, of_id))
-        digests = [digest_of_text(key, text) for text in theirs]
-        rows += [(of_id, TEXT, digest) for digest in digests if digest is not None]
+        connection.execute(update(CollectionRow).where(of).values(denial_key=denied.key))
     same = {"collection_id": collection_id, "erasure_id": erasure}
-    known = _known(connection, collection_id, [of for of, _, _ in rows])
+    known = _known(connection, collection_id, [of for of, _, _ in denied.rows])
     new = [
         {**same, "of": of, "kind": kind, "digest": digest}
-        for of, kind, digest in dict.fromkeys(rows)
+        for of, kind, digest in denied.rows
         if (of, kind) not in known
     ]
     if new:

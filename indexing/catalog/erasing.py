@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from indexing.catalog.bulk import stream_rows
 from indexing.catalog.collections import now
-from indexing.catalog.denials import deny
+from indexing.catalog.denials import ToDeny, deny
 from indexing.catalog.generations import generations_of, pass_on
 from indexing.catalog.log import mark_deleted, slices, take_seqs
 from indexing.catalog.schema import (
@@ -33,9 +34,9 @@ __all__ = [
     "DONE",
     "PENDING",
     "ErasureInfo",
+    "Gathered",
     "Wanted",
     "begin_erasure",
-    "count_same_texts",
     "delete_rows",
     "detach_files",
     "erasures_of",
@@ -53,6 +54,7 @@ ERASED = "(erased)"
 
 _MOST_RENAMES = 100
 _READ_AT_ONCE = 1_000
+_TEXTS_AT_ONCE = 64  # up to megabytes each
 _BATCH = 400  # statements below bind several values for each
 
 
@@ -116,10 +118,28 @@ def erasures_of(connection: Connection, collection_id: int, *, open_only: bool =
 # --- before anything is deleted ----------------------------------------------------------------------------
 
 
-def gather(connection: Connection, collection_id: int, ids: Iterable[str]) -> tuple[Wanted, dict[str, str]]:
-    """What has to be known of documents to find their traces, and the texts of those that are there."""
+@dataclass(frozen=True)
+class Gathered:
+    """What has to be known of documents to find their traces.
+
+    Attributes:
+        denied: digests of what must not come back, see `indexing.catalog.denials`.
+        found: how many of them are there.
+        same_texts: how many other documents have the very text of one of them.
+    """
+
+    wanted: Wanted
+    denied: ToDeny
+    found: int
+    same_texts: int
+
+
+def gather(connection: Connection, collection_id: int, ids: Iterable[str]) -> Gathered:
+    """Reads what an erasure has to know. Nobody may change documents until it has begun."""
     wanted = tuple(dict.fromkeys(ids))
-    texts: dict[str, str] = {}
+    denied = ToDeny.of(connection, collection_id, wanted)
+    texts: set[bytes] = set()
+    there = 0
     titles: dict[str, None] = {}
     rows: dict[int, None] = {}
     for part in slices(wanted, _BATCH):
@@ -129,13 +149,35 @@ def gather(connection: Connection, collection_id: int, ids: Iterable[str]) -> tu
             )
         )
         for id_, title, text, file_id in found:
-            texts[id_] = text
+            there += 1
+            texts.add(_hash_of(text))
+            denied.add_text(id_, text)
             if title:
                 titles[title] = None
             if file_id is not None:
                 rows[file_id] = None
     former = _former_ids(connection, collection_id, wanted)
-    return Wanted(wanted, former, tuple(titles), tuple(_paths(connection, rows))), texts
+    return Gathered(
+        Wanted(wanted, former, tuple(titles), tuple(_paths(connection, rows))),
+        denied,
+        there,
+        _count_same_texts(connection, collection_id, frozenset(wanted), texts),
+    )
+
+
+def _count_same_texts(
+    connection: Connection, collection_id: int, ids: frozenset[str], texts: Collection[bytes]
+) -> int:
+    """In one pass over all documents, of which a few are held at once."""
+    if not texts:
+        return 0
+    mine = (DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
+    rows = stream_rows(connection, select(DocumentRow.id, DocumentRow.text).where(*mine), _TEXTS_AT_ONCE)
+    return sum(id_ not in ids and _hash_of(text) in texts for id_, text in rows)
+
+
+def _hash_of(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _paths(connection: Connection, rows: Iterable[int]) -> list[str]:
@@ -191,10 +233,10 @@ def _chains(connection: Connection, collection_id: int, ids: Iterable[str]) -> l
 
 
 def begin_erasure(
-    connection: Connection, collection_id: int, wanted: Wanted, texts: dict[str, str], who: str
+    connection: Connection, collection_id: int, gathered: Gathered, who: str, *, beyond: bool = False
 ) -> int:
     """Writes the request down, and denies what it names from now on; returns its number."""
-    receipt = {"found": len(texts), "same_texts": count_same_texts(connection, collection_id, wanted.ids)}
+    wanted = replace(gathered.wanted, beyond=beyond)
     row = {
         "collection_id": collection_id,
         "documents": len(wanted.ids),
@@ -202,24 +244,14 @@ def begin_erasure(
         "begun_at": now(),
         "state": BEGUN,
         "wanted": wanted.to_json(),
-        "receipt": receipt,
+        "receipt": {"found": gathered.found, "same_texts": gathered.same_texts},
     }
     connection.execute(insert(Erasure), row)
     number = connection.execute(
         select(func.max(Erasure.id)).where(Erasure.collection_id == collection_id)
     ).scalar_one()
-    deny(connection, collection_id, number, {id_: [texts[id_]] if id_ in texts else [] for id_ in wanted.ids})
+    deny(connection, collection_id, number, gathered.denied)
     return int(number)
-
-
-def count_same_texts(connection: Connection, collection_id: int, ids: Collection[str]) -> int:
-    """How many other documents have the very text of one of these."""
-    named, found = set(ids), set()
-    for part in slices(ids):
-        mine = (DocumentRow.collection_id == collection_id, ~DocumentRow.deleted)
-        texts = select(DocumentRow.text).where(*mine, DocumentRow.id.in_(part))
-        found |= set(connection.scalars(select(DocumentRow.id).where(*mine, DocumentRow.text.in_(texts))))
-    return len(found - named)
 
 
 # --- deleting ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from indexing import faults
@@ -86,11 +86,11 @@ def erase(
         if ids is None and not (named := list(matching_ids(session, filter))):
             raise BadInput("no document matches the filter: nothing was erased")
         faults.point("erase.before")
+        with session.looking() as (connection, _):  # which may take long, and nobody waits for it
+            gathered = gather(connection, session.id, named)
         with writing(session.database) as connection:
             session.row(connection)
-            wanted, texts = gather(connection, session.id, named)
-            wanted = replace(wanted, beyond=beyond is not None)
-            number = begin_erasure(connection, session.id, wanted, texts, who)
+            number = begin_erasure(connection, session.id, gathered, who, beyond=beyond is not None)
             faults.point("erase.inside")
         faults.point("erase.begun")
         return next(one for one in _finish(session, views, beyond) if one.number == number)

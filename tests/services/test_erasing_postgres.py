@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -13,10 +14,12 @@ from app.facade.caller import Caller
 from app.facade.erasure import check_erased, erase_documents, finish_erasures
 from app.facade.feedback import record
 from app.feedback.table import close_databases
+from app.jobs.place import jobs_place
+from app.jobs.table import JOBS, insert, open_jobs
 from app.settings import Location
 from indexing import Collection
 from indexing.catalog import postgres
-from indexing.catalog.database import reading
+from indexing.catalog.database import reading, writing
 from indexing.errors import BadInput
 from indexing.storage.paths import ServerDatabase
 from tests.services.postgres import USER, Server, databases_of
@@ -73,6 +76,19 @@ def test_nothing_of_it_is_left_in_tables_or_views(notes, location, server):
         notes.add([{"id": "again", "text": SECRET}])
     assert notes.allow_again(["secret"]) == 1
     assert notes.add([{"id": "again", "text": SECRET}]).added == 1
+
+
+def test_what_lies_on_other_hosts_is_named(notes, location):
+    with open_jobs(jobs_place(location)) as engine, writing(engine) as connection:
+        for host in ("hal", "hal", socket.gethostname()):
+            job = insert(connection, "verify", {"collection": "notes"}, "ann")
+            connection.execute(JOBS.update().where(JOBS.c.id == job.id).values(state="done", host=host))
+    receipt = erase_documents(ANN, location, notes, ["secret"])
+    named = [one for one in receipt.out_of_reach if "erase the same ids there too" in one]
+    assert [one.partition(":")[0] for one in named] == [
+        "uploads, reports, judged questions and models in the homes of other hosts that share the database",
+        "logs of 2 jobs that ran on hal",
+    ]
 
 
 def test_an_older_transaction_keeps_it_pending(notes, location, monkeypatch):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from indexing import ChunkSettings, Collection
 from indexing.catalog.database import reading, writing
@@ -177,8 +177,7 @@ def test_a_copy_that_goes_on_with_an_erasure_leaves_files_of_others(home, tmp_pa
         notes.allow_again(["a.txt"])
         notes.sync()
         with notes._session.writing_documents(), writing(notes._session.database) as connection:
-            wanted, texts = gather(connection, notes._session.id, ["a.txt"])
-            begin_erasure(connection, notes._session.id, wanted, texts, "")
+            begin_erasure(connection, notes._session.id, gather(connection, notes._session.id, ["a.txt"]), "")
     copy_collection("notes", home=home, to_home=home, to_db=shared)
     with Collection.open("notes", db=shared, home=home) as copy:
         [_, finished] = [*copy.erasures()[:1], *copy.finish_erasures()]
@@ -203,8 +202,26 @@ def test_of_many_denials_only_those_of_a_batch_are_read(notes):
     assert "collection_id=? AND digest=?" in plan[0][-1]
 
 
+def test_the_same_texts_of_many_are_counted_in_one_pass(notes):
+    """Held as hashes, and before the transaction that writes."""
+    notes.add([{"id": f"same {n}", "text": SECRET} for n in range(3)])
+    said = []
+
+    def note(connection, cursor, statement, *rest):
+        said.append(statement)
+
+    engine = notes._session.database
+    event.listen(engine, "before_cursor_execute", note)
+    receipt = notes.erase(["secret", "same 0", *(f"nobody {n}" for n in range(2_000))])
+    event.remove(engine, "before_cursor_execute", note)
+    assert (receipt.found, receipt.same_texts) == (2, 2)
+    begun = next(at for at, one in enumerate(said) if one.startswith("INSERT INTO erasure"))
+    passes = [one for one in said[:begun] if "document.text" in one and " IN " not in one]
+    assert len(passes) == 1 and not any("document.text IN" in one for one in said)
+
+
 def test_nothing_is_begun_where_the_request_has_no_room(notes, monkeypatch):
-    def refuse(*arguments):
+    def refuse(*arguments, **named):
         raise DiskFull("no room")
 
     monkeypatch.setattr("indexing.upkeep.erase.begin_erasure", refuse)

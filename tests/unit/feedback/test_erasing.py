@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
+from dataclasses import replace
 
 import pytest
 
 from app.facade.caller import Caller, NotAllowed
 from app.facade.feedback import Wanted, erase, forget_feedback, list_feedback, record, record_click
+from app.feedback.erasing import select_feedback
 from app.feedback.log import feedback_log
 from app.feedback.model import Saying
 from app.feedback.questions import question_hash
@@ -61,6 +64,22 @@ def test_a_document_is_taken_out_of_the_answers_that_showed_it(kept, animals, an
         assert one.shown == left and one.query == before[one.id].query
     assert [one.kind for one in read_sayings(kept)] == ["none", "none"]
     assert all("bee" not in one.shown for one in read_sayings(kept))
+
+
+def test_of_many_searches_only_those_that_match_are_held(kept, animals, monkeypatch):
+    monkeypatch.setattr("app.feedback.table._HELD_AT_ONCE", 50)
+    [one, _] = read_impressions(kept, animals.uuid)
+    shown = tuple(replace(one.shown[0], document=f"other {n}") for n in range(5))
+    with write_feedback(kept) as connection:
+        add_rows(connection, [replace(one, id=f"more {n}", shown=shown) for n in range(600)])
+    peaks = []
+    for wanted in (Wanted(), Wanted(document="bee")):
+        tracemalloc.start()
+        found = select_feedback(kept, animals.uuid, wanted)[0]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(found) in (602, 2)
+    assert peaks[1] < peaks[0] / 2
 
 
 def test_what_is_given_together_must_all_hold(kept, animals, ann, location):
