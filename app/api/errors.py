@@ -51,6 +51,7 @@ __all__ = [
     "Busy",
     "NotFound",
     "add_error_handlers",
+    "answer_http",
     "answer_known",
     "error_response",
     "json_bytes",
@@ -211,7 +212,12 @@ async def _answer_shape(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return error_response(error.status_code, str(error.detail), _id(request), headers=error.headers)
+    return answer_http(request, error)
+
+
+def answer_http(request: Request, error: HTTPException, **more: Any) -> Response:
+    """The answer to what a framework, or the limits of a body, raise; `more` is said with it."""
+    return error_response(error.status_code, str(error.detail), _id(request), headers=error.headers, **more)
 
 
 def _id(request: Request) -> str:

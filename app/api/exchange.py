@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -108,10 +108,12 @@ class Body:
     Attributes:
         most: bytes.
         complete: whether all of it was read, or there is none.
+        check: awaited after each piece; raises when no more is taken from this sender.
     """
 
     def __init__(self, receive: Receive, headers: Headers, seconds: float) -> None:
         self.most = 0
+        self.check: Callable[[], Awaitable[object]] | None = None
         length = headers.get(b"content-length")
         self.complete = length in (None, "0") and headers.get(b"transfer-encoding") is None
         self._receive = receive
@@ -135,6 +137,8 @@ class Body:
             raise HTTPException(413, too_large(self.most), _CLOSE)
         if self._read < (self._waited - self._seconds) * _LEAST_RATE:
             raise HTTPException(408, "the body comes too slowly", _CLOSE)
+        if self.check is not None:
+            await self.check()
         if not message.get("more_body", False):
             self._ended = self.complete = True
         return message
@@ -164,7 +168,8 @@ class Answer:
                 raise TimeoutError
             self.status = message["status"]
             headers = [*message.get("headers", ()), *self._added]
-            if not self._body.complete:  # nobody would read the rest, and it could come for ever
+            # Nobody would read the rest of a body, and it could come for ever.
+            if not self._body.complete and all(name != b"connection" for name, _ in headers):
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         else:
@@ -174,6 +179,10 @@ class Answer:
                 await self._send(message)
         except TimeoutError:  # nobody reads it: uvicorn closes a connection whose answer is not complete
             raise Gone from None
+
+    def add(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Headers for whatever goes back."""
+        self._added.extend(headers)
 
     async def within(self, seconds: float, answering: Awaitable[None]) -> None:
         """Await what sends this answer.

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
@@ -20,6 +21,7 @@ from app.api.exchange import Answer, Body, Gone, Headers, Receive, Scope, Send, 
 from app.api.limits import Rate
 from app.api.logs import log_request
 from app.api.origins import Origins
+from app.api.preflight import answer_preflight, readable_by
 from app.api.service import Service
 from app.facade.caller import ALL_RIGHTS, Caller
 from app.facade.keys import BadKey
@@ -34,7 +36,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _UPLOAD = re.compile(
     r"/v1/collections/[^/]+/(documents|files)|/v1/page/(keeping\.add_files|measuring\.add_set)"
 )
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
+_FORWARDED = (
+    *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"),
+    *(b"cf-connecting-ip", b"true-client-ip", b"x-client-ip", b"x-original-forwarded-for"),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +73,17 @@ class Gate:
         body = Body(receive, headers, self._service.settings.body_seconds)
         answer = Answer(send, request_id, self._service.settings.body_seconds, body)
         try:
+            self._check_place(headers)
+            if self._origins.lists(origin := headers.get(b"origin")):
+                answer.add(readable_by(str(origin)))
+                if (preflight := answer_preflight(scope["method"], headers)) is not None:
+                    await answer.instead(preflight, scope, receive)
+                    return
             state["caller"] = await self._admit(scope, headers)
             await self._pass(scope, body, answer, headers)
         except _Refused as refused:
-            response = error_response(refused.status, str(refused), request_id, headers=refused.headers)
+            headers_ = {"Connection": "close", **refused.headers}  # a stranger holds no connection
+            response = error_response(refused.status, str(refused), request_id, headers=headers_)
             await answer.instead(response, scope, receive)
         except TimeoutError:
             message = "the answer took too long: ask for less, or later"
@@ -97,8 +109,8 @@ class Gate:
             for observe in self._service.observers:
                 observe(scope, answer.status, seconds)
 
-    async def _admit(self, scope: Scope, headers: Headers) -> Caller:
-        """Who asks. Raises _Refused."""
+    def _check_place(self, headers: Headers) -> None:
+        """By which name it is called, and from which page. Raises _Refused."""
         host = headers.get(b"host")
         if not self._origins.allows_host(host):
             raise _Refused(
@@ -109,6 +121,9 @@ class Gate:
             headers.get(b"origin"), host, headers.get(b"sec-fetch-site"), headers.get(b"sec-fetch-mode")
         ):
             raise _Refused(403, "pages of this origin may not use the service: see STLIB_ORIGINS")
+
+    async def _admit(self, scope: Scope, headers: Headers) -> Caller:
+        """Who asks. Raises _Refused."""
         if scope["path"] in OPEN_PATHS:
             return _NOBODY
         caller = await self._caller(scope, headers)
@@ -120,8 +135,7 @@ class Gate:
     async def _caller(self, scope: Scope, headers: Headers) -> Caller:
         said = headers.get(b"authorization")
         if said is None:
-            # Whoever comes by a proxy on this machine is somebody from elsewhere.
-            if self._service.settings.needs_key or any(map(headers.get, _FORWARDED)):
+            if await self._wants_key(headers):
                 raise _Refused(401, "give a key: `Authorization: Bearer KEY`")
             return _LOCAL
         kind, _, secret = said.partition(" ")
@@ -143,6 +157,29 @@ class Gate:
             logger.exception("keys cannot be read")
             raise _Refused(503, "keys cannot be looked up now", Retry_After="5") from None
 
+    async def _wants_key(self, headers: Headers) -> bool:
+        """Whoever comes by a proxy on this machine is somebody from elsewhere; and a proxy that does not say
+        so is one of those for whom keys were made.
+        """
+        settings, keys = self._service.settings, self._service.keys
+        if settings.needs_key or any(map(headers.get, _FORWARDED)):
+            return True
+        if settings.keys != "auto":
+            return False
+        if (made := keys.held_made()) is None:
+            try:
+                made = await asyncio.get_running_loop().run_in_executor(None, keys.made)
+            except IndexingError:
+                logger.exception("keys cannot be read")
+                raise _Refused(503, "keys cannot be looked up now", Retry_After="5") from None
+        return made
+
+    async def _check_key(self, headers: Headers) -> None:
+        """Raises BadKey when the key of a request that was let in opens nothing any more."""
+        keys, secret = self._service.keys, (headers.get(b"authorization") or "").partition(" ")[2].strip()
+        if keys.held(secret) is None:
+            await asyncio.get_running_loop().run_in_executor(None, keys.of, secret)
+
     async def _pass(self, scope: Scope, body: Body, answer: Answer, headers: Headers) -> None:
         settings = self._service.settings
         upload = scope["method"] == "POST" and _UPLOAD.fullmatch(scope["path"]) is not None
@@ -154,6 +191,8 @@ class Gate:
             raise _Refused(415, "bodies are taken as they are, not compressed")
         body.most = most
         if upload:
+            if scope["state"]["caller"] is not _LOCAL:  # who was let in may be shut out before all of it came
+                body.check = partial(self._check_key, headers)
             await self._app(scope, body, answer)
         else:
             await answer.within(settings.request_seconds, self._app(scope, body, answer))

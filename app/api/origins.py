@@ -37,12 +37,16 @@ class Origins:
             return False
         return self._any or name in self._names or (self._addresses and _is_address(name))
 
+    def lists(self, origin: str | None) -> bool:
+        """Whether pages of this origin, which are none of the service's own, may read its answers."""
+        return origin is not None and origin.lower() in self._origins
+
     def allows_origin(self, origin: str | None, host: str | None, site: str | None, mode: str | None) -> bool:
         """Whether a browser may send this: `origin`, `site` and `mode` are the headers Origin, Sec-Fetch-Site
         and Sec-Fetch-Mode, which programs do not send.
         """
         if origin is not None:
-            return origin.lower() in self._origins or _is_of(origin, host)
+            return self.lists(origin) or _is_of(origin, host)
         return site != "cross-site" or mode == "navigate"
 
 

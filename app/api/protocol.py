@@ -18,7 +18,13 @@ MOST_HEAD_BYTES = 64 << 10  # of the request line and the headers, and of traile
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """`server_state` has `header_seconds` and `closed`, which is called when a connection ends."""
+    """`server_state` has `header_seconds` and `closed`, which is called when a connection ends.
+
+    Attributes:
+        idle_since: when it began to wait for a request; None while there is one, from its complete head on.
+    """
+
+    idle_since: float | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -30,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.idle_since = self.loop.time()
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -68,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
+        self.idle_since = None
         self._in_head = self._begun = False
         self._head = self._behind = 0
         self._forget_deadline()
@@ -77,13 +85,28 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:  # else the next request has begun already
+            self.idle_since = self.loop.time()
+
+    def leave(self) -> None:
+        """Close it for another one."""
+        self._end()
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "bad_request", "this is no HTTP that can be understood")
 
     def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._end()
+        super().timeout_keep_alive_handler()
+
+    def _end(self) -> None:
         if self.transport.get_write_buffer_size():  # an answer that nobody took: closing would wait for it
             self.transport.abort()
-        super().timeout_keep_alive_handler()
+        else:
+            self.transport.close()
 
     def _expect_head(self) -> None:
         seconds = self.server_state.header_seconds  # type: ignore[attr-defined]

@@ -32,6 +32,7 @@ T = TypeVar("T")
 _MOST_WARM = 20
 _FACET_SECONDS = 30.0  # counting takes a tenth of a second for a million documents
 _MOST_FACETS = 50
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0  # for a catalog that cannot be reached
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Service:
         self._waiting = 0  # changed by the loop alone
         self._loading: str | None = "collections"
         self._closing = False
+        self._ended = threading.Event()
 
     def collection(self, name: str) -> Collection:
         """The open collection, which threads share. It may have to be opened first, so call it in a thread.
@@ -136,19 +138,31 @@ class Service:
         threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     def _warm(self) -> None:
-        try:
-            there = list_collections(**self.location.arguments()).names
-            for name in self.settings.warm or there[:_MOST_WARM]:
-                if self._closing:
-                    return
-                self._loading = name
-                self._warm_one(name)
-        except IndexingError as error:
-            logger.warning("collections cannot be listed: %s", error)
-        finally:
-            self._loading = None
+        there = self._names()
+        for name in self.settings.warm or there[:_MOST_WARM]:
+            if self._closing:
+                return
+            self._loading = name
+            self._warm_one(name)
+        if self._closing:
+            return
+        self._loading = None
         for ready in self.ready_callbacks:
             ready()
+
+    def _names(self) -> list[str]:
+        """The collections, as soon as they can be listed: until then no search would be answered."""
+        wait = _FIRST_WAIT_SECONDS
+        while not self._closing:
+            try:
+                return list(list_collections(**self.location.arguments()).names)
+            except IndexingError as error:
+                logger.warning("collections cannot be listed: %s", error)
+            except Exception:
+                logger.exception("collections cannot be listed")
+            self._ended.wait(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+        return []
 
     def _warm_one(self, name: str) -> None:
         try:
@@ -160,7 +174,7 @@ class Service:
 
     def close(self) -> None:
         """Waits for threads that search, and closes collections."""
-        self._closing = True
+        self.end()
         self._searching.shutdown(wait=True, cancel_futures=True)
         self._changes.close()
         self._opened.close()
@@ -169,6 +183,7 @@ class Service:
     def end(self) -> None:
         """From here on it is not ready; what is in flight goes on."""
         self._closing = True
+        self._ended.set()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

@@ -22,7 +22,9 @@ class ServiceSettings(BaseSettings):
     """How the service listens, and what it bears.
 
     Attributes:
-        keys: `auto` asks for a key unless only this machine can reach the service; `required` always.
+        keys: `auto` asks for a key unless only this machine can reach the service, no key was ever made, and
+            `hosts` is empty: who made keys, or gave it names, lets others in, by a proxy perhaps. `elsewhere`
+            asks nobody on this machine, unless a proxy says that it stands between; `required` always.
         hosts: names by which it may be called, beside addresses, `localhost` and, where it listens to this
             machine alone, nothing else; `*` allows any. A page of a stranger that has its own name lead here
             is refused by this.
@@ -36,7 +38,9 @@ class ServiceSettings(BaseSettings):
         threads: of a worker that search at a time. Python runs one of them, the scan of vectors goes on
             beside it; more only matter where a slow reranker keeps one busy.
         queue: searches of a worker that wait at most; more are turned away with 503.
-        connections: at a time, of all workers.
+        connections: at a time, of all workers. Where all are taken, the one that is idle the longest makes
+            room for another.
+        address_connections: of one address; 0 for half of all. A proxy in front is one address.
         rate, burst: requests of one key each second, and at once; 0 for no limit. Each worker counts for
             itself.
         body_mib: of one request. 8 MiB are some thousand texts to embed.
@@ -58,7 +62,7 @@ class ServiceSettings(BaseSettings):
 
     host: str = LOOPBACK
     port: int = Field(8800, ge=0, le=65535)
-    keys: Literal["auto", "required"] = "auto"
+    keys: Literal["auto", "elsewhere", "required"] = "auto"
     hosts: Names = ()
     origins: Names = ()
     models: Names = ()
@@ -70,6 +74,7 @@ class ServiceSettings(BaseSettings):
     threads: int = Field(4, ge=1, le=64)
     queue: int = Field(128, ge=1, le=100_000)
     connections: int = Field(512, ge=1, le=100_000)
+    address_connections: int = Field(0, ge=0, le=100_000)
     rate: float = Field(100.0, ge=0)
     burst: int = Field(200, ge=1)
     body_mib: float = Field(8.0, gt=0)
@@ -97,7 +102,8 @@ class ServiceSettings(BaseSettings):
 
     @property
     def needs_key(self) -> bool:
-        return self.keys == "required" or not self.local
+        """Whether everybody is asked for one, whether any was made or not."""
+        return self.keys == "required" or not self.local or (self.keys == "auto" and bool(self.hosts))
 
 
 def read_settings(**given: Any) -> ServiceSettings:

@@ -1,5 +1,5 @@
 """The process that listens: it accepts connections, hands each to the worker that has the fewest, and starts
-another worker in place of one that died.
+another worker in place of one that died or stands still.
 
 Workers that share a listening socket take what they get first, so that one of two may have all of eight
 connections that stay open. Handing them out costs a connection some hundredths of a millisecond, and requests
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from app.api.busy import turn_away
 from app.api.logs import log_as_json
 from app.api.settings import ServiceSettings
 from app.api.telemetry.shared import forget_worker
@@ -30,14 +31,12 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 512
 _READY, _CLOSED = b"r"[0], b"c"[0]
+_NEW, _NEW_AND_FULL = b"n", b"f"
 _MOST_EARLY_DEATHS = 5  # of workers in a row that never were ready
 _LOOK_SECONDS = 0.02
 _KILL_SECONDS = 3.0  # after the time that requests in flight have
-_BUSY_BODY = b'{"error":{"type":"busy","message":"too many connections: try again"},"request_id":""}'
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"retry-after: 1\r\ncontent-length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
-)
+_STILL_SECONDS = 15.0  # that a worker's loop may stand still: a large body is read in two at most
+_LATE_SECONDS = 3.0  # between two looks of ours, which then say nothing of the workers
 # Memory that a thread frees stays with its arena, and of these glibc makes eight a processor: with two, a
 # worker that does everything for a minute has 180 MiB to itself in place of 280, and stays there.
 _ARENAS = {"MALLOC_ARENA_MAX": "2"}
@@ -107,11 +106,12 @@ class _Process:
         self.control.setblocking(False)
         self.connections = 0
         self.ready = False
+        self.heard = time.monotonic()
 
-    def give(self, connection: socket.socket) -> bool:
-        """Whether the worker takes it."""
+    def give(self, connection: socket.socket, *, full: bool) -> bool:
+        """Whether the worker takes it; where all is `full`, in place of one that is idle."""
         try:
-            socket.send_fds(self.control, [b"n"], [connection.fileno()])
+            socket.send_fds(self.control, [_NEW_AND_FULL if full else _NEW], [connection.fileno()])
         except OSError:  # it is dead, or so busy that it does not even look
             return False
         self.connections += 1
@@ -134,6 +134,7 @@ class _Supervisor:
         self._early_deaths = 0
         self._ending = self._in_a_hurry = False
         self._selector = selectors.DefaultSelector()
+        self._looked = time.monotonic()
         self._woken, self._waker = socket.socketpair()
         listener.setblocking(False)
 
@@ -185,6 +186,18 @@ class _Supervisor:
                 self._accept()
             else:
                 self._woken.recv(64)
+        self._replace_still()
+
+    def _replace_still(self) -> None:
+        """A worker that is ready says each second that its loop goes on."""
+        now = time.monotonic()
+        late, self._looked = now - self._looked > _LATE_SECONDS, now
+        for worker in list(self._workers):
+            if late or not worker.ready:
+                worker.heard = now
+            elif now - worker.heard > _STILL_SECONDS:
+                logger.warning("a worker has stood still for %.0f s and is ended", now - worker.heard)
+                self._replace(worker)
 
     def _hear(self, worker: _Process) -> None:
         try:
@@ -196,6 +209,7 @@ class _Supervisor:
         if not said:
             self._replace(worker)
             return
+        worker.heard = time.monotonic()
         worker.connections -= said.count(_CLOSED)
         if _READY in said:
             worker.ready = True
@@ -225,22 +239,14 @@ class _Supervisor:
         except OSError:  # the client has left, or there are too many open files
             return
         with connection:
-            if sum(one.connections for one in self._workers) >= self._settings.connections:
-                _refuse(connection)
-                return
-            # Those that are loading take connections only where no other can, to say that they are.
-            for worker in sorted(self._workers, key=lambda one: (not one.ready, one.connections)):
-                if worker.give(connection):
+            full = sum(one.connections for one in self._workers) >= self._settings.connections
+            # Those that are loading take connections only where no other can, to say that they are. Where all
+            # are taken, the one that has most is most likely to have one that is idle.
+            sign = -1 if full else 1
+            for worker in sorted(self._workers, key=lambda one: (not one.ready, sign * one.connections)):
+                if worker.give(connection, full=full):
                     return
-            _refuse(connection)
-
-
-def _refuse(connection: socket.socket) -> None:
-    try:
-        connection.setblocking(False)
-        connection.send(_BUSY)
-    except OSError:
-        return
+            turn_away(connection)
 
 
 def _environment(location: Location, settings: ServiceSettings) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
     python -m app.api.worker NUMBER      # of the socket to the supervisor, which starts it so
 
-The supervisor passes the sockets of clients along with a byte; back go one byte when everything is loaded,
-and one for each connection that has ended. When the supervisor dies, its end of the socket closes, and the
+The supervisor passes the sockets of clients along with a byte, which says whether the service has as many as
+it bears; back go one byte when everything is loaded, one for each connection that has ended, and one each
+second. When the supervisor dies, its end of the socket closes, and the
 worker ends as if it had been told to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import socket
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 import uvicorn
 
 from app.api.app import make_app
+from app.api.busy import turn_away
 from app.api.logs import log_as_json
 from app.api.protocol import BoundedProtocol
 from app.api.service import Service
@@ -26,7 +29,9 @@ from app.settings import Location
 
 __all__ = ["CLOSED", "READY", "main", "make_server"]
 
-READY, CLOSED = b"r", b"c"
+READY, CLOSED, ALIVE = b"r", b"c", b"a"
+_FULL = b"f"
+_ALIVE_SECONDS = 1.0
 
 # How long a thread may run Python while another waits for its turn, in seconds. With the usual 5 ms the loop
 # that takes and sends would wait that long for each search that computes beside it.
@@ -85,6 +90,8 @@ class _Worker(_Server):
         super().__init__(app, service, settings)
         self._control = control
         self._starting: set[asyncio.Task[None]] = set()
+        of_all = settings.address_connections or settings.connections / 2
+        self._share = max(1, math.ceil(of_all / settings.workers))  # of one address: each worker has as many
         control.setblocking(False)
         service.ready_callbacks.append(lambda: self._say(READY))
 
@@ -95,6 +102,7 @@ class _Worker(_Server):
         self.servers = []
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._control.fileno(), self._take)
+        self._say_alive()
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -114,12 +122,38 @@ class _Worker(_Server):
                 self._loop.remove_reader(self._control.fileno())
                 self.should_exit = True
                 return
+            if not numbers:  # too many open files: the system closed it
+                self._say(CLOSED)
             for number in numbers:
                 connection = socket.socket(fileno=number)
                 connection.setblocking(False)
+                if not self._make_room(connection, full=data == _FULL):
+                    turn_away(connection)
+                    connection.close()
+                    self._say(CLOSED)
+                    continue
                 task = self._loop.create_task(self._serve_connection(connection))
                 self._starting.add(task)
                 task.add_done_callback(self._starting.discard)
+
+    def _make_room(self, connection: socket.socket, *, full: bool) -> bool:
+        """Whether there is room for it, perhaps by closing the one that is idle the longest: of all, or of
+        its address where that has its share.
+        """
+        try:
+            address = connection.getpeername()[0]
+        except OSError:  # it was closed meanwhile, which is noticed when it is served
+            return True
+        there: list[Any] = [one for one in self.server_state.connections if not one.transport.is_closing()]
+        of_address = [one for one in there if one.client is not None and one.client[0] == address]
+        if len(of_address) >= self._share:
+            there = of_address
+        elif not full:
+            return True
+        idle = [one for one in there if one.idle_since is not None]
+        if idle:
+            min(idle, key=lambda one: one.idle_since).leave()
+        return bool(idle)
 
     async def _serve_connection(self, connection: socket.socket) -> None:
         try:
@@ -138,6 +172,10 @@ class _Worker(_Server):
 
     def _connection_closed(self) -> None:
         self._say(CLOSED)
+
+    def _say_alive(self) -> None:
+        self._say(ALIVE)
+        self._loop.call_later(_ALIVE_SECONDS, self._say_alive)
 
     def _say(self, byte: bytes) -> None:
         try:

@@ -139,11 +139,26 @@ class KeyCallers:
         self._surface = surface
         self._held: dict[str, tuple[float, Caller]] = {}  # by the hash: no secret stays in memory
         self._recent: dict[str, float] = {}  # by the hash, until when
+        self._made, self._made_until = False, 0.0
 
     def held(self, secret: str) -> Caller | None:
         """Who comes with this key, if that was asked a moment ago; reads nothing."""
         found = self._held.get(hash_of(secret))
         return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def held_made(self) -> bool | None:
+        """What `made` said a moment ago; None if it is to be asked."""
+        return self._made if self._made or self._made_until > time.monotonic() else None
+
+    def made(self) -> bool:
+        """Whether a key was ever made here. One that has ended counts: whoever made it wants keys asked for.
+
+        Raises:
+            StorageError: the table cannot be read.
+        """
+        self._made = bool(read_keys(keys_place(self._location)))
+        self._made_until = time.monotonic() + HELD_SECONDS
+        return self._made
 
     def was_valid(self, secret: str) -> bool:
         """Whether this very key opened something within the last hour: it is no guess, and may have been

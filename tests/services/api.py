@@ -50,8 +50,10 @@ def bearer(key: str) -> dict[str, str]:
 
 @contextmanager
 def client_of(where: Path | str, **settings: Any) -> Iterator[TestClient]:
-    """A client of the application in this process, once that is ready."""
-    app = make_app(location_of(where), read_settings(**settings))
+    """A client of the application in this process, once that is ready; without a key it may do everything,
+    whatever keys were made, unless `keys` says otherwise.
+    """
+    app = make_app(location_of(where), read_settings(**{"keys": "elsewhere", **settings}))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         wait_until_ready(client)
         yield client
@@ -88,8 +90,9 @@ def running_service(
     **settings: Any,
 ) -> Iterator[RunningService]:
     """`stlib serve`, or another `command` that serves, on `port`, by default a free one, once it is ready,
-    stopped at the end; `settings` of ServiceSettings.
+    stopped at the end; `settings` of ServiceSettings, where `keys` is `elsewhere` by default.
     """
+    settings = {"keys": "elsewhere", **settings}
     variables = {f"STLIB_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {**os.environ, **location_of(where).to_environment(), **variables, **(env or {})}
     with tempfile.TemporaryDirectory() as folder:

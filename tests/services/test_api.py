@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
+from app.api import service
 from app.api.app import make_app
 from app.api.settings import read_settings
 from indexing import Collection
+from indexing.errors import ConnectionLost
 from tests.services.api import bearer, client_of, location_of, new_key, wait_until_ready
 
 ANIMALS = [
@@ -190,3 +192,22 @@ def test_it_is_not_ready_while_it_loads_or_ends(where):
         told = client.get("/readyz")
         assert (told.status_code, told.json(), told.headers["retry-after"]) == (503, {"ready": False}, "1")
         assert client.get("/v1/collections/animals").status_code == 200  # what is in flight goes on
+
+
+def test_it_is_not_ready_before_its_catalog_can_be_reached(where, monkeypatch):
+    listed, failures = service.list_collections, [ConnectionLost("away"), PermissionError("no")]
+
+    def away(**given):
+        if failures:
+            raise failures.pop()
+        return listed(**given)
+
+    monkeypatch.setattr(service, "list_collections", away)
+    monkeypatch.setattr(service, "_FIRST_WAIT_SECONDS", 0.3)
+    app = make_app(location_of(where), read_settings())
+    told = []
+    app.state.service.ready_callbacks.append(lambda: told.append(len(failures)))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/readyz").status_code == 503 and not told
+        wait_until_ready(client)
+        assert told == [0]

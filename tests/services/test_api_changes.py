@@ -11,10 +11,13 @@ import pytest
 
 from app.api.app import make_app
 from app.api.settings import read_settings
+from app.facade import keys
+from app.facade.caller import local_caller
 from app.facade.gate import rollback
+from app.facade.keys import revoke_key
 from indexing import Collection
 from indexing.errors import ConnectionLost, LockedError
-from tests.services.api import client_of, location_of
+from tests.services.api import bearer, client_of, location_of, new_key
 
 
 @pytest.fixture
@@ -138,3 +141,39 @@ def test_a_change_whose_outcome_is_unknown_is_not_to_be_tried_again(home, monkey
     assert "look before you ask again" in said["message"] and "db.example" not in changed.text
     assert (read.status_code, read.json()["error"]["type"]) == (503, "connection_lost")
     assert read.headers["retry-after"] == "1"
+
+
+def test_what_was_stored_of_an_upload_that_is_too_large_is_said(home):
+    line = b'{"id": "%d", "text": "hello"}\n'
+
+    async def body():
+        for start in range(0, 1_200, 10):
+            yield b"".join(line % i for i in range(start, start + 10))
+
+    async def ask(client):
+        answer = await client.post("/v1/collections/a/documents", content=body())
+        return answer, (await client.get("/v1/collections/a")).json()["documents"]
+
+    answer, documents = ask_at_once(home, ask, upload_mib=0.03)
+    said = answer.json()["error"]
+    assert (answer.status_code, said["type"], answer.headers["connection"]) == (413, "too_large", "close")
+    assert said["report"]["stored_lines"] == said["report"]["added"] == 500 == documents - 3
+
+
+def test_a_key_that_is_revoked_meanwhile_stores_no_more(home, monkeypatch):
+    monkeypatch.setattr(keys, "HELD_SECONDS", 0.0)
+    key = new_key(home, scope="write")
+
+    async def body():
+        for batch in range(3):
+            if batch == 2:
+                revoke_key(local_caller(), location_of(home), key.split("_")[1])
+            yield b"".join(b'{"id": "%d-%d", "text": "hello"}\n' % (batch, i) for i in range(500))
+
+    async def ask(client):
+        return await client.post("/v1/collections/a/documents", content=body(), headers=bearer(key))
+
+    answer = ask_at_once(home, ask, keys="required")
+    said = answer.json()["error"]
+    assert (answer.status_code, said["type"]) == (401, "bad_key") and "is revoked" in said["message"]
+    assert said["report"]["stored_lines"] == 1_000

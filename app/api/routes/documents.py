@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
 
 from app.api.dependencies import Asking, Held, needs
-from app.api.errors import ERROR_ANSWERS, NotFound, answer_known, json_response
+from app.api.errors import ERROR_ANSWERS, NotFound, answer_http, answer_known, json_response
 from app.api.lines import line_batches
 from app.facade.documents import Upload, delete_documents, get_documents, list_documents, update_metadata
 from indexing.errors import BadInput, IndexingError
@@ -64,6 +65,8 @@ async def upload(name: str, request: Request, caller: Asking, service: Held) -> 
         report = await service.change(name, store.finish)
     except IndexingError as error:
         return await answer_known(request, error, report=store.report.to_dict())
+    except HTTPException as error:  # too much, or too slow
+        return answer_http(request, error, report=store.report.to_dict())
     return json_response(report.to_dict())
 
 
