@@ -154,7 +154,7 @@ def test_what_was_stored_of_an_upload_that_is_too_large_is_said(home):
         answer = await client.post("/v1/collections/a/documents", content=body())
         return answer, (await client.get("/v1/collections/a")).json()["documents"]
 
-    answer, documents = ask_at_once(home, ask, upload_mib=0.03)
+    answer, documents = ask_at_once(home, ask, upload_mib=0.02)
     said = answer.json()["error"]
     assert (answer.status_code, said["type"], answer.headers["connection"]) == (413, "too_large", "close")
     assert said["report"]["stored_lines"] == said["report"]["added"] == 500 == documents - 3
