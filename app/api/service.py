@@ -32,6 +32,7 @@ T = TypeVar("T")
 _MOST_WARM = 20
 _FACET_SECONDS = 30.0  # counting takes a tenth of a second for a million documents
 _MOST_FACETS = 50
+_MOST_CHANGING = 16  # of the 40 threads of routes that are no coroutines
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0  # for a catalog that cannot be reached
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Service:
         ready_callbacks: called from a thread of their own when the service becomes ready.
         models: that may be asked for vectors and for a better order.
         telemetry: what is counted and traced.
+        changing: held by routes in threads that change something.
         observers: called after each request with its scope, the status and the seconds it took.
     """
 
@@ -59,6 +61,7 @@ class Service:
         self.models = LentModels(location, self.collection, settings.models, settings.rerankers)
         self._searching = ThreadPoolExecutor(settings.threads, "search")
         self._changes = Changes()
+        self.changing = asyncio.Semaphore(_MOST_CHANGING)
         self._facets: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
         self._waiting = 0  # changed by the loop alone
         self._loading: str | None = "collections"

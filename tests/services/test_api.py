@@ -183,7 +183,7 @@ def test_more_searches_than_the_service_bears_are_turned_away(where):
 
 
 def test_it_is_not_ready_while_it_loads_or_ends(where):
-    app = make_app(location_of(where), read_settings())
+    app = make_app(location_of(where), read_settings(keys="elsewhere"))
     client = TestClient(app, base_url="http://127.0.0.1")  # not entered, so that nothing is loaded
     assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
     with client:

@@ -124,6 +124,22 @@ def test_who_waits_for_one_collection_keeps_no_other_waiting(home, monkeypatch):
     assert sorted(set(statuses)) == [409, 503] and statuses.count(503) == 88 - 64
 
 
+def test_slow_changes_leave_threads_to_who_reads(home, monkeypatch):
+    monkeypatch.setattr("app.api.routes.files.forget_uploads", lambda *_: (time.sleep(0.5), 0)[1:] * 2)
+
+    async def ask(client):
+        await client.get("/v1/collections/b/documents/x")
+        tasks = [asyncio.create_task(client.delete("/v1/collections/a/files")) for _ in range(48)]
+        await asyncio.sleep(0.1)
+        read = await client.get("/v1/collections/b/documents/x")
+        done = sum(one.done() for one in tasks)
+        return read, done, [one.json() for one in await asyncio.gather(*tasks)]
+
+    read, done, answers = ask_at_once(home, ask)
+    assert read.json()["text"] == "bees make honey" and done == 0
+    assert answers == [{"files": 0, "bytes": 0}] * 48
+
+
 def test_a_change_whose_outcome_is_unknown_is_not_to_be_tried_again(home, monkeypatch):
     def lost(*_given, **_named):
         raise ConnectionLost("the connection to postgresql://db.example was lost")
