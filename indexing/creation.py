@@ -199,9 +199,10 @@ def drop(session: Session, *, only_if_empty: bool) -> bool:
                     return False
         if session.place.shared_catalog:
             with writing(session.database) as connection:
-                if has_tables(session.database):
-                    drop_tables(connection, [one.id for one in generations_of(connection, session.id)])
+                ids = [one.id for one in generations_of(connection, session.id)]
                 drop_collection(connection, session.id)
+                if has_tables(session.database):  # after that, as another host may be making one until then
+                    drop_tables(connection, ids)
         session.database.dispose()
         remove(session.place.folder)
         if session.place.shared_catalog:

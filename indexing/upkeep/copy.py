@@ -287,9 +287,10 @@ def _copy_into(
     if replaced is not None:
         if not replace:
             raise already_exists(place)
-        if has_tables(writer.engine):
-            drop_tables(writer, [one.id for one in generations_of(writer, replaced.id)])
+        ids = [one.id for one in generations_of(writer, replaced.id)]
         drop_collection(writer, replaced.id)
+        if has_tables(writer.engine):  # after that, as another host may be making one until then
+            drop_tables(writer, ids)
     uuid = _free_uuid(found.uuid, place, _uuids_in(writer))
     made = copy_rows(
         source, found.name, writer, numbers, new_name=place.name, new_uuid=uuid, progress=progress

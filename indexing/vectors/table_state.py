@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, exc, text
 
 from indexing.catalog.database import map_errors, reading
-from indexing.errors import LockedError
+from indexing.errors import LockedError, StorageError
 from indexing.names import DEFAULT_ENGINE, SERVER_ENGINES
 from indexing.vectors.vector_table import table_name
 
@@ -28,6 +28,7 @@ __all__ = [
     "drop_unused",
     "followed_changes",
     "has_tables",
+    "keep_generation",
     "make_states",
     "new_number",
     "read_state",
@@ -97,6 +98,17 @@ def _unlock(connection: Connection, given: dict[str, int]) -> None:
             connection.execute(text("SELECT pg_advisory_unlock(:kind, :id)"), given)
     except exc.DBAPIError:
         connection.invalidate()
+
+
+def keep_generation(connection: Connection, generation_id: int) -> None:
+    """Lets nobody delete the generation before the transaction ends, who would not see the table it makes.
+
+    Raises:
+        LockedError, StorageError: somebody has deleted it.
+    """
+    statement = text("SELECT id FROM generation WHERE id = :id FOR KEY SHARE")
+    if connection.scalar(statement, {"id": generation_id}) is None:
+        raise StorageError(f"generation {generation_id} was deleted meanwhile")
 
 
 def new_number(connection: Connection) -> int:

@@ -30,6 +30,7 @@ from indexing.vectors.table_state import (
     changing_tables,
     drop_tables,
     drop_unused,
+    keep_generation,
     make_states,
     new_number,
     read_state,
@@ -211,6 +212,7 @@ class VectorTableView(ChunkView[TableSnapshot, VectorReader, Rows]):
             table.append(connection, rows.keys, rows.codes)
             change, is_last = batch.last, batch.is_last
         graph = self._build_graph(connection, table)
+        keep_generation(connection, self._generation.id)
         write_state(connection, self._generation.id, TableState(self._made_of, change, graph, number))
 
     def _build_graph(self, connection: Connection, table: VectorTable) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from indexing import Collection
 from indexing.catalog import following
-from indexing.errors import BadInput, StorageError
+from indexing.errors import BadInput, LockedError, StorageError
 from indexing.names import SERVER_ENGINES
 from indexing.vectors.pgvector import PgvectorIndex
 from indexing.vectors.vector_table import VectorTable
@@ -313,6 +313,20 @@ def test_a_table_that_somebody_reads_is_dropped_later(collection, asked, postgre
         assert found(collection, 3) == nearest(3)
     view.publish()
     assert tables(asked) == ["pgvector_1", "pgvector_view"]
+
+
+def test_a_collection_deleted_while_its_table_is_made_leaves_none(collection, elsewhere, asked, monkeypatch):
+    append = VectorTable.append
+
+    def drop_first(self, *given):
+        append(self, *given)
+        elsewhere.drop()
+
+    monkeypatch.setattr(VectorTable, "append", drop_first)
+    with pytest.raises((LockedError, StorageError)):
+        view_of(collection).renew()
+    assert tables(asked) == ["pgvector_view"]
+    assert asked("SELECT * FROM pgvector_view") == []
 
 
 def test_tables_of_the_first_form_give_way(collection, asked, elsewhere):
