@@ -9,6 +9,7 @@ from app.desk.visit import Visit
 from app.facade import answering, feedback, originals
 from app.facade.answering import Pages
 from app.facade.caller import require
+from app.facade.documents import check_length
 from app.facade.originals import Download, Kind, Lines
 from app.facade.search import MOST_VALUES, Facet, SearchRequest, facet_choices, offered_reranker, search
 from app.feedback.model import Saying
@@ -115,7 +116,9 @@ def answer(
 ) -> Pages:
     """See `app.facade.answering.answer`; of pages `before` passages are enough (`only_passages`)."""
     collection = visit.collection(name)
-    return answering.answer(visit.caller, visit.location, collection, request, facets, before)
+    found = answering.answer(visit.caller, visit.location, collection, request, facets, before)
+    _check_length(visit, *found.pages)
+    return found
 
 
 def compare(
@@ -124,7 +127,19 @@ def compare(
     """What another serving answers; it is not kept."""
     collection = visit.collection(name)
     reranker = offered_reranker(collection)
-    return search(collection, request, facets, reranker, serving=serving, caller=visit.caller)
+    found = search(collection, request, facets, reranker, serving=serving, caller=visit.caller)
+    _check_length(visit, found)
+    return found
+
+
+def _check_length(visit: Visit, *pages: SearchResults) -> None:
+    """Of what travels; a page of this machine holds the texts already.
+
+    Raises:
+        BadInput: several documents are longer together than an answer may be.
+    """
+    if not visit.here and sum(map(len, pages)) > 1:
+        check_length(sum(len(result.text) for page in pages for result in page))
 
 
 def said(visit: Visit, name: str, query: str) -> Said:

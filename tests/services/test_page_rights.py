@@ -202,5 +202,7 @@ def test_an_answer_has_so_many_characters(asked, location, monkeypatch):
     assert refused.status_code == 400 and "ask for fewer documents" in refused.text
     short = asked("read", "POST", f"{HERE}/search", {"query": "bees and owls", "text": False})
     assert len(short.json()["results"]) == 2
+    page = asked("read", "POST", "/v1/page/searching.answer", {**NAMED, "request": {"q": "bees and owls"}})
+    assert page.status_code == 400 and "ask for fewer documents" in page.text
     many = {**NAMED, "ids": ["bee", "owl"]}
     assert asked("read", "POST", "/v1/page/improving.documents", many).status_code == 400
