@@ -71,6 +71,7 @@ def copy_all(
             to_db=target.db,
             new_name=as_name,
             replace=replace,
+            ahead=arriving.stage,
             before=before,
             progress=progress,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -79,6 +80,7 @@ class Arriving:
     """Files that come with a copy of a collection. Nothing that is there is lost if the copy fails.
 
     >>> arriving = Arriving(files, location, "notes")
+    ... arriving.stage()            # where that must not take long: before it is begun
     ... arriving.put(copy.folder)   # before the copy is there
     ... arriving.settle()           # when it is
     ... arriving.discard()          # in any case
@@ -88,6 +90,19 @@ class Arriving:
         self._files = files
         self._uploads = place_of(UPLOADS, location, name)
         self._waiting = temporary_beside(self._uploads)
+        self._models = temporary_beside(self._uploads)
+
+    def stage(self) -> None:
+        """Writes them where nobody looks, so that `put` has but to give them their names. A server ends a
+        transaction that waits for as long as many files may take.
+
+        Raises:
+            DiskFull, StorageError: one could not be written.
+        """
+        for name, files in _by_folder(self._files.get(MODELS, {})).items():
+            _make_folder(self._models / name, files)
+        if uploads := self._files.get(UPLOADS):
+            _make_folder(self._waiting, uploads, mode=0o700)
 
     def put(self, folder: Path) -> None:
         """Models go into the folder of the copy, uploads to their place, or where something lies there beside
@@ -98,13 +113,28 @@ class Arriving:
         """
         for name, files in _by_folder(self._files.get(MODELS, {})).items():
             if not os.path.lexists(target := folder / MODELS / name):
-                _make_folder(target, files)
+                self._put_model(self._models / name, target, files)
         if uploads := self._files.get(UPLOADS):
-            _make_folder(self._waiting, uploads, mode=0o700)
+            if not self._waiting.is_dir():
+                _make_folder(self._waiting, uploads, mode=0o700)
             with disk_errors(self._uploads):
                 self._uploads.parent.chmod(0o700)
                 if not os.path.lexists(self._uploads):
                     self._waiting.rename(self._uploads)
+
+    def _put_model(self, staged: Path, target: Path, files: Mapping[str, Write]) -> None:
+        if not staged.is_dir():
+            _make_folder(target, files)
+            return
+        with disk_errors(target):
+            make_own_folder(target.parent)
+            try:
+                staged.rename(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # uploads may lie on another disk
+                    raise
+                _make_folder(target, files)
+            fsync_folder(target.parent)
 
     def settle(self) -> None:
         """Puts uploads in the place of those that were there."""
@@ -115,6 +145,7 @@ class Arriving:
 
     def discard(self) -> None:
         remove(self._waiting)
+        remove(self._models)
 
 
 def _by_folder(files: Mapping[str, Write]) -> dict[str, dict[str, Write]]:

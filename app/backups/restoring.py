@@ -178,7 +178,14 @@ def _restore(
             catalog(work / CATALOG)
             source = open_database(work / CATALOG)
             try:
-                copy = copy_into(source, only_collection(source), place, replace=replace, before=before)
+                copy = copy_into(
+                    source,
+                    only_collection(source),
+                    place,
+                    replace=replace,
+                    ahead=arriving.stage,
+                    before=before,
+                )
             finally:
                 source.dispose()
         faults.point("restore.after")

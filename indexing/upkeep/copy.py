@@ -82,11 +82,13 @@ def copy_collection(
     to_db: str | None = None,
     new_name: str | None = None,
     replace: bool = False,
+    ahead: Callable[[], None] | None = None,
     before: BeforeItIsThere | None = None,
     progress: TransferProgress | None = None,
 ) -> Copy:
     """Copies a collection to another home or database, row by row, and compares what is there with what was
-    read. Views are not copied: they are made anew there.
+    read. Views are not copied: they are made anew there. For `ahead` see `copy_into`; in a home
+    it is not called.
 
     Raises:
         UnknownCollection: there is none.
@@ -99,7 +101,9 @@ def copy_collection(
         if place == target:
             raise BadInput(f"collection {name!r} would be copied to where it is: give another place or name")
         if target.shared_catalog:
-            return copy_into(source, name, target, replace=replace, before=before, progress=progress)
+            return copy_into(
+                source, name, target, replace=replace, ahead=ahead, before=before, progress=progress
+            )
         rows: dict[str, int] = {}
 
         def prepare(file: Path) -> None:
@@ -244,14 +248,18 @@ def copy_into(
     place: Place,
     *,
     replace: bool = False,
+    ahead: Callable[[], None] | None = None,
     before: BeforeItIsThere | None = None,
     progress: TransferProgress | None = None,
 ) -> Copy:
-    """Copies a collection into a database that others may be in, in one transaction.
+    """Copies a collection into a database that others may be in, in one transaction. `ahead` is called before
+    it begins, for what takes long: a server ends a transaction that waits.
 
     Raises: see `copy_collection`.
     """
     _refuse(place, replace)
+    if ahead:
+        ahead()
     # Nobody publishes views of what was there until they are gone and the copy is in its place.
     views_lock = FolderLock(place.locks, "views.lock", f"the index of collection {place.name!r}")
     with creating(place) as target, views_lock, reading(source) as connection:

@@ -6,9 +6,11 @@ import sqlite3
 from contextlib import closing
 
 import numpy as np
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from app.backups import files
 from app.facade.backups import back_up, copy, restore
 from app.facade.caller import Caller, NotAllowed
 from app.settings import Location
@@ -94,6 +96,31 @@ def test_a_backup_of_a_server_is_one_like_any_other(me, location, animals, facts
     restore(me, server, tmp_path / "b.tar", replace=True)
     assert facts(server)["documents"] == before["documents"]
     assert facts(server, "beside")["documents"] == before["documents"]
+
+
+def test_files_are_written_while_no_transaction_waits(
+    me, location, animals, facts, postgres_url, tmp_path, monkeypatch
+):
+    """The server ends those that wait for long."""
+    waiting, make = [], files._make_folder
+
+    def noting(*arguments, **named):
+        with psycopg.connect(postgres_url) as connection:
+            asked = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE %s AND datname = %s"
+            waiting.append(
+                connection.execute(asked, ["idle in transaction%", connection.info.dbname]).fetchone()[0]
+            )
+        make(*arguments, **named)
+
+    monkeypatch.setattr(files, "_make_folder", noting)
+    server, before = Location(tmp_path / "server", postgres_url), facts(location)
+    copy(me, location, "animals", server)
+    assert waiting == [0, 0] and facts(server) == before
+    back_up(me, server, tmp_path / "b.tar", ["animals"])
+    restore(me, server, tmp_path / "b.tar", replace=True)
+    again = facts(server)
+    assert waiting == [0] * 4 and all(again[kind] == before[kind] for kind in ("uploads", "models"))
+    assert not list((tmp_path / "server").rglob(".tmp-*"))
 
 
 def test_tables_of_a_server_go_with_what_is_replaced_and_files_do_without(me, postgres_url, tmp_path):
