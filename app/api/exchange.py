@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
@@ -11,6 +10,8 @@ from typing import Any
 
 import anyio
 from starlette.exceptions import HTTPException
+
+from stlib.util.forks import ThreadLock
 
 __all__ = [
     "Answer",
@@ -69,7 +70,7 @@ class Limit:
 
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
-        self._lock = threading.Lock()
+        self._lock = ThreadLock()
         self.begun = self._struck = False
 
     def begin(self) -> bool:

@@ -76,10 +76,10 @@ def command(
     if check:
         _check(host, port or _PORT)
         return
-    if rerank is not None:
-        os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
     if server:
         _use_server(server)
+    if rerank is not None:
+        os.environ[RERANK_VARIABLE] = rerank  # the page runs in a process of its own
     serve(location, port=port, host=host, browser=not no_browser)
 
 

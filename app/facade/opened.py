@@ -10,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from app.settings import Location
 from indexing.errors import IndexingError, UnknownCollection
+from stlib.util.forks import ThreadLock
 
 if TYPE_CHECKING:
     from indexing import Collection
@@ -45,7 +45,7 @@ class OpenCollections:
     def __init__(self, location: Location, most: int = 20) -> None:
         self.location = location
         self._most = most
-        self._lock = Lock()
+        self._lock = ThreadLock()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def collection(self, name: str) -> Collection:

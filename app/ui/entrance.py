@@ -11,7 +11,6 @@ import time
 from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 import streamlit as st
 
@@ -34,6 +33,7 @@ from app.settings import (
 from app.ui import sign_in
 from app.ui.visitor import visitor
 from indexing.errors import IndexingError
+from stlib.util.forks import ThreadLock
 
 __all__ = ["TYPED_KEY", "desk_of_visitor", "forget_person", "may_type_key"]
 
@@ -48,7 +48,7 @@ _LONGEST_KEY_FILE = 4_096
 _keys: dict[tuple[str, Person], PersonKey] = {}
 # Id → address and key, of those who signed out while the service did not answer.
 _to_end: dict[str, tuple[str, PersonKey]] = {}
-_lock = Lock()
+_lock = ThreadLock()
 
 
 def desk_of_visitor() -> Desk:

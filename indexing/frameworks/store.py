@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from indexing.collection import Collection
 from indexing.errors import BadInput, UnknownCollection
 from indexing.search.results import Result, SearchResults
 from indexing.storage.paths import has_password
+from stlib.util.forks import ThreadLock
 
 __all__ = ["LazyCollection", "check_saved", "delete_all", "nearest_vectors", "score_of", "search_matching"]
 
@@ -61,7 +61,7 @@ class LazyCollection:
         self._where = {"home": home, "db": db}
         self._model = model
         self._settings = settings
-        self._lock = Lock()
+        self._lock = ThreadLock()
         self._collection: Collection | None = None
 
     def found(self) -> Collection | None:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from threading import Lock
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 from app.facade.health import Lag, count_jobs, lags
 from app.settings import Location
 from indexing.errors import IndexingError
+from stlib.util.forks import ThreadLock
 
 __all__ = ["StateOfThings"]
 
@@ -28,7 +28,7 @@ class StateOfThings(Collector):
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._lock = Lock()
+        self._lock = ThreadLock()
         self._until = 0.0
         self._found: list[Any] = []
 

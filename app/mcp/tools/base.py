@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from app.mcp.asked import Asked
 from indexing.errors import BadInput
+from stlib.util.forks import cached_property
 
 __all__ = ["Answer", "Arguments", "Tool"]
 
