@@ -10,7 +10,6 @@ that hand such work to `service.run`, or to `service.change` where it writes to 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, cast
 
@@ -38,17 +37,16 @@ async def refuse_unknown_parameters(request: Request) -> None:
         raise BadInput(f"unknown parameter {unknown[0][:100]!r} of this address; {there}")
 
 
-async def let_changes_end(request: Request) -> AsyncIterator[None]:
+async def let_changes_end(request: Request) -> None:
     """A thread cannot be stopped: the answer of one that changes something comes late rather than as an error
     of something that was done. And such threads, which may wait for another process, are some of all: the
     others are for who reads. Routes that are `async def` see to both themselves.
     """
-    if request.method in _READING or iscoroutinefunction(request.scope["endpoint"]):
-        yield
-        return
-    async with request.app.state.service.changing:
+    if request.method not in _READING and not iscoroutinefunction(request.scope["endpoint"]):
+        changing = request.app.state.service.changing
+        await changing.acquire()
+        request.state.end = changing.release  # the gate calls it
         begin_change()
-        yield
 
 
 async def _asking(request: Request) -> Caller:

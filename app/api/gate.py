@@ -52,7 +52,9 @@ class _Refused(Exception):
 
 
 class Gate:
-    """The outermost middleware. Routes find `caller` and `request_id` in `request.state`."""
+    """The outermost middleware. Routes find `caller` and `request_id` in `request.state`, and may leave there
+    what is called at the `end`.
+    """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], service: Service) -> None:
         self._app = app
@@ -95,6 +97,8 @@ class Gate:
             message = "the service failed; its log says more under this request id"
             await answer.instead(error_response(500, message, request_id), scope, receive)
         finally:
+            if (end := state.get("end")) is not None:
+                end()
             seconds = time.perf_counter() - started
             caller = state.get("caller")
             log_request(

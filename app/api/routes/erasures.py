@@ -49,7 +49,8 @@ class ToAllow(BaseModel):
 async def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict[str, Any]:
     """From the collection and from searches, judgments, jobs, reports and uploads; they stay out when their
     folder is read again. The answer is the receipt: `done`, or `pending` with the reasons, and what cannot be
-    reached. All indexes are made anew: where that outlasts the request it goes on, and the receipt is listed.
+    reached. All indexes are made anew, so it may take minutes: where the connection breaks off meanwhile
+    it goes on, and the receipt is listed.
     """
     receipt = await service.change(
         name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -61,10 +61,11 @@ async def ask(function: str, request: Request, caller: Asking, service: Held) ->
         if entry.name in _SEARCHES:
             body = await service.run(_answer, entry, visit, text, files)
         else:
-            if entry.name not in READS:
-                begin_change()
             limiter = _AT_ONCE if entry.name in _LARGE else None
-            body = await to_thread.run_sync(_answer, entry, visit, text, files, limiter=limiter)
+            async with nullcontext() if entry.name in READS else service.changing:
+                if entry.name not in READS:
+                    begin_change()
+                body = await to_thread.run_sync(_answer, entry, visit, text, files, limiter=limiter)
     return Response(body, media_type="application/json")
 
 
