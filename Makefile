@@ -73,6 +73,7 @@ compat: $(COMPAT)/.installed
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/unit/jobs/test_jobs_faults.py --kills 200 --mutants 2000 --soak 600
+	$(BIN)/python -m pytest --long tests --kills 200
 	$(BIN)/python -m pytest --postgres tests/unit/serving tests/unit/sources tests/unit/beside tests/unit/gate \
 	  $(filter-out %_unwritable.py %_damage.py %_catalog.py,$(wildcard tests/unit/collection/test_*.py)) \
 	  tests/conformance/test_three_legs.py

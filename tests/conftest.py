@@ -28,8 +28,18 @@ def pytest_addoption(parser):
     parser.addoption("--mutants", type=int, default=30, help="how many damaged files a reader gets (30)")
     parser.addoption("--draws", type=int, default=3, help="how many seeds of random clicks are tuned (3)")
     parser.addoption("--soak", type=float, default=15.0, help="seconds that the service is soaked (15)")
+    parser.addoption("--long", action="store_true", help="run what takes long, and nothing else")
     parser.addoption("--postgres", action="store_true", help="keep the collections of homes in PostgreSQL")
     parser.addoption("--simulations", action="store_true", help="run simulations at their full size")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What takes long is left to `make faults`; `make test` has a shorter test of the same."""
+    wanted = config.getoption("--long")
+    left_out = [item for item in items if (item.get_closest_marker("long") is not None) != wanted]
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture

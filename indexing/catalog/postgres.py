@@ -75,7 +75,6 @@ _USUAL_POOL = 16
 _WAIT_SECONDS = 10  # for a lock or a connection; a writer holds its lock for one batch, well under a second
 _SCOPE = "stlib_scope"
 _ADDRESS = "stlib_address"
-_IDLE_SECONDS = 1.0  # after which a connection is looked at before it is used
 _COPIED_ROWS = 5  # from here on COPY is faster than INSERT
 
 _engines: dict[str, Engine] = {}
@@ -110,14 +109,13 @@ def _make_engine(address: ServerDatabase) -> Engine:
             pool_size=min(most, 8),
             max_overflow=max(0, most - 8),
             pool_timeout=_WAIT_SECONDS,
+            pool_pre_ping=True,  # a server that was restarted costs nobody an error who asks after it is back
             connect_args=_settings(dict(url.query)),
         )
     except (exc.ArgumentError, ValueError) as error:
         raise StorageError(f"database {str(address)!r}: use postgresql://user@host:5432/name") from error
     event.listen(engine, "do_connect", _open_connection)
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", _look_at_idle)
     empty_before_forks(engine)
     return engine
 
@@ -170,26 +168,6 @@ def _configure(connection: Any, _record: Any) -> None:
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
     connection.commit()
-
-
-def _note_use(_connection: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
-
-
-def _look_at_idle(connection: Any, record: Any, _proxy: Any) -> None:
-    """A server that was restarted costs nobody an error who asks after it is back. A connection that was
-    used a
-    moment ago is taken as it is: a look would cost a tenth of a search.
-    """
-    used = record.info.get("used")
-    if used is None or time.monotonic() - used < _IDLE_SECONDS:
-        return
-    try:
-        connection.autocommit = True
-        connection.execute("")
-        connection.autocommit = False
-    except connection.Error as error:
-        raise exc.DisconnectionError(str(error)) from error
 
 
 class _Inherited:

@@ -110,6 +110,7 @@ def test_a_person_with_a_key_does_everything_and_nothing_of_others_runs(visit, u
         assert page.locator("img[src=x], b[onclick], u[onmouseover], a[href^=javascript]").count() == 0
 
 
+@pytest.mark.long
 def test_a_service_that_goes_is_named_and_the_page_goes_on_once_it_is_back(
     visit, url, home, serving, phone, width_of
 ):

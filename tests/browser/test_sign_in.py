@@ -127,6 +127,7 @@ def test_roles_decide_and_the_service_knows_each_person_by_a_key(issuer, sign_in
             assert keys(home)["ann@example.org"] == ("write", "revoked")
 
 
+@pytest.mark.long
 def test_a_page_over_a_home_knows_them_too_and_believes_nobody_for_long(issuer, sign_in_page, browse, home):
     issuer.people["eve"] = {"email": "eve@example.org", "email_verified": False, "roles": "editors"}
     with sign_in_page(Location(home)) as url, browse(url) as page:

@@ -111,7 +111,8 @@ def test_processes_count_together(home):
         key = ("stlib_http_requests_total", "GET", "/v1/collections/{name}/search", "200")
         shown = [read(client) for client in clients]
         assert [one[key] for one in shown] == [20] * 4
-        assert [one["stlib_http_requests_in_flight",] for one in shown] == [1] * 4
+        # One whose answer is there may be counted for a moment more; the one that asks is always.
+        assert all(1 <= one["stlib_http_requests_in_flight",] <= 2 for one in shown)
         assert shown[0]["stlib_searches_total", "hybrid", "answered"] >= 20
         for client in clients:
             client.close()
@@ -123,4 +124,5 @@ def test_processes_count_together(home):
             time.sleep(0.05)
         with service.client() as client:
             shown = read(client)
-            assert (shown[key], shown["stlib_http_requests_in_flight",]) == (20, 1)
+            assert shown[key] == 20
+            assert 1 <= shown["stlib_http_requests_in_flight",] <= 2

@@ -229,6 +229,7 @@ def test_who_is_idle_makes_room_and_one_address_takes_no_more_than_its_share(hom
         assert error_in(answer)[0] == 421
 
 
+@pytest.mark.long
 def test_a_worker_that_stands_still_is_replaced(home):
     with running_service(home, workers=1) as service:
         [still] = service.workers()

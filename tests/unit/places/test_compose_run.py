@@ -207,6 +207,7 @@ def test_a_worker_that_is_stopped_leaves_its_job_to_be_resumed(services, corpus)
         assert collection.verify().clean and collection.count() >= 1024
 
 
+@pytest.mark.long
 def test_a_team_on_postgresql(team, tmp_path):
     (tmp_path / "a.txt").write_text("Apples ripen in autumn.")
     said = {"service": "ready\n", "page": "Search page: "}
