@@ -53,8 +53,8 @@ class ServiceSettings(BaseSettings):
         write_seconds: that a change waits for another process that writes to the collection.
         shutdown_seconds: for requests in flight when the service is stopped.
         traces: spans for OpenTelemetry, sent by "otlp" to where its own variables say, or to the "console".
-        trace_share: of requests that are traced, beside every one whose caller traces it. A trace
-            takes 3 to 8 % of the processor time of its search, so that a tenth of them take below 1 %.
+        trace_share: of requests that are traced, beside every one whose caller traces it. A tenth shows where
+            time goes; what traces cost is printed by `tests/benchmarks/bench_traces.py`.
         trace_texts: whether questions, and ids and scores of answers, stand in spans. Texts never do.
     """
 
