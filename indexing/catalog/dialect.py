@@ -1,4 +1,4 @@
-"""Which of the two kinds of database something is: `sqlite.py` and `postgres.py` hold all that differs."""
+"""Which of the two kinds of database something is: `sqlite.py` and `postgres/` hold all that differs."""
 
 from __future__ import annotations
 

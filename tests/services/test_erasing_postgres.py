@@ -92,7 +92,7 @@ def test_what_lies_on_other_hosts_is_named(notes, location):
 
 
 def test_an_older_transaction_keeps_it_pending(notes, location, monkeypatch):
-    monkeypatch.setattr(postgres, "_OLD_VIEW_SECONDS", 0.2)
+    monkeypatch.setattr("indexing.catalog.postgres.upkeep._OLD_VIEW_SECONDS", 0.2)
     with Collection.open("notes", **location.arguments()) as other:
         with reading(other._session.database) as connection:
             connection.execute(text("SELECT 1")).scalar_one()  # from here on it sees rows as they are now
@@ -152,7 +152,7 @@ def written_row(connection):
     ],
 )
 def test_what_keeps_old_rows_at_the_server_keeps_it_pending(server, keeper, named, monkeypatch):
-    monkeypatch.setattr(postgres, "_OLD_VIEW_SECONDS", 0.1)
+    monkeypatch.setattr("indexing.catalog.postgres.upkeep._OLD_VIEW_SECONDS", 0.1)
     databases = databases_of(server)
     url = databases.create()
     engine = postgres.open_database(ServerDatabase(url))

@@ -29,7 +29,6 @@ from app.keys.place import keys_place
 from app.keys.table import read_keys
 from app.settings import Location
 from indexing import Collection
-from indexing.catalog import postgres
 from indexing.catalog.database import open_database, reading, writing
 from indexing.catalog.log import take_seqs
 from indexing.catalog.migrate import HEAD, ensure_schema, schema_revision
@@ -340,7 +339,7 @@ def test_a_lock_that_was_interrupted_is_given_back(notes, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(postgres, "_number", interrupt)
+        broken.setattr("indexing.catalog.postgres.locks.lock_number", interrupt)
         with pytest.raises(KeyboardInterrupt):
             lock.release()
     WriterLock(database, "a test", "the test").acquire().release()
