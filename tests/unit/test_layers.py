@@ -84,6 +84,8 @@ LAYERS = {
         ["upkeep"],
         ["writing"],
         ["sources"],
+        # what many processes bring in at once
+        ["bulk"],
         [
             "collection",
             "collection_erasing",
