@@ -6,7 +6,7 @@ Layout, little-endian:
     4 bytes   length of the header text
     4 bytes   CRC32 of header text and block table
     n bytes   header text (JSON): arrays with name, dtype, shape and offset; block size; file size
-    4·b bytes block table: CRC32 of each 4 MiB block of the data
+    4·b bytes block table: CRC32 of each block of the data, of 4 MiB if the writer wants no smaller ones
     …         zeros up to the next multiple of 4096, then the data, each array at a multiple of 64
 
 Opening reads the header only, which `published` compares with a manifest before: of a forged one any page of
@@ -39,21 +39,26 @@ _PAGE = 4096
 _ALIGN = 64
 
 
-def write_block_file(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+def write_block_file(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], block_bytes: int | None = None
+) -> None:
     """Write named arrays of fixed-size numbers and flush them to the disk. `path` must not exist.
+
+    A reader reads and checks whole blocks of `block_bytes`, a multiple of 4096, `BLOCK_BYTES` if None: where
+    single rows are read here and there, small ones are worth it.
 
     Give it a temporary name or a folder that is still unpublished: this function alone is not atomic.
     """
     path = Path(path)
     little = {name: np.ascontiguousarray(a, dtype=a.dtype.newbyteorder("<")) for name, a in arrays.items()}
     described, data_bytes = _describe(little)
-    blocks = -(-data_bytes // BLOCK_BYTES)
-    header = _header(described, data_bytes, b"\0" * 4 * blocks)
+    size = BLOCK_BYTES if block_bytes is None else block_bytes
+    header = _header(described, data_bytes, size, b"\0" * 4 * -(-data_bytes // size))
     with disk_errors(path, len(header) + data_bytes), path.open("xb") as handle:
         handle.write(header)
-        table = _write_data(handle, little, described, data_bytes)
+        table = _write_data(handle, little, described, data_bytes, size)
         handle.seek(0)
-        handle.write(_header(described, data_bytes, table))
+        handle.write(_header(described, data_bytes, size, table))
         handle.flush()
         os.fsync(handle.fileno())
 
@@ -66,8 +71,8 @@ def _describe(arrays: Mapping[str, np.ndarray]) -> tuple[list[dict[str, Any]], i
     return described, offset
 
 
-def _header(described: list[dict[str, Any]], data_bytes: int, table: bytes) -> bytes:
-    body = {"arrays": described, "block_bytes": BLOCK_BYTES, "data_bytes": data_bytes}
+def _header(described: list[dict[str, Any]], data_bytes: int, block_bytes: int, table: bytes) -> bytes:
+    body = {"arrays": described, "block_bytes": block_bytes, "data_bytes": data_bytes}
     text = json.dumps(body, separators=(",", ":")).encode("ascii")
     start = -(-(_PREFIX.size + len(text) + len(table)) // _PAGE) * _PAGE
     prefix = _PREFIX.pack(MAGIC, len(text), zlib.crc32(text + table))
@@ -75,10 +80,14 @@ def _header(described: list[dict[str, Any]], data_bytes: int, table: bytes) -> b
 
 
 def _write_data(
-    handle: Any, arrays: Mapping[str, np.ndarray], described: list[dict[str, Any]], total: int
+    handle: Any,
+    arrays: Mapping[str, np.ndarray],
+    described: list[dict[str, Any]],
+    total: int,
+    block_bytes: int,
 ) -> bytes:
     """Write the arrays with their padding; returns the CRC32 of each block as little-endian uint32."""
-    sums = _BlockSums()
+    sums = _BlockSums(block_bytes)
     ends = [entry["offset"] for entry in described[1:]] + [total]
     for entry, end in zip(described, ends, strict=True):
         array = arrays[entry["name"]]
@@ -107,16 +116,17 @@ def head_size(path: str | os.PathLike[str]) -> int | None:
 class _BlockSums:
     """CRC32 of consecutive blocks of a stream that arrives in pieces of any size."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_bytes: int) -> None:
+        self._block_bytes = block_bytes
         self._sums: list[int] = []
         self._filled = 0
 
     def update(self, piece: memoryview) -> None:
         start = 0
         while start < len(piece):
-            if self._filled % BLOCK_BYTES == 0:
+            if self._filled % self._block_bytes == 0:
                 self._sums.append(0)
-            taken = piece[start : start + BLOCK_BYTES - self._filled % BLOCK_BYTES]
+            taken = piece[start : start + self._block_bytes - self._filled % self._block_bytes]
             self._sums[-1] = zlib.crc32(taken, self._sums[-1])
             self._filled += len(taken)
             start += len(taken)
@@ -220,13 +230,28 @@ class BlockFile:
 
     def check_blocks(self, blocks: np.ndarray) -> None:
         """Compare these blocks, once each. Two threads may do the same one twice, which is harmless."""
-        for block in blocks[self._unchecked[blocks]].tolist():
+        unchecked = blocks[self._unchecked[blocks]]
+        self._fetch(unchecked)
+        for block in unchecked.tolist():
             self.ensure_whole()
             start = block * self._block_bytes
             if zlib.crc32(self._map[start : start + self._block_bytes].data) != self._sums[block]:
                 raise CorruptView(f"{self.path}: block {block} does not match its checksum; rebuild the view")
             self._unchecked[block] = False
         self._remaining = int(self._unchecked.sum())
+
+    def _fetch(self, blocks: np.ndarray) -> None:
+        """Has the system read these blocks at once where they are not in memory; by themselves they would be
+        waited for one after the other.
+        """
+        if len(blocks) < 2 or not hasattr(mmap, "MADV_WILLNEED"):
+            return
+        ends = np.flatnonzero(np.diff(blocks, append=blocks[-1] + 2) != 1)
+        firsts = np.concatenate([[0], ends[:-1] + 1])
+        for first, last in zip(blocks[firsts].tolist(), blocks[ends].tolist(), strict=True):
+            start = self._start + first * self._block_bytes
+            stop = min(self._start + (last + 1) * self._block_bytes, self._size)
+            self._mapping.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def view(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """The mapped bytes as an array, unchecked: `BlockArray` checks what it hands out."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -23,7 +22,6 @@ from indexing.errors import BadInput
 from indexing.quantization import Codec
 from indexing.vectors.codes import CodeArray, CodeRows
 
-_SURPLUS = 64  # candidates of each of several indexes beyond its share
 _CHUNK_ROWS = 16_384  # 16 MiB of float32 at 256 dimensions: stays near the processor
 
 
@@ -32,6 +30,17 @@ class Hits(NamedTuple):
 
     rows: np.ndarray
     scores: np.ndarray
+
+    @classmethod
+    def none(cls) -> Hits:
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+class Nearest(NamedTuple):
+    """Distinct `rows` int64 [m] and their `distances` int32 [m] by the engine's own measure."""
+
+    rows: np.ndarray
+    distances: np.ndarray
 
 
 class Candidates(NamedTuple):
@@ -78,6 +87,9 @@ class VectorIndex(ABC):
     scan_rows: ClassVar[int] = 4_000
     """Up to so many allowed rows are scanned directly; that takes about half a millisecond."""
 
+    says_distances = False
+    """Whether `nearest` is there, by whose distances rows of several indexes can be compared."""
+
     def __init__(self, codec: Codec, codes: CodeArray) -> None:
         """`codes` [n, d] is kept for scoring, not copied. Use `build` or `load`."""
         check_codes(codec, codes)
@@ -119,6 +131,16 @@ class VectorIndex(ABC):
     def _candidates(self, score: QueryScore, count: int, allowed: np.ndarray | None) -> Candidates:
         """About `count` promising rows; fewer, or rows that are not allowed, are both fine."""
 
+    def nearest(self, query: np.ndarray, count: int, allowed: np.ndarray | None) -> Nearest:
+        """The `count` allowed rows that are nearest to `query` by the engine's own measure, fewer only if
+        there are no more.
+        """
+        raise NotImplementedError
+
+    def nearest_count(self, k: int, rows: int) -> int:
+        """How many of the nearest of `rows` rows, here and in other indexes, are scored for `k` hits."""
+        raise NotImplementedError
+
     @abstractmethod
     def _first_count(self, k: int) -> int:
         """How many candidates to ask for first when `k` results are wanted."""
@@ -152,7 +174,7 @@ class VectorIndex(ABC):
         allowed, rows_allowed = self._check_allowed(allowed)
         wanted = min(k, rows_allowed)
         if not wanted:
-            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+            return Hits.none()
         score = QueryScore(self.codec, query)
         count = max(self._first_count(k), wanted)
         if rows_allowed > self.scan_rows:
@@ -170,7 +192,7 @@ class VectorIndex(ABC):
         if not self.exact:
             return self.search(score.query, k, allowed), -np.inf
         if not wanted:
-            return Hits(np.empty(0, np.int64), np.empty(0, np.float32)), -np.inf
+            return Hits.none(), -np.inf
         if rows_allowed <= self.scan_rows or 2 * count >= rows_allowed:
             return self._scan(score, wanted, allowed), -np.inf
         rows, beyond = self._candidates(score, count, allowed)
@@ -228,34 +250,6 @@ class VectorIndex(ABC):
             raise BadInput(f"the mask of allowed rows is {got}, expected bool [{len(self)}]")
         count = int(np.count_nonzero(allowed))
         return (None if count == len(self) else allowed), count
-
-
-def search_together(
-    parts: Sequence[tuple[VectorIndex, np.ndarray | None]], query: np.ndarray, k: int
-) -> list[Hits]:
-    """Of each index, with its mask of allowed rows, those rows that can be among the best `k` of all.
-
-    All of the best `k` are there where the indexes are exact. One that scans is asked for fewer rows than if
-    it were alone, and for more only as long as a row that it left out could be among the best of all.
-    """
-    found: list[Hits] = []
-    beyond, counts = [], []
-    for index, allowed in parts:
-        query = index._check_query(query, k)
-        count = index._first_count(k) // 2 + _SURPLUS
-        hits, limit = index._find(QueryScore(index.codec, query), k, count, allowed)
-        found.append(hits)
-        beyond.append(limit)
-        counts.append(count)
-    while True:
-        scores = np.concatenate([hits.scores for hits in found])
-        lowest = np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) >= k else -np.inf
-        unsure = [at for at, limit in enumerate(beyond) if limit > -np.inf and limit >= lowest]
-        if not unsure:
-            return found
-        for at in unsure:
-            (index, allowed), counts[at] = parts[at], counts[at] * 4
-            found[at], beyond[at] = index._find(QueryScore(index.codec, query), k, counts[at], allowed)
 
 
 def best(rows: np.ndarray, scores: np.ndarray, k: int) -> Hits:

@@ -23,8 +23,8 @@ __all__ = [
     "rows_of_documents",
 ]
 
-# So many rows that are gone are fetched and thrown away rather than kept out by a mask, which doubles the
-# time of a scan.
+# So many rows that are gone, of all parts together, are fetched and thrown away rather than kept out by
+# masks, which double the time of a scan.
 _FEW_GONE = 256
 
 
@@ -100,10 +100,8 @@ class Part(Generic[St]):
     def live_rows(self) -> np.ndarray:
         return np.delete(np.arange(len(self.stretch)), self.gone)
 
-    def mask(self, allowed: np.ndarray | None) -> np.ndarray | None:
-        """Rows that may be returned; None: all but a few that are gone."""
-        if allowed is None and len(self.gone) <= _FEW_GONE:
-            return None
+    def mask(self, allowed: np.ndarray | None) -> np.ndarray:
+        """Rows that may be returned."""
         if allowed is None:
             mask = np.ones(len(self.stretch), dtype=bool)
         else:
@@ -155,13 +153,22 @@ class PassageReader(Generic[St]):
             part.stretch.ensure_whole()
 
     def _masks(self, allowed: np.ndarray | None) -> tuple[list[np.ndarray | None], list[int]]:
-        """Of each part the rows that may be returned, and how many these are."""
-        masks = [part.mask(allowed) for part in self._parts]
+        """Of each part the rows that may be returned, None: all but a few that are gone; and how many these
+        are.
+        """
+        unmasked = self._with_few_gone() if allowed is None else frozenset()
+        masks = [None if at in unmasked else part.mask(allowed) for at, part in enumerate(self._parts)]
         counts = [
             part.live if mask is None else int(np.count_nonzero(mask))
             for part, mask in zip(self._parts, masks, strict=True)
         ]
         return masks, counts
+
+    def _with_few_gone(self) -> frozenset[int]:
+        """Positions of parts whose rows that are gone are few, taken together."""
+        gone = np.asarray([len(part.gone) for part in self._parts])
+        order = np.argsort(gone, kind="stable")
+        return frozenset(order[np.cumsum(gone[order]) <= _FEW_GONE].tolist())
 
     def rows_of(self, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The live rows of `documents` (keys int64 [n], ascending): for each the position of its document,

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from indexing.quantization import Codec
-from indexing.vectors.base import QueryScore, VectorIndex, search_together
+from indexing.vectors.base import QueryScore, VectorIndex
 from indexing.vectors.codes import CodeArray
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.segment import Rows
+from indexing.vectors.together import search_together
 from indexing.views.passage_reader import (
     Hits,
     Part,
@@ -116,13 +117,12 @@ class VectorReader(PassageReader[_Stretch]):
         # Rows that are gone and not masked are fetched besides.
         extra = sum(len(self._parts[at].gone) for at in used if masks[at] is None)
         said = []
-        for part, hits in zip(parts, search_together(asked, query, k + extra), strict=True):
-            alive = ~np.isin(hits.rows, part.gone)
-            found = hits.rows[alive]
-            stretch = part.stretch
-            said.append(
-                (found + part.first, stretch.doc_keys[found], stretch.keys[found], hits.scores[alive])
-            )
+        for part, hits in zip(parts, search_together(asked, query, k, extra), strict=True):
+            found, scores, stretch = hits.rows, hits.scores, part.stretch
+            if len(part.gone):
+                alive = ~np.isin(found, part.gone)
+                found, scores = found[alive], scores[alive]
+            said.append((found + part.first, stretch.doc_keys[found], stretch.keys[found], scores))
         return best_documents(said, k)
 
     def score_documents(self, query: np.ndarray, documents: np.ndarray) -> Hits:

@@ -13,7 +13,7 @@ from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage.blockfile import BlockFile, write_block_file
 from indexing.vectors import VectorIndex, engine_class
-from indexing.vectors.base import search_together
+from indexing.vectors.together import search_together
 
 ROWS, DIMENSION, CLUSTERS = (
     3000,

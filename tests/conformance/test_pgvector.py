@@ -16,8 +16,8 @@ from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage.paths import ServerDatabase
 from indexing.vectors import check_engine, engine_class
-from indexing.vectors.base import search_together
 from indexing.vectors.pgvector import PgvectorIndex, TableCodes
+from indexing.vectors.together import search_together
 from indexing.vectors.vector_table import VectorTable
 from tests.conformance import test_engines as suite
 from tests.conformance.test_engines import (  # noqa: F401 -- the tests of all engines, on the `case` of this file

@@ -63,6 +63,22 @@ def test_only_touched_blocks_are_checked(path, arrays):
         file["scores"][:]
 
 
+@pytest.mark.parametrize("block_bytes", [4096, 16_384, 4 << 20])
+def test_the_writer_chooses_how_much_is_checked_at_once(tmp_path, block_bytes):
+    codes = np.random.default_rng(1).integers(0, 256, (5000, 32), dtype=np.uint8)
+    path = tmp_path / "rows.bin"
+    write_block_file(path, {"codes": codes}, block_bytes)
+    np.testing.assert_array_equal(BlockFile(path)["codes"][np.array([0, 4999, 700])], codes[[0, 4999, 700]])
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    in_the_last = np.arange(5000) * 32 // block_bytes == (codes.nbytes - 1) // block_bytes
+    whole = BlockFile(path)["codes"]
+    np.testing.assert_array_equal(whole[~in_the_last], codes[~in_the_last])
+    with pytest.raises(CorruptView, match="block"):
+        whole[np.flatnonzero(in_the_last)[:1]]
+
+
 def test_every_flipped_bit_is_found(path):
     whole = path.read_bytes()
     for position in range(0, len(whole), 97):
