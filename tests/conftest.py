@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
@@ -40,6 +41,14 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
     items[:] = [item for item in items if item not in gone]
+
+
+def pytest_collection_finish(session):
+    """Modules and tests stay to the end: the collector would walk over their millions of objects whenever
+    something asks for all garbage, as training does several times a run, and take most of such a test.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
