@@ -1,7 +1,10 @@
 """A stretch of rows that never changes: their keys, their codes and, where the engine wants one, its index.
 
-    rows-<name>.bin     block file: `keys` and `doc_keys` int64 [n], `codes` [n, width], int8 ones + 128
-    engine-<name>.bin   the engine's own format; missing where the codes are all it needs
+    rows-<name>.bin     block file: `keys` and `doc_keys` int64 [n], `codes` [n, width], int8 ones + 128, and
+                        `bits` uint8 [n, width / 8] where signs are scanned
+    engine-<name>.bin   the engine's own format; missing where the rows are all it needs
+
+Bits are mapped as codes are: processes share them, and a new one has none to read at first.
 
 A snapshot is a list of segments. The next one takes those that stay by hard links.
 """
@@ -22,6 +25,7 @@ from indexing.storage.published import open_block_file, read_verified, verify_fi
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
 from indexing.vectors import VectorIndex, engine_class
 from indexing.vectors.codes import CodeArray, SignedCodes, flip
+from indexing.vectors.faiss import FaissIndex
 from stlib.util.forks import cached_property
 
 __all__ = ["EXACT_ENGINE", "Rows", "VectorSegment", "write_segment"]
@@ -70,6 +74,8 @@ class VectorSegment:
         file = open_block_file(folder, rows_file(self.name), manifest)
         self.keys, self.doc_keys = np.asarray(file["keys"]), np.asarray(file["doc_keys"])
         stored = file["codes"]
+        has_bits = codec.is_binary and not self._has_engine_file  # earlier versions kept them in a file
+        self._bits = file["bits"] if has_bits else None
         self.codes: CodeArray = SignedCodes(stored) if codec.dtype == np.int8 else stored
         self.ensure_whole, self.check_again = file.ensure_whole, file.check_again
         expected = np.dtype(np.uint8) if codec.dtype == np.int8 else codec.dtype
@@ -77,6 +83,8 @@ class VectorSegment:
             raise CorruptView(f"{file.path} holds other codes than its manifest says; rebuild the view")
         if not len(self.keys) == len(self.doc_keys) == len(self.codes):
             raise CorruptView(f"{file.path} has columns of different lengths; rebuild the view")
+        if self._bits is not None and self._bits.shape != (len(self), -(-codec.dimension // 8)):
+            raise CorruptView(f"{file.path} holds other bits than its codes have; rebuild the view")
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -120,6 +128,8 @@ class VectorSegment:
 
     def load_index(self) -> VectorIndex:
         """A new one, which the caller may add to."""
+        if self._bits is not None:
+            return FaissIndex(self._codec, self.codes, self._bits)
         name = engine_file(self.name)
         data = read_verified(self._folder, name, self._manifest) if self._has_engine_file else b""
         return engine_class(self.engine).from_bytes(data, self._codec, self.codes)
@@ -153,6 +163,9 @@ def write_segment(
     """
     codes = flip(rows.codes) if codec.dtype == np.int8 else rows.codes
     arrays = {"keys": rows.keys, "doc_keys": rows.doc_keys, "codes": codes}
+    if data and engine == EXACT_ENGINE:
+        arrays["bits"] = np.frombuffer(data, np.uint8).reshape(len(codes), -1)
+        data = b""
     block_bytes = ROW_BLOCK_BYTES if codec.is_binary else None
     write_block_file(folder / rows_file(str(name)), arrays, block_bytes)
     if data:

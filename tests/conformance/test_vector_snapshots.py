@@ -10,9 +10,12 @@ from indexing.errors import BadInput, CorruptView, StorageError
 from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec, normalize
 from indexing.storage import blockfile
+from indexing.storage.blockfile import BlockArray, write_block_file
 from indexing.vectors import engine_class, snapshot
+from indexing.vectors.codes import flip
 from indexing.vectors.segment import Rows
 from indexing.vectors.snapshot import VectorSnapshot, write
+from indexing.vectors.together import search_together
 
 ROWS, DIMENSION = 400, 24
 KEYS = np.arange(ROWS) * 5 + 3
@@ -69,6 +72,26 @@ def test_a_flat_engine_keeps_nothing_beside_the_codes(tmp_path, vectors):
     (segment,) = VectorSnapshot.open(tmp_path / "1-9").segments
     scanned = segment.index._scanned.span(0, ROWS)
     assert np.shares_memory(scanned, segment.codes.raw[:])
+
+
+def test_bits_are_mapped_and_those_in_a_file_of_their_own_are_read(tmp_path, vectors, monkeypatch):
+    codec, codes = published(tmp_path / "1-9", vectors, precision="ubinary")
+    assert sorted(p.name for p in (tmp_path / "1-9").iterdir()) == ["manifest.json", "rows-1.bin"]
+
+    def write_as_before(folder, name, codec, rows, engine, data):
+        arrays = {"keys": rows.keys, "doc_keys": rows.doc_keys, "codes": flip(rows.codes)}
+        write_block_file(folder / f"rows-{name}.bin", arrays)
+        (folder / f"engine-{name}.bin").write_bytes(data)
+        return {"name": name, "engine": engine, "rows": len(rows.keys)}
+
+    monkeypatch.setattr(snapshot, "write_segment", write_as_before)
+    published(tmp_path / "1-8", vectors, precision="ubinary")
+    assert (tmp_path / "1-8" / "engine-1.bin").stat().st_size == ROWS * 3
+    for folder in ("1-9", "1-8"):
+        (segment,) = VectorSnapshot.open(tmp_path / folder).segments
+        scanned = segment.index._scanned.span(0, ROWS)
+        np.testing.assert_array_equal(scanned, codec.sign_bits(codes))
+        assert isinstance(segment.index._scanned._base, BlockArray) == (folder == "1-9")
 
 
 @pytest.mark.parametrize("engine", FILE_ENGINES)
@@ -197,6 +220,8 @@ def damage(path, kind):
     data = bytearray(path.read_bytes())
     if kind == "flip":
         data[-(len(data) // 3)] ^= 16
+    if kind == "last":  # of the bits, where there are any
+        data[-1] ^= 1
     if kind == "zero":
         data[:] = bytes(len(data))
     if kind == "truncate":
@@ -206,11 +231,14 @@ def damage(path, kind):
         path.unlink()
 
 
-@pytest.mark.parametrize("kind", ["flip", "zero", "truncate", "remove"])
-@pytest.mark.parametrize("name", ["manifest.json", "rows-1.bin", "engine-1.bin", "gone.bin"])
-@pytest.mark.parametrize("engine", FILE_ENGINES)
+@pytest.mark.parametrize("kind", ["flip", "last", "zero", "truncate", "remove"])
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [(engine, name) for engine in FILE_ENGINES for name in ("manifest.json", "rows-1.bin", "gone.bin")]
+    + [("usearch", "engine-1.bin")],
+)
 def test_damage_is_found_before_an_answer(tmp_path, vectors, engine, name, kind):
-    precision = "binary" if engine == "faiss" else "int8"  # those precisions whose engine has a file
+    precision = "binary" if engine == "faiss" else "int8"  # those that keep something beside the codes
     codec, _ = published(tmp_path / "1-8", vectors, engine, precision)
     base, none = VectorSnapshot.open(tmp_path / "1-8"), rows_of(codec, vectors, slice(0))
     write(tmp_path / "1-9", codec, none, engine, {}, base=base, removed=KEYS[:2])
@@ -218,7 +246,7 @@ def test_damage_is_found_before_an_answer(tmp_path, vectors, engine, name, kind)
 
     def use():
         (segment,) = VectorSnapshot.open(tmp_path / "1-9").segments
-        return segment.index.search(vectors[0], 5)
+        return search_together([(segment.index, None)], vectors[0], 5)
 
     with pytest.raises(CorruptView):
         use()

@@ -34,6 +34,12 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(data)
 
 
+def flip_the_last_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
@@ -89,6 +95,23 @@ def test_damage_is_repaired_and_answers_stay(sound, damage, tmp_path):
             assert collection.verify().errors == []
             assert collection.verify().clean, (damage.__name__, file)
         shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, flip_the_last_bit])
+def test_damaged_bits_are_made_anew(damage, tmp_path, monkeypatch):
+    """Of a binary precision, by whose bits candidates are found: they lie behind the codes."""
+    monkeypatch.setattr(engine_class("faiss"), "scan_rows", 10)
+    with Collection.create("c", home=tmp_path, precision="ubinary") as collection:
+        collection.add(DOCUMENTS)
+        collection.refresh()
+        expected = answers(collection)
+    for use in (answers, lambda collection: collection.verify().errors or answers(collection)):
+        (rows,) = (tmp_path / "collections/c/views/vectors").rglob("rows-1.bin")
+        damage(rows)
+        with Collection.open("c", home=tmp_path) as collection:
+            assert use(collection) == expected
+            collection.refresh()
+            assert collection.verify().clean
 
 
 @pytest.mark.parametrize("damage", [truncate, zero, flip_a_bit, remove])
