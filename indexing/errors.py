@@ -15,7 +15,8 @@
     ├── LockedError           another process holds the lock that is needed
     ├── StorageError          the catalog or a file could not be read or written
     │   ├── DiskFull          ... because no space is left
-    │   └── ConnectionLost    ... because the database server cannot be reached, or went away
+    │   ├── ConnectionLost    ... because the database server cannot be reached, or went away
+    │   └── MilvusUnavailable ... because Milvus cannot be reached, or did not answer in time
     └── CorruptView           a derived file does not match its checksum; it can be rebuilt
         └── ForeignView       ... because another machine, or another version, wrote it
 
@@ -37,6 +38,7 @@ __all__ = [
     "GateNotPassed",
     "IndexingError",
     "LockedError",
+    "MilvusUnavailable",
     "ModelMismatch",
     "RerankingFailed",
     "StorageError",
@@ -137,6 +139,12 @@ class DiskFull(StorageError):
 
 class ConnectionLost(StorageError):
     """A database server cannot be reached, or the connection ended. What was acknowledged is stored."""
+
+
+class MilvusUnavailable(StorageError):
+    """Milvus, which only has copies, cannot be reached or did not answer in time; nothing is lost. The
+    message names its address, without a token.
+    """
 
 
 class CorruptView(IndexingError):

@@ -5,8 +5,8 @@
 409  LockedError, CollectionExists, ModelMismatch, UntrustedModel, GateNotPassed, AnotherIsLive,
      UnconfirmedSource
 408, 413, 431  too slow, too much                   422  a request of another shape than the description's
-429  too many requests                              503  Busy, RerankingFailed, ConnectionLost: try again,
-     unless it is an `outcome_unknown`: a change that was perhaps done
+429  too many requests                              503  Busy, RerankingFailed, ConnectionLost,
+     MilvusUnavailable: try again, unless it is an `outcome_unknown`: a change that was perhaps done
 500  StorageError, CorruptView, and what nobody expected: the log says more under the request id
 507  DiskFull
 """
@@ -37,6 +37,7 @@ from indexing.errors import (
     GateNotPassed,
     IndexingError,
     LockedError,
+    MilvusUnavailable,
     ModelMismatch,
     RerankingFailed,
     UnconfirmedSource,
@@ -81,6 +82,7 @@ _STATUS: dict[type[Exception], int] = {
     Busy: 503,
     RerankingFailed: 503,
     ConnectionLost: 503,
+    MilvusUnavailable: 503,
     DiskFull: 507,
     FilterError: 400,
     BadInput: 400,
@@ -91,6 +93,7 @@ _INSTEAD: dict[type[Exception], str] = {
     CollectionExists: "there is a collection of this name already",
     LockedError: "another process is writing here for long: try again",
     ConnectionLost: "the database of the service cannot be reached: try again",
+    MilvusUnavailable: "the vectors of the service cannot be reached: try again, or search by keyword",
     DiskFull: "no space is left on the disk of the service; what was acknowledged is kept",
 }
 _UNKNOWN = (
@@ -185,7 +188,11 @@ async def answer_known(request: Request, error: Exception, **more: Any) -> Respo
         return error_response(503, _UNKNOWN, _id(request), type_="outcome_unknown", **more)
     message = next((said for kind, said in _INSTEAD.items() if isinstance(error, kind)), str(error))
     more |= {"position": error.position} if isinstance(error, FilterError) else {}
-    headers = {"Retry-After": "1"} if isinstance(error, LockedError | Busy | ConnectionLost) else None
+    headers = (
+        {"Retry-After": "1"}
+        if isinstance(error, LockedError | Busy | ConnectionLost | MilvusUnavailable)
+        else None
+    )
     return error_response(status, message, _id(request), type_=_type_of(error), headers=headers, **more)
 
 

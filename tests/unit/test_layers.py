@@ -70,7 +70,7 @@ LAYERS = {
     "indexing": [
         [".", "again", "errors", "faults", "fixed_texts", "languages", "names", "normal_forms"],
         ["search.filter_dates", "search.filter_tree", "search.filter_values"],
-        ["beside", "documents", "evaluation", "quantization", "storage"],
+        ["beside", "documents", "evaluation", "milvus", "quantization", "storage"],
         ["search.filter_spelling", "search.filter_tokens", "search.filters"],
         # the truth, and the engines of its views
         ["catalog", "columns", "inverted", "lexical", "vectors"],
