@@ -15,6 +15,7 @@ from indexing.documents.fields import storable_document
 from indexing.documents.marks import marks_from_json, marks_to_json
 from indexing.documents.model import Document, Item, Skipped
 from indexing.documents.options import ReadOptions
+from indexing.documents.part import Part
 from indexing.documents.source import SourceFile
 
 __all__ = [
@@ -73,12 +74,14 @@ def _unpack_document(item: list[Any]) -> Document:
 
 def line_from_file(file: SourceFile) -> bytes:
     told = {name: value for name, value in vars(file).items() if name != "data"}
-    return json.dumps({**told, "options": file.options.to_json()}).encode() + b"\n"
+    part = None if file.part is None else vars(file.part)
+    return json.dumps({**told, "options": file.options.to_json(), "part": part}).encode() + b"\n"
 
 
 def file_from_line(line: bytes) -> SourceFile:
     told = json.loads(line)
-    return SourceFile(**{**told, "options": ReadOptions.from_json(told["options"])})
+    part = None if told["part"] is None else Part(**{**told["part"], "groups": tuple(told["part"]["groups"])})
+    return SourceFile(**{**told, "options": ReadOptions.from_json(told["options"]), "part": part})
 
 
 def write_payload(stream: IO[bytes], payload: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 from indexing.documents.binary import looks_binary, looks_like_jis, unmarked_utf16
 from indexing.documents.encodings import codec_of, decode_with, guess_codec, name_of
 from indexing.documents.options import ReadOptions
+from indexing.documents.part import Part
 from indexing.documents.unpack import packing_of, unpack
 from indexing.documents.unreadable import Unreadable
 
@@ -24,9 +25,11 @@ __all__ = [
     "Unreadable",
     "decode",
     "decode_declared",
+    "has_one_encoding",
     "read_data",
     "read_decoded",
     "read_text",
+    "text_encoding",
     "text_lines",
 ]
 
@@ -56,8 +59,8 @@ class SourceFile:
     `source` is how messages call it (the path as given), `name` what ids are made of (the path relative
     to the root that was given, posix style), `root` that root's real path, `format` the reader. Readers
     count `bytes_read` up as they go and put what a person should know, but lost nothing by, into `notes`.
-    `options` say how to read it; `data` are the bytes of a part of a file (a member of an archive, what is
-    attached to a mail). `modified` and `changed` (its content or its name) are in nanoseconds since 1970.
+    `options` say how to read it; `data` are the bytes of what lies in a file (a member of an archive, what is
+    attached to a mail). Of a file with a `part` only that is read, and `size` is that of the part. `modified` and `changed` (its content or its name) are in nanoseconds since 1970.
     """
 
     path: str
@@ -72,6 +75,7 @@ class SourceFile:
     options: ReadOptions = field(default_factory=ReadOptions)
     data: bytes | None = None
     inside: bool = False
+    part: Part | None = None
     bytes_read: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -80,7 +84,9 @@ class SourceFile:
         packing = packing_of(self.path)
         path, data = Path(self.path), self.data
         if packing is None:
-            return path.open("rb") if data is None else io.BufferedReader(io.BytesIO(data))
+            if data is not None:
+                return io.BufferedReader(io.BytesIO(data))
+            return path.open("rb") if self.part is None else self.part.bytes_of(path.open("rb"))
         if data is None:
             return unpack(path.open("rb"), packing, path.stat().st_size)
         return unpack(io.BytesIO(data), packing, len(data))
@@ -195,10 +201,34 @@ def _decode_undeclared(data: bytes) -> Decoded:
     else:
         return Decoded(data.decode("iso2022_jp", "replace") if looks_like_jis(data) else text)
     text, bad = decode_with(data, "utf-8")
-    if _good_beyond_ascii(text) >= bad:
+    if not _needs_guess(text, bad):
         return _noted("utf-8", text, bad)
     codec = guess_codec(data)
     return Decoded(decode_with(data, codec)[0], f"is not valid UTF-8: read as {name_of(codec)}")
+
+
+def has_one_encoding(data: bytes) -> bool:
+    """Whether lines are read the same wherever a file of them is cut: as UTF-8, even if some have bad bytes.
+    In others an encoding is guessed, for this line and all that follow.
+    """
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return not any(_needs_guess(*decode_with(line, "utf-8")) for line in data.split(b"\n"))
+    return True
+
+
+def text_encoding(file: SourceFile) -> str:
+    """What its first bytes tell of its encoding, as a codec; `utf-8` where they tell nothing. Raises
+    `Unreadable` if it looks binary.
+    """
+    with file.open() as stream:
+        return _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
+
+
+def _needs_guess(text: str, replaced: int) -> bool:
+    """Whether a text that was decoded as UTF-8 with `replaced` bad characters is rather none."""
+    return _good_beyond_ascii(text) < replaced
 
 
 def _good_beyond_ascii(text: str) -> int:
@@ -220,12 +250,14 @@ def text_lines(file: SourceFile) -> Iterator[str]:
     """The lines of a file of any length, each with its line end and without NUL, decoded one by one.
 
     A line that is not UTF-8 is judged as `decode` judges a file, so that rows of different origin stay what
-    they are; the encoding is guessed once. Raises `Unreadable` when the first 8 KiB look binary.
+    they are; the encoding is guessed once. Raises `Unreadable` when the first 8 KiB look binary. A part of a
+    file that is not its beginning has neither a mark nor an encoding of its own: it is UTF-8.
     """
     with file.open() as stream:
-        encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED])
+        begins = file.part is None or file.part.is_start
+        encoding = _sniff(stream.peek(_SNIFFED)[:_SNIFFED]) if begins else "utf-8"
         if encoding.startswith("utf-8"):
-            lines = _plain_lines(file, stream)
+            lines = _plain_lines(file, stream, marked=begins)
         else:
             lines = _wide_lines(file, stream, encoding)
         for line in lines:
@@ -239,8 +271,8 @@ def _wide_lines(file: SourceFile, stream: BinaryIO, encoding: str) -> Iterator[s
             yield line
 
 
-def _plain_lines(file: SourceFile, stream: io.BufferedReader) -> Iterator[str]:
-    if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+def _plain_lines(file: SourceFile, stream: io.BufferedReader, *, marked: bool) -> Iterator[str]:
+    if marked and stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
         file.bytes_read += len(stream.read(len(codecs.BOM_UTF8)))
     bad, guessed, codec = 0, 0, ""
     try:
@@ -252,7 +284,7 @@ def _plain_lines(file: SourceFile, stream: io.BufferedReader) -> Iterator[str]:
                 continue
             except UnicodeDecodeError:
                 text, replaced = decode_with(raw, "utf-8")
-            if not codec and _good_beyond_ascii(text) >= replaced:
+            if not codec and not _needs_guess(text, replaced):
                 bad += replaced
             else:
                 codec = codec or guess_codec(raw + stream.peek(_SNIFFED))

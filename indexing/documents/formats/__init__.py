@@ -31,7 +31,7 @@ def read_file(file: SourceFile) -> Iterator[Item]:
         for item in bounded_items(reader.read(file), file):
             empty = False
             yield item
-        if empty:
+        if empty and file.part is None:
             yield Skipped(file.source, None, NO_TEXT)
     except Unreadable as error:
         yield Skipped(file.source, None, str(error))

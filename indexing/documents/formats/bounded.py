@@ -26,6 +26,7 @@ __all__ = [
     "Counted",
     "bounded_items",
     "check_parquet",
+    "count_parquet",
     "most_bytes",
     "open_seekable",
     "open_zip",
@@ -124,8 +125,11 @@ def bounded_items(items: Iterable[Item], file: SourceFile) -> Iterator[Item]:
         yield item
 
 
-def check_parquet(open_file: Callable[[], BinaryIO], size: int) -> None:
-    """Raises `Unreadable` for a Parquet file of `size` bytes whose rows say more than such a file can.
+def check_parquet(
+    open_file: Callable[[], BinaryIO], size: int, groups: Iterable[int] | None = None, most: int | None = None
+) -> None:
+    """Raises `Unreadable` for a Parquet file of `size` bytes whose rows say more than such a file can. Where
+    `groups` of rows are given they are all that is looked at, and of these the first `most` rows.
 
     Values are counted by what the file says of itself; texts that are written once and meant often are read
     as numbers of a dictionary, so that none of it is unfolded to find out.
@@ -133,20 +137,8 @@ def check_parquet(open_file: Callable[[], BinaryIO], size: int) -> None:
     from pyarrow import parquet
 
     with open_file() as stream, parquet.ParquetFile(stream) as table:
-        metadata = table.metadata
         counted = Counted(size, "unfolds")
-        counted.take(_ITEM * metadata.num_rows)
-        named: set[str] = set()  # columns whose texts are written once, and named by numbers
-        prefixed: set[str] = set()  # columns whose texts begin as the one before does
-        for group in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                chunk = metadata.row_group(group).column(index)
-                counted.take(chunk.num_values)
-                if chunk.physical_type == "BYTE_ARRAY":
-                    if "DELTA_BYTE_ARRAY" in chunk.encodings:
-                        prefixed.add(chunk.path_in_schema)
-                    elif not _NAMING.isdisjoint(chunk.encodings):
-                        named.add(chunk.path_in_schema)
+        named, prefixed = count_parquet(table.metadata, counted, groups)
     for columns, rows, unread in ((named - prefixed, 16 * 1024, True), (prefixed, 64, False)):
         if not columns:
             continue
@@ -155,8 +147,37 @@ def check_parquet(open_file: Callable[[], BinaryIO], size: int) -> None:
             open_file() as stream,
             parquet.ParquetFile(stream, read_dictionary=names if unread else None) as table,
         ):
-            for batch in table.iter_batches(rows, columns=names, use_threads=False):
+            read = 0
+            for batch in table.iter_batches(rows, row_groups=groups, columns=names, use_threads=False):
                 counted.take(sum(_bytes_of(column) for column in batch.columns))
+                read += len(batch)
+                if most is not None and read >= most:
+                    break
+
+
+def count_parquet(
+    metadata: Any, counted: Counted, groups: Iterable[int] | None = None
+) -> tuple[set[str], set[str]]:
+    """Takes what the `metadata` of a Parquet file tell of its rows. Returns the columns whose texts are written
+    once and named by numbers, and those whose texts begin as the one before does.
+    """
+    named: set[str] = set()
+    prefixed: set[str] = set()
+    if groups is None:
+        counted.take(_ITEM * metadata.num_rows)
+    for number in range(metadata.num_row_groups) if groups is None else groups:
+        group = metadata.row_group(number)
+        if groups is not None:
+            counted.take(_ITEM * group.num_rows)
+        for index in range(metadata.num_columns):
+            chunk = group.column(index)
+            counted.take(chunk.num_values)
+            if chunk.physical_type == "BYTE_ARRAY":
+                if "DELTA_BYTE_ARRAY" in chunk.encodings:
+                    prefixed.add(chunk.path_in_schema)
+                elif not _NAMING.isdisjoint(chunk.encodings):
+                    named.add(chunk.path_in_schema)
+    return named, prefixed
 
 
 def _bytes_of(array: Any) -> int:

@@ -20,7 +20,7 @@ from indexing.documents.fields import NoText, Rows, UnknownField, check_named
 from indexing.documents.model import Item, Skipped
 from indexing.documents.source import MAX_WHOLE_FILE, SourceFile, Unreadable, text_lines
 
-__all__ = ["Record", "read", "read_stream"]
+__all__ = ["Record", "is_lines", "read", "read_stream"]
 
 _KINDS = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
 # A value of a file: the line it begins on, which value of that line it is, from 1, and the value, or what is
@@ -33,16 +33,36 @@ _BRACKET = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?\Z)|[{}\[\]]')
 
 
 def read(file: SourceFile) -> Iterator[Item]:
+    if file.part is not None:  # of a file of which `is_lines` was true
+        lines = enumerate(text_lines(file), start=file.part.first)
+        yield from _documents(file, _read_lines(lines))
+        return
+    streamed, records = _open(file)
+    yield from _documents(file, records)
+
+
+def is_lines(file: SourceFile) -> bool:
+    """Whether a file has a value in each line, by its beginning, so that it can be read in parts. Raises
+    `Unreadable` where `read` does.
+    """
+    streamed, records = _open(file)
+    next(records, None)
+    return not streamed
+
+
+def _open(file: SourceFile) -> tuple[bool, Iterator[Record]]:
+    """Whether values go over lines, and the values."""
     numbered = enumerate(text_lines(file), start=1)
     first = next(((line, text) for line, text in numbered if not text.isspace()), None)
     if first is None:
         raise Unreadable("no text in it")
     lines = chain([first], numbered)
-    records = read_stream(lines) if _begins_stream(first[1]) else _read_lines(lines)
+    streamed = _begins_stream(first[1])
+    records = read_stream(lines) if streamed else _read_lines(lines)
     options = file.options
     if options.text_fields or options.title_field or options.id_field:
         records = _check_names(file, records)
-    yield from _documents(file, records)
+    return streamed, records
 
 
 def _documents(file: SourceFile, records: Iterable[Record]) -> Iterator[Item]:
