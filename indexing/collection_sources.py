@@ -23,11 +23,9 @@ from indexing.models.held import Encoders
 from indexing.session import Session
 from indexing.sources.confirm import confirm_roots, confirmed_roots
 from indexing.sources.report import Source, SyncReport
-from indexing.sources.sync import Sync
+from indexing.sources.run import run_sync
 from indexing.sources.targets import known_targets, named_targets
-from indexing.upkeep.compact import compact_if_worth
 from indexing.views.manager import Views
-from indexing.writing.add import Adding
 from indexing.writing.report import Progress
 
 __all__ = ["SourceMethods"]
@@ -82,14 +80,17 @@ class SourceMethods:
                 roots: Sequence[Path] = _as_paths(paths)
                 targets = named_targets(self._session, roots, options, limits)
                 confirm_roots(self._session.uuid, [_root(target.source) for target in targets])
-            sync = Sync(self._session, targets, read, prune=prune, force=force, all_files=all_files)
-            adding = Adding(self._session, self._views, self._encoders)
-            sync.run(lambda items: adding.run_held(items, "skip", progress))
-            if sync.report.pruned:
-                self._views.forget()
-                adding.publish_if_worth(sync.report.pruned)
-                compact_if_worth(self._session, self._views)
-        return sync.report
+            return run_sync(
+                self._session,
+                self._views,
+                self._encoders,
+                targets,
+                read,
+                prune=prune,
+                force=force,
+                all_files=all_files,
+                progress=progress,
+            )
 
     def _check_confirmed(self, confirm: bool) -> None:
         strange = [source for source in self.sources() if not source.confirmed]

@@ -13,6 +13,7 @@ PACKAGES = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "nncf"),
     "postgres": ("psycopg[binary]",),
+    "remote": ("fsspec",),
     "recipes": ("scikit-learn",),
     "train": ("datasets", "accelerate"),
 }

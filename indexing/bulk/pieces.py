@@ -74,7 +74,8 @@ class Piece:
     """What is committed at once: the next documents of a shard, and what could not be read among them.
 
     `shard` is the shard's number in its load. `last` ends the shard: each has one last piece, which may hold
-    no document. `files` were read to their end in this piece.
+    no document. `files` were read to their end in this piece. `notes` say what a person should know of how
+    files were read, but lost nothing by.
     """
 
     shard: int
@@ -83,6 +84,7 @@ class Piece:
     skipped: tuple[Skipped, ...] = ()
     files: tuple[FileDone, ...] = ()
     last: bool = False
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -93,6 +95,7 @@ class Piece:
         files: Iterable[FileDone] = (),
         *,
         last: bool = False,
+        notes: Iterable[str] = (),
     ) -> Piece:
         """A piece of what a reader gave. A document that cannot be used is skipped, with the reason."""
         documents: list[Document] = []
@@ -105,7 +108,7 @@ class Piece:
                 documents.append(Document.from_any(item))
             except BadInput as error:
                 skipped.append(Skipped(f"shard {shard}, piece {number}", None, str(error)))
-        return cls(shard, number, tuple(documents), tuple(skipped), tuple(files), last)
+        return cls(shard, number, tuple(documents), tuple(skipped), tuple(files), last, tuple(notes))
 
     def to_row(self) -> dict[str, Any]:
         """Numbers, and `data` in bytes: the same columns for every piece, whatever is in it."""
@@ -113,6 +116,7 @@ class Piece:
             "documents": [_document_to_json(document) for document in self.documents],
             "skipped": [[one.source, one.line, one.reason] for one in self.skipped],
             "files": files_to_json(self.files),
+            "notes": self.notes,
         }
         return {
             "shard": self.shard,
@@ -133,6 +137,7 @@ class Piece:
             tuple(Skipped(*one) for one in content["skipped"]),
             files_from_json(content["files"]),
             bool(row["last"]),
+            tuple(content["notes"]),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from pathspec import GitIgnoreSpec
 from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput
 
-__all__ = ["Rules", "check_patterns"]
+__all__ = ["LARGEST_IGNORE_FILE", "Rules", "check_patterns", "read_ignore_file"]
 
 IGNORE_FILES = (".gitignore", ".stlibignore")
-_LARGEST_IGNORE_FILE = 1 << 20
+LARGEST_IGNORE_FILE = 1 << 20
+"""Bytes."""
 
 # Folders that tools fill with copies of what others wrote; nobody means these when naming what lies above.
 _VENDORED = frozenset(
@@ -42,11 +43,13 @@ class Rules:
         exclude = GitIgnoreSpec.from_lines(options.exclude) if options.exclude else None
         return cls(options, include, exclude)
 
-    def inside(self, folder: Path, below: str, names: Iterable[str]) -> Rules:
-        """The rules within `folder`, which holds `names` and whose path below the root is `below`."""
+    def inside(self, read: Callable[[str], bytes | None], below: str, names: Iterable[str]) -> Rules:
+        """The rules within a folder, which holds `names` and whose path below the root is `below`; `read`
+        gives what one of these files holds, None where it cannot be read or is too large.
+        """
         if not self.options.ignore_files:
             return self
-        found = [(below, spec) for name in IGNORE_FILES if name in names if (spec := _read(folder / name))]
+        found = [(below, spec) for name in IGNORE_FILES if name in names if (spec := _patterns(read(name)))]
         return Rules(self.options, self.include, self.exclude, (*self.ignored, *found)) if found else self
 
     def reason_against(self, path: str, *, folder: bool) -> str | None:
@@ -100,16 +103,22 @@ def check_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
     return patterns
 
 
-def _read(path: Path) -> GitIgnoreSpec | None:
-    """The patterns of an ignore file; None where there are none, or no file that can be read."""
+def read_ignore_file(path: Path) -> bytes | None:
+    """What it holds; None where it is no file that can be read, or too large."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_IGNORE_FILE:
+        if not path.is_file() or path.stat().st_size > LARGEST_IGNORE_FILE:
             return None
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        return path.read_bytes()
     except OSError:
         return None
+
+
+def _patterns(data: bytes | None) -> GitIgnoreSpec | None:
+    """The patterns of an ignore file; None where there are none."""
+    if not data:
+        return None
     kept: list[str] = []
-    for line in lines:
+    for line in data.decode("utf-8", "replace").splitlines():
         try:
             GitIgnoreSpec.from_lines([line])
         except ValueError:  # git passes over what it does not understand

@@ -60,7 +60,8 @@ class SourceFile:
     to the root that was given, posix style), `root` that root's real path, `format` the reader. Readers
     count `bytes_read` up as they go and put what a person should know, but lost nothing by, into `notes`.
     `options` say how to read it; `data` are the bytes of what lies in a file (a member of an archive, what is
-    attached to a mail). Of a file with a `part` only that is read, and `size` is that of the part. `modified` and `changed` (its content or its name) are in nanoseconds since 1970.
+    attached to a mail). Of a file with a `part` only that is read, and `size` is that of the part. `modified`
+    and `changed` (its content or its name) are in nanoseconds since 1970.
     """
 
     path: str

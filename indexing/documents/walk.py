@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexing.documents.formats import EXTENSIONS, format_of
-from indexing.documents.ignoring import Rules
+from indexing.documents.ignoring import Rules, read_ignore_file
 from indexing.documents.model import Skipped
 from indexing.documents.options import ReadOptions
 from indexing.documents.source import SourceFile
 from indexing.errors import BadInput
 
-__all__ = ["Plan", "check_paths", "plan_files", "readable_name", "real_name"]
+__all__ = ["UNSUPPORTED", "Plan", "check_paths", "is_beir", "plan_files", "readable_name", "real_name"]
+
+UNSUPPORTED = f"this format is not supported; supported: {' '.join(EXTENSIONS)}"
+"""Why a file that a person named is not read."""
 
 
 @dataclass
@@ -113,9 +116,7 @@ class _Walk:
         kind = format_of(path.name)
         real = os.path.realpath(path)
         if kind is None:
-            known = " ".join(EXTENSIONS)
-            reason = f"this format is not supported; supported: {known}"
-            self.plan.entries.append(Skipped(str(path), None, reason))
+            self.plan.entries.append(Skipped(str(path), None, UNSUPPORTED))
         elif not path.is_file():
             self.plan.entries.append(Skipped(str(path), None, _NOT_REGULAR))
         elif self._first_visit(real):
@@ -155,8 +156,9 @@ class _Walk:
         if folder.below and folder.rules.is_vendored(folder.below.rpartition("/")[2], names):
             self.plan.left_out["vendored"] += 1
             return
-        rules = folder.rules.inside(Path(folder.path), folder.below, names)
-        if _is_beir(names):
+        path = Path(folder.path)
+        rules = folder.rules.inside(lambda name: read_ignore_file(path / name), folder.below, names)
+        if is_beir(names):
             entries = [entry for entry in entries if entry.name == "corpus.jsonl"]
         for entry in entries:
             below = f"{folder.below}/{entry.name}" if folder.below else entry.name
@@ -238,7 +240,8 @@ def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_beir(names: set[str]) -> bool:
+def is_beir(names: set[str]) -> bool:
+    """Whether a folder that holds `names` is a corpus with questions and judgments beside it."""
     return "corpus.jsonl" in names and ("queries.jsonl" in names or "qrels" in names)
 
 

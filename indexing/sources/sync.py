@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy import Connection
 
 from indexing.catalog.database import reading, writing
-from indexing.catalog.denials import find_denials
 from indexing.catalog.moving import Move, move_documents
 from indexing.catalog.reads import document_ids
 from indexing.catalog.sources import (
     FileInfo,
     FileState,
     SourceInfo,
-    add_files,
     count_documents,
     documents_in,
     drop_files,
@@ -33,36 +31,28 @@ from indexing.catalog.sources import (
     set_stale,
     texts_in,
 )
-from indexing.documents import Document, ReadReport, Skipped
-from indexing.documents.file_fields import add_file_fields
-from indexing.documents.model import NO_READER, NO_TEXT, Item
-from indexing.documents.reader import FileEnd, read_plan
+from indexing.documents import ReadReport, Skipped
+from indexing.documents.model import NO_READER, Item
+from indexing.documents.reader import read_plan
 from indexing.documents.source import SourceFile
-from indexing.documents.walk import Plan, readable_name
+from indexing.documents.walk import readable_name
 from indexing.session import Session
-from indexing.sources.compare import Comparison, compare, state_of
+from indexing.sources.compare import Comparison, state_of
+from indexing.sources.looking import Target, forget_denied, look_at, read_once, rows_for
 from indexing.sources.matching import Former, match_documents, new_ids
+from indexing.sources.outcome import Outcome
 from indexing.sources.report import SyncReport
 from indexing.writing.edit import delete_documents
-from indexing.writing.guard import Guard
 from indexing.writing.own_ids import file_prefix
 from indexing.writing.pipeline import Committed
 from indexing.writing.report import AddReport
 
-__all__ = ["Sync", "Target", "origin_of"]
+__all__ = ["Sync"]
 
 _NOTED_AT_ONCE = 256
 MOST_VANISHED = 0.3
 """The share of a source's documents that is removed without being asked twice: more than that is rather a
 disk that is not there."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A source to look at: what it is, and what is there of it now (None: the root is missing)."""
-
-    source: SourceInfo
-    plan: Plan | None
 
 
 @dataclass
@@ -101,7 +91,7 @@ class Sync:
     def run(self, add: Callable[[Iterable[Item | Committed]], AddReport]) -> None:
         """`add` stores the documents that it is given, and calls back what stands between them."""
         looked_at = [(target, self._compare(target)) for target in self._targets]
-        _read_once([comparison for _, comparison in looked_at])
+        read_once([comparison for _, comparison in looked_at])
         for target, comparison in looked_at:
             self._count(target, comparison)
             self._rename(target.source, comparison)
@@ -125,15 +115,9 @@ class Sync:
     # --- looking -------------------------------------------------------------------------------------------
 
     def _compare(self, target: Target) -> Comparison:
-        with reading(self._session.database) as connection:
-            known = files_of(connection, target.source.id)
-            new = () if target.plan is None else (one.name for one in target.plan.files)
-            denials = find_denials(connection, self._session.id, dict.fromkeys(new))
         if target.plan is None:
             self.report.missing.append(target.source.root)
-            return Comparison(vanished=list(known.values()))
-        _leave_out_erased(target.plan, Guard(self._session.name, denials), known)
-        return compare(target.plan, known, stale_too=self._prune, all_files=self._all_files)
+        return look_at(self._session, target, stale_too=self._prune, all_files=self._all_files)
 
     def _count(self, target: Target, comparison: Comparison) -> None:
         counts = self.report.files
@@ -195,26 +179,11 @@ class Sync:
         for target, comparison in looked_at:
             if target.plan is None:
                 continue
-            known = self._rows_for(target.source, comparison)
+            known, new = rows_for(self._session, target.source, comparison.to_read)
+            self._new |= new
             wanted = {file.name for file in comparison.to_read}
             entries = [e for e in target.plan.entries if isinstance(e, Skipped) or e.name in wanted]
             yield from self._items_of(target.source, entries, known, vanished[target.source.id])
-
-    def _rows_for(self, source: SourceInfo, comparison: Comparison) -> dict[str, FileInfo]:
-        """A row for each file that is read; new ones count as never read."""
-        with reading(self._session.database) as connection:
-            known = files_of(connection, source.id)
-        new = {
-            file.name: FileState(file.size, file.modified, file.changed, file.inode)
-            for file in comparison.to_read
-            if file.name not in known
-        }
-        if new:
-            with writing(self._session.database) as connection:
-                ids = add_files(connection, source.id, new)
-            self._new |= set(ids.values())
-            known |= {name: FileInfo(ids[name], name, state) for name, state in new.items()}
-        return known
 
     def _items_of(
         self,
@@ -233,13 +202,13 @@ class Sync:
             if row.id not in self._new:
                 with reading(self._session.database) as connection:
                     former = Former(texts_in(connection, row.id), file_prefix(row.name))
-            outcome = _Outcome(entry, row.id)
+            outcome = Outcome(entry, row.id)
             items = outcome.watch(stream)
             yield from match_documents(items, former, source.root, self._move)
             yield Committed(partial(self._finish, entry, row, outcome, former, vanished))
 
     def _finish(
-        self, file: SourceFile, row: FileInfo, outcome: _Outcome, former: Former, vanished: _Vanished
+        self, file: SourceFile, row: FileInfo, outcome: Outcome, former: Former, vanished: _Vanished
     ) -> None:
         """The documents of a file are stored. Of one that could not be read to its end nothing is missed."""
         left = [] if outcome.problem else former.keys()
@@ -266,11 +235,7 @@ class Sync:
         self._done = {}
 
     def _forget_denied(self) -> None:
-        """A file of which nothing is here, as all of it was erased, leaves no row with its name."""
-        if denied := self.report.added.denied_files:
-            with writing(self._session.database) as connection:
-                there = documents_in(connection, denied)
-                drop_files(connection, [id_ for id_ in denied if id_ not in there])
+        forget_denied(self._session, self.report.added.denied_files)
 
     def _move(self, moves: dict[int, Move], yielding: list[int], leaving: list[int]) -> None:
         if moves or leaving:
@@ -319,52 +284,3 @@ class Sync:
         for target in self._targets:
             if target.plan is None and not count_documents(connection, target.source.id):
                 drop_source(connection, target.source.id)
-
-
-def origin_of(file: SourceFile) -> str:
-    """The one path of a file, whichever source it was found in."""
-    return f"{file.root}/{file.name}"
-
-
-def _read_once(comparisons: Sequence[Comparison]) -> None:
-    """A file that lies in several sources is read for the first of them."""
-    met: set[str] = set()
-    for comparison in comparisons:
-        if len(comparisons) > 1:
-            comparison.to_read = [file for file in comparison.to_read if origin_of(file) not in met]
-        met.update(origin_of(file) for file in comparison.to_read)
-
-
-def _leave_out_erased(plan: Plan, guard: Guard, known: Mapping[str, FileInfo]) -> None:
-    """Files whose documents were erased are not opened, and leave no trace. A file that is known is another
-    one that got a longer id.
-    """
-    erased = {file.name for file in plan.files if file.name not in known and guard.knows(file.name)}
-    if erased:
-        plan.entries = [one for one in plan.entries if isinstance(one, Skipped) or one.name not in erased]
-        plan.left_out["erased"] += len(erased)
-
-
-class _Outcome:
-    """What came out of one file: why it could not be read to its end, or that there was no text in it."""
-
-    def __init__(self, file: SourceFile, file_id: int) -> None:
-        self.problem: str | None = None
-        self.empty = False
-        self._file = file
-        self._file_id = file_id
-
-    def watch(self, stream: Iterator[Item | FileEnd]) -> Iterator[Item]:
-        """The items of the file, which `stream` goes on with."""
-        for item in stream:
-            if isinstance(item, FileEnd):
-                return
-            if isinstance(item, Document):
-                yield replace(add_file_fields(item, self._file), file_id=self._file_id)
-            elif item.line is None and item.reason == NO_TEXT:
-                self.empty = True
-            else:
-                if item.line is None:
-                    self.problem = item.reason
-                if item.reason != NO_READER:
-                    yield item

@@ -20,7 +20,7 @@ from indexing.documents import Skipped
 from indexing.documents.options import ReadOptions
 from indexing.documents.walk import check_paths, plan_files, readable_name, real_name
 from indexing.session import Session
-from indexing.sources.sync import Target, origin_of
+from indexing.sources.looking import Target, origin_of
 from indexing.writing.identity import file_of_origin
 
 __all__ = ["FILES", "FOLDER", "known_targets", "named_targets"]

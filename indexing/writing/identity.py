@@ -7,7 +7,7 @@ one's id gets the names of the folders above it until it is nobody else's: `guid
 
 * a document that came from this very file keeps its id, however the path was spelt this time;
 * an id whose file is gone is taken over: the folder was moved. So is one without a file, which a caller gave;
-* an id whose file is still there, and is another one, is taken.
+* an id whose file is still there, and is another one, is taken. So is one of a file at an address.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from indexing.documents.walk import real_name
 from indexing.writing.own_ids import keep_files_apart
 
 __all__ = ["Resolved", "file_of_origin", "longer_ids", "resolve_ids"]
+
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass
@@ -85,7 +88,11 @@ def longer_ids(document: Document) -> Iterator[str]:
 
 
 def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
-    """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`."""
+    """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`. One at an
+    address, which cannot be looked at from here, is there.
+    """
+    if _ADDRESS.match(before):
+        return "there"
     try:
         if Path(file_of_origin(before)).samefile(file_of_origin(now)):
             return "same"

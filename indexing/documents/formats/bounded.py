@@ -158,8 +158,8 @@ def check_parquet(
 def count_parquet(
     metadata: Any, counted: Counted, groups: Iterable[int] | None = None
 ) -> tuple[set[str], set[str]]:
-    """Takes what the `metadata` of a Parquet file tell of its rows. Returns the columns whose texts are written
-    once and named by numbers, and those whose texts begin as the one before does.
+    """Takes what the `metadata` of a Parquet file tell of its rows. Returns the columns whose texts are
+    written once and named by numbers, and those whose texts begin as the one before does.
     """
     named: set[str] = set()
     prefixed: set[str] = set()

@@ -37,7 +37,7 @@ def read(file: SourceFile) -> Iterator[Item]:
         lines = enumerate(text_lines(file), start=file.part.first)
         yield from _documents(file, _read_lines(lines))
         return
-    streamed, records = _open(file)
+    _, records = _open(file)
     yield from _documents(file, records)
 
 

@@ -1,6 +1,6 @@
-"""Whether a file can be read in parts, and which there are: asked before a load is planned, where foreign files
-are parsed. The answer is a document whose text is JSON: `{"lines": true}` of a text with a record in each line,
-`{"groups": [[rows, begin, end], …]}` of a table, with the bytes that a reader needs of each group.
+"""Whether a file can be read in parts, and which there are: asked before a load is planned, where foreign
+files are parsed. The answer is a document whose text is JSON: `{"lines": true}` of a text with a record in
+each line, `{"groups": [[rows, begin, end], …]}` of a table, with the bytes that a reader needs of each group.
 
 A file of which there is no answer is read whole, and its reader says what is wrong with it.
 """

@@ -1,0 +1,174 @@
+"""How a source is cut into shards: groups of small files, and parts of large ones.
+
+The plan follows from the files alone, so that it is the same however often it is made.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from indexing.bulk.addresses import Address, NoRanges, fetch_range, open_store
+from indexing.bulk.cutting import Cut, cut_lines, cut_rows
+from indexing.bulk.pieces import ShardPlan
+from indexing.bulk.specs import Entry, Group, make_spec
+from indexing.documents.isolate import IsolatedReader
+from indexing.documents.model import Document, Skipped
+from indexing.documents.source import SourceFile
+from indexing.documents.unpack import packing_of
+
+__all__ = ["SHARD_BYTES", "SHARD_DOCUMENTS", "plan_shards"]
+
+SHARD_BYTES = 4 << 20
+"""Enough to keep a process at work for seconds, and little enough to be read again when one is lost."""
+SHARD_DOCUMENTS = 2000
+_CUTTABLE = {"jsonl": "lines", "parquet": "rows"}
+_WORTH_CUTTING = 16
+"""A file may be so many times smaller than a shard and be of more documents than one has."""
+_TAIL = 64 << 10
+_MOST_OF_FOOTER = 64 << 20
+
+
+def plan_shards(
+    groups: Iterable[Group],
+    *,
+    piece_documents: int,
+    shard_bytes: int = SHARD_BYTES,
+    shard_documents: int = SHARD_DOCUMENTS,
+) -> Iterator[ShardPlan]:
+    """The shards of `groups` of files, numbered from 0, each of some files of one group or a part of one
+    file: about `shard_bytes`, or as many documents, and more where a file cannot be cut.
+
+    Raises:
+        BadInput: a file at an address cannot be had.
+    """
+    with _Planner(piece_documents, shard_bytes, shard_documents) as planner:
+        for group in groups:
+            yield from planner.plan(group)
+
+
+class _Planner:
+    def __init__(self, piece_documents: int, shard_bytes: int, shard_documents: int) -> None:
+        self._piece_documents = piece_documents
+        self._bytes = shard_bytes
+        self._documents = shard_documents
+        self._planned_at = time.time_ns()
+        self._number = 0
+        self._reader = IsolatedReader()
+        self._folder = tempfile.TemporaryDirectory(prefix="stlib-plan-")
+
+    def __enter__(self) -> _Planner:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
+        self._folder.cleanup()
+
+    def plan(self, group: Group) -> Iterator[ShardPlan]:
+        waiting: list[Entry | Skipped] = []
+        size = 0
+        for entry in group.entries:
+            cuts = self._cut(group, entry) if isinstance(entry, Entry) else []
+            entry_size = entry.file.size if isinstance(entry, Entry) else 0
+            full = len(waiting) >= self._documents or size + entry_size > self._bytes
+            if waiting and (cuts or full):
+                yield self._shard("files", group, waiting)
+                waiting, size = [], 0
+            if cuts and isinstance(entry, Entry):
+                kind = _CUTTABLE[entry.file.format]
+                for cut in cuts:
+                    yield self._shard(kind, group, [entry], cut)
+            else:
+                waiting.append(entry)
+                size += max(0, entry_size)
+        if waiting:
+            yield self._shard("files", group, waiting)
+
+    def _shard(
+        self, kind: str, group: Group, entries: list[Entry | Skipped], cut: Cut | None = None
+    ) -> ShardPlan:
+        part = None if cut is None else cut.part
+        ranges = () if cut is None else cut.ranges
+        spec = make_spec(group, entries, self._piece_documents, self._planned_at, part, ranges)
+        self._number += 1
+        return ShardPlan(self._number - 1, kind, spec)
+
+    # --- large files ---------------------------------------------------------------------------------------
+
+    def _cut(self, group: Group, entry: Entry) -> list[Cut]:
+        """The parts of a file; none if it is read whole."""
+        file = entry.file
+        if (
+            file.format not in _CUTTABLE
+            or file.size * _WORTH_CUTTING <= self._bytes
+            or packing_of(file.name) is not None
+        ):
+            return []
+        read, close = _opened(group.address, file)
+        try:
+            cuts = self._cut_lines(file, read) if file.format == "jsonl" else self._cut_rows(file, read)
+        except (NoRanges, OSError):  # its reader says what is wrong with it
+            return []
+        finally:
+            close()
+        return cuts if len(cuts) > 1 else []
+
+    def _cut_lines(self, file: SourceFile, read: Callable[[int, int], bytes]) -> list[Cut]:
+        def accept(head: bytes) -> bool:
+            path = Path(self._folder.name) / "head"
+            path.write_bytes(head)
+            told = self._ask(replace(file, path=str(path), size=len(head)))
+            return bool(told.get("lines"))
+
+        return cut_lines(read, file.size, self._bytes, self._documents, accept) or []
+
+    def _cut_rows(self, file: SourceFile, read: Callable[[int, int], bytes]) -> list[Cut]:
+        footer = _footer(read, file.size)
+        if footer is None:
+            return []
+        path = Path(self._folder.name) / "footer"
+        with path.open("wb") as stream:  # a file with a hole where its rows are
+            stream.seek(footer)
+            stream.write(read(footer, file.size))
+        told = self._ask(replace(file, path=str(path)))
+        cuts = cut_rows(told.get("groups", []), self._bytes, self._documents)
+        return [replace(cut, ranges=(*cut.ranges, (footer, file.size))) for cut in cuts]
+
+    def _ask(self, file: SourceFile) -> dict[str, list[tuple[int, int, int]]]:
+        """What the process that parses says of a file that might be cut; nothing if it is read whole."""
+        items = list(self._reader.read([replace(file, format="parts")]))
+        if len(items) == 1 and isinstance(items[0], Document):
+            told: dict[str, list[tuple[int, int, int]]] = json.loads(items[0].text)
+            return told
+        return {}
+
+
+def _footer(read: Callable[[int, int], bytes], size: int) -> int | None:
+    """Where the footer of a Parquet file begins; None if it has none of a usual size."""
+    tail = read(max(0, size - 8), size)
+    length = int.from_bytes(tail[:4], "little") + 8
+    return size - length if tail[4:] == b"PAR1" and length < min(size, _MOST_OF_FOOTER) else None
+
+
+def _opened(
+    address: Address | None, file: SourceFile
+) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
+    """What reads bytes of a file from one place to another, and what ends that."""
+    if address is not None:
+        store = open_store(address)
+        where = address.below(file.name)
+        return lambda begin, end: fetch_range(store, where, begin, end), lambda: None
+    stream = Path(file.path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
+
+    def read(begin: int, end: int) -> bytes:
+        stream.seek(begin)
+        data = stream.read(end - begin)
+        if not data:
+            raise OSError("the file ends before its size")
+        return data
+
+    return read, stream.close

@@ -1,0 +1,191 @@
+"""The pieces of a shard: what the readers of files give, counted off.
+
+Foreign files are parsed in a child process with bounds, as everywhere. What lies elsewhere is copied to a
+folder of this machine first, all of it or the bytes that are needed: the child knows no network.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from indexing.bulk.addresses import Address, fetch_file, fetch_range, open_store
+from indexing.bulk.checking import difference_of
+from indexing.bulk.counting import count_off
+from indexing.bulk.pieces import Done, FileDone, Piece, ShardPlan
+from indexing.bulk.specs import Entry, Reading, read_spec
+from indexing.documents import Document
+from indexing.documents.file_fields import add_file_fields
+from indexing.documents.frames import Frame
+from indexing.documents.isolate import FileEnd, IsolatedReader
+from indexing.documents.model import Item, Skipped
+from indexing.documents.source import SourceFile
+from indexing.errors import BadInput
+from indexing.sources.compare import state_of
+from indexing.sources.outcome import Outcome
+
+__all__ = ["ShardReader", "read_shard"]
+
+_LONGEST_NAME = 100  # characters; the end says what kind of file it is
+NOTHING_DONE = Done()
+_UNUSABLE = re.compile(r"[\x00-\x1f/\\]")
+
+Given = Document | Skipped | FileDone | str
+
+
+def read_shard(shard: ShardPlan, done: Done = NOTHING_DONE) -> Iterator[Piece]:
+    """The pieces of one shard; see `ShardReader.read`."""
+    with ShardReader() as reader:
+        yield from reader.read(shard, done)
+
+
+class ShardReader:
+    """Reads shards, one after the other, and keeps the process that parses between them. Close it, or use it
+    in a `with`.
+    """
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+        self._reader = IsolatedReader(on_frame=self._note)
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def read(self, shard: ShardPlan, done: Done = NOTHING_DONE) -> Iterator[Piece]:
+        """The pieces of `shard` in order, but for those that are `done`: the same ones each time.
+
+        Raises:
+            BadInput: a file was changed since it was planned, or cannot be had from its store, or the part
+            that
+                the shard is cannot be read to its end.
+        """
+        reading = read_spec(shard.spec)
+        self._notes.clear()
+        finished = False
+        try:
+            with tempfile.TemporaryDirectory(prefix="stlib-shard-") as folder:
+                items = self._items(reading, _Here(reading, Path(folder)))
+                yield from count_off(shard.number, items, reading.piece_documents, done)
+            finished = True
+        finally:
+            if not finished:  # the process still parses what nobody waits for
+                self._reader.close()
+
+    def _items(self, reading: Reading, here: _Here) -> Iterator[Given]:
+        stream = self._reader.read_files(here.files())
+        for entry in reading.entries:
+            if isinstance(entry, Skipped):
+                yield entry
+                continue
+            if entry.file_id is not None and reading.part is None:
+                yield from _read_in_step(entry, entry.file_id, reading.planned_at, stream)
+            else:
+                yield from _read_alone(entry, reading, here, stream)
+            here.finish(entry)
+            notes, self._notes = self._notes, []
+            yield from dict.fromkeys(notes)
+
+    def _note(self, file: SourceFile, frame: Frame) -> None:
+        self._notes += [f"{file.source} {note}" for note in frame.notes]
+
+
+def _read_in_step(
+    entry: Entry, file_id: int, planned_at: int, stream: Iterator[Item | FileEnd]
+) -> Iterator[Given]:
+    """A whole file of a folder that is kept in step with, as a sync reads it."""
+    outcome = Outcome(entry.file, file_id)
+    yield from outcome.watch(stream)
+    _refuse_changed(entry)
+    if entry.fresh:
+        state = replace(state_of(entry.file, planned_at), problem=outcome.problem)
+        yield FileDone(file_id, entry.file.name, state)
+
+
+def _read_alone(
+    entry: Entry, reading: Reading, here: _Here, stream: Iterator[Item | FileEnd]
+) -> Iterator[Given]:
+    """A part of a file, or a whole one of which the catalog has no row."""
+    for item in stream:
+        if isinstance(item, FileEnd):
+            break
+        if isinstance(item, Document):
+            yield replace(add_file_fields(item, here.current), file_id=entry.file_id)
+        elif reading.part is not None and item.line is None:
+            _refuse_changed(entry, reading.address)
+            raise BadInput(str(item))
+        else:
+            yield item
+    if reading.address is None:
+        _refuse_changed(entry)
+
+
+def _refuse_changed(entry: Entry, address: Address | None = None) -> None:
+    """Raises `BadInput` for a file that is not the one that was planned."""
+    if difference := difference_of(entry, address):
+        raise BadInput(f"{entry.file.source} has changed since this load was planned: {difference}")
+
+
+class _Here:
+    """The files of a shard as files of this machine, each when its turn to be parsed comes."""
+
+    def __init__(self, reading: Reading, folder: Path) -> None:
+        self._reading = reading
+        self._folder = folder
+        self._opened: deque[SourceFile] = deque()
+
+    @property
+    def current(self) -> SourceFile:
+        """The file whose items come now."""
+        return self._opened[0]
+
+    def files(self) -> Iterator[SourceFile]:
+        """In their order. Raises `BadInput` for one that was changed, or cannot be had."""
+        for number, entry in enumerate(self._reading.entries):
+            if isinstance(entry, Entry):
+                _refuse_changed(entry, self._reading.address)
+                file = self._file(entry) if self._reading.address is None else self._copy(entry, number)
+                self._opened.append(file)
+                yield file
+
+    def finish(self, entry: Entry) -> None:
+        """The file was read to its end."""
+        file = self._opened.popleft()
+        if self._reading.address is not None:
+            Path(file.path).unlink()
+            Path(file.path).parent.rmdir()
+
+    def _file(self, entry: Entry) -> SourceFile:
+        part = self._reading.part
+        return entry.file if part is None else replace(entry.file, part=part, size=self._size())
+
+    def _copy(self, entry: Entry, number: int) -> SourceFile:
+        """A copy of a file that lies elsewhere, or of what is needed of it."""
+        reading = self._reading
+        assert reading.address is not None
+        store, address = open_store(reading.address), reading.address.below(entry.file.name)
+        # Under its own name, as that says to some readers what the file is.
+        path = self._folder / str(number) / _UNUSABLE.sub("_", address.name)[-_LONGEST_NAME:]
+        path.parent.mkdir()
+        if reading.part is None:
+            fetch_file(store, address, path, entry.file.size)
+            return replace(entry.file, path=str(path), size=path.stat().st_size)
+        part = reading.part
+        with path.open("wb") as copy:
+            for begin, end in reading.ranges:
+                copy.seek(begin - part.begin)
+                copy.write(fetch_range(store, address, begin, end))
+        part = replace(part, begin=0, end=part.end - part.begin)
+        return replace(entry.file, path=str(path), part=part, size=self._size())
+
+    def _size(self) -> int:
+        return sum(end - begin for begin, end in self._reading.ranges)
