@@ -88,8 +88,9 @@ def longer_ids(document: Document) -> Iterator[str]:
 
 
 def _what_became_of(before: str, now: str) -> Literal["gone", "same", "there"]:
-    """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`. One at an
-    address, which cannot be looked at from here, is there.
+    """Of the file `before`: it is no more, it is `now` by another path, or it is there beside `now`.
+
+    One at an address, which cannot be looked at from here, is there.
     """
     if _ADDRESS.match(before):
         return "there"
