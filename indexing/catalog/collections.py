@@ -19,6 +19,9 @@ from indexing.catalog.schema import (
     Erasure,
     FileRow,
     Generation,
+    Load,
+    LoadPiece,
+    LoadShard,
     Promotion,
     Removal,
     Renamed,
@@ -31,6 +34,7 @@ __all__ = [
     "collection_names",
     "create_collection",
     "drop_collection",
+    "drop_loads",
     "find_collection",
     "now",
     "read_state",
@@ -88,6 +92,17 @@ def _state(connection: Connection, condition: Any) -> CollectionState | None:
     return None if row is None else CollectionState(*row)
 
 
+def drop_loads(connection: Connection, collection_id: int, load_id: int | None = None) -> None:
+    """Deletes a bulk load with its plan, or all that there are; what they have stored stays."""
+    loads = select(Load.id).where(Load.collection_id == collection_id)
+    if load_id is not None:
+        loads = loads.where(Load.id == load_id)
+    shards = select(LoadShard.id).where(LoadShard.load_id.in_(loads))
+    connection.execute(delete(LoadPiece).where(LoadPiece.shard_id.in_(shards)))
+    connection.execute(delete(LoadShard).where(LoadShard.load_id.in_(loads)))
+    connection.execute(delete(Load).where(Load.id.in_(loads)))
+
+
 def drop_collection(connection: Connection, collection_id: int) -> None:
     """Deletes every row of the collection."""
     generations = select(Generation.id).where(Generation.collection_id == collection_id)
@@ -98,6 +113,7 @@ def drop_collection(connection: Connection, collection_id: int) -> None:
     connection.execute(delete(Removal).where(Removal.generation_id.in_(generations)))
     sources = select(SourceRow.id).where(SourceRow.collection_id == collection_id)
     connection.execute(delete(FileRow).where(FileRow.source_id.in_(sources)))
+    drop_loads(connection, collection_id)
     for table in (
         Denial,
         Erasure,

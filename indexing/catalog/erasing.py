@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from indexing.catalog.bulk import stream_rows
-from indexing.catalog.collections import now
+from indexing.catalog.collections import drop_loads, now
 from indexing.catalog.denials import ToDeny, deny
 from indexing.catalog.generations import generations_of, pass_on
 from indexing.catalog.log import mark_deleted, slices, take_seqs
@@ -235,7 +235,10 @@ def _chains(connection: Connection, collection_id: int, ids: Iterable[str]) -> l
 def begin_erasure(
     connection: Connection, collection_id: int, gathered: Gathered, who: str, *, beyond: bool = False
 ) -> int:
-    """Writes the request down, and denies what it names from now on; returns its number."""
+    """Writes the request down, and denies what it names from now on; returns its number. Plans of bulk loads
+    name files and may quote what could not be read: they are made anew.
+    """
+    drop_loads(connection, collection_id)
     wanted = replace(gathered.wanted, beyond=beyond)
     row = {
         "collection_id": collection_id,

@@ -8,6 +8,7 @@
   `collection.live_serving` names the one that is searched, and `promotion` keeps the history of that.
 * A source is a folder that documents were read from, with a row for each of its files as it was when read.
 * An artifact is what a serving has learned: numbers under the hash of their bytes, which never change.
+* A load is a bulk load that is under way: its plan in shards, and how far each of them is.
 * An erasure is a request that documents be gone for good; denials are keyed digests of them.
 * `removal` remembers which chunks ceased to exist and when, so that a view can follow without comparing sets.
 """
@@ -46,6 +47,9 @@ __all__ = [
     "Erasure",
     "FileRow",
     "Generation",
+    "Load",
+    "LoadPiece",
+    "LoadShard",
     "Promotion",
     "Removal",
     "Renamed",
@@ -354,6 +358,66 @@ class Denial(Base):
     kind: Mapped[str] = mapped_column(primary_key=True)
     digest: Mapped[bytes]
     erasure_id: Mapped[int] = mapped_column(ForeignKey("erasure.id"))
+
+
+class Load(Base):
+    """A bulk load that is not finished. `identity` is what it is of, addresses and options; one starts again
+    with the plan of the other that has the same. `token` is that of its latest start: who comes with another
+    one may not write. `state` is `planning` until all shards are there, then `open`. `first_seq` is the
+    collection's `last_seq` when it began. Sizes of pieces are part of the plan.
+    """
+
+    __tablename__ = "load"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), index=True)
+    token: Mapped[str]
+    state: Mapped[str]
+    identity: Mapped[dict[str, Any]]
+    piece_documents: Mapped[int]
+    first_seq: Mapped[int]
+    begun_at: Mapped[str]
+
+
+class LoadShard(Base):
+    """A part of what is loaded. Of its pieces the first `stored` are in the catalog; `pieces` is how many it
+    has, once its last one was seen. `state` is `waiting`, `done`, or `bad` with the `reason`. The counts are
+    of its documents; `seen` has the first of what was skipped and noted, and by file how many stayed out.
+    """
+
+    __tablename__ = "load_shard"
+    __table_args__ = (UniqueConstraint("load_id", "number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    load_id: Mapped[int] = mapped_column(ForeignKey("load.id"))
+    number: Mapped[int]
+    kind: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    stored: Mapped[int]
+    pieces: Mapped[int | None]
+    received: Mapped[int]
+    added: Mapped[int]
+    updated: Mapped[int]
+    unchanged: Mapped[int]
+    duplicates: Mapped[int]
+    renamed: Mapped[int]
+    moved: Mapped[int]
+    skipped: Mapped[int]
+    denied: Mapped[int]
+    chunks: Mapped[int]
+    clipped: Mapped[int] = mapped_column(StoredBigInteger)
+    seen: Mapped[dict[str, Any] | None]
+
+
+class LoadPiece(Base):
+    """A piece that is stored while one before it is not; the others are counted by their shard. `files` were
+    read to their end in it.
+    """
+
+    __tablename__ = "load_piece"
+    shard_id: Mapped[int] = mapped_column(ForeignKey("load_shard.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    files: Mapped[dict[str, Any] | None]
 
 
 # For bulk rows, which go to the driver's executemany without the ORM.

@@ -37,7 +37,16 @@ from indexing.catalog.schema import (
 from indexing.catalog.types import StoredJson
 from indexing.errors import StorageError, UnknownCollection
 
-__all__ = ["PARTS", "Numbers", "Part", "Transferred", "copy_rows", "count_rows", "reserve_numbers"]
+__all__ = [
+    "LEFT_OUT",
+    "PARTS",
+    "Numbers",
+    "Part",
+    "Transferred",
+    "copy_rows",
+    "count_rows",
+    "reserve_numbers",
+]
 
 TransferProgress = Callable[[int, int], None]
 """Called with the rows that are written, and all there are."""
@@ -127,7 +136,12 @@ PARTS = (
     Part(CODE_TABLES[""], _of_chunks(CODE_TABLES[""]), {"key": "chunk"}),
     *(Part(table, _of_chunks(table), {"key": "chunk"}, _WIDE) for role, table in CODE_TABLES.items() if role),
 )
-"""Every table but that of collections itself and of counters, in an order in which rows may be written."""
+"""Every table but that of collections itself, of counters and those left out, in an order in which rows may be
+written.
+"""
+
+LEFT_OUT = ("load", "load_shard", "load_piece")
+"""A copy has what bulk loads have stored, and not their plans: these are of files of this machine."""
 
 _COUNTED = ("document", "chunk", "generation", "serving")  # kinds of which `counter` has the last number
 _GIVEN = ("promotion", "source", "file", "renamed", "erasure")  # those of which the database gives them

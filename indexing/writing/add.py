@@ -71,7 +71,7 @@ class Adding:
 
     def run_held(self, documents: Iterable[Any], on_error: str, progress: Progress | None) -> AddReport:
         """The same, by who holds the lock of the documents."""
-        pipeline = Pipeline(self._session, self._maker_of, progress=progress, after_batch=self._after_batch)
+        pipeline = Pipeline(self._session, self.maker_of, progress=progress, after_batch=self.after_batch)
         seq = self._session.live().state.last_seq
         try:
             report = pipeline.run(documents, on_error, self._vectors)
@@ -81,9 +81,14 @@ class Adding:
             report.note(Guard(self._session.name, None).note(report.denied))
         if report.added + report.updated and (unread := note_on_unread(self._session, self._encoders, seq)):
             report.note(unread)
-        return self._finish(report)
+        return self.finish(report)
 
-    def _maker_of(self, live: Live) -> Maker:
+    def maker_of(self, live: Live) -> Maker:
+        """What turns texts into codes of the generation that is live, which has its ranges from now on.
+
+        Raises:
+            BadInput, ModelMismatch, UntrustedModel: its model cannot be had.
+        """
         generation = live.generation
         coders = self._encoders.coders(generation, [*(generation.beside or {})])
         if self._vectors is not None and generation.fingerprint != self._made_by:
@@ -113,7 +118,8 @@ class Adding:
         with writing(self._session.database) as connection:
             return Codec.from_json(set_codec(connection, live.generation.id, codec.to_json()))
 
-    def _after_batch(self, report: AddReport) -> None:
+    def after_batch(self, report: AddReport) -> None:
+        """Called now and then while documents come in: what depends on them follows."""
         self._let_others_follow(report)
         if time.monotonic() - self._published > PUBLISH_SECONDS:
             self._publish()
@@ -142,7 +148,8 @@ class Adding:
                     f"not give it up: {error}"
                 )
 
-    def _finish(self, report: AddReport) -> AddReport:
+    def finish(self, report: AddReport) -> AddReport:
+        """Called when all documents are in: the next search need not wait."""
         started = time.perf_counter()
         self.publish_if_worth(report.added + report.updated)
         if report.updated:

@@ -17,7 +17,7 @@ from indexing.documents import Document
 from indexing.documents.model import check_ids
 from indexing.errors import BadInput
 from indexing.session import Session
-from indexing.writing.pipeline import metadata_json
+from indexing.writing.batch import metadata_json
 
 __all__ = ["delete_documents", "update_metadata"]
 

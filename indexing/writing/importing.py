@@ -118,8 +118,8 @@ class Importing(Adding):
 
         return forget
 
-    def _maker_of(self, live: Live) -> Maker:
-        usual = super()._maker_of
+    def maker_of(self, live: Live) -> Maker:
+        usual = super().maker_of
         if self._settings is None or self._stored is None:
             return usual(live)
         if why := why_not_usable(live.generation, self._settings):
