@@ -13,6 +13,7 @@
     ├── FilterError           a metadata filter cannot be understood; knows the position
     ├── RerankingFailed       the reranker cannot be loaded, or failed
     ├── LockedError           another process holds the lock that is needed
+    │   └── LoadTaken         ... as it goes on with the bulk load that this one was at
     ├── StorageError          the catalog or a file could not be read or written
     │   ├── DiskFull          ... because no space is left
     │   ├── ConnectionLost    ... because the database server cannot be reached, or went away
@@ -37,6 +38,7 @@ __all__ = [
     "ForeignView",
     "GateNotPassed",
     "IndexingError",
+    "LoadTaken",
     "LockedError",
     "MilvusUnavailable",
     "ModelMismatch",
@@ -127,6 +129,12 @@ class FilterError(IndexingError):
 
 class LockedError(IndexingError):
     """Another process is writing here; nothing was waited for and nothing was changed."""
+
+
+class LoadTaken(LockedError):
+    """A bulk load was started again, given up or finished: who is left over from an earlier start of it may
+    not write any more, and nothing was written.
+    """
 
 
 class StorageError(IndexingError):

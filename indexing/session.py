@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Engine
 
 from indexing.catalog.collections import CollectionState, read_state
-from indexing.catalog.database import reading
+from indexing.catalog.database import reading, writing
 from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo, read_generation
+from indexing.catalog.loads import has_writers, revoke_loads
 from indexing.catalog.locks import Lock, writer_lock
 from indexing.catalog.servings import ServingInfo, read_serving, servings_of
 from indexing.errors import BadInput, StorageError, UnknownCollection
@@ -145,8 +146,16 @@ class Session:
         """
         self.live()
         with self.writing, documents_lock(self.database, self.place):
-            self.live()  # deleting takes the lock too: from here on it stays
+            self._revoke_loads()
             yield
+
+    def _revoke_loads(self) -> None:
+        """Processes that write for a bulk load do so under the lock of who started it: that one is gone."""
+        with self.looking() as (connection, _):  # deleting takes the lock too: from here on it stays
+            left = has_writers(connection, self.id)
+        if left:
+            with writing(self.database) as connection:
+                revoke_loads(connection, self.id)
 
 
 def documents_lock(database: Engine | None, place: Place) -> Lock:

@@ -60,6 +60,7 @@ class Known:
     origin: str | None
     file_id: int | None = None
     marks: str | None = None
+    seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def known_documents(connection: Connection, collection_id: int, ids: Iterable[st
                 DocumentRow.origin,
                 DocumentRow.file_id,
                 DocumentRow.marks,
+                DocumentRow.seq,
             ).where(DocumentRow.collection_id == collection_id, DocumentRow.id.in_(part))
         )
         found.update((row[0], Known(*row[1:])) for row in rows)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from indexing.catalog.bulk import stream_rows
-from indexing.catalog.collections import now
+from indexing.catalog.collections import drop_loads, now
 from indexing.catalog.log import slices
 from indexing.catalog.schema import DOCUMENTS, DocumentRow, FileRow, SourceRow
 
@@ -105,9 +105,11 @@ def note_synced(connection: Connection, source_ids: Sequence[int]) -> None:
 
 def drop_source(connection: Connection, source_id: int) -> None:
     """Forgets a source and its files; what was read from it stays, and is of another source where its file
-    lies in that too.
+    lies in that too. Plans of bulk loads, which may name these files, are made anew.
     """
     _pass_on_documents(connection, source_id)
+    mine = connection.scalar(select(SourceRow.collection_id).where(SourceRow.id == source_id))
+    drop_loads(connection, mine or 0)
     files = select(FileRow.id).where(FileRow.source_id == source_id)
     connection.execute(update(DocumentRow).where(DocumentRow.file_id.in_(files)).values(file_id=None))
     connection.execute(delete(FileRow).where(FileRow.source_id == source_id))

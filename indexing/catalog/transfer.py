@@ -136,8 +136,8 @@ PARTS = (
     Part(CODE_TABLES[""], _of_chunks(CODE_TABLES[""]), {"key": "chunk"}),
     *(Part(table, _of_chunks(table), {"key": "chunk"}, _WIDE) for role, table in CODE_TABLES.items() if role),
 )
-"""Every table but that of collections itself, of counters and those left out, in an order in which rows may be
-written.
+"""Every table but that of collections itself, of counters and those left out, in an order in which rows may
+be written.
 """
 
 LEFT_OUT = ("load", "load_shard", "load_piece")

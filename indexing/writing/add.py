@@ -77,11 +77,15 @@ class Adding:
             report = pipeline.run(documents, on_error, self._vectors)
         finally:
             self._views.forget()
+        self.note(report, seq)
+        return self.finish(report)
+
+    def note(self, report: AddReport, seq: int) -> None:
+        """Says of documents that came after the change `seq` what a person should know."""
         if report.denied:
             report.note(Guard(self._session.name, None).note(report.denied))
         if report.added + report.updated and (unread := note_on_unread(self._session, self._encoders, seq)):
             report.note(unread)
-        return self.finish(report)
 
     def maker_of(self, live: Live) -> Maker:
         """What turns texts into codes of the generation that is live, which has its ranges from now on.
@@ -120,13 +124,15 @@ class Adding:
 
     def after_batch(self, report: AddReport) -> None:
         """Called now and then while documents come in: what depends on them follows."""
-        self._let_others_follow(report)
+        self.let_others_follow(report)
         if time.monotonic() - self._published > PUBLISH_SECONDS:
             self._publish()
             self._published = time.monotonic()
 
-    def _let_others_follow(self, report: AddReport) -> None:
-        """Generations that were live before follow the log, so that going back is one update."""
+    def let_others_follow(self, report: AddReport, most: int | None = MOST_FOLLOWED) -> None:
+        """Generations that were live before follow the log, so that going back is one update; each by `most`
+        documents, or to its end.
+        """
         live = self._session.live()
         with self._session.looking() as (connection, _):
             others = [
@@ -139,7 +145,7 @@ class Adding:
                 continue
             try:
                 maker = following_maker(self._session, live, generation, self._encoders)
-                follow(self._session, generation.id, maker, most=MOST_FOLLOWED)
+                follow(self._session, generation.id, maker, most=most)
             except IndexingError as error:
                 self._left_behind.add(generation.id)
                 report.note(

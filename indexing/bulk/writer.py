@@ -1,0 +1,249 @@
+"""Storing pieces of a bulk load, each in one transaction with the note that it is stored.
+
+Whether and what is written is decided in that transaction: another process may have committed a piece since,
+or taken the load over. So it does not matter how many write, who of them is killed when, or whether a piece
+comes twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from indexing import faults
+from indexing.bulk.loads import Load, load_taken
+from indexing.bulk.pieces import EmbeddedPiece, FileDone, Piece, files_from_json, files_to_json
+from indexing.bulk.report import PieceReport, note_piece
+from indexing.catalog.database import reading, writing
+from indexing.catalog.loads import (
+    COUNTS,
+    DONE,
+    WAITING,
+    ShardInfo,
+    add_piece,
+    find_shard,
+    has_piece,
+    has_token,
+    pass_pieces,
+    set_bad,
+    update_shard,
+)
+from indexing.catalog.log import DocumentChange, set_whereabouts
+from indexing.catalog.sources import documents_in, drop_files, record_files
+from indexing.documents import storable_text
+from indexing.embed import Embedded, Titled
+from indexing.errors import BadInput
+from indexing.generations.makers import Maker
+from indexing.session import Session
+from indexing.writing.batch import (
+    Batch,
+    Pending,
+    changes_of,
+    count_changes,
+    keep_out,
+    look_up,
+    prepare,
+    whereabouts_of,
+    write_changes,
+)
+from indexing.writing.report import AddReport
+
+__all__ = ["AGAIN", "STALE", "STORED", "THERE", "PieceStore", "ToEmbed", "Writer", "embed_piece"]
+
+STORED, THERE, STALE, AGAIN = "stored", "there", "stale", "again"
+
+
+@dataclass(frozen=True)
+class ToEmbed:
+    """What is to be embedded of a piece, as plain values: for the `generation`, the documents at `places`
+    (from 0). With `stored` the piece is in the catalog already.
+    """
+
+    generation: int
+    places: tuple[int, ...] = ()
+    stored: bool = False
+
+
+class PieceStore(Protocol):
+    """What stores pieces: a `Writer`, or what passes them on to one in another process."""
+
+    def changed(self, piece: Piece) -> ToEmbed: ...
+
+    def store(self, piece: Piece, embedded: EmbeddedPiece) -> PieceReport: ...
+
+
+class Writer:
+    """Stores pieces of one load. Several may do so at once, in one process or many."""
+
+    def __init__(self, session: Session, load: Load) -> None:
+        self._session = session
+        self._load = load
+        self._last: tuple[Piece | None, list[Pending]] = None, []
+
+    def changed(self, piece: Piece) -> ToEmbed:
+        """Which documents of a piece are new or have another text than the catalog.
+
+        Raises:
+            LoadTaken: the load goes on elsewhere.
+        """
+        with reading(self._session.database) as connection:
+            state = self._session.row(connection)
+            shard = self._shard(connection, piece.shard, lock=False)
+            generation = self._session.live_in(connection, state).generation.id
+            if has_piece(connection, shard, piece.number):
+                return ToEmbed(generation, stored=True)
+            batch = look_up(connection, self._session, self._pending(piece))
+        keep_out(batch, AddReport(), "skip")
+        return ToEmbed(generation, tuple(_to_embed(batch, changes_of(batch))))
+
+    def store(self, piece: Piece, embedded: EmbeddedPiece) -> PieceReport:
+        """Writes documents, passages and codes of a piece, and that it is stored, or nothing of it.
+
+        Raises:
+            LoadTaken: the load goes on elsewhere.
+            BadInput: it lies behind the end of its shard.
+            DiskFull, ConnectionLost, LockedError, StorageError: nothing was written.
+        """
+        faults.point("piece.before")
+        with writing(self._session.database) as connection:
+            report = self._store(connection, piece, embedded)
+        faults.point("piece.after")
+        return report
+
+    def note_bad(self, shard: int, reason: str) -> None:
+        """A shard cannot be read to its end; the next start of the load tries again.
+
+        Raises:
+            LoadTaken: the load goes on elsewhere.
+        """
+        with writing(self._session.database) as connection:
+            self._shard(connection, shard)
+            set_bad(connection, self._load.id, shard, storable_text(reason))
+
+    def _shard(self, connection: Connection, number: int, *, lock: bool = True) -> ShardInfo:
+        """The shard, if the load is still ours; with `lock` nobody else changes it before this ends."""
+        found = has_token(connection, self._load.id, self._load.token)
+        shard = find_shard(connection, self._load.id, number, lock=lock) if found else None
+        if shard is None:
+            raise load_taken(self._session)
+        return shard
+
+    def _pending(self, piece: Piece) -> list[Pending]:
+        """Its documents, which are looked at twice."""
+        if self._last[0] is not piece:
+            documents = enumerate(piece.documents)
+            self._last = piece, [prepare(document, number=place) for place, document in documents]
+        return self._last[1]
+
+    def _store(self, connection: Connection, piece: Piece, embedded: EmbeddedPiece) -> PieceReport:
+        state = self._session.row(connection)
+        shard = self._shard(connection, piece.shard)
+        if has_piece(connection, shard, piece.number):
+            return PieceReport(THERE)
+        generation = self._session.live_in(connection, state).generation.id
+        report = AddReport(received=len(piece.documents) + len(piece.skipped))
+        for skipped in piece.skipped:
+            report.skip(skipped)
+        batch = look_up(connection, self._session, self._pending(piece))
+        keep_out(batch, report, "skip")
+        changed = changes_of(batch)
+        wanted = _to_embed(batch, changed)
+        if wanted and embedded.generation != generation:
+            return PieceReport(STALE)
+        made = _made_of(embedded, wanted)
+        if made is None:
+            return PieceReport(AGAIN)
+        if moved := whereabouts_of(batch, changed):
+            set_whereabouts(connection, moved)
+        if changed:
+            write_changes(
+                connection, self._session, state, generation, list(changed.values()), batch.known, made
+            )
+        faults.point("piece.inside")
+        self._count(report, batch, changed, made)
+        _note_stored(connection, shard, piece, report)
+        faults.point("piece.noted")
+        return PieceReport(STORED, _counts(report))
+
+    def _count(
+        self, report: AddReport, batch: Batch, changed: Mapping[str, DocumentChange], made: Embedded
+    ) -> None:
+        report.unchanged = len(batch.pending) - len(changed)
+        if changed:
+            count_changes(report, batch, changed)
+        report.chunks, report.clipped = made.chunks, made.clipped
+        of_this_load = self._load.first_seq  # what has a later number was written since it began
+        report.duplicates = batch.duplicates + sum(
+            row.seq > of_this_load and not row.deleted
+            for id_, row in batch.known.items()
+            if id_ in batch.pending
+        )
+
+
+def embed_piece(piece: Piece, wanted: ToEmbed, maker: Maker) -> EmbeddedPiece:
+    """Passages and codes of what is to be embedded of a piece."""
+    if not wanted.places:
+        return EmbeddedPiece(wanted.generation)
+    documents = [piece.documents[place] for place in wanted.places]
+    made = maker.make([Titled(one.title, one.text) for one in documents])
+    return EmbeddedPiece(wanted.generation, wanted.places, made)
+
+
+def _to_embed(batch: Batch, changed: Mapping[str, DocumentChange]) -> list[int]:
+    """Places of the documents of whose text there are no passages, in the order in which they are written."""
+    return [batch.pending[id_].number for id_, change in changed.items() if change.text_changed]
+
+
+def _made_of(embedded: EmbeddedPiece, places: Sequence[int]) -> Embedded | None:
+    """Of what was embedded that of `places`, in their order; None if one is not among it."""
+    at = {place: number for number, place in enumerate(embedded.places)}
+    if not set(places) <= set(at):
+        return None
+    made = embedded.made
+    if tuple(places) == embedded.places:
+        return made
+    rows = [at[place] for place in places]
+    beside = {role: [codes[row] for row in rows] for role, codes in made.beside.items()}
+    return Embedded([made.spans[r] for r in rows], [made.codes[r] for r in rows], made.clipped, beside)
+
+
+def _note_stored(connection: Connection, shard: ShardInfo, piece: Piece, report: AddReport) -> None:
+    """The piece is stored; with the pieces up to the first that is missing go the files that end in them."""
+    pieces = piece.number + 1 if piece.last else shard.pieces
+    if pieces is not None and piece.number >= pieces:
+        raise BadInput(
+            f"shard {shard.number} of the load has {pieces} pieces, and number {piece.number} came: what it"
+            " is read from has changed; start with --restart"
+        )
+    files = {"files": files_to_json(piece.files)} if piece.files else None
+    add_piece(connection, shard, piece.number, files)
+    stored, passed = pass_pieces(connection, shard)
+    seen = note_piece(shard.seen, report)
+    done = [file for one in passed for file in files_from_json(one["files"])]
+    _record_files(connection, done, (seen or {}).get("denied", {}))
+    values: dict[str, Any] = {
+        "stored": stored,
+        "pieces": pieces,
+        "state": DONE if stored == pieces else WAITING,
+        "reason": None,
+        "seen": seen,
+    }
+    update_shard(connection, shard, _counts(report), values)
+
+
+def _record_files(connection: Connection, files: Sequence[FileDone], denied: dict[str, int]) -> None:
+    """Notes how files were when they were read. One of which nothing is here, as all of it was erased,
+    leaves no row with its name.
+    """
+    record_files(connection, {one.file_id: (one.name, one.state) for one in files})
+    suspects = [one.file_id for one in files if str(one.file_id) in denied]
+    if suspects:
+        there = documents_in(connection, suspects)
+        drop_files(connection, [id_ for id_ in suspects if id_ not in there])
+
+
+def _counts(report: AddReport) -> dict[str, int]:
+    return {name: int(getattr(report, name)) for name in COUNTS}
