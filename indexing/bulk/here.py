@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-from indexing.bulk.loads import Load, begin, finish, piece_documents_for, report_of, shards_to_do
+from indexing.bulk.bringing import bring_piece
+from indexing.bulk.driver import Tell, run_load
+from indexing.bulk.loads import Load
 from indexing.bulk.pieces import BulkSource, Done, Piece, ShardPlan
-from indexing.bulk.report import LoadProgress, LoadReport, PieceReport
-from indexing.bulk.writer import AGAIN, STALE, THERE, PieceStore, Writer, embed_piece
+from indexing.bulk.report import STALE, LoadProgress, LoadReport
+from indexing.bulk.writer import Writer
 from indexing.errors import BadInput
 from indexing.generations.makers import Maker
 from indexing.models.held import Encoders
@@ -16,9 +17,7 @@ from indexing.session import Session
 from indexing.views.manager import Views
 from indexing.writing.add import Adding
 
-__all__ = ["bring_piece", "load_here"]
-
-_SAID_EVERY = 1.0  # seconds: to count what is stored reads a row of each shard
+__all__ = ["load_here"]
 
 
 def load_here(
@@ -31,83 +30,43 @@ def load_here(
     piece_documents: int | None = None,
     progress: LoadProgress | None = None,
 ) -> LoadReport:
-    """Brings a source into a collection; what an earlier start has stored is not read again, if its plan is
-    there (`restart` makes a new one). `piece_documents` are embedded and stored at once, None leaves it to
-    the model. `progress` is called about once a second, between two pieces.
+    """Brings a source into a collection by this process alone; see `indexing.bulk.driver.run_load`."""
+    adding = Adding(session, views, encoders)
 
-    A part of the source that cannot be read is named in the report, and the others are stored.
+    def bring_all(load: Load, todo: Iterator[tuple[int, Done]], tell: Tell) -> bool:
+        writer = Writer(session, load)
+        live = session.live()
+        if live.generation.id != load.generation:
+            return True
+        maker = adding.maker_of(live)
+        return any(_bring_shard(writer, load, maker, source, number, tell) for number, _ in todo)
 
-    Raises:
-        BadInput: the source cannot be planned, or changed since it was.
-        LockedError: another process writes to the collection.
-        DiskFull, ConnectionLost, ModelMismatch: what is stored stays, and the next start goes on.
-    """
-    started = time.perf_counter()
-    with session.writing_documents():
-        adding = Adding(session, views, encoders)
-        size = piece_documents or piece_documents_for(encoders.of(session.live().generation))
-        load = begin(session, source, size, restart=restart)
-        try:
-            _Loading(session, source, load, adding, progress).run()
-        finally:
-            views.forget()
-        report = finish(session, load, adding)
-    report.added.seconds = time.perf_counter() - started
-    return report
+    return run_load(
+        session,
+        views,
+        encoders,
+        source,
+        bring_all,
+        restart=restart,
+        piece_documents=piece_documents,
+        progress=progress,
+    )
 
 
-class _Loading:
-    def __init__(
-        self, session: Session, source: BulkSource, load: Load, adding: Adding, progress: LoadProgress | None
-    ) -> None:
-        self._session = session
-        self._source = source
-        self._load = load
-        self._adding = adding
-        self._progress = progress
-        self._writer = Writer(session, load)
-        self._said = time.monotonic()
-
-    def run(self) -> None:
-        for shard, done in shards_to_do(self._session, self._load):
-            try:
-                self._run_shard(shard, done)
-            except _CannotRead as error:
-                self._writer.note_bad(shard.number, str(error))
-            self._say()
-        self._say(now=True)
-
-    def _run_shard(self, shard: ShardPlan, done: Done) -> None:
-        for piece in _read(self._source, shard, done):
-            report = PieceReport(STALE)
-            while report.outcome == STALE:  # another generation became live meanwhile
-                live = self._session.live()
-                maker = self._adding.maker_of(live)
-                report = bring_piece(self._writer, piece, live.generation.id, maker)
-            self._say()
-
-    def _say(self, *, now: bool = False) -> None:
-        if now or time.monotonic() - self._said > _SAID_EVERY:
-            report = report_of(self._session, self._load)
-            if self._progress is not None:
-                self._progress(report)
-            self._adding.after_batch(report.added)
-            self._said = time.monotonic()
-
-
-def bring_piece(store: PieceStore, piece: Piece, generation: int, maker: Maker) -> PieceReport:
-    """Embeds what is new or changed of a piece, and stores it. `maker` makes codes for `generation`; if
-    another one is live, the outcome is `stale`, and nothing was embedded or stored.
-    """
-    while True:
-        wanted = store.changed(piece)
-        if wanted.stored:
-            return PieceReport(THERE)
-        if wanted.places and wanted.generation != generation:
-            return PieceReport(STALE)
-        report = store.store(piece, embed_piece(piece, wanted, maker))
-        if report.outcome != AGAIN:
-            return report
+def _bring_shard(
+    writer: Writer, load: Load, maker: Maker, source: BulkSource, number: int, tell: Tell
+) -> bool:
+    """Reads and stores a shard; whether another generation became live meanwhile."""
+    shard, done = writer.shard(number)
+    try:
+        for piece in _read(source, shard, done):
+            report = bring_piece(writer, piece, load.generation, maker)
+            if report.outcome == STALE:
+                return True
+            tell(report)
+    except _CannotRead as error:
+        writer.note_bad(number, str(error))
+    return False
 
 
 class _CannotRead(Exception):

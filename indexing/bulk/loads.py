@@ -45,10 +45,14 @@ from stlib.runtime import EncoderProtocol
 __all__ = [
     "Load",
     "abandon",
+    "all_shards",
     "begin",
+    "denied_files",
     "finish",
+    "forget_plan",
     "load_taken",
     "piece_documents_for",
+    "plan_of",
     "report_of",
     "shards_to_do",
     "unfinished",
@@ -167,18 +171,19 @@ def shards_to_do(session: Session, load: Load) -> Iterator[tuple[ShardPlan, Done
     time, so there may be millions. One that turns out bad on the way is not met again.
     """
     for shard, beyond in _shards(session, load, WAITING):
-        yield _plan_of(shard), Done(shard.stored, frozenset(beyond))
+        yield plan_of(shard), Done(shard.stored, frozenset(beyond))
 
 
 def _plans(session: Session, load: Load, state: str) -> Iterator[ShardPlan]:
-    return (_plan_of(shard) for shard, _ in _shards(session, load, state))
+    return (plan_of(shard) for shard, _ in _shards(session, load, state))
 
 
-def _plan_of(shard: ShardInfo) -> ShardPlan:
+def plan_of(shard: ShardInfo) -> ShardPlan:
+    """A shard as planned."""
     return ShardPlan(shard.number, shard.kind, shard.spec)
 
 
-def _shards(session: Session, load: Load, state: str) -> Iterator[tuple[ShardInfo, list[int]]]:
+def _shards(session: Session, load: Load, state: str | None) -> Iterator[tuple[ShardInfo, list[int]]]:
     after = -1
     while True:
         with reading(session.database) as connection:
@@ -201,7 +206,7 @@ def report_of(session: Session, load: Load) -> LoadReport:
             raise load_taken(session)
         counts = count_load(connection, load.id)
         bad = shards_of(connection, load.id, BAD, -1, _MOST_BAD)
-        seen = notes_of_shards(connection, load.id, _MOST_BAD)
+        seen = [seen for _, seen in notes_of_shards(connection, load.id, -1, _MOST_BAD)]
     added = AddReport()
     vars(added).update(counts.documents)
     read_notes(added, seen)
@@ -215,9 +220,26 @@ def report_of(session: Session, load: Load) -> LoadReport:
     )
 
 
+def all_shards(session: Session, load: Load) -> Iterator[ShardPlan]:
+    """The whole plan, shard by shard."""
+    return (plan_of(shard) for shard, _ in _shards(session, load, None))
+
+
+def denied_files(session: Session, load: Load) -> Iterator[int]:
+    """Numbers of files of which documents were erased before, and stayed out."""
+    after = -1
+    while True:
+        with reading(session.database) as connection:
+            noted = notes_of_shards(connection, load.id, after)
+        if not noted:
+            return
+        after = noted[-1][0]
+        yield from (int(file_id) for _, seen in noted for file_id in seen.get("denied", {}))
+
+
 def finish(session: Session, load: Load, adding: Adding) -> LoadReport:
-    """Lets everything follow that depends on documents, as an `add` does at its end, and forgets the plan if
-    all of it is stored; if not, the next start goes on with it.
+    """Lets everything follow that depends on documents, as an `add` does at its end. The plan stays until
+    `forget_plan`; if not all of it is stored, the next start goes on with it.
     """
     report = report_of(session, load)
     adding.note(report.added, load.first_seq)
@@ -225,13 +247,16 @@ def finish(session: Session, load: Load, adding: Adding) -> LoadReport:
     adding.finish(report.added)
     report.finished = report.done == report.shards
     faults.point("load.finishing")
-    if report.finished:
-        with writing(session.database) as connection:
-            if not has_token(connection, load.id, load.token):
-                raise load_taken(session)
-            drop_loads(connection, session.id, load.id)
-    faults.point("load.finished")
     return report
+
+
+def forget_plan(session: Session, load: Load) -> None:
+    """Ends a load of which everything is stored."""
+    with writing(session.database) as connection:
+        if not has_token(connection, load.id, load.token):
+            raise load_taken(session)
+        drop_loads(connection, session.id, load.id)
+    faults.point("load.finished")
 
 
 def abandon(session: Session, info: LoadInfo) -> None:

@@ -11,13 +11,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from indexing.catalog.sources import FileState
 from indexing.documents import Document, Skipped
 from indexing.documents.marks import marks_from_json, marks_to_json
 from indexing.embed import Embedded
 from indexing.errors import BadInput
+
+if TYPE_CHECKING:  # processes that only read need none of these
+    from indexing.models.held import Encoders
+    from indexing.sources.report import SyncReport
+    from indexing.views.manager import Views
 
 __all__ = [
     "KINDS",
@@ -203,6 +208,14 @@ class BulkSource(Protocol):
         Raises:
             BadInput, OSError: it cannot be read; other shards can.
         """
+
+    def finish(self, shards: Iterable[ShardPlan], bad: set[int], denied: Iterable[int]) -> None:
+        """Called when everything is stored but for the `bad` shards, in the process that planned them;
+        `denied` are numbers of files of which documents were erased before and stayed out.
+        """
+
+    def sync_rest(self, views: Views, encoders: Encoders) -> SyncReport | None:
+        """Called after a load that is finished: brings in what was not loaded, as files that changed."""
 
 
 def files_to_json(files: Sequence[FileDone]) -> list[Any]:

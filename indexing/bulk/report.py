@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from indexing.documents import Skipped
+from indexing.sources.report import SyncReport
 from indexing.writing.report import AddReport
 
-__all__ = ["BadShard", "LoadProgress", "LoadReport", "PieceReport", "note_piece", "read_notes"]
+__all__ = [
+    "AGAIN",
+    "STALE",
+    "STORED",
+    "THERE",
+    "BadShard",
+    "LoadProgress",
+    "LoadReport",
+    "PieceReport",
+    "ToEmbed",
+    "note_piece",
+    "read_notes",
+]
+
+STORED, THERE, STALE, AGAIN = "stored", "there", "stale", "again"
+"""What became of a piece."""
 
 _MOST_SKIPS = 20  # of a shard, that are kept in the catalog; all are counted
 _MOST_NOTES = 5
@@ -36,6 +52,7 @@ class LoadReport:
             tries them again.
         resumed: whether it went on with the plan of an earlier start.
         finished: whether everything is stored.
+        synced: what became of folders afterwards: of files that had changed, were renamed or gone.
     """
 
     added: AddReport = field(default_factory=AddReport)
@@ -45,6 +62,7 @@ class LoadReport:
     bad_count: int = 0
     resumed: bool = False
     finished: bool = False
+    synced: SyncReport | None = None
 
 
 LoadProgress = Callable[[LoadReport], None]
@@ -65,12 +83,41 @@ class PieceReport:
     outcome: str
     counts: dict[str, int] = field(default_factory=dict)
 
+    def to_row(self) -> dict[str, Any]:
+        return {"outcome": self.outcome, "counts": dict(self.counts)}
 
-def note_piece(seen: dict[str, Any] | None, report: AddReport) -> dict[str, Any] | None:
-    """What is kept of a shard with what came of one more piece; None for nothing."""
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> PieceReport:
+        return cls(str(row["outcome"]), {name: int(count) for name, count in row["counts"].items()})
+
+
+@dataclass(frozen=True)
+class ToEmbed:
+    """What is to be embedded of a piece, as plain values: for the `generation`, the documents at `places`
+    (from 0). With `stored` the piece is in the catalog already.
+    """
+
+    generation: int
+    places: tuple[int, ...] = ()
+    stored: bool = False
+
+    def to_row(self) -> dict[str, Any]:
+        return {"generation": self.generation, "places": list(self.places), "stored": self.stored}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> ToEmbed:
+        return cls(int(row["generation"]), tuple(row["places"]), bool(row["stored"]))
+
+
+def note_piece(
+    seen: dict[str, Any] | None, report: AddReport, said: Iterable[str] = ()
+) -> dict[str, Any] | None:
+    """What is kept of a shard with what came of one more piece, of which `said` was noted when it was read;
+    None for nothing.
+    """
     seen = seen or {}
     skips = [*seen.get("skips", []), *([one.source, one.line, one.reason] for one in report.skips)]
-    notes = [*seen.get("notes", []), *report.notes]
+    notes = [*dict.fromkeys([*seen.get("notes", []), *said, *report.notes])]
     denied = dict(seen.get("denied", {}))
     for file_id, count in report.denied_files.items():
         denied[str(file_id)] = denied.get(str(file_id), 0) + count
@@ -85,7 +132,8 @@ def read_notes(report: AddReport, seen: Iterable[dict[str, Any]]) -> None:
         for source, line, reason in one.get("skips", []):
             report.skip(Skipped(source, line, reason))
         for note in one.get("notes", []):
-            report.note(note)
+            if note not in report.notes:
+                report.note(note)
         for file_id, count in one.get("denied", {}).items():
             report.denied_files[int(file_id)] += count
     report.skipped = skipped

@@ -8,15 +8,22 @@ comes twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection
 
 from indexing import faults
-from indexing.bulk.loads import Load, load_taken
-from indexing.bulk.pieces import EmbeddedPiece, FileDone, Piece, files_from_json, files_to_json
-from indexing.bulk.report import PieceReport, note_piece
+from indexing.bulk.loads import Load, load_taken, plan_of
+from indexing.bulk.pieces import (
+    Done,
+    EmbeddedPiece,
+    FileDone,
+    Piece,
+    ShardPlan,
+    files_from_json,
+    files_to_json,
+)
+from indexing.bulk.report import AGAIN, STALE, STORED, THERE, PieceReport, ToEmbed, note_piece
 from indexing.catalog.database import reading, writing
 from indexing.catalog.loads import (
     COUNTS,
@@ -28,15 +35,15 @@ from indexing.catalog.loads import (
     has_piece,
     has_token,
     pass_pieces,
+    pieces_beyond,
     set_bad,
     update_shard,
 )
 from indexing.catalog.log import DocumentChange, set_whereabouts
 from indexing.catalog.sources import documents_in, drop_files, record_files
-from indexing.documents import storable_text
-from indexing.embed import Embedded, Titled
+from indexing.documents.model import storable_text
+from indexing.embed import Embedded
 from indexing.errors import BadInput
-from indexing.generations.makers import Maker
 from indexing.session import Session
 from indexing.writing.batch import (
     Batch,
@@ -51,28 +58,7 @@ from indexing.writing.batch import (
 )
 from indexing.writing.report import AddReport
 
-__all__ = ["AGAIN", "STALE", "STORED", "THERE", "PieceStore", "ToEmbed", "Writer", "embed_piece"]
-
-STORED, THERE, STALE, AGAIN = "stored", "there", "stale", "again"
-
-
-@dataclass(frozen=True)
-class ToEmbed:
-    """What is to be embedded of a piece, as plain values: for the `generation`, the documents at `places`
-    (from 0). With `stored` the piece is in the catalog already.
-    """
-
-    generation: int
-    places: tuple[int, ...] = ()
-    stored: bool = False
-
-
-class PieceStore(Protocol):
-    """What stores pieces: a `Writer`, or what passes them on to one in another process."""
-
-    def changed(self, piece: Piece) -> ToEmbed: ...
-
-    def store(self, piece: Piece, embedded: EmbeddedPiece) -> PieceReport: ...
+__all__ = ["Writer"]
 
 
 class Writer:
@@ -82,6 +68,17 @@ class Writer:
         self._session = session
         self._load = load
         self._last: tuple[Piece | None, list[Pending]] = None, []
+
+    def shard(self, number: int) -> tuple[ShardPlan, Done]:
+        """A shard as planned, and which of its pieces are stored.
+
+        Raises:
+            LoadTaken: the load goes on elsewhere.
+        """
+        with reading(self._session.database) as connection:
+            shard = self._shard(connection, number, lock=False)
+            beyond = pieces_beyond(connection, [shard.id]).get(shard.id, [])
+        return plan_of(shard), Done(shard.stored, frozenset(beyond))
 
     def changed(self, piece: Piece) -> ToEmbed:
         """Which documents of a piece are new or have another text than the catalog.
@@ -183,15 +180,6 @@ class Writer:
         )
 
 
-def embed_piece(piece: Piece, wanted: ToEmbed, maker: Maker) -> EmbeddedPiece:
-    """Passages and codes of what is to be embedded of a piece."""
-    if not wanted.places:
-        return EmbeddedPiece(wanted.generation)
-    documents = [piece.documents[place] for place in wanted.places]
-    made = maker.make([Titled(one.title, one.text) for one in documents])
-    return EmbeddedPiece(wanted.generation, wanted.places, made)
-
-
 def _to_embed(batch: Batch, changed: Mapping[str, DocumentChange]) -> list[int]:
     """Places of the documents of whose text there are no passages, in the order in which they are written."""
     return [batch.pending[id_].number for id_, change in changed.items() if change.text_changed]
@@ -221,7 +209,7 @@ def _note_stored(connection: Connection, shard: ShardInfo, piece: Piece, report:
     files = {"files": files_to_json(piece.files)} if piece.files else None
     add_piece(connection, shard, piece.number, files)
     stored, passed = pass_pieces(connection, shard)
-    seen = note_piece(shard.seen, report)
+    seen = note_piece(shard.seen, report, piece.notes)
     done = [file for one in passed for file in files_from_json(one["files"])]
     _record_files(connection, done, (seen or {}).get("denied", {}))
     values: dict[str, Any] = {

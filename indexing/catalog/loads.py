@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import cast as sql_cast
 
 from indexing.catalog.collections import now
 from indexing.catalog.log import slices
@@ -169,38 +170,43 @@ def has_writers(connection: Connection, collection_id: int) -> bool:
 
 
 def shards_of(
-    connection: Connection, load_id: int, state: str, after: int, limit: int = _READ_AT_ONCE
+    connection: Connection, load_id: int, state: str | None, after: int, limit: int = _READ_AT_ONCE
 ) -> list[ShardInfo]:
-    """Shards in a state, the first behind the number `after`."""
-    statement = (
-        _select_shards()
-        .where(LoadShard.load_id == load_id, LoadShard.number > after, LoadShard.state == state)
-        .order_by(LoadShard.number)
-        .limit(limit)
-    )
+    """Shards in a state, or all, the first behind the number `after`."""
+    statement = _select_shards().where(LoadShard.load_id == load_id, LoadShard.number > after)
+    if state is not None:
+        statement = statement.where(LoadShard.state == state)
+    statement = statement.order_by(LoadShard.number).limit(limit)
     return [ShardInfo(*row) for row in connection.execute(statement)]
 
 
-def notes_of_shards(connection: Connection, load_id: int, most: int) -> list[dict[str, Any]]:
-    """What was noted of shards that gave cause for it, in their order."""
+def notes_of_shards(
+    connection: Connection, load_id: int, after: int, limit: int = _READ_AT_ONCE
+) -> list[tuple[int, dict[str, Any]]]:
+    """(number, what was noted) of shards that gave cause for it, the first behind the number `after`."""
     statement = (
-        select(LoadShard.seen)
-        .where(LoadShard.load_id == load_id, LoadShard.seen.is_not(None))
+        select(LoadShard.number, LoadShard.seen)
+        .where(LoadShard.load_id == load_id, LoadShard.number > after, LoadShard.seen.is_not(None))
         .order_by(LoadShard.number)
-        .limit(most)
+        .limit(limit)
     )
-    return list(connection.scalars(statement))
+    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 def count_load(connection: Connection, load_id: int) -> LoadCounts:
     """Sums over all shards of a load."""
     of = _SHARDS.c.load_id == load_id
-    sums = connection.execute(select(*(func.sum(_SHARDS.c[name]) for name in COUNTS)).where(of)).one()
+    sums = connection.execute(select(*(_sum(name) for name in COUNTS)).where(of)).one()
     states = connection.execute(
         select(_SHARDS.c.state, func.count()).where(of).group_by(_SHARDS.c.state)
     ).all()
     documents = {name: int(value or 0) for name, value in zip(COUNTS, sums, strict=True)}
     return LoadCounts(documents, {str(state): int(count) for state, count in states})
+
+
+def _sum(name: str) -> Any:
+    """Of a column; a server sums whole numbers up to decimals."""
+    return sql_cast(func.sum(_SHARDS.c[name]), BigInteger)
 
 
 def _select_shards() -> Any:

@@ -1,0 +1,282 @@
+"""A bulk load in one process leaves what a plain run leaves, however often it is stopped."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import event
+
+from indexing import Collection
+from indexing.bulk import loads
+from indexing.bulk.loads import abandon, unfinished
+from indexing.documents import Skipped
+from indexing.documents.marks import Mark
+from indexing.errors import BadInput, DiskFull, LockedError
+from tests.toy_terms import ToyTerms
+from tests.unit.bulk.given import Given, documents, facts, load
+
+
+@pytest.fixture
+def db(request):
+    """None for a file of its own."""
+    on_server = getattr(request, "param", "sqlite") == "postgres"
+    return request.getfixturevalue("postgres_url") if on_server else None
+
+
+on_both = pytest.mark.parametrize("db", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
+def collection(home, db):
+    with Collection.create("c", home=home, db=db) as made:
+        yield made
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """What `add` makes of documents: facts and report."""
+
+    def run(*runs, **settings):
+        with Collection.create("c", home=tmp_path / "plain", **settings) as other:
+            reports = [other.add(run, on_error="skip") for run in runs]
+            return facts(other), reports[-1]
+
+    return run
+
+
+def counts(report):
+    names = ("received", "added", "updated", "unchanged", "duplicates", "skipped", "denied", "chunks")
+    return {name: getattr(report, name) for name in names}
+
+
+@on_both
+def test_a_load_leaves_what_a_plain_run_leaves(home, db, plain):
+    given = [*documents(70), Skipped("a.jsonl", 3, "no JSON"), {"id": "empty", "text": " "}]
+    expected, added = plain(given, sparse=ToyTerms())
+    with Collection.create("c", home=home, db=db, sparse=ToyTerms()) as collection:
+        source, said = Given(given), []
+        report = load(collection, source, progress=lambda r: said.append(r.done))
+        assert facts(collection) == expected
+        assert counts(report.added) == counts(added) and report.added.chunks > 75
+        assert (report.shards, report.done, report.bad, report.finished) == (4, 4, [], True)
+        assert str(report.added.skips[0]) == "a.jsonl, line 3: no JSON"
+        assert said[-1] == 4
+        numbers = [0, 1, 2, 3]
+        assert source.calls == ["plan", ("finish", numbers, set(), []), "sync_rest"]
+        assert collection.verify().clean
+        assert collection.search("45", mode="keyword")[0].id == "d0045"
+        again = load(collection, Given(given))  # finished ones leave no plan behind
+        assert (again.added.added, again.added.updated, again.added.unchanged) == (0, 0, 70)
+        assert again.added.duplicates == 0
+        assert facts(collection) == expected
+
+
+@on_both
+def test_changes_deletions_and_metadata_as_a_plain_run(collection, plain):
+    first, second = documents(40), documents(50)
+    for at in range(0, 50, 3):
+        second[at] = documents(50, "a new number")[at]
+    second[1] = type(second[1])(second[1].id, second[1].text, second[1].title, {"other": 1})
+    expected, added = plain(first, second)
+    assert load(collection, Given(first)).added.added == 40
+    report = load(collection, Given(second))
+    assert facts(collection) == expected
+    assert counts(report.added) == counts(added)
+    assert collection.verify().clean
+
+
+def test_documents_with_places_of_files_keep_them(collection, plain):
+    def placed(one):
+        marks = (Mark(0, "page", 1), Mark(3, "heading", "Ü", 2))
+        return type(one)(f"{one.id}.md", one.text, one.title, one.metadata, f"/docs/{one.id}.md", marks)
+
+    given = [placed(one) for one in documents(20)]
+    expected, _ = plain(given)
+    load(collection, Given(given))
+    assert facts(collection) == expected
+
+
+@on_both
+def test_a_load_that_was_stopped_goes_on(collection, plain, monkeypatch):
+    expected, _ = plain(documents(60))
+    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+
+    def stop(report):
+        if report.added.received >= 32:
+            raise KeyboardInterrupt
+
+    source = Given(documents(60))
+    with pytest.raises(KeyboardInterrupt):
+        load(collection, source, progress=stop)
+    assert len(collection) == 32 and len(unfinished(collection._session)) == 1
+    assert source.read_pieces == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
+    assert collection.verify().clean
+    again = Given(documents(60))
+    report = load(collection, again)
+    assert again.calls[0] == ("check", [1, 2])
+    assert again.read_pieces[0] == (1, 2) and len(again.read_pieces) == 6
+    assert (report.resumed, report.finished, report.added.added) == (True, True, 60)
+    assert facts(collection) == expected
+
+
+def test_what_changed_since_is_an_error_until_it_is_planned_anew(collection, plain, monkeypatch):
+    _stop_after(collection, Given(documents(60)), 20, monkeypatch)
+    revised = Given(documents(60, "another number"))
+    revised.changed = "a.jsonl"
+    with pytest.raises(BadInput, match=r"a\.jsonl was changed .* --restart"):
+        load(collection, revised)
+    assert revised.read_pieces == [] and len(collection) == 20
+    report = load(collection, revised, restart=True)
+    assert (report.resumed, report.added.added, report.added.updated) == (False, 40, 20)
+    assert facts(collection) == plain(documents(60, "another number"))[0]
+
+
+def _stop_after(collection, source, received, monkeypatch):
+    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+
+    def stop(report):
+        if report.added.received >= received:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(collection, source, progress=stop)
+
+
+@on_both
+def test_a_bad_part_is_named_and_tried_again(collection, plain):
+    source = Given(documents(60))
+    source.broken = {1: 2}
+    report = load(collection, source)
+    assert [(one.number, one.reason) for one in report.bad] == [(1, "part 1 is torn")]
+    assert (report.finished, report.done, report.bad_count, len(collection)) == (False, 2, 1, 52)
+    assert source.calls == ["plan", ("finish", [0, 1, 2], {1}, [])]
+    mended = Given(documents(60))
+    report = load(collection, mended)
+    assert mended.read_pieces == [(1, 2), (1, 3)]
+    assert (report.finished, report.bad, report.added.added) == (True, [], 60)
+    assert facts(collection) == plain(documents(60))[0]
+
+
+def test_loads_of_different_sources_have_plans_of_their_own(collection, monkeypatch):
+    _stop_after(collection, Given(documents(60)), 20, monkeypatch)
+    assert load(collection, Given(documents(30, "other"), name="other")).finished
+    left = unfinished(collection._session)
+    assert [one.identity["name"] for one in left] == ["given"]
+    abandon(collection._session, left[0])
+    assert unfinished(collection._session) == []
+
+
+def test_a_plan_that_was_not_made_to_its_end_is_made_anew(collection, monkeypatch):
+    class Torn(Given):
+        def plan(self, piece_documents):
+            yield next(super().plan(piece_documents))
+            raise OSError("the share went away")
+
+    with pytest.raises(OSError, match="went away"):
+        load(collection, Torn(documents(60)))
+    assert [one.state for one in unfinished(collection._session)] == ["planning"]
+    report = load(collection, Given(documents(60)))
+    assert (report.resumed, report.added.added, report.shards) == (False, 60, 3)
+
+
+def test_a_large_plan_is_written_and_read_in_portions(collection, monkeypatch):
+    monkeypatch.setattr(loads, "_PLANNED_AT_ONCE", 7)
+    monkeypatch.setattr("indexing.catalog.loads._READ_AT_ONCE", 3)
+    monkeypatch.setattr("indexing.catalog.loads.shards_of.__defaults__", (4,))
+    monkeypatch.setattr("indexing.catalog.loads.notes_of_shards.__defaults__", (2,))
+    report = load(collection, Given(documents(40), per_shard=2))
+    assert (report.shards, report.done, report.added.added) == (20, 20, 40)
+
+
+def test_ids_that_come_again_are_counted_and_the_last_stored_stays(collection):
+    given = documents(30)
+    report = load(collection, Given([*given, *documents(3, "later"), *given[5:7]], per_shard=10))
+    assert (report.added.duplicates, report.added.added, report.added.updated) == (5, 30, 3)
+    assert report.added.unchanged == 2 and "later 2" in collection.get(["d0002"])["d0002"].text
+
+
+@on_both
+def test_what_was_erased_stays_out(collection, plain, tmp_path):
+    load(collection, Given(documents(20)))
+    collection.erase(["d0003", "d0004"])
+    report = load(collection, Given(documents(40)))
+    assert (report.added.denied, report.added.added, report.added.unchanged) == (2, 20, 18)
+    assert "2 documents were erased" in report.added.notes[0] and "d0003" not in collection
+    assert collection.verify().clean
+
+
+def test_erasing_forgets_plans_that_may_name_what_is_erased(collection, monkeypatch):
+    _stop_after(collection, Given(documents(60)), 20, monkeypatch)
+    collection.erase(["d0003"])
+    assert unfinished(collection._session) == []
+    report = load(collection, Given(documents(60)))
+    assert (report.resumed, report.added.added, report.added.denied) == (False, 40, 1)
+
+
+@on_both
+def test_a_second_load_at_once_is_told_so(collection, home, db):
+    class Meanwhile(Given):
+        def read(self, shard, done):
+            with Collection.open("c", home=home, db=db) as other, pytest.raises(LockedError):
+                load(other, Given(documents(5)))
+            yield from super().read(shard, done)
+
+    assert load(collection, Meanwhile(documents(20))).finished
+
+
+@on_both
+def test_another_generation_that_becomes_live_meanwhile_gets_all(collection, home, db, plain):
+    load(collection, Given(documents(10)))
+
+    class Meanwhile(Given):
+        def read(self, shard, done):
+            for piece in super().read(shard, done):
+                if (shard.number, piece.number) == (1, 1):
+                    with Collection.open("c", home=home, db=db) as other:
+                        other.reindex(precision="float32")
+                yield piece
+
+    report = load(collection, Meanwhile(documents(60)))
+    assert report.finished and report.added.added == 50
+    live = collection._session.live()
+    assert live.generation.precision == "float32"
+    assert collection.verify().clean
+    assert collection.search("45", mode="keyword")[0].id == "d0045"
+    report = collection.rollback()  # the one before followed
+    assert collection.verify().clean and collection.search("45", mode="keyword")[0].id == "d0045"
+
+
+def test_a_full_disk_ends_the_load_at_once_and_it_goes_on_later(home, plain):
+    collection = Collection.create("c", home=home)
+    load(collection, Given(documents(20)))
+
+    def no_more_pages(connection, _record):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 12}")
+
+    collection._session.database.dispose()
+    event.listen(collection._session.database, "connect", no_more_pages)
+    with pytest.raises(DiskFull, match="what was committed is kept"):
+        load(collection, Given(documents(200)))
+    collection.close()
+    with Collection.open("c", home=home) as again:
+        assert again.verify().clean and 20 < len(again) < 200
+        report = load(again, Given(documents(200)))
+        assert report.resumed and report.finished
+        assert facts(again) == plain(documents(200))[0]
+
+
+def test_a_collection_without_a_model_is_refused(home):
+    with Collection.create("c", dimension=4, home=home) as collection:
+        with pytest.raises(BadInput, match="without a model"):
+            load(collection, Given(documents(3)))
+        assert unfinished(collection._session) == []
+
+
+@on_both
+def test_a_dropped_collection_takes_its_plans_along(collection, home, db, monkeypatch):
+    _stop_after(collection, Given(documents(60)), 20, monkeypatch)
+    assert collection.verify().clean
+    collection.drop()
+    with Collection.create("c", home=home, db=db) as made:
+        assert unfinished(made._session) == []
+        assert load(made, Given(documents(10))).added.added == 10
