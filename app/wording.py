@@ -12,11 +12,14 @@ __all__ = [
     "format_beside",
     "format_bytes",
     "format_count",
+    "format_decimal",
     "format_duration",
     "format_equation",
+    "format_hours",
     "format_milliseconds",
     "format_model",
     "format_progress",
+    "format_quantity",
 ]
 
 
@@ -113,6 +116,40 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+def format_decimal(count: float) -> str:
+    """`512 bytes`, `12 kB`, `1.3 GB`, `2.4 TB`: decimal units, as disks and machines are sold by."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.1f} {unit}" if count < 99.95 else f"{count:.0f} {unit}"
+    return f"{count / 1000:,.1f} TB"
+
+
+def format_quantity(count: float) -> str:
+    """`950`, `12.5k`, `40M`, `1.2G`: a large number in short."""
+    if count < 1000:
+        return f"{count:.0f}"
+    for unit in ("k", "M"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.3g}{unit}"
+    count /= 1000
+    return f"{count:.3g}G" if count < 999.5 else f"{count:,.0f}G"
+
+
+def format_hours(seconds: float) -> str:
+    """`35 s`, `12 min`, `4.5 h`, `12 days`: about how long something takes."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 99.5 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:,.0f} days"
 
 
 def format_duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from indexing.catalog.reads import keys_of_ids
+from indexing.describe import describe
 from indexing.evaluation import EvaluationReport
 from indexing.lookup import find_documents
 from indexing.names import SERVING_RERANKER
@@ -22,6 +23,9 @@ from indexing.search.searcher import Searcher, check_readers
 from indexing.search.settings import SearchSettings
 from indexing.search.timing import Steps
 from indexing.session import Session
+from indexing.sizing.existing import Existing, measure_lengths, workload_of
+from indexing.sizing.setups import Limits, Machines
+from indexing.views.manager import Views
 
 __all__ = ["MeasuringMethods"]
 
@@ -30,6 +34,7 @@ class MeasuringMethods:
     """A part of `Collection`, which gives it the attributes below."""
 
     _session: Session
+    _views: Views
     _settings: SettingsCache
 
     def _searcher(self) -> Searcher:
@@ -100,3 +105,23 @@ class MeasuringMethods:
         readers = searcher.with_readers(check_readers, Steps(), serving)
         settings = self._settings.of(readers.live)
         yield Probe(searcher, readers, settings, lambda ids: find_documents(self._session, ids))
+
+    def sums(
+        self,
+        *,
+        machines: Machines | None = None,
+        limits: Limits | None = None,
+        speed: float | None = None,
+    ) -> Existing:
+        """This collection as a workload, with the sums of `indexing.sizing` for it beside the bytes that it
+        takes: what `indexing.sizing.make_plan` needs to say what another number of such documents would.
+        `speed`: passages that one core embeds in a second, for a model that nobody measured.
+
+        Raises:
+            BadInput: it holds no document, or a speed is needed.
+        """
+        info = describe(self._session, self._views)
+        with self._session.looking() as (connection, state):
+            generation = self._session.read_live(connection, state).generation
+            lengths = measure_lengths(connection, self._session.id)
+        return workload_of(info, generation, lengths, machines or Machines(), limits or Limits(), speed)

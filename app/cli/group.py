@@ -23,6 +23,7 @@ __all__ = ["cli"]
         "report": ("app.cli.report", "Compare ways of searching, as one page."),
         "list": ("app.cli.list", "Show every collection."),
         "info": ("app.cli.info", "Show what a collection holds."),
+        "plan": ("app.cli.plan", "Say what more documents will need."),
         "export": ("app.cli.export", "Write documents as JSON lines or Parquet."),
         "import": ("app.cli.import_", "Add documents of a Parquet file with vectors."),
         "delete": ("app.cli.delete", "Delete documents, or a whole collection."),

@@ -138,6 +138,8 @@ def test_every_command_fits_a_narrow_terminal(stlib, animals, monkeypatch, width
         ["info", "animals"],
         ["index", "animals", animals],
         ["search", "animals", "honey"],
+        ["plan", "animals"],
+        ["plan", "--documents", "40M", "--length", "500"],
     ):
         code, out, _ = stlib(*command)
         assert code == 0 and max(len(line) for line in out.splitlines()) <= width, (command, out)
@@ -251,6 +253,7 @@ def test_help_names_every_command_and_each_has_help(stlib):
         "report",
         "list",
         "info",
+        "plan",
         "export",
         "import",
         "delete",

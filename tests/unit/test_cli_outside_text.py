@@ -97,6 +97,8 @@ def test_fields_filters_and_ids(stlib, home, wide):
         ["search", "notes", "x", "--mode", EVIL],
         ["search", "notes", "x", "-k", EVIL],
         ["search", "notes", "x", f"--{EVIL}"],
+        ["plan", "--documents", EVIL, "--length", "5"],
+        ["plan", "--documents", "5", "--length", "5", "--model", f"model{EVIL}"],
         ["list", "--db", f"mysql://{EVIL}"],
         ["list", "--db", f"sqlite:///{EVIL}/x.db"],
         ["evaluate", "notes", f"beir{EVIL}"],

@@ -69,6 +69,7 @@ LAYERS = {
     ],
     "indexing": [
         [".", "again", "errors", "faults", "fixed_texts", "languages", "names", "normal_forms"],
+        ["sizing"],  # sums of what a collection needs, before there is one
         ["search.filter_dates", "search.filter_tree", "search.filter_values"],
         ["beside", "documents", "evaluation", "milvus", "quantization", "storage"],
         ["search.filter_spelling", "search.filter_tokens", "search.filters"],
@@ -78,6 +79,7 @@ LAYERS = {
         ["session"],
         ["code_words", "embed", "facets", "listing", "models", "opening", "openings", "views"],
         ["creation", "describe", "lookup", "search"],
+        ["sizing.existing"],
         # another way of turning documents into codes, and moving to it
         ["generations"],
         ["serving"],

@@ -1,0 +1,148 @@
+"""The index of vectors alone: its files, what it holds and maps in memory, its time to be built and asked.
+
+FAISS scans every code, so its time grows with their bytes; graphs (usearch, pgvector, Milvus) visit about as
+many passages more as the logarithm of their number grows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from indexing.errors import BadInput
+from indexing.sizing.disk import stored_bytes, table_bytes
+from indexing.sizing.measured import measured
+
+__all__ = ["ENGINES", "Memory", "build_seconds", "memory", "search_ms", "view_bytes"]
+
+ENGINES = ("faiss", "usearch", "pgvector", "milvus")
+
+_GRAPHS_AT = 100_000
+"""Passages of which the time of graphs was measured."""
+
+# pgvector: an element of the graph has a head of some 80 bytes, its neighbours (twice 16 on the lowest level)
+# take 204; both lie on one page of 8,192. Its table has the vector and the key of each passage besides.
+_ELEMENT, _NEIGHBOURS, _VECTOR_HEAD = 80, 204, 8
+_PG_PAGE, _PG_ROOM = 8192, 8168
+_UPPER = 1.03  # levels above the lowest
+_KEY = 26
+
+
+class Memory(NamedTuple):
+    """Bytes: `resident` is held, `mapped` lies in files that a search reads all of, `rest` in files of which
+    it reads little.
+    """
+
+    resident: float
+    mapped: float
+    rest: float = 0.0
+
+    @property
+    def wanted(self) -> float:
+        """What a machine should have free, so that no search waits for the disk."""
+        return self.resident + self.mapped
+
+
+def view_bytes(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
+    """Bytes of what the engine keeps: files of a view, for pgvector its table and graph at the server, for
+    Milvus what it loads, by its documentation.
+    """
+    check(engine)
+    stored = stored_bytes(precision, dimension)
+    if engine == "faiss":
+        return passages * (stored + measured()["views"]["row"] + _signs(precision, dimension))
+    if engine == "usearch":
+        return passages * (stored + measured()["views"]["row"]) + _graph_bytes(passages, dimension, precision)
+    if engine == "pgvector":
+        return passages * (_pgvector_rows(precision, dimension) + _pgvector_graph(precision, dimension))
+    return _milvus_bytes(passages, dimension, precision)
+
+
+def memory(passages: float, dimension: int, precision: str, engine: str = "faiss") -> Memory:
+    """What the engine needs in memory, beyond a process that holds none. That of pgvector and Milvus is at
+    the server: once, and not in each process.
+    """
+    check(engine)
+    rows = passages * (stored_bytes(precision, dimension) + measured()["views"]["row"])
+    if engine == "faiss":
+        signs = passages * _signs(precision, dimension)
+        return Memory(signs, 0.0, rows) if signs else Memory(0.0, rows)
+    if engine == "usearch":
+        return Memory(_graph_bytes(passages, dimension, precision), 0.0, rows)
+    if engine == "pgvector":
+        graph = passages * _pgvector_graph(precision, dimension)
+        return Memory(graph, 0.0, passages * _pgvector_rows(precision, dimension))
+    return Memory(_milvus_bytes(passages, dimension, precision), 0.0)
+
+
+def search_ms(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
+    """Median milliseconds of finding ten passages for a vector, by one thread, everything being in memory."""
+    check(engine)
+    known = measured()["search"]
+    if engine == "faiss":
+        signs = _signs(precision, dimension)
+        cost = known["faiss"]["binary" if signs else "float32" if precision == "float32" else "int8"]
+        width = signs or stored_bytes(precision, dimension)
+        return passages * (cost["row"] + cost["byte"] * width) / 1e6
+    if engine == "milvus":
+        return float(measured()["milvus"]["search"])
+    return float(known["graphs"][engine] * _growth(passages))
+
+
+def build_seconds(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
+    """Seconds of one core to make the index from codes that are there. A graph is searched for each passage
+    that comes to it, so its time grows a little faster than their number.
+    """
+    check(engine)
+    known = measured()["build"]
+    if engine == "faiss":
+        return float(passages * known["faiss"] * stored_bytes(precision, dimension) / 256)
+    each = known["pgvector" if engine == "milvus" else engine]
+    return float(passages * each * _growth(passages))
+
+
+def check(engine: str) -> None:
+    """
+    Raises:
+        BadInput: there is no such engine.
+    """
+    if engine not in ENGINES:
+        raise BadInput(f"engine {engine!r}: use one of {', '.join(ENGINES)}")
+
+
+def _growth(passages: float) -> float:
+    return max(1.0, math.log2(max(passages, 2.0)) / math.log2(_GRAPHS_AT))
+
+
+def _is_binary(precision: str) -> bool:
+    return precision in ("binary", "ubinary")
+
+
+def _signs(precision: str, dimension: int) -> int:
+    """Bytes of the signs of a vector, which FAISS scans for binary precisions; 0 for the others."""
+    return -(-dimension // 8) if _is_binary(precision) else 0
+
+
+def _graph_bytes(passages: float, dimension: int, precision: str) -> float:
+    """usearch holds vectors in bytes, floats in halves."""
+    width = _signs(precision, dimension) or dimension * (2 if precision == "float32" else 1)
+    return passages * (width + float(measured()["usearch"]["row"]))
+
+
+def _pgvector_width(precision: str, dimension: int) -> int:
+    return _VECTOR_HEAD + (_signs(precision, dimension) or 2 * dimension)
+
+
+def _pgvector_rows(precision: str, dimension: int) -> float:
+    return table_bytes(_pgvector_width(precision, dimension) - 4, "postgres")  # which has a length of its own
+
+
+def _pgvector_graph(precision: str, dimension: int) -> float:
+    element = _pgvector_width(precision, dimension) + _ELEMENT + _NEIGHBOURS
+    return _PG_PAGE / max(1, _PG_ROOM // element) * _UPPER
+
+
+def _milvus_bytes(passages: float, dimension: int, precision: str) -> float:
+    known = measured()["milvus"]
+    width = _signs(precision, dimension) or stored_bytes(precision, dimension)
+    return float(passages * (width + known["connections"] * known["connection_bytes"]))
