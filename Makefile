@@ -51,7 +51,14 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.app
 	@STLIB_HOME="$(CURDIR)/$(DEMO)" $(BIN)/python -m app.demo --corpus "$(DEMO)/corpus" $(if $(filter 0,$(DEMO_UI)),--no-ui)
 
-test: lint types pytest
+# Types are checked beside the first tests: mypy takes one processor for most of a minute.
+test: lint
+	@$(BIN)/mypy & types=$$!; $(MAKE) --no-print-directory pytest; tests=$$?; \
+	  wait $$types || { tests=1; echo "Types are wrong: mypy said above where."; }; exit $$tests
+
+# Tests start hundreds of processes, each of which would compile the sources anew where the environment says that
+# compiled code is not kept.
+pytest faults: export PYTHONDONTWRITEBYTECODE =
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
