@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 
 from indexing.errors import CorruptView
 from indexing.quantization import Codec
-from indexing.storage.segments import Sorted, find_rows, sort_with_order
 from indexing.vectors.base import Candidates, Hits, QueryScore, VectorIndex, best
 from indexing.vectors.codes import CodeArray
+from indexing.vectors.fetched import FetchedCodes
 from indexing.vectors.vector_table import AllowedKeys, Found, VectorTable, asking, check_limits
 from stlib.util.forks import cached_property
 
@@ -33,42 +33,18 @@ _BINARY_LEAST = 400
 _SCAN_FACTOR = 12
 
 
-class TableCodes:
-    """Codes of chunks, fetched from the server when they are asked for. Rows are those of `keys`."""
-
-    ndim = 2
+class TableCodes(FetchedCodes):
+    """Codes of chunks, fetched from the server when they are asked for."""
 
     def __init__(self, database: Engine, table: VectorTable, codec: Codec, keys: np.ndarray) -> None:
         """`keys`: int64 [n], distinct."""
-        self.database, self.table, self.keys = database, table, keys
-        self.dtype = codec.dtype
-        self.shape = (len(keys), codec.dimension)
-        self._nothing = codec.encode(np.zeros((1, codec.dimension), np.float32)).codes
+        super().__init__(codec, keys)
+        self.database, self.table = database, table
 
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Of one that is gone, as the collection was changed meanwhile, a code similar to nothing: its
-        document is looked at again before it is shown.
-        """
-        keys = self.keys[rows]
+    def _fetch(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with asking(self.database) as connection:
             found = self.table.codes(connection, keys)
-        codes = np.tile(self._nothing, (len(keys), 1))
-        if len(found.keys):
-            order = np.argsort(found.keys)
-            at = order[np.minimum(np.searchsorted(found.keys, keys, sorter=order), len(order) - 1)]
-            there = found.keys[at] == keys
-            codes[there] = found.codes[at[there]]
-        return codes
-
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype=dtype)
-
-    def rows_of(self, keys: np.ndarray) -> np.ndarray:
-        """The rows of those of `keys` (int64) that are here, ascending by key."""
-        return find_rows(self._by_key, keys)
+        return found.keys, found.codes
 
     def allowed_keys(self, allowed: np.ndarray) -> AllowedKeys:
         """For the server: the keys of the rows that the mask `allowed` [n] has."""
@@ -77,10 +53,6 @@ class TableCodes:
     @cached_property
     def _offsets(self) -> np.ndarray:
         return self.keys - self.keys.min()
-
-    @cached_property
-    def _by_key(self) -> Sorted:
-        return sort_with_order(self.keys)
 
 
 class PgvectorIndex(VectorIndex):
