@@ -100,8 +100,9 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
         collection for vectors of your own: `add(…, vectors=…)` and `search(vector=…)`. `precision` is the
         stored code: int8 by default, a quarter of float32 at the same quality; binary and ubinary scan one
         bit per dimension and rescore with int8. `engine` is "faiss" (exact), "usearch" (HNSW,
-        approximate) or, in a PostgreSQL database, "pgvector" (HNSW at the server). `home` is the folder of
-        all collections, `db` a `sqlite:///` or `postgresql://` URL of the database to use instead.
+        approximate), in a PostgreSQL database "pgvector" (HNSW at the server), or "milvus" (in the Milvus
+        that STLIB_MILVUS names, for vectors beyond one machine). `home` is the folder of all collections,
+        `db` a `sqlite:///` or `postgresql://` URL of the database to use instead.
 
         `sparse` gives hybrid search a third leg: a model of weighted terms, such as an `stlib.SparseEncoder`
         or its folder. `tokens` is a model of late interaction, an `stlib.MultiVectorEncoder` or its folder,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from indexing import faults
 from indexing.beside.models import read_beside, write_beside
 from indexing.catalog.collections import CollectionState, create_collection, drop_collection, find_collection
 from indexing.catalog.database import reading, writing
@@ -26,6 +27,7 @@ from indexing.documents import ChunkSettings
 from indexing.errors import BadInput, ModelMismatch, UnknownCollection
 from indexing.lexical.analysis import ANALYSIS_VERSION
 from indexing.listing import list_collections
+from indexing.milvus.marker import prefix_of
 from indexing.models.beside import describe_beside, load_beside
 from indexing.models.encoders import load_encoder, recorded_name, remember_encoder
 from indexing.names import NO_MODEL, PRECISIONS, SERVER_ENGINES
@@ -36,6 +38,7 @@ from indexing.storage.paths import Home, Place, ServerDatabase, collection_place
 from indexing.vectors import check_engine, engine_class
 from indexing.vectors.table_state import drop_tables, has_tables
 from indexing.vectors.vector_table import require_extension
+from indexing.views.milvus_leftovers import drop_leftovers, note_leftovers, require_far, uses_milvus
 from stlib.runtime import EncoderProtocol
 
 __all__ = ["Opened", "create", "drop", "find"]
@@ -79,6 +82,7 @@ def create(
     size = dimension if encoder is None else encoder.dimension
     assert size is not None
     check_engine(engine, precision, size, on_server=isinstance(place.catalog, ServerDatabase))
+    require_far(engine)
     generation: dict[str, Any] = {
         "model": "" if encoder is None else recorded_name(model, encoder),
         "fingerprint": NO_MODEL if encoder is None else encoder.fingerprint,
@@ -197,6 +201,9 @@ def drop(session: Session, *, only_if_empty: bool) -> bool:
             with session.looking() as (connection, _):
                 if count_documents(connection, session.id):
                     return False
+        with reading(session.database) as connection:
+            if uses_milvus(connection, session):
+                note_leftovers(session.place, [prefix_of(session.uuid)])
         if session.place.shared_catalog:
             with writing(session.database) as connection:
                 ids = [one.id for one in generations_of(connection, session.id)]
@@ -204,7 +211,9 @@ def drop(session: Session, *, only_if_empty: bool) -> bool:
                 if has_tables(session.database):  # after that, as another host may be making one until then
                     drop_tables(connection, ids)
         session.database.dispose()
+        faults.point("drop.rows")
         remove(session.place.folder)
+        drop_leftovers(session.place)
         if session.place.shared_catalog:
             remove_if_empty(session.place.folder.parent)
         return True

@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_RERANK_DEPTH",
     "DEFAULT_RESULTS",
     "ENGINES",
+    "FAR_ENGINES",
     "FEATURES",
     "FILE_ENGINES",
     "LEGS",
@@ -64,7 +65,9 @@ FILE_ENGINES = ("faiss", "usearch")
 """Vector engines whose indexes lie in files of this machine; `indexing.vectors` knows where each is."""
 SERVER_ENGINES = ("pgvector",)
 """Those of the server that a catalog is kept by."""
-ENGINES = (*FILE_ENGINES, *SERVER_ENGINES)
+FAR_ENGINES = ("milvus",)
+"""Those of a server of their own, beside whatever database the catalog lies in."""
+ENGINES = (*FILE_ENGINES, *SERVER_ENGINES, *FAR_ENGINES)
 DEFAULT_ENGINE = "faiss"  # exact, and fast enough for a million passages
 
 Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]

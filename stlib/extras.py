@@ -10,6 +10,7 @@ from stlib.errors import MissingDependency
 
 # What each extra brings. Messages name the packages: on package indexes this project's own name is another's.
 PACKAGES = {
+    "milvus": ("pymilvus",),
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "nncf"),
     "postgres": ("psycopg[binary]",),

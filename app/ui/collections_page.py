@@ -38,6 +38,7 @@ _ENGINES = {
     "faiss": "FAISS – exact",
     "usearch": "usearch – approximate, for millions",
     "pgvector": "pgvector – approximate, in the PostgreSQL database",
+    "milvus": "Milvus – approximate, beyond one machine",
 }
 
 

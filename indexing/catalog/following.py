@@ -12,12 +12,15 @@ from indexing.catalog.schema import CODES, Chunk, DocumentRow, Generation, Remov
 __all__ = [
     "ChunkBatch",
     "MetadataChange",
+    "chunk_keys_between",
     "chunks_after",
     "count_chunk_changes",
     "metadata_changes_after",
     "removals_after",
     "size_after",
 ]
+
+_READ_ROWS = 20_000  # that are held as Python objects at once
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,24 @@ def chunks_after(
         newest,
         bound is None,
     )
+
+
+def chunk_keys_between(
+    connection: Connection, generation_id: int, after: int, last: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keys and documents, int64 [n] each, of the chunks from changes after `after` up to `last`, in their
+    order.
+    """
+    statement = (
+        select(Chunk.key, Chunk.document_key)
+        .where(Chunk.generation_id == generation_id, Chunk.change > after, Chunk.change <= last)
+        .order_by(Chunk.change, Chunk.key)
+    )
+    parts = [np.empty((0, 2), np.int64)]
+    with connection.execute(statement, execution_options={"yield_per": _READ_ROWS}) as result:
+        parts += [np.asarray([tuple(row) for row in part], np.int64) for part in result.partitions()]
+    rows = np.concatenate(parts)
+    return np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
 
 
 def _last_change(connection: Connection, generation_id: int, change: int) -> int:

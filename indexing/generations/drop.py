@@ -14,11 +14,14 @@ from indexing.catalog.generations import (
     read_generation,
     set_state,
 )
-from indexing.catalog.servings import read_serving
+from indexing.catalog.servings import read_serving, servings_of
 from indexing.errors import BadInput
 from indexing.generations.build import build_lock
+from indexing.milvus.marker import prefix_of
+from indexing.names import FAR_ENGINES
 from indexing.session import Session
 from indexing.views.manager import Views
+from indexing.views.milvus_leftovers import note_leftovers
 
 __all__ = ["drop_generation"]
 
@@ -72,6 +75,9 @@ def _take_out_of_use(session: Session, generation_id: int) -> None:
                 f"generation {generation_id} of collection {session.name!r} is tried beside the live one:"
                 " end the trial first"
             )
+        served = [one for one in servings_of(connection, session.id) if one.generation_id == generation_id]
+        if any(one.engine in FAR_ENGINES for one in served):
+            note_leftovers(session.place, [prefix_of(session.uuid, generation_id)])
         delete_servings(connection, generation_id)
         delete_unused_artifacts(connection, session.id)
         set_state(connection, generation_id, DROPPING)

@@ -18,6 +18,7 @@ from indexing.quantization import PRECISIONS
 from indexing.session import Live, Session
 from indexing.vectors import check_engine, engine_class
 from indexing.vectors.table_state import has_tables
+from indexing.views.milvus_leftovers import require_far
 
 __all__ = ["KEEP", "Change", "Plan", "choose_work", "make_plan"]
 
@@ -149,6 +150,8 @@ def make_plan(session: Session, change: Change) -> Plan:
     on_server = has_tables(session.database)
     check_engine(serving["engine"], target.precision, target.dimension, on_server=on_server)
     engine_changes = serving["engine"] != live.serving.engine
+    if engine_changes:
+        require_far(serving["engine"])
     if not change.asks_for_nothing and _is_served(live, target, serving):
         return Plan("none", live.generation, serving, 0, 0, already=True)
     if change.keeps_codes:

@@ -28,6 +28,8 @@ from indexing.catalog.reads import count_documents
 from indexing.catalog.schema import CollectionRow
 from indexing.catalog.transfer import Numbers, TransferProgress, copy_rows, reserve_numbers
 from indexing.errors import BadInput, IndexingError, StorageError
+from indexing.milvus.marker import prefix_of
+from indexing.milvus.settings import is_configured
 from indexing.opening import already_exists, creating, open_catalog
 from indexing.session import documents_lock
 from indexing.storage.files import (
@@ -43,6 +45,7 @@ from indexing.storage.files import (
 from indexing.storage.paths import CATALOG_FILE, Home, Place, catalogs_in, collection_place
 from indexing.upkeep.snapshot import find_one, let_go, source_of, write_alone
 from indexing.vectors.table_state import drop_tables, has_tables
+from indexing.views.milvus_leftovers import drop_leftovers, note_leftovers
 
 __all__ = ["BeforeItIsThere", "Copy", "copy_collection", "copy_into", "install", "only_collection"]
 
@@ -165,9 +168,17 @@ def _install(
             exchange(temporary, place.folder)
             fsync_folder(place.folder.parent)
         faults.point("copy.after")
+        _leave_milvus(place, copy)
         return changed(copy, folder=place.folder)
     finally:
         remove(temporary)  # or what was there before
+
+
+def _leave_milvus(place: Place, copy: Copy) -> None:
+    """What gave way to the copy has nothing to be found any more: what the copy needs there is made anew."""
+    if copy.replaced is not None and is_configured():
+        note_leftovers(place, [prefix_of(copy.replaced)])
+        drop_leftovers(place)
 
 
 def _remove_leftovers(place: Place) -> None:
@@ -278,6 +289,7 @@ def copy_into(
                 before(copy)
             faults.point("copy.before")
         faults.point("copy.after")
+    _leave_milvus(place, copy)
     let_go(target)
     return copy
 

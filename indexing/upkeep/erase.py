@@ -43,6 +43,7 @@ from indexing.session import Live, Session
 from indexing.storage.removed import files_older_than, moment_of, processes_that_hold
 from indexing.upkeep.receipt import Beyond, Reached, Receipt, receipt_of
 from indexing.views.manager import Views
+from indexing.views.milvus_leftovers import uses_milvus
 
 __all__ = ["MOMENT", "erase", "finish", "receipts"]
 
@@ -58,6 +59,10 @@ OUT_OF_REACH = (
     "processes of other users or machines that were searching meanwhile, until their next search",
 )
 BESIDE = "what an app keeps beside the collection, such as searches and jobs: `stlib erase` reaches it"
+MILVUS = (
+    "what Milvus keeps of vectors that were dropped there until its own garbage collection (hours, as it is"
+    " set up), and its backups"
+)
 _UNFINISHED = "searches, judgments, jobs and files beside the collection: `stlib erase {} --finish` goes on"
 
 
@@ -168,7 +173,7 @@ def _finish(session: Session, views: Views, beyond: Beyond | None) -> list[Recei
             pending.append(f"the old bytes may still be in the catalog: {why}")
     faults.point("erase.scrubbed")
     pending += _held_files(session)
-    far = dialect_of(session.database).OUT_OF_REACH
+    far = [*dialect_of(session.database).OUT_OF_REACH, *_kept_by_milvus(session)]
     with writing(session.database) as connection:
         for work in works:
             still = [*work.reached.pending, *pending]
@@ -251,6 +256,12 @@ def _served(session: Session) -> list[Live]:
     live = session.live()
     trial = live.state.trial_serving
     return [live] if trial is None else [live, session.live(trial)]
+
+
+def _kept_by_milvus(session: Session) -> list[str]:
+    """What a server keeps of rows that were dropped there."""
+    with reading(session.database) as connection:
+        return [MILVUS] if uses_milvus(connection, session) else []
 
 
 def _held_files(session: Session) -> list[str]:

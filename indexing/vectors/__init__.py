@@ -18,6 +18,7 @@ _CLASSES = {
     "faiss": ("indexing.vectors.faiss", "FaissIndex"),
     "usearch": ("indexing.vectors.usearch", "UsearchIndex"),
     "pgvector": ("indexing.vectors.pgvector", "PgvectorIndex"),
+    "milvus": ("indexing.vectors.milvus", "MilvusIndex"),
 }
 
 # Modules that a package of another name brings

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from indexing import faults
 from indexing.catalog.generations import read_generation
-from indexing.errors import CorruptView, DiskFull, LockedError, StorageError
+from indexing.errors import CorruptView, DiskFull, LockedError, MilvusUnavailable, StorageError
 from indexing.lexical import LexicalReader
 from indexing.quantization import Codec
 from indexing.session import Live, Session
@@ -99,7 +99,10 @@ class Views:
         """Takes views out of use that are ahead of the log: the catalog was replaced by an older copy."""
         if any(view.is_ahead() for view in self.of(self._session.live())):
             logger.warning("the views are ahead of the catalog, which must be an older copy: rebuilding them")
-            self.discard()
+            for view in self.of(self._session.live()):
+                with suppress(LockedError, MilvusUnavailable):  # whoever brings it up finds that out too
+                    view.discard()
+            self.forget()
 
     def readers(self, live: Live) -> Readers:
         """Readers for what is live; follows the log first where that is due and no other process does."""
@@ -115,7 +118,9 @@ class Views:
             self._follow_again = 0.0
             self.follow(live)
             made = self._make_readers(live)
-        self._readers = {**_newest(self._readers), _key(live): made}  # another thread may forget it at once
+        if not getattr(made.vectors, "away", False):  # it may be back at the next search
+            # Returned as it is, as another thread may forget it at once.
+            self._readers = {**_newest(self._readers), _key(live): made}
         return made
 
     def _make_readers(self, live: Live) -> Readers:
@@ -306,6 +311,12 @@ def _newest(held: dict[K, T]) -> dict[K, T]:
 
 def _publish_all(views: Iterable[View]) -> None:
     faults.point("publish.before")
+    hindered: LockedError | MilvusUnavailable | None = None
     for view in views:
-        view.publish()
+        try:
+            view.publish()
+        except (LockedError, MilvusUnavailable) as error:  # at a server: those of this host need not wait
+            hindered = hindered or error
+    if hindered is not None:
+        raise hindered
     faults.point("publish.after")

@@ -27,7 +27,7 @@ from indexing.views.chunk_view import ChunkView
 from indexing.views.vector_reader import VectorReader
 from stlib.util.forks import cached_property
 
-__all__ = ["CHECKED_ROWS", "ServerSegment", "ServerSnapshot", "ServerView"]
+__all__ = ["CHECKED_ROWS", "ServerSegment", "ServerSnapshot", "ServerView", "State"]
 
 CHECKED_ROWS = 5_000
 """Rows whose vectors are compared with the catalog's codes at once."""
@@ -101,8 +101,8 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
         """Keys and documents, int64 [n] each, of the chunks from changes after `after` up to `last`."""
         raise NotImplementedError
 
-    def _codes_at(self, number: int, keys: np.ndarray) -> FetchedCodes:
-        """The codes of the rows `number` with these keys."""
+    def _codes_at(self, state: State, keys: np.ndarray, doc_keys: np.ndarray) -> FetchedCodes:
+        """The codes of those rows of `state` that have these keys, int64 [n], and documents."""
         raise NotImplementedError
 
     def _differences(self, connection: Connection) -> str | None:
@@ -119,10 +119,12 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
         """The rows of `state` as they are at `change`."""
         known = self._snapshot
         if known is None or (known.change, known.number) != (change, state.number):
-            known = self._snapshot = self._read_snapshot(connection, state.number, change, purged)
+            known = self._snapshot = self._read_snapshot(connection, state, change, purged)
         return known
 
-    def _read_snapshot(self, connection: Connection, number: int, change: int, purged: int) -> ServerSnapshot:
+    def _read_snapshot(
+        self, connection: Connection, state: State, change: int, purged: int
+    ) -> ServerSnapshot:
         """What the server holds; only what is new where one of an earlier change is known."""
         known = self._snapshot
         after = 0 if known is None or not purged <= known.change <= change else known.change
@@ -132,8 +134,8 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
             kept = ~np.isin(known.segment.keys, removed)
             keys = np.concatenate([known.segment.keys[kept], keys])
             doc_keys = np.concatenate([known.segment.doc_keys[kept], doc_keys])
-        codes = self._codes_at(number, keys)
-        return ServerSnapshot(change, number, ServerSegment(codes, doc_keys, self.engine))
+        codes = self._codes_at(state, keys, doc_keys)
+        return ServerSnapshot(change, state.number, ServerSegment(codes, doc_keys, self.engine))
 
     def newest(self) -> ServerSnapshot | None:
         """The rows as they are now."""

@@ -34,7 +34,7 @@ from indexing.vectors.table_state import (
 )
 from indexing.vectors.vector_table import VectorTable, read_chunk_keys, require_extension
 from indexing.views.chunk_view import READ_ROWS
-from indexing.views.server_view import CHECKED_ROWS, ServerSnapshot, ServerView
+from indexing.views.server_view import CHECKED_ROWS, ServerSnapshot, ServerView, State
 
 __all__ = ["TABLE_ENGINE", "VectorTableView"]
 
@@ -76,8 +76,8 @@ class VectorTableView(ServerView):
     def _read_keys(self, connection: Connection, after: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         return read_chunk_keys(connection, self._generation.id, after, last)
 
-    def _codes_at(self, number: int, keys: np.ndarray) -> TableCodes:
-        return TableCodes(self._session.database, self._table(number), self._codec, keys)
+    def _codes_at(self, state: State, keys: np.ndarray, doc_keys: np.ndarray) -> TableCodes:
+        return TableCodes(self._session.database, self._table(state.number), self._codec, keys)
 
     def _table(self, number: int) -> VectorTable:
         return VectorTable(self._generation.id, self._codec, number=number)

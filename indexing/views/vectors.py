@@ -29,6 +29,8 @@ from indexing.vectors.table_state import (
 )
 from indexing.views.chunk_view import TAIL_ROWS, ChunkView
 from indexing.views.folder import entries_of
+from indexing.views.milvus import MILVUS_ENGINE, MilvusView
+from indexing.views.milvus_leftovers import drop_in_milvus, drop_others, followed_in_milvus
 from indexing.views.vector_reader import Hits, VectorReader
 from indexing.views.vector_table import TABLE_ENGINE, VectorTableView
 
@@ -37,16 +39,18 @@ __all__ = ["TAIL_ROWS", "AnyVectorView", "Hits", "VectorReader", "VectorView", "
 _SNAPSHOT = re.compile(r"(?P<generation>\d+)-(?P<engine>\w+)-(?P<change>\d+)\.\d+")
 
 
-AnyVectorView: TypeAlias = "VectorView | VectorTableView"
+AnyVectorView: TypeAlias = "VectorView | VectorTableView | MilvusView"
 
 
 def make_vector_view(
     session: Session, generation: GenerationInfo, engine: str, codec: Codec
 ) -> AnyVectorView:
-    """The view of one generation in one engine: in a folder, or in a table at the server."""
+    """The view of one generation in one engine: in a folder, in a table at the server, or in Milvus."""
     engine = usable_engine(engine, session.database)
     if engine == TABLE_ENGINE:
         return VectorTableView(session, generation, codec)
+    if engine == MILVUS_ENGINE:
+        return MilvusView(session, generation, codec)
     return VectorView(session, generation, engine, codec)
 
 
@@ -70,6 +74,8 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
                 remove(folder)
         if but != TABLE_ENGINE and has_tables(session.database):
             _drop_table(session, generation_id)
+        if but != MILVUS_ENGINE:
+            drop_in_milvus(session, generation_id)
 
     @staticmethod
     def remove_others(session: Session, served: Collection[tuple[int, str]]) -> None:
@@ -83,6 +89,7 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         for id_ in ids if has_tables(session.database) else []:
             if (id_, TABLE_ENGINE) not in served:
                 _drop_table(session, id_)
+        drop_others(session, served)
 
     @staticmethod
     def followed(session: Session) -> dict[tuple[int, str], int]:
@@ -97,7 +104,7 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
                 ids = [generation.id for generation in generations_of(connection, session.id)]
                 tables = followed_changes(connection, ids)
             newest |= {(id_, TABLE_ENGINE): change for id_, change in tables.items()}
-        return newest
+        return newest | followed_in_milvus(session)
 
     def serves(self, live: Live) -> bool:
         """Whether this is the view of what is live."""

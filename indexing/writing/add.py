@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from indexing.catalog.database import writing
 from indexing.catalog.generations import FOLLOWING, generations_of, set_codec
 from indexing.documents import ChunkSettings
-from indexing.errors import BadInput, IndexingError
+from indexing.errors import BadInput, IndexingError, MilvusUnavailable
 from indexing.generations.build import following_maker
 from indexing.generations.calibrate import calibrate_on_first_vectors, calibrate_on_fixed_texts
 from indexing.generations.follow import follow
@@ -30,6 +31,8 @@ from indexing.writing.pipeline import Pipeline
 from indexing.writing.report import AddReport, Progress
 
 __all__ = ["Adding"]
+
+logger = logging.getLogger(__name__)
 
 # A bulk run publishes new views when so many seconds have passed, so that other processes see its words too.
 PUBLISH_SECONDS = 60.0
@@ -172,4 +175,7 @@ class Adding:
 
     def _publish(self) -> None:
         with self._session.lock:
-            self._views.publish(self._session.live())
+            try:
+                self._views.publish(self._session.live())
+            except MilvusUnavailable as error:  # what was added is in the catalog, and searched from there
+                logger.warning("what was added is not in Milvus yet: %s", error)

@@ -1,0 +1,173 @@
+"""Giving up what a collection has in Milvus: with a generation, with the collection, and what was left there.
+
+    <folder of collections>/.milvus/<start of names>   what is to be dropped in Milvus, an empty file each
+
+The file is there before anything is dropped, and goes when all is: who is killed in between, or finds Milvus
+away, leaves it, and the next one who can goes on. Of a collection that is still there the rows are made anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from indexing import faults
+from indexing.catalog.database import reading
+from indexing.catalog.generations import generations_of
+from indexing.catalog.locks import Lock, writer_lock
+from indexing.catalog.servings import servings_of
+from indexing.errors import BadInput, CorruptView, MilvusUnavailable, StorageError
+from indexing.milvus.client import Milvus, connect
+from indexing.milvus.marker import Followed, prefix_of
+from indexing.session import Session
+from indexing.storage.files import remove, remove_if_empty
+from indexing.storage.paths import Place
+
+__all__ = [
+    "connect_or_say",
+    "drop_in_milvus",
+    "drop_leftovers",
+    "drop_others",
+    "followed_in_milvus",
+    "milvus_lock",
+    "note_leftovers",
+    "require_far",
+    "uses_milvus",
+]
+
+logger = logging.getLogger(__name__)
+
+ENGINE = "milvus"
+_FOLDER = ".milvus"
+_PREFIX = re.compile(r"stlib_[0-9a-f]{32}_(\d+_)?")
+
+
+def uses_milvus(connection: Connection, session: Session) -> bool:
+    """Whether anything of a collection was ever served from there."""
+    return any(one.engine == ENGINE for one in servings_of(connection, session.id))
+
+
+def connect_or_say() -> Milvus:
+    """
+    Raises:
+        MilvusUnavailable: the environment does not say where it is.
+    """
+    try:
+        return connect()
+    except BadInput as error:
+        raise MilvusUnavailable(f"Milvus is needed: {error}") from error
+
+
+def require_far(engine: str) -> None:
+    """Before a collection gets `engine`: whether what it needs beside the catalog is there.
+
+    Raises:
+        BadInput: the environment does not say where it is.
+        MilvusUnavailable: it cannot be reached.
+    """
+    if engine == ENGINE:
+        connect().names("stlib_")
+
+
+def note_leftovers(place: Place, prefixes: Iterable[str]) -> None:
+    """Writes down what is to be dropped, before it is."""
+    folder = _folder_of(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix in prefixes:
+        (folder / prefix).touch()
+
+
+def drop_leftovers(place: Place) -> list[str]:
+    """Drops what was left in Milvus, as far as it is there; returns what is left still."""
+    folder = _folder_of(place)
+    left = sorted(path.name for path in folder.glob("stlib_*") if _PREFIX.fullmatch(path.name))
+    if not left:
+        return []
+    try:
+        client = connect()
+        for prefix in left:
+            _drop_all(client, prefix)
+            remove(folder / prefix)
+    except (BadInput, StorageError) as error:
+        logger.warning("left in Milvus: %s*; it is dropped there later (%s)", "*, ".join(left), error)
+        return left
+    remove_if_empty(folder)
+    return []
+
+
+def drop_in_milvus(session: Session, generation_id: int) -> None:
+    """Drops the rows of a generation, or remembers to where Milvus is away.
+
+    Raises:
+        LockedError: another process writes them.
+    """
+    prefix = prefix_of(session.uuid, generation_id)
+    with reading(session.database) as connection:
+        used = uses_milvus(connection, session)
+    if not used and not (_folder_of(session.place) / prefix).exists():
+        return
+    with milvus_lock(session, generation_id):
+        note_leftovers(session.place, [prefix])
+        faults.point("milvus.noted")
+        drop_leftovers(session.place)
+
+
+def milvus_lock(session: Session, generation_id: int) -> Lock:
+    """Held by whoever changes the rows of a generation in Milvus, from whatever host."""
+    what = f"the Milvus view of generation {generation_id} of collection {session.name!r}"
+    return writer_lock(session.database, session.place, f"milvus-{generation_id}", what)
+
+
+def drop_others(session: Session, served: Collection[tuple[int, str]]) -> None:
+    """Drops the rows of every generation but those of `served`, (generation, engine), also of those that are
+    no more.
+
+    Raises:
+        MilvusUnavailable: it is away, and the collection has used it.
+    """
+    with reading(session.database) as connection:
+        used = uses_milvus(connection, session)
+    if not used:
+        return
+    kept = tuple(prefix_of(session.uuid, id_) for id_, engine in served if engine == ENGINE)
+    client = connect_or_say()
+    for name in client.names(prefix_of(session.uuid)):
+        if not kept or not name.startswith(kept):
+            client.drop(name)
+
+
+def followed_in_milvus(session: Session) -> dict[tuple[int, str], int]:
+    """(generation, engine) → the change that its rows have followed to.
+
+    Raises:
+        MilvusUnavailable: it is away, and the collection uses it.
+    """
+    with reading(session.database) as connection:
+        if not uses_milvus(connection, session):
+            return {}
+        ids = [generation.id for generation in generations_of(connection, session.id)]
+    client = connect_or_say()
+    found: dict[tuple[int, str], int] = {}
+    for id_ in ids:
+        for name in client.names(prefix_of(session.uuid, id_)):
+            with suppress(CorruptView):
+                marker = client.read_marker(name)
+                followed = None if marker is None else Followed.from_json(marker.text)
+                if followed is not None:
+                    found[id_, ENGINE] = max(followed.change, found.get((id_, ENGINE), 0))
+    return found
+
+
+def _drop_all(client: Milvus, prefix: str) -> None:
+    for name in client.names(prefix):
+        client.drop(name)
+        faults.point("milvus.dropped")
+
+
+def _folder_of(place: Place) -> Path:
+    return place.folder.parent / _FOLDER

@@ -1,0 +1,285 @@
+"""Collections whose vectors lie in Milvus (here Milvus Lite): from the first document to the last row."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from indexing import Collection
+from indexing.errors import BadInput, MilvusUnavailable
+from indexing.milvus.client import connect
+from indexing.vectors.milvus import MilvusIndex
+from indexing.views.milvus_leftovers import milvus_lock
+
+DIMENSION = 24
+ROWS = 300
+VECTORS = np.random.default_rng(0).normal(size=(ROWS, DIMENSION)).astype(np.float32)
+VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("milvus") / "views.db")
+
+
+@pytest.fixture(autouse=True)
+def milvus(address, monkeypatch):
+    """A Milvus where nothing was left."""
+    monkeypatch.setattr(MilvusIndex, "scan_rows", 50)
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    yield connect()
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    for name in connect().names("stlib_"):
+        connect().drop(name)
+
+
+@pytest.fixture
+def collection(tmp_path):
+    with Collection.create(
+        "c", home=tmp_path, dimension=DIMENSION, engine="milvus", precision="float32"
+    ) as made:
+        add(made, range(ROWS))
+        assert made.refresh()
+        yield made
+
+
+def add(collection, numbers):
+    documents = [{"id": f"d{n}", "text": f"text {n}", "metadata": {"n": n % 7}} for n in numbers]
+    collection.add(documents, vectors=VECTORS[list(numbers)])
+
+
+def found(collection, query, k=5, filter=None):
+    results = collection.search(vector=VECTORS[query], k=k, mode="semantic", filter=filter).results
+    return [result.id for result in results]
+
+
+def nearest(query, k=5, among=range(ROWS)):
+    among = np.asarray(among)
+    return [f"d{n}" for n in among[np.argsort(-(VECTORS[among] @ VECTORS[query]), kind="stable")[:k]]]
+
+
+def clean(collection):
+    report = collection.verify()
+    return (report.errors, report.repaired) == ([], [])
+
+
+def view_of(collection):
+    return collection._views.vectors(collection._session.live())
+
+
+def the_rows(milvus):
+    """The name of the one collection that there is."""
+    [name] = milvus.names("stlib_")
+    return name
+
+
+def test_rows_follow_the_log(collection, milvus):
+    assert found(collection, 3) == nearest(3)
+    assert found(collection, 3, filter="n = 2") == nearest(3, among=range(2, ROWS, 7))
+    collection.delete([f"d{n}" for n in range(100)])
+    assert found(collection, 3) == nearest(3, among=range(100, ROWS))
+    assert len(milvus.all_keys(the_rows(milvus))) == ROWS
+    assert collection.refresh()
+    assert len(milvus.all_keys(the_rows(milvus))) == ROWS - 100
+    collection.compact()
+    add(collection, range(100))
+    assert found(collection, 3) == nearest(3)
+    assert clean(collection)
+    assert collection.info().engine == "milvus"
+
+
+def test_faiss_and_milvus_change_places(tmp_path, milvus):
+    """Nothing is embedded, and both give the same scores."""
+    with Collection.create("c", home=tmp_path, dimension=DIMENSION, precision="float32") as notes:
+        add(notes, range(ROWS))
+        before = notes.search(vector=VECTORS[9], k=8, mode="semantic")
+        assert notes.reindex(engine="milvus").serving.generation_id == 1
+        after = notes.search(vector=VECTORS[9], k=8, mode="semantic")
+        assert len(milvus.all_keys(the_rows(milvus))) == ROWS
+        assert [(r.id, r.score) for r in after.results] == [(r.id, r.score) for r in before.results]
+        notes.reindex(engine="faiss")
+        notes.delete([f"d{n}" for n in range(200)])
+        notes.compact()
+        assert milvus.names("stlib_") == []  # what is not served does not hold back what is forgotten
+        notes.rollback()
+        assert found(notes, 9) == nearest(9, among=range(200, ROWS))
+
+
+def test_rows_go_with_the_generation_and_with_the_collection(collection, milvus):
+    old = the_rows(milvus)
+    collection.reindex(precision="int8")
+    collection.drop_generation(1)
+    assert the_rows(milvus) != old
+    collection.drop()
+    assert milvus.names("stlib_") == []
+
+
+def test_what_is_dropped_while_milvus_is_away_is_dropped_later(
+    collection, milvus, tmp_path, monkeypatch, address, caplog
+):
+    names = milvus.names("stlib_")
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    collection.drop()
+    assert f"left in Milvus: {names[0][:-3]}*; it is dropped there later" in caplog.text
+    assert NOWHERE in caplog.text
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    assert milvus.names("stlib_") == names
+    with Collection.create("d", home=tmp_path, dimension=DIMENSION, engine="milvus") as other:
+        add(other, range(20))
+        assert other.refresh()
+        assert not set(names) & set(milvus.names("stlib_"))
+        assert found(other, 3, k=1) == ["d3"]
+    assert not (tmp_path / "collections/.milvus").exists()
+
+
+def test_what_somebody_else_broke_is_made_anew(collection, milvus):
+    view, name = view_of(collection), the_rows(milvus)
+    keys = milvus.all_keys(name)
+    layout = view._milvus()[1]
+    milvus.upsert(name, layout, keys[5:6], keys[5:6], view._codec.encode(VECTORS[7:8]).codes)
+    what = "Milvus view of generation 1"
+    assert collection.verify().repaired == [f"{what}: its vectors differ from the catalog's codes"]
+    assert collection.refresh()
+    milvus.delete(the_rows(milvus), keys[:9])
+    assert collection.verify().repaired == [f"{what}: its chunks differ from the catalog's"]
+    assert collection.refresh()
+    milvus.drop(the_rows(milvus))
+    assert found(collection, 3) == nearest(3)
+    assert collection.refresh()
+    assert clean(collection)
+    assert len(milvus.all_keys(the_rows(milvus))) == ROWS
+
+
+@pytest.mark.parametrize("later", [0, 60])
+def test_a_catalog_that_was_restored_from_an_older_copy(tmp_path, milvus, later, caplog):
+    """Milvus is ahead of it, and stays another's when it has grown as far without Milvus seeing it."""
+    catalog = tmp_path / "collections/c/catalog.sqlite"
+    given = {"dimension": DIMENSION, "precision": "float32", "engine": "milvus"}
+    with Collection.create("c", home=tmp_path, **given) as made:
+        add(made, range(100))
+        assert made.refresh()
+    shutil.copy(catalog, tmp_path / "older")
+    with Collection.open("c", home=tmp_path) as made:
+        for first in range(100, 150, 10):
+            add(made, range(first, first + 10))
+        assert made.refresh()
+    shutil.copy(tmp_path / "older", catalog)
+    if later:
+        os.environ["STLIB_MILVUS"], there = NOWHERE, os.environ["STLIB_MILVUS"]
+        with Collection.open("c", home=tmp_path) as made:
+            for first in range(200, 200 + later, 10):
+                add(made, range(first, first + 10))
+        os.environ["STLIB_MILVUS"] = there
+    among = [*range(100), *range(200, 200 + later)]
+    with Collection.open("c", home=tmp_path) as made:
+        assert "an older copy: rebuilding them" in caplog.text
+        assert found(made, 3) == nearest(3, among=among)
+        assert made.refresh()
+        assert found(made, 210) == nearest(210, among=among)
+        assert len(milvus.all_keys(the_rows(milvus))) == len(among)
+        assert clean(made)
+
+
+def test_a_marker_that_went_back_loses_nothing(collection, milvus):
+    """As of one who was killed before writing it: rows are written again."""
+    name = the_rows(milvus)
+    marker = milvus.read_marker(name)
+    collection.delete([f"d{n}" for n in range(50)])
+    add(collection, range(20))
+    assert collection.refresh()
+    milvus.write_marker(name, view_of(collection)._milvus()[1], marker.text)
+    among = [*range(20), *range(50, ROWS)]
+    assert found(collection, 3) == nearest(3, among=among)
+    assert collection.refresh()
+    assert len(milvus.all_keys(name)) == len(among)
+    assert clean(collection)
+
+
+def test_one_who_cannot_write_the_rows_answers_all_the_same(collection, tmp_path):
+    """Another process holds their lock; what is newer is read from the log, and words are followed."""
+    with Collection.open("c", home=tmp_path) as other, milvus_lock(other._session, 1):
+        collection.delete(["d3"])
+        add(collection, [3])
+        collection.delete(["d5"])
+        assert found(collection, 3) == nearest(3, among=[n for n in range(ROWS) if n != 5])
+        assert not collection.refresh()
+        assert collection._views.words.seq() == collection.info().last_seq
+    assert collection.refresh()
+
+
+def test_erasing_leaves_no_row(collection, milvus):
+    name = the_rows(milvus)
+    collection.delete(["d3"])
+    receipt = collection.erase(["d5"])
+    assert receipt.done
+    assert any("Milvus keeps" in place for place in receipt.out_of_reach)
+    assert the_rows(milvus) != name
+    assert len(milvus.all_keys(the_rows(milvus))) == ROWS - 2
+    assert found(collection, 3) == nearest(3, among=[n for n in range(ROWS) if n not in (3, 5)])
+    assert clean(collection)
+
+
+def test_erasing_is_pending_while_milvus_is_away(collection, milvus, monkeypatch, address):
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    receipt = collection.erase(["d5"])
+    assert not receipt.done
+    assert NOWHERE in " ".join(receipt.pending)
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    assert collection.finish_erasures()[0].done
+    assert len(milvus.all_keys(the_rows(milvus))) == ROWS - 1
+
+
+def test_milvus_away(collection, tmp_path, monkeypatch, caplog, address):
+    """Words are searched and documents added without it; who needs it is told where it should be."""
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    with Collection.open("c", home=tmp_path) as other:
+        with pytest.raises(MilvusUnavailable, match=NOWHERE):
+            found(other, 3)
+        assert [one.id for one in other.search("text 7", mode="keyword", k=1).results] == ["d7"]
+        add(other, [3])
+        with pytest.raises(MilvusUnavailable, match=NOWHERE):
+            other.refresh()
+        assert NOWHERE in " ".join(other.verify().errors)
+        with pytest.raises(MilvusUnavailable, match=NOWHERE):
+            Collection.create("d", home=tmp_path, dimension=DIMENSION, engine="milvus")
+        monkeypatch.delenv("STLIB_MILVUS")
+        with pytest.raises(MilvusUnavailable, match="STLIB_MILVUS"):
+            found(other, 3)
+        with pytest.raises(BadInput, match="STLIB_MILVUS"):
+            Collection.create("d", home=tmp_path, dimension=DIMENSION, engine="milvus")
+        monkeypatch.setenv("STLIB_MILVUS", address)
+        assert found(other, 3) == nearest(3)
+
+
+def test_two_hosts_share_one_milvus(tmp_path, postgres_url, milvus):
+    """One catalog in PostgreSQL, a home on each host: what one brings to Milvus the other finds there."""
+    given = {"db": postgres_url, "precision": "float32"}
+    with (
+        Collection.create("c", home=tmp_path / "a", dimension=DIMENSION, engine="milvus", **given) as first,
+        Collection.open("c", home=tmp_path / "b", db=postgres_url) as second,
+    ):
+        add(first, range(ROWS))
+        assert first.refresh()
+        name = the_rows(milvus)
+        assert found(second, 3) == nearest(3)
+        second.delete([f"d{n}" for n in range(50)])
+        assert second.refresh()
+        assert the_rows(milvus) == name
+        assert found(first, 3) == nearest(3, among=range(50, ROWS))
+        with milvus_lock(second._session, 1):
+            add(first, range(20))
+            assert not first.refresh()
+        assert second.refresh()
+        among = [*range(20), *range(50, ROWS)]
+        assert found(first, 3) == found(second, 3) == nearest(3, among=among)
+        assert len(milvus.all_keys(the_rows(milvus))) == len(among)
+        second._views.vectors(second._session.live()).renew()
+        assert the_rows(milvus) != name
+        assert found(first, 3) == nearest(3, among=among)
+        assert clean(first)
+        first.drop()
+        assert milvus.names("stlib_") == []
