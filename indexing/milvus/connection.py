@@ -42,7 +42,7 @@ _OPTIONS = {
     "grpc.max_receive_message_length": -1,
     # One that comes back is found soon; by itself gRPC would wait up to two minutes between attempts.
     "grpc.initial_reconnect_backoff_ms": 200,
-    "grpc.min_reconnect_backoff_ms": 200,
+    "grpc.min_reconnect_backoff_ms": 5_000,  # which is how long one attempt may take
     "grpc.max_reconnect_backoff_ms": 2_000,
     # A server that is gone without a word is noticed.
     "grpc.keepalive_time_ms": 10_000,

@@ -157,7 +157,7 @@ def _read_address(text: str) -> tuple[str, str]:
     except ValueError as error:
         raise BadInput(f"{ADDRESS_VARIABLE} is no address ({error}): set it to {_EXAMPLES}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        kind = f"the scheme {parts.scheme!r}" if parts.hostname else "no host"
+        kind = "no host" if parts.scheme in ("http", "https") else f"the scheme {parts.scheme!r}"
         raise BadInput(f"{ADDRESS_VARIABLE} has {kind}: set it to {_EXAMPLES}")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise BadInput(

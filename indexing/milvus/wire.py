@@ -141,7 +141,7 @@ def create_index_request(name: str, layout: Layout) -> Any:
     given = {
         "index_type": layout.index_type,
         "metric_type": layout.metric,
-        "params": json.dumps(layout.index_parameters),
+        **layout.index_parameters,
     }
     return load_messages().milvus.CreateIndexRequest(
         collection_name=name, field_name=VECTOR_FIELD, index_name=VECTOR_FIELD, extra_params=_pairs(given)
@@ -230,7 +230,7 @@ def search_request(
         "ignore_growing": False,
         "metric_type": layout.metric,
         "anns_field": VECTOR_FIELD,
-        "params": json.dumps(layout.search_parameters(count)),
+        "params": json.dumps({**layout.search_parameters(count), "metric_type": layout.metric}),
     }
     return messages.milvus.SearchRequest(
         collection_name=name,
