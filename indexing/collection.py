@@ -332,7 +332,7 @@ class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMetho
     @read_again
     def count(self, filter: Given | None = None) -> int:
         """How many documents there are, or match `filter`."""
-        return count_found(self._session, filter)
+        return count_found(self._session, self._views, filter)
 
     def documents(
         self,

@@ -11,7 +11,7 @@ from indexing.beside.models import read_beside
 from indexing.catalog.beside import estimate_beside
 from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import GenerationInfo
-from indexing.catalog.reads import count_chunks, count_documents
+from indexing.counting import count_chunks, count_documents
 from indexing.session import Session
 from indexing.storage.files import bytes_below
 from indexing.views.manager import Views
@@ -62,8 +62,8 @@ def describe(session: Session, views: Views) -> CollectionInfo:
     with session.looking() as (connection, state):
         live = session.read_live(connection, state)
         beside = _describe_beside(connection, live.generation)
-        documents = count_documents(connection, session.id)
-        chunks = count_chunks(connection, live.generation.id)
+        documents = count_documents(connection, session, views)
+        chunks = count_chunks(connection, session, views, live)
     vectors = views.vectors(live)
     memory, mapped = (0, 0) if vectors is None else vectors.file_bytes()
     generation, serving = live.generation, live.serving

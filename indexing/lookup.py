@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Connection
 
-from indexing.catalog.reads import chunks_of_documents, count_documents
+from indexing.catalog.reads import chunks_of_documents
 from indexing.catalog.stored import (
     Passage,
     StoredDocument,
@@ -17,6 +17,7 @@ from indexing.catalog.stored import (
     documents_from,
     ids_matching,
 )
+from indexing.counting import count_documents
 from indexing.documents.model import check_ids, storable_text
 from indexing.errors import BadInput, LockedError, StorageError
 from indexing.quantization import Codec
@@ -25,6 +26,7 @@ from indexing.search.filter_spelling import Given, filter_text
 from indexing.search.filter_tree import Node
 from indexing.search.filters import parse_filter
 from indexing.session import Live, Session
+from indexing.views.manager import Views
 
 __all__ = ["count_found", "find_documents", "iterate_documents", "matching_ids"]
 
@@ -121,12 +123,12 @@ def matching_ids(session: Session, filter: Given | None) -> list[str]:
         return list(ids_matching(connection, state.id, selection_of(connection, node)))
 
 
-def count_found(session: Session, filter: Given | None) -> int:
+def count_found(session: Session, views: Views, filter: Given | None) -> int:
     """How many documents match `filter`; all of them without one."""
     node = _node(filter)
     with session.looking() as (connection, state):
         if node is None:
-            return count_documents(connection, state.id)
+            return count_documents(connection, session, views)
         return count_matching(connection, state.id, selection_of(connection, node))
 
 

@@ -81,6 +81,14 @@ class ColumnSnapshot:
         """Rows of each segment that are gone."""
         return [segment.rows_of_keys(self._gone_keys(segment)) for segment in self.segments]
 
+    def count_without(self, changed: np.ndarray) -> int:
+        """How many documents there are but those of `changed` (keys)."""
+        dead = [
+            len(np.union1d(gone, segment.rows_of_keys(changed)))
+            for segment, gone in zip(self.segments, self.gone_rows, strict=True)
+        ]
+        return sum(map(len, self.segments)) - sum(dead)
+
     def _gone_keys(self, segment: ColumnSegment) -> np.ndarray:
         return self.gone[self.gone[:, 0] == segment.name, 1]
 

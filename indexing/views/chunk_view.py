@@ -55,6 +55,9 @@ class Reader(Protocol):
     change: int
 
     @property
+    def count(self) -> int: ...
+
+    @property
     def live_keys(self) -> np.ndarray: ...
 
 
@@ -149,6 +152,12 @@ class ChunkView(Generic[S, R, Rows]):
                 break
         self._held = snapshot, reader
         return reader
+
+    def count(self, connection: Connection) -> int | None:
+        """How many passages there are; None where more is newer than a snapshot than a search should read."""
+        change, snapshot = self._newest(connection, self._purged(connection))
+        newer = count_chunk_changes(connection, self._generation.id, change, TAIL_ROWS + 1)
+        return None if snapshot is None or newer > TAIL_ROWS else self.reader(connection).count
 
     def _chunks_after(self, connection: Connection, change: int, limit: int) -> ChunkBatch:
         return chunks_after(connection, self._generation.id, change, limit, self.codes)

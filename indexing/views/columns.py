@@ -51,6 +51,10 @@ class ColumnReader:
     def changed(self) -> np.ndarray:
         return np.asarray(sorted(self.newer.keys() | self.deleted), np.int64)
 
+    def count_documents(self) -> int:
+        """How many documents there are."""
+        return len(self.newer) + (0 if self.snapshot is None else self.snapshot.count_without(self.changed))
+
     def table(self, node: Node) -> np.ndarray:
         """A boolean table over document keys: those that fulfil a filter.
 

@@ -139,6 +139,11 @@ class PassageReader(Generic[St]):
         return parts
 
     @property
+    def count(self) -> int:
+        """How many passages a search can return."""
+        return sum(part.live for part in self._parts)
+
+    @property
     def live_keys(self) -> np.ndarray:
         """Chunk keys that a search can return, in row order."""
         self.ensure_whole()

@@ -78,7 +78,7 @@ LAYERS = {
         ["served"],
         ["session"],
         ["code_words", "embed", "facets", "listing", "models", "opening", "openings", "views"],
-        ["creation", "describe", "lookup", "search"],
+        ["counting", "creation", "describe", "lookup", "search"],
         ["sizing.existing"],
         # another way of turning documents into codes, and moving to it
         ["generations"],
