@@ -11,6 +11,7 @@ from indexing.again import read_again
 from indexing.catalog.stored import StoredDocument
 from indexing.collection_erasing import ErasingMethods
 from indexing.collection_exchange import ExchangeMethods
+from indexing.collection_loading import LoadingMethods
 from indexing.collection_measuring import MeasuringMethods
 from indexing.collection_servings import ServingMethods
 from indexing.collection_sources import SourceMethods
@@ -47,7 +48,9 @@ __all__ = ["AddReport", "Collection"]
 Names = list[str]  # inside the class, `list` is the method
 
 
-class Collection(ErasingMethods, ExchangeMethods, MeasuringMethods, ServingMethods, SourceMethods):
+class Collection(
+    ErasingMethods, ExchangeMethods, LoadingMethods, MeasuringMethods, ServingMethods, SourceMethods
+):
     """A searchable, durable set of documents. Make one with `create`, or `open` one that exists.
 
     Threads may share a collection. Several processes may search it at once; one at a time writes, and a

@@ -92,7 +92,7 @@ def _end(
 ) -> LoadReport:
     report = finish(session, load, adding)
     bad = {shard.number for shard in report.bad}
-    source.finish(all_shards(session, load), bad, denied_files(session, load))
+    source.finish(all_shards(session, load), bad, set(denied_files(session, load)))
     if report.finished:
         forget_plan(session, load)
         report.synced = source.sync_rest(views, encoders)

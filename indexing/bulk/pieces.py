@@ -8,7 +8,7 @@ the key by which a piece is stored once. All of it goes between processes as pla
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
@@ -209,7 +209,7 @@ class BulkSource(Protocol):
             BadInput, OSError: it cannot be read; other shards can.
         """
 
-    def finish(self, shards: Iterable[ShardPlan], bad: set[int], denied: Iterable[int]) -> None:
+    def finish(self, shards: Iterable[ShardPlan], bad: Collection[int], denied: Collection[int]) -> None:
         """Called when everything is stored but for the `bad` shards, in the process that planned them;
         `denied` are numbers of files of which documents were erased before and stayed out.
         """

@@ -92,6 +92,7 @@ LAYERS = {
             "collection",
             "collection_erasing",
             "collection_exchange",
+            "collection_loading",
             "collection_measuring",
             "collection_servings",
             "collection_sources",
