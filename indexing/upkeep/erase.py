@@ -43,7 +43,7 @@ from indexing.session import Live, Session
 from indexing.storage.removed import files_older_than, moment_of, processes_that_hold
 from indexing.upkeep.receipt import Beyond, Reached, Receipt, receipt_of
 from indexing.views.manager import Views
-from indexing.views.milvus_leftovers import uses_milvus
+from indexing.views.milvus_leftovers import left_in_milvus, uses_milvus
 
 __all__ = ["MOMENT", "erase", "finish", "receipts"]
 
@@ -261,7 +261,11 @@ def _served(session: Session) -> list[Live]:
 def _kept_by_milvus(session: Session) -> list[str]:
     """What a server keeps of rows that were dropped there."""
     with reading(session.database) as connection:
-        return [MILVUS] if uses_milvus(connection, session) else []
+        used = uses_milvus(connection, session)
+    left = [
+        f"collections {name}* in Milvus, which was away: dropped later" for name in left_in_milvus(session)
+    ]
+    return [*left, MILVUS] if used else left
 
 
 def _held_files(session: Session) -> list[str]:

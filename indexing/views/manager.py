@@ -118,7 +118,7 @@ class Views:
             self._follow_again = 0.0
             self.follow(live)
             made = self._make_readers(live)
-        if not getattr(made.vectors, "away", False):  # it may be back at the next search
+        if made.vectors is None or not made.vectors.away:
             # Returned as it is, as another thread may forget it at once.
             self._readers = {**_newest(self._readers), _key(live): made}
         return made
@@ -224,7 +224,7 @@ class Views:
         when that was served, and is made anew when it is again.
         """
         changes: dict[int, int] = {}
-        for (generation, engine), change in VectorView.followed(self._session).items():
+        for (generation, engine), change in VectorView.followed(self._session, live.serving.engine).items():
             if generation != live.generation.id or engine == live.serving.engine:
                 changes[generation] = min(change, changes.get(generation, change))
         for generation, change in SparseView.followed(self._session).items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -20,19 +20,21 @@ from indexing import faults
 from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch, chunk_keys_between, chunks_after, removals_after
 from indexing.catalog.generations import DROPPING, GenerationInfo, read_generation
-from indexing.catalog.reads import chunk_keys, codes_of_chunks, decode_rows
-from indexing.errors import CorruptView, MilvusUnavailable, StorageError
+from indexing.catalog.reads import chunk_keys, decode_rows
+from indexing.errors import MilvusUnavailable, StorageError
 from indexing.milvus.client import Milvus
-from indexing.milvus.marker import TIP, Followed, collection_name, digest_of, number_of, prefix_of
+from indexing.milvus.marker import TIP, Followed, collection_name, number_of, prefix_of
 from indexing.milvus.schema import Layout
 from indexing.quantization import Codec
 from indexing.session import Session
 from indexing.vectors.milvus import MilvusCodes, MilvusIndex, RowsInMilvus
-from indexing.views.base import can_go_on
+from indexing.vectors.table_state import has_tables
+from indexing.vectors.vector_table import read_chunk_keys
 from indexing.views.chunk_view import READ_ROWS
-from indexing.views.milvus_leftovers import connect_or_say, drop_leftovers, milvus_lock
-from indexing.views.milvus_reader import AwayReader, MilvusReader
-from indexing.views.server_view import CHECKED_ROWS, ServerSnapshot, ServerView, State
+from indexing.views.milvus_leftovers import connect_or_say, drop_leftovers, keeps_local, milvus_lock
+from indexing.views.milvus_reader import AwayReader, LocalView, MilvusReader, stand_in
+from indexing.views.milvus_state import State, is_foreign, same_vectors, state_of
+from indexing.views.server_view import CHECKED_ROWS, ServerSnapshot, ServerView
 from indexing.views.vector_reader import VectorReader
 
 __all__ = ["MILVUS_ENGINE", "MilvusView"]
@@ -42,25 +44,8 @@ logger = logging.getLogger(__name__)
 MILVUS_ENGINE = MilvusIndex.engine
 
 
-class _State(NamedTuple):
-    """The rows of the collection `name` in Milvus have `followed` the log; they were `written` at this moment
-    of Milvus' clock.
-    """
-
-    name: str
-    followed: Followed
-    written: int = 0
-
-    @property
-    def number(self) -> int:
-        return number_of(self.name)
-
-    @property
-    def change(self) -> int:
-        return self.followed.change
-
-    def can_go_on(self, purged: int) -> bool:
-        return can_go_on(self.change, {"purged": self.followed.purged}, purged)
+class _Deleted(StorageError):
+    """The generation was, while its rows were brought up."""
 
 
 class MilvusView(ServerView):
@@ -72,8 +57,12 @@ class MilvusView(ServerView):
 
     engine = MilvusIndex
 
-    def __init__(self, session: Session, generation: GenerationInfo, codec: Codec) -> None:
+    def __init__(self, session: Session, generation: GenerationInfo, codec: Codec, local: LocalView) -> None:
+        """`local`: a view of the same generation in files, which stands in where Milvus is away: kept for
+        that where the settings say so, and used wherever there is one that is near the log.
+        """
         self.what = f"Milvus view of generation {generation.id}"
+        self._local = local
         self._name: str | None = None
         super().__init__(session, generation, codec)
 
@@ -96,40 +85,27 @@ class MilvusView(ServerView):
         with suppress(MilvusUnavailable):
             state = self._state()  # looked up before the log, which grows
             with reading(self._session.database) as connection:
-                return state is not None and self._is_foreign(connection, state)
+                return state is not None and is_foreign(connection, self._generation.id, state)
         return False
 
     def is_behind(self, *, by_much: bool) -> bool:
+        if keeps_local() and self._local.is_behind(by_much=by_much):
+            return True
         with suppress(MilvusUnavailable):
             return super().is_behind(by_much=by_much)
         return False
 
-    def _state(self) -> _State | None:
+    def _state(self) -> State | None:
         """Of the rows that serve: those that have followed farthest, and of these the newest."""
         client, layout = self._milvus()
         made_of = self._made_of(layout)
-        if self._name is not None and (state := _state_of(client, self._name, made_of)) is not None:
+        if self._name is not None and (state := state_of(client, self._name, made_of)) is not None:
             return state
         names = client.names(prefix_of(self._session.uuid, self._generation.id))
-        states = [state for name in names if (state := _state_of(client, name, made_of)) is not None]
+        states = [state for name in names if (state := state_of(client, name, made_of)) is not None]
         newest = max(states, key=lambda state: (state.change, state.number), default=None)
         self._name = None if newest is None else newest.name
         return newest
-
-    def _is_foreign(self, connection: Connection, state: _State) -> bool:
-        """Whether these rows are of another log than this: one that the catalog had before it was replaced by
-        an older copy, or that of a copy which has the same Milvus.
-        """
-        generation = read_generation(connection, self._generation.id)
-        if generation is None:
-            return False
-        if state.change > generation.last_change:
-            return True
-        tip = state.followed.tip
-        found = codes_of_chunks(connection, tip, "")
-        gone = set(removals_after(connection, generation.id, state.change, 2**62).tolist())
-        known = {key: digest_of(code) for key, code in found.items()}
-        return any(known.get(key) != digest for key, digest in tip.items() if key not in gone)
 
     def _newest(self, connection: Connection, purged: int) -> tuple[int, ServerSnapshot | None]:
         """At the change up to which this transaction sees the log, if Milvus has followed farther."""
@@ -143,27 +119,42 @@ class MilvusView(ServerView):
         return change, self._at(connection, state, change, purged)
 
     def _read_keys(self, connection: Connection, after: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        return chunk_keys_between(connection, self._generation.id, after, last)
+        read = read_chunk_keys if has_tables(self._session.database) else chunk_keys_between
+        return read(connection, self._generation.id, after, last)
 
-    def _codes_at(self, state: State, keys: np.ndarray, doc_keys: np.ndarray) -> MilvusCodes:
-        assert isinstance(state, _State)
+    def _codes_at(self, state: Any, keys: np.ndarray, doc_keys: np.ndarray) -> MilvusCodes:
         client, layout = self._milvus()
         rows = RowsInMilvus(client, state.name, layout, state.written)
         return MilvusCodes(self._session.database, rows, self._codec, keys, doc_keys)
 
     def _reader_of(self, snapshot: ServerSnapshot | None, change: int) -> VectorReader:
-        return MilvusReader.of(self._codec, snapshot, change)
+        made = MilvusReader.of(self._codec, snapshot, change)
+        assert isinstance(made, MilvusReader)
+        made.local = self._read_local
+        return made
 
     def reader(self, connection: Connection) -> VectorReader:
-        """One that says so when it is asked where Milvus is away: other legs need none."""
+        """Where Milvus is away, that of files of this machine, or one that says so when it is asked: other
+        legs need none.
+        """
         try:
             return super().reader(connection)
         except MilvusUnavailable as error:
-            return AwayReader(self._codec, error)
+            if self._local.is_behind(by_much=True):
+                return AwayReader(self._codec, error)
+            return stand_in(self._local.reader(connection), error)
+
+    def _read_local(self) -> VectorReader | None:
+        if self._local.is_behind(by_much=True):
+            return None
+        with reading(self._session.database) as connection:
+            return self._local.reader(connection)
 
     # --- advancing -----------------------------------------------------------------------------------------
 
     def publish(self) -> None:
+        if keeps_local():
+            self._local.publish()
         with milvus_lock(self._session, self._generation.id):
             drop_leftovers(self._session.place)
             self._bring_up()
@@ -171,15 +162,18 @@ class MilvusView(ServerView):
     def renew(self) -> None:
         """Another collection in Milvus, without the rows that were removed, in place of the older one."""
         self._let_go()
+        if keeps_local():
+            self._local.renew()
         with milvus_lock(self._session, self._generation.id):
             self._bring_up(self._make())
 
     def discard(self) -> None:
         self._let_go()
+        self._local.discard()
         with milvus_lock(self._session, self._generation.id):
             self._drop_all_but(None)
 
-    def _bring_up(self, state: _State | None = None) -> None:
+    def _bring_up(self, state: State | None = None) -> None:
         """Follows the log to its end, with rows that were just begun if given; nothing else is left then."""
         if state is None and (state := self._usable()) is None:
             self._drop_all_but(None)
@@ -190,14 +184,14 @@ class MilvusView(ServerView):
         self._drop_all_but(state.name)
         self._name = state.name
 
-    def _usable(self) -> _State | None:
+    def _usable(self) -> State | None:
         """What can be brought up."""
         state = self._state()
         if state is None:
             return None
         with reading(self._session.database) as connection:
             purged = self._purged(connection)
-            if self._is_foreign(connection, state):
+            if is_foreign(connection, self._generation.id, state):
                 logger.warning(
                     "%s is of another state of the catalog than this one has ever been in: it is made anew."
                     " Copies of one collection need databases of their own in Milvus (STLIB_MILVUS_DATABASE)",
@@ -206,7 +200,7 @@ class MilvusView(ServerView):
                 return None
         return state if state.can_go_on(purged) else None
 
-    def _make(self) -> _State:
+    def _make(self) -> State:
         """Another collection in Milvus, with nothing in it but its marker."""
         client, layout = self._milvus()
         with reading(self._session.database) as connection:
@@ -217,17 +211,17 @@ class MilvusView(ServerView):
         name = collection_name(self._session.uuid, self._generation.id, number)
         client.create(name, layout)
         faults.point("milvus.made")
-        state = _State(name, Followed(self._made_of(layout), 0, purged))
+        state = State(name, Followed(self._made_of(layout), 0, purged))
         client.write_marker(name, layout, state.followed.to_json())
         return state
 
-    def _advance(self, state: _State) -> tuple[_State, bool]:
+    def _advance(self, state: State) -> tuple[State, bool]:
         """Brings as many changes as are read at once into Milvus; whether that was all."""
         client, layout = self._milvus()
         try:
             batch, removed, can = self._read_changes(state)
-        except StorageError:
-            client.drop(state.name)  # nobody else will, once the generation is gone
+        except _Deleted:
+            client.drop(state.name)  # nobody else will
             raise
         if not can:  # what was removed meanwhile is not said any more
             self._drop_all_but(None)
@@ -245,7 +239,7 @@ class MilvusView(ServerView):
             state = state._replace(followed=followed)
         return state, batch.is_last
 
-    def _read_changes(self, state: _State) -> tuple[ChunkBatch, np.ndarray, bool]:
+    def _read_changes(self, state: State) -> tuple[ChunkBatch, np.ndarray, bool]:
         """The next changes, the keys that they remove, and whether `state` can go on by them."""
         with reading(self._session.database) as connection:
             self._require_generation(connection)
@@ -257,7 +251,7 @@ class MilvusView(ServerView):
     def _require_generation(self, connection: Connection) -> None:
         generation = read_generation(connection, self._generation.id)
         if generation is None or generation.state == DROPPING:
-            raise StorageError(f"generation {self._generation.id} was deleted meanwhile")
+            raise _Deleted(f"generation {self._generation.id} was deleted meanwhile")
 
     def _drop_all_but(self, kept: str | None) -> None:
         client, _ = self._milvus()
@@ -268,6 +262,13 @@ class MilvusView(ServerView):
         self._name = kept
 
     # --- checking ------------------------------------------------------------------------------------------
+
+    def examine(self) -> list[str]:
+        return [*super().examine(), *self._local.examine()]
+
+    def check(self) -> list[str]:
+        of_files = self._local.check() if keeps_local() else []
+        return [*of_files, *super().check()]
 
     def _let_go(self) -> None:
         super()._let_go()
@@ -287,26 +288,6 @@ class MilvusView(ServerView):
             return "its chunks differ from the catalog's"
         for at in range(0, len(expected), CHECKED_ROWS):
             keys = expected[at : at + CHECKED_ROWS]
-            if not self._same_vectors(connection, client, name, layout, keys):
+            if not same_vectors(connection, client, name, layout, keys):
                 return "its vectors differ from the catalog's codes"
         return None
-
-    def _same_vectors(
-        self, connection: Connection, client: Milvus, name: str, layout: Layout, keys: np.ndarray
-    ) -> bool:
-        codes = codes_of_chunks(connection, keys.tolist(), "")
-        wanted = decode_rows(b"".join(codes.values()), len(codes), self._codec)
-        found, vectors = client.vectors(name, layout, keys)
-        order = np.argsort(np.fromiter(codes, np.int64, len(codes)))
-        theirs = np.argsort(found)
-        return np.array_equal(layout.values(wanted)[order], vectors[theirs])
-
-
-def _state_of(client: Milvus, name: str, made_of: str) -> _State | None:
-    """None where the collection is gone, half made, or of something else."""
-    with suppress(CorruptView):
-        marker = client.read_marker(name)
-        followed = None if marker is None else Followed.from_json(marker.text)
-        if marker is not None and followed is not None and followed.made_of == made_of:
-            return _State(name, followed, marker.written)
-    return None

@@ -24,6 +24,7 @@ from indexing.catalog.servings import servings_of
 from indexing.errors import BadInput, CorruptView, MilvusUnavailable, StorageError
 from indexing.milvus.client import Milvus, connect
 from indexing.milvus.marker import Followed, prefix_of
+from indexing.milvus.settings import is_configured, read_settings
 from indexing.session import Session
 from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Place
@@ -34,6 +35,8 @@ __all__ = [
     "drop_leftovers",
     "drop_others",
     "followed_in_milvus",
+    "keeps_local",
+    "left_in_milvus",
     "milvus_lock",
     "note_leftovers",
     "require_far",
@@ -72,6 +75,20 @@ def require_far(engine: str) -> None:
     """
     if engine == ENGINE:
         connect().names("stlib_")
+
+
+def keeps_local() -> bool:
+    """Whether files for FAISS are kept beside what is in Milvus."""
+    try:
+        return is_configured() and read_settings().fallback
+    except (BadInput, StorageError):
+        return False
+
+
+def left_in_milvus(session: Session) -> list[str]:
+    """What names of collections there begin with that are to be dropped, and could not be yet."""
+    folder, mine = _folder_of(session.place), prefix_of(session.uuid)
+    return sorted(path.name for path in folder.glob(f"{mine}*"))
 
 
 def note_leftovers(place: Place, prefixes: Iterable[str]) -> None:
@@ -125,42 +142,55 @@ def milvus_lock(session: Session, generation_id: int) -> Lock:
 
 def drop_others(session: Session, served: Collection[tuple[int, str]]) -> None:
     """Drops the rows of every generation but those of `served`, (generation, engine), also of those that are
-    no more.
+    no more. Where nothing is served from Milvus it may be away, and is remembered.
 
     Raises:
-        MilvusUnavailable: it is away, and the collection has used it.
+        MilvusUnavailable: it is away.
     """
+    kept = tuple(prefix_of(session.uuid, id_) for id_, engine in served if engine == ENGINE)
+    if kept:
+        client = connect_or_say()
+        for name in client.names(prefix_of(session.uuid)):
+            if not name.startswith(kept):
+                client.drop(name)
+        return
     with reading(session.database) as connection:
         used = uses_milvus(connection, session)
-    if not used:
-        return
-    kept = tuple(prefix_of(session.uuid, id_) for id_, engine in served if engine == ENGINE)
-    client = connect_or_say()
-    for name in client.names(prefix_of(session.uuid)):
-        if not kept or not name.startswith(kept):
-            client.drop(name)
+    if used:
+        note_leftovers(session.place, [prefix_of(session.uuid)])
+        drop_leftovers(session.place)
 
 
-def followed_in_milvus(session: Session) -> dict[tuple[int, str], int]:
+def followed_in_milvus(session: Session, *, needed: bool) -> dict[tuple[int, str], int]:
     """(generation, engine) → the change that its rows have followed to.
 
     Raises:
-        MilvusUnavailable: it is away, and the collection uses it.
+        MilvusUnavailable: it is away, and `needed`. Where it is not, what it has is made anew some day.
     """
     with reading(session.database) as connection:
         if not uses_milvus(connection, session):
             return {}
         ids = [generation.id for generation in generations_of(connection, session.id)]
-    client = connect_or_say()
-    found: dict[tuple[int, str], int] = {}
-    for id_ in ids:
-        for name in client.names(prefix_of(session.uuid, id_)):
-            with suppress(CorruptView):
-                marker = client.read_marker(name)
-                followed = None if marker is None else Followed.from_json(marker.text)
-                if followed is not None:
-                    found[id_, ENGINE] = max(followed.change, found.get((id_, ENGINE), 0))
-    return found
+    try:
+        client = connect_or_say()
+        return {
+            (id_, ENGINE): change for id_ in ids if (change := _followed(client, session, id_)) is not None
+        }
+    except MilvusUnavailable:
+        if needed:
+            raise
+        return {}
+
+
+def _followed(client: Milvus, session: Session, generation_id: int) -> int | None:
+    changes = []
+    for name in client.names(prefix_of(session.uuid, generation_id)):
+        with suppress(CorruptView):
+            marker = client.read_marker(name)
+            followed = None if marker is None else Followed.from_json(marker.text)
+            if followed is not None:
+                changes.append(followed.change)
+    return max(changes, default=None)
 
 
 def _drop_all(client: Milvus, prefix: str) -> None:

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
+from copy import copy
+from typing import NoReturn, Protocol
 
 import numpy as np
+from sqlalchemy import Connection
 
 from indexing.errors import MilvusUnavailable
 from indexing.quantization import Codec
 from indexing.vectors.segment import Rows
-from indexing.views.vector_reader import VectorReader
+from indexing.views.vector_reader import Hits, VectorReader
 
-__all__ = ["AwayReader", "MilvusReader"]
+__all__ = ["AwayReader", "LocalView", "MilvusReader", "stand_in"]
+
+
+class LocalView(Protocol):
+    """What of a `VectorView` is used."""
+
+    def is_behind(self, *, by_much: bool) -> bool: ...
+
+    def reader(self, connection: Connection, /) -> VectorReader: ...
+
+    def publish(self) -> None: ...
+
+    def renew(self) -> None: ...
+
+    def examine(self) -> list[str]: ...
+
+    def check(self) -> list[str]: ...
+
+    def discard(self) -> None: ...
 
 
 class MilvusReader(VectorReader):
-    """Rows of Milvus and the newer ones."""
+    """Rows of Milvus and the newer ones. Milvus is asked by `search` alone: all else is read here."""
+
+    local: Callable[[], VectorReader | None]
+    """What finds the documents where Milvus is away; None where nothing does."""
+
+    def follow(self, new: Rows, removed: np.ndarray, change: int) -> VectorReader:
+        made = super().follow(new, removed, change)
+        assert isinstance(made, MilvusReader)
+        made.local = self.local
+        return made
+
+    def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
+        try:
+            hits = super().search(query, k, allowed)
+        except MilvusUnavailable as error:
+            other = self.local()
+            if other is None:
+                raise
+            self.note = note_of(error)
+            return other.search(query, k, allowed)
+        self.note = ""
+        return hits
 
 
 class AwayReader(VectorReader):
@@ -29,3 +71,14 @@ class AwayReader(VectorReader):
 
     def ensure_whole(self) -> NoReturn:
         raise MilvusUnavailable(str(self._error))
+
+
+def stand_in(reader: VectorReader, error: MilvusUnavailable) -> VectorReader:
+    """`reader`, as one that answers for Milvus and says so."""
+    made = copy(reader)
+    made.away, made.note = True, note_of(error)
+    return made
+
+
+def note_of(error: MilvusUnavailable) -> str:
+    return f"answered by the files of this machine, as Milvus is away: {error}"

@@ -60,7 +60,15 @@ class _Tail(Tail):
 
 
 class VectorReader(PassageReader[_Stretch]):
-    """Finds passages by their vectors. `follow` makes the reader of a later state."""
+    """Finds passages by their vectors. `follow` makes the reader of a later state.
+
+    Attributes:
+        away: it stands in for one that cannot be had at the moment, and is not to be kept.
+        note: what a person who searched should know, in a sentence; mostly nothing.
+    """
+
+    away = False
+    note = ""
 
     def __init__(
         self, codec: Codec, parts: Sequence[Part[_Stretch]], stored: np.ndarray, tail: Rows, change: int
@@ -89,7 +97,7 @@ class VectorReader(PassageReader[_Stretch]):
         """With the rows of later changes up to `change`, and without those of the keys `removed`."""
         tail = Rows.joined([self._tail, new], self._codec) if len(new.keys) else self._tail
         parts = self._followed(_Tail(tail, self._codec) if len(new.keys) else None, removed)
-        return VectorReader(self._codec, parts, self._stored_documents, tail, change)
+        return type(self)(self._codec, parts, self._stored_documents, tail, change)
 
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
         """The `k` most similar documents to `query` (float32 [d], length 1), each by its best chunk.

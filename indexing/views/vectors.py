@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ from indexing.catalog.following import ChunkBatch
 from indexing.catalog.generations import GenerationInfo, generations_of
 from indexing.catalog.reads import decode_rows
 from indexing.errors import CorruptView
+from indexing.names import DEFAULT_ENGINE
 from indexing.quantization import Codec
 from indexing.session import Live, Session
 from indexing.storage.files import remove
@@ -30,7 +31,7 @@ from indexing.vectors.table_state import (
 from indexing.views.chunk_view import TAIL_ROWS, ChunkView
 from indexing.views.folder import entries_of
 from indexing.views.milvus import MILVUS_ENGINE, MilvusView
-from indexing.views.milvus_leftovers import drop_in_milvus, drop_others, followed_in_milvus
+from indexing.views.milvus_leftovers import drop_in_milvus, drop_others, followed_in_milvus, keeps_local
 from indexing.views.vector_reader import Hits, VectorReader
 from indexing.views.vector_table import TABLE_ENGINE, VectorTableView
 
@@ -50,7 +51,7 @@ def make_vector_view(
     if engine == TABLE_ENGINE:
         return VectorTableView(session, generation, codec)
     if engine == MILVUS_ENGINE:
-        return MilvusView(session, generation, codec)
+        return MilvusView(session, generation, codec, VectorView(session, generation, DEFAULT_ENGINE, codec))
     return VectorView(session, generation, engine, codec)
 
 
@@ -68,9 +69,9 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
     @staticmethod
     def remove_all(session: Session, generation_id: int, but: str | None = None) -> None:
         """Removes the snapshots of a generation, whatever their engine, `but` those of one."""
-        kept = None if but is None else f"{generation_id}-{but}-"
+        kept = _prefixes([] if but is None else [(generation_id, but)])
         for folder in entries_of(session, "vectors"):
-            if folder.name.startswith(f"{generation_id}-") and not (kept and folder.name.startswith(kept)):
+            if folder.name.startswith(f"{generation_id}-") and not folder.name.startswith(kept):
                 remove(folder)
         if but != TABLE_ENGINE and has_tables(session.database):
             _drop_table(session, generation_id)
@@ -80,9 +81,9 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
     @staticmethod
     def remove_others(session: Session, served: Collection[tuple[int, str]]) -> None:
         """Removes everything but the snapshots of `served`, (generation, engine)."""
-        kept = tuple(f"{generation}-{engine}-" for generation, engine in served)
+        kept = _prefixes(served)
         for folder in entries_of(session, "vectors"):
-            if not kept or not folder.name.startswith(kept):
+            if not folder.name.startswith(kept):
                 remove(folder)
         with reading(session.database) as connection:
             ids = [one.id for one in generations_of(connection, session.id)]
@@ -92,8 +93,10 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         drop_others(session, served)
 
     @staticmethod
-    def followed(session: Session) -> dict[tuple[int, str], int]:
-        """(generation, engine) → the change that its newest snapshot, or its table, has followed to."""
+    def followed(session: Session, engine: str) -> dict[tuple[int, str], int]:
+        """(generation, engine) → the change that its newest snapshot, or its table, has followed to. `engine`
+        is what is served; only if that is Milvus it has to be there.
+        """
         newest: dict[tuple[int, str], int] = {}
         for folder in entries_of(session, "vectors"):
             if match := _SNAPSHOT.fullmatch(folder.name):
@@ -104,7 +107,7 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
                 ids = [generation.id for generation in generations_of(connection, session.id)]
                 tables = followed_changes(connection, ids)
             newest |= {(id_, TABLE_ENGINE): change for id_, change in tables.items()}
-        return newest | followed_in_milvus(session)
+        return newest | followed_in_milvus(session, needed=engine == MILVUS_ENGINE)
 
     def serves(self, live: Live) -> bool:
         """Whether this is the view of what is live."""
@@ -161,6 +164,16 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
                 for path in folder.glob("*-*.bin"):
                     sizes[path.name.partition("-")[0]] += path.stat().st_size
         return sizes["engine"], sizes["rows"]
+
+
+def _prefixes(served: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    """What names of snapshots begin with that are of `served`, (generation, engine), or stand in for it."""
+    kept = [f"{generation}-{engine}-" for generation, engine in served]
+    if keeps_local():
+        kept += [
+            f"{generation}-{DEFAULT_ENGINE}-" for generation, engine in served if engine == MILVUS_ENGINE
+        ]
+    return tuple(kept)
 
 
 def _drop_table(session: Session, generation_id: int) -> None:

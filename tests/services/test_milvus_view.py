@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from indexing import Collection
 from indexing.errors import BadInput, MilvusUnavailable
 from indexing.milvus.client import connect
+from indexing.upkeep.copy import copy_collection
 from indexing.vectors.milvus import MilvusIndex
 from indexing.views.milvus_leftovers import milvus_lock
 
@@ -283,3 +288,86 @@ def test_two_hosts_share_one_milvus(tmp_path, postgres_url, milvus):
         assert clean(first)
         first.drop()
         assert milvus.names("stlib_") == []
+
+
+def test_files_of_this_machine_stand_in(tmp_path, monkeypatch, address):
+    """Where they are kept, they answer as Milvus does, whenever it goes away, and stay after compaction."""
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    given = {"dimension": DIMENSION, "precision": "float32", "engine": "milvus"}
+    with Collection.create("c", home=tmp_path, **given) as made:
+        add(made, range(ROWS))
+        assert made.refresh()
+        made.delete(["d9"])
+        made.compact()
+        made.erase(["d8"])
+        among = [n for n in range(ROWS) if n not in (8, 9)]
+        assert found(made, 3) == nearest(3, among=among)
+        ask, asked = MilvusIndex.search, []
+
+        def refuse(self, *given):
+            asked.append(self)
+            raise MilvusUnavailable("Milvus is away")
+
+        monkeypatch.setattr(MilvusIndex, "search", refuse)
+        monkeypatch.setattr(MilvusIndex, "_find", refuse)
+        assert found(made, 3) == nearest(3, among=among)
+        assert asked
+        monkeypatch.undo()
+        assert MilvusIndex.search is ask
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    with Collection.open("c", home=tmp_path) as made:
+        assert found(made, 3) == nearest(3, among=among)
+        made.delete(["d3"])
+        assert found(made, 3) == nearest(3, among=[n for n in among if n != 3])
+        assert NOWHERE in made._views.readers(made._session.live()).vectors.note
+
+
+def test_a_copy_has_rows_of_its_own(collection, milvus, tmp_path):
+    """And one that takes the place of another leaves none of that."""
+    copy_collection("c", home=tmp_path, to_home=tmp_path, new_name="d")
+    with Collection.open("d", home=tmp_path) as other:
+        assert found(other, 3) == nearest(3)
+        assert other.refresh()
+        assert len(milvus.names("stlib_")) == 2
+        other.delete(["d3"])
+        assert other.refresh()
+    add(collection, [0])
+    assert collection.refresh()
+    assert found(collection, 3) == nearest(3)
+    copy_collection("c", home=tmp_path, to_home=tmp_path, new_name="d", replace=True)
+    assert len(milvus.names("stlib_")) == 1
+    with Collection.open("d", home=tmp_path) as other:
+        assert found(other, 3) == nearest(3)
+        assert other.refresh()
+        assert clean(other)
+        other.drop()
+    assert len(milvus.names("stlib_")) == 1
+
+
+def test_threads_and_forks(collection):
+    """Several threads ask at once; a child that is forked asks anew, and its end is not the parent's."""
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda n: found(collection, n), range(8))) == [nearest(n) for n in range(8)]
+    fork = multiprocessing.get_context("fork")
+    answer = fork.SimpleQueue()
+    child = fork.Process(target=lambda: answer.put([found(collection, n) for n in (3, 200)]))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert answer.get() == [nearest(3), nearest(200)]
+    assert found(collection, 5) == nearest(5)
+
+
+def test_milvus_lite_is_of_one_process(collection, tmp_path, address):
+    """Another is told so, and what to do."""
+    code = (
+        "import sys; from indexing import Collection\n"
+        f"with Collection.open('c', home={str(tmp_path)!r}) as c:\n"
+        f"    c.search(vector=[1.0] * {DIMENSION}, mode='semantic')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    said = ran.stderr.splitlines()[-1]
+    assert f"MilvusUnavailable: Milvus Lite at {address} is open in another process" in said
+    assert "milvus-lite server" in said
