@@ -33,7 +33,7 @@ from stlib.runtime.sparse_encoder import SparseRuntimeEncoder
 from stlib.runtime.token_encoder import TokenRuntimeEncoder
 from stlib.util.plain_files import check_file
 
-__all__ = ["describe_beside", "load_beside", "load_trusted_beside"]
+__all__ = ["describe_beside", "load_beside", "load_trusted_beside", "source_of_beside"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
         BadInput: it cannot be loaded from there.
     """
     kind = _KINDS[role]
-    source = trusted_source(model.model, model.fingerprint, what=kind.what, by_hand=kind.option)
+    source = source_of_beside(role, model)
     encoder = _load_named(kind, source, model.fingerprint)
     if encoder.fingerprint != model.fingerprint:
         raise ModelMismatch(
@@ -142,6 +142,17 @@ def load_trusted_beside(role: str, model: BesideModel) -> Any:
             f" {source} is now {encoder.fingerprint[:12]}: restore it, or `stlib reindex` with {kind.option}"
         )
     return encoder
+
+
+def source_of_beside(role: str, model: BesideModel) -> str:
+    """Where the model of `role` lies that a catalog names, if it may be opened.
+
+    Raises:
+        UntrustedModel: nobody used it on this machine.
+        BadInput: it was used here, and is no longer where it was.
+    """
+    kind = _KINDS[role]
+    return trusted_source(model.model, model.fingerprint, what=kind.what, by_hand=kind.option)
 
 
 def _load_named(kind: _Kind, name: str, fingerprint: str | None) -> Any:

@@ -1,0 +1,124 @@
+"""The foreman: an actor on the driver's node that tells workers what to do, and notes what went wrong.
+
+With a catalog in SQLite it stores for all of them, as one process writes there. It holds nothing that is not
+in the catalog, but for how often a piece was begun: killed and started again, it goes on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import wraps
+from typing import Any
+
+from indexing.bulk.loads import Load
+from indexing.bulk.pieces import EmbeddedPiece, Piece
+from indexing.bulk.ray.settings import WorkSettings, error_to_row
+from indexing.bulk.writer import Writer
+from indexing.creation import find
+from indexing.errors import IndexingError, StorageError
+from indexing.session import Session
+from stlib.util.forks import cached_property
+
+__all__ = ["BEGUN_MOST", "Foreman", "open_session"]
+
+BEGUN_MOST = 5
+"""How often a piece may end the process of its worker before its shard is taken for bad: now and then one
+dies of something else."""
+
+Row = dict[str, Any]
+
+
+def _told(method: Callable[..., Row]) -> Callable[..., Row]:
+    """Errors of ours go back as plain values: Ray would pickle them."""
+
+    @wraps(method)
+    def call(*arguments: Any) -> Row:
+        try:
+            return method(*arguments)
+        except IndexingError as error:
+            return error_to_row(error)
+
+    return call
+
+
+class Foreman:
+    """What it gives and takes are plain values."""
+
+    def __init__(self, settings: str) -> None:
+        self._text = settings
+        self._settings = WorkSettings.from_text(settings)
+        self._begun: Counter[tuple[int, int]] = Counter()
+        self._slots: dict[tuple[str, str], int] = {}
+        self._starts = 0
+
+    def settings(self) -> str:
+        """What a worker needs to know."""
+        return self._text
+
+    def hello(self, node: str, worker: str) -> int:
+        """A worker begins, or begins again after it was killed; its place among those of its node."""
+        self._starts += 1
+        taken = sum(one == node for one, _ in self._slots)
+        return self._slots.setdefault((node, worker), taken)
+
+    def starts(self) -> int:
+        """How often a worker has begun since a piece was stored or found to be."""
+        return self._starts
+
+    @_told
+    def shard(self, number: int) -> Row:
+        """A shard as planned, and which of its pieces are stored."""
+        plan, done = self._writer.shard(number)
+        return {"plan": asdict(plan), "stored": done.stored, "beyond": sorted(done.beyond)}
+
+    @_told
+    def changed(self, row: Mapping[str, Any]) -> Row:
+        return self._writer.changed(Piece.from_row(row)).to_row()
+
+    @_told
+    def store(self, row: Mapping[str, Any], embedded: Mapping[str, Any]) -> Row:
+        return self._writer.store(Piece.from_row(row), EmbeddedPiece.from_row(embedded)).to_row()
+
+    @_told
+    def note_bad(self, shard: int, reason: str) -> Row:
+        self._writer.note_bad(shard, reason)
+        return {}
+
+    def begin(self, shard: int, number: int) -> bool:
+        """A worker is about to embed a piece. False where that ended so many processes that it is to let it
+        be.
+        """
+        self._begun[shard, number] += 1
+        return self._begun[shard, number] <= BEGUN_MOST
+
+    def end(self, shard: int, number: int) -> None:
+        """A piece is stored."""
+        self._begun.pop((shard, number), None)
+        self._starts = 0
+
+    @cached_property
+    def _load(self) -> Load:
+        return Load.from_row(self._settings.load)
+
+    @cached_property
+    def _session(self) -> Session:
+        return open_session(self._settings)
+
+    @cached_property
+    def _writer(self) -> Writer:
+        return Writer(self._session, self._load)
+
+
+def open_session(settings: WorkSettings) -> Session:
+    """The collection of a load, opened in another process than its driver's.
+
+    Raises:
+        StorageError: the catalog is not there, or is another one.
+    """
+    opened = find(settings.name, settings.home, settings.db, None)
+    if opened.state.uuid != settings.uuid:
+        opened.database.dispose()
+        raise StorageError(f"{opened.place.catalog} holds another collection {settings.name!r} on this node")
+    return Session(opened.database, opened.place, opened.state)
