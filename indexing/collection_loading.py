@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexing.documents import ReadReport
 from indexing.documents.options import ReadOptions
+from indexing.errors import BadInput
 from indexing.models.held import Encoders
 from indexing.session import Session
 from indexing.views.manager import Views
@@ -32,6 +33,8 @@ class LoadingMethods:
         self,
         addresses: Addresses,
         *,
+        ray: str | None = None,
+        workers: int | None = None,
         options: ReadOptions | None = None,
         restart: bool = False,
         within: Iterable[str | os.PathLike[str]] | None = None,
@@ -43,6 +46,11 @@ class LoadingMethods:
         called again with the same addresses and options, and embeds nothing twice. Afterwards the collection
         is in step with folders as `sync` would leave it.
 
+        With `ray` processes of a Ray cluster do the work, `workers` of them: "local" starts them on this
+        machine for as long as it takes, `HOST:6379` and "auto" name a cluster that runs, on a node of which
+        this process is. None are as many as there are cores. What is loaded lies under the same path on every
+        node, or at an address.
+
         A part that cannot be read is named in the report (`bad`), the others are stored, and the next call
         tries it again. `options` say how files are read. `restart` gives up the plan that there is; what was
         stored stays, and is not embedded again. `read` is told what there is to read, `progress` about once a
@@ -50,18 +58,28 @@ class LoadingMethods:
 
         Raises:
             BadInput: an address that has nothing; or something changed since the load was planned, and the
-                message names it. Nothing was read.
+                message names it; or the cluster cannot be used. Nothing was read.
+            MissingDependency: with `ray`, if it is not installed.
             LockedError: another process writes to the collection.
             DiskFull, ConnectionLost, ModelMismatch: what was stored stays, and the next call goes on.
         """
-        # Who only searches does without all that loads in bulk.
-        from indexing.bulk.here import load_here
-        from indexing.bulk.sources import NamedSource
+        from indexing.bulk.loading import load_source  # who only searches does without all that it needs
 
-        with NamedSource(self._session, addresses, options, within=within, report=read) as source:
-            return load_here(
-                self._session, self._views, self._encoders, source, restart=restart, progress=progress
-            )
+        if workers is not None and ray is None:
+            raise BadInput("workers= is of a load by Ray: give ray='local' or an address too")
+        return load_source(
+            self._session,
+            self._views,
+            self._encoders,
+            addresses,
+            ray=ray,
+            workers=workers,
+            options=options,
+            restart=restart,
+            within=within,
+            read=read,
+            progress=progress,
+        )
 
     def unfinished_loads(self) -> list[str]:
         """What loads are of that were begun and not finished, in the order in which they began."""

@@ -14,8 +14,9 @@ PACKAGES = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "nncf"),
     "postgres": ("psycopg[binary]",),
-    "remote": ("fsspec",),
+    "ray": ("ray[data]",),
     "recipes": ("scikit-learn",),
+    "remote": ("fsspec",),
     "train": ("datasets", "accelerate"),
 }
 

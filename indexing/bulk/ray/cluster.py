@@ -62,10 +62,10 @@ def check_address(address: str) -> None:
         return
     if address.startswith("ray://"):
         raise BadInput(
-            f"--ray {address}: a Ray client is on no node of its cluster, and a load must be, for its workers"
-            " and its lock: start the command on a node with --ray auto or HOST:6379 (or by `ray job submit`)."
-            " With the catalog in PostgreSQL (--db postgresql://…) any node will do; a SQLite catalog must lie"
-            " on that node"
+            f"--ray {address}: a Ray client is on no node of its cluster, and a load must be, for its"
+            " workers and its lock: start the command on a node with --ray auto or HOST:6379 (or by `ray job"
+            " submit`). With the catalog in PostgreSQL (--db postgresql://…) any node will do; one in SQLite"
+            " lies on that node"
         )
     host, separator, port = address.rpartition(":")
     if not (separator and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
@@ -235,7 +235,7 @@ def _require_loopback(ray: Any) -> None:
     if addresses != ["127.0.0.1"]:
         raise StorageError(
             f"the Ray instance listens on {', '.join(addresses)} instead of 127.0.0.1 and was ended: this"
-            " version of Ray is not known; install the one that `pip install 'stlib[ray]'` names"
+            " version of Ray is another than 2.60, which was looked at"
         )
 
 
@@ -256,8 +256,9 @@ def _instance_folder() -> Iterator[Path]:
 
 def _short_folder() -> Path:
     folder = Path(tempfile.gettempdir())
-    if len(os.fsencode(folder)) > _LONGEST_FOLDER and os.access("/tmp", os.W_OK):
-        return Path("/tmp")
+    usual = Path("/tmp")  # noqa: S108 (what is made there is nobody else's)
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER and os.access(usual, os.W_OK):
+        return usual
     return folder
 
 
@@ -297,7 +298,7 @@ def _without_stderr() -> Iterator[None]:
     """While Ray starts: its libraries write there, below Python, that they were told to be quiet."""
     kept = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
+        with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:

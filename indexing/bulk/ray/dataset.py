@@ -80,7 +80,7 @@ def _run(
                     return
                 found.put(row)
         found.put(None)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (it is raised where outcomes are waited for)
         found.put(error)
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from indexing.bulk.driver import Tell
 from indexing.bulk.loads import Load
 from indexing.bulk.pieces import Done
-from indexing.bulk.ray.cluster import Cluster
+from indexing.bulk.ray.cluster import LOCAL, Cluster, ray_cluster
 from indexing.bulk.ray.dataset import outcomes
 from indexing.bulk.ray.foreman import Foreman
+from indexing.bulk.ray.nodes import check_nodes
 from indexing.bulk.ray.settings import MakerSettings, WorkSettings
 from indexing.bulk.report import STALE, PieceReport
+from indexing.bulk.writer import Writer
 from indexing.errors import StorageError
 from indexing.session import Session
 from indexing.storage.paths import ServerDatabase
@@ -31,13 +33,36 @@ _NOTHING_YET = PieceReport("waiting")
 class RayMiddle:
     """A `Middle`: brings in pieces by a cluster. The caller holds the lock of the documents."""
 
-    def __init__(self, session: Session, cluster: Cluster, home: str | None, db: str | None) -> None:
+    def __init__(
+        self, session: Session, address: str, workers: int | None, home: str | None, db: str | None
+    ) -> None:
         """`home` and `db` are as `Collection.open` takes them, absolute."""
         self._session = session
-        self._cluster = cluster
+        self._address = address
+        self._workers = workers
         self._home = home
         self._db = db
+        self._stack = contextlib.ExitStack()
+        self._cluster: Cluster | None = None
         self._looked = time.monotonic()
+
+    def __enter__(self) -> RayMiddle:
+        """Joins a cluster, if it is to be one: whether it is there is told before anything is planned."""
+        if self._address != LOCAL:
+            self._join()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._leave()
+
+    def _join(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(ray_cluster(self._address, self._workers))
+        return self._cluster
+
+    def _leave(self) -> None:
+        self._cluster = None
+        self._stack.close()
 
     def __call__(self, load: Load, todo: Iterator[tuple[int, Done]], tell: Tell) -> bool:
         """Until every shard is stored or bad; true where another generation became live meanwhile.
@@ -47,31 +72,34 @@ class RayMiddle:
             StorageError: workers die faster than they store.
         """
         numbers = [number for number, _ in todo]
-        if not numbers:
-            return False
-        with self._foreman(load) as foreman:
-            return self._run(numbers, foreman, tell)
+        stale = bool(numbers) and self._bring(load, numbers, tell)
+        if not stale:
+            self._leave()  # what follows is done by this process, on all of its cores
+        return stale
 
-    def _run(self, numbers: Sequence[int], foreman: Any, tell: Tell) -> bool:
-        with contextlib.closing(outcomes(numbers, foreman, self._cluster)) as found:
-            for outcome in found:
-                if outcome is not None and outcome.outcome == STALE:
-                    return True
-                tell(_NOTHING_YET if outcome is None else PieceReport(outcome.outcome, outcome.said))
-                self._look_at(foreman)
+    def _bring(self, load: Load, numbers: Sequence[int], tell: Tell) -> bool:
+        cluster = self._join()
+        with self._foreman(load, cluster) as foreman:
+            check_nodes(cluster, foreman, Writer(self._session, load).shard(numbers[0])[0])
+            with contextlib.closing(outcomes(numbers, foreman, cluster)) as found:
+                for outcome in found:
+                    if outcome is not None and outcome.outcome == STALE:
+                        return True
+                    tell(_NOTHING_YET if outcome is None else PieceReport(outcome.outcome, outcome.said))
+                    self._look_at(foreman, cluster)
         return False
 
     @contextlib.contextmanager
-    def _foreman(self, load: Load) -> Iterator[Any]:
+    def _foreman(self, load: Load, cluster: Cluster) -> Iterator[Any]:
         """An actor on this node, for what is live now."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        place = NodeAffinitySchedulingStrategy(self._cluster.node, soft=False)
+        place = NodeAffinitySchedulingStrategy(cluster.node, soft=False)
         actor = (
             ray.remote(Foreman)
             .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=place)
-            .remote(self._settings(load).to_text())
+            .remote(self._settings(load, cluster).to_text())
         )
         try:
             yield actor
@@ -79,7 +107,7 @@ class RayMiddle:
             with contextlib.suppress(Exception):  # with the cluster it goes too
                 ray.kill(actor)
 
-    def _settings(self, load: Load) -> WorkSettings:
+    def _settings(self, load: Load, cluster: Cluster) -> WorkSettings:
         return WorkSettings(
             self._session.name,
             self._session.uuid,
@@ -87,11 +115,11 @@ class RayMiddle:
             self._db,
             load.to_row(),
             MakerSettings.of(self._session.live()),
-            self._cluster.threads,
+            cluster.threads,
             isinstance(self._session.place.catalog, ServerDatabase),
         )
 
-    def _look_at(self, foreman: Any) -> None:
+    def _look_at(self, foreman: Any, cluster: Cluster) -> None:
         """Workers that die again and again would be started for ever."""
         import ray
 
@@ -101,7 +129,7 @@ class RayMiddle:
         starts = 0
         with contextlib.suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
             starts = ray.get(foreman.starts.remote(), timeout=_LOOKED_EVERY)
-        if starts > _STARTS * self._cluster.workers:
+        if starts > _STARTS * cluster.workers:
             raise StorageError(
                 f"workers died {starts} times and stored nothing meanwhile, for lack of memory perhaps: take"
                 " fewer --workers. What is stored is kept, and the same command goes on"

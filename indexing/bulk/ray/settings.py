@@ -23,7 +23,7 @@ from indexing.quantization import Codec
 from indexing.session import Live
 from stlib.runtime import BUNDLED_MODEL_NAME
 
-__all__ = ["MakerSettings", "WorkSettings", "error_from_row", "error_to_row"]
+__all__ = ["MakerSettings", "WorkSettings", "check_models", "error_from_row", "error_to_row"]
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,11 @@ class MakerSettings:
             UntrustedModel: nobody used its model on this machine.
         """
         generation, codec = live.generation, live.codec
-        if generation.fingerprint == NO_MODEL or codec is None:
-            raise BadInput("a collection that was made with dimension= has no model that a load could use")
-        beside = {}
-        for role, model in read_beside(generation.beside).items():
-            beside[role] = {**vars(model), "model": source_of_beside(role, model)}
-        return cls(
-            generation.id,
-            _source(generation),
-            generation.fingerprint,
-            dict(generation.chunking),
-            codec.to_json(),
-            beside,
-        )
+        if codec is None:
+            raise StorageError(f"generation {generation.id} has no ranges yet")
+        source, beside = check_models(generation)
+        chunking = dict(generation.chunking)
+        return cls(generation.id, source, generation.fingerprint, chunking, codec.to_json(), beside)
 
     def load(self) -> EmbeddingMaker:
         """Loads the models, in this process.
@@ -121,6 +113,23 @@ def error_from_row(row: Mapping[str, Any]) -> IndexingError:
         return kind(row["message"])
     except TypeError:
         return BadInput(str(row["message"]))
+
+
+def check_models(generation: GenerationInfo) -> tuple[str | None, dict[str, dict[str, Any]]]:
+    """Where the models of a generation lie, as far as a person of this machine has said so: that of its
+    vectors (None for the bundled one), and those of what passages have beside them.
+
+    Raises:
+        BadInput: other processes cannot load them.
+        UntrustedModel: nobody used them on this machine.
+    """
+    if generation.fingerprint == NO_MODEL:
+        raise BadInput("a collection that was made with dimension= has no model that a load could use")
+    beside = {
+        role: {**vars(model), "model": source_of_beside(role, model)}
+        for role, model in read_beside(generation.beside).items()
+    }
+    return _source(generation), beside
 
 
 def _source(generation: GenerationInfo) -> str | None:
