@@ -27,6 +27,7 @@ __all__ = [
     "index_once",
     "index_paths",
     "open_or_create",
+    "removed_if_empty",
     "sync_sources",
 ]
 
@@ -157,7 +158,7 @@ def index_paths(
 
     check_paths(paths)  # a missing path is told here, before anything is made
     collection, created = open_or_create(location, name, choices or IndexChoices())
-    with collection, _removed_if_empty(collection, created):
+    with collection, removed_if_empty(collection, created):
         return _sync(location, collection, paths, progress, within, how or SyncChoices(), created)
 
 
@@ -180,7 +181,7 @@ def index_once(
     items = read_paths([path], report=read, options=(how or SyncChoices()).options)
     kept = (replace(item, origin="") if isinstance(item, Document) else item for item in items)
     collection, created = open_or_create(location, name, choices or IndexChoices())
-    with collection, _removed_if_empty(collection, created):
+    with collection, removed_if_empty(collection, created):
         added = collection.add(
             kept, on_error="skip", progress=None if progress is None else lambda one: progress(one, read)
         )
@@ -245,7 +246,7 @@ def _sync(
 
 
 @contextmanager
-def _removed_if_empty(collection: Collection, created: bool) -> Iterator[None]:
+def removed_if_empty(collection: Collection, created: bool) -> Iterator[None]:
     """Removes a new collection that got no document, whatever the reason; not one that others add to."""
     from indexing.errors import LockedError, UnknownCollection
 
