@@ -6,7 +6,6 @@ on where it was.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -170,10 +169,3 @@ def _together(report: LoadReport) -> SyncReport:
     added.notes = list(dict.fromkeys([*load.notes, *sync.added.notes]))
     stored = load.added + load.updated + load.unchanged
     return replace(sync, added=added, unchanged=max(0, sync.unchanged - stored))
-
-
-def workers_of(load: LoadChoices) -> int:
-    """How many processes embed, as far as it can be told beforehand; 0 where it is for the cluster to say."""
-    if load.ray is None:
-        return 1
-    return load.workers or (os.cpu_count() or 1 if load.ray == "local" else 0)

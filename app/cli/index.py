@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from app.cli.beside import beside_options, sparse_of
 from app.cli.failures import FAILED
 from app.cli.jobs import start_in_background
+from app.cli.loading import load_of_addresses, load_options, load_with_progress, refuse_pruning
 from app.cli.options import background_option, json_option, location_options
 from app.cli.reading import (
     made_nothing,
@@ -29,16 +30,17 @@ from indexing.names import DEFAULT_ENGINE, DEFAULT_PRECISION, ENGINES, PRECISION
 
 if TYPE_CHECKING:
     from app.indexing_job import IndexChoices, IndexSummary, SyncChoices
+    from app.loading_job import LoadChoices
     from indexing.documents.options import ReadOptions
 
 __all__ = ["command", "index_with_progress"]
 
-_STANDARD_INPUT = Path("-")
+_STANDARD_INPUT = "-"
 
 
 @click.command("index")
 @click.argument("name")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--model", metavar="M", help="Folder or name of a model. Default: the bundled one.")
 @click.option("--engine", type=click.Choice(ENGINES), help=f"Vector engine. Default: {DEFAULT_ENGINE}.")
 @click.option(
@@ -55,6 +57,7 @@ _STANDARD_INPUT = Path("-")
     help="What standard input (PATHS is -) is called and, by its ending, read as. Default: stdin.jsonl if it "
     "begins with a brace, else stdin.txt.",
 )
+@load_options
 @background_option
 @location_options
 @json_option
@@ -62,7 +65,7 @@ _STANDARD_INPUT = Path("-")
 def command(
     context: click.Context,
     name: str,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     model: str | None,
     engine: str | None,
     precision: str | None,
@@ -74,11 +77,14 @@ def command(
     force: bool,
     reread: bool,
     stdin_name: str | None,
+    load: LoadChoices | None,
     background: bool,
     location: Location,
     as_json: bool,
 ) -> None:
     """Bring collection NAME in step with PATHS, files and folders; it is made if there is none.
+
+    PATHS may be addresses too, such as s3://bucket/folder.
 
     Reads documents, tables, mail, source code and much else; what has no reader is named. Files that have not
     changed are not opened, so a run that was stopped goes on when the command is given again. The folders are
@@ -88,17 +94,21 @@ def command(
 
     choices = IndexChoices(model, engine, precision, sparse_of(legs, sparse) or None, tokens or None)
     how = SyncChoices(reading, prune, force, reread)
+    summary: IndexSummary
     if _STANDARD_INPUT in paths:
-        if len(paths) > 1 or background:
-            raise click.UsageError("standard input (-) is read by itself, and not in the background")
+        if len(paths) > 1 or background or load:
+            raise click.UsageError(
+                "standard input (-) is read by itself, by this process, and not in the background"
+            )
         summary = _index_standard_input(location, name, choices, how, stdin_name)
     elif background:
-        from app.jobs.kinds.index import describe
-
-        start_in_background(location, "index", describe(name, paths, choices, how=how), as_json)
+        start_in_background(location, "index", _describe(name, paths, choices, how, load), as_json)
         return
+    elif load := load or load_of_addresses(paths):
+        refuse_pruning(how)
+        summary = load_with_progress(location, name, paths, choices, load, reading)
     else:
-        summary = index_with_progress(location, name, paths, choices, how)
+        summary = index_with_progress(location, name, [Path(path) for path in paths], choices, how)
     if as_json:
         echo_json(summary.to_dict())
     else:
@@ -106,6 +116,18 @@ def command(
     print_problems(summary)
     if not summary.complete or (made_nothing(summary) and not summary.sync.files.empty):
         context.exit(FAILED)
+
+
+def _describe(
+    name: str, paths: Sequence[str], choices: IndexChoices, how: SyncChoices, load: LoadChoices | None
+) -> dict[str, Any]:
+    """The arguments of a job."""
+    from app.jobs.kinds.index import describe, describe_load
+
+    if load := load or load_of_addresses(paths):
+        refuse_pruning(how)
+        return describe_load(name, paths, choices, load, how.options)
+    return describe(name, [Path(path) for path in paths], choices, how=how)
 
 
 def index_with_progress(

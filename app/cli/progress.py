@@ -42,17 +42,19 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, share: float, documents: int) -> None:
-        """The share of this run that is done, and how many documents that are."""
+    def show(self, share: float, documents: int, said: str = "") -> None:
+        """The share of this run that is done, and how many documents that are; `said` is told of them in
+        place of how many there are a second.
+        """
         self.committed = documents
         seconds = time.monotonic() - self._started
-        rate = documents / seconds if seconds else 0.0
+        said = said or f"{documents / seconds if seconds else 0.0:,.0f}/s"
         if self._bar is not None:
             self._bar.set_description_str(
-                plain(f"{format_count(documents, 'document')}, {rate:,.0f}/s"), refresh=False
+                plain(f"{format_count(documents, 'document')}, {said}"), refresh=False
             )
             self._bar.update(100 * share - self._bar.n)
         elif share < 1 and time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             left = f", {format_duration(seconds / share - seconds)} left" if share else ""
-            warn(f"{share:4.0%}  {format_count(documents, 'document')}, {rate:,.0f}/s{left}")
+            warn(f"{share:4.0%}  {format_count(documents, 'document')}, {said}{left}")

@@ -51,6 +51,11 @@ class Report:
         self._job = job
         self._said = 0.0
 
+    @property
+    def is_first(self) -> bool:
+        """Whether no worker was at this job before: the first one's token is 1."""
+        return self._job.token == 1
+
     def __call__(self, done: int, total: int | None = None, unit: str = "") -> None:
         """So many of `total` (None: unknown) are safe. Raises Cancelled, TokenLost."""
         point("job.before-progress")

@@ -108,11 +108,11 @@ class NamedSource:
         """The pieces of a shard; see `ShardReader.read`."""
         return self._reader.read(shard, done)
 
-    def finish(self, shards: Iterable[ShardPlan], bad: Collection[int], denied: Collection[int]) -> None:
+    def finish(self, shards: Iterable[ShardPlan], bad: Collection[int], denied: Iterable[int]) -> None:
         """After the last piece: `bad` are numbers of shards that could not be read, `denied` rows of files of
         which something was kept out.
         """
-        finish_files(self._session, shards, bad, denied)
+        finish_files(self._session, shards, bad, set(denied))
 
     def sync_rest(
         self, views: Views, encoders: Encoders, progress: Progress | None = None

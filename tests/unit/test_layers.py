@@ -107,7 +107,7 @@ LAYERS = {
         ["tuning"],
         ["pictures", "report", "uploads"],
         ["backups"],
-        ["evaluation_job", "facade", "indexing_job"],
+        ["evaluation_job", "facade", "indexing_job", "loading_job"],
         ["jobs"],
         [
             "facade.asking",

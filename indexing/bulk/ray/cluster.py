@@ -216,11 +216,12 @@ def _on_loopback(ray: Any) -> Iterator[None]:
     """Ray takes the machine's outer address wherever it could be part of a cluster; ours never is. Whether a
     token is asked for, and which one, was read when Ray was imported, and is read again.
     """
+    from ray import _raylet
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    library: Any = _raylet  # its stubs lack half of it
+    library.Config.initialize("")
+    library.AuthenticationTokenLoader.instance().reset_cache()
     before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ class Outcome:
     said: dict[str, Any]
 
 
-def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Iterator[Outcome | None]:
+def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generator[Outcome | None]:
     """Runs the stages over shards by their numbers. None comes where nothing happened for half a second, so
     that who iterates may look around. Who stops to iterate lets the rest be.
 
@@ -84,7 +84,7 @@ def _run(
         found.put(error)
 
 
-def _rows(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Iterator[dict[str, Any]]:
+def _rows(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generator[dict[str, Any]]:
     from ray.data import DataContext
 
     context = DataContext.get_current().copy()
@@ -105,8 +105,9 @@ def _dataset(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Any:
         pa.table({"shard": numbers[at : at + _SHARDS_A_BLOCK]})
         for at in range(0, len(numbers), _SHARDS_A_BLOCK)
     ]
+    reading: Any = read_shards
     pieces = ray.data.from_arrow(blocks).map_batches(
-        read_shards,
+        reading,
         fn_kwargs={"foreman": foreman},
         batch_size=None,
         batch_format="pyarrow",

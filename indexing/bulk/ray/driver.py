@@ -96,7 +96,7 @@ class RayMiddle:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         place = NodeAffinitySchedulingStrategy(cluster.node, soft=False)
-        actor = (
+        actor: Any = (
             ray.remote(Foreman)
             .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=place)
             .remote(self._settings(load, cluster).to_text())

@@ -36,7 +36,7 @@ class MakerSettings:
     source: str | None
     fingerprint: str
     chunking: dict[str, Any]
-    codec: dict[str, Any]
+    codec: str
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
