@@ -202,7 +202,7 @@ def naming(what: str, done: str = "read") -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is nothing at {what} (or it may not be seen): nothing of it was read"
+            f"there is nothing at {what}, or it may not be seen; nothing of it was read"
         ) from error
     except PermissionError as error:
         raise BadInput(f"{what} may not be {done}: {_reason(error)}; {_CREDENTIALS}") from error

@@ -69,7 +69,7 @@ def _whole_lines(read: Callable[[int, int], bytes], size: int, most_bytes: int) 
         at += len(data)
         end = len(data) if at >= size else data.rfind(b"\n") + 1
         if end:
-            yield b"".join([*pieces, data[:end]])
+            yield b"".join([*pieces, memoryview(data)[:end]]) if pieces or end < len(data) else data
             pieces, held = [], 0
         if end < len(data):
             pieces.append(data[end:])
