@@ -80,7 +80,7 @@ def check_rows(session: Session, rows: dict[int, str]) -> None:
 
 
 def finish_files(
-    session: Session, shards: Iterable[ShardPlan], bad: Collection[int], denied: Collection[int]
+    session: Session, shards: Iterable[ShardPlan], bad: Collection[int], denied: Iterable[int]
 ) -> None:
     """Notes that those files were read to their end which were cut into several shards, if none of these is
     `bad` (a number), and forgets files of which all was `denied`, as it had been erased.
@@ -103,4 +103,4 @@ def finish_files(
     }
     with writing(session.database) as connection:
         record_files(connection, done)
-    forget_denied(session, denied)
+    forget_denied(session, set(denied))

@@ -131,7 +131,6 @@ def copy_to(store: fsspec.AbstractFileSystem, folder: Path, to: str) -> None:
 @pytest.mark.parametrize(
     ("most", "documents", "kinds"),
     [
-        (4 << 20, 2000, {"files"}),
         (3000, 2000, {"files", "lines", "rows"}),
         (100_000, 60, {"files", "lines", "rows"}),
     ],
