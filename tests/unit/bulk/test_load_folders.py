@@ -26,8 +26,8 @@ DOCUMENTS = """
     WHERE NOT d.deleted ORDER BY d.id
 """
 FILES = """
-    SELECT s.root, s.kind, s.options, f.name, f.size, f.modified, f.changed, f.inode, f.digest, f.reader, f.problem,
-           f.stale, f.read_at > 0
+    SELECT s.root, s.kind, s.options, f.name, f.size, f.modified, f.changed, f.inode, f.digest, f.reader,
+           f.problem, f.stale, f.read_at > 0
     FROM file f JOIN source s ON s.id = f.source_id ORDER BY s.root, f.name
 """
 
@@ -283,7 +283,7 @@ def test_what_is_not_there_is_told_and_nothing_is_changed(made, tmp_path):
     (tmp_path / "docs").mkdir()
     with pytest.raises(BadInput, match="nothing was named"):
         load(loaded)
-    with pytest.raises(BadInput, match="no such file or folder: .*nowhere; nothing was read"):
+    with pytest.raises(BadInput, match=r"no such file or folder: .*nowhere; nothing was read"):
         load(loaded, tmp_path / "docs", tmp_path / "nowhere")
     with pytest.raises(BadInput, match="there is nothing at memory://nowhere"):
         load(loaded, tmp_path / "docs", "memory://nowhere")
