@@ -48,10 +48,10 @@ def weakness(sources: Sources, legs: Sequence[Leg], ranking: Ranking, request: R
 
 
 def _has_no_word(sources: Sources, ranking: Ranking, request: Request) -> bool:
-    """Whether no document has a word of the question."""
+    """Whether no document has a word of the question. One that all of very many have scores 0, rounded."""
     for part in ranking.legs:
-        if part.name == "keyword" and isinstance(part, LegParts):
-            return not part.scores.any()
+        if part.name == "keyword" and isinstance(part, LegParts) and part.scores.any():
+            return False
     return not len(sources.readers.words.search(request.query, 1).doc_keys)
 
 

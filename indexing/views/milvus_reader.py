@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from indexing.errors import MilvusUnavailable
 from indexing.quantization import Codec
 from indexing.vectors.segment import Rows
+from indexing.views.document_list import DocumentList
 from indexing.views.vector_reader import Hits, VectorReader
 
 __all__ = ["AwayReader", "LocalView", "MilvusReader", "stand_in"]
@@ -66,7 +67,7 @@ class AwayReader(VectorReader):
     away = True
 
     def __init__(self, codec: Codec, error: MilvusUnavailable) -> None:
-        super().__init__(codec, [], np.empty(0, np.int64), Rows.joined([], codec), 0)
+        super().__init__(codec, [], DocumentList([]), Rows.joined([], codec), 0)
         self._error = error
 
     def ensure_whole(self) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from indexing.storage.segments import Sorted, find_rows, sort_with_order
+from indexing.views.document_list import DocumentList
 from indexing.views.sample import choose_documents, choose_passages
 from stlib.util.forks import cached_property
 
@@ -19,7 +20,6 @@ __all__ = [
     "Stretch",
     "Tail",
     "best_documents",
-    "distinct_documents",
     "rows_of_documents",
 ]
 
@@ -106,8 +106,9 @@ class Part(Generic[St]):
             mask = np.ones(len(self.stretch), dtype=bool)
         else:
             documents = self.stretch.doc_keys
-            mask = allowed[np.minimum(documents, len(allowed) - 1)] if len(allowed) else documents < 0
-            mask &= documents < len(allowed)
+            mask = allowed.take(documents, mode="clip") if len(allowed) else np.zeros(len(documents), bool)
+            if self.stretch.by_document[1][-1:].max(initial=0) >= len(allowed):
+                mask &= documents < len(allowed)
         mask[self.gone] = False
         return mask
 
@@ -118,9 +119,9 @@ class PassageReader(Generic[St]):
     Ties are ordered by row: in the order of the log.
     """
 
-    def __init__(self, parts: Sequence[Part[St]], stored: np.ndarray, change: int) -> None:
-        """`change`: what happened up to there is known. `stored`: the documents of all rows of the snapshot,
-        ascending. The last of `parts` is what is newer.
+    def __init__(self, parts: Sequence[Part[St]], stored: DocumentList, change: int) -> None:
+        """`change`: what happened up to there is known. `stored`: the documents of all rows of the snapshot.
+        The last of `parts` is what is newer.
         """
         self.change = change
         self._parts = parts
@@ -202,23 +203,20 @@ class PassageReader(Generic[St]):
         What the snapshot has stays the same for as long as it is open; only what changed since is looked at.
         """
         stored, changed = self._stored_documents, self._changed_documents()
-        at = np.searchsorted(stored, changed)
-        is_stored = np.zeros(len(changed), dtype=bool)
-        inside = at < len(stored)
-        is_stored[inside] = stored[at[inside]] == changed[inside]
+        is_stored = stored.contains(changed)
         is_live = np.zeros(len(changed), dtype=bool)
         for part in self._parts:
             owners, _ = rows_of_documents(part, changed)
             is_live[owners] = True
-        dead = np.searchsorted(stored, changed[is_stored & ~is_live])
+        dead = stored.places(changed[is_stored & ~is_live])
         new = changed[is_live & ~is_stored]
-        new_at = np.searchsorted(stored, new)
+        new_at = stored.places(new)
         new_at += np.arange(len(new)) - np.searchsorted(dead, new_at)  # their places in the whole list
         places = choose_documents(len(stored) - len(dead) + len(new))
         older = places - np.searchsorted(new_at, places)
         older += np.searchsorted(dead - np.arange(len(dead)), older, "right")
         is_new = np.isin(places, new_at)
-        documents = stored[np.minimum(older, len(stored) - 1)] if len(stored) else places
+        documents = stored.at(np.minimum(older, len(stored) - 1)) if len(stored) else places
         documents[is_new] = new[np.searchsorted(new_at, places[is_new])]
         return documents
 
@@ -237,13 +235,6 @@ def best_documents(hits: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     _, first = np.unique(documents[order], return_index=True)
     order = order[np.sort(first)]
     return Hits(documents[order], chunks[order], scores[order])
-
-
-def distinct_documents(documents: Sequence[np.ndarray]) -> np.ndarray:
-    """Distinct values, ascending; quick where they ascend already."""
-    together = np.concatenate([np.empty(0, np.int64), *documents])
-    _, ascending = sort_with_order(together)
-    return ascending[np.flatnonzero(np.diff(ascending, prepend=ascending[:1] - 1))]
 
 
 def rows_of_documents(part: Part[St], documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

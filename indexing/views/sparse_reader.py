@@ -10,6 +10,7 @@ import numpy as np
 from indexing.inverted.postings import Postings, Terms, best_rows, score_rows
 from indexing.inverted.segment import SparseRowsOf, merge_rows
 from indexing.inverted.snapshot import InvertedSnapshot
+from indexing.views.document_list import DocumentList, distinct_documents
 from indexing.views.passage_reader import (
     Hits,
     Part,
@@ -17,7 +18,6 @@ from indexing.views.passage_reader import (
     Stretch,
     Tail,
     best_documents,
-    distinct_documents,
     rows_of_documents,
 )
 from indexing.views.sample import PRIOR_DOCUMENTS, PRIOR_SPREAD
@@ -45,7 +45,7 @@ class SparseReader(PassageReader[_Stretch]):
     """Finds passages by their terms. `follow` makes the reader of a later state."""
 
     def __init__(
-        self, parts: Sequence[Part[_Stretch]], stored: np.ndarray, tail: SparseRowsOf, change: int
+        self, parts: Sequence[Part[_Stretch]], stored: DocumentList, tail: SparseRowsOf, change: int
     ) -> None:
         """`tail`: the rows of the last of `parts`; the others as for `PassageReader`."""
         super().__init__(parts, stored, change)
@@ -61,7 +61,7 @@ class SparseReader(PassageReader[_Stretch]):
             assert snapshot is not None
             parts.append(Part(segment, snapshot.gone_rows(segment, _NONE), first))
             first += len(segment)
-        stored = distinct_documents([part.stretch.doc_keys for part in parts])
+        stored = DocumentList(distinct_documents(part.stretch.doc_keys) for part in parts)
         tail = SparseRowsOf.none()
         return cls([*parts, Part(_Tail(tail), _NONE, first)], stored, tail, change)
 

@@ -13,6 +13,7 @@ from indexing.vectors.codes import CodeArray
 from indexing.vectors.faiss import FaissIndex
 from indexing.vectors.segment import Rows
 from indexing.vectors.together import search_together
+from indexing.views.document_list import DocumentList, distinct_documents
 from indexing.views.passage_reader import (
     Hits,
     Part,
@@ -20,7 +21,6 @@ from indexing.views.passage_reader import (
     Stretch,
     Tail,
     best_documents,
-    distinct_documents,
     rows_of_documents,
 )
 from indexing.views.sample import SimilaritySample, distinct
@@ -71,7 +71,7 @@ class VectorReader(PassageReader[_Stretch]):
     note = ""
 
     def __init__(
-        self, codec: Codec, parts: Sequence[Part[_Stretch]], stored: np.ndarray, tail: Rows, change: int
+        self, codec: Codec, parts: Sequence[Part[_Stretch]], stored: DocumentList, tail: Rows, change: int
     ) -> None:
         """`tail`: the rows of the last of `parts`; the others as for `PassageReader`."""
         super().__init__(parts, stored, change)
@@ -90,7 +90,7 @@ class VectorReader(PassageReader[_Stretch]):
             parts.append(Part(segment, snapshot.gone_rows(segment, none), first))
             first += len(segment)
         tail = Rows.joined([], codec)
-        stored = distinct_documents([part.stretch.doc_keys for part in parts])
+        stored = DocumentList(distinct_documents(part.stretch.doc_keys) for part in parts)
         return cls(codec, [*parts, Part(_Tail(tail, codec), none, first)], stored, tail, change)
 
     def follow(self, new: Rows, removed: np.ndarray, change: int) -> VectorReader:

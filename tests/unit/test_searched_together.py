@@ -13,6 +13,7 @@ from indexing.vectors.faiss import ROWS_A_CANDIDATE, FaissIndex
 from indexing.vectors.segment import Rows
 from indexing.vectors.snapshot import VectorSnapshot, write
 from indexing.vectors.together import search_together
+from indexing.views.passage_reader import Part, Tail
 from indexing.views.vector_reader import VectorReader
 
 ROWS, DIMENSION = 24_000, 64
@@ -93,6 +94,19 @@ def test_a_few_allowed_rows_are_all_scored(codec, codes, vectors):
     exact = QueryScore(codec, vectors[5]).exact(codes[candidates])
     expected = candidates[np.lexsort((candidates, -exact))[:20]]
     np.testing.assert_array_equal(rows[np.lexsort((rows, -scores))[:20]], expected)
+
+
+@pytest.mark.parametrize("beyond", [0, 7])
+def test_a_table_of_documents_becomes_a_mask_of_rows(beyond):
+    """One that ends before the last documents, and one that goes on behind them."""
+    documents = np.repeat(np.arange(40), 3)[:100]
+    table = np.random.default_rng(5).random(33 + beyond) < 0.5
+    stretch = Tail(np.arange(100), documents)
+    allowed = [
+        int(d) < len(table) and bool(table[d]) and row not in (4, 50) for row, d in enumerate(documents)
+    ]
+    assert Part(stretch, np.array([4, 50]), 0).mask(table).tolist() == allowed
+    assert not Part(stretch, np.array([4, 50]), 0).mask(table[:0]).any()
 
 
 @pytest.mark.parametrize("precision", ["int8", "ubinary"])

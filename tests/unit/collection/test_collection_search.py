@@ -151,3 +151,18 @@ def test_search_imports_neither_torch_nor_alembic(animals, home):
 def test_evaluate_refuses_an_unknown_mode(animals):
     with pytest.raises(BadInput, match="mode 'keywrod': use one of hybrid, semantic, keyword"):
         animals.evaluate({"q": "honey"}, {"q": {"bee": 1}}, mode="keywrod")
+
+
+@pytest.mark.parametrize("digits", [4, 1])
+def test_a_word_that_all_documents_have_needs_no_model(tmp_path, monkeypatch, digits):
+    """Of 10,000 documents its score is 0.0000; so it is here with one digit."""
+    for module in ("tail", "tantivy_index"):
+        monkeypatch.setattr(f"indexing.lexical.{module}.SCORE_DIGITS", digits)
+    with Collection.create("words", home=tmp_path, dimension=2) as collection:
+        documents = [{"id": str(i), "text": f"note {i}"} for i in range(12)]
+        collection.add(documents, vectors=np.ones((12, 2)))
+        for _ in range(2):
+            found = collection.search("note", 3, mode="keyword")
+            assert [result.id for result in found.results] == ["0", "1", "2"] and not found.notes
+            assert {result.score > 0 for result in found.results} == {digits == 4}
+            collection.refresh()
