@@ -12,9 +12,10 @@ from app.settings import Location
 from indexing import Collection
 from indexing.errors import IndexingError
 from indexing.listing import list_collections
+from indexing.milvus import client as milvus
 from indexing.storage.paths import is_there
 
-__all__ = ["MOST_WATCHED", "Lag", "count_jobs", "lags"]
+__all__ = ["MOST_WATCHED", "Lag", "count_jobs", "lags", "milvus_is_away"]
 
 MOST_WATCHED = 50
 """Collections that are looked into, the first by name: each takes some milliseconds, and a series of its own
@@ -46,6 +47,11 @@ def count_jobs(location: Location) -> Counter[tuple[str, str]]:
     with open_jobs(place) as engine:
         jobs = read_jobs(engine, place)
     return Counter((job.kind if job.kind in KINDS else "other", job.state) for job in jobs)
+
+
+def milvus_is_away() -> bool:
+    """Whether this process does without Milvus at the moment, after it failed to answer; nobody is asked."""
+    return bool(milvus.away())
 
 
 def lags(location: Location, most: int = MOST_WATCHED) -> list[Lag]:

@@ -41,7 +41,7 @@ from indexing.milvus.settings import MilvusSettings, read_settings
 from indexing.milvus.wire import Consistency
 from stlib.util.forks import ThreadLock
 
-__all__ = ["Marker", "Milvus", "Nearest", "connect", "disconnect"]
+__all__ = ["Marker", "Milvus", "Nearest", "away", "connect", "disconnect"]
 
 BATCH_BYTES = 8 << 20
 """Of rows in one request: Milvus takes 64 MiB, and one that is lost is sent again."""
@@ -83,6 +83,13 @@ def connect(settings: MilvusSettings | None = None) -> Milvus:
         if settings not in _clients:
             _clients[settings] = Milvus(settings)
         return _clients[settings]
+
+
+def away() -> dict[str, str]:
+    """Address → why it is not asked at the moment, of each Milvus that this process has used."""
+    with _lock:
+        clients = list(_clients.values())
+    return {client.address: client.away for client in clients if client.away}
 
 
 def disconnect() -> None:

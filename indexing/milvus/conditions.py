@@ -24,6 +24,8 @@ MOST_PARAMETERS = 200_000
 
 DOCUMENT_FIELD, KEY_FIELD = "document_key", "key"
 _NAME = "numbers"
+# Numbers of the range for each row, at a byte each, that a table may have.
+_MOST_SPREAD = 32
 
 
 class Condition(NamedTuple):
@@ -67,10 +69,24 @@ def shortest(documents: np.ndarray, allowed: np.ndarray, most: int) -> Condition
     Rows are let pass by their documents: one that is not allowed beside one that is comes back too, and has
     to be left out of the answer. None where more than `most` numbers would have to be named.
     """
-    inside = np.unique(documents[allowed])
-    outside = np.setdiff1d(documents[~allowed], inside)
+    inside, outside = _part(documents, allowed)
     if min(len(inside), len(outside)) > most:
         return None
     if len(inside) <= len(outside):
         return Condition(DOCUMENT_FIELD, inside)
     return Condition(DOCUMENT_FIELD, outside, excluded=True)
+
+
+def _part(documents: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those with a row that is allowed, and the others, ascending; by a table where they lie close together,
+    which takes some milliseconds for a million where sorting takes a second.
+    """
+    first = int(documents.min(initial=0))
+    length = int(documents.max(initial=0)) - first + 1
+    if length > _MOST_SPREAD * len(documents) + 1:
+        inside = np.unique(documents[allowed])
+        return inside, np.setdiff1d(documents[~allowed], inside)
+    there, passing = np.zeros(length, bool), np.zeros(length, bool)
+    there[documents - first] = True
+    passing[documents[allowed] - first] = True
+    return np.flatnonzero(passing) + first, np.flatnonzero(there & ~passing) + first

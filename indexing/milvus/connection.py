@@ -10,6 +10,7 @@ is there again, for a second at most, and the others still go without.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import time
 from contextlib import suppress
@@ -23,6 +24,8 @@ from indexing.milvus.wire import load_messages
 from stlib.util.forks import ThreadLock
 
 __all__ = ["Connection", "NotLoaded"]
+
+logger = logging.getLogger(__name__)
 
 FIRST_REST, LONGEST_REST = 2.0, 30.0
 """Seconds for which Milvus is left alone after a failure, and after many."""
@@ -220,6 +223,7 @@ class Connection:
         if self._failure:
             with self._lock:
                 self._failure, self._rest, self._rest_until = "", FIRST_REST, 0.0
+            logger.warning("%s answers again", self._name)
 
     def _failed(self, method: str, error: Any, seconds: float, late_is_away: bool) -> StorageError:
         codes = load_messages().grpc.StatusCode
@@ -254,6 +258,9 @@ class Connection:
             now = time.monotonic()
             if not self._failure:
                 self._rest = FIRST_REST
+                logger.warning(
+                    "%s; it is left alone for %g s, and longer after each failure", said, FIRST_REST
+                )
             elif now - self._failed_at >= self._rest:  # not one that was under way at the first failure
                 self._rest = min(2 * self._rest, LONGEST_REST)
             self._failure, self._failed_at, self._rest_until = said, now, now + self._rest

@@ -142,7 +142,7 @@ class MilvusView(ServerView):
         except MilvusUnavailable as error:
             if self._local.is_behind(by_much=True):
                 return AwayReader(self._codec, error)
-            return stand_in(self._local.reader(connection), error)
+            return stand_in(self._local.reader(connection))
 
     def _read_local(self) -> VectorReader | None:
         if self._local.is_behind(by_much=True):

@@ -15,7 +15,10 @@ from indexing.vectors.segment import Rows
 from indexing.views.document_list import DocumentList
 from indexing.views.vector_reader import Hits, VectorReader
 
-__all__ = ["AwayReader", "LocalView", "MilvusReader", "stand_in"]
+__all__ = ["AWAY", "AwayReader", "LocalView", "MilvusReader", "stand_in"]
+
+AWAY = "Milvus is away: vectors are searched in files of this machine"
+"""Where Milvus is, and why it is away, is for the log: whoever may search is told no addresses."""
 
 
 class LocalView(Protocol):
@@ -51,11 +54,11 @@ class MilvusReader(VectorReader):
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
         try:
             hits = super().search(query, k, allowed)
-        except MilvusUnavailable as error:
+        except MilvusUnavailable:
             other = self.local()
             if other is None:
                 raise
-            self.note = note_of(error)
+            self.note = AWAY
             return other.search(query, k, allowed)
         self.note = ""
         return hits
@@ -74,12 +77,8 @@ class AwayReader(VectorReader):
         raise MilvusUnavailable(str(self._error))
 
 
-def stand_in(reader: VectorReader, error: MilvusUnavailable) -> VectorReader:
+def stand_in(reader: VectorReader) -> VectorReader:
     """`reader`, as one that answers for Milvus and says so."""
     made = copy(reader)
-    made.away, made.note = True, note_of(error)
+    made.away, made.note = True, AWAY
     return made
-
-
-def note_of(error: MilvusUnavailable) -> str:
-    return f"answered by the files of this machine, as Milvus is away: {error}"

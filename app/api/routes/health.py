@@ -1,4 +1,6 @@
-"""`/healthz`: the process lives. `/readyz`: it has loaded what it needs, and is not ending."""
+"""`/healthz`: the process lives. `/readyz`: it has loaded what it needs, and is not ending; `away`
+names what it has to do without.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from app.api.dependencies import Held
+from app.facade.health import milvus_is_away
 
 __all__ = ["router"]
 
@@ -29,5 +32,6 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(service: Held) -> Any:
     if service.loading is None:
-        return {"ready": True}
+        # Searches by words are answered all the same, others where files stand in for it.
+        return {"ready": True, **({"away": ["milvus"]} if milvus_is_away() else {})}
     return JSONResponse({"ready": False}, 503, {"Retry-After": "1"})

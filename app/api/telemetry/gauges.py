@@ -11,9 +11,10 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from app.facade.health import Lag, count_jobs, lags
+from app.facade.health import Lag, count_jobs, lags, milvus_is_away
 from app.settings import Location
 from indexing.errors import IndexingError
+from indexing.milvus.settings import is_configured
 from stlib.util.forks import ThreadLock
 
 __all__ = ["StateOfThings"]
@@ -42,10 +43,18 @@ class StateOfThings(Collector):
 
     def _look(self) -> list[Any]:
         try:
-            return [*_jobs(count_jobs(self._location)), *_collections(lags(self._location))]
+            found = [*_jobs(count_jobs(self._location)), *_collections(lags(self._location))]
         except IndexingError as error:
             logger.warning("numbers of jobs or collections cannot be read: %s", error)
             return []
+        return [*found, *_milvus()]
+
+
+def _milvus() -> Iterator[GaugeMetricFamily]:
+    """Of this process; nothing where Milvus is not used."""
+    if is_configured():
+        said = "Whether this worker does without Milvus, which failed to answer."
+        yield GaugeMetricFamily("stlib_milvus_away", said, value=float(milvus_is_away()))
 
 
 def _jobs(counts: Counter[tuple[str, str]]) -> Iterator[GaugeMetricFamily]:

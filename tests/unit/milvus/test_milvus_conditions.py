@@ -20,7 +20,10 @@ def passing(condition: Condition, documents: np.ndarray) -> np.ndarray:
     return np.array([(int(one) in numbers) == (said[1] == "in") for one in documents], bool)
 
 
-@given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=40))
+NUMBERS = st.integers(1, 12) | st.integers(1, 10**15)  # close together, and far apart
+
+
+@given(st.lists(st.tuples(NUMBERS, st.booleans()), min_size=1, max_size=40))
 def test_a_mask_is_let_pass_by_documents(rows):
     documents = np.array([document for document, _ in rows], np.int64)
     allowed = np.array([passes for _, passes in rows], bool)

@@ -1,0 +1,136 @@
+"""Collections whose vectors are in a cluster, over the wire, and searches while it is away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from indexing import Collection
+from indexing.errors import MilvusUnavailable
+from indexing.milvus import connection as connection_module
+from indexing.milvus.client import disconnect
+from indexing.quantization import normalize
+from indexing.vectors.milvus import MilvusIndex
+from indexing.views.milvus_reader import AWAY
+from tests.unit.milvus.fake_milvus import late
+
+DIMENSION = 16
+
+
+@pytest.fixture(autouse=True)
+def environment(port, monkeypatch):
+    monkeypatch.setenv("STLIB_MILVUS", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("STLIB_MILVUS_SECONDS", "0.5")
+    monkeypatch.setattr(connection_module, "FIRST_REST", 60.0)
+    monkeypatch.setattr(MilvusIndex, "scan_rows", 20)
+    monkeypatch.setattr(MilvusIndex, "_first_count", lambda self, k: 120)
+    yield
+    disconnect()
+
+
+@pytest.fixture
+def make(home):
+    """Makes a collection of documents whose vectors are brought."""
+    made = []
+
+    def make(precision="float32", engine="milvus", name="wired", rows=600):
+        collection = Collection.create(
+            name, home=home, dimension=DIMENSION, precision=precision, engine=engine
+        )
+        made.append(collection)
+        vectors = normalize(np.random.default_rng(3).standard_normal((rows, DIMENSION)))
+        documents = [
+            {"id": str(at), "text": f"number {at}", "metadata": {"even": at % 2 == 0}} for at in range(rows)
+        ]
+        collection.add(documents, vectors=vectors)
+        assert collection.refresh()
+        return collection, vectors
+
+    yield make
+    for collection in made:
+        collection.close()
+
+
+def ask(collection, vector, mode="semantic", **more):
+    return collection.search("number 3" if mode == "hybrid" else "", vector=vector, mode=mode, k=10, **more)
+
+
+def equal(one, other):
+    assert ids(one) == ids(other)
+
+
+def same_of_bits(one, other):
+    """Sixteen bits find not quite the same rows; what both find has the same score."""
+    scores = dict(ids(one))
+    shared = {id_: score for id_, score in ids(other) if id_ in scores}
+    assert len(shared) >= 6
+    assert all(scores[id_] == score for id_, score in shared.items())
+
+
+def ids(results):
+    return [(result.id, result.score) for result in results]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "uint8", "binary"])
+def test_a_cluster_and_faiss_give_the_same_answers(make, fake, precision):
+    """All types of vectors: what is proposed is scored by the codes of the catalog."""
+    collection, vectors = make(precision)
+    other, _ = make(precision, "faiss", "beside")
+    assert not fake.of("Search")
+    collection.delete([str(at) for at in range(0, 30, 3)])
+    other.delete([str(at) for at in range(0, 30, 3)])
+    asked = len(fake.of("Search"))
+    same = same_of_bits if precision == "binary" else equal
+    for vector in vectors[:5]:
+        same(ask(collection, vector), ask(other, vector))
+        same(ask(collection, vector, filter="even = true"), ask(other, vector, filter="even = true"))
+    assert len(fake.of("Search")) - asked == 10
+
+
+def test_away_without_files_is_an_error_that_names_milvus(make, fake):
+    collection, vectors = make()
+    assert ask(collection, vectors[0]).results[0].id == "0"
+    fake.server.stop(None).wait(2)
+    with pytest.raises(MilvusUnavailable, match=r"Milvus at http://127\.0\.0\.1"):
+        ask(collection, vectors[0])
+    assert collection.search("number 3", mode="keyword").results
+
+
+def test_away_with_files_they_answer_with_a_note(make, fake, monkeypatch, home):
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    collection, vectors = make()
+    expected = ids(ask(collection, vectors[0]))
+    fake.server.stop(None).wait(2)
+    found = ask(collection, vectors[0])
+    assert ids(found) == expected
+    assert AWAY in found.notes
+    collection.delete(["0"])
+    found = ask(collection, vectors[0])
+    assert found.results[0].id == expected[1][0]
+    assert AWAY in ask(collection, vectors[0], "hybrid").notes
+    assert AWAY not in collection.search("number 3", mode="keyword").notes
+
+
+def test_a_slow_milvus_is_waited_for_once(make, fake, monkeypatch):
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    collection, vectors = make()
+    expected = ids(ask(collection, vectors[0]))
+    assert fake.of("Search")
+    fake.before = late(0.8)
+    found = ask(collection, vectors[0])
+    assert ids(found) == expected
+    assert AWAY in found.notes
+    asked = len(fake.requests)
+    assert AWAY in ask(collection, vectors[1]).notes
+    assert len(fake.requests) == asked
+
+
+def test_files_are_not_kept_unless_it_is_asked_for(make, home, monkeypatch):
+    def folders():
+        return sorted({path.name.split("-")[1] for path in home.glob("**/views/vectors/*-*-*")})
+
+    collection, _ = make(rows=300)
+    assert folders() == []
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    assert collection.refresh()
+    assert folders() == ["faiss"]
