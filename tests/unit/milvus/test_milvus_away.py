@@ -162,7 +162,7 @@ def serving_nothing():
 
 
 def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vectors, monkeypatch):
-    monkeypatch.setattr(connection_module, "FIRST_REST", 0.4)
+    monkeypatch.setattr(connection_module, "FIRST_REST", 0.2)
     client = cluster(seconds=SECONDS)
     name, layout, _ = fill(client, "float32", vectors)
     fake.before = late(SECONDS + 0.3)
@@ -172,15 +172,15 @@ def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vect
     for _ in range(20):
         with pytest.raises(MilvusUnavailable, match=r"did not answer within .* it is asked again in"):
             client.nearest(name, layout, vectors[0], 1)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 0.2
     assert len(fake.requests) == asked
     assert "did not answer" in client.away
-    time.sleep(0.5)
+    time.sleep(0.3)
     with within(match="did not answer"):  # it is asked whether it is there, and is not
         client.nearest(name, layout, vectors[0], 1)
     assert fake.requests[-1][0] == "GetVersion"
     fake.before = lambda *_: None
-    time.sleep(0.9)  # twice as long as the first time
+    time.sleep(0.5)  # twice as long as the first time
     assert client.nearest(name, layout, vectors[0], 1).keys.tolist() == [1]
     assert client.away == ""
 
