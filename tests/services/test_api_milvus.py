@@ -25,7 +25,10 @@ def milvus(monkeypatch):
 
 def test_searches_by_vectors_say_that_they_cannot_be_answered(tmp_path, milvus):
     with Collection.create("animals", home=tmp_path, engine="milvus") as collection:
-        collection.add([{"id": "bee", "text": "Bees make honey."}, {"id": "cat", "text": "Cats purr."}])
+        # So many that a search would not read them all from the catalog.
+        collection.add(
+            [{"id": f"bee-{number}", "text": f"Bees make honey, {number}."} for number in range(80)]
+        )
         assert collection.refresh()
     with client_of(tmp_path) as client:
         assert client.get("/v1/collections/animals/search", params={"q": "honey"}).json()["results"]

@@ -18,6 +18,7 @@ from indexing.milvus.client import connect
 from indexing.upkeep.copy import copy_collection
 from indexing.vectors.milvus import MilvusIndex
 from indexing.views.milvus_leftovers import milvus_lock
+from indexing.views.milvus_reader import AWAY
 
 DIMENSION = 24
 ROWS = 300
@@ -320,7 +321,7 @@ def test_files_of_this_machine_stand_in(tmp_path, monkeypatch, address):
         assert found(made, 3) == nearest(3, among=among)
         made.delete(["d3"])
         assert found(made, 3) == nearest(3, among=[n for n in among if n != 3])
-        assert NOWHERE in made._views.readers(made._session.live()).vectors.note
+        assert made._views.readers(made._session.live()).vectors.note == AWAY
 
 
 def test_a_copy_has_rows_of_its_own(collection, milvus, tmp_path):
