@@ -23,7 +23,17 @@ __all__ = ["command"]
 _TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "ray": "Ray + Milvus"}
 _BOUNDS = {"memory": "memory", "search": "the time of a search", "hours": "hours"}
 # What describes documents that are not there yet: a collection says it by itself.
-_OF_DOCUMENTS = ("length", "model", "dimension", "sparse", "tokens", "legs", "max_tokens", "overlap")
+_OF_DOCUMENTS = (
+    "length",
+    "model",
+    "dimension",
+    "sparse",
+    "tokens",
+    "legs",
+    "max_tokens",
+    "overlap",
+    "characters_per_token",
+)
 
 
 @click.command("plan")

@@ -161,15 +161,15 @@ def _disk(workload: Workload, database: str, engine: str) -> dict[str, float]:
 
 def _memory(workload: Workload, engine: str, machines: Machines) -> tuple[Memory, float]:
     """Of the machine that searches, and of each of Milvus' machines."""
-    known = measured()["memory"]
     held, mapped, rest = vectors.memory(workload.passages, workload.dimension, workload.precision, engine)
     each = 0.0
     if engine == "milvus":
         held, each = 0.0, held / machines.workers
-    process = known["process"] + workload.documents * known["document"]
+    if engine not in FILE_ENGINES:
+        held += vectors.held_by_process(workload.passages, engine)
     words = workload.documents * disk.words_bytes(workload.length)
     columns = workload.documents * disk.column_bytes(workload.fields)
-    return Memory(process + held, mapped + words, rest + columns), each
+    return Memory(measured()["memory"]["process"] + held, mapped + words, rest + columns), each
 
 
 def _missed(sums: Sums, machines: Machines, limits: Limits) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ import math
 from typing import NamedTuple
 
 from indexing.errors import BadInput
+from indexing.names import FILE_ENGINES
 from indexing.sizing.disk import stored_bytes, table_bytes
 from indexing.sizing.measured import measured
 
-__all__ = ["ENGINES", "Memory", "build_seconds", "memory", "search_ms", "view_bytes"]
+__all__ = ["ENGINES", "Memory", "build_seconds", "held_by_process", "memory", "search_ms", "view_bytes"]
 
 ENGINES = ("faiss", "usearch", "pgvector", "milvus")
 
@@ -60,19 +61,29 @@ def view_bytes(passages: float, dimension: int, precision: str, engine: str = "f
 
 def memory(passages: float, dimension: int, precision: str, engine: str = "faiss") -> Memory:
     """What the engine needs in memory, beyond a process that holds none. That of pgvector and Milvus is at
-    the server: once, and not in each process.
+    the server: once, and not in each process, see `held_by_process`.
     """
     check(engine)
-    rows = passages * (stored_bytes(precision, dimension) + measured()["views"]["row"])
+    keys, codes = passages * measured()["views"]["row"], passages * stored_bytes(precision, dimension)
+    held = held_by_process(passages, engine)
     if engine == "faiss":
         signs = passages * _signs(precision, dimension)
-        return Memory(signs, 0.0, rows) if signs else Memory(0.0, rows)
+        return Memory(held, keys + signs, codes) if signs else Memory(held, keys + codes)
     if engine == "usearch":
-        return Memory(_graph_bytes(passages, dimension, precision), 0.0, rows)
+        return Memory(held + _graph_bytes(passages, dimension, precision), keys, codes)
     if engine == "pgvector":
         graph = passages * _pgvector_graph(precision, dimension)
         return Memory(graph, 0.0, passages * _pgvector_rows(precision, dimension))
     return Memory(_milvus_bytes(passages, dimension, precision), 0.0)
+
+
+def held_by_process(passages: float, engine: str = "faiss") -> float:
+    """What each process that searches holds of passages: which documents there are, and where the vectors are
+    at a server, also which passages.
+    """
+    check(engine)
+    known = measured()["memory"]
+    return float(passages * known["passage" if engine in FILE_ENGINES else "passage_at_server"])
 
 
 def search_ms(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
@@ -143,6 +154,8 @@ def _pgvector_graph(precision: str, dimension: int) -> float:
 
 
 def _milvus_bytes(passages: float, dimension: int, precision: str) -> float:
+    """Vectors, and for each of a graph its links; signs lie in lists without one."""
     known = measured()["milvus"]
-    width = _signs(precision, dimension) or stored_bytes(precision, dimension)
-    return float(passages * (width + known["connections"] * known["connection_bytes"]))
+    signs = _signs(precision, dimension)
+    width = signs or stored_bytes(precision, dimension) + known["connections"] * known["connection_bytes"]
+    return float(passages * width)

