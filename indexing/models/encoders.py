@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from stlib.runtime import (
     ModelError,
     ModelNotFoundError,
     UnsupportedModelError,
+    default_model_path,
 )
 from stlib.runtime.words import TokenReader
 from stlib.util.forks import cached_property
@@ -145,7 +147,8 @@ def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -
     try:
         if model is not None:
             check_file(Path(model))  # what lies in a folder is looked at when it is loaded
-        encoder = Encoder.load(model)
+        is_bundled = model is None or (model == BUNDLED_MODEL_NAME and not Path(model).is_dir())
+        encoder = _bundled(default_model_path()) if is_bundled else Encoder.load(model)
     except ModelError as error:
         if model is not None and isinstance(error, (UnsupportedModelError, ModelNotFoundError)):
             return _load_full(str(model))
@@ -157,6 +160,14 @@ def _load_named(model: str | os.PathLike[str] | None, fingerprint: str | None) -
     if fingerprint is None or encoder.fingerprint == fingerprint:
         return encoder
     return _other_form(str(model or BUNDLED_MODEL_NAME), fingerprint) or encoder
+
+
+@lru_cache(maxsize=1)
+def _bundled(_folder: Path) -> Encoder:
+    """The bundled model, one for all collections of this process: nothing changes an encoder, and its folder
+    is the package's.
+    """
+    return Encoder.load()
 
 
 def _other_form(model: str, fingerprint: str) -> EncoderProtocol | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexing import Collection
 from stlib.runtime import BUNDLED_MODEL_NAME, Encoder, default_model_path
 
 PASSAGES = [
@@ -82,3 +83,11 @@ def test_loading_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(1, 256) False"
+
+
+def test_collections_of_a_process_share_it(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        Collection.create(name, home=tmp_path).close()
+    with Collection.open("one", home=tmp_path) as one, Collection.open("two", home=tmp_path) as two:
+        assert one.encoder is two.encoder
+        assert one.encoder.fingerprint == Encoder.load().fingerprint
