@@ -51,6 +51,17 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _new_catalogs():
+    """New catalogs of this process go through the migrations once: see `tests.new_catalogs`."""
+    from indexing.catalog import migrate
+    from tests.new_catalogs import upgrade
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "_upgrade", upgrade)
+        yield
+
+
 @pytest.fixture
 def home(tmp_path):
     """A fresh folder for collections."""

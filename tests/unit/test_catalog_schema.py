@@ -20,6 +20,7 @@ from indexing.catalog.migrate import HEAD, ensure_schema, schema_revision
 from indexing.catalog.schema import Base
 from indexing.documents import Document
 from indexing.errors import StorageError
+from tests import new_catalogs
 
 ASSETS = Path(__file__).with_name("assets")
 """What older releases wrote, as SQL: `sqlite3 catalog.sqlite .dump`."""
@@ -28,6 +29,12 @@ SCORES = {
     "by texts": [("whales.txt", 6.2709), ("bees.txt", 0.5428), ("bread.txt", 0.2047)],
 }
 """By what the ranges of the codes were taken from."""
+
+
+@pytest.fixture(autouse=True)
+def _by_migrations(monkeypatch):
+    """Each catalog of these tests, and not the first one of the process alone."""
+    monkeypatch.setattr(migrate, "_upgrade", new_catalogs.by_migrations)
 
 
 @pytest.fixture
@@ -42,6 +49,19 @@ def test_migrations_make_what_the_models_say(database):
     with reading(database) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_catalogs_of_other_tests_are_what_the_migrations_make(database, tmp_path, monkeypatch):
+    def dump(engine):
+        with reading(engine) as connection:
+            return list(connection.connection.driver_connection.iterdump())
+
+    monkeypatch.setattr(migrate, "_upgrade", new_catalogs.upgrade)
+    for name in ("first.sqlite", "second.sqlite"):
+        other = open_database(tmp_path / name, create=True)
+        ensure_schema(other)
+        assert dump(other) == dump(database)
+        other.dispose()
 
 
 def test_head_is_the_newest_migration(database):
