@@ -8,6 +8,7 @@ comes twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -47,7 +48,6 @@ from indexing.errors import BadInput
 from indexing.session import Session
 from indexing.writing.batch import (
     Batch,
-    Pending,
     changes_of,
     count_changes,
     keep_out,
@@ -61,13 +61,26 @@ from indexing.writing.report import AddReport
 __all__ = ["Writer"]
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """What there was to write of a piece when the collection's last change was `last_seq`: as every change of
+    documents takes the next number, that is so for as long as this is the last one.
+    """
+
+    piece: Piece
+    last_seq: int
+    batch: Batch
+    changed: dict[str, DocumentChange]
+    report: AddReport
+
+
 class Writer:
     """Stores pieces of one load. Several may do so at once, in one process or many."""
 
     def __init__(self, session: Session, load: Load) -> None:
         self._session = session
         self._load = load
-        self._last: tuple[Piece | None, list[Pending]] = None, []
+        self._last: _Looked | None = None
 
     def shard(self, number: int) -> tuple[ShardPlan, Done]:
         """A shard as planned, and which of its pieces are stored.
@@ -92,9 +105,9 @@ class Writer:
             generation = self._session.live_in(connection, state).generation.id
             if has_piece(connection, shard, piece.number):
                 return ToEmbed(generation, stored=True)
-            batch = look_up(connection, self._session, self._pending(piece))
-        keep_out(batch, AddReport(), "skip")
-        return ToEmbed(generation, tuple(_to_embed(batch, changes_of(batch))))
+            looked = self._look(connection, piece, state.last_seq)
+        self._last = looked
+        return ToEmbed(generation, tuple(_to_embed(looked.batch, looked.changed)))
 
     def store(self, piece: Piece, embedded: EmbeddedPiece) -> PieceReport:
         """Writes documents, passages and codes of a piece, and that it is stored, or nothing of it.
@@ -128,12 +141,18 @@ class Writer:
             raise load_taken(self._session)
         return shard
 
-    def _pending(self, piece: Piece) -> list[Pending]:
-        """Its documents, which are looked at twice."""
-        if self._last[0] is not piece:
-            documents = enumerate(piece.documents)
-            self._last = piece, [prepare(document, number=place) for place, document in documents]
-        return self._last[1]
+    def _look(self, connection: Connection, piece: Piece, last_seq: int) -> _Looked:
+        """What there is to write of a piece; looked up once more if anything was committed since."""
+        last, self._last = self._last, None
+        if last is not None and last.piece is piece and last.last_seq == last_seq:
+            return last
+        pending = [prepare(document, number=place) for place, document in enumerate(piece.documents)]
+        batch = look_up(connection, self._session, pending)
+        report = AddReport(received=len(piece.documents) + len(piece.skipped))
+        for skipped in piece.skipped:
+            report.skip(skipped)
+        keep_out(batch, report, "skip")
+        return _Looked(piece, last_seq, batch, changes_of(batch), report)
 
     def _store(self, connection: Connection, piece: Piece, embedded: EmbeddedPiece) -> PieceReport:
         state = self._session.row(connection)
@@ -141,12 +160,8 @@ class Writer:
         if has_piece(connection, shard, piece.number):
             return PieceReport(THERE)
         generation = self._session.live_in(connection, state).generation.id
-        report = AddReport(received=len(piece.documents) + len(piece.skipped))
-        for skipped in piece.skipped:
-            report.skip(skipped)
-        batch = look_up(connection, self._session, self._pending(piece))
-        keep_out(batch, report, "skip")
-        changed = changes_of(batch)
+        looked = self._look(connection, piece, state.last_seq)
+        batch, changed, report = looked.batch, looked.changed, looked.report
         wanted = _to_embed(batch, changed)
         if wanted and embedded.generation != generation:
             return PieceReport(STALE)

@@ -25,7 +25,7 @@ from tests.unit.bulk.given import Given, documents, facts, load
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT, PER_SHARD, SIZE = 240, 16, 4
+COUNT, PER_SHARD, SIZE = 120, 8, 4
 
 # One of several that store pieces of a load: it takes every shard whose turn is its own.
 WORKER = """
@@ -38,6 +38,12 @@ from indexing.errors import LoadTaken
 from indexing.writing.add import Adding
 from tests.unit.bulk.given import Given, documents
 
+
+def say(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\\n")  # whole lines, whenever it is killed
+    sys.stdout.flush()
+
+
 home, db, row, shards, count, per_shard = sys.argv[1:]
 source = Given(documents(int(count)), int(per_shard))
 with Collection.open("c", home=home, db=db or None) as c:
@@ -47,18 +53,17 @@ with Collection.open("c", home=home, db=db or None) as c:
 
     class Told:
         def make(self, texts):
-            print("embedded", len(texts), flush=True)
+            say("embedded", len(texts))
             return maker.make(texts)
 
-    print("ready", flush=True)
     try:
         for number in json.loads(shards):
             shard, done = writer.shard(number)
             for piece in source.read(shard, done):
                 report = bring_piece(writer, piece, load.generation, Told())
-                print(report.outcome, number, piece.number, flush=True)
+                say(report.outcome, number, piece.number)
     except LoadTaken as error:
-        print("taken", error, flush=True)
+        say("taken", error)
 """
 
 # The whole load by one process, which is its own driver.
