@@ -19,6 +19,7 @@ from indexing.errors import BadInput
 from stlib.extras import require
 
 __all__ = [
+    "WEB",
     "Address",
     "NoRanges",
     "Stamp",
@@ -38,7 +39,8 @@ _WRAPPERS = frozenset(
     "arrow_hdfs async_wrapper asyncwrapper blockcache cached dask data dir dvc filecache generic git jlab "
     "jupyter libarchive pyscript reference simplecache tar zip".split()
 )
-_WEB = ("http", "https")
+WEB = ("http", "https")
+"""Protocols that know no folders: a page with links is one, by a name without an extension."""
 # What fsspec's own messages name otherwise, or do not name.
 _PACKAGES = {
     "abfs": "adlfs",
@@ -227,12 +229,12 @@ def _refuse_secrets(protocol: str, rest: str) -> None:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     user, _, host = authority.rpartition("@")
     # The secret may have a "/" in it, and then what follows the ":" is no number of a port.
-    if ":" in user or (user and protocol in _WEB) or not _HOST.fullmatch(host):
+    if ":" in user or (user and protocol in WEB) or not _HOST.fullmatch(host):
         raise BadInput(
             f"the address {protocol}://… has a user's password in it, and addresses are kept and shown:"
             f" leave it away; {_CREDENTIALS}"
         )
-    if protocol in _WEB and ("?" in rest or "#" in rest):
+    if protocol in WEB and ("?" in rest or "#" in rest):
         raise BadInput(
             f"the address {protocol}://{host}… has a query (?…) or a mark (#…) in it, which may hold a key,"
             f" and addresses are kept and shown: leave it away; {_CREDENTIALS}"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from indexing.bulk.addresses import Address, look_at, naming, open_store, stamp_of
+from indexing.bulk.addresses import WEB, Address, look_at, naming, open_store, stamp_of
 from indexing.bulk.specs import Entry, Group
 from indexing.documents.formats import format_of
 from indexing.documents.ignoring import LARGEST_IGNORE_FILE, Rules
@@ -54,7 +54,7 @@ def list_address(address: Address, options: ReadOptions) -> Listing:
     if _MAGIC & set(address.path):
         return _matching(store, address, options)
     info = look_at(store, address)
-    if info.get("type") == "directory":
+    if info.get("type") == "directory" or (address.protocol in WEB and format_of(address.name) == "unnamed"):
         return _Folder(store, address, options).look_through()
     listing = Listing(root_of(address))
     kind = format_of(address.name)
@@ -115,7 +115,7 @@ class _Folder:
             if isinstance(found, Skipped):
                 plan.entries.append(found)
             elif (kind := self._kind(name)) is not None:
-                _add(self._listing, name, kind, found, self._options)
+                _add(self._listing, name, kind, self._sized(name, found), self._options)
         return self._listing
 
     def _entries(self, below: str) -> dict[str, Mapping[str, Any]]:
@@ -149,6 +149,12 @@ class _Folder:
             else:
                 self._found.append((name, info))
         return folders
+
+    def _sized(self, name: str, info: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a store says of a file, with its bytes where a listing does not tell them."""
+        if info.get("size") is not None:
+            return info
+        return look_at(self._store, self._listing.root.below(name))
 
     def _read(self, below: str, name: str) -> bytes | None:
         address = self._listing.root.below(f"{below}/{name}" if below else name)

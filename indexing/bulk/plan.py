@@ -9,6 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,34 +40,40 @@ def plan_shards(
     piece_documents: int,
     shard_bytes: int = SHARD_BYTES,
     shard_documents: int = SHARD_DOCUMENTS,
+    parser: IsolatedReader | None = None,
 ) -> Iterator[ShardPlan]:
     """The shards of `groups` of files, numbered from 0, each of some files of one group or a part of one
-    file: about `shard_bytes`, or as many documents, and more where a file cannot be cut.
+    file: about `shard_bytes`, or as many documents, and more where a file cannot be cut. `parser` is asked
+    whether it can, or a process that is started for that.
 
     Raises:
         BadInput: a file at an address cannot be had.
     """
-    with _Planner(piece_documents, shard_bytes, shard_documents) as planner:
+    with (
+        nullcontext(parser) if parser is not None else IsolatedReader() as asked,
+        tempfile.TemporaryDirectory(prefix="stlib-plan-") as folder,
+    ):
+        planner = _Planner(piece_documents, shard_bytes, shard_documents, asked, Path(folder))
         for group in groups:
             yield from planner.plan(group)
 
 
 class _Planner:
-    def __init__(self, piece_documents: int, shard_bytes: int, shard_documents: int) -> None:
+    def __init__(
+        self,
+        piece_documents: int,
+        shard_bytes: int,
+        shard_documents: int,
+        parser: IsolatedReader,
+        folder: Path,
+    ) -> None:
         self._piece_documents = piece_documents
         self._bytes = shard_bytes
         self._documents = shard_documents
         self._planned_at = time.time_ns()
         self._number = 0
-        self._reader = IsolatedReader()
-        self._folder = tempfile.TemporaryDirectory(prefix="stlib-plan-")
-
-    def __enter__(self) -> _Planner:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._reader.close()
-        self._folder.cleanup()
+        self._parser = parser
+        self._folder = folder
 
     def plan(self, group: Group) -> Iterator[ShardPlan]:
         waiting: list[Entry | Skipped] = []
@@ -119,7 +126,7 @@ class _Planner:
 
     def _cut_lines(self, file: SourceFile, read: Callable[[int, int], bytes]) -> list[Cut]:
         def accept(head: bytes) -> bool:
-            path = Path(self._folder.name) / "head"
+            path = self._folder / "head"
             path.write_bytes(head)
             told = self._ask(replace(file, path=str(path), size=len(head)))
             return bool(told.get("lines"))
@@ -130,7 +137,7 @@ class _Planner:
         footer = _footer(read, file.size)
         if footer is None:
             return []
-        path = Path(self._folder.name) / "footer"
+        path = self._folder / "footer"
         with path.open("wb") as stream:  # a file with a hole where its rows are
             stream.seek(footer)
             stream.write(read(footer, file.size))
@@ -140,7 +147,7 @@ class _Planner:
 
     def _ask(self, file: SourceFile) -> dict[str, list[tuple[int, int, int]]]:
         """What the process that parses says of a file that might be cut; nothing if it is read whole."""
-        items = list(self._reader.read([replace(file, format="parts")]))
+        items = list(self._parser.read([replace(file, format="parts")]))
         if len(items) == 1 and isinstance(items[0], Document):
             told: dict[str, list[tuple[int, int, int]]] = json.loads(items[0].text)
             return told

@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,8 @@ class ShardReader:
 
     def __init__(self) -> None:
         self._notes: list[str] = []
-        self._reader = IsolatedReader(on_frame=self._note)
+        self.parser = IsolatedReader(on_frame=self._note)
+        """The process that parses, for who asks it of other files between two shards."""
 
     def __enter__(self) -> ShardReader:
         return self
@@ -59,7 +61,7 @@ class ShardReader:
         self.close()
 
     def close(self) -> None:
-        self._reader.close()
+        self.parser.close()
 
     def read(self, shard: ShardPlan, done: Done = NOTHING_DONE) -> Iterator[Piece]:
         """The pieces of `shard` in order, but for those that are `done`: the same ones each time.
@@ -73,16 +75,16 @@ class ShardReader:
         self._notes.clear()
         finished = False
         try:
-            with tempfile.TemporaryDirectory(prefix="stlib-shard-") as folder:
+            with _folder_for(reading) as folder:
                 items = self._items(reading, _Here(reading, Path(folder)))
                 yield from count_off(shard.number, items, reading.piece_documents, done)
             finished = True
         finally:
             if not finished:  # the process still parses what nobody waits for
-                self._reader.close()
+                self.parser.close()
 
     def _items(self, reading: Reading, here: _Here) -> Iterator[Given]:
-        stream = self._reader.read_files(here.files())
+        stream = self.parser.read_files(here.files())
         for entry in reading.entries:
             if isinstance(entry, Skipped):
                 yield entry
@@ -133,6 +135,13 @@ def _refuse_changed(entry: Entry, address: Address | None = None) -> None:
     """Raises `BadInput` for a file that is not the one that was planned."""
     if difference := difference_of(entry, address):
         raise BadInput(f"{entry.file.source} has changed since this load was planned: {difference}")
+
+
+def _folder_for(reading: Reading) -> AbstractContextManager[str]:
+    """Where copies lie of what is elsewhere."""
+    if reading.address is None:
+        return nullcontext("")
+    return tempfile.TemporaryDirectory(prefix="stlib-shard-")
 
 
 class _Here:

@@ -95,7 +95,7 @@ class NamedSource:
             plans = []
         groups += [listing.group(options) for listing in listings]
         self._tell(groups, [*plans, *(listing.plan for listing in listings)])
-        return plan_shards(groups, piece_documents=piece_documents)
+        return plan_shards(groups, piece_documents=piece_documents, parser=self._reader.parser)
 
     def check(self, shards: Iterable[ShardPlan]) -> None:
         """Raises `BadInput`, which names what changed since `shards` were planned. Nothing was read then."""

@@ -94,8 +94,6 @@ def write_corpus(folder: Path) -> Path:
     (folder / "deep").mkdir(parents=True)
     (folder / "a.md").write_text("# Apples\n\nThey are red.")
     (folder / "empty.txt").write_text("")
-    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 of no use")
-    (folder / "notes").write_bytes(bytes(range(256)))
     (folder / ".gitignore").write_text("*.log\n")
     (folder / "x.log").write_text("ignored")
     (folder / "deep" / "b.md").write_text("Bread is brown.")
@@ -109,12 +107,14 @@ def write_corpus(folder: Path) -> Path:
 
 
 def nothing_to_do(report) -> bool:
-    """But for trying again the file that is broken, as each sync does."""
-    return not report.changed and report.added.received <= 1
+    """But for trying again what could not be read, as each sync does."""
+    return not report.changed and report.added.received == report.added.skipped
 
 
 def test_a_load_leaves_what_a_sync_leaves(made, tmp_path):
     folder = write_corpus(tmp_path / "docs")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 of no use")
+    (folder / "notes").write_bytes(bytes(range(256)))
     plain, loaded = made("plain"), made("loaded")
     synced = plain.sync(folder)
     report = load(loaded, folder)
@@ -122,7 +122,6 @@ def test_a_load_leaves_what_a_sync_leaves(made, tmp_path):
     assert (report.added.added, report.bad_count, report.finished) == (synced.added.added, 0, True)
     assert report.added.added == 2 + 59 + 50 + 20
     assert nothing_to_do(loaded.sync())
-    assert nothing_to_do(loaded.sync(folder))
     assert report.synced is not None
     assert nothing_to_do(report.synced)
 
