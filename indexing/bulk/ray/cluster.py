@@ -11,6 +11,7 @@ import signal
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ _LONGEST_FOLDER = 40  # names of sockets below it may have 107 bytes in all
 _STORE_BYTES = 128 * 2**20  # pieces that are read and wait are a few MiB; Ray takes no less than 75 MiB
 _CONNECT_SECONDS = 10.0
 _VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+# Of names that Ray itself still uses, and of loads of so few shards that some workers get none.
+_WARNINGS = (r"`use_\w+` is deprecated", r"The m\w+ number of concurrent (tasks|actors) for 'MapBatches")
 _QUIET = ("ray", "ray.data")
 
 
@@ -287,7 +290,10 @@ def _quiet() -> Iterator[None]:
         one.setLevel(logging.CRITICAL)
     worker.print_to_stdstream = _print_nothing
     try:
-        yield
+        with warnings.catch_warnings():
+            for message in _WARNINGS:
+                warnings.filterwarnings("ignore", message)
+            yield
     finally:
         worker.print_to_stdstream = printing
         for one, level in zip(loggers, levels, strict=True):

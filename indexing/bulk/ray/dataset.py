@@ -111,7 +111,7 @@ def _dataset(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Any:
         fn_kwargs={"foreman": foreman},
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=max(1, cluster.workers)),
+        compute=ray.data.TaskPoolStrategy(size=min(cluster.workers, len(blocks))),
         num_cpus=_CPU_TO_READ,
     )
     return pieces.map_batches(

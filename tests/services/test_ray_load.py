@@ -1,0 +1,132 @@
+"""Bulk loads by Ray: the same as a plain load, whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexing import Collection
+from indexing.bulk.ray.run import load_by_ray
+from indexing.bulk.sources import NamedSource
+from indexing.errors import BadInput, LockedError
+from tests.services.ray import Watched, driver, ray_instance, watched
+from tests.unit.bulk.given import facts
+
+SIZE = 20
+DOCUMENTS = 600
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "corpus.jsonl", DOCUMENTS)
+
+
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with ray_instance(tmp_path_factory.mktemp("ray")) as instance:
+        yield instance
+
+
+def write_corpus(path: Path, count: int) -> Path:
+    """Documents of one passage each, which know each other by their titles."""
+    lines = (
+        {
+            "id": f"d{i}",
+            "title": f"title {i}",
+            "text": f"This is number {i} of them, about {i % 97} and {i % 89}.",
+        }
+        for i in range(count)
+    )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return path
+
+
+def run(collection: Collection, source: Path, progress: Any = None) -> Any:
+    parts = collection._session, collection._views, collection._encoders
+    with NamedSource(collection._session, source) as named:
+        return load_by_ray(*parts, named, "auto", workers=2, piece_documents=SIZE, progress=progress)
+
+
+def plain(home: Path, source: Path) -> dict[str, Any]:
+    with Collection.create("plain", home=home) as collection:
+        collection.sync([source])
+        return facts(collection)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_load_whose_driver_worker_and_writer_are_killed_equals_a_plain_one(
+    tmp_path: Path, corpus: Path, ray: Watched
+):
+    expected = plain(tmp_path, corpus)
+    with Collection.create("loaded", home=tmp_path) as collection:
+        first = watched(tmp_path / "first")
+        with driver(first, "loaded", corpus, home=tmp_path, size=SIZE, slow=0.1) as process:
+            assert process.stdout is not None
+            stored = next(int(line) for line in process.stdout if int(line) > 0)
+            kill(process.pid)
+        assert 0 < stored < DOCUMENTS
+        told = []
+        ended: list[str] = []
+
+        def progress(report: Any) -> None:
+            told.append(report)
+            for title, share in (("Embedder", 0.5), ("Foreman", 0.7)):
+                if title not in ended and report.added.committed >= share * DOCUMENTS:
+                    kill(ray.processes(title)[0])
+                    ended.append(title)
+
+        report = run(collection, corpus, progress)
+        assert (report.finished, report.resumed, report.bad) == (True, True, [])
+        assert told[0].resumed
+        assert told[0].added.committed >= stored
+        assert ended == ["Embedder", "Foreman"]
+        assert facts(collection) == expected
+        assert collection.verify().errors == []
+        counts = Counter(first.embedded() + ray.embedded())
+        assert len(counts) == DOCUMENTS
+        # One piece of each worker of the driver that was killed, and one of the worker that was.
+        assert counts.total() - DOCUMENTS <= 3 * SIZE
+
+
+def test_a_part_that_cannot_be_read_is_named_and_the_others_are_stored(tmp_path: Path, ray: Watched):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    torn = folder / "torn.parquet"
+    (folder / "good.md").write_text("# Good\n\nIt is read.", "utf-8")
+    torn.write_bytes(b"PAR1 no table PAR1")
+    with Collection.create("notes", home=tmp_path) as collection:
+        report = run(collection, folder)
+        skipped = [str(one) for one in report.added.skips] + [one.reason for one in report.bad]
+        assert any("torn.parquet" in said for said in skipped)
+        assert list(collection.get(["good.md"])) == ["good.md"]
+
+
+def test_what_ends_a_load_is_told_and_nothing_is_lost(tmp_path: Path, corpus: Path, ray: Watched):
+    with Collection.create("loaded", home=tmp_path) as collection:
+
+        class Stop(BaseException):
+            pass
+
+        def stop(report: Any) -> None:
+            with Collection.open("loaded", home=tmp_path) as other, pytest.raises(LockedError):
+                run(other, corpus)
+            raise Stop
+
+        with pytest.raises(Stop):
+            run(collection, corpus, stop)
+        before = collection.count()
+        write_corpus(corpus.with_name("other.jsonl"), 10)
+        corpus.touch()
+        with pytest.raises(BadInput, match=r"corpus\.jsonl has changed .*--restart"):
+            run(collection, corpus)
+        assert collection.count() >= before
