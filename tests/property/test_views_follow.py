@@ -11,9 +11,11 @@ import pytest
 from indexing import Collection
 from indexing.columns import snapshot as column_snapshot
 from indexing.inverted import snapshot as inverted_snapshot
+from indexing.milvus.client import connect
+from indexing.milvus.schema import MARKER_KEY
 from indexing.names import FILE_ENGINES
 from indexing.vectors import engine_class, snapshot
-from indexing.views import chunk_view, columns, lexical, sparse, vector_table
+from indexing.views import chunk_view, columns, lexical, milvus, sparse, vector_table
 from tests.toy_terms import ToyTerms
 
 WORDS = [f"word{i}" for i in range(30)]
@@ -53,14 +55,18 @@ def small(monkeypatch):
     monkeypatch.setattr(column_snapshot, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(columns, "SEGMENT_DOCUMENTS", 60)
     monkeypatch.setattr(engine_class("usearch"), "scan_rows", 30)
-    monkeypatch.setattr(engine_class("pgvector"), "scan_rows", 30)
-    monkeypatch.setattr(vector_table, "READ_ROWS", 7)
+    for engine in ("pgvector", "milvus"):
+        monkeypatch.setattr(engine_class(engine), "scan_rows", 30)
+    for module in (vector_table, milvus):
+        monkeypatch.setattr(module, "READ_ROWS", 7)
 
 
 @pytest.fixture
-def where(request, tmp_path):
+def where(request, tmp_path, monkeypatch):
     """A home with an engine, and a database of a server, or none."""
     on_server, engine = request.param
+    if engine == "milvus":
+        monkeypatch.setenv("STLIB_MILVUS", str(tmp_path / "milvus.db"))
     return {"home": tmp_path, "db": request.getfixturevalue("postgres_url") if on_server else None}, engine
 
 
@@ -68,8 +74,11 @@ def pytest_generate_tests(metafunc):
     """Files of this machine with more seeds than a server, which takes longer."""
     if "where" in metafunc.fixturenames:
         places = [(False, engine, seed) for engine in FILE_ENGINES for seed in range(3)]
-        places += [(True, "faiss", 2), (True, "pgvector", 2)]
-        metafunc.parametrize("where, seed", [((s, e), seed) for s, e, seed in places], indirect=["where"])
+        places += [(True, "faiss", 2), (True, "pgvector", 2), (False, "milvus", 2)]
+        given = [pytest.param((s, e), seed) for s, e, seed in places]
+        longer = [(True, "milvus", 3), (False, "milvus", 4), (False, "milvus", 5)]
+        given += [pytest.param((s, e), seed, marks=pytest.mark.long) for s, e, seed in longer]
+        metafunc.parametrize("where, seed", given, indirect=["where"])
 
 
 def test_whatever_happens_the_answers_are_right(tmp_path, where, seed):
@@ -97,6 +106,8 @@ def test_whatever_happens_the_answers_are_right(tmp_path, where, seed):
         elif action == "damage" and step % 2:
             collection.close()
             damage(tmp_path, rng)
+            if engine == "milvus":
+                lose(rng)
             collection = Collection.open("c", **place, sparse=terms)
         compare(collection, now, toy, rng)
     report = collection.verify()
@@ -121,6 +132,15 @@ def damage(home, rng):
             path.write_bytes(data)
         else:
             os.truncate(path, len(data) // 2)
+
+
+def lose(rng):
+    """All rows in Milvus, or how far they have followed."""
+    for name in connect().names("stlib_"):
+        if rng.random() < 0.5:
+            connect().drop(name)
+        else:
+            connect().delete(name, np.array([MARKER_KEY]))
 
 
 def compare(collection, now, toy, rng):
