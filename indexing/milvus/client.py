@@ -196,6 +196,13 @@ class Milvus:
             said = wire.delete_request(name, condition, spelt_out=self.settings.is_lite)
             self._note(name, self._write("Delete", said))
 
+    def settle(self, name: str) -> None:
+        """Has Milvus Lite put the rows of a collection into files, which it searches twenty times as fast as
+        those that it was just given. A cluster does so by itself, and lets nobody hurry it.
+        """
+        if self.settings.is_lite:
+            self._write("Flush", self._milvus.FlushRequest(collection_names=[name]))
+
     def _note(self, name: str, answer: Any) -> None:
         self._written[name] = max(self._written.get(name, 0), int(answer.timestamp))
 

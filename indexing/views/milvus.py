@@ -178,9 +178,11 @@ class MilvusView(ServerView):
         if state is None and (state := self._usable()) is None:
             self._drop_all_but(None)
             state = self._make()
-        is_last = False
+        first, is_last = state.change, False
         while not is_last:
             state, is_last = self._advance(state)
+        if state.change > first:
+            self._milvus()[0].settle(state.name)
         self._drop_all_but(state.name)
         self._name = state.name
 

@@ -17,8 +17,8 @@ from indexing.milvus.settings import read_settings
 from indexing.names import FILE_ENGINES, PRECISIONS
 from indexing.quantization import Codec
 from indexing.vectors import engine_class
-from indexing.vectors.base import search_together
 from indexing.vectors.milvus import MilvusCodes, MilvusIndex, RowsInMilvus
+from indexing.vectors.together import search_together
 from tests.conformance import test_engines as suite
 from tests.conformance.test_engines import (  # noqa: F401 -- the tests of all engines, on the `case` of this file
     test_a_handful_of_allowed_rows,
@@ -80,6 +80,7 @@ class Case(suite.Case):
                 dialect_of(connection).insert_rows(connection, CODES, ("key", "code"), rows)
         self.client.create(name, self.layout)
         self.client.upsert(name, self.layout, keys, keys // 2, codes)
+        self.client.settle(name)
         return self.index(name, keys)
 
     def index(self, name, keys):
