@@ -43,6 +43,8 @@ from stlib.util.forks import ThreadLock
 
 __all__ = ["Marker", "Milvus", "Nearest", "away", "connect", "disconnect"]
 
+LITE_VERSION = "milvus_lite"
+"""What the version of Milvus Lite begins with."""
 BATCH_BYTES = 8 << 20
 """Of rows in one request: Milvus takes 64 MiB, and one that is lost is sent again."""
 BATCH_ROWS = 10_000
@@ -110,6 +112,7 @@ class Milvus:
         self.settings = settings
         self._connection = Connection(settings)
         self._written: dict[str, int] = {}
+        self._is_lite: bool | None = None
 
     @property
     def address(self) -> str:
@@ -122,9 +125,16 @@ class Milvus:
         return self._connection.away
 
     @property
+    def is_lite(self) -> bool:
+        """Whether it is Milvus Lite, in this process or served by another: it is asked once."""
+        if self._is_lite is None:
+            self._is_lite = self.settings.is_lite or self.version().startswith(LITE_VERSION)
+        return self._is_lite
+
+    @property
     def most_numbers(self) -> int:
         """That a condition may name."""
-        return MOST_LITERALS if self.settings.is_lite else MOST_PARAMETERS
+        return MOST_LITERALS if self.is_lite else MOST_PARAMETERS
 
     def close(self) -> None:
         self._connection.close()
@@ -193,14 +203,14 @@ class Milvus:
         """Removes the rows of `keys` (int64 [n]), as far as they are there."""
         for at in range(0, len(keys), self.most_numbers):
             condition = of_chunks(keys[at : at + self.most_numbers])
-            said = wire.delete_request(name, condition, spelt_out=self.settings.is_lite)
+            said = wire.delete_request(name, condition, spelt_out=self.is_lite)
             self._note(name, self._write("Delete", said))
 
     def settle(self, name: str) -> None:
         """Has Milvus Lite put the rows of a collection into files, which it searches twenty times as fast as
         those that it was just given. A cluster does so by itself, and lets nobody hurry it.
         """
-        if self.settings.is_lite:
+        if self.is_lite:
             self._write("Flush", self._milvus.FlushRequest(collection_names=[name]))
 
     def _note(self, name: str, answer: Any) -> None:
@@ -245,7 +255,7 @@ class Milvus:
         consistency = Consistency.of(self.settings.consistency, since)
         asked = min(count + 1, MOST_RESULTS)  # the marker may be among them
         request = wire.search_request(
-            name, layout, query, asked, condition, consistency, spelt_out=self.settings.is_lite
+            name, layout, query, asked, condition, consistency, spelt_out=self.is_lite
         )
         results = self._loaded(name, "Search", request).results
         keys = np.array(results.ids.int_id.data, np.int64)
@@ -301,9 +311,7 @@ class Milvus:
         consistency: Consistency,
         page: int = 0,
     ) -> Any:
-        request = wire.query_request(
-            name, condition, fields, consistency, spelt_out=self.settings.is_lite, page=page
-        )
+        request = wire.query_request(name, condition, fields, consistency, spelt_out=self.is_lite, page=page)
         return self._loaded(name, "Query", request)
 
     def _loaded(self, name: str, method: str, request: Any) -> Any:

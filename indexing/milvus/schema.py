@@ -87,12 +87,13 @@ class Layout:
     most: ClassVar[int] = MOST_RESULTS - 1  # beside the marker
 
     @classmethod
-    def of(cls, codec: Codec, settings: MilvusSettings) -> Layout:
-        """
+    def of(cls, codec: Codec, settings: MilvusSettings, *, is_lite: bool | None = None) -> Layout:
+        """`is_lite`: whether it is Milvus Lite; None: if the settings name a path.
+
         Raises:
             BadInput: the setting of vectors asks for what the codec has not, or for more dimensions than fit.
         """
-        if settings.is_lite:
+        if settings.is_lite if is_lite is None else is_lite:
             return cls(codec, "float32", exact=True)
         kind = _KINDS[codec.precision] if settings.vectors == "auto" else settings.vectors
         if kind == "int8" and codec.ranges is None:

@@ -68,7 +68,7 @@ class MilvusView(ServerView):
 
     def _milvus(self) -> tuple[Milvus, Layout]:
         client = connect_or_say()
-        return client, Layout.of(self._codec, client.settings)
+        return client, Layout.of(self._codec, client.settings, is_lite=client.is_lite)
 
     def _made_of(self, layout: Layout) -> str:
         """What rows are of: others are not these."""

@@ -120,7 +120,7 @@ PLACES = [
     ("drop", "drop.rows"),
     ("drop", "milvus.dropped"),
 ]
-FEW = [("make", "milvus.written"), ("erase", "milvus.dropped"), ("reindex", "milvus.noted")]
+FEW = [("change", "milvus.written"), ("reindex", "milvus.noted")]
 
 rng = np.random.default_rng(0)
 VECTORS = rng.normal(size=(400, DIMENSION)).astype(np.float32)

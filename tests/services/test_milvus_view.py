@@ -360,6 +360,7 @@ def test_threads_and_forks(collection):
     assert found(collection, 5) == nearest(5)
 
 
+@pytest.mark.long
 def test_milvus_lite_is_of_one_process(collection, tmp_path, address):
     """Another is told so, and what to do."""
     code = (
