@@ -191,7 +191,7 @@ def _print(plan: Plan) -> None:
     work, model = plan.workload, plan.workload.model
     each = work.tokens / work.passages
     rate = plan.to_dict()["model"]["passages_per_second"]
-    speed = f", {rate:,.0f} passages/s a core ({model.how})" if rate else ""
+    speed = f", {_rate(rate)} passages/s a core ({model.how})" if rate else ""
     documents = format_quantity(work.documents)
     title = f"{documents} documents of {work.length:,.0f} characters"
     echo_wrapped(title, bold=title)
@@ -207,6 +207,10 @@ def _print(plan: Plan) -> None:
     echo_table(["", *(_TITLES[one.setup] for one in plan.sums)], _table(plan), right=(1, 2, 3))
     echo()
     _print_advice(plan)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _table(plan: Plan) -> list[list[str]]:
@@ -235,7 +239,7 @@ def _print_advice(plan: Plan) -> None:
     best = plan.best
     title = _TITLES[best.setup]
     if best.missed:
-        echo_wrapped(f"advised: {title}, and more than this: {_lacks(best, plan)}", bold="advised:")
+        echo_wrapped(f"advised: {title}, which misses bounds: {_lacks(best, plan)}", bold="advised:")
     else:
         echo_wrapped(f"advised: {title}, the first that keeps every bound", bold="advised:")
     echo_rows([(_TITLES[step.setup], _reach(step.documents, step.ends_by)) for step in plan.steps])
@@ -263,4 +267,8 @@ def _lacks(best: Sums, plan: Plan) -> str:
         "search": f"{format_milliseconds(best.search_ms)} a search",
         "hours": f"{format_hours(best.embedding_seconds + best.view_seconds)} until it answers",
     }
-    return ", ".join(lacks[bound] for bound in best.missed)
+    said = ", ".join(lacks[bound] for bound in best.missed)
+    needed = plan.workers_needed
+    if best.setup != "ray" or best.missed == ("search",) or needed is None:
+        return said
+    return f"{said}; {format_count(needed, 'machine')} (--workers) would keep memory and hours"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from indexing.sizing.setups import SETUPS, Limits, Machines, Sums, add_up, reach
@@ -10,6 +10,8 @@ from indexing.sizing.times import Embedding
 from indexing.sizing.workload import Workload
 
 __all__ = ["Plan", "Step", "make_plan"]
+
+_MOST_WORKERS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Plan:
         steps: likewise.
         advised: the first way that keeps all bounds; where none does, the one that misses fewest, the last of
             these.
+        workers_needed: machines with which Ray and Milvus keep memory and hours; None where no number does.
     """
 
     workload: Workload
@@ -42,6 +45,7 @@ class Plan:
     sums: tuple[Sums, ...]
     steps: tuple[Step, ...]
     advised: str
+    workers_needed: int | None
 
     @property
     def best(self) -> Sums:
@@ -78,6 +82,7 @@ class Plan:
                 for step in self.steps
             ],
             "advised": self.advised,
+            "workers_needed": self.workers_needed,
         }
 
 
@@ -105,4 +110,23 @@ def make_plan(
     fewest = min(len(one.missed) for one in sums)
     fitting = [one.setup for one in sums if len(one.missed) == fewest]
     advised = fitting[-1] if fewest else fitting[0]
-    return Plan(workload, machines, limits, tuple(sums), tuple(steps), advised)
+    needed = _workers_needed(workload, machines, limits)
+    return Plan(workload, machines, limits, tuple(sums), tuple(steps), advised, needed)
+
+
+def _workers_needed(workload: Workload, machines: Machines, limits: Limits) -> int | None:
+    """The fewest machines with which `ray` misses neither memory nor hours."""
+
+    def enough(workers: int) -> bool:
+        sums = add_up(workload, "ray", replace(machines, workers=workers), limits)
+        return not {"memory", "hours"} & set(sums.missed)
+
+    low, high = 0, 1
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _MOST_WORKERS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

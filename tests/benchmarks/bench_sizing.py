@@ -35,6 +35,7 @@ from sizing_parts import (
     measure_rerankers,
     measure_rows,
     measure_scans,
+    measure_terms,
     measure_text,
     measure_words,
     median_ms,
@@ -117,6 +118,7 @@ def measure_constants(texts: list[str], folder: Path) -> dict[str, Any]:
         "store": {"sqlite": rows["store"]},
         "models": measure_models(texts),
         "rerankers": measure_rerankers(texts),
+        "beside": measure_terms(),
         "build": {"usearch": round(graph["build"], 6), **made},
         "search": {"faiss": measure_scans(), "graphs": {"usearch": round(graph["search"], 2)}},
     }

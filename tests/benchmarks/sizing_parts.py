@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_sparse_leg import draw, published
 
 from indexing import ChunkSettings, Collection
 from indexing.documents.chunk import chunk_documents
@@ -183,6 +184,15 @@ def measure_graph(rows: int = 20_000) -> dict[str, float]:
         "build": seconds / rows / growth,
         "search": ask / growth,
     }
+
+
+def measure_terms(passages: int = 100_000, terms: int = 60) -> dict[str, float]:
+    """Bytes of a weighted term in the index of terms."""
+    codes = draw(np.random.default_rng(7), passages, terms)
+    with tempfile.TemporaryDirectory() as folder:
+        published(Path(folder), codes)
+        size = sum(path.stat().st_size for path in Path(folder).rglob("rows-*.bin"))
+    return {"terms": terms, "term": round(size / passages / terms, 2)}
 
 
 def measure_models(texts: list[str]) -> dict[str, dict[str, Any]]:
