@@ -59,7 +59,7 @@ def view_seconds(workload: Workload, engine: str, cores: int = 1) -> float:
     known = measured()["build"]
     words = workload.documents * (known["document"] + workload.length * known["character"])
     made = vectors.build_seconds(workload.passages, workload.dimension, workload.precision, engine)
-    return float(words + made / (cores if engine == "milvus" else 1))
+    return float(known["once"] + words + made / (cores if engine == "milvus" else 1))
 
 
 def search_ms(workload: Workload, engine: str) -> float:

@@ -107,7 +107,9 @@ def build_seconds(passages: float, dimension: int, precision: str, engine: str =
     check(engine)
     known = measured()["build"]
     if engine == "faiss":
-        return float(passages * known["faiss"] * stored_bytes(precision, dimension) / 256)
+        return float(
+            known["faiss_once"] + passages * known["faiss"] * stored_bytes(precision, dimension) / 256
+        )
     each = known["pgvector" if engine == "milvus" else engine]
     return float(passages * each * _growth(passages))
 

@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--passages", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--passages", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
     parser.add_argument("--beir", type=Path, nargs="*", default=[], help="folders to compare passages with")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name} anew")
@@ -153,12 +153,19 @@ def apply_slopes(sizes: dict[int, dict[str, float]]) -> None:
     known = measured()
     slope = {name: max(0.0, (more[name] - less[name]) / (many - few)) for name in less}
     search, memory, build = known["search"], known["memory"], known["build"]
-    search["words"] = round(slope["keyword"] * 1000, 6)
-    search["faiss"]["int8"] = {"row": 0.0, "byte": round(slope["semantic"] * 1e6 / WIDTH, 6)}
-    search["fixed"] = round(max(0.0, less["hybrid"] - few * (slope["keyword"] + slope["semantic"])), 2)
+    # What a hybrid search takes beyond that for vectors; the index of words is most of it.
+    search["words"] = round(max(0.0, slope["hybrid"] - slope["semantic"]) * 1000, 6)
+    int8 = search["faiss"]["int8"]
+    scale = slope["semantic"] * 1e6 / (int8["row"] + int8["byte"] * WIDTH)
+    search["faiss"]["int8"] = {name: round(value * scale, 6) for name, value in int8.items()}
+    search["fixed"] = round(max(0.0, less["hybrid"] - few * slope["hybrid"]), 2)
     memory["passage"] = round(slope["held"], 1)
     memory["process"] = round(less["held"] - few * slope["held"], -6)
+    characters = less["characters"] * known["store"]["sqlite"]["character"]
+    known["store"]["sqlite"]["document"] = round(slope["store"] - characters, 8)
     build["faiss"] = round(slope["vector view"], 9)
+    build["faiss_once"] = round(max(0.0, less["vector view"] - few * slope["vector view"]), 2)
+    build["once"] = round(max(0.0, less["views"] - few * slope["views"] - build["faiss_once"]), 2)
     words = build["document"] + less["characters"] * build["character"]
     build["document"] = round(build["document"] + max(0.0, slope["views"] - slope["vector view"] - words), 8)
 

@@ -22,6 +22,9 @@ from indexing.lexical import LexicalWriter
 from indexing.quantization import Codec, normalize
 from indexing.storage.files import bytes_below
 from indexing.vectors import engine_class
+from indexing.vectors.segment import Rows
+from indexing.vectors.snapshot import SEGMENT_BYTES, VectorSnapshot, write
+from indexing.views.vector_reader import VectorReader
 from stlib.runtime import Encoder, InteractionReranker, Reranker
 
 WIDTH = 256
@@ -133,37 +136,62 @@ def _rows_of_sqlite(path: Path, count: int, content: float) -> dict[str, float]:
 
 
 def measure_scans() -> dict[str, dict[str, float]]:
-    """Of FAISS: nanoseconds that a row takes, and each of its bytes, from the slopes at two widths."""
+    """Of views searched by FAISS: nanoseconds that a passage takes, and each byte of it that is scanned, from
+    the slopes between two sizes at two widths.
+    """
     found = {}
-    for precision, widths in (("int8", (256, 1024)), ("float32", (256, 1024)), ("binary", (256, 1024))):
-        slopes = []
-        for width in widths:
-            times = [_scan_ms(precision, width, rows) for rows in (40_000, 160_000)]
-            slopes.append((times[1] - times[0]) / 120_000 * 1e6)
+    for precision, few in (("int8", 100_000), ("binary", 100_000), ("float32", 50_000)):
         byte = {"int8": 1.0, "float32": 4.0, "binary": 1 / 8}[precision]
-        each = max(0.0, (slopes[1] - slopes[0]) / ((widths[1] - widths[0]) * byte))
-        found[precision] = {
-            "row": round(max(0.0, slopes[0] - each * widths[0] * byte), 3),
-            "byte": round(each, 5),
-        }
+        narrow, wide = (_slope(precision, width, few) for width in (256, 1024))
+        each = max(0.0, (wide - narrow) / (768 * byte))
+        row = max(0.0, narrow - each * 256 * byte)
+        found[precision] = {"row": round(row, 3), "byte": round(each, 5)}
     return found
 
 
-def _scan_ms(precision: str, width: int, rows: int) -> float:
-    vectors = random_rows(rows, width)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    codec = Codec.fit(precision, vectors[:5000])  # type: ignore[arg-type]
-    index = engine_class("faiss").build(codec, codec.encode(vectors).codes)
-    return median_ms(lambda query: index.search(query, 10), normalize(random_rows(41, width, 2)))
+def _slope(precision: str, width: int, few: int) -> float:
+    """Nanoseconds that a search takes longer for each passage beyond `few`, up to four times as many."""
+    ranges = np.tile(np.float32([[-0.3], [0.3]]), width)
+    codec = Codec(precision, width, None if precision == "float32" else ranges)  # type: ignore[arg-type]
+    questions = normalize(random_rows(31, width, 2))
+    with tempfile.TemporaryDirectory() as name:
+        base, times = None, []
+        for rows in (few, 4 * few):
+            base = _grown(Path(name), codec, base, rows)
+            reader = VectorReader.of(codec, base, 0)
+            times.append(
+                median_ms(lambda q, reader=reader: reader.search(q, 100), questions, time.thread_time)
+            )
+    return (times[1] - times[0]) / (3 * few) * 1e6
 
 
-def median_ms(run: Callable[[Any], object], queries: Any) -> float:
+def _grown(folder: Path, codec: Codec, base: VectorSnapshot | None, rows: int) -> VectorSnapshot:
+    """A snapshot that grew to `rows` passages step by step, as a view does."""
+    have = 0 if base is None else len(base)
+    while have < rows:
+        count = min(rows - have, SEGMENT_BYTES // codec.code_bytes)
+        random = np.random.default_rng(have)
+        if codec.precision == "float32":
+            codes = normalize(random.standard_normal((count, codec.dimension), np.float32)).astype("<f4")
+        else:
+            codes = random.integers(-100, 100, (count, codec.dimension), np.int8)
+        keys = np.arange(have, have + count, dtype=np.int64)
+        write(folder / f"1-{have}", codec, Rows(keys, keys, codes), "faiss", {}, base=base)
+        base = VectorSnapshot.open(folder / f"1-{have}", base)
+        have += count
+    assert base is not None
+    return base
+
+
+def median_ms(
+    run: Callable[[Any], object], queries: Any, clock: Callable[[], float] = time.perf_counter
+) -> float:
     run(queries[0])
     times = []
     for query in queries[1:]:
-        started = time.perf_counter()
+        started = clock()
         run(query)
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return float(np.median(times)) * 1e3
 
 
@@ -177,7 +205,8 @@ def measure_graph(rows: int = 20_000) -> dict[str, float]:
     started = time.perf_counter()
     index = engine_class("usearch").build(codec, codes)
     seconds = time.perf_counter() - started
-    ask = median_ms(lambda query: index.search(query, 10), normalize(random_rows(41, WIDTH, 2)))
+    questions = normalize(random_rows(41, WIDTH, 2))
+    ask = median_ms(lambda query: index.search(query, 10), questions, time.thread_time)
     growth = np.log2(rows) / np.log2(100_000)
     return {
         "row": round(len(index.to_bytes()) / rows - WIDTH, 1),

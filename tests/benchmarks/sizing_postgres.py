@@ -16,7 +16,7 @@ from sizing_parts import WIDTH, documents, median_ms, random_rows
 from indexing import Collection
 from indexing.catalog.database import reading
 
-ROWS = 10_000
+ROWS = 20_000
 
 
 def missing() -> str | None:
