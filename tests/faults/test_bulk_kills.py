@@ -151,27 +151,23 @@ def kill_workers(home: Path, db: str | None, plain: object, kills: int, seed: in
         row = json.dumps(begun.to_row())
         finished: list[Process] = []
 
-        def start(shards: list[int]) -> Process:
-            draw.shuffle(shards)
+        def start() -> Process:
+            shards = [shard.number for shard, _ in shards_to_do(session, begun)]
+            draw.shuffle(shards)  # all are of both: whoever comes second finds pieces there
             arguments = (home, db or "", row, json.dumps(shards), COUNT, PER_SHARD)
             return Process.start(WORKER, *arguments)
 
-        left = kills
-        while True:
-            todo = [shard.number for shard, _ in shards_to_do(session, begun)]
-            if not todo:
-                break
-            # Some shards are of both: whoever comes second finds pieces there.
-            pair = [start(todo[: len(todo) * 2 // 3 + 1]), start(todo[len(todo) // 3 :])]
-            draw.shuffle(pair)
-            for victim in pair[:left]:
-                victim.wait_for("stored", draw.randint(1, 4))
-                time.sleep(draw.random() * 0.02)
-                victim.kill()
-            left -= len(pair[:left])
-            for process in pair:
-                process.wait()
-            finished += pair
+        running = [start(), start()]
+        for _ in range(kills):
+            victim = running.pop(draw.randrange(2))
+            victim.wait_for("stored", draw.randint(1, 4))
+            time.sleep(draw.random() * 0.02)
+            victim.kill()
+            finished.append(victim)
+            running.append(start())
+        for process in running:
+            assert process.wait() == 0
+        finished += running
         report = finish(session, begun, adding)
         assert report.finished and report.added.added == COUNT
         forget_plan(session, begun)
