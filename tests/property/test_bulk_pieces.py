@@ -67,7 +67,7 @@ steps = st.one_of(
 homes = itertools.count()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(steps=st.lists(steps, max_size=25), rest=st.permutations(PLACES))
 def test_the_catalog_is_that_of_a_plain_run(tmp_path_factory, plain, steps, rest):
     home = tmp_path_factory.mktemp(f"home{next(homes)}")

@@ -28,7 +28,7 @@ def documents(count: int, word: str = "number") -> list[Document]:
     return [
         Document(
             f"d{i:04}",
-            f"{TOPICS[i % 5]}. This is {word} {i}. " + "It goes on and on about it. " * (i % 7 == 3) * 60,
+            f"{TOPICS[i % 5]}. This is {word} {i}. " + "It goes on and on about it. " * (i % 11 == 3) * 36,
             title=f"Note {i}" * (i % 2),
             metadata={"topic": i % 5, "tags": ["a", f"t{i % 3}"]},
         )
