@@ -21,7 +21,6 @@ from stlib.extras import require
 __all__ = [
     "WEB",
     "Address",
-    "NoRanges",
     "Stamp",
     "fetch_file",
     "fetch_range",
@@ -66,10 +65,6 @@ _TIMES = ("mtime", "LastModified", "last_modified", "modified", "updated", "crea
 _SECRETS = re.compile(r"\?[^\s'\"<>]*|//[^\s/@]*:[^\s/@]*@")
 _HOST = re.compile(r"[^:]*(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 _LONGEST_REASON = 300
-
-
-class NoRanges(BadInput):
-    """A store gives no part of a file, only all of it."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +118,7 @@ def parse_address(text: str) -> Address | Path:
         BadInput: it holds a password or a query, or names a file system that only leads to others.
     """
     found = _FORM.fullmatch(text)
-    if not found:
+    if not found or "://" not in text:
         return Path(text)
     protocol, joint, rest = found[1].lower(), found[2], found[3]
     if joint == "::" or "::" in rest or protocol in _WRAPPERS:
@@ -174,13 +169,13 @@ def stamp_of(info: Mapping[str, Any]) -> Stamp:
 
 
 def fetch_range(store: Any, address: Address, begin: int, end: int) -> bytes:
-    """Bytes `begin` to before `end` of a file. Raises `BadInput` if they cannot be had, and `NoRanges` if
-    others came.
+    """Bytes `begin` to before `end` of a file. Raises `BadInput` if they cannot be had, or others
+    come, as from a store that gives only all of a file.
     """
     with naming(str(address)):
         data: bytes = store.cat_file(address.path, start=begin, end=end)
     if len(data) != end - begin:
-        raise NoRanges(f"{address} gave {len(data):,} bytes where {end - begin:,} were asked for")
+        raise BadInput(f"{address} gave {len(data):,} bytes where {end - begin:,} were asked for")
     return data
 
 

@@ -16,7 +16,7 @@ from indexing.documents.walk import real_name
 from indexing.errors import BadInput
 from indexing.sources.looking import origin_of
 
-__all__ = ["Named", "check_unchanged", "difference_of", "files_in"]
+__all__ = ["Named", "check_unchanged", "difference_of", "files_in", "refuse_changed"]
 
 _LISTED = 16  # files of one folder of a store that are asked for at once
 _ANEW = "nothing was read; with --restart the load is planned anew, and what is stored already stays"
@@ -69,6 +69,12 @@ def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> 
 def _refuse(entry: Entry, difference: str) -> None:
     if difference:
         raise BadInput(f"{entry.file.source} has changed since this load was planned: {difference}; {_ANEW}")
+
+
+def refuse_changed(entry: Entry, address: Address | None = None) -> None:
+    """Raises `BadInput` for a file that is not the one that was planned; see `difference_of`."""
+    if difference := difference_of(entry, address):
+        raise BadInput(f"{entry.file.source} has changed since this load was planned: {difference}")
 
 
 def files_in(shards: Iterable[ShardPlan]) -> Iterator[tuple[Reading, Entry]]:

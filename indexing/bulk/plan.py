@@ -9,18 +9,20 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from indexing.bulk.addresses import Address, NoRanges, fetch_range, open_store
+from indexing.bulk.addresses import Address, fetch_range, open_store
 from indexing.bulk.cutting import Cut, cut_lines, cut_rows
+from indexing.bulk.fetching import reading_ahead
 from indexing.bulk.pieces import ShardPlan
 from indexing.bulk.specs import Entry, Group, make_spec
 from indexing.documents.isolate import IsolatedReader
 from indexing.documents.model import Document, Skipped
 from indexing.documents.source import SourceFile
 from indexing.documents.unpack import packing_of
+from indexing.errors import BadInput
 
 __all__ = ["SHARD_BYTES", "SHARD_DOCUMENTS", "plan_shards"]
 
@@ -45,9 +47,6 @@ def plan_shards(
     """The shards of `groups` of files, numbered from 0, each of some files of one group or a part of one
     file: about `shard_bytes`, or as many documents, and more where a file cannot be cut. `parser` is asked
     whether it can, or a process that is started for that.
-
-    Raises:
-        BadInput: a file at an address cannot be had.
     """
     with (
         nullcontext(parser) if parser is not None else IsolatedReader() as asked,
@@ -115,13 +114,17 @@ class _Planner:
             or packing_of(file.name) is not None
         ):
             return []
-        read, close = _opened(group.address, file)
         try:
-            cuts = self._cut_lines(file, read) if file.format == "jsonl" else self._cut_rows(file, read)
-        except (NoRanges, OSError):  # its reader says what is wrong with it
+            with _opened(group.address, file) as read:
+                if file.format == "parquet":
+                    cuts = self._cut_rows(file, read)
+                elif group.address is None:
+                    cuts = self._cut_lines(file, read)
+                else:
+                    with reading_ahead(read, file.size, self._bytes) as read_ahead:
+                        cuts = self._cut_lines(file, read_ahead)
+        except (BadInput, OSError):  # its reader says what is wrong with it
             return []
-        finally:
-            close()
         return cuts if len(cuts) > 1 else []
 
     def _cut_lines(self, file: SourceFile, read: Callable[[int, int], bytes]) -> list[Cut]:
@@ -161,21 +164,21 @@ def _footer(read: Callable[[int, int], bytes], size: int) -> int | None:
     return size - length if tail[4:] == b"PAR1" and length < min(size, _MOST_OF_FOOTER) else None
 
 
-def _opened(
-    address: Address | None, file: SourceFile
-) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
-    """What reads bytes of a file from one place to another, and what ends that."""
+@contextmanager
+def _opened(address: Address | None, file: SourceFile) -> Iterator[Callable[[int, int], bytes]]:
+    """What reads bytes of a file from one place to another."""
     if address is not None:
         store = open_store(address)
         where = address.below(file.name)
-        return lambda begin, end: fetch_range(store, where, begin, end), lambda: None
-    stream = Path(file.path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
+        yield lambda begin, end: fetch_range(store, where, begin, end)
+        return
+    with Path(file.path).open("rb", buffering=0) as stream:
 
-    def read(begin: int, end: int) -> bytes:
-        stream.seek(begin)
-        data = stream.read(end - begin)
-        if not data:
-            raise OSError("the file ends before its size")
-        return data
+        def read(begin: int, end: int) -> bytes:
+            stream.seek(begin)
+            data = stream.read(end - begin)
+            if not data:
+                raise OSError("the file ends before its size")
+            return data
 
-    return read, stream.close
+        yield read

@@ -6,17 +6,16 @@ folder of this machine first, all of it or the bytes that are needed: the child 
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from indexing.bulk.addresses import Address, fetch_file, fetch_range, open_store
-from indexing.bulk.checking import difference_of
+from indexing.bulk.checking import refuse_changed
 from indexing.bulk.counting import count_off
+from indexing.bulk.fetching import copies_of
 from indexing.bulk.pieces import Done, FileDone, Piece, ShardPlan
 from indexing.bulk.specs import Entry, Reading, read_spec
 from indexing.documents import Document
@@ -31,9 +30,7 @@ from indexing.sources.outcome import Outcome
 
 __all__ = ["ShardReader", "read_shard"]
 
-_LONGEST_NAME = 100  # characters; the end says what kind of file it is
 NOTHING_DONE = Done()
-_UNUSABLE = re.compile(r"[\x00-\x1f/\\]")
 
 Given = Document | Skipped | FileDone | str
 
@@ -75,27 +72,30 @@ class ShardReader:
         self._notes.clear()
         finished = False
         try:
-            with _folder_for(reading) as folder:
-                items = self._items(reading, _Here(reading, Path(folder)))
+            with (
+                _folder_for(reading) as folder,
+                closing(self._items(reading, _Here(reading, Path(folder)))) as items,
+            ):
                 yield from count_off(shard.number, items, reading.piece_documents, done)
             finished = True
         finally:
             if not finished:  # the process still parses what nobody waits for
                 self.parser.close()
 
-    def _items(self, reading: Reading, here: _Here) -> Iterator[Given]:
-        stream = self.parser.read_files(here.files())
-        for entry in reading.entries:
-            if isinstance(entry, Skipped):
-                yield entry
-                continue
-            if entry.file_id is not None and reading.part is None:
-                yield from _read_in_step(entry, entry.file_id, reading.planned_at, stream)
-            else:
-                yield from _read_alone(entry, reading, here, stream)
-            here.finish(entry)
-            notes, self._notes = self._notes, []
-            yield from dict.fromkeys(notes)
+    def _items(self, reading: Reading, here: _Here) -> Generator[Given, None, None]:
+        with closing(here.files()) as files:
+            stream = self.parser.read_files(files)
+            for entry in reading.entries:
+                if isinstance(entry, Skipped):
+                    yield entry
+                    continue
+                if entry.file_id is not None and reading.part is None:
+                    yield from _read_in_step(entry, entry.file_id, reading.planned_at, stream)
+                else:
+                    yield from _read_alone(entry, reading, here, stream)
+                here.finish()
+                notes, self._notes = self._notes, []
+                yield from dict.fromkeys(notes)
 
     def _note(self, file: SourceFile, frame: Frame) -> None:
         self._notes += [f"{file.source} {note}" for note in frame.notes]
@@ -107,7 +107,7 @@ def _read_in_step(
     """A whole file of a folder that is kept in step with, as a sync reads it."""
     outcome = Outcome(entry.file, file_id)
     yield from outcome.watch(stream)
-    _refuse_changed(entry)
+    refuse_changed(entry)
     if entry.fresh:
         state = replace(state_of(entry.file, planned_at), problem=outcome.problem)
         yield FileDone(file_id, entry.file.name, state)
@@ -121,20 +121,15 @@ def _read_alone(
         if isinstance(item, FileEnd):
             break
         if isinstance(item, Document):
-            yield replace(add_file_fields(item, here.current), file_id=entry.file_id)
+            item = add_file_fields(item, here.current)
+            yield item if entry.file_id is None else replace(item, file_id=entry.file_id)
         elif reading.part is not None and item.line is None:
-            _refuse_changed(entry, reading.address)
+            refuse_changed(entry, reading.address)
             raise BadInput(str(item))
         else:
             yield item
     if reading.address is None:
-        _refuse_changed(entry)
-
-
-def _refuse_changed(entry: Entry, address: Address | None = None) -> None:
-    """Raises `BadInput` for a file that is not the one that was planned."""
-    if difference := difference_of(entry, address):
-        raise BadInput(f"{entry.file.source} has changed since this load was planned: {difference}")
+        refuse_changed(entry)
 
 
 def _folder_for(reading: Reading) -> AbstractContextManager[str]:
@@ -157,44 +152,24 @@ class _Here:
         """The file whose items come now."""
         return self._opened[0]
 
-    def files(self) -> Iterator[SourceFile]:
+    def files(self) -> Generator[SourceFile, None, None]:
         """In their order. Raises `BadInput` for one that was changed, or cannot be had."""
-        for number, entry in enumerate(self._reading.entries):
-            if isinstance(entry, Entry):
-                _refuse_changed(entry, self._reading.address)
-                file = self._file(entry) if self._reading.address is None else self._copy(entry, number)
+        reading = self._reading
+        with closing(self._files() if reading.address is None else copies_of(reading, self._folder)) as files:
+            for file in files:
                 self._opened.append(file)
                 yield file
 
-    def finish(self, entry: Entry) -> None:
-        """The file was read to its end."""
+    def finish(self) -> None:
+        """The current file was read to its end."""
         file = self._opened.popleft()
         if self._reading.address is not None:
             Path(file.path).unlink()
             Path(file.path).parent.rmdir()
 
-    def _file(self, entry: Entry) -> SourceFile:
+    def _files(self) -> Generator[SourceFile, None, None]:
         part = self._reading.part
-        return entry.file if part is None else replace(entry.file, part=part, size=self._size())
-
-    def _copy(self, entry: Entry, number: int) -> SourceFile:
-        """A copy of a file that lies elsewhere, or of what is needed of it."""
-        reading = self._reading
-        assert reading.address is not None
-        store, address = open_store(reading.address), reading.address.below(entry.file.name)
-        # Under its own name, as that says to some readers what the file is.
-        path = self._folder / str(number) / _UNUSABLE.sub("_", address.name)[-_LONGEST_NAME:]
-        path.parent.mkdir()
-        if reading.part is None:
-            fetch_file(store, address, path, entry.file.size)
-            return replace(entry.file, path=str(path), size=path.stat().st_size)
-        part = reading.part
-        with path.open("wb") as copy:
-            for begin, end in reading.ranges:
-                copy.seek(begin - part.begin)
-                copy.write(fetch_range(store, address, begin, end))
-        part = replace(part, begin=0, end=part.end - part.begin)
-        return replace(entry.file, path=str(path), part=part, size=self._size())
-
-    def _size(self) -> int:
-        return sum(end - begin for begin, end in self._reading.ranges)
+        for entry in self._reading.entries:
+            if isinstance(entry, Entry):
+                refuse_changed(entry)
+                yield entry.file if part is None else replace(entry.file, part=part, size=self._reading.size)

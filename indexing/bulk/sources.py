@@ -54,6 +54,8 @@ class NamedSource:
         parsed = [parse_address(os.fspath(one)) for one in named]
         if not parsed:
             raise BadInput("nothing was named: give folders, files or addresses such as s3://bucket/folder")
+        if within is not None and any(isinstance(one, Address) for one in parsed):
+            raise BadInput("addresses of other machines may not be read here: only folders that were allowed")
         self._session = session
         self._paths: Sequence[Path] = [one for one in parsed if isinstance(one, Path)]
         self._addresses = [one for one in parsed if isinstance(one, Address)]

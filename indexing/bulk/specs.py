@@ -57,6 +57,11 @@ class Reading:
     part: Part | None = None
     ranges: tuple[tuple[int, int], ...] = field(default=())
 
+    @property
+    def size(self) -> int:
+        """Bytes of the part."""
+        return sum(end - begin for begin, end in self.ranges)
+
 
 def make_spec(
     group: Group,

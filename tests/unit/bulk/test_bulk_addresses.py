@@ -37,6 +37,7 @@ def names(listing) -> list[str]:
         ("file:///docs/a%20b", "/docs/a b"),
         ("local:///docs/a%20b", "/docs/a%20b"),
         ("C:/docs", "C:/docs"),
+        ("std::vector.md", "std::vector.md"),
     ],
 )
 def test_paths_and_addresses_of_this_machine_are_paths(text, path):

@@ -131,7 +131,7 @@ def copy_to(store: fsspec.AbstractFileSystem, folder: Path, to: str) -> None:
 @pytest.mark.parametrize(
     ("most", "documents", "kinds"),
     [
-        (3000, 2000, {"files", "lines", "rows"}),
+        (9000, 2000, {"files", "lines", "rows"}),
         (100_000, 60, {"files", "lines", "rows"}),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_plan_may_only_name_files_of_what_was_named(tmp_path):
 
 def test_a_plan_is_the_same_each_time(tmp_path):
     write_tables(tmp_path / "corpus")
-    plans = [shards_of(group_of(tmp_path / "corpus"), 3000) for _ in range(2)]
+    plans = [shards_of(group_of(tmp_path / "corpus"), 9000) for _ in range(2)]
     for shards in plans:
         for shard in shards:
             shard.spec.pop("planned_at")
