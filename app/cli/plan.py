@@ -43,7 +43,7 @@ _OF_DOCUMENTS = (
 @click.option("--model", metavar="M", help="Folder or name of the model. Default: the bundled one.")
 @click.option("--dimension", type=click.IntRange(1, 65_536), metavar="N", help="Numbers of a vector.")
 @click.option(
-    "--speed", type=POSITIVE, metavar="N", help="Passages a second that one core embeds, if you measured it."
+    "--speed", type=POSITIVE, metavar="N", help="Passages a second that one core embeds, with all models."
 )
 @click.option(
     "--precision",

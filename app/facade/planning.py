@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PlanChoices", "plan_collection", "plan_documents"]
 
+_TOKEN_NUMBERS = 96  # of the vector of a token, as most late-interaction models have
 TIMES = 10
 """How many times as many documents a collection is planned for unless something is said."""
 
@@ -66,8 +67,8 @@ def plan_documents(choices: PlanChoices) -> Plan:
         max_tokens=choices.max_tokens,
         overlap=choices.overlap,
         characters_per_token=choices.characters_per_token,
-        sparse=_beside("sparse", choices.sparse),
-        late=_beside("tokens", choices.tokens),
+        sparse=_beside("sparse", choices.sparse, choices.speed),
+        late=_beside("tokens", choices.tokens, choices.speed),
     )
     if choices.speed is not None:
         workload = workload.at_speed(choices.speed)
@@ -116,10 +117,14 @@ def _find(choices: PlanChoices) -> ModelFacts:
     return facts if choices.dimension is None else replace(facts, dimension=choices.dimension)
 
 
-def _beside(role: str, model: str | None) -> ModelFacts | None:
+def _beside(role: str, model: str | None, speed: float | None) -> ModelFacts | None:
     if not model:
         return None
     found = find_model(model, role=role)
-    if found is None or found.tokens_per_second is None:
-        raise BadInput(f"--{role} {model!r}: nothing is known of this model here: give its folder")
+    if found is None and speed is not None:
+        return ModelFacts(model, _TOKEN_NUMBERS, how="given")
+    if found is None or (found.tokens_per_second is None and speed is None):
+        raise BadInput(
+            f"--{role} {model!r}: nothing is known of this model here: give its folder, or --speed for all"
+        )
     return found

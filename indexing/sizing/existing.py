@@ -26,6 +26,8 @@ __all__ = ["Existing", "Lengths", "measure_lengths", "workload_of"]
 _SAMPLED = 1_000
 # Below, what an empty catalog takes is much of a small one: the sums alone say how it grows.
 _FEW_DOCUMENTS = 1_000
+# A smaller share of what the sums say: views that are not made yet.
+_PUBLISHED = 0.5
 _OF_CATALOG = ("documents", "passages", "codes", "tokens")
 
 
@@ -59,12 +61,18 @@ class Existing:
         """
         if self.workload.documents < _FEW_DOCUMENTS or self.sums.database != "sqlite":
             return 1.0, 1.0
-        return self.catalog_bytes / self.catalog_sum, self.view_bytes / self.view_sum
+        views = self.view_bytes / self.view_sum
+        return self.catalog_bytes / self.catalog_sum, views if views > _PUBLISHED else 1.0
 
     @property
     def catalog_sum(self) -> float:
         """Bytes that the sums say of the catalog."""
-        return sum(size for part, size in self.sums.disk.items() if part in _OF_CATALOG)
+        return sum(size for part, size in self.sums.disk.items() if part in self._of_catalog)
+
+    @property
+    def _of_catalog(self) -> tuple[str, ...]:
+        """Parts that lie in the database; pgvector's table does too."""
+        return (*_OF_CATALOG, "vectors") if self.sums.engine == "pgvector" else _OF_CATALOG
 
     @property
     def view_sum(self) -> float:
@@ -79,7 +87,8 @@ class Existing:
         if (sums.setup, sums.engine) != (self.sums.setup, self.sums.engine):
             return sums
         catalog, views = self.shares
-        disk = {part: size * (catalog if part in _OF_CATALOG else views) for part, size in sums.disk.items()}
+        inside = self._of_catalog
+        disk = {part: size * (catalog if part in inside else views) for part, size in sums.disk.items()}
         return replace(sums, disk=disk)
 
 
@@ -125,9 +134,10 @@ def workload_of(
     )
     workload = workload.at_speed(speed) if speed else workload
     if unknown := [one.name for one in workload.models if one.how == "unknown"]:
+        names = " and ".join(unknown)
         raise BadInput(
-            f"nobody has measured how fast {' and '.join(unknown)} embeds: give --speed, in passages a second"
-            " of one core"
+            f"nobody has measured how fast {names} embeds: give --speed, the passages that one core embeds"
+            " in a second"
         )
     setup = "postgres" if "://" in info.path else "sqlite"
     sums = add_up(workload, setup, machines, limits, info.engine)

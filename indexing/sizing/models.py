@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from indexing.sizing.measured import measured
 from stlib.errors import StlibError
 from stlib.runtime.files import inside, read_json, read_object
 from stlib.runtime.modules.pooling import Pooling
+from stlib.util.file_io import resolve_model_folder
 from stlib.util.plain_files import check_folder
 
 __all__ = ["ModelFacts", "find_model", "known_model", "known_names", "read_facts"]
@@ -51,8 +52,10 @@ class ModelFacts:
 
 def find_model(name: str | None, *, role: str = "") -> ModelFacts | None:
     """What is known of the model `name`: None is the bundled one, a string a folder on the disk, an ONNX file
-    in one, or the name of a model. None if nothing is known. `role`, see `indexing.names.ROLES`, is what it
-    gives beside vectors: terms have no width, and its folder need not say one.
+    in one, or the name of a model, which may be in the hub's cache. None if nothing is known.
+
+    `role`, see `indexing.names.ROLES`, is what it gives beside vectors: terms have no width, and its folder
+    need not say one.
 
     Raises:
         BadInput: the folder holds no model.
@@ -63,7 +66,7 @@ def find_model(name: str | None, *, role: str = "") -> ModelFacts | None:
     if name is not None and path.suffix == ".onnx" and path.is_file():
         folder = path.parent.parent if path.parent.name == "onnx" else path.parent
         return read_facts(folder, role=role, onnx=True)
-    return known_model(name or BUNDLED_MODEL)
+    return known_model(name or BUNDLED_MODEL) or _of_cache(name or BUNDLED_MODEL, role)
 
 
 def known_model(name: str) -> ModelFacts | None:
@@ -75,6 +78,15 @@ def known_model(name: str) -> ModelFacts | None:
 def known_names() -> list[str]:
     """Names that `known_model` knows."""
     return sorted({*measured()["models"], *_LIKE, *_KNOWN}, key=str.lower)
+
+
+def _of_cache(name: str, role: str) -> ModelFacts | None:
+    """Of a model that was downloaded before; the network is not asked."""
+    try:
+        folder = resolve_model_folder(name, local_files_only=True)
+    except StlibError:
+        return None
+    return replace(read_facts(folder, role=role), name=name)
 
 
 def _of_measured(name: str, shown: str) -> ModelFacts | None:

@@ -84,6 +84,15 @@ class Workload:
         return replace(self, documents=documents)
 
     def at_speed(self, passages_per_second: float) -> Workload:
-        """The same with a model by which one core embeds so many of these passages a second."""
+        """The same with models by which, together, one core embeds so many of these passages a second."""
         rate = passages_per_second * self.tokens / self.passages
-        return replace(self, model=replace(self.model, tokens_per_second=rate, how="given"))
+        return replace(
+            self,
+            model=replace(self.model, tokens_per_second=rate, how="given"),
+            sparse=_without_rate(self.sparse),
+            late=_without_rate(self.late),
+        )
+
+
+def _without_rate(model: ModelFacts | None) -> ModelFacts | None:
+    return None if model is None else replace(model, tokens_per_second=None, how="given")

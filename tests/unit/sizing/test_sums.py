@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def test_embedding_is_shared_and_storing_is_not():
     assert work.model == pytest.approx(PLAIN.tokens / 1_000_000)
     assert work.side_by_side(1) == work.one_core
     assert work.side_by_side(10**6) == work.store
+    beside = replace(PLAIN, sparse=ModelFacts("terms", 0, 100_000.0))
+    assert Embedding.of(beside, "sqlite").model == pytest.approx(11 * work.model)
+    assert Embedding.of(beside.at_speed(50), "sqlite").model == pytest.approx(PLAIN.passages / 50)
     slow = Embedding.of(PLAIN.at_speed(50), "sqlite")
     assert slow.model == pytest.approx(PLAIN.passages / 50)
     assert slow.side_by_side(10) < slow.one_core / 5
@@ -171,6 +175,19 @@ def test_models_are_known_by_name_or_read_from_their_folder(tmp_path, bge_small)
     (tmp_path / "modules.json").write_text("{")
     with pytest.raises(BadInput, match=r"cannot be read: .*not valid JSON"):
         find_model(str(tmp_path))
+
+
+def test_a_model_in_the_cache_is_read_there(tmp_path, monkeypatch):
+    snapshot = tmp_path / "models--someone--model" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--someone--model" / "refs").mkdir()
+    (tmp_path / "models--someone--model" / "refs" / "main").write_text("0" * 40)
+    (snapshot / "config.json").write_text(json.dumps({"hidden_size": 768, "num_hidden_layers": 12}))
+    (snapshot / "model.safetensors").write_text("")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = find_model("someone/model")
+    assert (found.name, found.dimension, found.how) == ("someone/model", 768, "estimated")
+    assert find_model("someone/other") is None
 
 
 def test_the_sums_are_those_of_a_collection_that_is_built(home, sample_texts):
