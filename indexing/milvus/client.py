@@ -163,18 +163,20 @@ class Milvus:
         self._write("CreateIndex", wire.create_index_request(name, layout))
         self.load(name, layout.replicas)
 
-    def load(self, name: str, replicas: int = 1) -> None:
-        """Has Milvus take it into memory, and waits until it is."""
-        by = time.monotonic() + self.settings.write_seconds
+    def load(self, name: str, replicas: int = 1, *, seconds: float | None = None) -> None:
+        """Has Milvus take it into memory, and waits until it is, for as long as something is written, or for
+        `seconds`; it goes on by itself.
+        """
+        seconds = self.settings.write_seconds if seconds is None else seconds
+        by = time.monotonic() + seconds
         request = self._milvus.LoadCollectionRequest(collection_name=name, replica_number=replicas)
         self._write("LoadCollection", request, by=by)
         asked = self._milvus.GetLoadStateRequest(collection_name=name)
         while int(self._read("GetLoadState", asked).state) != _LOADED:
             if time.monotonic() + _LOAD_PAUSE >= by:
                 raise MilvusUnavailable(
-                    f"Milvus at {self.address} did not load a collection within"
-                    f" {self.settings.write_seconds:g} s: give it more memory, or raise"
-                    " STLIB_MILVUS_WRITE_SECONDS"
+                    f"Milvus at {self.address} did not load a collection within {seconds:g} s: try again"
+                    " later, and give it more memory if that does not help"
                 )
             time.sleep(_LOAD_PAUSE)
 
@@ -319,7 +321,7 @@ class Milvus:
         try:
             return self._read(method, request)
         except NotLoaded:
-            self.load(name, self.settings.replicas)
+            self.load(name, self.settings.replicas, seconds=self.settings.seconds)
         return self._read(method, request)
 
     def _read(self, method: str, request: Any) -> Any:

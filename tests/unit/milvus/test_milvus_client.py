@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -189,6 +191,16 @@ def test_a_collection_that_is_not_in_memory_is_loaded(cluster, fake, vectors):
     fake.loaded.clear()
     assert client.nearest(name, layout, vectors[0], 1).keys.tolist() == [1]
     assert [request.replica_number for request in fake.of("LoadCollection")] == [2, 2]
+
+
+def test_a_search_does_not_wait_for_long_until_it_is_loaded(cluster, fake, vectors):
+    client = cluster(seconds=0.2)
+    name, layout, _ = fill(client, "float32", vectors)
+    fake.before = lambda method, request, context: fake.loaded.clear()
+    began = time.monotonic()
+    with pytest.raises(MilvusUnavailable, match=r"did not load .* within 0\.2 s"):
+        client.nearest(name, layout, vectors[0], 1)
+    assert time.monotonic() - began < 1.5
 
 
 def test_one_that_is_never_loaded_is_an_error_within_the_bound(cluster, fake, vectors):

@@ -71,7 +71,7 @@ def ids(results):
     return [(result.id, result.score) for result in results]
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8", "uint8", "binary"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "binary"])
 def test_a_cluster_and_faiss_give_the_same_answers(make, fake, precision):
     """All types of vectors: what is proposed is scored by the codes of the catalog."""
     collection, vectors = make(precision)
