@@ -43,28 +43,35 @@ print("done", flush=True)
 """
 
 WORKLOAD = """
+COUNT = {count}
 TOPICS = ["whales breathe air at the surface", "iron rusts in wet air", "bread dough rises with yeast",
           "a glacier moves slowly downhill", "bees dance to tell where flowers are"]
 
 def documents():
-    for i in range(480):
+    for i in range(COUNT):
         text = f"{TOPICS[i % 5]}. This is number {i} of the list."
         yield {"id": f"d{i}", "title": f"Note {i}", "text": text, "metadata": {"topic": i % 5}}
 
 def revised():
-    for i in range(0, 480, 4):
+    for i in range(0, COUNT, 4):
         text = f"{TOPICS[(i + 1) % 5]}. Now number {i} says this."
         yield {"id": f"d{i}", "title": f"Note {i}", "text": text}
 
 def doomed():
-    return [f"d{i}" for i in range(7, 480, 10)]
+    return [f"d{i}" for i in range(7, COUNT, 10)]
 """
 
 
 @pytest.fixture(scope="module")
-def workload(tmp_path_factory) -> Path:
+def count(pytestconfig) -> int:
+    """Documents: of few kills each falls into a shorter run, which takes every kind of step ten times."""
+    return 480 if pytestconfig.getoption("--kills") > 20 else 240
+
+
+@pytest.fixture(scope="module")
+def workload(tmp_path_factory, count) -> Path:
     folder = tmp_path_factory.mktemp("workload")
-    (folder / "tests_faults_workload.py").write_text(WORKLOAD)
+    (folder / "tests_faults_workload.py").write_text(WORKLOAD.replace("{count}", str(count)))
     (folder / "child.py").write_text(CHILD)
     shutil.copy(Path(__file__).parents[1] / "toy_terms.py", folder)
     return folder
@@ -103,14 +110,14 @@ def undisturbed(workload, tmp_path_factory):
     return seconds, answers(home)
 
 
-def test_kill_at_random_moments(workload, undisturbed, tmp_path, pytestconfig):
+def test_kill_at_random_moments(workload, undisturbed, tmp_path, pytestconfig, count):
     seconds, expected = undisturbed
     rng = random.Random(20)
     for number in range(pytestconfig.getoption("--kills")):
         home = tmp_path / str(number)
         reported = kill_after(workload, home, rng.uniform(0, seconds))
         if Collection.list(home=home):
-            check_after_kill(home, reported, number)
+            check_after_kill(home, reported, number, count)
         finish(workload, home)
         assert answers(home) == expected, f"after kill {number}"
 
@@ -124,7 +131,7 @@ def kill_after(workload: Path, home: Path, seconds: float) -> list[str]:
         return process.stdout.read().splitlines()
 
 
-def check_after_kill(home: Path, reported: list[str], number: int) -> None:
+def check_after_kill(home: Path, reported: list[str], number: int, count: int) -> None:
     try:
         collection = Collection.open("c", home=home, sparse=ToyTerms())
     except Exception as error:
@@ -134,10 +141,10 @@ def check_after_kill(home: Path, reported: list[str], number: int) -> None:
         assert report.clean, (number, reported[-1:], report)
         last = {line.split()[0]: int(line.split()[1]) for line in reported if line != "done"}
         # Deleting begins once all revisions are reported; it may be committed and not yet reported.
-        gone = 48 if last.get("revised") == 120 else 0
+        gone = count // 10 if last.get("revised") == count // 4 else 0
         assert report.documents + gone >= last.get("committed", 0), (number, reported[-1:])
         if "revised" in last:
-            found = collection.search("Now number 0 says this", 480, mode="semantic").results
+            found = collection.search("Now number 0 says this", count, mode="semantic").results
             text = {r.id: r.text for r in found}
             for i in range(0, 4 * last["revised"], 4):
                 revised = f"Now number {i} says this."

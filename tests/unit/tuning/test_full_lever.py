@@ -15,6 +15,8 @@ from app.tuning.trained.candidates import drop_unused_models, make_candidate, mo
 from indexing import Collection
 from indexing.errors import BadInput
 
+pytestmark = pytest.mark.slow
+
 PAIRS = {
     "moggy": "cats and their kittens sleep on warm roofs",
     "pooch": "dogs guard the house and bark at strangers",

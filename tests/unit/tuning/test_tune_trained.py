@@ -15,6 +15,8 @@ from app.tuning.trained.candidates import models_folder
 from indexing import Collection
 from indexing.errors import BadInput
 
+pytestmark = pytest.mark.slow
+
 THINGS = ("kettle", "ladder", "violin", "candle", "anchor", "basket", "helmet", "mirror", "pillow", "wallet")
 CALLER = Caller("ann", "python")
 
