@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["TIP", "Followed", "collection_name", "digest_of", "number_of", "prefix_of"]
+
+_HEX = re.compile(r"[0-9a-f]{32}")
 
 TIP = 8
 """Chunks in `tip`."""
@@ -61,7 +64,10 @@ def prefix_of(uuid: str, generation_id: int | None = None) -> str:
     """What the names of all collections in Milvus begin with that belong to a collection, or to one of its
     generations.
     """
-    start = f"stlib_{uuid.replace('-', '')}_"
+    plain = uuid.replace("-", "")
+    if not _HEX.fullmatch(plain):  # somebody has altered it, and names of collections and files come of this
+        plain = hashlib.blake2b(uuid.encode(), digest_size=16).hexdigest()
+    start = f"stlib_{plain}_"
     return start if generation_id is None else f"{start}{int(generation_id)}_"
 
 

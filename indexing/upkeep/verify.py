@@ -15,6 +15,7 @@ from indexing.upkeep.contents import altered_codes, content_problems
 from indexing.upkeep.rows import document_problems, generation_problems, key_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
+from indexing.views.milvus_leftovers import drop_leftovers
 from indexing.views.vectors import VectorView
 
 __all__ = ["VerifyReport", "verify"]
@@ -58,6 +59,7 @@ def verify(session: Session, views: Views) -> VerifyReport:
             report.errors += dialect_of(connection).find_wrong_types(connection)
     if report.errors:
         return report
+    drop_leftovers(session.place)
     try:
         _verify_rows(session, views, report)
     except StorageError as error:

@@ -21,7 +21,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch, chunk_keys_between, chunks_after, removals_after
 from indexing.catalog.generations import DROPPING, GenerationInfo, read_generation
 from indexing.catalog.reads import chunk_keys, decode_rows
-from indexing.errors import MilvusUnavailable, StorageError
+from indexing.errors import MilvusUnavailable, StorageError, UnknownCollection
 from indexing.milvus.client import Milvus
 from indexing.milvus.marker import TIP, Followed, collection_name, number_of, prefix_of
 from indexing.milvus.schema import Layout
@@ -205,7 +205,7 @@ class MilvusView(ServerView):
     def _make(self) -> State:
         """Another collection in Milvus, with nothing in it but its marker."""
         client, layout = self._milvus()
-        with reading(self._session.database) as connection:
+        with self._session.looking() as (connection, _):
             self._require_generation(connection)
             purged = self._purged(connection)
         names = client.names(prefix_of(self._session.uuid, self._generation.id))
@@ -222,7 +222,7 @@ class MilvusView(ServerView):
         client, layout = self._milvus()
         try:
             batch, removed, can = self._read_changes(state)
-        except _Deleted:
+        except (_Deleted, UnknownCollection):
             client.drop(state.name)  # nobody else will
             raise
         if not can:  # what was removed meanwhile is not said any more
@@ -243,7 +243,7 @@ class MilvusView(ServerView):
 
     def _read_changes(self, state: State) -> tuple[ChunkBatch, np.ndarray, bool]:
         """The next changes, the keys that they remove, and whether `state` can go on by them."""
-        with reading(self._session.database) as connection:
+        with self._session.looking() as (connection, _):
             self._require_generation(connection)
             purged = self._purged(connection)
             batch = chunks_after(connection, self._generation.id, state.change, READ_ROWS)

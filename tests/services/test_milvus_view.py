@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from indexing import Collection
-from indexing.errors import BadInput, MilvusUnavailable
-from indexing.milvus.client import connect
+from indexing.catalog.database import writing
+from indexing.catalog.generations import DROPPING, set_state
+from indexing.errors import BadInput, MilvusUnavailable, StorageError, UnknownCollection
+from indexing.milvus.client import Milvus, connect
 from indexing.upkeep.copy import copy_collection
 from indexing.vectors.milvus import MilvusIndex
 from indexing.views.milvus_leftovers import milvus_lock
@@ -373,3 +375,28 @@ def test_milvus_lite_is_of_one_process(collection, tmp_path, address):
     said = ran.stderr.splitlines()[-1]
     assert f"MilvusUnavailable: Milvus Lite at {address} is open in another process" in said
     assert "milvus-lite server" in said
+
+
+@pytest.mark.parametrize("what", ["collection", "generation"])
+def test_what_is_deleted_while_its_rows_are_made_leaves_none(collection, milvus, tmp_path, monkeypatch, what):
+    """By another process, before the collection in Milvus is there."""
+    create = Milvus.create
+    collection.reindex(precision="int8")
+
+    def drop_first(self, *given):
+        monkeypatch.setattr(Milvus, "create", create)
+        with Collection.open("c", home=tmp_path) as other:
+            if what == "collection":
+                other.drop()
+            else:
+                with writing(other._session.database) as connection:
+                    set_state(connection, 1, DROPPING)
+        create(self, *given)
+
+    older = next(one for one in collection.servings() if one.generation == 1)
+    view = collection._views.vectors(collection._session.live(older.id))
+    monkeypatch.setattr(Milvus, "create", drop_first)
+    with pytest.raises((UnknownCollection, StorageError)):
+        view.renew()
+    left = [name for name in milvus.names("stlib_") if name.split("_")[2] == "1"]
+    assert len(left) == (0 if what == "collection" else 1)  # and its own, which goes with it
