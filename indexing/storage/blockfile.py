@@ -231,6 +231,8 @@ class BlockFile:
     def check_blocks(self, blocks: np.ndarray) -> None:
         """Compare these blocks, once each. Two threads may do the same one twice, which is harmless."""
         unchecked = blocks[self._unchecked[blocks]]
+        if not len(unchecked):
+            return
         self._fetch(unchecked)
         for block in unchecked.tolist():
             self.ensure_whole()
