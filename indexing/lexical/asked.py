@@ -44,6 +44,15 @@ class Asked(NamedTuple):
         assert table is not None  # has_few is never true without a limit
         return np.flatnonzero(table) if table.dtype == bool else table
 
+    def bounds(self, largest: int) -> tuple[int, int]:
+        """The lowest and the highest key that may be found, none above `largest`."""
+        table = self.keys_or_table
+        if table is None:
+            return 0, largest
+        if table.dtype == bool:
+            return int(table.argmax()), min(len(table) - 1 - int(table[::-1].argmax()), largest)
+        return int(table[0]), min(int(table[-1]), largest)
+
     def contains(self, keys: np.ndarray) -> np.ndarray:
         """For each of `keys` whether it may be found."""
         allowed = self.keys_or_table

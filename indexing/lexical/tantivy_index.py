@@ -31,6 +31,7 @@ from indexing.lexical import analysis
 from indexing.lexical.asked import Asked
 from indexing.lexical.bm25 import FIELDS, SCORE_DIGITS, LexicalHits, QueryWord, frequency_of, idf, spread
 from indexing.lexical.question import query_words
+from indexing.lexical.ties import MOST_HITS, lowest_ties
 from indexing.storage.files import (
     disk_errors,
     disk_full,
@@ -65,8 +66,11 @@ class LexicalSnapshot:
         deleted_fraction: part of the stored documents that is deleted but still counted by BM25, 0 to 1.
     """
 
-    def __init__(self, folder: Path, meta: dict[str, Any], languages: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, meta: dict[str, Any], languages: Sequence[str] = (), largest_key: int = -1
+    ) -> None:
         self.folder = folder
+        self._largest_key = largest_key
         self.meta = meta
         self.languages = tuple(languages)[:_MOST_LANGUAGES]
         try:
@@ -89,7 +93,8 @@ class LexicalSnapshot:
         body = verify_folder(folder)["meta"]
         _check_version(folder, body)
         counts: dict[str, int] = body["languages"]
-        return cls(folder, body["meta"], sorted(counts, key=lambda code: (-counts[code], code)))
+        languages = sorted(counts, key=lambda code: (-counts[code], code))
+        return cls(folder, body["meta"], languages, body["largest_key"])
 
     def __len__(self) -> int:
         return self.document_count
@@ -191,6 +196,12 @@ class LexicalSnapshot:
             order = np.lexsort((keys, -scores))[:k]
             if exhausted or (len(order) == k and scores[order[-1]] > lowest):
                 return LexicalHits(keys[order], scores[order].astype(np.float32))
+            if count >= MOST_HITS:
+                better = order[scores[order] > lowest]
+                ties = lowest_ties(self._fetch, query, lowest, k - len(better), asked, self._largest_key)
+                if len(better) + len(ties) == k:
+                    scores = np.append(scores[better], np.full(len(ties), lowest))
+                    return LexicalHits(np.append(keys[better], ties), scores.astype(np.float32))
             count *= 4
 
     def _fetch(self, query: Query, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -160,3 +160,47 @@ def test_the_title_counts_more_than_the_text(tmp_path):
 def test_k_must_be_positive(snapshot):
     with pytest.raises(BadInput, match="k is 0"):
         snapshot.search("river", 0)
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """Short texts of which many score the same, in several segments and not in the order of their keys."""
+    rng = np.random.default_rng(2)
+    texts = ["river stone", "stone river", "river cloud", "river", "river river stone", "cloud"]
+    keys = rng.permutation(2000)[:900]
+    folder = tmp_path_factory.mktemp("alike")
+    base = None
+    for number, part in enumerate(np.array_split(keys, 3)):
+        with LexicalWriter(folder, base=base) as writer:
+            writer.apply([(int(key), "", texts[key % 6]) for key in part], deletes=keys[:number].tolist())
+            base = folder / str(number)
+            writer.publish(base, {})
+    return LexicalSnapshot.open(base)
+
+
+@pytest.mark.parametrize("text", ["river", "stone", "river stone cloud", "cloud"])
+@pytest.mark.parametrize("which", ["all", "table", "late", "keys", "not some"])
+def test_of_documents_that_score_alike_the_lowest_keys_come(alike, text, which, monkeypatch):
+    """The same as when all of them are read, however many there are."""
+    table = np.random.default_rng(3).random(1500) < 0.5
+    allowed = {"table": table, "late": np.arange(2000) > 1200, "keys": np.arange(100, 1900, 3)}.get(which)
+    excluded = np.arange(0, 300, 2) if which == "not some" else None
+    fetched = []
+    plain = LexicalSnapshot._fetch
+
+    def fetch(self, query, count):
+        hits = plain(self, query, count)
+        fetched.append(len(hits[0]))
+        return hits
+
+    for k in (1, 7, 40, 150, 2000):
+        expected = alike.search(text, k, allowed, excluded)
+        with monkeypatch.context() as patch:
+            patch.setattr("indexing.lexical.ties.MOST_HITS", 60)
+            patch.setattr("indexing.lexical.tantivy_index.MOST_HITS", 60)
+            patch.setattr(LexicalSnapshot, "_fetch", fetch)
+            fetched.clear()
+            found = alike.search(text, k, allowed, excluded)
+        np.testing.assert_array_equal(found.doc_keys, expected.doc_keys)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+        assert which != "all" or k > 7 or max(fetched) <= 4 * 60
