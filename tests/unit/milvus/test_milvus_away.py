@@ -227,6 +227,16 @@ def test_a_server_that_comes_back_is_found(make_client, fake, monkeypatch):
             pytest.fail("not found within eight seconds")
 
 
+def test_a_server_that_was_started_anew_between_two_searches_is_not_away(cluster, fake, port, vectors):
+    client = cluster(seconds=2.0)
+    name, layout, _ = fill(client, "float32", vectors)
+    for _ in range(3):
+        fake.server.stop(None).wait(2)
+        with serving(fake, f"127.0.0.1:{port}"):
+            assert client.nearest(name, layout, vectors[4], 1).keys.tolist() == [5]
+            assert client.away == ""
+
+
 def test_one_client_serves_all_threads_of_a_process(port):
     settings = read_settings({"STLIB_MILVUS": f"http://127.0.0.1:{port}"})
     try:
