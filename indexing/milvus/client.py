@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from indexing.errors import CorruptView, MilvusUnavailable
+from indexing.errors import CorruptView, MilvusUnavailable, StorageError
 from indexing.milvus import wire
 from indexing.milvus.conditions import (
     DOCUMENT_FIELD,
@@ -35,7 +35,7 @@ from indexing.milvus.conditions import (
     Condition,
     of_chunks,
 )
-from indexing.milvus.connection import Connection, NotLoaded
+from indexing.milvus.connection import Connection, NotLoaded, Refused
 from indexing.milvus.schema import MARKER_KEY, MOST_NOTE, MOST_RESULTS, NOTE_FIELD, VECTOR_FIELD, Layout
 from indexing.milvus.settings import MilvusSettings, read_settings
 from indexing.milvus.wire import Consistency
@@ -159,8 +159,12 @@ class Milvus:
 
     def create(self, name: str, layout: Layout) -> None:
         """Makes an empty collection that can be searched at once."""
-        self._write("CreateCollection", wire.create_request(name, layout))
-        self._write("CreateIndex", wire.create_index_request(name, layout))
+        try:
+            self._write("CreateCollection", wire.create_request(name, layout))
+            self._write("CreateIndex", wire.create_index_request(name, layout))
+        except Refused as refused:
+            hint = f"; STLIB_MILVUS_VECTORS={layout.simpler} is for older versions" if layout.simpler else ""
+            raise StorageError(f"{refused}{hint}") from None
         self.load(name, layout.replicas)
 
     def load(self, name: str, replicas: int = 1, *, seconds: float | None = None) -> None:

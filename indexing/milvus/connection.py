@@ -23,7 +23,7 @@ from indexing.milvus.settings import ADDRESS_VARIABLE, MilvusSettings
 from indexing.milvus.wire import load_messages
 from stlib.util.forks import ThreadLock
 
-__all__ = ["Connection", "NotLoaded"]
+__all__ = ["Connection", "NotLoaded", "Refused"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,10 @@ _OPTIONS = {
 
 class NotLoaded(StorageError):
     """The collection is there, and not in memory: it has to be loaded first."""
+
+
+class Refused(StorageError):
+    """Milvus does not do what was asked, and said why."""
 
 
 class Connection:
@@ -103,7 +107,7 @@ class Connection:
             MilvusUnavailable: it cannot be reached, or did not answer within `seconds`.
             CorruptView: the collection that is asked is not there.
             NotLoaded: it is not in memory.
-            StorageError: Milvus refused the request.
+            Refused: Milvus does not do it.
         """
         stub = self._ready_stub()
         messages = load_messages()
@@ -130,7 +134,7 @@ class Connection:
             raise NotLoaded(f"{self._name} has not loaded a collection: {reason}")
         if not self.settings.is_lite and (code in _BUSY or old in _BUSY_OLD):
             raise _Busy(reason)
-        raise StorageError(f"{self._name} refused {method}: {reason}")
+        raise Refused(f"{self._name} refused {method}: {reason}")
 
     # --- the channel -----------------------------------------------------------------------------------
 
@@ -246,7 +250,7 @@ class Connection:
                 " and a version from 2.4 on?"
             )
         if code in (codes.RESOURCE_EXHAUSTED, codes.INVALID_ARGUMENT, codes.OUT_OF_RANGE):
-            return StorageError(f"{self._name} refused {method}: {details}")
+            return Refused(f"{self._name} refused {method}: {details}")
         said = f"{self._name} cannot be reached ({details or code.name.lower()})"
         self._leave_alone(said)
         return MilvusUnavailable(

@@ -109,6 +109,11 @@ class Layout:
         return f"{self.kind}/{self.index_type}/{self.metric}/{self.shards}"
 
     @property
+    def simpler(self) -> str:
+        """What to take of a Milvus that does not know this kind; empty where every one does."""
+        return {"int8": "float16", "float16": "float32"}.get(self.kind, "")
+
+    @property
     def dimension(self) -> int:
         """Of the field; of bits whole bytes."""
         return 8 * -(-self.codec.dimension // 8) if self.kind == "binary" else self.codec.dimension

@@ -236,6 +236,16 @@ def test_a_request_that_milvus_refuses_names_its_reason(cluster, fake, vectors):
     assert not isinstance(caught.value, MilvusUnavailable)
 
 
+def test_a_milvus_that_knows_no_such_vectors_is_told_what_to_set(cluster, fake, vectors):
+    codec, _ = codes_of("int8", vectors)
+    refusal = NOT_LOADED.__class__(code=1100, reason="data type Int8Vector is not supported")
+    fake.before = lambda method, request, context: refusal
+    with pytest.raises(
+        StorageError, match=r"Int8Vector .* STLIB_MILVUS_VECTORS=float16 is for older versions"
+    ):
+        cluster().create("stlib_x_1_1", Layout.of(codec, cluster().settings))
+
+
 def test_a_batch_that_comes_too_fast_is_sent_again(cluster, fake, vectors):
     client, refusals = cluster(), iter([BUSY, BUSY])
     name, layout, codes = fill(client, "float32", vectors)
