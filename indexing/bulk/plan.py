@@ -30,7 +30,7 @@ SHARD_BYTES = 4 << 20
 """Enough to keep a process at work for seconds, and little enough to be read again when one is lost."""
 SHARD_DOCUMENTS = 2000
 _CUTTABLE = {"jsonl": "lines", "parquet": "rows"}
-_WORTH_CUTTING = 16
+_WORTH_CUTTING = {"jsonl": 16, "parquet": 256}
 """A file may be so many times smaller than a shard and be of more documents than one has."""
 _TAIL = 64 << 10
 _MOST_OF_FOOTER = 64 << 20
@@ -110,7 +110,7 @@ class _Planner:
         file = entry.file
         if (
             file.format not in _CUTTABLE
-            or file.size * _WORTH_CUTTING <= self._bytes
+            or file.size * _WORTH_CUTTING[file.format] <= self._bytes
             or packing_of(file.name) is not None
         ):
             return []

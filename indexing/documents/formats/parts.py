@@ -53,6 +53,6 @@ def _group(group: Any, size: int) -> tuple[int, int, int]:
         max(column.dictionary_page_offset or 0, column.data_page_offset) + column.total_compressed_size
         for column in columns
     )
-    if not 0 < begin < end <= size:
+    if not 0 < begin < end <= size or group.num_rows < 0:
         raise Unreadable("the places of its row groups are wrong")
     return group.num_rows, begin, min(size, end + _MARGIN)
