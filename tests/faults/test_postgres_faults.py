@@ -254,7 +254,7 @@ def test_of_two_writers_one_is_told_at_once(tmp_path, url):
         ):
             with pytest.raises(LockedError, match=r"collection 'c' is being written by process \d+ on "):
                 change()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8  # who waits for a lock does so for ten seconds
         assert held(second) <= {"d0", "d1", "d2"}
         go_on.set()
         adding.join(30)
@@ -264,6 +264,7 @@ def test_of_two_writers_one_is_told_at_once(tmp_path, url):
 
 READ = """
 import sys, time
+from pathlib import Path
 import numpy as np
 from indexing import Collection
 
@@ -276,9 +277,12 @@ with Collection.open("c", home=home, db=url) as collection:
         query = rng.normal(size=16)
         found = collection.search(vector=query / np.linalg.norm(query), k=20, mode="semantic").results
         assert len({result.id for result in found}) == 20, len(found)
+        acknowledged = [line.split() for line in Path(home, "acknowledged").read_text().splitlines()]
+        began = time.time()
         beats = collection.search("beat", k=5, mode="keyword").results
         assert len(beats) == 1, beats
-        late = max(late, time.time() - float(beats[0].metadata["at"]))
+        missed = [float(at) for number, at in acknowledged if int(number) > beats[0].metadata["number"]]
+        late = max([late, *(began - at for at in missed)])
         count += 1
     print(count, late, flush=True)
 """
@@ -292,11 +296,15 @@ def test_ten_readers(request, tmp_path, url):
         number = 0
 
         def beat():
-            """A document that says when it was written, in place of the last one, and others come and go."""
+            """A document with a number, in place of the last one, and others come and go; when it was
+            acknowledged stands in a file.
+            """
             nonlocal number
             number += 1
-            now = [{"id": "now", "text": "beat", "metadata": {"at": str(time.time())}}]
+            now = [{"id": "now", "text": "beat", "metadata": {"number": number}}]
             collection.add([*now, *documents([300 + number % 100])], vectors=VECTORS[[0, 300 + number % 100]])
+            with (tmp_path / "acknowledged").open("a") as acknowledged:
+                acknowledged.write(f"{number} {time.time()}\n")
             collection.delete([f"d{300 + (number + 50) % 100}"])
 
         beat()
@@ -315,7 +323,9 @@ def test_ten_readers(request, tmp_path, url):
             assert (process.returncode, err) == (0, "")
             count, late = out.split()[1:]
             assert int(count) > 5
-            assert float(late) < 1 + every(request, 1, 2)  # a beat each tenth of a second, on a busy machine
+            assert float(late) < every(
+                request, 1, 2
+            )  # what was acknowledged before a search is in its answer
 
 
 def test_a_job_whose_server_is_killed(tmp_path, server, url):

@@ -77,9 +77,9 @@ def test_patterns(pattern, fit, miss):
 
 def test_a_pattern_of_many_parts_takes_no_time():
     like = Like("%a" * 2_000 + "b")
-    began = time.perf_counter()
+    began = time.process_time()
     assert not like.matches("a" * 100_000)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_nested_fields_get_names_with_dots():
@@ -124,9 +124,9 @@ def test_what_is_nested_very_deep_is_left_out():
 def test_many_objects_in_a_list_take_time_in_proportion():
     def seconds(count):
         objects = {"rows": [{"x": 1} for _ in range(count)]}
-        began = time.perf_counter()
+        began = time.process_time()
         assert len(flat(objects)["rows.x"]) == count
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     short, long = (min(seconds(count) for _ in range(3)) for count in (20_000, 80_000))
     assert long < 10 * short + 0.02

@@ -66,9 +66,9 @@ def test_text_without_case_is_folded_alone():
 
 
 def seconds_for(text):
-    began = time.perf_counter()
+    began = time.process_time()
     normal_form(text)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("text", ["a\u0300\u0323", "\u0300\u0323", "é\u00ad", "İ\u0307", "\ufdfa"])

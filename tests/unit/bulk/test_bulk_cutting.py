@@ -143,7 +143,7 @@ def test_lines_are_counted_in_linear_time():
     """A pass reads each byte once, whatever the length of lines: some 1,000 MB/s here, 50 are asked for."""
     line = json.dumps({"text": "some words of a passage " * 20}).encode() + b"\n"
     data = line * (32 * 2**20 // len(line))
-    started = time.perf_counter()
+    started = time.process_time()
     cuts = cut_lines(reader_of(data), len(data), 4 << 20, 2000, lambda head: True)
-    assert len(data) / (time.perf_counter() - started) > 50e6
+    assert len(data) / (time.process_time() - started) > 50e6
     assert cuts[-1].part.first + 2000 > len(data) // len(line)

@@ -179,9 +179,9 @@ class TestXml:
         ids=["laughs", "file", "network", "comments", "types", "depth", "roots", "attributes"],
     )
     def test_nothing_is_expanded_or_opened(self, page):
-        started = time.monotonic()
+        started = time.process_time()
         (item,) = read_bytes("a.xml", page.encode()).items
-        assert time.monotonic() - started < 3
+        assert time.process_time() - started < 3
         assert "root:" not in str(item)
         assert not isinstance(item, Document) or ("text" in item.text and len(item.text) < 200)
 

@@ -233,10 +233,10 @@ class TestHostile:
         ],
     )
     def test_headers_that_take_long_or_lie(self, data):
-        started = time.monotonic()
+        started = time.process_time()
         found = parse_letter(data)
         assert found.subject.startswith("s")
-        assert time.monotonic() - started < 3
+        assert time.process_time() - started < 3
         assert found.body.strip() == "body" or b"base64" in data
 
     @pytest.mark.parametrize("depth", [50, 900, 5_000])
@@ -245,9 +245,9 @@ class TestHostile:
         for number in range(depth):
             data += b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (number, number)
         data += b"Content-Type: text/plain\n\nthe bottom\n"
-        started = time.monotonic()
+        started = time.process_time()
         assert parse_letter(data).subject == "s"
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
 
     def test_a_letter_of_ever_more_letters(self):
         data = b"Subject: s\nContent-Type: message/rfc822\n\n" * 1500 + b"Subject: last\n\nx"

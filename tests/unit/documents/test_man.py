@@ -186,9 +186,9 @@ def test_macros_that_a_page_defines():
     ids=["call", "string", "strings", "blocks", "ifs", "fonts", "quotes", "joined", "cells", "nested"],
 )
 def test_pages_that_would_not_end(source):
-    started = time.monotonic()
+    started = time.process_time()
     items = read_bytes("x.1", source.encode()).items
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
     assert len(items) == 1
 
 

