@@ -19,7 +19,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.reads import codes_of_chunks, decode_rows
 from indexing.errors import CorruptView
 from indexing.milvus.client import Milvus
-from indexing.milvus.conditions import Condition, shortest
+from indexing.milvus.conditions import Condition, of_chunks
 from indexing.milvus.schema import Layout, check_limits
 from indexing.quantization import Codec
 from indexing.vectors.base import Candidates, Hits, QueryScore, VectorIndex
@@ -50,12 +50,10 @@ class RowsInMilvus(NamedTuple):
 class MilvusCodes(FetchedCodes):
     """Codes of chunks in the catalog, whose vectors are `where`."""
 
-    def __init__(
-        self, database: Engine, where: RowsInMilvus, codec: Codec, keys: np.ndarray, doc_keys: np.ndarray
-    ) -> None:
-        """`keys`: int64 [n], distinct; `doc_keys`: int64 [n], of their documents."""
+    def __init__(self, database: Engine, where: RowsInMilvus, codec: Codec, keys: np.ndarray) -> None:
+        """`keys`: int64 [n], distinct."""
         super().__init__(codec, keys)
-        self.database, self.where, self.doc_keys = database, where, doc_keys
+        self.database, self.where = database, where
 
     def _fetch(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with reading(self.database) as connection:
@@ -71,8 +69,11 @@ class MilvusCodes(FetchedCodes):
         return self.rows_of(np.unique(found.keys)), last
 
     def condition(self, allowed: np.ndarray) -> Condition | None:
-        """For the rows of the mask `allowed` [n]; None where it would be too long."""
-        return shortest(self.doc_keys, allowed, self.where.client.most_numbers)
+        """For the rows of the mask `allowed` [n]; None where it would be too long. Their own keys: to look
+        for those of their documents takes seconds where there are tens of millions of rows.
+        """
+        few = np.count_nonzero(allowed) <= self.where.client.most_numbers
+        return of_chunks(self.keys[allowed]) if few else None
 
 
 class MilvusIndex(VectorIndex):

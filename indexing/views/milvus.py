@@ -122,10 +122,10 @@ class MilvusView(ServerView):
         read = read_chunk_keys if has_tables(self._session.database) else chunk_keys_between
         return read(connection, self._generation.id, after, last)
 
-    def _codes_at(self, state: Any, keys: np.ndarray, doc_keys: np.ndarray) -> MilvusCodes:
+    def _codes_at(self, state: Any, keys: np.ndarray) -> MilvusCodes:
         client, layout = self._milvus()
         rows = RowsInMilvus(client, state.name, layout, state.written)
-        return MilvusCodes(self._session.database, rows, self._codec, keys, doc_keys)
+        return MilvusCodes(self._session.database, rows, self._codec, keys)
 
     def _reader_of(self, snapshot: ServerSnapshot | None, change: int) -> VectorReader:
         made = MilvusReader.of(self._codec, snapshot, change)

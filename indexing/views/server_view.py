@@ -101,8 +101,8 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
         """Keys and documents, int64 [n] each, of the chunks from changes after `after` up to `last`."""
         raise NotImplementedError
 
-    def _codes_at(self, state: State, keys: np.ndarray, doc_keys: np.ndarray) -> FetchedCodes:
-        """The codes of those rows of `state` that have these keys, int64 [n], and documents."""
+    def _codes_at(self, state: State, keys: np.ndarray) -> FetchedCodes:
+        """The codes of those rows of `state` that have these keys, int64 [n]."""
         raise NotImplementedError
 
     def _differences(self, connection: Connection) -> str | None:
@@ -134,7 +134,7 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
             kept = ~np.isin(known.segment.keys, removed)
             keys = np.concatenate([known.segment.keys[kept], keys])
             doc_keys = np.concatenate([known.segment.doc_keys[kept], doc_keys])
-        codes = self._codes_at(state, keys, doc_keys)
+        codes = self._codes_at(state, keys)
         return ServerSnapshot(change, state.number, ServerSegment(codes, doc_keys, self.engine))
 
     def newest(self) -> ServerSnapshot | None:

@@ -76,7 +76,7 @@ class VectorTableView(ServerView):
     def _read_keys(self, connection: Connection, after: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         return read_chunk_keys(connection, self._generation.id, after, last)
 
-    def _codes_at(self, state: State, keys: np.ndarray, doc_keys: np.ndarray) -> TableCodes:
+    def _codes_at(self, state: State, keys: np.ndarray) -> TableCodes:
         return TableCodes(self._session.database, self._table(state.number), self._codec, keys)
 
     def _table(self, number: int) -> VectorTable:

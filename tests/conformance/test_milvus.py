@@ -86,7 +86,7 @@ class Case(suite.Case):
     def index(self, name, keys):
         """Over those rows of a collection."""
         where = RowsInMilvus(self.client, name, self.layout)
-        codes = MilvusCodes(self.database, where, self.codec, keys, keys // 2)
+        codes = MilvusCodes(self.database, where, self.codec, keys)
         return MilvusIndex.build(self.codec, codes)
 
 
@@ -205,3 +205,22 @@ def test_rows_fewer_than_promised_are_made_up_for(case, queries, monkeypatch):
     case.client.delete(index._rows.where.name, index._rows.keys[20:])
     hits = index.search(queries[0], 30)
     np.testing.assert_array_equal(hits.rows, case.truth(case.codes, queries[0], 30)[0])
+
+
+@pytest.mark.parametrize("share", [0.6, 0.04])
+def test_conditions_go_along(case, queries, monkeypatch, share):
+    """Where asking for more rows would take longer, the keys of those that are allowed are named."""
+    monkeypatch.setattr("indexing.vectors.milvus._FEW", 10)
+    allowed = np.random.default_rng(6).random(ROWS) < share
+    assert case.built._rows.condition(allowed) is not None
+    for query in queries[:2]:
+        hits = case.built.search(query, 10, allowed)
+        np.testing.assert_array_equal(hits.rows, case.truth(case.codes, query, 10, allowed)[0])
+
+
+def test_too_many_keys_do_not_go_along(case, monkeypatch):
+    monkeypatch.setattr(type(case.client), "most_numbers", 1_000)
+    allowed = np.arange(ROWS) < 1_001
+    assert case.built._rows.condition(allowed) is None
+    allowed[0] = False
+    assert case.built._rows.condition(allowed).numbers.tolist() == case.built._rows.keys[1:1001].tolist()
