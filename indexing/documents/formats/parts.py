@@ -47,12 +47,12 @@ def _groups(file: SourceFile) -> list[tuple[int, int, int]]:
 
 def _group(group: Any, size: int) -> tuple[int, int, int]:
     columns = [group.column(index) for index in range(group.num_columns)]
-    begin = min(column.dictionary_page_offset or column.data_page_offset for column in columns)
-    begin = min(begin, *(column.data_page_offset for column in columns))
-    end = max(
-        max(column.dictionary_page_offset or 0, column.data_page_offset) + column.total_compressed_size
+    starts = [
+        min(column.dictionary_page_offset or column.data_page_offset, column.data_page_offset)
         for column in columns
-    )
+    ]
+    begin = min(starts)
+    end = max(start + column.total_compressed_size for start, column in zip(starts, columns, strict=True))
     if not 0 < begin < end <= size or group.num_rows < 0:
         raise Unreadable("the places of its row groups are wrong")
     return group.num_rows, begin, min(size, end + _MARGIN)

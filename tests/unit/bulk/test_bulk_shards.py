@@ -254,6 +254,21 @@ def test_a_part_that_cannot_be_read_makes_its_shard_bad(tmp_path, reader):
     assert [one.text for one in all_of(reader.read(shards[2]))] == texts[2000:]
 
 
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_table_of_many_different_texts_is_cut(tmp_path, store, reader, dictionary):
+    """Their dictionary is most of a column, and stands before its rows."""
+    texts = [f"text number {n} of its own" for n in range(6000)]
+    path = tmp_path / "a.parquet"
+    table = pa.table({"n": range(6000), "text": texts})
+    parquet.write_table(table, path, row_group_size=2000, use_dictionary=dictionary)
+    store.pipe_file("/corpus/a.parquet", path.read_bytes())
+    for group in (group_of(tmp_path), remote_group("memory://corpus")):
+        shards = shards_of(group, 50_000, piece=500)
+        assert [shard.kind for shard in shards] == ["rows"] * len(shards)
+        assert len(shards) >= 3
+        assert [one.text for one in all_of(pieces_of(reader, shards))] == texts
+
+
 def test_a_changed_file_at_an_address_is_named(store, reader):
     store.pipe_file("/corpus/a.jsonl", b'{"text": "one"}\n' * 50)
     shards = shards_of(remote_group("memory://corpus"), 100)
