@@ -73,15 +73,36 @@ def models_table() -> str:
     known = measured()
     rows = [
         [
-            name,
+            f"`{name}`",
             f"{one['dimension']:,}",
             f"{one['tokens_per_second']:,.0f}",
-            f"{one['tokens_per_second'] / 110:,.1f}",
+            _rate(one["tokens_per_second"] / 110),
         ]
         for name, one in known["models"].items()
     ]
-    read = [[name, "", "", f"{1000 / one['milliseconds']:,.1f}"] for name, one in known["rerankers"].items()]
-    return table(["model", "numbers", "tokens a second", "passages of 110 tokens"], [*rows, *read])
+    rows += [
+        [f"`{name}` reads", "", "", _rate(1000 / one["milliseconds"])]
+        for name, one in known["rerankers"].items()
+    ]
+    for what, cost in (
+        ("reading, cutting and storing in SQLite", known["store"]["sqlite"]),
+        ("the same in PostgreSQL", known["store"]["postgres"]),
+        ("keyword leg: index of words, with metadata", known["build"]),
+    ):
+        rows.append([what, "", "", _rate(1 / (cost["document"] + LENGTH * cost["character"]))])
+    return table(["", "numbers", "tokens a second", "passages of 500 characters a second"], rows)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
+def ray_table() -> str:
+    known = measured()["ray"]
+    cells = ["not measured" if figure is None else f"{figure:.2f}" for figure in known["efficiency"].values()]
+    return table(
+        ["workers on one machine", *known["efficiency"]], [["rate by that of as many processes", *cells]]
+    )
 
 
 def times_table() -> str:
@@ -196,6 +217,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bytes": bytes_table,
     "documents": documents_table,
     "models": models_table,
+    "ray": ray_table,
     "times": times_table,
     "compared": compared_table,
     "sums": sums_table,
