@@ -1,6 +1,6 @@
 """What passages take on the disk, in memory and of time, and how right the sums of `stlib plan` are.
 
-    python tests/benchmarks/bench_sizing.py [--passages 100000 1000000] [--beir FOLDER …] [--json] [--write]
+    python tests/benchmarks/bench_sizing.py [--passages N …] [--beir FOLDER …] [--json] [--write]
 
 Small collections, engines and models give the constants of `indexing/sizing/measured.json`, which `--write`
 makes anew; what grows with a collection comes from the smallest and the largest one. Collections of the given
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--passages", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
+    parser.add_argument("--passages", type=int, nargs="+", default=[100_000, 250_000, 1_000_000])
     parser.add_argument("--beir", type=Path, nargs="*", default=[], help="folders to compare passages with")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name} anew")
