@@ -14,7 +14,7 @@ from indexing.catalog.schema import DocumentRow
 from indexing.describe import CollectionInfo
 from indexing.errors import BadInput
 from indexing.models.trust import recorded_source
-from indexing.names import NO_MODEL
+from indexing.names import FAR_ENGINES, NO_MODEL
 from indexing.sizing.models import ModelFacts, find_model, known_model
 from indexing.sizing.plan import Plan
 from indexing.sizing.setups import Limits, Machines, Sums, add_up
@@ -76,8 +76,9 @@ class Existing:
 
     @property
     def view_sum(self) -> float:
-        """Bytes that the sums say of views."""
-        return self.sums.disk_bytes - self.catalog_sum
+        """Bytes that the sums say of views on this machine."""
+        elsewhere = self.sums.disk["vectors"] if self.sums.engine in FAR_ENGINES else 0.0
+        return self.sums.disk_bytes - self.catalog_sum - elsewhere
 
     def corrected(self, plan: Plan) -> Plan:
         """`plan` with the bytes of the way in which this collection is kept in the measured proportion."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from indexing.names import FILE_ENGINES
+from indexing.names import FAR_ENGINES, FILE_ENGINES, SERVER_ENGINES
 from indexing.sizing import disk, vectors
 from indexing.sizing.measured import measured
 from indexing.sizing.times import Embedding, search_ms, view_seconds
@@ -136,7 +136,11 @@ def reach(make: Callable[[int], Sums]) -> tuple[int, tuple[str, ...]]:
 
 def _engine(setup: str, engine: str | None) -> str:
     usual = {"sqlite": "faiss", "postgres": "pgvector", "ray": "milvus"}[setup]
-    fits = {"sqlite": FILE_ENGINES, "postgres": (*FILE_ENGINES, "pgvector"), "ray": ("milvus",)}[setup]
+    fits = {
+        "sqlite": (*FILE_ENGINES, *FAR_ENGINES),
+        "postgres": (*FILE_ENGINES, *SERVER_ENGINES, *FAR_ENGINES),
+        "ray": FAR_ENGINES,
+    }[setup]
     return engine if engine in fits else usual
 
 

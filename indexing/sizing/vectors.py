@@ -10,13 +10,11 @@ import math
 from typing import NamedTuple
 
 from indexing.errors import BadInput
-from indexing.names import FILE_ENGINES
+from indexing.names import ENGINES, FILE_ENGINES
 from indexing.sizing.disk import stored_bytes, table_bytes
 from indexing.sizing.measured import measured
 
-__all__ = ["ENGINES", "Memory", "build_seconds", "held_by_process", "memory", "search_ms", "view_bytes"]
-
-ENGINES = ("faiss", "usearch", "pgvector", "milvus")
+__all__ = ["Memory", "build_seconds", "held_by_process", "memory", "search_ms", "view_bytes"]
 
 _GRAPHS_AT = 100_000
 """Passages of which the time of graphs was measured."""

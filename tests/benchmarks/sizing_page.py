@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from app.wording import format_decimal, format_hours, format_milliseconds, format_quantity
+from indexing.names import ENGINES
 from indexing.sizing import (
     Limits,
     Machines,
@@ -53,7 +54,7 @@ def bytes_table() -> str:
     for precision in ("int8", "binary", "float32"):
         for width in (256, 384, 768, 1024):
             codes = [f"{disk.code_bytes(width, precision, base):,.0f}" for base in disk.DATABASES]
-            views = [f"{vectors.view_bytes(1, width, precision, engine):,.0f}" for engine in vectors.ENGINES]
+            views = [f"{vectors.view_bytes(1, width, precision, engine):,.0f}" for engine in ENGINES]
             rows.append([precision, f"{width:,}", *codes, *views])
     header = ["codes", "numbers", "SQLite", "PostgreSQL", "FAISS", "usearch", "pgvector", "Milvus*"]
     return table(header, rows)
