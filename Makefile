@@ -83,7 +83,8 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m pytest --long tests --kills 200
 	$(BIN)/python -m pytest --postgres tests/unit/serving tests/unit/sources tests/unit/beside tests/unit/gate \
 	  $(filter-out %_unwritable.py %_damage.py %_catalog.py,$(wildcard tests/unit/collection/test_*.py)) \
-	  tests/conformance/test_three_legs.py
+	  tests/conformance/test_three_legs.py tests/unit/bulk/test_load_here.py tests/unit/bulk/test_piece_writer.py \
+	  tests/unit/bulk/test_collection_load.py
 	STLIB_YEARS=200 $(BIN)/python -m pytest tests/property/test_sync_year.py
 	$(BIN)/python -m pytest tests/unit/gate tests/unit/statistics --draws 400 --simulations
 

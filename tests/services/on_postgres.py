@@ -29,6 +29,7 @@ ABOUT_FILES = frozenset(
         "test_an_altered_artifact_is_named_and_the_others_answer[UPDATE artifact SET data = zeroblob(300)]",
         "test_a_reindex_without_room_begins_nothing",
         "test_nothing_is_left_of_what_is_dropped",
+        "test_a_full_disk_ends_the_load_at_once_and_it_goes_on_later",
     }
 )
 """Tests that look into the files of a home, speak SQLite, or start processes that know only the home; those
