@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_adds_and_compactions_of_threads_lose_nothing(home, letters, monkeypatch
         stopped = threading.Event()
 
         def compact():
-            while not stopped.is_set():
+            while not stopped.wait(0.002):  # without a rest neither would let the other in for long
                 try:
                     other.compact()
                 except LockedError:
@@ -72,7 +73,7 @@ def test_adds_and_compactions_of_threads_lose_nothing(home, letters, monkeypatch
                         collection.delete(["x"])
                         break
                     except LockedError:
-                        continue
+                        time.sleep(0.001)
         finally:
             stopped.set()
             compacting.join()
