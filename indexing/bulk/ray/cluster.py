@@ -21,16 +21,19 @@ from indexing.errors import BadInput, LockedError, StorageError
 from indexing.storage.files import FolderLock
 from stlib.extras import require
 
-__all__ = ["LOCAL", "Cluster", "check_address", "cores_here", "ray_cluster"]
+__all__ = ["LOCAL", "THREAD", "Cluster", "check_address", "cores_here", "ray_cluster"]
 
 logger = logging.getLogger(__name__)
 
 LOCAL = "local"
+THREAD = "stlib-ray"
+"""The name of threads that wait for outcomes."""
 
 _FOLDER = "stlib-ray-"
 _LONGEST_FOLDER = 40  # names of sockets below it may have 107 bytes in all
 _STORE_BYTES = 128 * 2**20  # pieces that are read and wait are a few MiB; Ray takes no less than 75 MiB
 _CONNECT_SECONDS = 10.0
+_END_SECONDS = 10.0
 _VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # Of names that Ray itself still uses, and of loads of so few shards that some workers get none.
 _WARNINGS = (r"`use_\w+` is deprecated", r"The m\w+ number of concurrent (tasks|actors) for 'MapBatches")
@@ -47,6 +50,7 @@ class Cluster:
         threads: that each of them computes with.
         is_local: whether it is an instance of our own, which ends with this process.
         node: the id of the driver's node.
+        socket: of the process of Ray on that node.
     """
 
     address: str
@@ -54,6 +58,20 @@ class Cluster:
     threads: int
     is_local: bool
     node: str
+    socket: str = ""
+
+    def is_alive(self) -> bool:
+        """Whether Ray lives on this node. Without it Ray would end this process some seconds later."""
+        if not self.socket:
+            return True
+        with socket.socket(socket.AF_UNIX) as asked:
+            try:
+                asked.connect(self.socket)
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:
+                return True  # the path may be of another container, or too long: that says nothing
+        return True
 
 
 def check_address(address: str) -> None:
@@ -130,7 +148,7 @@ def _own_instance(ray: Any, workers: int) -> Iterator[Cluster]:
                     **_silent(),
                 )
             _require_loopback(ray)
-            yield Cluster(LOCAL, workers, threads, True, ray.get_runtime_context().get_node_id())
+            yield Cluster(LOCAL, workers, threads, True, *_node(ray))
         finally:
             ray.shutdown()
 
@@ -148,10 +166,17 @@ def _joined(ray: Any, address: str, workers: int | None) -> Iterator[Cluster]:
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if not cpus:
             raise BadInput(f"--ray {address}: no node of that cluster has a CPU to give")
-        yield Cluster(address, workers or cpus, 1, False, context.get_node_id())
+        yield Cluster(address, workers or cpus, 1, False, *_node(ray))
     finally:
         if ours:
             ray.shutdown()
+
+
+def _node(ray: Any) -> tuple[str, str]:
+    """The id of this node, and the socket of its process, where this process may ask it."""
+    id_ = ray.get_runtime_context().get_node_id()
+    path = next((node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == id_), "")
+    return id_, path if Path(path).exists() and hasattr(socket, "AF_UNIX") else ""
 
 
 def _connect(ray: Any, address: str) -> None:
@@ -281,14 +306,15 @@ def _quiet() -> Iterator[None]:
     what a command prints for programs.
     """
     import ray.data  # noqa: F401 (sets up its logging when it is imported)
-    from ray._private import worker
+    from ray._private import auto_init_hook, worker
 
     loggers = [logging.getLogger(name) for name in _QUIET]
     levels = [one.level for one in loggers]
-    printing = worker.print_to_stdstream
+    printing, connecting = worker.print_to_stdstream, auto_init_hook.enable_auto_connect
     for one in loggers:
         one.setLevel(logging.CRITICAL)
     worker.print_to_stdstream = _print_nothing
+    auto_init_hook.enable_auto_connect = False  # a thread that asks too late would start another instance
     try:
         with warnings.catch_warnings():
             for message in _WARNINGS:
@@ -296,8 +322,18 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         worker.print_to_stdstream = printing
+        if _threads_ended():
+            auto_init_hook.enable_auto_connect = connecting
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
+
+
+def _threads_ended() -> bool:
+    """Whether those that waited for outcomes have seen that there is no instance any more."""
+    waiting = [thread for thread in threading.enumerate() if thread.name == THREAD]
+    for thread in waiting:
+        thread.join(_END_SECONDS)
+    return not any(thread.is_alive() for thread in waiting)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from indexing.bulk.ray.cluster import Cluster
+from indexing.bulk.ray.cluster import THREAD, Cluster
 from indexing.bulk.ray.settings import error_from_row
 from indexing.bulk.ray.stages import ERROR, Embedder, read_shards
 from indexing.errors import StorageError
@@ -48,7 +48,7 @@ def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generato
     found: queue.Queue[Any] = queue.Queue()
     stop = threading.Event()
     thread = threading.Thread(
-        target=_run, args=(numbers, foreman, cluster, found, stop), name="stlib-ray", daemon=True
+        target=_run, args=(numbers, foreman, cluster, found, stop), name=THREAD, daemon=True
     )
     thread.start()
     try:

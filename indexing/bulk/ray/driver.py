@@ -23,7 +23,7 @@ from indexing.storage.paths import ServerDatabase
 
 __all__ = ["RayMiddle"]
 
-_LOOKED_EVERY = 5.0
+_LOOKED_EVERY = 2.0
 _STARTS = 10
 """How often each worker may begin without any of them storing a piece."""
 
@@ -120,12 +120,19 @@ class RayMiddle:
         )
 
     def _look_at(self, foreman: Any, cluster: Cluster) -> None:
-        """Workers that die again and again would be started for ever."""
+        """Workers that die again and again would be started for ever; and without its node this process would
+        be ended by Ray, which says nothing.
+        """
         import ray
 
         if time.monotonic() - self._looked < _LOOKED_EVERY:
             return
         self._looked = time.monotonic()
+        if not cluster.is_alive():
+            raise StorageError(
+                "Ray's process on this machine ended, for lack of memory perhaps. What is stored is kept, and"
+                " the same command goes on"
+            )
         starts = 0
         with contextlib.suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
             starts = ray.get(foreman.starts.remote(), timeout=_LOOKED_EVERY)
