@@ -33,7 +33,7 @@ def test_whatever_is_killed_the_result_equals_a_plain_run(
     kills: int,
     tmp_path: Path,
     request: pytest.FixtureRequest,
-    record_property: Any,
+    capsys: pytest.CaptureFixture[str],
 ):
     db = request.getfixturevalue("postgres_url") if where == "postgres" else ""
     corpus = write_corpus(tmp_path / "corpus.jsonl", documents)
