@@ -71,6 +71,8 @@ def run_load(
         size = piece_documents or piece_documents_for(encoders.of(session.live().generation))
         load = begin(session, source, size, restart=restart)
         teller = _Teller(session, load, adding, progress)
+        if load.resumed:
+            teller.say()  # where it goes on
         try:
             while True:
                 live = session.live()
