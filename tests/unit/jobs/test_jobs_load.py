@@ -1,4 +1,4 @@
-"""Jobs that bring sources in by a plan: killed, resumed and cancelled they go on; with Ray they do no other."""
+"""Jobs that bring sources in by a plan: killed, resumed and cancelled they go on."""
 
 from __future__ import annotations
 
