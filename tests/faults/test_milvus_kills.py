@@ -41,51 +41,51 @@ VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 def add(c, numbers):
     c.add([{"id": f"d{n}", "text": f"text {n}"} for n in numbers], vectors=VECTORS[list(numbers)])
 
-def make(home):
-    if "c" not in Collection.list(home=home):
-        Collection.create("c", home=home, dimension=16, engine="milvus", precision="float32").close()
-    with Collection.open("c", home=home) as c:
+def make(place):
+    if "c" not in Collection.list(**place):
+        Collection.create("c", **place, dimension=16, engine="milvus", precision="float32").close()
+    with Collection.open("c", **place) as c:
         add(c, range(100))
         c.refresh()
 
-def change(home):
-    with Collection.open("c", home=home) as c:
+def change(place):
+    with Collection.open("c", **place) as c:
         c.delete([f"d{n}" for n in range(0, 100, 9)])
         add(c, range(100, 130))
         c.refresh()
 
-def erase(home):
-    with Collection.open("c", home=home) as c:
+def erase(place):
+    with Collection.open("c", **place) as c:
         c.finish_erasures()
         if any(r.documents for r in c.erasures()) is False:
             c.erase(["d1", "d2"])
 
-def reindex(home):
-    with Collection.open("c", home=home) as c:
+def reindex(place):
+    with Collection.open("c", **place) as c:
         if c.info().engine == "milvus" and c.info().precision == "float32":
             c.reindex(precision="int8")
         for one in c.generations():
             if one.id != c.info().generation:
                 c.drop_generation(one.id)
 
-def drop(home):
-    if "c" in Collection.list(home=home):
-        with Collection.open("c", home=home) as c:
+def drop(place):
+    if "c" in Collection.list(**place):
+        with Collection.open("c", **place) as c:
             c.drop()
     else:
         from indexing.storage.paths import collection_place
         from indexing.views.milvus_leftovers import drop_leftovers
-        drop_leftovers(collection_place("c", home))
+        drop_leftovers(collection_place("c", **place))
 
 print("ready", flush=True)
 for line in sys.stdin:
-    step, home, fault = json.loads(line)
+    step, place, fault = json.loads(line)
     child = os.fork()
     if child == 0:
         indexing.faults._NAME, _, number = fault.partition("@")
         indexing.faults._PASS, indexing.faults._passes = number, 0
         try:
-            globals()[step](home)
+            globals()[step](place)
         except BaseException:
             import traceback
             traceback.print_exc()
@@ -146,8 +146,8 @@ def indexer(milvus):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
 
-        def run(step, home, fault=""):
-            process.stdin.write(json.dumps([step, str(home), fault]) + "\n")
+        def run(step, place, fault=""):
+            process.stdin.write(json.dumps([step, place, fault]) + "\n")
             process.stdin.flush()
             return int(process.stdout.readline())
 
@@ -155,18 +155,18 @@ def indexer(milvus):
         process.stdin.close()
 
 
-def expected_ids(home):
+def expected_ids(place):
     """What a catalog that was left anywhere should answer for a query, of what it has itself."""
-    with Collection.open("c", home=home) as collection:
+    with Collection.open("c", **place) as collection:
         return {result.id for result in collection.search("text", k=1000, mode="keyword").results}
 
 
-def check(milvus, home):
+def check(milvus, place):
     """Of a collection that somebody left in the middle of something."""
     names = milvus.names("stlib_")
     read = [milvus.read_marker(name) for name in names]
     markers = [None if one is None else Followed.from_json(one.text) for one in read]
-    with Collection.open("c", home=home) as collection:
+    with Collection.open("c", **place) as collection:
         live = collection._session.live().generation.id
         with reading(collection._session.database) as connection:
             last = read_generation(connection, live).last_change
@@ -176,7 +176,7 @@ def check(milvus, home):
             if marker is not None and name.split("_")[2] == str(live)
         ]
         assert all(marker.change <= last for marker in mine)
-        there = sorted(expected_ids(home), key=lambda id_: int(id_[1:]))
+        there = sorted(expected_ids(place), key=lambda id_: int(id_[1:]))
         vectors = VECTORS[[int(id_[1:]) for id_ in there]]
         for query in (VECTORS[3], VECTORS[120]):
             found = collection.search(vector=query, k=7, mode="semantic").results
@@ -193,18 +193,19 @@ def check(milvus, home):
     [pytest.param(*one, marks=() if one in FEW else pytest.mark.long, id="-".join(one)) for one in PLACES],
 )
 def test_killed_at(milvus, indexer, tmp_path, step, place):
+    here = {"home": str(tmp_path)}
     for before in STEPS[: STEPS.index(step)]:
-        assert indexer(before, tmp_path) == 0
-    assert indexer(step, tmp_path, place) == -9
+        assert indexer(before, here) == 0
+    assert indexer(step, here, place) == -9
     if step != "drop":
-        check(milvus, tmp_path)
-    assert indexer(step, tmp_path) == 0
+        check(milvus, here)
+    assert indexer(step, here) == 0
     if step == "drop":
         assert milvus.names("stlib_") == []
         return
-    check(milvus, tmp_path)
+    check(milvus, here)
     assert len(milvus.names("stlib_")) == 1
-    assert indexer("drop", tmp_path) == 0
+    assert indexer("drop", here) == 0
     assert milvus.names("stlib_") == []
 
 
@@ -212,31 +213,49 @@ def test_killed_at(milvus, indexer, tmp_path, step, place):
 @pytest.mark.parametrize("place", ["milvus.made", "milvus.written", "milvus.marked"])
 def test_killed_together_with_milvus(indexer, tmp_path, place, monkeypatch):
     """Milvus Lite in the process that is killed: its files are those of a power failure."""
-    home = tmp_path / "home"
+    here = {"home": str(tmp_path / "home")}
     monkeypatch.setenv("STLIB_MILVUS", str(tmp_path / "own.db"))
     command = [sys.executable, "-c", INDEXER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         said = []
         for step, fault in (("make", ""), ("change", place), ("change", "")):
-            process.stdin.write(json.dumps([step, str(home), fault]) + "\n")
+            process.stdin.write(json.dumps([step, here, fault]) + "\n")
             process.stdin.flush()
             said.append(int(process.stdout.readline()))
         process.stdin.close()
     assert said == [0, -9, 0] if place != "milvus.made" else said == [0, 0, 0]
-    check(connect(), home)
+    check(connect(), here)
 
 
 @pytest.mark.long
 def test_milvus_is_killed_and_loses_its_files(server, milvus, indexer, tmp_path):
     """It starts with nothing, and all is made of the catalog."""
-    assert indexer("make", tmp_path) == 0
+    here = {"home": str(tmp_path)}
+    assert indexer("make", here) == 0
     server.stop()
     for path in server.folder.rglob("stlib_*"):
         path.rename(tmp_path / path.name)
     server.start()
-    check(milvus, tmp_path)
-    assert indexer("change", tmp_path) == 0
+    check(milvus, here)
+    assert indexer("change", here) == 0
     assert len(milvus.all_keys(milvus.names("stlib_")[0])) == 118
-    check(milvus, tmp_path)
-    assert indexer("drop", tmp_path) == 0
+    check(milvus, here)
+    assert indexer("drop", here) == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["milvus.removed", "milvus.written", "milvus.marked", "publish.after"])
+def test_killed_on_one_of_two_hosts(milvus, indexer, tmp_path, postgres_url, place):
+    """One catalog in PostgreSQL: the other host finds what is there, and goes on with it."""
+    one, other = ({"home": str(tmp_path / name), "db": postgres_url} for name in ("one", "other"))
+    assert indexer("make", one) == 0
+    check(milvus, other)
+    assert indexer("change", one, place) == -9
+    check(milvus, other)
+    assert indexer("change", other) == 0
+    assert len(milvus.names("stlib_")) == 1
+    check(milvus, one)
+    check(milvus, other)
+    assert indexer("drop", other) == 0
+    assert milvus.names("stlib_") == []

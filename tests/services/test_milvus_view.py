@@ -144,6 +144,21 @@ def test_what_is_dropped_while_milvus_is_away_is_dropped_later(
     assert not (tmp_path / "collections/.milvus").exists()
 
 
+def test_a_generation_that_is_dropped_while_milvus_is_away(
+    collection, milvus, tmp_path, monkeypatch, address
+):
+    collection.reindex(precision="int8")
+    old, new = sorted(milvus.names("stlib_"))
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    assert collection.drop_generation(1) == ROWS
+    assert [path.name for path in (tmp_path / "collections/.milvus").iterdir()] == [old[:-1]]
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    assert milvus.names("stlib_") == [old, new]
+    assert clean(collection)
+    assert milvus.names("stlib_") == [new]
+    assert not (tmp_path / "collections/.milvus").exists()
+
+
 def test_what_somebody_else_broke_is_made_anew(collection, milvus):
     view, name = view_of(collection), the_rows(milvus)
     keys = milvus.all_keys(name)
@@ -248,9 +263,12 @@ def test_milvus_away(collection, tmp_path, monkeypatch, caplog, address):
         with pytest.raises(MilvusUnavailable, match=NOWHERE):
             found(other, 3)
         assert [one.id for one in other.search("text 7", mode="keyword", k=1).results] == ["d7"]
+        monkeypatch.setattr("indexing.writing.add.PUBLISH_CHANGES", 1)
         add(other, [3])
-        with pytest.raises(MilvusUnavailable, match=NOWHERE):
-            other.refresh()
+        assert "what was added is not in Milvus yet" in caplog.text
+        for bring_up in (other.refresh, other.compact):
+            with pytest.raises(MilvusUnavailable, match=NOWHERE):
+                bring_up()
         assert NOWHERE in " ".join(other.verify().errors)
         with pytest.raises(MilvusUnavailable, match=NOWHERE):
             Collection.create("d", home=tmp_path, dimension=DIMENSION, engine="milvus")
