@@ -2,7 +2,7 @@
 
     client = connect()                    # nobody is asked before the first request
     client.create(name, layout)
-    client.upsert(name, layout, keys, documents, codes)
+    client.upsert(name, layout, keys, codes)
     client.write_marker(name, layout, "how far the rows follow")
     marker = client.read_marker(name)
     client.nearest(name, layout, query, 100, condition, since=marker.written)
@@ -28,7 +28,6 @@ import numpy as np
 from indexing.errors import CorruptView, MilvusUnavailable, StorageError
 from indexing.milvus import wire
 from indexing.milvus.conditions import (
-    DOCUMENT_FIELD,
     KEY_FIELD,
     MOST_LITERALS,
     MOST_PARAMETERS,
@@ -192,17 +191,15 @@ class Milvus:
 
     # --- rows ------------------------------------------------------------------------------------------
 
-    def upsert(
-        self, name: str, layout: Layout, keys: np.ndarray, documents: np.ndarray, codes: np.ndarray
-    ) -> None:
-        """Puts rows in place of those of the same keys: `keys` int64 [n] from 1, `documents` int64 [n] and
-        `codes` [n, d]. When it fails some batches may be there: it is to be sent again.
+    def upsert(self, name: str, layout: Layout, keys: np.ndarray, codes: np.ndarray) -> None:
+        """Puts rows in place of those of the same keys: `keys` int64 [n] from 1 and `codes` [n, d]. When it
+        fails some batches may be there: it is to be sent again.
         """
         rows = min(BATCH_ROWS, max(1, BATCH_BYTES // layout.row_bytes))
         for at in range(0, len(keys), rows):
             part = slice(at, at + rows)
             values = layout.values(codes[part])
-            request = wire.rows_request(name, layout, keys[part], documents[part], values)
+            request = wire.rows_request(name, layout, keys[part], values)
             self._note(name, self._write("Upsert", request))
 
     def delete(self, name: str, keys: np.ndarray) -> None:
@@ -230,7 +227,7 @@ class Milvus:
         if len(note) > MOST_NOTE:
             raise ValueError(f"a marker of {len(note):,} characters is too long")
         key = np.array([MARKER_KEY])
-        self._write("Upsert", wire.rows_request(name, layout, key, key, layout.nothing, note))
+        self._write("Upsert", wire.rows_request(name, layout, key, layout.nothing, note))
 
     def read_marker(self, name: str) -> Marker | None:
         """What was written last, by whomever: None where nothing was."""
@@ -297,15 +294,6 @@ class Milvus:
             found.append(wire.read_column(answer, KEY_FIELD))
             values.append(wire.read_vectors(answer, layout))
         return np.concatenate(found), np.concatenate(values)
-
-    def documents(self, name: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of those rows of `keys` that are there: their keys and their documents, int64 [n] each."""
-        found, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for part in _parts(keys, MOST_RESULTS):
-            answer = self._query(name, of_chunks(part), [KEY_FIELD, DOCUMENT_FIELD], _STRONG)
-            found.append(wire.read_column(answer, KEY_FIELD))
-            documents.append(wire.read_column(answer, DOCUMENT_FIELD))
-        return np.concatenate(found), np.concatenate(documents)
 
     # --- requests --------------------------------------------------------------------------------------
 

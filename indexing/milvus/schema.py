@@ -1,7 +1,6 @@
 """What a collection in Milvus looks like: its fields, the type of its vectors, and the index over them.
 
-    key            INT64, primary: the chunk's
-    document_key   INT64: filters go by it
+    key            INT64, primary: the chunk's, by which filters go
     vector         see `Layout`
     note           VARCHAR: empty, but for the marker, a row of its own that says how far the rows follow
 
@@ -27,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from indexing.errors import BadInput
-from indexing.milvus.conditions import DOCUMENT_FIELD, KEY_FIELD
+from indexing.milvus.conditions import KEY_FIELD
 from indexing.milvus.settings import ADDRESS_VARIABLE, MilvusSettings
 from indexing.quantization import Codec
 
@@ -185,4 +184,4 @@ def _bits(vectors: np.ndarray) -> np.ndarray:
     return np.packbits(vectors >= 0, axis=1)
 
 
-FIELDS = (KEY_FIELD, DOCUMENT_FIELD, VECTOR_FIELD, NOTE_FIELD)
+FIELDS = (KEY_FIELD, VECTOR_FIELD, NOTE_FIELD)

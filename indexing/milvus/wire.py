@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from indexing.errors import BadInput
-from indexing.milvus.conditions import DOCUMENT_FIELD, KEY_FIELD, Condition
+from indexing.milvus.conditions import KEY_FIELD, PARAMETER, Condition
 from indexing.milvus.schema import MARKER_KEY, MOST_NOTE, NOTE_FIELD, VECTOR_FIELD, Layout
 from stlib.extras import PACKAGES
 from stlib.util.forks import ThreadLock
@@ -117,7 +117,6 @@ def create_request(name: str, layout: Layout) -> Any:
     field = messages.schema.FieldSchema
     fields = [
         field(name=KEY_FIELD, data_type=_INT64, is_primary_key=True),
-        field(name=DOCUMENT_FIELD, data_type=_INT64),
         field(
             name=VECTOR_FIELD,
             data_type=_VECTOR_TYPES[layout.kind],
@@ -151,10 +150,8 @@ def create_index_request(name: str, layout: Layout) -> Any:
 # --- rows ----------------------------------------------------------------------------------------------
 
 
-def rows_request(
-    name: str, layout: Layout, keys: np.ndarray, documents: np.ndarray, values: np.ndarray, note: str = ""
-) -> Any:
-    """That puts rows in place of those of the same keys: `keys` and `documents` int64 [n], `values` as
+def rows_request(name: str, layout: Layout, keys: np.ndarray, values: np.ndarray, note: str = "") -> Any:
+    """That puts rows in place of those of the same keys: `keys` int64 [n], `values` as
     `Layout.values` gives them.
     """
     messages = load_messages()
@@ -164,7 +161,6 @@ def rows_request(
         num_rows=len(keys),
         fields_data=[
             _number_column(KEY_FIELD, keys),
-            _number_column(DOCUMENT_FIELD, documents),
             messages.schema.FieldData(
                 field_name=VECTOR_FIELD,
                 type=_VECTOR_TYPES[layout.kind],
@@ -280,7 +276,7 @@ def _said(name: str, condition: Condition | None, spelt_out: bool) -> dict[str, 
     schema = load_messages().schema
     numbers = schema.TemplateArrayValue(long_data=schema.LongArray(data=condition.numbers.tolist()))
     value = schema.TemplateValue(array_val=numbers)
-    return {name: condition.template(), "expr_template_values": {condition.parameter: value}}
+    return {name: condition.template(), "expr_template_values": {PARAMETER: value}}
 
 
 def _pairs(values: Mapping[str, object]) -> list[Any]:

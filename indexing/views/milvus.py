@@ -232,7 +232,7 @@ class MilvusView(ServerView):
             client.delete(state.name, removed)
             faults.point("milvus.removed")
             codes = decode_rows(b"".join(batch.codes), len(batch.keys), self._codec)
-            client.upsert(state.name, layout, batch.keys, batch.document_keys, codes)
+            client.upsert(state.name, layout, batch.keys, codes)
             faults.point("milvus.written")
             rows = zip(batch.keys[-TIP:].tolist(), batch.codes[-TIP:], strict=True)
             followed = state.followed.advanced(batch.last, rows, removed.tolist())

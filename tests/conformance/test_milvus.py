@@ -79,7 +79,7 @@ class Case(suite.Case):
             if rows:
                 dialect_of(connection).insert_rows(connection, CODES, ("key", "code"), rows)
         self.client.create(name, self.layout)
-        self.client.upsert(name, self.layout, keys, keys // 2, codes)
+        self.client.upsert(name, self.layout, keys, codes)
         self.client.settle(name)
         return self.index(name, keys)
 
@@ -171,7 +171,7 @@ def test_rows_come_and_go(case, queries):
     case.client.delete(name, keys[:500])
     assert case.client.all_keys(name).tolist() == keys[500:].tolist()
     case.judge(case.index(name, keys[500:]), case.codes[500:2000], queries, 10)
-    case.client.upsert(name, case.layout, keys[:500], keys[:500] // 2, case.codes[:500])
+    case.client.upsert(name, case.layout, keys[:500], case.codes[:500])
     case.judge(index, case.codes[:2000], queries, 10)
 
 
@@ -181,7 +181,7 @@ def test_rows_that_others_removed_or_added_are_no_answers(case, queries):
     name, keys = index._rows.where.name, index._rows.keys
     best = case.truth(case.codes, queries[0], 5)[0]
     case.client.delete(name, keys[best])
-    case.client.upsert(name, case.layout, keys[best] + 1, keys[best], case.codes[best])
+    case.client.upsert(name, case.layout, keys[best] + 1, case.codes[best])
     allowed = np.ones(ROWS, bool)
     allowed[best] = False
     np.testing.assert_array_equal(

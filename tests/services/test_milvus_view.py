@@ -163,7 +163,7 @@ def test_what_somebody_else_broke_is_made_anew(collection, milvus):
     view, name = view_of(collection), the_rows(milvus)
     keys = milvus.all_keys(name)
     layout = view._milvus()[1]
-    milvus.upsert(name, layout, keys[5:6], keys[5:6], view._codec.encode(VECTORS[7:8]).codes)
+    milvus.upsert(name, layout, keys[5:6], view._codec.encode(VECTORS[7:8]).codes)
     what = "Milvus view of generation 1"
     assert collection.verify().repaired == [f"{what}: its vectors differ from the catalog's codes"]
     assert collection.refresh()

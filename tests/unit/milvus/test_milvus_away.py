@@ -119,13 +119,13 @@ def test_one_that_dies_in_the_midst_of_a_batch_is_an_error_and_the_rest_is_sent_
 
     fake.before = die
     with within(match="cannot be reached"):
-        client.upsert("stlib_x_1_1", layout, keys, keys, codes)
+        client.upsert("stlib_x_1_1", layout, keys, codes)
     assert 100 <= len(fake.rows["stlib_x_1_1"]) < 300
     fake.server.stop(None).wait(2)
     with serving(fake, f"127.0.0.1:{port}"):
         client.close()
         client._connection._rest_until = 0.0
-        client.upsert("stlib_x_1_1", layout, keys, keys, codes)
+        client.upsert("stlib_x_1_1", layout, keys, codes)
         assert client.all_keys("stlib_x_1_1").tolist() == keys.tolist()
 
 

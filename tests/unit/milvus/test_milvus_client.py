@@ -9,7 +9,7 @@ import pytest
 
 from indexing.errors import BadInput, CorruptView, MilvusUnavailable, StorageError
 from indexing.milvus import client as client_module
-from indexing.milvus.conditions import of_documents
+from indexing.milvus.conditions import of_chunks
 from indexing.milvus.schema import Layout
 from indexing.quantization import Codec
 from tests.unit.milvus.conftest import codes_of
@@ -19,12 +19,12 @@ KINDS = {"float32": "float32", "int8": "int8", "uint8": "int8", "binary": "binar
 
 
 def fill(client, precision, vectors, name="stlib_x_1_1"):
-    """A collection with all vectors: keys from 1, three rows of each document."""
+    """A collection with all vectors: keys from 1."""
     codec, codes = codes_of(precision, vectors)
     layout = Layout.of(codec, client.settings)
     keys = np.arange(1, len(vectors) + 1)
     client.create(name, layout)
-    client.upsert(name, layout, keys, keys // 3, codes)
+    client.upsert(name, layout, keys, codes)
     return name, layout, codes
 
 
@@ -36,8 +36,6 @@ def test_vectors_come_back_bit_by_bit(cluster, vectors, precision):
     keys, values = client.vectors(name, layout, np.array([3, 250, 999]))
     assert sorted(keys.tolist()) == [3, 250]
     assert np.array_equal(values, layout.values(codes)[keys - 1])
-    keys, documents = client.documents(name, np.array([3, 250]))
-    assert dict(zip(keys.tolist(), documents.tolist(), strict=True)) == {3: 1, 250: 83}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +67,7 @@ def test_a_dimension_of_bits_is_filled_up_to_whole_bytes(cluster, fake, vectors)
     client = cluster()
     _, layout, _ = fill(client, "binary", vectors[:, :21])
     assert layout.dimension == 24
-    field = fake.schemas["stlib_x_1_1"].fields[2]
+    field = fake.schemas["stlib_x_1_1"].fields[1]
     assert (field.data_type, field.type_params[0].value) == (100, "24")
 
 
@@ -148,11 +146,11 @@ def test_replicas_shards_and_maps_are_those_of_the_settings(cluster, fake, vecto
 def test_numbers_of_a_condition_go_along_as_a_parameter(cluster, fake, vectors):
     client = cluster()
     name, layout, _ = fill(client, "float32", vectors)
-    near = client.nearest(name, layout, vectors[0], 9, of_documents(np.array([7, 8])))
-    assert sorted(near.keys.tolist()) == [21, 22, 23, 24, 25, 26]
+    near = client.nearest(name, layout, vectors[0], 9, of_chunks(np.array([8, 7, 999])))
+    assert sorted(near.keys.tolist()) == [7, 8]
     search = fake.of("Search")[-1]
-    assert search.dsl == "document_key in {numbers}"
-    assert list(search.expr_template_values["numbers"].array_val.long_data.data) == [7, 8]
+    assert search.dsl == "key in {numbers}"
+    assert list(search.expr_template_values["numbers"].array_val.long_data.data) == [7, 8, 999]
 
 
 def test_rows_are_written_in_batches_of_bounded_size(cluster, fake, vectors, monkeypatch):
@@ -168,7 +166,7 @@ def test_rows_are_written_in_batches_of_bounded_size(cluster, fake, vectors, mon
 def test_what_is_sent_twice_is_there_once(cluster, vectors):
     client = cluster()
     name, layout, codes = fill(client, "float32", vectors)
-    client.upsert(name, layout, np.arange(1, 11), np.arange(10), codes[:10])
+    client.upsert(name, layout, np.arange(1, 11), codes[:10])
     assert client.count(name) == 300
 
 
@@ -232,7 +230,7 @@ def test_a_request_that_milvus_refuses_names_its_reason(cluster, fake, vectors):
     refusal = NOT_LOADED.__class__(code=1100, reason="expected 8\n  dimensions")
     fake.before = lambda method, request, context: refusal
     with pytest.raises(StorageError, match=r"refused Upsert: expected 8 dimensions \(code 1100\)") as caught:
-        client.upsert(name, layout, np.array([1]), np.array([1]), codes[:1])
+        client.upsert(name, layout, np.array([1]), codes[:1])
     assert not isinstance(caught.value, MilvusUnavailable)
 
 
@@ -251,7 +249,7 @@ def test_a_batch_that_comes_too_fast_is_sent_again(cluster, fake, vectors):
     name, layout, codes = fill(client, "float32", vectors)
     before = len(fake.of("Upsert"))
     fake.before = lambda method, request, context: next(refusals, None) if method == "Upsert" else None
-    client.upsert(name, layout, np.array([1]), np.array([1]), codes[:1])
+    client.upsert(name, layout, np.array([1]), codes[:1])
     assert len(fake.of("Upsert")) - before == 3
 
 

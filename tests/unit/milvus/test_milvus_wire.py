@@ -12,7 +12,7 @@ from pymilvus import DataType, MilvusClient
 
 from indexing.errors import BadInput
 from indexing.milvus import wire
-from indexing.milvus.conditions import of_documents
+from indexing.milvus.conditions import of_chunks
 from indexing.milvus.schema import Layout
 from tests.unit.milvus.conftest import codes_of
 from tests.unit.milvus.test_milvus_client import fill
@@ -49,13 +49,13 @@ def same(ours, theirs, *names):
 def test_a_search_is_the_one_of_pymilvus(cluster, fake, theirs, vectors, precision):
     client = cluster()
     name, layout, codes = fill(client, precision, vectors)
-    client.nearest(name, layout, vectors[3], 9, of_documents(np.array([5, 6])))
+    client.nearest(name, layout, vectors[3], 9, of_chunks(np.array([5, 6])))
     ours = fake.of("Search")[-1]
     query = np.frombuffer(layout.query_value(vectors[3]), layout.values(codes).dtype)
     theirs.search(
         name,
         [query.tobytes() if precision == "binary" else query],
-        filter="document_key in {numbers}",
+        filter="key in {numbers}",
         filter_params={"numbers": [5, 6]},
         limit=10,  # one more: the marker may be among them
         anns_field="vector",
@@ -78,7 +78,6 @@ def test_rows_are_those_of_pymilvus(cluster, fake, theirs, vectors):
         rows = [
             {
                 "key": at + 1,
-                "document_key": (at + 1) // 3,
                 "vector": values[at].tobytes() if precision == "binary" else values[at],
                 "note": "",
             }
@@ -99,7 +98,6 @@ def test_a_collection_is_the_one_of_pymilvus(cluster, fake, theirs, vectors):
     ours, index = fake.of("CreateCollection")[-1], fake.of("CreateIndex")[-1]
     schema = theirs.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("key", DataType.INT64, is_primary=True)
-    schema.add_field("document_key", DataType.INT64)
     schema.add_field("vector", DataType.INT8_VECTOR, dim=24)
     schema.add_field("note", DataType.VARCHAR, max_length=4096)
     wanted = theirs.prepare_index_params()
