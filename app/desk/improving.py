@@ -114,6 +114,9 @@ def promote(visit: Visit, name: str, serving: int, override: str | None = None) 
     return gate.promote(visit.caller, visit.location, collection, serving, override).serving.id
 
 
-def roll_back(visit: Visit, name: str) -> int:
-    """Lets what answered before answer again; returns it."""
-    return gate.rollback(visit.caller, visit.location, visit.collection(name, "improve")).serving.id
+def roll_back(visit: Visit, name: str, expected: int | None = None) -> int:
+    """Lets what answered before answer again, with `expected` only if that serving, which the page showed, is
+    live still: of two who press at once, one goes back. Returns it.
+    """
+    collection = visit.collection(name, "improve")
+    return gate.rollback(visit.caller, visit.location, collection, expected=expected).serving.id

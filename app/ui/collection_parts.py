@@ -84,7 +84,7 @@ def draw_servings(desk: Desk, facts: CollectionFacts) -> None:
                     "Roll back",
                     icon=":material/undo:",
                     on_click=_roll_back,
-                    args=(desk, facts.info.name),
+                    args=(desk, facts.info.name, facts.live.id),
                     help="To what answered before.",
                 )
 
@@ -154,8 +154,8 @@ def _promote(desk: Desk, name: str, serving: int) -> None:
 
 
 @safely
-def _roll_back(desk: Desk, name: str) -> None:
-    tell(f"Serving {desk.ask(improving.roll_back, name)} answers again.")
+def _roll_back(desk: Desk, name: str, live: int) -> None:
+    tell(f"Serving {desk.ask(improving.roll_back, name, live)} answers again.")
 
 
 @safely

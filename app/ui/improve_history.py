@@ -26,7 +26,7 @@ def draw_history(desk: Desk, name: str, state: Improvement) -> None:
                     "Yes, roll back",
                     type="primary",
                     on_click=_roll_back,
-                    args=(desk, name),
+                    args=(desk, name, state.live.id),
                 )
         # What a person names is promoted as it is; what was learned and has not passed needs a reason.
         others = {one.id: one.note for one in reversed(state.servings) if not one.live and _is_free(one.gate)}
@@ -48,8 +48,8 @@ def _is_free(gate: dict | None) -> bool:
 
 
 @safely
-def _roll_back(desk: Desk, name: str) -> None:
-    tell(f"Serving {desk.ask(improving.roll_back, name)} answers again.")
+def _roll_back(desk: Desk, name: str, live: int) -> None:
+    tell(f"Serving {desk.ask(improving.roll_back, name, live)} answers again.")
 
 
 @safely
