@@ -73,7 +73,8 @@ def make_key(
 
 
 def list_keys(caller: Caller, location: Location) -> list[Key]:
-    """Every key that was made, the oldest first.
+    """Every key that was made, the oldest first, but those that expired more than a week before
+    another one was made.
 
     Raises:
         NotAllowed: the caller may not manage, or some collections only.

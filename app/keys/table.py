@@ -18,6 +18,7 @@ from indexing.errors import StorageError
 __all__ = ["add_key", "find_key", "read_keys", "revoke"]
 
 VERSION = 1
+_KEPT_SECONDS = 7 * 86_400.0  # a key that expired is listed for so long
 _METADATA = sa.MetaData()
 KEYS = sa.Table(
     "api_key",
@@ -44,13 +45,15 @@ def _open(place: KeysPlace) -> Iterator[sa.Engine]:
 
 
 def add_key(place: KeysPlace, key: Key, hash_: str) -> None:
+    """Adds a key, and forgets those that expired long before: each person who signs in at a page has one."""
     values = {**vars(key), "hash": hash_, "collections": key.collections and list(key.collections)}
     with _open(place) as engine, writing(engine) as connection:
+        connection.execute(sa.delete(KEYS).where(KEYS.c.expires < key.created - _KEPT_SECONDS))
         connection.execute(KEYS.insert().values(values))
 
 
 def read_keys(place: KeysPlace) -> list[Key]:
-    """All that were ever made, the oldest first; none, and no file made, where there is no table yet.
+    """All that are kept, the oldest first; none, and no file made, where there is no table yet.
 
     Raises:
         StorageError: a row is none of ours.

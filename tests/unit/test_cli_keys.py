@@ -9,7 +9,8 @@ import socket
 import pytest
 
 from app.cli import main
-from app.facade.keys import key_caller
+from app.facade.caller import local_caller
+from app.facade.keys import key_caller, list_keys, make_key
 from app.settings import Location
 
 
@@ -86,3 +87,18 @@ def test_a_setting_that_cannot_be_names_its_variable(stlib, monkeypatch):
     monkeypatch.setenv("STLIB_RATE", "often")
     code, _, err = stlib("serve")
     assert code == 1 and err.startswith("stlib: STLIB_RATE: ") and err.endswith("got 'often'\n")
+
+
+def test_expired_keys_are_forgotten_a_week_later(home, monkeypatch):
+    caller, location, day, now = local_caller("cli"), Location(home), 86_400.0, 1.7e9
+
+    def names_after(name, at, days):
+        monkeypatch.setattr("app.facade.keys.time.time", lambda: now + at * day)
+        make_key(caller, location, name, days=days)
+        return [key.name for key in list_keys(caller, location)]
+
+    names_after("program", 0, None)
+    names_after("ann", 0, 0.5)
+    assert names_after("bob", 7, 0.5) == ["program", "ann", "bob"]
+    assert names_after("carl", 8, 0.5) == ["program", "bob", "carl"]
+    assert names_after("dora", 60, 30) == ["program", "dora"]
