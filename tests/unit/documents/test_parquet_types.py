@@ -16,11 +16,11 @@ arrow = pytest.importorskip("pyarrow")
 NOON = datetime(2024, 5, 1, 12)
 
 
-def read(table) -> tuple[list, list[str]]:
+def read(table, **how) -> tuple[list, list[str]]:
     import pyarrow.parquet
 
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(table, stream)
+    pyarrow.parquet.write_table(table, stream, **how)
     data = stream.getvalue()
     file = SourceFile("a.parquet", "a.parquet", "a.parquet", "parquet", size=len(data), data=data)
     return list(read_file(file)), file.notes
@@ -107,3 +107,13 @@ def test_columns_of_the_same_name():
     assert read(table)[0] == [
         Document("a.parquet#1", "Bees\n\ntext (column 2): Ants", "", {"text (column 2)": "Ants"})
     ]
+
+
+def test_lists_of_texts_over_several_groups_of_rows():
+    """Each group has a dictionary of its own."""
+    table = arrow.table({"text": [f"Bees {n}" for n in range(6)], "tags": [["a"], ["b2"]] * 3})
+    items, notes = read(table, row_group_size=2)
+    assert [(item.id, item.metadata["tags"]) for item in items] == [
+        (f"a.parquet#{n + 1}", ["b2"] if n % 2 else ["a"]) for n in range(6)
+    ]
+    assert notes == []
