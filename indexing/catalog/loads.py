@@ -19,6 +19,7 @@ __all__ = [
     "DONE",
     "OPEN",
     "PLANNING",
+    "SHARD_STATES",
     "WAITING",
     "LoadCounts",
     "LoadInfo",
@@ -45,6 +46,7 @@ __all__ = [
 
 PLANNING, OPEN = "planning", "open"
 WAITING, DONE, BAD = "waiting", "done", "bad"
+SHARD_STATES = (WAITING, DONE, BAD)
 COUNTS = (
     "received",
     "added",

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from indexing.catalog.collections import CollectionState
 from indexing.catalog.generations import DROPPING, GenerationInfo
-from indexing.catalog.schema import Chunk, Code, Counter, DocumentRow, Removal
+from indexing.catalog.loads import DONE, SHARD_STATES
+from indexing.catalog.schema import (
+    Chunk,
+    Code,
+    Counter,
+    DocumentRow,
+    Load,
+    LoadPiece,
+    LoadShard,
+    Removal,
+)
 from indexing.errors import BadInput
 from indexing.served import check_generation
 from indexing.upkeep.beside import missing_codes, model_problems
 
-__all__ = ["document_problems", "generation_problems", "key_problems"]
+__all__ = ["document_problems", "generation_problems", "key_problems", "load_problems"]
 
 
 def document_problems(connection: Connection, state: CollectionState) -> list[str]:
@@ -67,6 +77,25 @@ def generation_problems(
                 .select_from(Removal)
                 .where(Removal.generation_id == generation.id, Removal.change > generation.last_change),
             ),
+        ],
+    )
+
+
+def load_problems(connection: Connection, collection_id: int) -> list[str]:
+    """What is wrong with the plans of bulk loads, so that one might leave something out; empty if nothing."""
+    mine = (Load.collection_id == collection_id, LoadShard.load_id == Load.id)
+    parts = select(func.count()).select_from(LoadShard).join(Load, Load.id == LoadShard.load_id).where(*mine)
+    twice = parts.join(LoadPiece, LoadPiece.shard_id == LoadShard.id)
+    not_whole = or_(LoadShard.pieces.is_(None), LoadShard.stored != LoadShard.pieces)
+    return _count(
+        connection,
+        [
+            (
+                "parts of bulk loads that are done without all of their pieces",
+                parts.where(LoadShard.state == DONE, not_whole),
+            ),
+            ("parts of bulk loads in no known state", parts.where(LoadShard.state.not_in(SHARD_STATES))),
+            ("pieces of bulk loads counted twice", twice.where(LoadPiece.number < LoadShard.stored)),
         ],
     )
 

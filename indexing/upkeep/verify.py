@@ -12,7 +12,7 @@ from indexing.errors import MilvusUnavailable, StorageError
 from indexing.session import Live, Session
 from indexing.upkeep.beside import altered_terms, altered_tokens
 from indexing.upkeep.contents import altered_codes, content_problems
-from indexing.upkeep.rows import document_problems, generation_problems, key_problems
+from indexing.upkeep.rows import document_problems, generation_problems, key_problems, load_problems
 from indexing.vectors.snapshot import VectorSnapshot
 from indexing.views.manager import Views
 from indexing.views.milvus_leftovers import drop_leftovers
@@ -80,6 +80,7 @@ def _verify_rows(session: Session, views: Views, report: VerifyReport) -> None:
             )
         report.errors += document_problems(connection, state)
         report.errors += artifact_problems(connection, session.id)
+        report.errors += load_problems(connection, session.id)
         for generation in generations:
             report.errors += generation_problems(connection, state, generation)
         report.documents = count_documents(connection, session.id)

@@ -16,10 +16,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from indexing import Collection
+from indexing import Collection, faults
 from indexing.bulk.loads import begin, finish, forget_plan, shards_to_do, unfinished
 from indexing.catalog.database import reading
+from indexing.catalog.postgres import close_pools
+from indexing.errors import ConnectionLost
 from indexing.writing.add import Adding
+from tests.services.postgres import Server, databases_of
 from tests.unit.bulk.given import Given, documents, facts, load
 
 pytestmark = pytest.mark.faults
@@ -241,6 +244,32 @@ def test_a_load_that_is_killed_at_a_named_point_goes_on(home, db, plain, point):
     assert again.lines[-1] == f"done {0 if done else COUNT} {resumed}"
     with Collection.open("c", home=home, db=db) as collection:
         check(collection, plain)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["piece.before", "piece.inside", "piece.noted", "piece.after"])
+def test_a_server_that_is_killed_ends_the_load_which_goes_on(home, plain, monkeypatch, point):
+    server = Server(durable=True)
+    try:
+        url = databases_of(server).create()
+        come = []
+
+        def come_to(name):
+            come.append(name)
+            if name == point and come.count(name) == 5:
+                server.kill()
+                server.start()
+
+        monkeypatch.setattr(faults, "point", come_to)
+        with Collection.create("c", home=home, db=url) as collection:
+            with pytest.raises(ConnectionLost, match="was lost"):
+                load(collection, Given(documents(COUNT), PER_SHARD), piece_documents=SIZE)
+            assert len(collection) == SIZE * (5 if point == "piece.after" else 4)
+            assert load(collection, Given(documents(COUNT), PER_SHARD), piece_documents=SIZE).resumed
+            check(collection, plain)
+    finally:
+        close_pools()
+        server.close()
 
 
 @pytest.mark.long

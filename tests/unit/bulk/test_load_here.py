@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from indexing import Collection
 from indexing.bulk import loads
 from indexing.bulk.loads import abandon, unfinished
+from indexing.catalog.database import writing
 from indexing.documents import Skipped
 from indexing.documents.marks import Mark
 from indexing.errors import BadInput, DiskFull, LockedError
@@ -267,6 +268,25 @@ def test_a_collection_without_a_model_is_refused(home):
         with pytest.raises(BadInput, match="without a model"):
             load(collection, Given(documents(3)))
         assert unfinished(collection._session) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("UPDATE load_shard SET stored = 1 WHERE number = 0", "done without all of their pieces"),
+        ("UPDATE load_shard SET pieces = NULL WHERE number = 0", "done without all of their pieces"),
+        ("UPDATE load_shard SET state = 'lost'", "in no known state"),
+        ("INSERT INTO load_piece (shard_id, number) VALUES (1, 0)", "counted twice"),
+        ("UPDATE load_shard SET spec = '[]' WHERE number = 1", "have a spec of a wrong type"),
+        ("UPDATE load_shard SET added = 'many' WHERE number = 1", "have a added of a wrong type"),
+    ],
+)
+def test_a_plan_that_was_altered_is_named(collection, monkeypatch, change, problem):
+    _stop_after(collection, Given(documents(40)), 20, monkeypatch)
+    assert collection.verify().clean
+    with writing(collection._session.database) as connection:
+        connection.execute(text(change))
+    assert [problem in one for one in collection.verify().errors] == [True]
 
 
 def test_a_dropped_collection_takes_its_plans_along(collection, home, db, monkeypatch):
