@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,18 +25,18 @@ _ANEW = "nothing was read; with --restart the load is planned anew, and what is 
 
 @dataclass(frozen=True)
 class Named:
-    """What a person named on this machine: folders by their absolute paths, and addresses of folders."""
+    """What a person named on this machine: folders by their real paths, and addresses of folders."""
 
     folders: frozenset[str] = frozenset()
     addresses: frozenset[Address] = frozenset()
 
-    def holds(self, reading: Reading, file: SourceFile) -> bool:
-        """Whether a file of a plan lies in one of them."""
+    def holds(self, reading: Reading, file: SourceFile, real: Callable[[str], str]) -> bool:
+        """Whether a file of a plan lies in one of them; `real` tells the real path of its folder."""
         if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
             return False
         if reading.address is not None:
             return reading.address in self.addresses
-        return file.path.removesuffix(real_name(file.name)).rstrip("/") in self.folders
+        return real(file.path.removesuffix(real_name(file.name))) in self.folders
 
 
 def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> dict[int, str]:
@@ -48,8 +49,9 @@ def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> 
     """
     elsewhere: dict[Address, dict[str, Entry]] = {}
     rows: dict[int, str] = {}
+    real = lru_cache(maxsize=64)(os.path.realpath)  # thousands of files lie in one folder
     for reading, entry in files_in(shards):
-        if named is not None and not named.holds(reading, entry.file):
+        if named is not None and not named.holds(reading, entry.file, real):
             raise BadInput(
                 f"this load was planned with {entry.file.source}, which is not in what was named now; {_ANEW}"
             )

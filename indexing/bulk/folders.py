@@ -62,9 +62,8 @@ def _group(session: Session, target: Target, comparison: Comparison) -> Group:
 
 
 def folders_of(paths: Sequence[Path]) -> frozenset[str]:
-    """The folders that files may lie in which were named so: absolute paths."""
-    folders = [path if path.is_dir() else path.parent for path in paths]
-    return frozenset(os.path.abspath(folder).rstrip("/") for folder in folders)  # noqa: PTH100 - as the walk
+    """The folders that files may lie in which were named so: real paths."""
+    return frozenset(os.path.realpath(path if path.is_dir() else path.parent) for path in paths)
 
 
 def check_rows(session: Session, rows: dict[int, str]) -> None:

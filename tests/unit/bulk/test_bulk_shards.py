@@ -291,6 +291,8 @@ def test_a_plan_may_only_name_files_of_what_was_named(tmp_path):
     (shard,) = shards_of(group_of(tmp_path / "mine"))
     named = Named(folders_of([tmp_path / "mine"]))
     check_unchanged([shard], named)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    check_unchanged([shard], Named(folders_of([tmp_path / "link"])))
     for changes in ({"folder": f"{tmp_path}/"}, {"name": "../other.txt"}, {"name": f"{tmp_path}/other.txt"}):
         spec = json.loads(json.dumps(shard.spec))
         (spec if "folder" in changes else spec["files"][0]).update(changes)
