@@ -24,11 +24,13 @@ from app.settings import Location
 from app.tuning.place import tuning_database
 from indexing import faults
 from indexing.catalog.database import open_database
+from indexing.catalog.denials import Denials
 from indexing.errors import BadInput, CollectionExists, IndexingError, UnknownCollection
 from indexing.listing import list_collections
 from indexing.storage.archive import ArchiveReader
 from indexing.storage.files import disk_errors, remove, remove_if_empty, require_space, temporary_beside
 from indexing.storage.paths import check_name, collection_place
+from indexing.upkeep.came_back import find_back, read_erased
 from indexing.upkeep.copy import Copy, copy_into, install, only_collection
 
 __all__ = ["RestoreProgress", "RestoreReport", "restore_backup"]
@@ -40,12 +42,14 @@ RestoreProgress = Callable[[str, int, int], None]
 @dataclass
 class RestoreReport:
     """`documents` of each collection that was restored; `replaced` are those that gave way. `models` are the
-    folders of models that came along, which this machine trusts only if it knew them before.
+    folders of models that came along, which this machine trusts only if it knew them before. `back` are the
+    ids of documents that had been erased here since the backup was made, by collection.
     """
 
     documents: dict[str, int] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
+    back: dict[str, list[str]] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0
 
@@ -88,8 +92,13 @@ def restore_backup(
                 progress("checking", done, archive.size)
 
         archive.check(told)
+        erased = _erased_here(location)
         for target, held in wanted.items():
-            _restore(archive, held, target, location, replace, forget, report, progress)
+            copy = _restore(archive, held, target, location, replace, forget, report, progress)
+            if copy.original_uuid in erased:
+                place = collection_place(target, location.home, location.db)
+                if back := find_back(place, erased[copy.original_uuid]):
+                    report.back[target] = back
         report.bytes = archive.size
     report.seconds = time.monotonic() - started
     return report
@@ -122,6 +131,15 @@ def _refuse_existing(location: Location, names: dict[str, Held]) -> None:
         )
 
 
+def _erased_here(location: Location) -> dict[str, Denials]:
+    """What was erased from collections that are here, by their uuids."""
+    with suppress(IndexingError):
+        names = list_collections(**location.arguments()).names
+        places = [collection_place(name, location.home, location.db) for name in names]
+        return dict(filter(None, map(read_erased, places)))
+    return {}
+
+
 def _restore(
     archive: ArchiveReader,
     held: Held,
@@ -131,7 +149,7 @@ def _restore(
     forget: Callable[[str], object],
     report: RestoreReport,
     progress: RestoreProgress | None,
-) -> None:
+) -> Copy:
     place = collection_place(name, location.home, location.db)
     sizes = {member: archive.members[member].size for member in held.databases.values()}
     whole = sum(sizes.values()) + sum(
@@ -203,6 +221,7 @@ def _restore(
     report.documents[name] = copy.documents
     folder = place_of(MODELS, location, name)
     report.models += sorted({str(folder / path.split("/")[0]) for path in held.files[MODELS]})
+    return copy
 
 
 def _writer(extract: Callable[[str, Path], None], member: str) -> Write:

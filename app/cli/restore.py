@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from app.settings import Location
 from app.wording import format_bytes, format_count, format_duration
 
 __all__ = ["command"]
+
+_SHOWN = 20  # ids of a line to copy
 
 
 @click.command("restore")
@@ -50,6 +53,12 @@ def command(
     for one, documents in report.documents.items():
         gone = ", in place of what was there" if one in report.replaced else ""
         echo(f"{one}: {format_count(documents, 'document')}{gone}")
+    for one, back in report.back.items():
+        count = format_count(len(back), "document")
+        echo(f"{one}: {count} had been erased since, and came back; erase again:")
+        echo(f"  stlib erase {shlex.join([one, *back[:_SHOWN]])}")
+        if len(back) > _SHOWN:
+            echo(f"  and {len(back) - _SHOWN} more: `stlib restore --json` names all")
     for folder in report.models:
         echo(f"model: {folder}")
     echo(

@@ -165,3 +165,18 @@ def test_a_backup_of_a_newer_release_is_refused(me, location, backup, tmp_path, 
     with pytest.raises(StorageError, match="has schema 9999, newer than this release knows"):
         restore(me, other, forge(backup, {"animals/catalog.sqlite": newer}))
     assert not (other.home / "collections").exists()
+
+
+def test_what_was_erased_since_is_named_when_it_comes_back(me, location, animals, backup, stlib):
+    with Collection.open("animals", **location.arguments()) as collection:
+        collection.erase(["bee", "cat"])
+    assert restore(me, location, backup, as_name="twin").back == {"twin": ["bee", "cat"]}
+    report = restore(me, location, backup, replace=True)
+    assert report.back == {"animals": ["bee", "cat"]} == report.to_dict()["back"]
+    with Collection.open("animals", **location.arguments()) as collection:
+        collection.erase(["bee", "cat"])
+    code, out, _ = stlib("restore", backup, "--replace")
+    assert code == 0 and "2 documents had been erased since, and came back" in out
+    assert "\n  stlib erase animals bee cat\n" in out
+    assert stlib("erase", "animals", "bee", "cat", "--yes")[0] == 0
+    assert restore(me, Location(location.home / "elsewhere"), backup).back == {}
