@@ -278,7 +278,7 @@ def _instance_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
     try:
         with FolderLock(folder, "lock", "a Ray instance"):
-            yield folder
+            yield folder / "r"  # which Ray opens to everybody, but nobody else comes so far
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -305,7 +305,7 @@ def _quiet() -> Iterator[None]:
     """What went wrong is told in one line by who asked. Ray would also print of each worker that died, among
     what a command prints for programs.
     """
-    import ray.data  # noqa: F401 (sets up its logging when it is imported)
+    import ray.data  # sets up its logging when it is imported
     from ray._private import auto_init_hook, worker
 
     loggers = [logging.getLogger(name) for name in _QUIET]
@@ -322,7 +322,7 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         worker.print_to_stdstream = printing
-        if _threads_ended():
+        if ray.is_initialized() or _threads_ended():
             auto_init_hook.enable_auto_connect = connecting
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)

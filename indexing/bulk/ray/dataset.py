@@ -10,21 +10,25 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from indexing.bulk.pieces import Done
 from indexing.bulk.ray.cluster import THREAD, Cluster
 from indexing.bulk.ray.settings import error_from_row
 from indexing.bulk.ray.stages import ERROR, Embedder, read_shards
 from indexing.errors import StorageError
 
-__all__ = ["Outcome", "outcomes"]
+__all__ = ["Outcome", "ToDo", "outcomes"]
 
 # Of a CPU that Ray lends, which says nothing of what a process takes: reading waits for disks and networks,
 # and has to come by whatever the embedding leaves.
 _CPU_TO_READ, _CPU_TO_EMBED = 0.1, 0.9
 
-_SHARDS_A_BLOCK = 1
 _IN_FLIGHT = 2  # pieces of an actor: the one it works on, and one that is there when it is done
 _STORE_BYTES_A_WORKER = 32 * 2**20
 _LOOK_SECONDS = 0.5
+
+
+ToDo = tuple[int, Done]
+"""The number of a shard, and which of its pieces are stored."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class Outcome:
     said: dict[str, Any]
 
 
-def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generator[Outcome | None]:
-    """Runs the stages over shards by their numbers. None comes where nothing happened for half a second, so
-    that who iterates may look around. Who stops to iterate lets the rest be.
+def outcomes(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[Outcome | None]:
+    """Runs the stages over shards, by their numbers and what of them is stored. None comes where nothing
+    happened for half a second, so that who iterates may look around. Who stops to iterate lets the rest be.
 
     Raises:
         IndexingError: what went wrong at a worker, of our own errors.
@@ -48,7 +52,7 @@ def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generato
     found: queue.Queue[Any] = queue.Queue()
     stop = threading.Event()
     thread = threading.Thread(
-        target=_run, args=(numbers, foreman, cluster, found, stop), name=THREAD, daemon=True
+        target=_run, args=(todo, foreman, cluster, found, stop), name=THREAD, daemon=True
     )
     thread.start()
     try:
@@ -70,11 +74,11 @@ def outcomes(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generato
 
 
 def _run(
-    numbers: Sequence[int], foreman: Any, cluster: Cluster, found: queue.Queue[Any], stop: threading.Event
+    todo: Sequence[ToDo], foreman: Any, cluster: Cluster, found: queue.Queue[Any], stop: threading.Event
 ) -> None:
     """Body of the thread: puts rows into `found`, then None, or what was raised."""
     try:
-        with contextlib.closing(_rows(numbers, foreman, cluster)) as rows:
+        with contextlib.closing(_rows(todo, foreman, cluster)) as rows:
             for row in rows:
                 if stop.is_set():
                     return
@@ -84,26 +88,29 @@ def _run(
         found.put(error)
 
 
-def _rows(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Generator[dict[str, Any]]:
+def _rows(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[dict[str, Any]]:
     from ray.data import DataContext
 
     context = DataContext.get_current().copy()
     _set_up(context, cluster)
     with DataContext.current(context):
-        batches = _dataset(numbers, foreman, cluster).iter_batches(
+        batches = _dataset(todo, foreman, cluster).iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         )
         for table in batches:
             yield from table.to_pylist()
 
 
-def _dataset(numbers: Sequence[int], foreman: Any, cluster: Cluster) -> Any:
+def _dataset(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Any:
     import pyarrow as pa
     import ray.data
 
+    numbers = pa.list_(pa.int64())
     blocks = [
-        pa.table({"shard": numbers[at : at + _SHARDS_A_BLOCK]})
-        for at in range(0, len(numbers), _SHARDS_A_BLOCK)
+        pa.table(
+            {"shard": [number], "stored": [done.stored], "beyond": pa.array([sorted(done.beyond)], numbers)}
+        )
+        for number, done in todo
     ]
     reading: Any = read_shards
     pieces = ray.data.from_arrow(blocks).map_batches(

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from indexing.bulk.driver import Tell
-from indexing.bulk.loads import Load
+from indexing.bulk.loads import Load, shards_to_do
 from indexing.bulk.pieces import Done
 from indexing.bulk.ray.cluster import LOCAL, Cluster, ray_cluster
-from indexing.bulk.ray.dataset import outcomes
+from indexing.bulk.ray.dataset import ToDo, outcomes
 from indexing.bulk.ray.foreman import Foreman
 from indexing.bulk.ray.nodes import check_nodes
 from indexing.bulk.ray.settings import MakerSettings, WorkSettings
@@ -71,17 +71,25 @@ class RayMiddle:
             IndexingError: what a worker met that ends the load.
             StorageError: workers die faster than they store.
         """
-        numbers = [number for number, _ in todo]
-        stale = bool(numbers) and self._bring(load, numbers, tell)
-        if not stale:
-            self._leave()  # what follows is done by this process, on all of its cores
-        return stale
+        left = list(todo)
+        while left:
+            if self._bring(load, left, tell):
+                return True
+            before, left = left, [(plan.number, done) for plan, done in shards_to_do(self._session, load)]
+            if left == before:
+                raise StorageError(
+                    f"{len(left):,} parts of the source were read and nothing of them is stored; the same"
+                    " command tries again, and `stlib verify` looks for damage"
+                )
+        self._leave()  # what follows is done by this process, on all of its cores
+        return False
 
-    def _bring(self, load: Load, numbers: Sequence[int], tell: Tell) -> bool:
+    def _bring(self, load: Load, todo: Sequence[ToDo], tell: Tell) -> bool:
+        """Runs the stages once; true where another generation is live."""
         cluster = self._join()
         with self._foreman(load, cluster) as foreman:
-            check_nodes(cluster, foreman, Writer(self._session, load).shard(numbers[0])[0])
-            with contextlib.closing(outcomes(numbers, foreman, cluster)) as found:
+            check_nodes(cluster, foreman, Writer(self._session, load).shard(todo[0][0])[0])
+            with contextlib.closing(outcomes(todo, foreman, cluster)) as found:
                 for outcome in found:
                     if outcome is not None and outcome.outcome == STALE:
                         return True

@@ -1,6 +1,6 @@
 """The stages of a load, as Ray Data runs them in its processes: rows in, rows out.
 
-    {"shard"} ▸ read_shards ▸ a row for each piece ▸ Embedder ▸ a row for each outcome
+    {"shard", "stored", "beyond"} ▸ read_shards ▸ a row for each piece ▸ Embedder ▸ a row for each outcome
 
 A row of a piece is `Piece.to_row()` with a `reason`, which says why a shard cannot be read and is empty for
 all else. A row of an outcome says what became of a piece, or which error ends the load.
@@ -42,21 +42,20 @@ _reader_lock = ThreadLock()
 
 
 def read_shards(table: pa.Table, foreman: Any) -> Iterator[pa.Table]:
-    """Reads shards, piece by piece; those that are stored are left out. Ray uses the process of a task for
-    others: the reader of the process stays.
+    """Reads shards, piece by piece, but for those that were stored when the stages began, which the row says:
+    Ray runs a task again whose process died, and passes over as many rows as it has had. So the rows must be
+    the same each time, whatever was stored since. Ray uses the process of a task for others: the reader of
+    the process stays.
     """
-    for number in table.column("shard").to_pylist():
+    for row in table.to_pylist():
+        number = int(row["shard"])
         try:
-            plan, done = _ask_shard(foreman, number)
+            plan = ShardPlan(**_call(foreman.shard, number))
+            done = Done(row["stored"], frozenset(row["beyond"]))
             for piece in _reader_here().read(plan, done):
                 yield _table({**piece.to_row(), "reason": ""})
         except (BadInput, OSError) as error:
             yield _table({**_nothing(number), "reason": str(error) or type(error).__name__})
-
-
-def _ask_shard(foreman: Any, number: int) -> tuple[ShardPlan, Done]:
-    row = _call(foreman.shard, number)
-    return ShardPlan(**row["plan"]), Done(row["stored"], frozenset(row["beyond"]))
 
 
 def _reader_here() -> ShardReader:
