@@ -70,6 +70,15 @@ def documents_table() -> str:
     return table(["characters", "SQLite", "PostgreSQL", "index of words", "metadata"], rows)
 
 
+def passages_line() -> str:
+    sqlite, postgres = (f"{disk.passage_bytes(base):,.0f}" for base in disk.DATABASES)
+    terms, tokens = disk.sparse_bytes(), disk.token_bytes(110, 96) / 1000
+    return (
+        f"A passage takes {sqlite} bytes besides in SQLite, {postgres} in PostgreSQL; with `--sparse` one of"
+        f" 60 terms {terms:,.0f} more,\nwith `--tokens` one of 110 tokens of 96 numbers {tokens:.0f} kB."
+    )
+
+
 def models_table() -> str:
     known = measured()
     rows = [
@@ -217,6 +226,7 @@ def demo_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bytes": bytes_table,
     "documents": documents_table,
+    "passages": passages_line,
     "models": models_table,
     "ray": ray_table,
     "times": times_table,

@@ -83,7 +83,8 @@ def test_three_ways_and_which_to_take(stlib):
     disk = next(line for line in lines if line.startswith("disk  "))
     assert disk.split()[1:] == " ".join(format_decimal(one.disk_bytes) for one in plan.sums).split()
     advised = next(line for line in lines if line.startswith("advised: "))
-    assert advised.startswith({"sqlite": "advised: SQLite", "ray": "advised: Ray"}[plan.advised])
+    title = {"sqlite": "SQLite", "postgres": "PostgreSQL", "ray": "Ray + Milvus"}[plan.advised]
+    assert advised.startswith(f"advised: {title}, ")
     assert any(line.startswith("  SQLite       up to ") for line in lines)
 
 

@@ -99,7 +99,7 @@ def test_nothing_shrinks_when_there_is_more():
             add_up(PLAIN.of_documents(10**power), setup, Machines(), Limits()) for power in range(3, 10)
         ):
             assert more.disk_bytes > one.disk_bytes and more.memory.wanted > one.memory.wanted
-            assert more.search_ms > one.search_ms and more.embedding_seconds > one.embedding_seconds
+            assert more.search_ms >= one.search_ms and more.embedding_seconds > one.embedding_seconds
             assert set(one.missed) <= set(more.missed)
     widths = [vectors.search_ms(10**6, width, "int8") for width in (256, 384, 768, 1024)]
     assert widths == sorted(widths)
