@@ -3,8 +3,9 @@
     stlib_<uuid>_<generation>_<number>   the collection in Milvus; a new number when it is made anew
 
 A crash between rows and marker leaves the marker behind, never ahead; what came in between is written again,
-which changes nothing. `tip` are the last chunks that were written, with digests of their codes: a catalog
-that was replaced by an older copy, and has grown since, knows others under these keys.
+which changes nothing. `tip` are the last chunks that were written, with digests of their codes, and `gone`
+the last that were removed: a catalog that was replaced by an older copy, and has changed since, knows others
+under these keys, or still has them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Followed:
     change: int
     purged: int
     tip: dict[int, str] = field(default_factory=dict)
+    gone: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -44,16 +46,18 @@ class Followed:
         try:
             said: dict[str, Any] = json.loads(text)
             tip = {int(key): str(digest) for key, digest in said["tip"].items()}
-            return cls(str(said["made_of"]), int(said["change"]), int(said["purged"]), tip)
+            gone = tuple(map(int, said["gone"]))
+            return cls(str(said["made_of"]), int(said["change"]), int(said["purged"]), tip, gone)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def advanced(self, change: int, rows: Iterable[tuple[int, bytes]], removed: Iterable[int]) -> Followed:
         """After the rows (key, code) of the next changes, and without those that were `removed`."""
-        gone = set(removed)
+        gone = sorted(removed)
         tip = {key: digest for key, digest in self.tip.items() if key not in gone}
         tip |= {key: digest_of(code) for key, code in rows}
-        return Followed(self.made_of, change, self.purged, dict(sorted(tip.items())[-TIP:]))
+        last = (*self.gone, *gone)[-TIP:]
+        return Followed(self.made_of, change, self.purged, dict(sorted(tip.items())[-TIP:]), last)
 
 
 def digest_of(code: bytes) -> str:

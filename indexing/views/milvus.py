@@ -64,6 +64,8 @@ class MilvusView(ServerView):
         self.what = f"Milvus view of generation {generation.id}"
         self._local = local
         self._name: str | None = None
+        self._own: Followed | None = None
+        self._foreign: Followed | None = None
         super().__init__(session, generation, codec)
 
     def _milvus(self) -> tuple[Milvus, Layout]:
@@ -83,9 +85,7 @@ class MilvusView(ServerView):
 
     def is_ahead(self) -> bool:
         with suppress(MilvusUnavailable):
-            state = self._state()  # looked up before the log, which grows
-            with reading(self._session.database) as connection:
-                return state is not None and is_foreign(connection, self._generation.id, state)
+            return any(not self._is_own(state) for state in self._states())
         return False
 
     def is_behind(self, *, by_much: bool) -> bool:
@@ -96,16 +96,42 @@ class MilvusView(ServerView):
         return False
 
     def _state(self) -> State | None:
-        """Of the rows that serve: those that have followed farthest, and of these the newest."""
+        """Of the rows that serve: of our own those that have followed farthest, and of these the newest."""
         client, layout = self._milvus()
-        made_of = self._made_of(layout)
-        if self._name is not None and (state := state_of(client, self._name, made_of)) is not None:
-            return state
-        names = client.names(prefix_of(self._session.uuid, self._generation.id))
-        states = [state for name in names if (state := state_of(client, name, made_of)) is not None]
+        if self._name is not None:
+            known = state_of(client, self._name, self._made_of(layout))
+            if known is not None and self._is_own(known):
+                return known
+        states = [state for state in self._states() if self._is_own(state)]
         newest = max(states, key=lambda state: (state.change, state.number), default=None)
         self._name = None if newest is None else newest.name
         return newest
+
+    def _states(self) -> list[State]:
+        """Of everything that is there under the names of this generation."""
+        client, layout = self._milvus()
+        names = client.names(prefix_of(self._session.uuid, self._generation.id))
+        states = [state_of(client, name, self._made_of(layout)) for name in names]
+        return [state for state in states if state is not None]
+
+    def _is_own(self, state: State) -> bool:
+        """Whether these rows are of this very log, which is read after their marker; looked at once for each
+        marker.
+        """
+        if state.followed == self._own:
+            return True
+        with reading(self._session.database) as connection:
+            foreign = is_foreign(connection, self._generation.id, state)
+        if not foreign:
+            self._own = state.followed
+        elif state.followed != self._foreign:
+            self._foreign = state.followed
+            logger.warning(
+                "%s is of another state of the catalog than this one has ever been in: it is made anew."
+                " Copies of one collection need databases of their own in Milvus (STLIB_MILVUS_DATABASE)",
+                self.what,
+            )
+        return not foreign
 
     def _newest(self, connection: Connection, purged: int) -> tuple[int, ServerSnapshot | None]:
         """At the change up to which this transaction sees the log, if Milvus has followed farther."""
@@ -193,13 +219,6 @@ class MilvusView(ServerView):
             return None
         with reading(self._session.database) as connection:
             purged = self._purged(connection)
-            if is_foreign(connection, self._generation.id, state):
-                logger.warning(
-                    "%s is of another state of the catalog than this one has ever been in: it is made anew."
-                    " Copies of one collection need databases of their own in Milvus (STLIB_MILVUS_DATABASE)",
-                    self.what,
-                )
-                return None
         return state if state.can_go_on(purged) else None
 
     def _make(self) -> State:

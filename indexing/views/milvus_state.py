@@ -63,7 +63,9 @@ def is_foreign(connection: Connection, generation_id: int, state: State) -> bool
     if state.change < generation.purged_change:  # what was removed since is not said any more
         return False
     tip = state.followed.tip
-    found = codes_of_chunks(connection, tip, "")
+    found = codes_of_chunks(connection, [*tip, *state.followed.gone], "")
+    if any(key in found for key in state.followed.gone):
+        return True
     gone = set(removals_after(connection, generation_id, state.change, 2**62).tolist())
     known = {key: digest_of(code) for key, code in found.items()}
     return any(known.get(key) != digest for key, digest in tip.items() if key not in gone)

@@ -418,3 +418,18 @@ def test_what_is_deleted_while_its_rows_are_made_leaves_none(collection, milvus,
         view.renew()
     left = [name for name in milvus.names("stlib_") if name.split("_")[2] == "1"]
     assert len(left) == (0 if what == "collection" else 1)  # and its own, which goes with it
+
+
+def test_copies_in_two_homes_do_not_mix(collection, tmp_path, caplog):
+    """They have the same names in Milvus: each sees that the rows are not its own, and says what to do."""
+    copy_collection("c", home=tmp_path, to_home=tmp_path / "elsewhere")
+    with Collection.open("c", home=tmp_path / "elsewhere") as other:
+        assert found(other, 3) == nearest(3)  # the very rows, so far
+        other.delete(["d3"])
+        collection.delete(["d5"])
+        for one, gone in ((other, 3), (collection, 5), (other, 3)):
+            add(one, [gone + 10])
+            assert one.refresh()
+            assert found(one, 3) == nearest(3, among=[n for n in range(ROWS) if n != gone])
+            assert clean(one)
+    assert "STLIB_MILVUS_DATABASE" in caplog.text
