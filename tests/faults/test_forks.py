@@ -257,9 +257,9 @@ def test_a_fork_in_the_middle_of_a_transaction_refuses_the_child(home, monkeypat
 
 def _append_of_pipeline():
     """Name and function of what writes a batch inside its transaction."""
-    from indexing.writing import pipeline
+    from indexing.writing import batch
 
-    return "indexing.writing.pipeline.append_documents", pipeline.append_documents
+    return "indexing.writing.batch.append_documents", batch.append_documents
 
 
 def test_a_lock_ends_with_the_parent_although_a_child_lives(home):

@@ -176,7 +176,8 @@ def test_no_lock_of_threads_is_kept_by_hand():
     """Each would be taken for ever in a child that was forked at the wrong moment."""
     root = Path(__file__).parents[2]
     makes = re.compile(
-        r"R?Lock\(\)|\b(Condition|Semaphore)\(|functools\.cached_property|functools import .*cached_prop"
+        r"R?Lock\(\)|threading\.(Condition|Semaphore)\(|threading import .*(Condition|Semaphore)"
+        r"|functools\.cached_property|functools import .*cached_prop"
     )
     renewed = {
         "stlib/util/forks.py",
