@@ -253,7 +253,7 @@ def test_forks_while_other_threads_make_locks(tmp_path, caplog):
         for thread in threads:
             thread.join()
     assert codes == [0] * 30
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("indexing")]
 
 
 def test_one_that_fails_does_not_keep_others_from_being_told(caplog):
@@ -279,4 +279,4 @@ def test_one_that_fails_does_not_keep_others_from_being_told(caplog):
     assert run_forked(lambda: None) == 0
     del items, item
     assert told == ["before"] * 3 + ["after"] * 3
-    assert len(caplog.records) == 4
+    assert len([record for record in caplog.records if record.name.startswith("indexing")]) == 4
