@@ -34,6 +34,29 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield instance
 
 
+def check_kept_to_itself(ray: Watched, told: Path) -> None:
+    """The instance is reached by nobody else, and its logs do not name what only its processes are told: as
+    the folder of the catalog, so the URL of a database.
+    """
+    import psutil
+    import ray as library
+
+    assert "RAY_AUTH_TOKEN" not in os.environ
+    listening = {
+        one.laddr.ip.removeprefix("::ffff:")
+        for pid in ray.processes()
+        for one in psutil.Process(pid).net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    session = Path(library.nodes()[0]["RayletSocketName"]).parents[1]
+    assert session.parents[1].stat().st_mode & 0o077 == 0
+    logged = [
+        path for path in session.rglob("*") if path.is_file() and str(told).encode() in path.read_bytes()
+    ]
+    assert logged == []
+
+
 def write_corpus(path: Path, count: int) -> Path:
     """Documents of one passage each, which know each other by their titles."""
     lines = (
@@ -104,11 +127,12 @@ def test_a_part_that_cannot_be_read_is_named_and_the_others_are_stored(tmp_path:
     torn = folder / "torn.parquet"
     (folder / "good.md").write_text("# Good\n\nIt is read.", "utf-8")
     torn.write_bytes(b"PAR1 no table PAR1")
-    with Collection.create("notes", home=tmp_path) as collection:
+    with Collection.create("notes", home=tmp_path / "home") as collection:
         report = run(collection, folder)
         skipped = [str(one) for one in report.added.skips] + [one.reason for one in report.bad]
         assert any("torn.parquet" in said for said in skipped)
         assert list(collection.get(["good.md"])) == ["good.md"]
+    check_kept_to_itself(ray, tmp_path / "home")
 
 
 def test_what_ends_a_load_is_told_and_nothing_is_lost(tmp_path: Path, corpus: Path, ray: Watched):
@@ -130,26 +154,3 @@ def test_what_ends_a_load_is_told_and_nothing_is_lost(tmp_path: Path, corpus: Pa
         with pytest.raises(BadInput, match=r"corpus\.jsonl has changed .*--restart"):
             run(collection, corpus)
         assert collection.count() >= before
-
-
-def test_an_instance_of_our_own_is_reached_by_nobody_else(tmp_path: Path, corpus: Path, ray: Watched):
-    """Nor does it tell where the catalog is, which may be a URL with a password, or leave anything behind."""
-    import psutil
-    import ray as library
-
-    with Collection.create("loaded", home=tmp_path) as collection:
-        assert run(collection, corpus).finished
-    assert "RAY_AUTH_TOKEN" not in os.environ
-    listening = {
-        one.laddr.ip.removeprefix("::ffff:")
-        for pid in ray.processes()
-        for one in psutil.Process(pid).net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN
-    }
-    assert listening == {"127.0.0.1"}
-    session = Path(library.nodes()[0]["RayletSocketName"]).parents[1]
-    assert session.parents[1].stat().st_mode & 0o077 == 0
-    told = [
-        path for path in session.rglob("*") if path.is_file() and str(tmp_path).encode() in path.read_bytes()
-    ]
-    assert told == []
