@@ -42,7 +42,7 @@ def test_whatever_is_killed_the_result_equals_a_plain_run(
     Collection.create("loaded", home=home, db=db or None).close()
     instance = watched(tmp_path / "ray")
     luck = random.Random(documents)
-    at = sorted(luck.sample(range(documents * 95 // 100), kills))
+    at = sorted(luck.sample(range(documents * 6 // 10), kills))
     killed: Counter[str] = Counter()
     drivers = 0
     while _run(instance, corpus, home, db, at, luck, killed) is False:

@@ -25,6 +25,7 @@ _CPU_TO_READ, _CPU_TO_EMBED = 0.1, 0.9
 _IN_FLIGHT = 2  # pieces of an actor: the one it works on, and one that is there when it is done
 _STORE_BYTES_A_WORKER = 32 * 2**20
 _LOOK_SECONDS = 0.5
+_END_SECONDS = 5.0
 
 
 ToDo = tuple[int, Done]
@@ -71,6 +72,8 @@ def outcomes(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[
             yield Outcome(item["shard"], item["number"], item["outcome"], json.loads(item["said"]))
     finally:
         stop.set()
+        if not cluster.is_local:  # one of our own is ended as a whole
+            thread.join(_END_SECONDS)
 
 
 def _run(
