@@ -24,6 +24,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -252,8 +253,10 @@ class BlockFile:
         firsts = np.concatenate([[0], ends[:-1] + 1])
         for first, last in zip(blocks[firsts].tolist(), blocks[ends].tolist(), strict=True):
             start = self._start + first * self._block_bytes
+            start -= start % mmap.PAGESIZE  # pages of a file need not be those of the system
             stop = min(self._start + (last + 1) * self._block_bytes, self._size)
-            self._mapping.madvise(mmap.MADV_WILLNEED, start, stop - start)
+            with suppress(OSError):  # it is advice alone
+                self._mapping.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def view(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """The mapped bytes as an array, unchecked: `BlockArray` checks what it hands out."""

@@ -1,5 +1,6 @@
 """Memory-mapped arrays with a checksum per block."""
 
+import mmap
 import os
 
 import numpy as np
@@ -162,3 +163,25 @@ def test_a_file_without_rows(tmp_path):
 def test_read_only(path):
     with pytest.raises(ValueError, match="read-only"):
         BlockFile(path)["codes"][:5][0, 0] = 1
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="this system takes no advice")
+@pytest.mark.parametrize("refused", [False, True])
+def test_advice_begins_at_pages_of_the_system_and_may_be_refused(path, arrays, monkeypatch, refused):
+    advised = []
+
+    class Mapping:
+        def size(self):
+            return path.stat().st_size
+
+        def madvise(self, _advice, start, length):
+            advised.append((start, start + length))
+            if refused:
+                raise OSError(22, "Invalid argument")
+
+    file = BlockFile(path)
+    monkeypatch.setattr(file, "_mapping", Mapping())
+    monkeypatch.setattr(mmap, "PAGESIZE", 16384)
+    rows = np.array([990, 10, 400])
+    np.testing.assert_array_equal(file["codes"][rows], arrays["codes"][rows])
+    assert advised and all(start % 16384 == 0 < stop - start for start, stop in advised)
