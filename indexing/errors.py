@@ -17,7 +17,8 @@
     ├── StorageError          the catalog or a file could not be read or written
     │   ├── DiskFull          ... because no space is left
     │   ├── ConnectionLost    ... because the database server cannot be reached, or went away
-    │   └── MilvusUnavailable ... because Milvus cannot be reached, or did not answer in time
+    │   └── MilvusFailed      ... because Milvus cannot be used
+    │       └── MilvusUnavailable  as it cannot be reached, or did not answer in time
     └── CorruptView           a derived file does not match its checksum; it can be rebuilt
         └── ForeignView       ... because another machine, or another version, wrote it
 
@@ -40,6 +41,7 @@ __all__ = [
     "IndexingError",
     "LoadTaken",
     "LockedError",
+    "MilvusFailed",
     "MilvusUnavailable",
     "ModelMismatch",
     "RerankingFailed",
@@ -149,10 +151,14 @@ class ConnectionLost(StorageError):
     """A database server cannot be reached, or the connection ended. What was acknowledged is stored."""
 
 
-class MilvusUnavailable(StorageError):
-    """Milvus, which only has copies, cannot be reached or did not answer in time; nothing is lost. The
-    message names its address, without a token.
+class MilvusFailed(StorageError):
+    """Milvus, which only has copies, cannot be used: it is away, or refuses what is asked. Nothing is lost.
+    The message names its address, without a token.
     """
+
+
+class MilvusUnavailable(MilvusFailed):
+    """It cannot be reached, did not answer in time, or the environment says of it what cannot be."""
 
 
 class CorruptView(IndexingError):

@@ -6,7 +6,7 @@
      UnconfirmedSource
 408, 413, 431  too slow, too much                   422  a request of another shape than the description's
 429  too many requests                              503  Busy, RerankingFailed, ConnectionLost,
-     MilvusUnavailable: try again, unless it is an `outcome_unknown`: a change that was perhaps done
+     MilvusFailed: try again, unless it is an `outcome_unknown`: a change that was perhaps done
 500  StorageError, CorruptView, and what nobody expected: the log says more under the request id
 507  DiskFull
 """
@@ -37,6 +37,7 @@ from indexing.errors import (
     GateNotPassed,
     IndexingError,
     LockedError,
+    MilvusFailed,
     MilvusUnavailable,
     ModelMismatch,
     RerankingFailed,
@@ -82,7 +83,7 @@ _STATUS: dict[type[Exception], int] = {
     Busy: 503,
     RerankingFailed: 503,
     ConnectionLost: 503,
-    MilvusUnavailable: 503,
+    MilvusFailed: 503,
     DiskFull: 507,
     FilterError: 400,
     BadInput: 400,
@@ -93,7 +94,7 @@ _INSTEAD: dict[type[Exception], str] = {
     CollectionExists: "there is a collection of this name already",
     LockedError: "another process is writing here for long: try again",
     ConnectionLost: "the database of the service cannot be reached: try again",
-    MilvusUnavailable: "the vectors of the service cannot be reached: try again, or search by keyword",
+    MilvusFailed: "the vectors of the service cannot be reached: try again, or search by keyword",
     DiskFull: "no space is left on the disk of the service; what was acknowledged is kept",
 }
 _UNKNOWN = (
@@ -186,11 +187,13 @@ async def answer_known(request: Request, error: Exception, **more: Any) -> Respo
         return error_response(500, _INTERNAL, _id(request), **more)
     if isinstance(error, ConnectionLost) and has_begun():
         return error_response(503, _UNKNOWN, _id(request), type_="outcome_unknown", **more)
+    if isinstance(error, MilvusFailed):
+        logger.warning("request %s: %s", _id(request), error)
     message = next((said for kind, said in _INSTEAD.items() if isinstance(error, kind)), str(error))
     more |= {"position": error.position} if isinstance(error, FilterError) else {}
     headers = (
         {"Retry-After": "1"}
-        if isinstance(error, LockedError | Busy | ConnectionLost | MilvusUnavailable)
+        if isinstance(error, LockedError | Busy | ConnectionLost | MilvusFailed)
         else None
     )
     return error_response(status, message, _id(request), type_=_type_of(error), headers=headers, **more)
@@ -232,4 +235,7 @@ def _id(request: Request) -> str:
 
 
 def _type_of(error: Exception) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+    kind = (
+        MilvusUnavailable if isinstance(error, MilvusFailed) else type(error)
+    )  # why it fails is for the log
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

@@ -12,7 +12,8 @@ carries the moment of Milvus' clock at which they were: a search that names it s
 cluster it is answered, and waits for nothing newer.
 
 Every method ends within the seconds of the settings, those of writing for each batch. They raise
-`MilvusUnavailable`, `CorruptView` where the collection is gone, and `StorageError` where Milvus refuses.
+`MilvusUnavailable`, `CorruptView` where the collection is gone, and another `MilvusFailed` where Milvus
+refuses.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from indexing.errors import CorruptView, MilvusUnavailable, StorageError
+from indexing.errors import CorruptView, MilvusUnavailable
 from indexing.milvus import wire
 from indexing.milvus.conditions import (
     KEY_FIELD,
@@ -163,7 +164,7 @@ class Milvus:
             self._write("CreateIndex", wire.create_index_request(name, layout))
         except Refused as refused:
             hint = f"; STLIB_MILVUS_VECTORS={layout.simpler} is for older versions" if layout.simpler else ""
-            raise StorageError(f"{refused}{hint}") from None
+            raise Refused(f"{refused}{hint}") from None
         self.load(name, layout.replicas)
 
     def load(self, name: str, replicas: int = 1, *, seconds: float | None = None) -> None:

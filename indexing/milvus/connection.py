@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from indexing.errors import BadInput, CorruptView, MilvusUnavailable, StorageError
+from indexing.errors import CorruptView, MilvusFailed, MilvusUnavailable
 from indexing.milvus.lite import lite_target
 from indexing.milvus.settings import ADDRESS_VARIABLE, MilvusSettings
 from indexing.milvus.wire import load_messages
@@ -37,7 +37,12 @@ _NOT_FOUND = {100}
 _NOT_FOUND_OLD = {4}
 _NOT_LOADED = {101, 106}
 _NOT_LOADED_OLD = {101}
-_BUSY = {1, 2, 4, 8}
+_BUSY = {
+    *(1, 2, 4, 8),  # not ready, unavailable, too many requests
+    103,  # a collection that is being loaded
+    *range(500, 600),  # no channel to who has a shard
+    *range(900, 1000),  # a node that is gone
+}
 _BUSY_OLD = {49}  # RateLimit
 
 _OPTIONS = {
@@ -54,11 +59,11 @@ _OPTIONS = {
 }
 
 
-class NotLoaded(StorageError):
+class NotLoaded(MilvusFailed):
     """The collection is there, and not in memory: it has to be loaded first."""
 
 
-class Refused(StorageError):
+class Refused(MilvusFailed):
     """Milvus does not do what was asked, and said why."""
 
 
@@ -132,7 +137,8 @@ class Connection:
             raise CorruptView(f"{self._name} has no such collection any more: {reason}")
         if code in _NOT_LOADED or old in _NOT_LOADED_OLD:
             raise NotLoaded(f"{self._name} has not loaded a collection: {reason}")
-        if not self.settings.is_lite and (code in _BUSY or old in _BUSY_OLD):
+        busy = code in _BUSY or old in _BUSY_OLD or status.retriable
+        if busy and not self.settings.is_lite:
             raise _Busy(reason)
         raise Refused(f"{self._name} refused {method}: {reason}")
 
@@ -188,10 +194,6 @@ class Connection:
     def _credentials(self, grpc: Any) -> Any:
         """Without files the certificates that gRPC brings."""
         settings = self.settings
-        if bool(settings.certificate) != bool(settings.key):
-            raise BadInput(
-                f"{ADDRESS_VARIABLE}_CERTIFICATE and {ADDRESS_VARIABLE}_KEY belong together: set both"
-            )
         return grpc.ssl_channel_credentials(
             _read_file(settings.ca), _read_file(settings.key), _read_file(settings.certificate)
         )
@@ -215,9 +217,9 @@ class Connection:
 
     @property
     def away(self) -> str:
-        """Why Milvus is left alone at the moment; empty where it is not."""
+        """Why Milvus is not used, from a failure until it has answered again; empty where it is."""
         with self._lock:
-            return self._failure if time.monotonic() < self._rest_until else ""
+            return self._failure
 
     @property
     def _name(self) -> str:
@@ -229,7 +231,7 @@ class Connection:
                 self._failure, self._rest, self._rest_until = "", FIRST_REST, 0.0
             logger.warning("%s answers again", self._name)
 
-    def _failed(self, method: str, error: Any, seconds: float, late_is_away: bool) -> StorageError:
+    def _failed(self, method: str, error: Any, seconds: float, late_is_away: bool) -> MilvusFailed:
         codes = load_messages().grpc.StatusCode
         code, details = error.code(), _line(error.details() or "")
         if code == codes.DEADLINE_EXCEEDED:
@@ -240,12 +242,14 @@ class Connection:
             return MilvusUnavailable(
                 f"{said}: see whether it runs and is not overloaded, or raise {variable}"
             )
+        if code == codes.CANCELLED:  # the channel was closed by another thread at this moment
+            return MilvusUnavailable(f"the connection to {self._name} was closed meanwhile: try again")
         if code in (codes.UNAUTHENTICATED, codes.PERMISSION_DENIED):
             return MilvusUnavailable(
                 f"{self._name} does not let us in ({details}): correct {ADDRESS_VARIABLE}_TOKEN"
             )
         if code == codes.UNIMPLEMENTED:
-            return StorageError(
+            return Refused(
                 f"{self._name} does not know the request {method}: is this the port of Milvus itself (19530),"
                 " and a version from 2.4 on?"
             )
@@ -285,4 +289,4 @@ def _read_file(path: str) -> bytes | None:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from None
+        raise MilvusUnavailable(f"Milvus: {path} cannot be read: {error.strerror}") from None

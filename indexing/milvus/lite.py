@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from indexing.errors import BadInput, MilvusUnavailable
+from indexing.errors import MilvusUnavailable
 from indexing.milvus.wire import load_messages
 from stlib.util.forks import ThreadLock
 
@@ -25,8 +25,8 @@ def lite_target(path: str) -> str:
     """`host:port` at which `path` is served from now on, by this process or by the one it was forked from.
 
     Raises:
-        MilvusUnavailable: another process has it open, or its folder is not there.
-        BadInput: the package milvus-lite is not installed.
+        MilvusUnavailable: another process has it open, its folder is not there, or the package milvus-lite is
+            not installed.
     """
     load_messages()
     with _lock:
@@ -44,7 +44,7 @@ def _serve(path: str) -> tuple[int, str, Any, Any]:
         from milvus_lite.adapter.grpc.server import start_server_in_thread
         from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
     except ModuleNotFoundError as error:
-        raise BadInput(
+        raise MilvusUnavailable(
             f"Milvus Lite needs the package {error.name}: pip install milvus-lite, or name a server"
         ) from error
     try:

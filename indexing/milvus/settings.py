@@ -86,7 +86,7 @@ class MilvusSettings:
     @property
     def is_lite(self) -> bool:
         """Whether it is Milvus Lite, a folder of this machine that one process at a time has open."""
-        return self.address.endswith(LITE_SUFFIX)
+        return _is_path(self.address)
 
     @property
     def is_secure(self) -> bool:
@@ -111,6 +111,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> MilvusSetting
     Raises:
         BadInput: nobody said where Milvus is, or a variable has a value that it cannot have; the message
             names the variable and what is allowed, and never shows a token.
+        StorageError: the file of the token cannot be read.
     """
     given = _environment(environment)
     address, user = _read_address(given.get(ADDRESS_VARIABLE, "").strip())
@@ -119,6 +120,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> MilvusSetting
         raise BadInput(
             f"{ADDRESS_VARIABLE} has a user in its address, and {ADDRESS_VARIABLE}_TOKEN is set too: say one"
         )
+    certificate, key = _file(given, "CERTIFICATE"), _file(given, "KEY")
+    if bool(certificate) != bool(key):
+        raise BadInput(f"{ADDRESS_VARIABLE}_CERTIFICATE and {ADDRESS_VARIABLE}_KEY belong together: set both")
     return MilvusSettings(
         address=address,
         token=token or user,
@@ -132,10 +136,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> MilvusSetting
         mmap=_choice(given, "MMAP", ("0", "1")) == "1",
         fallback=_choice(given, "FALLBACK", FALLBACKS) == "local",
         ca=_file(given, "CA"),
-        certificate=_file(given, "CERTIFICATE"),
-        key=_file(given, "KEY"),
+        certificate=certificate,
+        key=key,
         name=given.get(f"{ADDRESS_VARIABLE}_NAME", "").strip(),
     )
+
+
+def _is_path(address: str) -> bool:
+    return address.endswith(LITE_SUFFIX) and "://" not in address
 
 
 def _environment(environment: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -149,13 +157,16 @@ def _read_address(text: str) -> tuple[str, str]:
             f"the vector engine milvus needs to know where Milvus is: set {ADDRESS_VARIABLE} to {_EXAMPLES};"
             " or use the engine 'faiss'"
         )
-    if text.endswith(LITE_SUFFIX) and "://" not in text:
+    if _is_path(text):
         return str(Path(text).expanduser().absolute()), ""
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        raise BadInput(f"{ADDRESS_VARIABLE} is no address ({error}): set it to {_EXAMPLES}") from None
+    except ValueError:  # what it says may be half a password
+        raise BadInput(
+            f"{ADDRESS_VARIABLE} is no address: set it to {_EXAMPLES}; write / # ? @ : of a password as"
+            f" %2F %23 %3F %40 %3A, or set {ADDRESS_VARIABLE}_TOKEN"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         kind = "no host" if parts.scheme in ("http", "https") else f"the scheme {parts.scheme!r}"
         raise BadInput(f"{ADDRESS_VARIABLE} has {kind}: set it to {_EXAMPLES}")

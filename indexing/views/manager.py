@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from indexing import faults
 from indexing.catalog.generations import read_generation
-from indexing.errors import CorruptView, DiskFull, LockedError, MilvusUnavailable, StorageError
+from indexing.errors import CorruptView, DiskFull, LockedError, MilvusFailed, StorageError
 from indexing.lexical import LexicalReader
 from indexing.quantization import Codec
 from indexing.session import Live, Session
@@ -100,7 +100,7 @@ class Views:
         if any(view.is_ahead() for view in self.of(self._session.live())):
             logger.warning("the views are ahead of the catalog, which must be an older copy: rebuilding them")
             for view in self.of(self._session.live()):
-                with suppress(LockedError, MilvusUnavailable):  # whoever brings it up finds that out too
+                with suppress(LockedError, MilvusFailed):  # whoever brings it up finds that out too
                     view.discard()
             self.forget()
 
@@ -311,11 +311,11 @@ def _newest(held: dict[K, T]) -> dict[K, T]:
 
 def _publish_all(views: Iterable[View]) -> None:
     faults.point("publish.before")
-    hindered: LockedError | MilvusUnavailable | None = None
+    hindered: LockedError | MilvusFailed | None = None
     for view in views:
         try:
             view.publish()
-        except (LockedError, MilvusUnavailable) as error:  # at a server: those of this host need not wait
+        except (LockedError, MilvusFailed) as error:  # at a server: those of this host need not wait
             hindered = hindered or error
     if hindered is not None:
         raise hindered

@@ -21,7 +21,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch, chunk_keys_between, chunks_after, removals_after
 from indexing.catalog.generations import DROPPING, GenerationInfo, read_generation
 from indexing.catalog.reads import chunk_keys, decode_rows
-from indexing.errors import MilvusUnavailable, StorageError, UnknownCollection
+from indexing.errors import BadInput, MilvusFailed, MilvusUnavailable, StorageError, UnknownCollection
 from indexing.milvus.client import Milvus
 from indexing.milvus.marker import TIP, Followed, collection_name, number_of, prefix_of
 from indexing.milvus.schema import Layout
@@ -51,8 +51,8 @@ class _Deleted(StorageError):
 class MilvusView(ServerView):
     """Makes and follows the rows of one generation in Milvus.
 
-    Every method but `reader`, `is_ahead` and `is_behind` raises `MilvusUnavailable` where there is none: a
-    search by words goes on without.
+    Every method but `reader`, `is_ahead` and `is_behind` raises `MilvusFailed` where there is none that can
+    be used: a search by words goes on without.
     """
 
     engine = MilvusIndex
@@ -69,8 +69,18 @@ class MilvusView(ServerView):
         super().__init__(session, generation, codec)
 
     def _milvus(self) -> tuple[Milvus, Layout]:
+        """
+        Raises:
+            MilvusFailed: it cannot be asked, or not be given these vectors.
+        """
         client = connect_or_say()
-        return client, Layout.of(self._codec, client.settings, is_lite=client.is_lite)
+        is_lite = client.is_lite
+        try:
+            return client, Layout.of(self._codec, client.settings, is_lite=is_lite)
+        except BadInput as error:
+            raise MilvusUnavailable(
+                f"Milvus at {client.address} cannot have these vectors: {error}"
+            ) from error
 
     def _made_of(self, layout: Layout) -> str:
         """What rows are of: others are not these."""
@@ -84,14 +94,14 @@ class MilvusView(ServerView):
         return 0 if state is None else state.change
 
     def is_ahead(self) -> bool:
-        with suppress(MilvusUnavailable):
+        with suppress(MilvusFailed):
             return any(not self._is_own(state) for state in self._states())
         return False
 
     def is_behind(self, *, by_much: bool) -> bool:
         if keeps_local() and self._local.is_behind(by_much=by_much):
             return True
-        with suppress(MilvusUnavailable):
+        with suppress(MilvusFailed):
             return super().is_behind(by_much=by_much)
         return False
 
@@ -165,7 +175,7 @@ class MilvusView(ServerView):
         """
         try:
             return super().reader(connection)
-        except MilvusUnavailable as error:
+        except MilvusFailed as error:
             if self._local.is_behind(by_much=True):
                 return AwayReader(self._codec, error)
             return stand_in(self._local.reader(connection))

@@ -21,10 +21,11 @@ from indexing.catalog.database import reading
 from indexing.catalog.generations import generations_of
 from indexing.catalog.locks import Lock, writer_lock
 from indexing.catalog.servings import servings_of
-from indexing.errors import BadInput, CorruptView, MilvusUnavailable, StorageError
+from indexing.errors import BadInput, CorruptView, MilvusFailed, MilvusUnavailable, StorageError
 from indexing.milvus.client import Milvus, connect
 from indexing.milvus.marker import Followed, prefix_of
 from indexing.milvus.settings import is_configured, read_settings
+from indexing.milvus.wire import load_messages
 from indexing.session import Session
 from indexing.storage.files import remove, remove_if_empty
 from indexing.storage.paths import Place
@@ -58,11 +59,13 @@ def uses_milvus(connection: Connection, session: Session) -> bool:
 def connect_or_say() -> Milvus:
     """
     Raises:
-        MilvusUnavailable: the environment does not say where it is.
+        MilvusUnavailable: the environment does not say where it is, or says what cannot be used, or a package
+            that speaks to it is not there.
     """
     try:
+        load_messages()
         return connect()
-    except BadInput as error:
+    except (BadInput, StorageError) as error:
         raise MilvusUnavailable(f"Milvus is needed: {error}") from error
 
 
@@ -176,7 +179,7 @@ def followed_in_milvus(session: Session, *, needed: bool) -> dict[tuple[int, str
         return {
             (id_, ENGINE): change for id_ in ids if (change := _followed(client, session, id_)) is not None
         }
-    except MilvusUnavailable:
+    except MilvusFailed:
         if needed:
             raise
         return {}

@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 from sqlalchemy import Connection
 
-from indexing.errors import MilvusUnavailable
+from indexing.errors import MilvusFailed, MilvusUnavailable
 from indexing.quantization import Codec
 from indexing.vectors.segment import Rows
 from indexing.views.document_list import DocumentList
@@ -54,7 +54,7 @@ class MilvusReader(VectorReader):
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
         try:
             hits = super().search(query, k, allowed)
-        except MilvusUnavailable:
+        except MilvusFailed:
             other = self.local()
             if other is None:
                 raise
@@ -69,7 +69,7 @@ class AwayReader(VectorReader):
 
     away = True
 
-    def __init__(self, codec: Codec, error: MilvusUnavailable) -> None:
+    def __init__(self, codec: Codec, error: MilvusFailed) -> None:
         super().__init__(codec, [], DocumentList([]), Rows.joined([], codec), 0)
         self._error = error
 

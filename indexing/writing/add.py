@@ -12,7 +12,7 @@ import numpy as np
 from indexing.catalog.database import writing
 from indexing.catalog.generations import FOLLOWING, generations_of, set_codec
 from indexing.documents import ChunkSettings
-from indexing.errors import BadInput, IndexingError, MilvusUnavailable
+from indexing.errors import BadInput, IndexingError, MilvusFailed
 from indexing.generations.build import following_maker
 from indexing.generations.calibrate import calibrate_on_first_vectors, calibrate_on_fixed_texts
 from indexing.generations.follow import follow
@@ -177,5 +177,5 @@ class Adding:
         with self._session.lock:
             try:
                 self._views.publish(self._session.live())
-            except MilvusUnavailable as error:  # what was added is in the catalog, and searched from there
+            except MilvusFailed as error:  # what was added is in the catalog, and searched from there
                 logger.warning("what was added is not in Milvus yet: %s", error)

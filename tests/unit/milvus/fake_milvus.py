@@ -54,7 +54,8 @@ class FakeMilvus(milvus_pb2_grpc.MilvusServiceServicer):
         return milvus_pb2.GetVersionResponse(status=OK, version="2.6.0-fake")
 
     def ShowCollections(self, request: Any, context: Any) -> Any:
-        self._take("ShowCollections", request, context)
+        if (said := self._take("ShowCollections", request, context)) is not None:
+            return milvus_pb2.ShowCollectionsResponse(status=said)
         return milvus_pb2.ShowCollectionsResponse(status=OK, collection_names=list(self.schemas))
 
     def CreateCollection(self, request: Any, context: Any) -> Any:

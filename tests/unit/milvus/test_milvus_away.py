@@ -161,13 +161,25 @@ def serving_nothing():
     server.stop(0.1).wait(2)
 
 
-def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vectors, monkeypatch):
-    monkeypatch.setattr(connection_module, "FIRST_REST", 0.2)
+def rest(client, seconds):
+    """Milvus is left alone for so long from now on."""
+    client._connection._rest_until = time.monotonic() + seconds
+
+
+def rested(client):
+    """As if the time was over for which Milvus is left alone; how long it was."""
+    rest(client, 0.0)
+    client._connection._failed_at = -60.0
+    return client._connection._rest
+
+
+def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vectors):
     client = cluster(seconds=SECONDS)
     name, layout, _ = fill(client, "float32", vectors)
     fake.before = late(SECONDS + 0.3)
     with within(match="did not answer"):
         client.nearest(name, layout, vectors[0], 1)
+    rest(client, 60.0)  # twenty may take longer than two seconds on a busy machine
     asked, began = len(fake.requests), time.monotonic()
     for _ in range(20):
         with pytest.raises(MilvusUnavailable, match=r"did not answer within .* it is asked again in"):
@@ -175,23 +187,23 @@ def test_after_a_failure_nobody_waits_again_until_it_is_back(cluster, fake, vect
     assert time.monotonic() - began < 3  # each of them would wait for 0.3
     assert len(fake.requests) == asked
     assert "did not answer" in client.away
-    time.sleep(0.3)
+    assert rested(client) == connection_module.FIRST_REST
+    assert "did not answer" in client.away  # until it has answered
     with within(match="did not answer"):  # it is asked whether it is there, and is not
         client.nearest(name, layout, vectors[0], 1)
     assert fake.requests[-1][0] == "GetVersion"
+    assert rested(client) == 2 * connection_module.FIRST_REST
     fake.before = lambda *_: None
-    time.sleep(0.5)  # twice as long as the first time
     assert client.nearest(name, layout, vectors[0], 1).keys.tolist() == [1]
     assert client.away == ""
 
 
-def test_of_many_threads_one_asks_whether_it_is_back(cluster, fake, monkeypatch):
-    monkeypatch.setattr(connection_module, "FIRST_REST", 0.2)
+def test_of_many_threads_one_asks_whether_it_is_back(cluster, fake):
     client = cluster(seconds=SECONDS)
     fake.before = late(SECONDS + 0.2)
     with within(match="did not answer"):
         client.names("")
-    time.sleep(0.3)
+    rested(client)
     before, slow = len(fake.requests), []
 
     def ask():

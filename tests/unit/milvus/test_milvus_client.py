@@ -253,6 +253,24 @@ def test_a_batch_that_comes_too_fast_is_sent_again(cluster, fake, vectors):
     assert len(fake.of("Upsert")) - before == 3
 
 
+@pytest.mark.parametrize(
+    ("code", "retriable"), [(103, True), (503, False), (500, False), (901, False), (902, False), (2300, True)]
+)
+def test_a_cluster_that_loses_a_node_is_busy_and_not_one_that_refuses(
+    cluster, fake, vectors, code, retriable
+):
+    client, reason = cluster(), "channel not available"
+    name, layout, codes = fill(client, "float32", vectors)
+    status = BUSY.__class__(code=code, reason=reason, retriable=retriable)
+    fake.before = lambda method, request, context: status if method == "Search" else None
+    with pytest.raises(MilvusUnavailable, match=rf"too busy \({reason} \(code {code}\)\): try again"):
+        client.nearest(name, layout, vectors[0], 1)
+    refusals, before = iter([status]), len(fake.of("Upsert"))
+    fake.before = lambda method, request, context: next(refusals, None) if method == "Upsert" else None
+    client.upsert(name, layout, np.array([1]), codes[:1])
+    assert len(fake.of("Upsert")) - before == 2
+
+
 def test_int8_needs_codes_with_ranges(cluster):
     with pytest.raises(BadInput, match="STLIB_MILVUS_VECTORS=int8"):
         Layout.of(Codec("float32", 8), cluster(vectors="int8").settings)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pymilvus.grpc_gen import common_pb2
 
 from indexing import Collection
-from indexing.errors import MilvusUnavailable
+from indexing.errors import MilvusFailed, MilvusUnavailable
 from indexing.milvus import connection as connection_module
 from indexing.milvus.client import disconnect
 from indexing.quantization import normalize
@@ -94,6 +95,51 @@ def test_away_without_files_is_an_error_that_names_milvus(make, fake):
     with pytest.raises(MilvusUnavailable, match=r"Milvus at http://127\.0\.0\.1"):
         ask(collection, vectors[0])
     assert collection.search("number 3", mode="keyword").results
+
+
+def say(code, reason, of=None):
+    """For `FakeMilvus.before`: what is answered to the method `of`, or to all."""
+    status = common_pb2.Status(code=code, reason=reason)
+    return lambda method, request, context: status if of in (None, method) else None
+
+
+@pytest.mark.parametrize(
+    ("variables", "answer", "said"),
+    [
+        ({}, say(800, "database not found[database=tema]"), "database not found"),
+        ({}, say(65535, "privilege Query is not permitted", "Query"), "not permitted"),
+        ({"VECTORS": "int8"}, None, "STLIB_MILVUS_VECTORS=int8"),
+        ({"VECTORS": "int4"}, None, "STLIB_MILVUS_VECTORS='int4'"),
+        ({"TOKEN_FILE": "/no/such/file"}, None, "/no/such/file cannot be read"),
+        ({"CA": "/no/such/file"}, None, "there is no file"),
+    ],
+)
+def test_what_milvus_refuses_or_is_said_wrongly_of_it_hinders_nothing_else(
+    make, fake, home, monkeypatch, variables, answer, said
+):
+    collection, vectors = make()
+    collection.close()
+    for name, value in variables.items():
+        monkeypatch.setenv(f"STLIB_MILVUS_{name}", value)
+    fake.before = answer or fake.before
+    with Collection.open("wired", home=home) as again:
+        assert again.search("number 3", mode="keyword").results[0].id == "3"
+        again.add([{"id": "new", "text": "zebra"}], vectors=vectors[:1])
+        assert [one.id for one in again.search("zebra", mode="keyword").results] == ["new"]
+        with pytest.raises(MilvusFailed, match=said):
+            ask(again, vectors[0])
+        with pytest.raises(MilvusFailed, match=said):
+            again.refresh()
+        assert said in " ".join(again.verify().errors)
+
+
+def test_what_milvus_refuses_is_answered_from_files(make, fake, monkeypatch):
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    collection, vectors = make()
+    expected = ids(ask(collection, vectors[0]))
+    fake.before = say(65535, "privilege Search is not permitted", "Search")
+    found = ask(collection, vectors[0])
+    assert (ids(found), AWAY in found.notes) == (expected, True)
 
 
 def test_away_with_files_they_answer_with_a_note(make, fake, monkeypatch, home):

@@ -37,6 +37,22 @@ def test_a_path_is_milvus_lite(tmp_path, monkeypatch):
     assert at("near.db").is_lite
 
 
+def test_a_host_whose_name_ends_as_the_path_of_milvus_lite_is_a_server():
+    settings = at("http://vectors.db")
+    assert (settings.address, settings.target) == ("http://vectors.db", "vectors.db:19530")
+    assert not settings.is_lite
+    assert at("https://vectors.db").is_secure
+
+
+def test_a_certificate_without_its_key_is_refused(tmp_path):
+    file = tmp_path / "client.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----")
+    for one in ("CERTIFICATE", "KEY"):
+        with pytest.raises(BadInput, match="belong together"):
+            at("https://milvus", **{one: str(file)})
+    assert at("https://milvus", CERTIFICATE=str(file), KEY=str(file)).certificate == str(file)
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -66,12 +82,14 @@ def test_a_password_in_the_address_becomes_the_token_and_is_not_shown():
 def test_errors_never_show_a_password():
     for address in (
         f"http://root:{SECRET}@milvus:x",
+        f"http://root:{SECRET}/x@milvus:19530",
         f"http://root:{SECRET}@milvus/db",
         f"ftp://u:{SECRET}@h",
     ):
         with pytest.raises(BadInput) as caught:
             at(address)
         assert SECRET not in str(caught.value)
+        assert "http://host:19530" in str(caught.value)
     with pytest.raises(BadInput, match="say one") as caught:
         at(f"http://root:{SECRET}@milvus", TOKEN=SECRET)
     assert SECRET not in str(caught.value)
