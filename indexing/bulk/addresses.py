@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -69,22 +69,40 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class Address:
-    """Where something lies: `path` as the file system of the `protocol` takes it, without "/" at its end."""
+    """Where something lies: `path` as the file system of the `protocol` takes it, without "/" at its end, and
+    the `server` (`me@host:22`, "" for that of the settings) where paths of this file system do not say it.
+    """
 
     protocol: str
     path: str
+    server: str | None = None
 
     def __str__(self) -> str:
-        path = self.path
-        return path if path.startswith(f"{self.protocol}://") else f"{self.protocol}://{path.lstrip('/')}"
+        if self.path.startswith(f"{self.protocol}://"):
+            return self.path
+        server = "" if self.server is None else f"{self.server}/"
+        return f"{self.protocol}://{server}{self.path.lstrip('/')}"
 
     def below(self, name: str) -> Address:
         """What is called `name` in this folder."""
-        return Address(self.protocol, f"{self.path}/{name}" if self.path else name)
+        return replace(self, path=f"{self.path.rstrip('/')}/{name}" if self.path else name)
 
     @property
     def name(self) -> str:
         return self.path.rpartition("/")[2]
+
+    def to_json(self) -> dict[str, str | None]:
+        """As JSON values, which are not parsed again: `memory://` itself is nothing that one could name."""
+        return vars(self).copy()
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Address:
+        """What `to_json` wrote. Raises `BadInput` for a file system that only leads to others."""
+        address = cls(**told)
+        if address.protocol in _LOCAL:
+            raise BadInput(f"a load was planned with {address}, which is no address of another machine")
+        _refuse_wrapper(address.protocol, "://")
+        return address
 
 
 @dataclass(frozen=True)
@@ -121,31 +139,44 @@ def parse_address(text: str) -> Address | Path:
     if not found or "://" not in text:
         return Path(text)
     protocol, joint, rest = found[1].lower(), found[2], found[3]
-    if joint == "::" or "::" in rest or protocol in _WRAPPERS:
-        raise BadInput(
-            f"the address begins with {protocol}{joint}, which leads to other file systems: name the"
-            " folder itself, s3://bucket/folder"
-        )
+    _refuse_wrapper(protocol, "::" if "::" in rest else joint)
     if protocol in _LOCAL:
         return Path(unquote(rest) if protocol == "file" else rest)
     _refuse_secrets(protocol, rest)
     if not rest.strip("/"):
         raise BadInput(f"the address {protocol}:// names nothing: give it as {protocol}://bucket/folder")
     store = _class_of(protocol)
-    path = str(store._strip_protocol(f"{protocol}://{rest}"))
-    return Address(protocol, path.rstrip("/"))
+    return _address_of(store, protocol, rest)
+
+
+def _address_of(store: Any, protocol: str, rest: str) -> Address:
+    """The address in whose own text `store`, a class, finds all that it finds in the one given: the path, and
+    on which server it is.
+    """
+    text = f"{protocol}://{rest}"
+    path = str(store._strip_protocol(text))
+    path = path.rstrip("/") or path[:1]
+    server, settings = rest.partition("/")[0], store._get_kwargs_from_urls(text)
+    for address in (Address(protocol, path), Address(protocol, path, server)):
+        there = str(store._strip_protocol(str(address)))
+        if store._get_kwargs_from_urls(str(address)) == settings and there.rstrip("/") == path.rstrip("/"):
+            return address
+    raise BadInput(
+        f"the address {protocol}://… says more than a place: name a bucket or a server, and a path"
+        " there; what else there is to say is told by the environment, or by the store's own settings"
+    )
 
 
 def open_store(address: Address) -> Any:
-    """The file system of an address, as fsspec has it.
+    """The file system of an address, as fsspec has it: on the server that the address names.
 
     Raises:
         BadInput: it cannot be used, for want of a package or of credentials.
     """
     fsspec = require("fsspec", "remote")
-    _class_of(address.protocol)
+    store = _class_of(address.protocol)
     with naming(f"{address.protocol}:// addresses", "used"):
-        return fsspec.filesystem(address.protocol)
+        return fsspec.filesystem(address.protocol, **store._get_kwargs_from_urls(str(address)))
 
 
 def look_at(store: Any, address: Address) -> Mapping[str, Any]:
@@ -217,6 +248,14 @@ def _reason(error: BaseException) -> str:
     """One line of a foreign message, without what may be a secret in an address."""
     text = " ".join(_SECRETS.sub("", str(error)).split())[:_LONGEST_REASON]
     return text or type(error).__name__
+
+
+def _refuse_wrapper(protocol: str, joint: str) -> None:
+    if joint == "::" or protocol in _WRAPPERS:
+        raise BadInput(
+            f"the address begins with {protocol}{joint}, which leads to other file systems: name the"
+            " folder itself, s3://bucket/folder"
+        )
 
 
 def _refuse_secrets(protocol: str, rest: str) -> None:

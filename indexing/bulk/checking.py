@@ -1,42 +1,23 @@
-"""Whether the files of a plan are as they were when it was made, and are those that a person named."""
+"""Whether the files of a plan are as they were when it was made."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from indexing.bulk.addresses import Address, Stamp, look_at, naming, open_store, stamp_of
+from indexing.bulk.named import Named
 from indexing.bulk.pieces import ShardPlan
 from indexing.bulk.specs import Entry, Reading, read_spec
 from indexing.documents.source import SourceFile
-from indexing.documents.walk import real_name
 from indexing.errors import BadInput
 from indexing.sources.looking import origin_of
 
-__all__ = ["Named", "check_unchanged", "difference_of", "files_in", "refuse_changed"]
+__all__ = ["check_unchanged", "difference_of", "files_in", "refuse_changed"]
 
 _LISTED = 16  # files of one folder of a store that are asked for at once
 _ANEW = "nothing was read; with --restart the load is planned anew, and what is stored already stays"
-
-
-@dataclass(frozen=True)
-class Named:
-    """What a person named on this machine: folders by their real paths, and addresses of folders."""
-
-    folders: frozenset[str] = frozenset()
-    addresses: frozenset[Address] = frozenset()
-
-    def holds(self, reading: Reading, file: SourceFile, real: Callable[[str], str]) -> bool:
-        """Whether a file of a plan lies in one of them; `real` tells the real path of its folder."""
-        if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
-            return False
-        if reading.address is not None:
-            return reading.address in self.addresses
-        return real(file.path.removesuffix(real_name(file.name))) in self.folders
 
 
 def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> dict[int, str]:
@@ -49,23 +30,28 @@ def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> 
     """
     elsewhere: dict[Address, dict[str, Entry]] = {}
     rows: dict[int, str] = {}
-    real = lru_cache(maxsize=64)(os.path.realpath)  # thousands of files lie in one folder
     for reading, entry in files_in(shards):
-        if named is not None and not named.holds(reading, entry.file, real):
-            raise BadInput(
-                f"this load was planned with {entry.file.source}, which is not in what was named now; {_ANEW}"
-            )
+        if named is not None and not named.covers(reading, entry.file):
+            raise _not_named(entry)
         if entry.file_id is not None:
             rows[entry.file_id] = origin_of(entry.file)
         if reading.address is not None:
             elsewhere.setdefault(reading.address, {})[entry.file.name] = entry
         else:
             _refuse(entry, difference_of(entry))
+            if named is not None and not named.finds(entry.file):
+                raise _not_named(entry)
     for address, entries in elsewhere.items():
         now = _listed(address) if len(entries) >= _LISTED else {}
         for name, entry in entries.items():
             _refuse(entry, difference_of(entry, address, now.get(address.below(name).path)))
     return rows
+
+
+def _not_named(entry: Entry) -> BadInput:
+    return BadInput(
+        f"this load was planned with {entry.file.source}, which is not in what was named now; {_ANEW}"
+    )
 
 
 def _refuse(entry: Entry, difference: str) -> None:

@@ -20,9 +20,9 @@ from indexing.session import Session
 from indexing.sources.compare import Comparison, state_of
 from indexing.sources.confirm import confirm_roots
 from indexing.sources.looking import Target, forget_denied, look_at, read_once, rows_for
-from indexing.sources.targets import named_targets
+from indexing.sources.targets import FOLDER, named_targets
 
-__all__ = ["check_rows", "finish_files", "folders_of", "prepare_folders"]
+__all__ = ["check_rows", "finish_files", "prepare_folders"]
 
 
 def prepare_folders(
@@ -39,19 +39,25 @@ def prepare_folders(
     confirm_roots(session.uuid, [(target.source.kind, target.source.root) for target in targets])
     comparisons = [look_at(session, target, stale_too=False, all_files=False) for target in targets]
     read_once(comparisons)
+    named = {os.path.realpath(path) for path in paths if not path.is_dir()}
     groups = [
-        _group(session, target, comparison) for target, comparison in zip(targets, comparisons, strict=True)
+        _group(session, target, comparison, named)
+        for target, comparison in zip(targets, comparisons, strict=True)
     ]
     return groups, targets
 
 
-def _group(session: Session, target: Target, comparison: Comparison) -> Group:
+def _group(session: Session, target: Target, comparison: Comparison, named: set[str]) -> Group:
+    """Of single files only those that were `named` (real paths): others of their folder that were so before
+    are the sync's.
+    """
     with reading(session.database) as connection:
         before = files_of(connection, target.source.id)
     new = [
         file
         for file in comparison.to_read
-        if file.name not in comparison.renamed
+        if (target.source.kind == FOLDER or os.path.realpath(file.path) in named)
+        and file.name not in comparison.renamed
         and (file.name not in before or not before[file.name].state.read_at)
     ]
     rows, _ = rows_for(session, target.source, new)
@@ -59,11 +65,6 @@ def _group(session: Session, target: Target, comparison: Comparison) -> Group:
         begun = documents_in(connection, [rows[file.name].id for file in new if file.name in before])
     entries = [Entry(file, rows[file.name].id, rows[file.name].id not in begun) for file in new]
     return Group(entries, ReadOptions.from_json(target.source.options))
-
-
-def folders_of(paths: Sequence[Path]) -> frozenset[str]:
-    """The folders that files may lie in which were named so: real paths."""
-    return frozenset(os.path.realpath(path if path.is_dir() else path.parent) for path in paths)
 
 
 def check_rows(session: Session, rows: dict[int, str]) -> None:

@@ -5,7 +5,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from indexing.documents.source import SourceFile
 from indexing.documents.walk import UNSUPPORTED, Plan, is_beir
 from indexing.errors import BadInput
 
-__all__ = ["Listing", "list_address", "root_of"]
+__all__ = ["Listing", "has_pattern", "list_address", "root_of"]
 
 _MAGIC = frozenset("*?[")
 
@@ -51,7 +51,7 @@ def list_address(address: Address, options: ReadOptions) -> Listing:
         BadInput: there is nothing, or it may not be looked at.
     """
     store = open_store(address)
-    if _MAGIC & set(address.path):
+    if has_pattern(address):
         return _matching(store, address, options)
     info = look_at(store, address)
     if info.get("type") == "directory" or (address.protocol in WEB and format_of(address.name) == "unnamed"):
@@ -65,11 +65,17 @@ def list_address(address: Address, options: ReadOptions) -> Listing:
     return listing
 
 
+def has_pattern(address: Address) -> bool:
+    """Whether an address stands for all that are like it."""
+    return bool(_MAGIC & set(address.path))
+
+
 def root_of(address: Address) -> Address:
     """The folder that names are below, of a file or a pattern."""
     parts = address.path.split("/")
     fixed = next((at for at, part in enumerate(parts) if _MAGIC & set(part)), len(parts) - 1)
-    return Address(address.protocol, "/".join(parts[:fixed]))
+    top = "/" if address.path.startswith("/") else ""
+    return replace(address, path="/".join(parts[:fixed]) or top)
 
 
 def _matching(store: Any, address: Address, options: ReadOptions) -> Listing:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from indexing.bulk.addresses import Address, parse_address
-from indexing.bulk.checking import Named, check_unchanged
-from indexing.bulk.folders import check_rows, finish_files, folders_of, prepare_folders
-from indexing.bulk.listing import list_address, root_of
+from indexing.bulk.checking import check_unchanged
+from indexing.bulk.folders import check_rows, finish_files, prepare_folders
+from indexing.bulk.listing import list_address
+from indexing.bulk.named import Named
 from indexing.bulk.pieces import Done, Piece, ShardPlan
 from indexing.bulk.plan import plan_shards
 from indexing.bulk.shards import NOTHING_DONE, ShardReader
@@ -102,8 +103,7 @@ class NamedSource:
     def check(self, shards: Iterable[ShardPlan]) -> None:
         """Raises `BadInput`, which names what changed since `shards` were planned. Nothing was read then."""
         check_paths(self._paths)
-        roots = frozenset(root_of(address) for address in self._addresses)
-        named = Named(folders_of(self._paths), roots | frozenset(self._addresses))
+        named = Named(self._paths, self._addresses, self._options, self._within)
         check_rows(self._session, check_unchanged(shards, named))
 
     def read(self, shard: ShardPlan, done: Done = NOTHING_DONE) -> Iterator[Piece]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from indexing.bulk.addresses import Address, Stamp, parse_address
+from indexing.bulk.addresses import Address, Stamp
 from indexing.documents.model import Skipped
 from indexing.documents.options import ReadOptions
 from indexing.documents.part import Part
@@ -81,7 +81,7 @@ def make_spec(
     if options := group.options.to_json():
         spec["options"] = options
     if group.address is not None:
-        spec["address"] = str(group.address)
+        spec["address"] = group.address.to_json()
     spec["files"] = [_entry_to_json(entry, given) for entry in entries]
     if part is not None:
         spec["part"] = {name: value for name, value in vars(part).items() if value not in (0, (0, 0))}
@@ -93,13 +93,12 @@ def make_spec(
 def read_spec(spec: dict[str, Any]) -> Reading:
     """What `make_spec` wrote down."""
     address = spec.get("address")
-    parsed = None if address is None else parse_address(address)
     part = spec.get("part")
     return Reading(
         tuple(_entry_from_json(entry, spec) for entry in spec["files"]),
         spec["piece_documents"],
         spec["planned_at"],
-        parsed if isinstance(parsed, Address) else None,
+        None if address is None else Address.from_json(address),
         None if part is None else Part(**{**part, "groups": tuple(part.get("groups", (0, 0)))}),
         tuple((begin, end) for begin, end in spec.get("ranges", ())),
     )

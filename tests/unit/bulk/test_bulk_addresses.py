@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.webhdfs import WebHDFS
 
-from indexing.bulk.addresses import Address, Stamp, parse_address, stamp_of
-from indexing.bulk.listing import list_address
+from indexing.bulk.addresses import Address, Stamp, open_store, parse_address, stamp_of
+from indexing.bulk.listing import list_address, root_of
 from indexing.documents.model import Skipped
 from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput
@@ -50,6 +52,46 @@ def test_an_address_is_written_as_it_is_named():
     assert str(address) == "memory://corpus/deep"
     assert str(address.below("a b.md")) == "memory://corpus/deep/a b.md"
     assert parse_address("hf://datasets/someone/corpus/data").path == "datasets/someone/corpus/data"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hdfs://a:1/x/y", "hdfs:///x/y", "webhdfs://me@b:2/x/y", "ftp://c/x/y", "ftp://me@c:21/x/y"],
+)
+def test_an_address_keeps_its_server(text):
+    address = parse_address(text)
+    assert (str(address), address.path) == (text, "/x/y")
+    assert str(root_of(address).below("a.md")) == text.removesuffix("y") + "a.md"
+    assert Address.from_json(json.loads(json.dumps(address.to_json()))) == address
+
+
+def test_a_store_is_opened_on_the_server_of_its_address(monkeypatch):
+    monkeypatch.setattr(WebHDFS, "__init__", lambda self, **given: vars(self).update(given=given))
+    opened = [open_store(parse_address(text)) for text in ("webhdfs://a:1/x", "webhdfs://me@b:2/x")]
+    assert [store.given for store in opened] == [
+        {"host": "a", "port": 1},
+        {"host": "b", "port": 2, "user": "me"},
+    ]
+    WebHDFS.clear_instance_cache()
+
+
+def test_an_address_that_says_more_than_where_is_refused_and_not_repeated():
+    with pytest.raises(BadInput, match="webhdfs://… says more than a place") as refused:
+        parse_address("webhdfs://a:1/x?delegation=hush")
+    assert "hush" not in str(refused.value)
+
+
+def test_a_plan_leads_to_no_other_file_system():
+    for protocol in ("file", "local", "zip", "simplecache"):
+        with pytest.raises(BadInput, match=r"no address of another machine|leads to other file systems"):
+            Address.from_json({"protocol": protocol, "path": "/etc", "server": None})
+
+
+def test_a_file_at_the_top_of_a_store_is_named_there(store):
+    store.pipe_file("/a.jsonl", b"{}")
+    listing = list_address(parse_address("memory://a.jsonl"), PLAIN)
+    assert (names(listing), str(listing.root)) == (["a.jsonl"], "memory://")
+    assert listing.plan.files[0].source == "memory://a.jsonl"
 
 
 @pytest.mark.parametrize(

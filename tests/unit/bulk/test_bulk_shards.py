@@ -13,9 +13,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from indexing.bulk.addresses import parse_address
-from indexing.bulk.checking import Named, check_unchanged
-from indexing.bulk.folders import folders_of
+from indexing.bulk.checking import check_unchanged
 from indexing.bulk.listing import list_address
+from indexing.bulk.named import Named
 from indexing.bulk.pieces import Done, Piece, ShardPlan
 from indexing.bulk.plan import plan_shards
 from indexing.bulk.shards import ShardReader
@@ -284,20 +284,91 @@ def test_a_changed_file_at_an_address_is_named(store, reader):
         check_unchanged(shards)
 
 
+def test_a_file_at_the_top_of_a_store_is_read(store, reader):
+    store.pipe_file("/a.jsonl", b'{"text": "one"}\n' * 50)
+    shards = shards_of(remote_group("memory://a.jsonl"), 100)
+    check_unchanged(shards)
+    assert len(shards) > 3
+    assert [one.text for one in all_of(pieces_of(reader, shards))] == ["one"] * 50
+
+
+def changed_plan(shard: ShardPlan, **changes: object) -> ShardPlan:
+    """The plan of a stranger."""
+    spec = json.loads(json.dumps(shard.spec))
+    for name, value in changes.items():
+        (spec if name in spec else spec["files"][0])[name] = value
+    return ShardPlan(0, shard.kind, spec)
+
+
+def refuse(plan: ShardPlan, named: Named) -> None:
+    with pytest.raises(BadInput, match="is not in what was named now"):
+        check_unchanged([plan], named)
+
+
 def test_a_plan_may_only_name_files_of_what_was_named(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("mine")
     (tmp_path / "other.txt").write_text("not named")
     (shard,) = shards_of(group_of(tmp_path / "mine"))
-    named = Named(folders_of([tmp_path / "mine"]))
+    named = Named([tmp_path / "mine"])
     check_unchanged([shard], named)
     (tmp_path / "link").symlink_to(tmp_path / "mine")
-    check_unchanged([shard], Named(folders_of([tmp_path / "link"])))
-    for changes in ({"folder": f"{tmp_path}/"}, {"name": "../other.txt"}, {"name": f"{tmp_path}/other.txt"}):
-        spec = json.loads(json.dumps(shard.spec))
-        (spec if "folder" in changes else spec["files"][0]).update(changes)
-        with pytest.raises(BadInput, match="is not in what was named now"):
-            check_unchanged([ShardPlan(0, "files", spec)], named)
+    check_unchanged([shard], Named([tmp_path / "link"]))
+    for changes in (
+        {"folder": f"{tmp_path}/"},
+        {"root": str(tmp_path)},
+        {"name": "../other.txt"},
+        {"name": f"{tmp_path}/other.txt"},
+    ):
+        refuse(changed_plan(shard, **changes), named)
+
+
+def test_a_plan_may_not_name_what_lies_beside_a_file_that_was_named(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.txt", "b.txt", "deep/c.txt"):
+        (tmp_path / name).write_text("text")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    shards = [one for one in shards_of(group_of(tmp_path), 1) if one.spec["files"][0]["name"] == "a.txt"]
+    check_unchanged(shards, Named([tmp_path / "a.txt"]))
+    for name in ("b.txt", "deep/c.txt"):
+        refuse(changed_plan(shards[0], name=name), Named([tmp_path / "a.txt"]))
+        check_unchanged([changed_plan(shards[0], name=name)], Named([tmp_path]))
+
+
+def test_a_plan_may_not_name_what_a_folder_is_not_read_for(tmp_path):
+    folder, outside = tmp_path / "mine", tmp_path / "outside"
+    for path in (folder / "a.txt", folder / ".hidden" / "b.txt", outside / "c.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text")
+        os.utime(path, ns=(10**18, 10**18))
+    (shard,) = shards_of(group_of(folder))
+    (folder / "link").symlink_to(outside)
+    refuse(changed_plan(shard, name=".hidden/b.txt"), Named([folder]))
+    linked = changed_plan(shard, name="link/c.txt")
+    check_unchanged([linked], Named([folder]))
+    refuse(linked, Named([folder], within=[folder]))
+    refuse(shard, Named([folder], within=[outside]))
+
+
+@pytest.mark.parametrize(
+    ("named", "may", "may_not"),
+    [
+        ("memory://mine", ["a.txt", "deep/b.txt"], ["../other.txt", "%2e%2e/other.txt", "/other.txt"]),
+        ("memory://mine/a.txt", ["a.txt"], ["c.txt", "deep/b.txt"]),
+        ("memory://mine/*.txt", ["a.txt", "c.txt"], ["deep/b.txt", "d.md"]),
+    ],
+)
+def test_a_plan_may_only_name_files_of_an_address_that_was_named(store, named, may, may_not):
+    for name in ("mine/a.txt", "mine/c.txt", "mine/deep/b.txt", "mine/d.md", "other.txt"):
+        store.pipe_file(f"/{name}", b"text")
+    (shard,) = shards_of(remote_group("memory://mine/a.txt"))
+    given = Named(addresses=[parse_address(named)])
+    for name in may:
+        check_unchanged([changed_plan(shard, name=name, modified=0)], given)
+    for name in may_not:
+        refuse(changed_plan(shard, name=name), given)
+    for address in ({"path": "/"}, {"path": "/other"}, {"server": "elsewhere"}):
+        refuse(changed_plan(shard, address=shard.spec["address"] | address), given)
 
 
 def test_a_plan_is_the_same_each_time(tmp_path):

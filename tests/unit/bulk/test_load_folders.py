@@ -15,7 +15,7 @@ from indexing import Collection
 from indexing.bulk import plan
 from indexing.bulk.here import load_here
 from indexing.bulk.sources import NamedSource
-from indexing.catalog.database import reading
+from indexing.catalog.database import reading, writing
 from indexing.documents.options import ReadOptions
 from indexing.errors import BadInput
 from indexing.sources import compare
@@ -290,3 +290,16 @@ def test_what_is_not_there_is_told_and_nothing_is_changed(made, tmp_path):
         load(loaded, tmp_path / "docs", "memory://nowhere")
     assert rows(loaded) == ([], [])
     assert loaded.sources() == []
+
+
+def test_a_load_of_a_file_reads_no_others_that_the_catalog_names_beside_it(made, tmp_path):
+    collection = made("files")
+    paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
+    for path in paths:
+        path.write_text(f"text of {path.name}")
+    collection.sync([paths[0], paths[1]])
+    with writing(collection._session.database) as connection:
+        connection.execute(text("UPDATE file SET read_at = 0"))
+    with NamedSource(collection._session, [paths[0], paths[2]], None) as source:
+        shards = list(source.plan(12))
+    assert [entry["name"] for shard in shards for entry in shard.spec["files"]] == ["a.txt", "c.txt"]
