@@ -70,6 +70,9 @@ _OF_DOCUMENTS = (
     help="Machines for Ray, Milvus.",
 )
 @click.option(
+    "--replicas", type=click.IntRange(1, 100), default=1, show_default=True, help="Of each vector in Milvus."
+)
+@click.option(
     "--search-ms", type=POSITIVE, default=200, show_default=True, help="Milliseconds a search may take."
 )
 @click.option(
@@ -88,6 +91,7 @@ def command(
     cores: int,
     memory: float,
     workers: int,
+    replicas: int,
     search_ms: float,
     hours: float,
     location: Location,
@@ -108,7 +112,7 @@ def command(
     choices = PlanChoices(
         documents=documents,
         sparse=sparse_of(legs, sparse),
-        machines=Machines(cores, memory, workers),
+        machines=Machines(cores, memory, workers, replicas),
         limits=Limits(search_ms, hours),
         **asked,
     )
@@ -231,6 +235,7 @@ def _table(plan: Plan) -> list[list[str]]:
         ["and mapped", *(format_decimal(one.memory.mapped) for one in sums)],
         ["each of Milvus", *(format_decimal(one.each) if one.each else "" for one in sums)],
         ["search, median", *(format_milliseconds(one.search_ms) for one in sums)],
+        ["figures", *("measured" if one.measured else "not measured" for one in sums)],
     ]
     return rows
 

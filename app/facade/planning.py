@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from app.settings import Location
 from indexing.errors import BadInput
 from indexing.names import BUNDLED_MODEL, DEFAULT_PRECISION
-from indexing.sizing import Limits, Machines, ModelFacts, Plan, Workload, find_model, make_plan
+from indexing.sizing import SETUPS, Limits, Machines, ModelFacts, Plan, Workload, find_model, make_plan
 from indexing.sizing.models import known_names
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def plan_documents(choices: PlanChoices) -> Plan:
     )
     if choices.speed is not None:
         workload = workload.at_speed(choices.speed)
-    return make_plan(workload, choices.machines, choices.limits, choices.engine)
+    engines = dict.fromkeys(SETUPS, choices.engine) if choices.engine else {}
+    return make_plan(workload, choices.machines, choices.limits, engines)
 
 
 def plan_collection(
@@ -90,7 +91,8 @@ def plan_collection(
     documents = choices.documents or max(1, round(now.workload.documents * (times or TIMES)))
     changes: dict[str, Any] = {"precision": choices.precision} if choices.precision else {}
     workload = replace(now.workload, documents=documents, **changes)
-    plan = make_plan(workload, choices.machines, choices.limits, choices.engine or now.sums.engine)
+    engines = dict.fromkeys(SETUPS, choices.engine) if choices.engine else {now.sums.setup: now.sums.engine}
+    plan = make_plan(workload, choices.machines, choices.limits, engines)
     return now, plan if changes else now.corrected(plan)
 
 

@@ -88,8 +88,10 @@ class Existing:
         if (sums.setup, sums.engine) != (self.sums.setup, self.sums.engine):
             return sums
         catalog, views = self.shares
-        inside = self._of_catalog
-        disk = {part: size * (catalog if part in inside else views) for part, size in sums.disk.items()}
+        shares = {part: catalog if part in self._of_catalog else views for part in sums.disk}
+        if sums.engine in FAR_ENGINES:
+            shares["vectors"] = 1.0  # which lie elsewhere
+        disk = {part: size * shares[part] for part, size in sums.disk.items()}
         return replace(sums, disk=disk)
 
 

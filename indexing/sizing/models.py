@@ -32,6 +32,8 @@ _KNOWN: dict[str, tuple[int, int]] = {
     "mxbai-embed-large-v1": (1024, 24),
     "nomic-embed-text-v1.5": (768, 12),
 }
+_LAYER = 12  # weights of a layer, by the square of the width
+_VOCABULARY = 30_522
 _LIKE = {"bge-small-en-v1.5": "bge-small-en"}
 
 
@@ -41,6 +43,7 @@ class ModelFacts:
     Attributes:
         dimension: numbers of a vector.
         tokens_per_second: of one core that embeds; None where nobody knows.
+        memory: bytes that a process takes more which embeds questions with it: weights and what runs them.
         how: `measured`, `estimated` from layers and width, `given`, or `unknown`.
     """
 
@@ -48,6 +51,7 @@ class ModelFacts:
     dimension: int
     tokens_per_second: float | None = None
     how: str = "unknown"
+    memory: float = 0.0
 
 
 def find_model(name: str | None, *, role: str = "") -> ModelFacts | None:
@@ -93,14 +97,15 @@ def _of_measured(name: str, shown: str) -> ModelFacts | None:
     known = measured()["models"].get(name)
     if known is None:
         return None
-    return ModelFacts(shown, known["dimension"], known["tokens_per_second"], "measured")
+    return ModelFacts(shown, known["dimension"], known["tokens_per_second"], "measured", known["memory"])
 
 
 def _of_known(name: str) -> ModelFacts | None:
     if name not in _KNOWN:
         return None
     width, layers = _KNOWN[name]
-    return ModelFacts(name, width, _estimated(layers, width), "estimated")
+    weights = 4.0 * (layers * _LAYER * width**2 + _VOCABULARY * width)
+    return ModelFacts(name, width, _estimated(layers, width), "estimated", _runtime(False) + weights)
 
 
 def read_facts(folder: Path, *, role: str = "", onnx: bool | None = None) -> ModelFacts:
@@ -123,14 +128,15 @@ def read_facts(folder: Path, *, role: str = "", onnx: bool | None = None) -> Mod
     name = folder.resolve().name
     rate = measured()["models"].get(name, {}).get("tokens_per_second")
     if rate is not None:
-        return ModelFacts(name, dimension, rate, "measured")
+        return ModelFacts(name, dimension, rate, "measured", measured()["models"][name]["memory"])
     layers, width = _number(config.get("num_hidden_layers")), _number(config.get("hidden_size"))
     if layers and width:
         runs_onnx = _is_onnx(folder) if onnx is None else onnx
-        return ModelFacts(name, dimension, _estimated(layers, width, runs_onnx), "estimated")
+        memory = _runtime(runs_onnx) + _weight_bytes(folder, runs_onnx)
+        return ModelFacts(name, dimension, _estimated(layers, width, runs_onnx), "estimated", memory)
     if not config:  # static: no transformer among its modules
         static = measured()["models"][BUNDLED_MODEL]["tokens_per_second"]
-        return ModelFacts(name, dimension, static, "estimated")
+        return ModelFacts(name, dimension, static, "estimated", _weight_bytes(folder, False))
     return ModelFacts(name, dimension)
 
 
@@ -145,6 +151,19 @@ def _is_onnx(folder: Path) -> bool:
     """Whether there is nothing but ONNX files to run."""
     weights = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
     return not any((folder / name).exists() for name in weights)
+
+
+def _weight_bytes(folder: Path, onnx: bool) -> float:
+    """Of its largest file of weights; an ONNX folder may have the same model in several."""
+    ends = (".onnx",) if onnx else (".safetensors", ".bin")
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.suffix in ends and path.is_file()]
+    return float(max(sizes, default=0))
+
+
+def _runtime(onnx: bool) -> float:
+    """Bytes of what runs a transformer, beside its weights."""
+    known = measured()["models"][_BY_ONNX[0] if onnx else _BY_TORCH[0]]
+    return max(0.0, known["memory"] - known["weights"])
 
 
 def _estimated(layers: int, width: int, onnx: bool = False) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +75,7 @@ class Plan:
             "precision": work.precision,
             "machine": {"cores": self.machines.cores, "memory": round(self.machines.memory)},
             "workers": self.machines.workers,
+            "replicas": self.machines.replicas,
             "limits": {"search_ms": self.limits.search_ms, "hours": self.limits.hours},
             "one_core_seconds": round(self.one_core_seconds, 1),
             "setups": [one.to_dict() for one in self.sums],
@@ -95,15 +97,18 @@ def make_plan(
     workload: Workload,
     machines: Machines | None = None,
     limits: Limits | None = None,
-    engine: str | None = None,
+    engines: Mapping[str, str] | None = None,
 ) -> Plan:
-    """What `workload` needs on `machines`; bounds are `limits` and the memory of a machine."""
+    """What `workload` needs on `machines`; bounds are `limits` and the memory of a machine. `engines`, by the
+    name of a way, take the place of the usual ones where they fit.
+    """
     machines, limits = machines or Machines(), limits or Limits()
+    chosen = engines or {}
     sums, steps = [], []
     for setup in SETUPS:
 
         def make(documents: int, setup: str = setup) -> Sums:
-            return add_up(workload.of_documents(documents), setup, machines, limits, engine)
+            return add_up(workload.of_documents(documents), setup, machines, limits, chosen.get(setup))
 
         sums.append(make(workload.documents))
         steps.append(Step(setup, *reach(make)))

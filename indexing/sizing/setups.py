@@ -31,11 +31,13 @@ class Machines:
     Attributes:
         cores, memory: of one machine; memory in bytes.
         workers: machines that Ray and Milvus have.
+        replicas: how often Milvus holds each vector.
     """
 
     cores: int = 8
     memory: float = 32e9
     workers: int = 4
+    replicas: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Sums:
     Attributes:
         embedding_seconds, view_seconds: by the clock, with all its machines; of one core alone for views.
         disk: bytes by part; those of views lie on the machine that searches, for pgvector at the server.
-        memory: of the machine that searches, with the database on it.
+        memory: of the machine that searches, with the database on it and one process that searches.
         each: bytes of memory that each of Milvus' machines needs; 0 without.
         missed: which of `BOUNDS` it does not keep.
     """
@@ -78,6 +80,11 @@ class Sums:
     def disk_bytes(self) -> float:
         return sum(self.disk.values())
 
+    @property
+    def measured(self) -> bool:
+        """Whether its figures follow from what was measured; of Milvus and of several machines none was."""
+        return self.setup != "ray" and self.engine not in FAR_ENGINES
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: seconds, milliseconds and whole bytes."""
         return {
@@ -92,6 +99,7 @@ class Sums:
             "memory_bytes": round(self.memory.wanted),
             "memory_each": round(self.each),
             "search_ms": round(self.search_ms, 2),
+            "measured": self.measured,
             "missed": list(self.missed),
         }
 
@@ -104,16 +112,17 @@ def add_up(
     used = _engine(setup, engine)
     workers = machines.cores * (machines.workers if setup == "ray" else 1)
     memory, each = _memory(workload, used, machines)
+    parts = _disk(workload, database, used)
     sums = Sums(
         setup=setup,
         database=database,
         engine=used,
         embedding_seconds=Embedding.of(workload, database).side_by_side(workers),
         view_seconds=view_seconds(workload, used, workers),
-        disk=_disk(workload, database, used),
+        disk=parts,
         memory=memory,
         each=each,
-        search_ms=search_ms(workload, used),
+        search_ms=search_ms(workload, used, workers, _on_disk(parts["codes"], memory, used, machines)),
     )
     return Sums(**{**vars(sums), "missed": _missed(sums, machines, limits)})
 
@@ -168,12 +177,22 @@ def _memory(workload: Workload, engine: str, machines: Machines) -> tuple[Memory
     held, mapped, rest = vectors.memory(workload.passages, workload.dimension, workload.precision, engine)
     each = 0.0
     if engine == "milvus":
-        held, each = 0.0, held / machines.workers
+        held, each = 0.0, held * machines.replicas / machines.workers
     if engine not in FILE_ENGINES:
         held += vectors.held_by_process(workload.passages, engine)
     words = workload.documents * disk.words_bytes(workload.length)
     columns = workload.documents * disk.column_bytes(workload.fields)
-    return Memory(measured()["memory"]["process"] + held, mapped + words, rest + columns), each
+    models = sum(one.memory for one in workload.models)
+    return Memory(measured()["memory"]["process"] + models + held, mapped + words, rest + columns), each
+
+
+def _on_disk(catalog: float, memory: Memory, engine: str, machines: Machines) -> float:
+    """The share of the codes that memory has no room for beside what is always read: of those in files, or
+    where the vectors are at a server of those in the catalog, `catalog` bytes.
+    """
+    codes = memory.rest if engine in FILE_ENGINES else catalog
+    over = memory.wanted + codes - machines.memory
+    return min(1.0, max(0.0, over / codes)) if codes else 0.0
 
 
 def _missed(sums: Sums, machines: Machines, limits: Limits) -> tuple[str, ...]:

@@ -62,13 +62,15 @@ def view_seconds(workload: Workload, engine: str, cores: int = 1) -> float:
     return float(known["once"] + words + made / (cores if engine == "milvus" else 1))
 
 
-def search_ms(workload: Workload, engine: str) -> float:
+def search_ms(workload: Workload, engine: str, threads: int = 1, on_disk: float = 0.0) -> float:
     """Median milliseconds of a hybrid search: embedding the question, both legs one after the other, and
-    reading and marking ten results, which does not grow.
+    reading and marking ten results, which does not grow. `threads` has Milvus; `on_disk` is the share of the
+    codes that memory has no room for, of which each that is looked up waits for the disk.
     """
     known = measured()["search"]
     words = workload.documents / 1000 * known["words"]
-    leg = vectors.search_ms(workload.passages, workload.dimension, workload.precision, engine)
+    leg = vectors.search_ms(workload.passages, workload.dimension, workload.precision, engine, threads)
+    leg += vectors.candidates(workload.precision, engine) * on_disk * known["disk_read"]
     return float(known["fixed"] + _question_ms(workload) + words + leg + _sparse_ms(workload))
 
 

@@ -14,10 +14,18 @@ from indexing.names import ENGINES, FILE_ENGINES
 from indexing.sizing.disk import stored_bytes, table_bytes
 from indexing.sizing.measured import measured
 
-__all__ = ["Memory", "build_seconds", "held_by_process", "memory", "search_ms", "view_bytes"]
+__all__ = ["Memory", "build_seconds", "candidates", "held_by_process", "memory", "search_ms", "view_bytes"]
 
 _GRAPHS_AT = 100_000
-"""Passages of which the time of graphs was measured."""
+"""Passages for which the time of graphs is kept; it is measured with 20,000 and brought to these by the
+logarithm.
+"""
+
+_WANTED = 100
+"""Documents that a hybrid search wants from each leg at first."""
+# How many times as many each engine proposes to be scored by their codes.
+_OVER_SIGNS = 20
+_OVER_GRAPH = {"usearch": 4, "pgvector": 2, "milvus": 2}
 
 # pgvector: an element of the graph has a head of some 80 bytes, its neighbours (twice 16 on the lowest level)
 # take 204; both lie on one page of 8,192. Its table has the vector and the key of each passage besides.
@@ -84,8 +92,12 @@ def held_by_process(passages: float, engine: str = "faiss") -> float:
     return float(passages * known["passage" if engine in FILE_ENGINES else "passage_at_server"])
 
 
-def search_ms(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
-    """Median milliseconds of finding ten passages for a vector, by one thread, everything being in memory."""
+def search_ms(
+    passages: float, dimension: int, precision: str, engine: str = "faiss", threads: int = 1
+) -> float:
+    """Median milliseconds of finding the passages for a vector that a hybrid search wants first, everything
+    being in memory. By one thread; the parts of Milvus' collection are searched by `threads` of its machines.
+    """
     check(engine)
     known = measured()["search"]
     if engine == "faiss":
@@ -94,8 +106,18 @@ def search_ms(passages: float, dimension: int, precision: str, engine: str = "fa
         width = signs or stored_bytes(precision, dimension)
         return passages * (cost["row"] + cost["byte"] * width) / 1e6
     if engine == "milvus":
-        return float(measured()["milvus"]["search"])
+        return _milvus_ms(passages, dimension, precision, threads)
     return float(known["graphs"][engine] * _growth(passages))
+
+
+def candidates(precision: str, engine: str = "faiss") -> int:
+    """Passages whose codes are looked up for a search, one here and one there: those that signs or a graph
+    propose. 0 where codes are read from the first to the last.
+    """
+    check(engine)
+    if engine == "faiss" and not _is_binary(precision):
+        return 0
+    return (_OVER_SIGNS if _is_binary(precision) else _OVER_GRAPH[engine]) * _WANTED
 
 
 def build_seconds(passages: float, dimension: int, precision: str, engine: str = "faiss") -> float:
@@ -158,4 +180,19 @@ def _milvus_bytes(passages: float, dimension: int, precision: str) -> float:
     known = measured()["milvus"]
     signs = _signs(precision, dimension)
     width = signs or stored_bytes(precision, dimension) + known["connections"] * known["connection_bytes"]
-    return float(passages * width)
+    return float(passages * (width + known["key"]))
+
+
+def _milvus_ms(passages: float, dimension: int, precision: str, threads: int) -> float:
+    """A request, the search of each part of its collection (a graph each, for signs some of the lists), and
+    the codes of what is proposed, which are read from the catalog.
+    """
+    known = measured()["milvus"]
+    parts = max(1.0, _milvus_bytes(passages, dimension, precision) / known["part"])
+    if _is_binary(precision):
+        scanned = search_ms(passages, dimension, precision) * known["probed"] / min(threads, parts)
+    else:
+        each = measured()["search"]["graphs"]["usearch"] * _growth(passages / parts)
+        scanned = each * math.ceil(parts / threads)
+    codes = candidates(precision, "milvus") * measured()["search"]["code"]
+    return float(known["request"] + scanned + codes)

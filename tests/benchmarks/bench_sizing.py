@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from bench_common import cpu_name, describe, sample_corpus
 from bench_million import status
 from sizing_parts import (
@@ -45,6 +46,8 @@ from sizing_parts import (
 from sizing_postgres import measure_postgres, missing
 
 from indexing import Collection
+from indexing.catalog.database import reading
+from indexing.catalog.reads import codes_of_chunks
 from indexing.sizing import Workload, disk, vectors
 from indexing.sizing.measured import FILE, measured
 from indexing.sizing.models import ModelFacts
@@ -159,6 +162,7 @@ def apply_slopes(sizes: dict[int, dict[str, float]]) -> None:
     scale = slope["semantic"] * 1e6 / (int8["row"] + int8["byte"] * WIDTH)
     search["faiss"]["int8"] = {name: round(value * scale, 6) for name, value in int8.items()}
     search["fixed"] = round(max(0.0, less["hybrid"] - few * slope["hybrid"]), 2)
+    search["code"] = round(more["code"], 5)
     memory["passage"] = round(slope["held"], 1)
     memory["process"] = round(less["held"] - few * slope["held"], -6)
     characters = less["characters"] * known["store"]["sqlite"]["character"]
@@ -236,8 +240,20 @@ def ask(home: Path) -> None:
             mode: median_ms(lambda q, mode=mode: search(collection, mode, *q), questions)
             for mode in ("semantic", "keyword", "hybrid")
         }
+        figures["code"] = code_ms(collection)
         figures["held"] = status("RssAnon") * 2.0**20
     print(json.dumps(figures))
+
+
+def code_ms(collection: Collection, count: int = 2_000) -> float:
+    """Milliseconds that one of many codes takes which are read from the catalog by their keys."""
+    with reading(collection._session.database) as connection:
+        last = len(collection)
+        keys = np.random.default_rng(5).integers(1, last + 1, count).tolist()
+        codes_of_chunks(connection, keys, "")
+        started = time.perf_counter()
+        codes_of_chunks(connection, keys, "")
+        return (time.perf_counter() - started) * 1e3 / count
 
 
 def search(collection: Collection, mode: str, vector: Any, words: str) -> None:

@@ -26,6 +26,7 @@ from indexing.sizing import (
 )
 from indexing.sizing.measured import measured
 from indexing.sizing.models import ModelFacts
+from indexing.sizing.times import Embedding
 
 PAGE = Path(__file__).resolve().parents[2] / "indexing" / "SIZING.md"
 SIZES = (1_000_000, 10_000_000, 41_000_000)
@@ -81,26 +82,24 @@ def passages_line() -> str:
 
 def models_table() -> str:
     known = measured()
-    rows = [
-        [
-            f"`{name}`",
-            f"{one['dimension']:,}",
-            f"{one['tokens_per_second']:,.0f}",
-            _rate(one["tokens_per_second"] / 110),
-        ]
-        for name, one in known["models"].items()
-    ]
-    rows += [
-        [f"`{name}` reads", "", "", _rate(1000 / one["milliseconds"])]
-        for name, one in known["rerankers"].items()
-    ]
+    rows = []
+    for name, one in known["models"].items():
+        text = Workload(1, LENGTH, ModelFacts(name, one["dimension"], one["tokens_per_second"]))
+        rate = text.passages / Embedding.of(text, "sqlite").model
+        memory = format_decimal(one["memory"])
+        rows.append(
+            [f"`{name}`", f"{one['dimension']:,}", f"{one['tokens_per_second']:,.0f}", _rate(rate), memory]
+        )
+    for name, one in known["rerankers"].items():
+        rows.append([f"`{name}` reads", "", "", _rate(1000 / one["milliseconds"]), ""])
     for what, cost in (
         ("reading, cutting and storing in SQLite", known["store"]["sqlite"]),
         ("the same in PostgreSQL", known["store"]["postgres"]),
         ("keyword leg: index of words, with metadata", known["build"]),
     ):
-        rows.append([what, "", "", _rate(1 / (cost["document"] + LENGTH * cost["character"]))])
-    return table(["", "numbers", "tokens a second", "passages of 500 characters a second"], rows)
+        rows.append([what, "", "", _rate(1 / (cost["document"] + LENGTH * cost["character"])), ""])
+    header = ["", "numbers", "tokens a second", "passages of texts of 500 characters", "memory of a process"]
+    return table(header, rows)
 
 
 def _rate(rate: float) -> str:
@@ -155,7 +154,7 @@ def compared_table() -> str:
                 f"{error:+.0%}".replace("%", " %"),
             ]
         )
-    return table(["", "measured", "sums", "error"], rows)
+    return table(["", "measured", "sums", "error"], rows or [["(not compared yet)", "", "", ""]])
 
 
 def plans() -> list[Plan]:
@@ -169,7 +168,9 @@ def sums_table() -> str:
     for plan in plans():
         for one in plan.sums:
             bold = "**" if one.setup == plan.advised else ""
-            rows.append([f"{plan.workload.documents:,}", f"{bold}{TITLES[one.setup]}{bold}", *_cells(one)])
+            star = "" if one.measured else "*"
+            name = f"{bold}{TITLES[one.setup]}{star}{bold}"
+            rows.append([f"{plan.workload.documents:,}", name, *_cells(one)])
     return table(
         ["texts", "", "embedding", "indexes made", "disk", "memory", "each of Milvus", "search"], rows
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import random
 import re
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -225,32 +228,51 @@ def measure_terms(passages: int = 100_000, terms: int = 60) -> dict[str, float]:
     return {"terms": terms, "term": round(size / passages / terms, 2)}
 
 
+def models() -> dict[str, Callable[[], Any]]:
+    """What loads each; None where its package is not installed. The copy of the late-interaction model lacks
+    the last layer, which makes 96 numbers of a token's 384.
+    """
+    return {
+        "stlib-static-en": lambda: Encoder.load(None),
+        "all-MiniLM-L6-v2": _minilm,
+        "bge-small-en": lambda: _vectrix("bge_small_en", Encoder),
+        "answerai-colbert-small-v1": lambda: _vectrix("colbert", TokenRuntimeEncoder),
+    }
+
+
 def measure_models(texts: list[str]) -> dict[str, dict[str, Any]]:
-    """Tokens a second of one core, by passages of some 110 tokens."""
+    """Of one core, by passages of some 110 tokens: tokens a second; and bytes of memory that a process takes
+    more which asks with the model.
+    """
     passages = [one["text"] for one in documents(texts, 512, 500)]
     tokens = float(np.mean([len(spans) for spans in Encoder.load(None).token_spans(passages)]))
     found: dict[str, dict[str, Any]] = {}
-    for name, load, count in (
-        ("stlib-static-en", lambda: Encoder.load(None), 512),
-        ("all-MiniLM-L6-v2", _minilm, 64),
-        ("bge-small-en", lambda: _vectrix("bge_small_en", Encoder), 64),
-    ):
+    for name, load in models().items():
         model = load()
         if model is None:
             continue
+        count = 512 if name == "stlib-static-en" else 64
         model.encode_document(passages[:16])
         seconds = time_cpu(lambda model=model, count=count: model.encode_document(passages[:count]))
-        width = model.encode_document(passages[:1]).shape[1]
-        found[name] = {"dimension": int(width), "tokens_per_second": round(count * tokens / seconds)}
-    late = _vectrix("colbert", TokenRuntimeEncoder)
-    if late is not None:  # the copy lacks the last layer, which makes 96 numbers of a token's 384
-        late.encode_document(passages[:16])
-        seconds = time_cpu(lambda: late.encode_document(passages[:64]))
-        found["answerai-colbert-small-v1"] = {
-            "dimension": 96,
-            "tokens_per_second": round(64 * tokens / seconds),
-        }
+        found[name] = {"tokens_per_second": round(count * tokens / seconds), "memory": memory_of(name)}
     return found
+
+
+def memory_of(name: str) -> float:
+    """Anonymous memory of a process of its own, before the model was loaded and after it was asked."""
+    script = (
+        "import numpy, indexing.collection, sizing_parts\n"
+        "from bench_million import status\n"
+        "before = status('RssAnon')\n"
+        f"sizing_parts.models()[{name!r}]().encode_query(['how is a list sorted'])\n"
+        "print((status('RssAnon') - before) * 2**20)"
+    )
+    here = str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(done.stdout.split()[-1])
 
 
 def measure_rerankers(texts: list[str]) -> dict[str, dict[str, float]]:

@@ -136,6 +136,15 @@ def test_measured_bytes_of_a_collection_count(home):
     assert ten.sums[1] == make_plan(now.workload.of_documents(10_000)).sums[1]
 
 
+def test_an_engine_of_a_collection_is_that_of_its_own_way(stlib, home):
+    with Collection.create("notes", home=home, engine="usearch") as notes:
+        notes.add([{"id": "1", "text": "Bread rises."}])
+    planned = [one["engine"] for one in json.loads(stlib("plan", "notes", "--json")[1])["setups"]]
+    assert planned == ["usearch", "pgvector", "milvus"]
+    planned = json.loads(stlib("plan", "notes", "--engine", "milvus", "--json")[1])["setups"]
+    assert [(one["engine"], one["measured"]) for one in planned] == 3 * [("milvus", False)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

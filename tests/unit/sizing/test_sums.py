@@ -56,7 +56,8 @@ def test_files_of_vectors_have_codes_keys_and_signs():
     assert vectors.memory(1000, 1024, "binary").wanted == pytest.approx(1000 * (128 + row + held))
     assert vectors.memory(1000, 1024, "int8").wanted == pytest.approx(1000 * (1024 + row + held))
     links = measured()["milvus"]["connections"] * measured()["milvus"]["connection_bytes"]
-    assert vectors.memory(1000, 1024, "float32", "milvus").resident == 1000 * (4096 + links)
+    assert vectors.memory(1000, 1024, "float32", "milvus").resident == 1000 * (4096 + links + 8)
+    assert vectors.memory(1000, 1024, "binary", "milvus").resident == 1000 * (128 + 8)
 
 
 def test_a_document_longer_than_a_passage_makes_more():
@@ -107,6 +108,38 @@ def test_nothing_shrinks_when_there_is_more():
         disk.document_bytes(length, 60, base) for base in disk.DATABASES for length in range(1, 9000, 7)
     ]
     assert all(b > a for a, b in pairwise(lengths[: len(lengths) // 2]))
+
+
+def test_milvus_takes_longer_with_more_parts_and_less_with_more_threads():
+    few, many = (vectors.search_ms(n, 1024, "int8", "milvus", threads=8) for n in (10**6, 10**9))
+    assert few < many
+    known = measured()
+    graph = known["search"]["graphs"]["usearch"]
+    codes = 200 * known["search"]["code"]
+    assert few == pytest.approx(
+        known["milvus"]["request"] + graph * math.log(10**6 / 1.08, 10**5) + codes, rel=0.05
+    )
+    alone, shared = (vectors.search_ms(10**9, 1024, "binary", "milvus", threads=n) for n in (1, 32))
+    assert alone > 10 * shared
+
+
+def test_codes_that_memory_has_no_room_for_wait_for_the_disk():
+    work = replace(PLAIN.of_documents(10_000_000), precision="binary")
+    roomy, tight = (add_up(work, "sqlite", Machines(memory=size), Limits()) for size in (1e12, 1.0))
+    assert vectors.candidates("binary") == 2_000 and vectors.candidates("int8") == 0
+    waiting = 2_000 * measured()["search"]["disk_read"]
+    assert tight.search_ms - roomy.search_ms == pytest.approx(waiting)
+    half = add_up(work, "sqlite", Machines(memory=roomy.memory.wanted + roomy.memory.rest / 2), Limits())
+    assert half.search_ms - roomy.search_ms == pytest.approx(waiting / 2) and "memory" not in half.missed
+
+
+def test_a_model_takes_memory_once_and_replicas_multiply_that_of_milvus():
+    light, heavy = (replace(PLAIN, model=replace(STATIC, memory=size)) for size in (0.0, 1.3e9))
+    sums = [add_up(one, "ray", Machines(), Limits()).memory.resident for one in (light, heavy)]
+    assert sums[1] - sums[0] == pytest.approx(1.3e9)
+    once, twice = (add_up(PLAIN, "ray", Machines(replicas=n), Limits()).each for n in (1, 2))
+    assert twice == 2 * once
+    assert find_model("mxbai-embed-large-v1").memory > 4 * 24 * 12 * 1024**2
 
 
 def test_the_first_way_that_keeps_every_bound_is_advised():
