@@ -155,7 +155,7 @@ class Session:
             left = has_writers(connection, self.id)
         if left:
             with writing(self.database) as connection:
-                revoke_loads(connection, self.id)
+                revoke_loads(connection, self.id, self.row(connection).last_seq)
 
 
 def documents_lock(database: Engine | None, place: Place) -> Lock:

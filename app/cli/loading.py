@@ -137,6 +137,8 @@ class _Shown:
                     f"stlib: goes on with the load that was begun: {stored} and {report.done:,} of"
                     f" {report.shards:,} parts are stored"
                 )
+        elif not report.added.received:
+            self._began = now  # it is planned
         passed = now - self._began
         rate = (report.added.chunks - self._before) / passed if passed else 0.0
         workers = "" if self._workers is None else f", {format_count(self._workers, 'worker')}"

@@ -83,7 +83,8 @@ def finish_files(
     session: Session, shards: Iterable[ShardPlan], bad: Collection[int], denied: Iterable[int]
 ) -> None:
     """Notes that those files were read to their end which were cut into several shards, if none of these is
-    `bad` (a number), and forgets files of which all was `denied`, as it had been erased.
+    `bad` (a number of one that is not stored whole), and forgets files of which all was `denied`, as it had
+    been erased.
     """
     whole: dict[int, tuple[Entry, int]] = {}
     broken: set[int] = set()
@@ -99,8 +100,13 @@ def finish_files(
     done = {
         id_: (entry.file.name, state_of(entry.file, planned_at))
         for id_, (entry, planned_at) in whole.items()
-        if id_ not in broken and not difference_of(entry)
+        if id_ not in broken and _is_same(entry)
     }
     with writing(session.database) as connection:
         record_files(connection, done)
     forget_denied(session, set(denied))
+
+
+def _is_same(entry: Entry) -> bool:
+    """Whether a file is there as it was planned; one that cannot be looked at may be another one by now."""
+    return os.access(entry.file.path, os.F_OK) and not difference_of(entry)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from indexing.bulk.bringing import bring_piece
 from indexing.bulk.driver import Tell, run_load
 from indexing.bulk.loads import Load
-from indexing.bulk.pieces import BulkSource, Done, Piece, ShardPlan
+from indexing.bulk.pieces import BulkSource, Done, OtherPieces, Piece, ShardPlan
 from indexing.bulk.report import STALE, LoadProgress, LoadReport
 from indexing.bulk.writer import Writer
 from indexing.errors import BadInput
@@ -57,15 +57,26 @@ def _bring_shard(
     writer: Writer, load: Load, maker: Maker, source: BulkSource, number: int, tell: Tell
 ) -> bool:
     """Reads and stores a shard; whether another generation became live meanwhile."""
-    shard, done = writer.shard(number)
     try:
-        for piece in _read(source, shard, done):
-            report = bring_piece(writer, piece, load.generation, maker)
-            if report.outcome == STALE:
-                return True
-            tell(report)
+        try:
+            return _bring_pieces(writer, load, maker, source, number, tell)
+        except OtherPieces:
+            writer.begin_anew(number, writer.shard(number)[1])
+        return _bring_pieces(writer, load, maker, source, number, tell)
     except _CannotRead as error:
         writer.note_bad(number, str(error))
+    return False
+
+
+def _bring_pieces(
+    writer: Writer, load: Load, maker: Maker, source: BulkSource, number: int, tell: Tell
+) -> bool:
+    shard, done = writer.shard(number)
+    for piece in _read(source, shard, done):
+        report = bring_piece(writer, piece, load.generation, maker)
+        if report.outcome == STALE:
+            return True
+        tell(report)
     return False
 
 
@@ -79,6 +90,8 @@ def _read(source: BulkSource, shard: ShardPlan, done: Done) -> Iterator[Piece]:
     while True:
         try:
             piece = next(pieces, None)
+        except OtherPieces:
+            raise
         except (BadInput, OSError) as error:
             raise _CannotRead(str(error)) from error
         if piece is None:

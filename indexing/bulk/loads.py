@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from sqlalchemy import Connection
 
 from indexing import faults
 from indexing.bulk.pieces import BulkSource, Done, ShardPlan
@@ -30,6 +32,7 @@ from indexing.catalog.loads import (
     create_load,
     has_token,
     loads_of,
+    not_done,
     notes_of_shards,
     open_load,
     pieces_beyond,
@@ -44,10 +47,12 @@ from stlib.runtime import EncoderProtocol
 
 __all__ = [
     "Load",
+    "Told",
     "abandon",
     "all_shards",
     "begin",
     "denied_files",
+    "done_of",
     "finish",
     "forget_plan",
     "load_taken",
@@ -56,6 +61,7 @@ __all__ = [
     "report_of",
     "shards_to_do",
     "unfinished",
+    "unstored",
 ]
 
 STATIC_DOCUMENTS = 512
@@ -77,6 +83,8 @@ class Load:
         piece_documents: as planned.
         first_seq: the collection's last change before the load began.
         resumed: whether the plan was there already.
+        others: changes that are not of the load, though made since it began: those with numbers after the
+            first, up to the second of each two.
     """
 
     id: int
@@ -85,13 +93,19 @@ class Load:
     piece_documents: int
     first_seq: int
     resumed: bool = False
+    others: tuple[tuple[int, int], ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Load:
-        return cls(**row)
+        others = tuple((int(first), int(last)) for first, last in row["others"])
+        return cls(**{**row, "others": others})
+
+
+Told = Callable[[LoadReport], None]
+"""Told how far a load is before anything is read: what it raises ends it, and the plan is made anew."""
 
 
 def piece_documents_for(encoder: EncoderProtocol) -> int:
@@ -99,10 +113,18 @@ def piece_documents_for(encoder: EncoderProtocol) -> int:
     return STATIC_DOCUMENTS if getattr(encoder, "is_static", False) else DOCUMENTS
 
 
-def begin(session: Session, source: BulkSource, piece_documents: int, *, restart: bool = False) -> Load:
+def begin(
+    session: Session,
+    source: BulkSource,
+    piece_documents: int,
+    *,
+    restart: bool = False,
+    told: Told = lambda _: None,
+) -> Load:
     """Goes on with the unfinished load of the same source, or plans one. With `restart` the plan that there
     is is thrown away; what it has stored stays, and is found unchanged. The caller holds the lock of the
-    documents for as long as the load runs.
+    documents for as long as the load runs. `told` is called while it plans, and while it looks whether the
+    source changed.
 
     Raises:
         BadInput: the source cannot be read, or changed since it was planned: it names what changed.
@@ -116,24 +138,34 @@ def begin(session: Session, source: BulkSource, piece_documents: int, *, restart
             if one not in usable:
                 drop_loads(connection, session.id, one.id)
     if usable:
-        return _resume(session, source, usable[-1])
-    return _plan(session, source, identity, piece_documents)
+        return _resume(session, source, usable[-1], told)
+    return _plan(session, source, identity, piece_documents, told)
 
 
-def _resume(session: Session, source: BulkSource, info: LoadInfo) -> Load:
+def _resume(session: Session, source: BulkSource, info: LoadInfo, told: Told) -> Load:
     token = uuid.uuid4().hex
     live = session.live()
     load = Load(info.id, token, live.generation.id, info.piece_documents, info.first_seq, resumed=True)
-    source.check(shard for state in (WAITING, BAD) for shard in _plans(session, load, state))
+    source.check(_to_check(session, load, told))
     with writing(session.database) as connection:
-        session.row(connection)
-        take_load(connection, info.id, token)
+        others = take_load(connection, info, token, session.row(connection).last_seq)
         faults.point("load.taking")
     faults.point("load.taken")
-    return load
+    return replace(load, others=tuple((first, last) for first, last in others))
 
 
-def _plan(session: Session, source: BulkSource, identity: dict[str, Any], piece_documents: int) -> Load:
+def _to_check(session: Session, load: Load, told: Told) -> Iterator[ShardPlan]:
+    with reading(session.database) as connection:
+        report = _read_report(connection, load)
+    for state in (WAITING, BAD):
+        for shard in _plans(session, load, state):
+            told(report)
+            yield shard
+
+
+def _plan(
+    session: Session, source: BulkSource, identity: dict[str, Any], piece_documents: int, told: Told
+) -> Load:
     token = uuid.uuid4().hex
     live = session.live()
     first_seq = live.state.last_seq
@@ -141,9 +173,12 @@ def _plan(session: Session, source: BulkSource, identity: dict[str, Any], piece_
         session.row(connection)
         number = create_load(connection, session.id, identity, token, piece_documents, first_seq)
     faults.point("load.planning")
+    planned = 0
     for part in _portions(source.plan(piece_documents)):
         with writing(session.database) as connection:
             add_shards(connection, number, [(one.number, one.kind, one.spec) for one in part])
+        planned += len(part)
+        told(LoadReport(shards=planned))
     with writing(session.database) as connection:
         open_load(connection, number)
     faults.point("load.planned")
@@ -171,7 +206,12 @@ def shards_to_do(session: Session, load: Load) -> Iterator[tuple[ShardPlan, Done
     time, so there may be millions. One that turns out bad on the way is not met again.
     """
     for shard, beyond in _shards(session, load, WAITING):
-        yield plan_of(shard), Done(shard.stored, frozenset(beyond))
+        yield plan_of(shard), done_of(shard, beyond)
+
+
+def done_of(shard: ShardInfo, beyond: Iterable[int]) -> Done:
+    """Which pieces of a shard are stored."""
+    return Done(shard.stored, frozenset(beyond), shard.digest)
 
 
 def _plans(session: Session, load: Load, state: str) -> Iterator[ShardPlan]:
@@ -195,8 +235,9 @@ def _shards(session: Session, load: Load, state: str | None) -> Iterator[tuple[S
         yield from ((shard, beyond.get(shard.id, [])) for shard in shards)
 
 
-def report_of(session: Session, load: Load) -> LoadReport:
-    """How far a load is, all of its starts together.
+def report_of(session: Session, load: Load, *, whole: bool = True) -> LoadReport:
+    """How far a load is, all of its starts together. Unless it is `whole` it has counts alone: which parts
+    are bad, and what was skipped and noted, is read of every shard that there is.
 
     Raises:
         LoadTaken: it was started again, given up or finished.
@@ -204,12 +245,16 @@ def report_of(session: Session, load: Load) -> LoadReport:
     with reading(session.database) as connection:
         if not has_token(connection, load.id, load.token):
             raise load_taken(session)
-        counts = count_load(connection, load.id)
-        bad = shards_of(connection, load.id, BAD, -1, _MOST_BAD)
-        seen = [seen for _, seen in notes_of_shards(connection, load.id, -1, _MOST_BAD)]
+        return _read_report(connection, load, whole=whole)
+
+
+def _read_report(connection: Connection, load: Load, *, whole: bool = False) -> LoadReport:
+    counts = count_load(connection, load.id)
+    bad = shards_of(connection, load.id, BAD, -1, _MOST_BAD) if whole else []
+    noted = notes_of_shards(connection, load.id, -1, _MOST_BAD) if whole else []
     added = AddReport()
     vars(added).update(counts.documents)
-    read_notes(added, seen)
+    read_notes(added, [seen for _, seen in noted])
     return LoadReport(
         added,
         sum(counts.shards.values()),
@@ -223,6 +268,12 @@ def report_of(session: Session, load: Load) -> LoadReport:
 def all_shards(session: Session, load: Load) -> Iterator[ShardPlan]:
     """The whole plan, shard by shard."""
     return (plan_of(shard) for shard, _ in _shards(session, load, None))
+
+
+def unstored(session: Session, load: Load) -> set[int]:
+    """Numbers of the shards of which anything is missing."""
+    with reading(session.database) as connection:
+        return not_done(connection, load.id)
 
 
 def denied_files(session: Session, load: Load) -> Iterator[int]:

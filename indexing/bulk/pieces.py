@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # processes that only read need none of these
     from indexing.models.held import Encoders
     from indexing.sources.report import SyncReport
     from indexing.views.manager import Views
+    from indexing.writing.report import Progress
 
 __all__ = [
     "KINDS",
@@ -30,6 +31,7 @@ __all__ = [
     "Done",
     "EmbeddedPiece",
     "FileDone",
+    "OtherPieces",
     "Piece",
     "ShardPlan",
     "files_from_json",
@@ -54,13 +56,20 @@ class ShardPlan:
 
 @dataclass(frozen=True)
 class Done:
-    """Pieces of a shard that are stored: the first `stored` ones, and those numbers beyond them."""
+    """Pieces of a shard that are stored: the first `stored` ones, and those numbers beyond them. `digest` is
+    that of the last of the first ones; empty if there is none.
+    """
 
     stored: int = 0
     beyond: frozenset[int] = frozenset()
+    digest: str = ""
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and (number < self.stored or number in self.beyond)
+
+
+class OtherPieces(BadInput):
+    """A shard is not read as it was when its first pieces were stored: numbers mean other documents now."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,9 @@ class Piece:
 
     `shard` is the shard's number in its load. `last` ends the shard: each has one last piece, which may hold
     no document. `files` were read to their end in this piece. `notes` say what a person should know of how
-    files were read, but lost nothing by.
+    files were read, but lost nothing by. `digest` is of the ids of all that was read of the shard up to here,
+    `before` that of the piece before: a source that is not read in the same way again, by another version of
+    a reader or one that was ended in the middle, is known by them.
     """
 
     shard: int
@@ -90,6 +101,8 @@ class Piece:
     files: tuple[FileDone, ...] = ()
     last: bool = False
     notes: tuple[str, ...] = ()
+    before: str = ""
+    digest: str = ""
 
     @classmethod
     def of(
@@ -127,6 +140,8 @@ class Piece:
             "shard": self.shard,
             "number": self.number,
             "last": self.last,
+            "before": self.before,
+            "digest": self.digest,
             "documents": len(self.documents),
             "data": _dump(content),
         }
@@ -143,6 +158,8 @@ class Piece:
             files_from_json(content["files"]),
             bool(row["last"]),
             tuple(content["notes"]),
+            str(row["before"]),
+            str(row["digest"]),
         )
 
 
@@ -206,15 +223,19 @@ class BulkSource(Protocol):
         """The pieces of a shard that are not `done`, in order; of others none is made.
 
         Raises:
+            OtherPieces: what is `done` is not what is read now; nothing that follows was given.
             BadInput, OSError: it cannot be read; other shards can.
         """
 
     def finish(self, shards: Iterable[ShardPlan], bad: Collection[int], denied: Collection[int]) -> None:
-        """Called when everything is stored but for the `bad` shards, in the process that planned them;
+        """Called when everything is stored but for the `bad` shards, of which something is missing for
+        whatever reason, in the process that planned them;
         `denied` are numbers of files of which documents were erased before and stayed out.
         """
 
-    def sync_rest(self, views: Views, encoders: Encoders) -> SyncReport | None:
+    def sync_rest(
+        self, views: Views, encoders: Encoders, progress: Progress | None = None
+    ) -> SyncReport | None:
         """Called after a load that is finished: brings in what was not loaded, as files that changed."""
 
 

@@ -12,6 +12,7 @@ from indexing.writing.report import AddReport
 
 __all__ = [
     "AGAIN",
+    "ANEW",
     "STALE",
     "STORED",
     "THERE",
@@ -26,6 +27,9 @@ __all__ = [
 
 STORED, THERE, STALE, AGAIN = "stored", "there", "stale", "again"
 """What became of a piece."""
+
+ANEW = "anew"
+"""Noted of a shard of which documents were stored already when it was begun anew."""
 
 _MOST_SKIPS = 20  # of a shard, that are kept in the catalog; all are counted
 _MOST_NOTES = 5
@@ -122,6 +126,7 @@ def note_piece(
     for file_id, count in report.denied_files.items():
         denied[str(file_id)] = denied.get(str(file_id), 0) + count
     kept = {"skips": skips[:_MOST_SKIPS], "notes": notes[:_MOST_NOTES], "denied": denied}
+    kept[ANEW] = seen.get(ANEW, False)
     return {name: value for name, value in kept.items() if value} or None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from indexing import faults
-from indexing.bulk.loads import Load, load_taken, plan_of
+from indexing.bulk.loads import Load, done_of, load_taken, plan_of
 from indexing.bulk.pieces import (
     Done,
     EmbeddedPiece,
@@ -24,12 +24,11 @@ from indexing.bulk.pieces import (
     files_from_json,
     files_to_json,
 )
-from indexing.bulk.report import AGAIN, STALE, STORED, THERE, PieceReport, ToEmbed, note_piece
+from indexing.bulk.report import AGAIN, ANEW, STALE, STORED, THERE, PieceReport, ToEmbed, note_piece
 from indexing.catalog.database import reading, writing
 from indexing.catalog.loads import (
     COUNTS,
     DONE,
-    WAITING,
     ShardInfo,
     add_piece,
     find_shard,
@@ -37,6 +36,7 @@ from indexing.catalog.loads import (
     has_token,
     pass_pieces,
     pieces_beyond,
+    reset_shard,
     set_bad,
     update_shard,
 )
@@ -91,7 +91,7 @@ class Writer:
         with reading(self._session.database) as connection:
             shard = self._shard(connection, number, lock=False)
             beyond = pieces_beyond(connection, [shard.id]).get(shard.id, [])
-        return plan_of(shard), Done(shard.stored, frozenset(beyond))
+        return plan_of(shard), done_of(shard, beyond)
 
     def changed(self, piece: Piece) -> ToEmbed:
         """Which documents of a piece are new or have another text than the catalog.
@@ -132,6 +132,19 @@ class Writer:
         with writing(self._session.database) as connection:
             self._shard(connection, shard)
             set_bad(connection, self._load.id, shard, storable_text(reason))
+
+    def begin_anew(self, shard: int, refused: Done) -> None:
+        """A shard is not read as when the pieces that `refused` tells of were stored: none of them counts any
+        more. What they had is unchanged when it comes again, and is not embedded. Nothing is done if more was
+        stored meanwhile: who read that found it as it was.
+
+        Raises:
+            LoadTaken: the load goes on elsewhere.
+        """
+        with writing(self._session.database) as connection:
+            now = self._shard(connection, shard)
+            if (now.stored, now.digest) == (refused.stored, refused.digest) and now.state != DONE:
+                reset_shard(connection, now, {ANEW: True})
 
     def _shard(self, connection: Connection, number: int, *, lock: bool = True) -> ShardInfo:
         """The shard, if the load is still ours; with `lock` nobody else changes it before this ends."""
@@ -175,24 +188,35 @@ class Writer:
                 connection, self._session, state, generation, list(changed.values()), batch.known, made
             )
         faults.point("piece.inside")
-        self._count(report, batch, changed, made)
+        self._count(shard, report, batch, changed, made)
         _note_stored(connection, shard, piece, report)
         faults.point("piece.noted")
         return PieceReport(STORED, _counts(report))
 
     def _count(
-        self, report: AddReport, batch: Batch, changed: Mapping[str, DocumentChange], made: Embedded
+        self,
+        shard: ShardInfo,
+        report: AddReport,
+        batch: Batch,
+        changed: Mapping[str, DocumentChange],
+        made: Embedded,
     ) -> None:
         report.unchanged = len(batch.pending) - len(changed)
         if changed:
             count_changes(report, batch, changed)
         report.chunks, report.clipped = made.chunks, made.clipped
-        of_this_load = self._load.first_seq  # what has a later number was written since it began
-        report.duplicates = batch.duplicates + sum(
-            row.seq > of_this_load and not row.deleted
-            for id_, row in batch.known.items()
-            if id_ in batch.pending
-        )
+        report.duplicates = batch.duplicates
+        if not (shard.seen or {}).get(ANEW):  # what came before may be of this very shard
+            report.duplicates += sum(
+                self._is_of_load(row.seq) and not row.deleted
+                for id_, row in batch.known.items()
+                if id_ in batch.pending
+            )
+
+    def _is_of_load(self, seq: int) -> bool:
+        """Whether the load wrote a change: it did all since it began but those between two of its starts."""
+        of_others = (first < seq <= last for first, last in self._load.others)
+        return seq > self._load.first_seq and not any(of_others)
 
 
 def _to_embed(batch: Batch, changed: Mapping[str, DocumentChange]) -> list[int]:
@@ -222,16 +246,18 @@ def _note_stored(connection: Connection, shard: ShardInfo, piece: Piece, report:
             " is read from has changed; start with --restart"
         )
     files = {"files": files_to_json(piece.files)} if piece.files else None
-    add_piece(connection, shard, piece.number, files)
-    stored, passed = pass_pieces(connection, shard)
+    add_piece(connection, shard, piece.number, (piece.before, piece.digest), files)
+    passed = pass_pieces(connection, shard)
     seen = note_piece(shard.seen, report, piece.notes)
-    done = [file for one in passed for file in files_from_json(one["files"])]
+    done = [file for one in passed.files for file in files_from_json(one["files"])]
     _record_files(connection, done, (seen or {}).get("denied", {}))
+    whole = passed.stored == pieces and not passed.torn
     values: dict[str, Any] = {
-        "stored": stored,
-        "pieces": pieces,
-        "state": DONE if stored == pieces else WAITING,
-        "reason": None,
+        "stored": passed.stored,
+        "pieces": None if passed.torn else pieces,
+        "digest": passed.digest,
+        "state": DONE if whole else shard.state,  # a bad one stays so: the next start reads it again
+        "reason": None if whole else shard.reason,
         "seen": seen,
     }
     update_shard(connection, shard, _counts(report), values)

@@ -23,6 +23,7 @@ __all__ = [
     "WAITING",
     "LoadCounts",
     "LoadInfo",
+    "Passed",
     "ShardInfo",
     "add_piece",
     "add_shards",
@@ -33,10 +34,12 @@ __all__ = [
     "has_token",
     "has_writers",
     "loads_of",
+    "not_done",
     "notes_of_shards",
     "open_load",
     "pass_pieces",
     "pieces_beyond",
+    "reset_shard",
     "revoke_loads",
     "set_bad",
     "shards_of",
@@ -77,6 +80,8 @@ class LoadInfo:
     piece_documents: int
     first_seq: int
     begun_at: str
+    ended_seq: int | None
+    others: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,13 @@ class ShardInfo:
     id: int
     number: int
     kind: str
-    spec: dict[str, Any]
     state: str
     reason: str | None
     stored: int
     pieces: int | None
+    digest: str
     seen: dict[str, Any] | None
+    spec: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def add_shards(
     connection: Connection, load_id: int, shards: Sequence[tuple[int, str, dict[str, Any]]]
 ) -> None:
     """Adds (number, kind, spec) of shards to the plan of a load."""
-    nothing = {"state": WAITING, "stored": 0, **dict.fromkeys(COUNTS, 0)}
+    nothing = {"state": WAITING, "stored": 0, "digest": "", **dict.fromkeys(COUNTS, 0)}
     rows = [
         {"load_id": load_id, "number": number, "kind": kind, "spec": spec, **nothing}
         for number, kind, spec in shards
@@ -153,16 +159,27 @@ def open_load(connection: Connection, load_id: int) -> None:
     connection.execute(update(_LOADS).where(_LOADS.c.id == load_id).values(state=OPEN))
 
 
-def take_load(connection: Connection, load_id: int, token: str) -> None:
-    """It goes on under another token, and shards that could not be read are tried again."""
-    connection.execute(update(_LOADS).where(_LOADS.c.id == load_id).values(token=token))
+def take_load(connection: Connection, info: LoadInfo, token: str, last_seq: int) -> list[list[int]]:
+    """It goes on under another token, and shards that could not be read are tried again. Returns the numbers
+    of changes that were made by others since it began: after the first, up to the second of each two.
+    """
+    load_id = info.id
+    others = list((info.others or {}).get("ranges", []))
+    if info.ended_seq is not None and info.ended_seq < last_seq:
+        others.append([info.ended_seq, last_seq])
+    mine = update(_LOADS).where(_LOADS.c.id == load_id)
+    connection.execute(mine.values(token=token, ended_seq=None, others={"ranges": others}))
     bad = update(_SHARDS).where(_SHARDS.c.load_id == load_id, _SHARDS.c.state == BAD)
     connection.execute(bad.values(state=WAITING, reason=None))
+    return others
 
 
-def revoke_loads(connection: Connection, collection_id: int) -> None:
-    """Writers that are left over from loads whose driver is gone may not write any more."""
-    connection.execute(update(_LOADS).where(_LOADS.c.collection_id == collection_id).values(token=""))
+def revoke_loads(connection: Connection, collection_id: int, last_seq: int) -> None:
+    """Writers that are left over from loads whose driver is gone may not write any more. What has a number
+    behind `last_seq`, the collection's last one, is not of them.
+    """
+    mine = update(_LOADS).where(_LOADS.c.collection_id == collection_id, _LOADS.c.token != "")
+    connection.execute(mine.values(token="", ended_seq=last_seq))
 
 
 def has_writers(connection: Connection, collection_id: int) -> bool:
@@ -193,6 +210,12 @@ def notes_of_shards(
         .limit(limit)
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def not_done(connection: Connection, load_id: int) -> set[int]:
+    """Numbers of the shards that are not stored whole."""
+    mine = (LoadShard.load_id == load_id, LoadShard.state != DONE)
+    return set(connection.scalars(select(LoadShard.number).where(*mine)))
 
 
 def count_load(connection: Connection, load_id: int) -> LoadCounts:
@@ -248,29 +271,60 @@ def pieces_beyond(connection: Connection, shard_ids: Sequence[int]) -> dict[int,
     return found
 
 
-def add_piece(connection: Connection, shard: ShardInfo, number: int, files: dict[str, Any] | None) -> None:
-    """A piece is stored; two rows of one there cannot be."""
-    connection.execute(insert(LoadPiece), {"shard_id": shard.id, "number": number, "files": files})
+def add_piece(
+    connection: Connection,
+    shard: ShardInfo,
+    number: int,
+    digests: tuple[str, str],
+    files: dict[str, Any] | None,
+) -> None:
+    """A piece is stored; two rows of one there cannot be. `digests` are those before and with it."""
+    row = {"shard_id": shard.id, "number": number, "before": digests[0], "digest": digests[1], "files": files}
+    connection.execute(insert(LoadPiece), row)
 
 
-def pass_pieces(connection: Connection, shard: ShardInfo) -> tuple[int, list[dict[str, Any]]]:
-    """How many pieces are stored from the first one on without a gap, and the files of those that were not
-    counted so far. Their rows are deleted: the number says the same.
+@dataclass(frozen=True)
+class Passed:
+    """How many pieces of a shard are stored from the first one on without a gap, the digest with them, and
+    the files of those that were not counted so far. `torn` if the next one was read after others than these.
     """
-    stored = shard.stored
+
+    stored: int
+    digest: str
+    files: list[dict[str, Any]]
+    torn: bool
+
+
+def pass_pieces(connection: Connection, shard: ShardInfo) -> Passed:
+    """Counts the pieces that follow those that are counted. Their rows are deleted: the number says the same.
+    Where the next one does not follow, as the source was read in another way, those beyond are deleted too:
+    they are to be read again.
+    """
+    stored, digest, torn = shard.stored, shard.digest, False
     files = []
     mine = LoadPiece.shard_id == shard.id
-    rows = connection.execute(
-        select(LoadPiece.number, LoadPiece.files).where(mine).order_by(LoadPiece.number)
-    ).all()
-    for number, of_piece in rows:
+    columns = (LoadPiece.number, LoadPiece.before, LoadPiece.digest, LoadPiece.files)
+    for number, before, after, of_piece in connection.execute(
+        select(*columns).where(mine).order_by(LoadPiece.number)
+    ).all():
         if number != stored:
             break
-        stored += 1
+        if before != digest:
+            torn = True
+            break
+        stored, digest = stored + 1, after
         if of_piece is not None:
             files.append(of_piece)
-    connection.execute(delete(LoadPiece).where(mine, LoadPiece.number < stored))
-    return stored, files
+    passed = delete(LoadPiece).where(mine)
+    connection.execute(passed if torn else passed.where(LoadPiece.number < stored))
+    return Passed(stored, digest, files, torn)
+
+
+def reset_shard(connection: Connection, shard: ShardInfo, seen: dict[str, Any]) -> None:
+    """None of its pieces counts as stored any more; of its documents nothing changes."""
+    connection.execute(delete(LoadPiece).where(LoadPiece.shard_id == shard.id))
+    nothing = {"stored": 0, "pieces": None, "digest": "", "seen": seen, **dict.fromkeys(COUNTS, 0)}
+    connection.execute(update(_SHARDS).where(_SHARDS.c.id == shard.id).values(**nothing))
 
 
 def update_shard(
@@ -282,6 +336,8 @@ def update_shard(
 
 
 def set_bad(connection: Connection, load_id: int, number: int, reason: str) -> None:
-    """A shard cannot be read to its end; what is stored of it stays."""
+    """A shard cannot be read to its end; what is stored of it stays. One that is stored whole is done: it was
+    read to its end before.
+    """
     one = update(_SHARDS).where(_SHARDS.c.load_id == load_id, _SHARDS.c.number == number)
-    connection.execute(one.values(state=BAD, reason=reason))
+    connection.execute(one.where(_SHARDS.c.state != DONE).values(state=BAD, reason=reason))

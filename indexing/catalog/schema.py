@@ -364,7 +364,9 @@ class Load(Base):
     """A bulk load that is not finished. `identity` is what it is of, addresses and options; one starts again
     with the plan of the other that has the same. `token` is that of its latest start: who comes with another
     one may not write. `state` is `planning` until all shards are there, then `open`. `first_seq` is the
-    collection's `last_seq` when it began. Sizes of pieces are part of the plan.
+    collection's `last_seq` when it began. Sizes of pieces are part of the plan. `ended_seq` is the last
+    number that its writers can have written before they were kept out; `others` has the `ranges` of numbers
+    (after the first, up to the second) that came from elsewhere between two starts.
     """
 
     __tablename__ = "load"
@@ -376,12 +378,16 @@ class Load(Base):
     piece_documents: Mapped[int]
     first_seq: Mapped[int]
     begun_at: Mapped[str]
+    ended_seq: Mapped[int | None]
+    others: Mapped[dict[str, Any] | None]
 
 
 class LoadShard(Base):
     """A part of what is loaded. Of its pieces the first `stored` are in the catalog; `pieces` is how many it
     has, once its last one was seen. `state` is `waiting`, `done`, or `bad` with the `reason`. The counts are
     of its documents; `seen` has the first of what was skipped and noted, and by file how many stayed out.
+    `digest` tells whether the source is read as it was: of what was in the stored pieces, see `Piece`. `spec`
+    is large and the last column, so that counting does not read it.
     """
 
     __tablename__ = "load_shard"
@@ -390,11 +396,11 @@ class LoadShard(Base):
     load_id: Mapped[int] = mapped_column(ForeignKey("load.id"))
     number: Mapped[int]
     kind: Mapped[str]
-    spec: Mapped[dict[str, Any]]
     state: Mapped[str]
     reason: Mapped[str | None]
     stored: Mapped[int]
     pieces: Mapped[int | None]
+    digest: Mapped[str]
     received: Mapped[int]
     added: Mapped[int]
     updated: Mapped[int]
@@ -407,16 +413,19 @@ class LoadShard(Base):
     chunks: Mapped[int]
     clipped: Mapped[int] = mapped_column(StoredBigInteger)
     seen: Mapped[dict[str, Any] | None]
+    spec: Mapped[dict[str, Any]]
 
 
 class LoadPiece(Base):
     """A piece that is stored while one before it is not; the others are counted by their shard. `files` were
-    read to their end in it.
+    read to their end in it; `before` and `digest` are of the piece, see `indexing.bulk.pieces.Piece`.
     """
 
     __tablename__ = "load_piece"
     shard_id: Mapped[int] = mapped_column(ForeignKey("load_shard.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    before: Mapped[str]
+    digest: Mapped[str]
     files: Mapped[dict[str, Any] | None]
 
 

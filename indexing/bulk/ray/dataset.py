@@ -111,7 +111,12 @@ def _dataset(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Any:
     numbers = pa.list_(pa.int64())
     blocks = [
         pa.table(
-            {"shard": [number], "stored": [done.stored], "beyond": pa.array([sorted(done.beyond)], numbers)}
+            {
+                "shard": [number],
+                "stored": [done.stored],
+                "beyond": pa.array([sorted(done.beyond)], numbers),
+                "digest": [done.digest],
+            }
         )
         for number, done in todo
     ]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from indexing.bulk.driver import Tell
+from indexing.bulk.driver import Tell, nothing_stored
 from indexing.bulk.loads import Load, shards_to_do
 from indexing.bulk.pieces import Done
 from indexing.bulk.ray.cluster import LOCAL, Cluster, ray_cluster
@@ -77,10 +77,7 @@ class RayMiddle:
                 return True
             before, left = left, [(plan.number, done) for plan, done in shards_to_do(self._session, load)]
             if left == before:
-                raise StorageError(
-                    f"{len(left):,} parts of the source were read and nothing of them is stored; the same"
-                    " command tries again, and `stlib verify` looks for damage"
-                )
+                raise nothing_stored(self._session, load)
         self._leave()  # what follows is done by this process, on all of its cores
         return False
 

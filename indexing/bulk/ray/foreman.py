@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any
 
 from indexing.bulk.loads import Load
-from indexing.bulk.pieces import EmbeddedPiece, Piece
+from indexing.bulk.pieces import Done, EmbeddedPiece, Piece
 from indexing.bulk.ray.settings import WorkSettings, error_to_row
 from indexing.bulk.writer import Writer
 from indexing.creation import find
@@ -83,6 +83,12 @@ class Foreman:
     @_told
     def note_bad(self, shard: int, reason: str) -> Row:
         self._writer.note_bad(shard, reason)
+        return {}
+
+    @_told
+    def begin_anew(self, shard: int, stored: int, digest: str) -> Row:
+        """A shard is not read as when the first `stored` pieces of it were."""
+        self._writer.begin_anew(shard, Done(stored, digest=digest))
         return {}
 
     def begin(self, shard: int, number: int) -> bool:

@@ -1,6 +1,8 @@
 """The stages of a load, as Ray Data runs them in its processes: rows in, rows out.
 
-    {"shard", "stored", "beyond"} ▸ read_shards ▸ a row for each piece ▸ Embedder ▸ a row for each outcome
+    a row for each shard ▸ read_shards ▸ a row for each piece ▸ Embedder ▸ a row for each outcome
+
+A row of a shard has its number, and which pieces of it were stored when the stages began: a `Done`.
 
 A row of a piece is `Piece.to_row()` with a `reason`, which says why a shard cannot be read and is empty for
 all else. A row of an outcome says what became of a piece, or which error ends the load.
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexing.bulk.bringing import PieceStore, bring_piece
 from indexing.bulk.loads import Load
-from indexing.bulk.pieces import Done, EmbeddedPiece, Piece, ShardPlan
+from indexing.bulk.pieces import Done, EmbeddedPiece, OtherPieces, Piece, ShardPlan
 from indexing.bulk.ray.foreman import BEGUN_MOST, open_session
 from indexing.bulk.ray.settings import WorkSettings, error_from_row, error_to_row
 from indexing.bulk.report import PieceReport, ToEmbed
@@ -51,9 +53,11 @@ def read_shards(table: pa.Table, foreman: Any) -> Iterator[pa.Table]:
         number = int(row["shard"])
         try:
             plan = ShardPlan(**_call(foreman.shard, number))
-            done = Done(row["stored"], frozenset(row["beyond"]))
+            done = Done(row["stored"], frozenset(row["beyond"]), row["digest"])
             for piece in _reader_here().read(plan, done):
                 yield _table({**piece.to_row(), "reason": ""})
+        except OtherPieces:  # it is read from its beginning when the stages run again
+            _call(foreman.begin_anew, number, row["stored"], row["digest"])
         except (BadInput, OSError) as error:
             yield _table({**_nothing(number), "reason": str(error) or type(error).__name__})
 

@@ -87,7 +87,7 @@ class Given:
     def finish(self, shards: Any, bad: set[int], denied: Any) -> None:
         self.calls.append(("finish", [shard.number for shard in shards], bad, sorted(denied)))
 
-    def sync_rest(self, views: Any, encoders: Any) -> None:
+    def sync_rest(self, views: Any, encoders: Any, progress: Any = None) -> None:
         self.calls.append("sync_rest")
 
 
@@ -95,6 +95,12 @@ def load(collection: Collection, source: Any, **settings: Any) -> Any:
     """Brings a source into a collection by this process."""
     settings.setdefault("piece_documents", 6)
     return load_here(collection._session, collection._views, collection._encoders, source, **settings)
+
+
+def say_always(monkeypatch: Any) -> None:
+    """Progress is told after every piece."""
+    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+    monkeypatch.setattr("indexing.bulk.driver._SHARE_SAID", float("inf"))
 
 
 def facts(collection: Collection) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def test_a_piece_comes_out_of_its_row_as_it_was():
         Document("c", "text", "", {}, "/root/c", (Mark(0, "page", 1), Mark(3, "heading", "Über", 2)), 7),
     )
     skipped = (Skipped("names\udcff", None, "broken"), Skipped("x", 4, "no JSON"))
-    piece = Piece(3, 5, documents, skipped, (FileDone(7, "c", STATE),), last=True)
+    piece = Piece(3, 5, documents, skipped, (FileDone(7, "c", STATE),), last=True, before="ab", digest="cd")
     again = Piece.from_row(piece.to_row())
     assert again == piece
     assert [(d.origin, d.marks, d.file_id) for d in again.documents] == [
@@ -28,6 +28,8 @@ def test_a_piece_comes_out_of_its_row_as_it_was():
         "shard": int,
         "number": int,
         "last": bool,
+        "before": str,
+        "digest": str,
         "documents": int,
         "data": bytes,
     }

@@ -9,7 +9,7 @@ import pytest
 from indexing import Collection
 from indexing.errors import BadInput, LockedError
 from indexing.sources import compare
-from tests.unit.bulk.given import documents, facts
+from tests.unit.bulk.given import documents, facts, say_always
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_folder_is_loaded_as_a_sync_would_read_it(home, corpus, tmp_path):
 
 
 def test_a_load_that_was_stopped_goes_on_or_is_given_up(home, corpus, monkeypatch):
-    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+    say_always(monkeypatch)
     monkeypatch.setattr("indexing.bulk.loads.STATIC_DOCUMENTS", 4)
 
     def stop(report):

@@ -233,6 +233,24 @@ def test_a_file_that_cannot_be_read_to_its_end_is_read_again_next_time(made, tmp
     assert rows(loaded) == rows(plain)
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_noted_as_read(made, tmp_path, monkeypatch):
+    folder = write_corpus(tmp_path / "docs")
+    loaded = made("loaded")
+    with NamedSource(loaded._session, [folder]) as source:
+        finish = source.finish
+
+        def away(shards, bad, denied):
+            (folder / "deep").rename(tmp_path / "elsewhere")
+            (folder / "deep").write_text("a share that is not mounted")
+            finish(shards, bad, denied)
+
+        monkeypatch.setattr(source, "finish", away)
+        monkeypatch.setattr(source, "sync_rest", lambda *_: None)
+        load_here(loaded._session, loaded._views, loaded._encoders, source, piece_documents=12)
+    state = {row[3]: row[-1] for row in rows(loaded)[1]}
+    assert (state["deep/c.jsonl"], state["d.jsonl"]) == (0, 1)
+
+
 def test_files_that_were_erased_stay_out(made, tmp_path):
     folder = tmp_path / "docs"
     folder.mkdir()

@@ -6,14 +6,17 @@ import pytest
 from sqlalchemy import event, text
 
 from indexing import Collection
-from indexing.bulk import loads
+from indexing.bulk import driver, loads
+from indexing.bulk.counting import count_off
 from indexing.bulk.loads import abandon, unfinished
+from indexing.bulk.report import LoadReport, PieceReport
 from indexing.catalog.database import writing
+from indexing.catalog.schema import LoadShard
 from indexing.documents import Skipped
 from indexing.documents.marks import Mark
-from indexing.errors import BadInput, DiskFull, LockedError
+from indexing.errors import BadInput, DiskFull, LockedError, StorageError
 from tests.toy_terms import ToyTerms
-from tests.unit.bulk.given import Given, documents, facts, load
+from tests.unit.bulk.given import Given, documents, facts, load, say_always
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_documents_with_places_of_files_keep_them(collection, plain):
 @on_both
 def test_a_load_that_was_stopped_goes_on(collection, plain, monkeypatch):
     expected, _ = plain(documents(60))
-    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+    say_always(monkeypatch)
 
     def stop(report):
         if report.added.received >= 32:
@@ -131,7 +134,7 @@ def test_what_changed_since_is_an_error_until_it_is_planned_anew(collection, pla
 
 
 def _stop_after(collection, source, received, monkeypatch):
-    monkeypatch.setattr("indexing.bulk.driver._SAID_EVERY", 0.0)
+    say_always(monkeypatch)
 
     def stop(report):
         if report.added.received >= received:
@@ -276,7 +279,7 @@ def test_a_collection_without_a_model_is_refused(home):
         ("UPDATE load_shard SET stored = 1 WHERE number = 0", "done without all of their pieces"),
         ("UPDATE load_shard SET pieces = NULL WHERE number = 0", "done without all of their pieces"),
         ("UPDATE load_shard SET state = 'lost'", "in no known state"),
-        ("INSERT INTO load_piece (shard_id, number) VALUES (1, 0)", "counted twice"),
+        ("INSERT INTO load_piece (shard_id, number, before, digest) VALUES (1, 0, '', '')", "counted twice"),
         ("UPDATE load_shard SET spec = '[]' WHERE number = 1", "have a spec of a wrong type"),
         ("UPDATE load_shard SET added = 'many' WHERE number = 1", "have a added of a wrong type"),
     ],
@@ -296,3 +299,160 @@ def test_a_dropped_collection_takes_its_plans_along(collection, home, db, monkey
     with Collection.create("c", home=home, db=db) as made:
         assert unfinished(made._session) == []
         assert load(made, Given(documents(10))).added.added == 10
+
+
+def test_a_piece_that_was_left_out_is_read_once_more(collection, plain):
+    class LeavesOut(Given):
+        times = 1
+
+        def read(self, shard, done):
+            for piece in super().read(shard, done):
+                if (piece.shard, piece.number) == (1, 2) and self.times:
+                    self.times -= 1
+                else:
+                    yield piece
+
+    report = load(collection, LeavesOut(documents(60)))
+    assert (report.finished, report.done, report.added.duplicates) == (True, 3, 0)
+    assert (report.added.added, len(collection)) == (60, 60)
+    never = LeavesOut(documents(60, "another number"))
+    never.times = 100
+    with pytest.raises(
+        StorageError, match=r"1 parts of the source \(by number: 1\) were read again and nothing"
+    ):
+        load(collection, never)
+    never.times = 0
+    assert load(collection, never).resumed and unfinished(collection._session) == []
+    assert facts(collection) == plain(documents(60), documents(60, "another number"))[0]
+
+
+def test_all_parts_that_are_not_whole_are_told_at_the_end(collection, monkeypatch):
+    """However many they are: files of which one is a part were not read to their end."""
+    monkeypatch.setattr(loads, "_MOST_BAD", 1)
+    source = Given(documents(60), per_shard=10)
+    source.broken = {1: 0, 3: 1, 4: 0}
+    report = load(collection, source)
+    assert ([one.number for one in report.bad], report.bad_count) == ([1], 3)
+    assert source.calls[-1] == ("finish", [0, 1, 2, 3, 4, 5], {1, 3, 4}, [])
+
+
+class Parsed(Given):
+    """Counted off as files are. `lost` are numbers of items that its reader does not get to."""
+
+    lost: tuple[int, ...] = ()
+
+    def read(self, shard, done):
+        first, size = shard.spec["first"], shard.spec["size"]
+        numbers = range(first, min(first + self.per_shard, len(self.items)))
+        items = (self.items[number] for number in numbers if number not in self.lost)
+        for piece in count_off(shard.number, items, size, done):
+            self.read_pieces.append((piece.shard, piece.number))
+            yield piece
+
+
+def test_a_part_that_is_read_in_another_way_now_begins_anew(collection, plain, monkeypatch):
+    """As by a reader that was ended in the middle before, or by its next version."""
+    source = Parsed(documents(60), per_shard=30)
+    source.lost = (2, 3)
+    _stop_after(collection, source, 18, monkeypatch)
+    assert source.read_pieces == [(0, 0), (0, 1), (0, 2)] and len(collection) == 18
+    again = Parsed(documents(60), per_shard=30)
+    report = load(collection, again)
+    assert again.read_pieces == [(shard, number) for shard in (0, 1) for number in range(5)]
+    assert report.resumed and report.finished and facts(collection) == plain(documents(60))[0]
+    # As for a load that was begun anew, what was there is unchanged.
+    counted = report.added
+    assert (counted.received, counted.added, counted.unchanged, counted.duplicates) == (60, 42, 18, 0)
+    assert collection.verify().clean
+
+
+@pytest.mark.parametrize("lost", [range(12, 30), range(18, 30)])
+def test_a_part_that_is_shorter_now_begins_anew(collection, lost, monkeypatch):
+    _stop_after(collection, Parsed(documents(30), per_shard=30), 18, monkeypatch)
+    shorter = Parsed(documents(30), per_shard=30)
+    shorter.lost = tuple(lost)
+    report = load(collection, shorter)
+    assert (report.finished, report.added.received, report.added.added) == (True, 30 - len(lost), 0)
+
+
+def test_a_part_that_is_read_as_before_goes_on(collection, monkeypatch):
+    given = [*documents(20), Skipped("a.jsonl", 3, "no JSON"), *documents(40)[20:]]
+    _stop_after(collection, Parsed(given, per_shard=41), 24, monkeypatch)
+    again = Parsed(given, per_shard=41)
+    report = load(collection, again)
+    assert again.read_pieces == [(0, 4), (0, 5), (0, 6)]
+    assert (report.added.received, report.added.skipped, report.added.duplicates) == (41, 1, 0)
+
+
+def test_what_others_added_between_two_starts_is_no_duplicate(collection, monkeypatch):
+    given = [*documents(60), *documents(3)]
+    _stop_after(collection, Given(given), 20, monkeypatch)
+    collection.add(documents(30)[25:])
+    collection.add(documents(32)[30:])
+    _stop_after(collection, Given(given), 40, monkeypatch)
+    collection.add(documents(50)[45:])
+    report = load(collection, Given(given))
+    assert (report.added.duplicates, report.added.unchanged, report.added.added) == (3, 15, 48)
+
+
+def test_planning_checking_and_the_sync_afterwards_say_so_and_can_be_stopped(collection, monkeypatch):
+    say_always(monkeypatch)
+    monkeypatch.setattr(loads, "_PLANNED_AT_ONCE", 2)
+
+    class Synced(Given):
+        def sync_rest(self, views, encoders, progress=None):
+            progress(None, None)
+            super().sync_rest(views, encoders)
+
+    def stop_at(number):
+        said = []
+
+        def progress(report):
+            said.append((report.shards, report.done, report.finished))
+            if len(said) == number:
+                raise KeyboardInterrupt
+
+        return said, progress
+
+    said, progress = stop_at(2)
+    source = Synced(documents(6), per_shard=1)
+    with pytest.raises(KeyboardInterrupt):
+        load(collection, source, progress=progress)
+    assert said == [(2, 0, False), (4, 0, False)] and len(collection) == 0
+    said, progress = stop_at(6)
+    with pytest.raises(KeyboardInterrupt):
+        load(collection, source, progress=progress)
+    assert said[3:] == [(6, 0, False), (6, 1, False), (6, 2, False)]  # planned; stored
+    said, progress = stop_at(2)
+    with pytest.raises(KeyboardInterrupt):  # while it looks what changed
+        load(collection, source, progress=progress)
+    assert said == [(6, 2, False), (6, 2, False)] and len(collection) == 2
+    source.calls.clear()
+    said, progress = stop_at(100)
+    assert load(collection, source, progress=progress).finished
+    assert said[0] == (6, 2, False) and said[-1] == (6, 6, True)
+    assert source.calls[-1] == "sync_rest"
+
+
+def test_counting_takes_a_tenth_of_the_time_at_most(collection, monkeypatch):
+    now = [100.0]
+
+    def count(*_, **how):
+        assert how == {"whole": False}  # what is bad and was skipped is for the end
+        now[0] += 2.0
+        return LoadReport()
+
+    class Nobody:
+        def after_batch(self, added):
+            pass
+
+    monkeypatch.setattr(driver, "report_of", count)
+    monkeypatch.setattr(driver.time, "monotonic", lambda: now[0])
+    said = []
+    teller = driver._Teller(collection._session, Nobody(), lambda _: said.append(now[0]))
+    for _ in range(50):
+        now[0] += 1.0
+        teller.tell(None, PieceReport("stored"))
+    assert said == [104.0, 127.0, 150.0]
+    # Nor does it read what is planned, which is large: rows are read up to the last column that is wanted.
+    assert [column.name for column in LoadShard.__table__.columns][-1] == "spec"

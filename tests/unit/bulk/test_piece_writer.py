@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import exc, text
@@ -10,7 +11,7 @@ from sqlalchemy import exc, text
 from indexing import Collection
 from indexing.bulk.bringing import bring_piece, embed_piece
 from indexing.bulk.loads import Load, abandon, begin, finish, forget_plan, unfinished
-from indexing.bulk.pieces import EmbeddedPiece, FileDone, Piece
+from indexing.bulk.pieces import Done, EmbeddedPiece, FileDone, Piece
 from indexing.bulk.report import AGAIN, STALE, STORED, THERE, PieceReport, ToEmbed
 from indexing.bulk.writer import Writer
 from indexing.catalog.database import reading, writing
@@ -168,7 +169,10 @@ def test_who_writes_otherwise_keeps_writers_of_loads_out(collection):
 def test_the_database_itself_keeps_a_piece_from_being_there_twice(collection):
     loading = Loading(collection, Given(documents(18)))
     loading.bring(loading.pieces[1])
-    again = text("INSERT INTO load_piece (shard_id, number) SELECT shard_id, number FROM load_piece")
+    again = text(
+        "INSERT INTO load_piece (shard_id, number, before, digest)"
+        " SELECT shard_id, number, before, digest FROM load_piece"
+    )
     database = collection._session.database
     with pytest.raises(exc.IntegrityError), database.connect() as connection, connection.begin():
         connection.execute(again)
@@ -186,6 +190,63 @@ def test_a_piece_behind_the_end_of_its_shard_is_refused(collection):
     with pytest.raises(BadInput, match=r"shard 0 of the load has 1 pieces, and number 1 came.*--restart"):
         loading.bring(Piece(0, 1, tuple(documents(8)[6:])))
     assert len(collection) == 6
+
+
+def shards(collection, columns):
+    with reading(collection._session.database) as connection:
+        return connection.execute(text(f"SELECT {columns} FROM load_shard ORDER BY number")).all()
+
+
+def test_a_bad_shard_stays_bad_while_pieces_of_it_are_stored(collection):
+    """One worker finds out that it cannot be read, others have pieces of it still."""
+    loading = Loading(collection, Given(documents(24), per_shard=12), size=3)
+    loading.bring(loading.pieces[0])
+    loading.writer.note_bad(0, "torn")
+    loading.bring(loading.pieces[1])
+    loading.bring(loading.pieces[3])
+    assert shards(collection, "state, reason, stored") == [("bad", "torn", 2), ("waiting", None, 0)]
+    report = finish(loading.session, loading.load, loading.adding)
+    assert ([(one.number, one.reason) for one in report.bad], report.finished) == ([(0, "torn")], False)
+    loading.bring(loading.pieces[2])  # and it was read to its end after all
+    assert shards(collection, "state, reason, stored") == [("done", None, 4), ("waiting", None, 0)]
+    loading.writer.note_bad(0, "late")  # by who was at it at the same time
+    assert shards(collection, "state, reason") == [("done", None), ("waiting", None)]
+
+
+def test_pieces_that_do_not_follow_each_other_are_read_again(collection):
+    """Two processes read a shard in two ways: what is stored beyond counts only with what it came after."""
+    loading = Loading(collection, Given(documents(24), per_shard=24))
+    one, two, three, four = loading.pieces
+    loading.bring(replace(one, digest="1"))
+    loading.bring(replace(three, before="other", digest="3"))
+    loading.bring(replace(four, before="3", digest="4"))
+    assert shards(collection, "stored, pieces, digest") == [(1, 4, "1")]
+    assert loading.bring(replace(two, before="1", digest="2")).outcome == STORED
+    assert shards(collection, "stored, pieces, digest, state") == [(2, None, "2", "waiting")]
+    assert loading.writer.shard(0)[1] == Done(2, frozenset(), "2")
+    for piece in (replace(three, before="2", digest="3"), replace(four, before="3", digest="4")):
+        assert loading.bring(piece).outcome == STORED
+    assert shards(collection, "stored, pieces, state") == [(4, 4, "done")]
+    assert len(collection) == 24
+
+
+def test_a_shard_is_begun_anew_only_as_it_was_refused(collection):
+    loading = Loading(collection, Given(documents(24), per_shard=24))
+    one, two, three, _ = loading.pieces
+    loading.bring(replace(one, digest="1"))
+    loading.bring(replace(three, before="2", digest="3"))
+    refused = loading.writer.shard(0)[1]
+    assert refused == Done(1, frozenset([2]), "1")
+    loading.bring(replace(two, before="1", digest="2"))
+    loading.writer.begin_anew(0, refused)  # another one got on with it
+    assert loading.writer.shard(0)[1] == Done(3, frozenset(), "3")
+    loading.writer.begin_anew(0, loading.writer.shard(0)[1])
+    assert loading.writer.shard(0)[1] == Done()
+    assert shards(collection, "state, received, added") == [("waiting", 0, 0)]
+    assert [loading.bring(piece).outcome for piece in loading.pieces] == [STORED] * 4
+    report = loading.end()
+    counted = report.added
+    assert (counted.added, counted.unchanged, counted.duplicates, report.finished) == (6, 18, 0, True)
 
 
 def test_a_file_of_which_all_was_erased_leaves_no_row(collection):
