@@ -8,7 +8,7 @@ from indexing.catalog.artifacts import artifact_problems
 from indexing.catalog.dialect import dialect_of
 from indexing.catalog.generations import generations_of
 from indexing.catalog.reads import count_chunks, count_documents
-from indexing.errors import MilvusFailed, StorageError
+from indexing.errors import LockedError, MilvusFailed, StorageError
 from indexing.session import Live, Session
 from indexing.upkeep.beside import altered_terms, altered_tokens
 from indexing.upkeep.contents import altered_codes, content_problems
@@ -105,7 +105,7 @@ def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapsh
     for view in views.of(live):
         try:
             report.repaired += view.check()
-        except MilvusFailed as error:
+        except (LockedError, MilvusFailed) as error:
             report.errors.append(f"{view.what} was not looked at: {error}")
     if report.repaired:
         views.forget()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,14 @@ from indexing.catalog.database import reading
 from indexing.catalog.following import ChunkBatch, chunk_keys_between, chunks_after, removals_after
 from indexing.catalog.generations import DROPPING, GenerationInfo, read_generation
 from indexing.catalog.reads import chunk_keys, decode_rows
-from indexing.errors import BadInput, MilvusFailed, MilvusUnavailable, StorageError, UnknownCollection
+from indexing.errors import (
+    BadInput,
+    LockedError,
+    MilvusFailed,
+    MilvusUnavailable,
+    StorageError,
+    UnknownCollection,
+)
 from indexing.milvus.client import Milvus
 from indexing.milvus.marker import TIP, Followed, collection_name, number_of, prefix_of
 from indexing.milvus.schema import Layout
@@ -42,6 +51,10 @@ __all__ = ["MILVUS_ENGINE", "MilvusView"]
 logger = logging.getLogger(__name__)
 
 MILVUS_ENGINE = MilvusIndex.engine
+
+CHECK_PATIENCE = 10.0
+"""Seconds for which a check waits for one who brings rows to Milvus."""
+_PAUSE = 0.2
 
 
 class _Deleted(StorageError):
@@ -298,8 +311,37 @@ class MilvusView(ServerView):
         return [*super().examine(), *self._local.examine()]
 
     def check(self) -> list[str]:
+        """
+        Raises:
+            LockedError: another process brings rows to Milvus, for longer than is waited here: what is read
+                of it for minutes could not be compared with one moment of the catalog.
+        """
         of_files = self._local.check() if keeps_local() else []
-        return [*of_files, *super().check()]
+        with self._holding_rows():
+            problem = self._find_difference()
+            if problem is None:
+                return of_files
+            self._let_go()
+            self._local.discard()
+            self._drop_all_but(None)
+        return [*of_files, f"{self.what}: {problem}"]
+
+    @contextmanager
+    def _holding_rows(self) -> Iterator[None]:
+        """While nobody changes them; most who do are done in a moment."""
+        lock, by = milvus_lock(self._session, self._generation.id), time.monotonic() + CHECK_PATIENCE
+        while True:
+            try:
+                lock.acquire()
+                break
+            except LockedError:
+                if time.monotonic() >= by:
+                    raise
+                time.sleep(_PAUSE)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _let_go(self) -> None:
         super()._let_go()

@@ -58,10 +58,10 @@ class ServerSegment:
 
 
 class ServerSnapshot:
-    """The rows `number` of a generation as they are at `change`."""
+    """The rows of a generation that `state` tells of, as they are at `change`."""
 
-    def __init__(self, change: int, number: int, segment: ServerSegment) -> None:
-        self.change, self.number = change, number
+    def __init__(self, change: int, state: State, segment: ServerSegment) -> None:
+        self.change, self.state, self.number = change, state, state.number
         self.segment = segment
         self.segments = [segment] if len(segment) else []
         self.meta: dict[str, Any] = {"change": change}
@@ -118,7 +118,8 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
     def _at(self, connection: Connection, state: State, change: int, purged: int) -> ServerSnapshot:
         """The rows of `state` as they are at `change`."""
         known = self._snapshot
-        if known is None or (known.change, known.number) != (change, state.number):
+        # A number may be used again, and Milvus' clock has gone on then: the whole state has to be the same.
+        if known is None or (known.change, known.state) != (change, state):
             known = self._snapshot = self._read_snapshot(connection, state, change, purged)
         return known
 
@@ -135,7 +136,7 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
             keys = np.concatenate([known.segment.keys[kept], keys])
             doc_keys = np.concatenate([known.segment.doc_keys[kept], doc_keys])
         codes = self._codes_at(state, keys)
-        return ServerSnapshot(change, state.number, ServerSegment(codes, doc_keys, self.engine))
+        return ServerSnapshot(change, state, ServerSegment(codes, doc_keys, self.engine))
 
     def newest(self) -> ServerSnapshot | None:
         """The rows as they are now."""
@@ -167,14 +168,17 @@ class ServerView(ChunkView[ServerSnapshot, VectorReader, Rows]):
         return []
 
     def check(self) -> list[str]:
-        try:
-            problem = self._look_for_difference()
-        except CorruptView:  # made anew at this moment
-            problem = self._look_for_difference()
+        problem = self._find_difference()
         if problem is None:
             return []
         self.discard()
         return [f"{self.what}: {problem}"]
+
+    def _find_difference(self) -> str | None:
+        try:
+            return self._look_for_difference()
+        except CorruptView:  # made anew at this moment
+            return self._look_for_difference()
 
     def _look_for_difference(self) -> str | None:
         self.examine()

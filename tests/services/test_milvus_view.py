@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from indexing import Collection
-from indexing.catalog.database import writing
+from indexing.catalog.database import reading, writing
 from indexing.catalog.generations import DROPPING, set_state
 from indexing.errors import BadInput, MilvusUnavailable, StorageError, UnknownCollection
 from indexing.milvus.client import Milvus, connect
@@ -175,6 +175,42 @@ def test_what_somebody_else_broke_is_made_anew(collection, milvus):
     assert collection.refresh()
     assert clean(collection)
     assert len(milvus.all_keys(the_rows(milvus))) == ROWS
+
+
+def test_verify_beside_one_who_writes(collection, milvus, tmp_path, monkeypatch):
+    """What is committed while rows are compared is no difference, and rows do not change meanwhile."""
+    name, read = the_rows(milvus), Milvus.all_keys
+    with Collection.open("c", home=tmp_path) as other:
+
+        def write_first(self, *given):
+            other.delete(["d3"])
+            add(other, [5])
+            assert not other.refresh()
+            return read(self, *given)
+
+        monkeypatch.setattr(Milvus, "all_keys", write_first)
+        assert clean(collection)
+        monkeypatch.setattr(Milvus, "all_keys", read)
+        assert other.refresh()
+        assert the_rows(milvus) == name
+        assert found(collection, 3) == nearest(3, among=[n for n in range(ROWS) if n != 3])
+        monkeypatch.setattr("indexing.views.milvus.CHECK_PATIENCE", 0.1)
+        with milvus_lock(other._session, 1):
+            [error] = collection.verify().errors
+        assert error.startswith("Milvus view of generation 1 was not looked at: the Milvus view")
+        assert clean(collection)
+
+
+def test_another_moment_of_the_same_rows_is_looked_at(collection, milvus):
+    """A number is used again, at the same change, after the rows were dropped: Milvus' clock has gone on."""
+    view = view_of(collection)
+    with reading(collection._session.database) as connection:
+        state = view._state()
+        first = view._at(connection, state, state.change, 0)
+        assert view._at(connection, state, state.change, 0) is first
+        again = view._at(connection, state._replace(written=7), state.change, 0)
+    assert again.segment.codes.where.written == 7
+    np.testing.assert_array_equal(again.segment.keys, first.segment.keys)
 
 
 @pytest.mark.parametrize("later", [0, 60])
