@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from indexing import faults
 from indexing.errors import CorruptView, MilvusUnavailable
 from indexing.milvus import wire
 from indexing.milvus.conditions import (
@@ -35,7 +36,7 @@ from indexing.milvus.conditions import (
     Condition,
     of_chunks,
 )
-from indexing.milvus.connection import Connection, NotLoaded, Refused
+from indexing.milvus.connection import Connection, NoIndex, NotLoaded, Refused
 from indexing.milvus.schema import MARKER_KEY, MOST_NOTE, MOST_RESULTS, NOTE_FIELD, VECTOR_FIELD, Layout
 from indexing.milvus.settings import MilvusSettings, read_settings
 from indexing.milvus.wire import Consistency
@@ -161,7 +162,9 @@ class Milvus:
         """Makes an empty collection that can be searched at once."""
         try:
             self._write("CreateCollection", wire.create_request(name, layout))
+            faults.point("milvus.created")
             self._write("CreateIndex", wire.create_index_request(name, layout))
+            faults.point("milvus.indexed")
         except Refused as refused:
             hint = f"; STLIB_MILVUS_VECTORS={layout.simpler} is for older versions" if layout.simpler else ""
             raise Refused(f"{refused}{hint}") from None
@@ -231,9 +234,15 @@ class Milvus:
         self._write("Upsert", wire.rows_request(name, layout, key, layout.nothing, note))
 
     def read_marker(self, name: str) -> Marker | None:
-        """What was written last, by whomever: None where nothing was."""
+        """What was written last, by whomever: None where nothing was, or it was only begun to be made."""
         condition = of_chunks(np.array([MARKER_KEY]))
-        notes = wire.read_column(self._query(name, condition, [NOTE_FIELD], _STRONG), NOTE_FIELD)
+        try:
+            answer = self._query(name, condition, [NOTE_FIELD], _STRONG)
+        except Refused:
+            if self._has_index(name):
+                raise
+            return None
+        notes = wire.read_column(answer, NOTE_FIELD)
         if not len(notes):
             return None
         written, _, text = str(notes[0]).partition(" ")
@@ -295,6 +304,13 @@ class Milvus:
             found.append(wire.read_column(answer, KEY_FIELD))
             values.append(wire.read_vectors(answer, layout))
         return np.concatenate(found), np.concatenate(values)
+
+    def _has_index(self, name: str) -> bool:
+        try:
+            self._read("DescribeIndex", self._milvus.DescribeIndexRequest(collection_name=name))
+        except NoIndex:
+            return False
+        return True
 
     # --- requests --------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from indexing.milvus.settings import ADDRESS_VARIABLE, MilvusSettings
 from indexing.milvus.wire import load_messages
 from stlib.util.forks import ThreadLock
 
-__all__ = ["Connection", "NotLoaded", "Refused"]
+__all__ = ["Connection", "NoIndex", "NotLoaded", "Refused"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ _NOT_FOUND = {100}
 _NOT_FOUND_OLD = {4}
 _NOT_LOADED = {101, 106}
 _NOT_LOADED_OLD = {101}
+_NO_INDEX = {700}
+_NO_INDEX_OLD = {25}
 _BUSY = {
     *(1, 2, 4, 8),  # not ready, unavailable, too many requests
     103,  # a collection that is being loaded
@@ -65,6 +67,10 @@ class NotLoaded(MilvusFailed):
 
 class Refused(MilvusFailed):
     """Milvus does not do what was asked, and said why."""
+
+
+class NoIndex(Refused):
+    """The collection has none: whoever made it did not come so far."""
 
 
 class Connection:
@@ -140,7 +146,8 @@ class Connection:
         busy = code in _BUSY or old in _BUSY_OLD or status.retriable
         if busy and not self.settings.is_lite:
             raise _Busy(reason)
-        raise Refused(f"{self._name} refused {method}: {reason}")
+        refused = NoIndex if code in _NO_INDEX or old in _NO_INDEX_OLD else Refused
+        raise refused(f"{self._name} refused {method}: {reason}")
 
     # --- the channel -----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from indexing.catalog.reads import document_ids
 from indexing.errors import CorruptView, IndexingError, RerankingFailed
 from indexing.evaluation import DEPTH, EvaluationReport, Qrels, Queries, evaluate_rankings
 from indexing.models.rerankers import Rerankers, by_tokens, no_reranker
-from indexing.names import MODE_LEGS, SERVING_RERANKER
+from indexing.names import SERVING_RERANKER
 from indexing.search.allowed import Allowed, AllowedCache
 from indexing.search.artifacts import SettingsCache
 from indexing.search.candidates import Candidate, fetch_candidates, make_results, rerank_candidates
@@ -215,9 +215,9 @@ class Searcher:
         if (behind := live.state.last_seq - live.generation.followed_seq) > 0 and not self._is_live(live):
             notes.append(f"serving {live.serving.id} has yet to follow the last {behind:,} changes")
         wanted = max(n_read, request.last)
-        ranked = self.rank(readers, settings, request, wanted, table, steps, notes.append)
-        if readers.vectors is not None and readers.vectors.note and "semantic" in MODE_LEGS[request.mode]:
-            notes.append(readers.vectors.note)  # told by the search itself
+        told: dict[str, None] = {}  # each once, though a leg may look again for more
+        ranked = self.rank(readers, settings, request, wanted, table, steps, told.setdefault)
+        notes += told
         ranking = ranked.ranking
         places = [n for n in range(len(ranking)) if n < n_read or n >= request.offset]
         with steps.step("fetch"):

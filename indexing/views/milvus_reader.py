@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -53,15 +54,12 @@ class MilvusReader(VectorReader):
 
     def search(self, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
         try:
-            hits = super().search(query, k, allowed)
+            return super().search(query, k, allowed)
         except MilvusFailed:
             other = self.local()
             if other is None:
                 raise
-            self.note = AWAY
-            return other.search(query, k, allowed)
-        self.note = ""
-        return hits
+            return replace(other.search(query, k, allowed), note=AWAY)
 
 
 class AwayReader(VectorReader):

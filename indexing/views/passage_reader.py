@@ -31,12 +31,13 @@ _FEW_GONE = 256
 @dataclass(frozen=True)
 class Hits:
     """Documents, best first: `documents` int64 [n], `chunks` int64 [n] (the best chunk), `scores` float32
-    [n].
+    [n]; `note`: what a person who searched should know of how, in a sentence, mostly nothing.
     """
 
     documents: np.ndarray
     chunks: np.ndarray
     scores: np.ndarray
+    note: str = ""
 
     @classmethod
     def none(cls) -> Hits:

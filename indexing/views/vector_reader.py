@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ class VectorReader(PassageReader[_Stretch]):
 
     Attributes:
         away: it stands in for one that cannot be had at the moment, and is not to be kept.
-        note: what a person who searched should know, in a sentence; mostly nothing.
+        note: of every search of it, see `Hits`.
     """
 
     away = False
@@ -108,11 +109,11 @@ class VectorReader(PassageReader[_Stretch]):
         masks, counts = self._masks(allowed)
         available, wanted = sum(counts), k
         if not available:
-            return Hits.none()
+            return replace(Hits.none(), note=self.note)
         while True:
             hits = self._search_rows(query, min(wanted, available), masks, counts)
             if len(hits.documents) >= k or wanted >= available:
-                return Hits(hits.documents[:k], hits.chunks[:k], hits.scores[:k])
+                return Hits(hits.documents[:k], hits.chunks[:k], hits.scores[:k], self.note)
             wanted = max(wanted * 2, 64)
 
     def _search_rows(

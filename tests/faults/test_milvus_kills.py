@@ -98,6 +98,8 @@ STEPS = ["make", "change", "erase", "reindex", "drop"]
 # Step, and the places that it comes to; with @n for the nth time.
 PLACES = [
     ("make", "publish.before"),
+    ("make", "milvus.created"),
+    ("make", "milvus.indexed"),
     ("make", "milvus.made"),
     ("make", "milvus.written"),
     ("make", "milvus.marked"),
@@ -106,6 +108,7 @@ PLACES = [
     ("change", "milvus.marked"),
     ("change", "publish.after"),
     ("erase", "renew.before"),
+    ("erase", "milvus.created"),
     ("erase", "milvus.made"),
     ("erase", "milvus.written"),
     ("erase", "milvus.marked"),

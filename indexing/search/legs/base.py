@@ -63,8 +63,9 @@ class Sources:
         beside: loads the model of a role, see `indexing.names.ROLES`.
         dimension: of the collection's vectors.
         settings: of the serving.
-        missed: takes a sentence on a leg that is left out because its model cannot be opened; None where that
-            is an error: what is measured must not lack a leg.
+        missed: takes a sentence on a leg that is left out because its model cannot be opened, or that was
+            answered by what stands in for its vectors; None where a missing one is an error: what is
+            measured must not lack a leg.
     """
 
     readers: Readers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -26,6 +27,9 @@ class PassageHits(Protocol):
     @property
     def chunks(self) -> np.ndarray: ...
 
+    @property
+    def note(self) -> str: ...
+
 
 class VectorReader(Protocol):
     """What this leg needs of a vector view. `query` is float32 [d] of length 1."""
@@ -39,7 +43,10 @@ class VectorReader(Protocol):
 
 @dataclass(frozen=True)
 class SemanticLeg:
-    """The documents whose best chunk is most similar to a vector float32 [d] of length 1."""
+    """The documents whose best chunk is most similar to a vector float32 [d] of length 1.
+
+    Attributes: `missed`, told what a person who searched should know of how it was done.
+    """
 
     name: ClassVar[str] = "semantic"
     kind: ClassVar[Kind] = "similarity"
@@ -48,6 +55,7 @@ class SemanticLeg:
 
     reader: VectorReader | None
     vector: np.ndarray
+    missed: Callable[[str], None] | None = None
 
     @classmethod
     def make(cls, sources: Sources, request: Request, steps: Steps) -> SemanticLeg:
@@ -56,12 +64,14 @@ class SemanticLeg:
         Raises:
             BadInput: the vector that was brought has another dimension than the collection.
         """
-        return cls(sources.readers.vectors, sources.searched_vector(request, steps))
+        return cls(sources.readers.vectors, sources.searched_vector(request, steps), sources.missed)
 
     def find(self, k: int, allowed: np.ndarray | None) -> Hits:
         if self.reader is None:
             return Hits.none()
         hits = self.reader.search(self.vector, k, allowed)
+        if hits.note and self.missed is not None:
+            self.missed(hits.note)
         return Hits(hits.documents, hits.scores, hits.chunks)
 
     def score(self, documents: np.ndarray, found: Hits) -> Hits:

@@ -20,6 +20,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb
 KINDS = {100: ("binary_vector", "u1"), 102: ("float16_vector", "<f2"), 105: ("int8_vector", "i1")}
 OK = common_pb2.Status()
 NOT_FOUND = common_pb2.Status(code=100, error_code=4, reason="can't find collection")
+NO_INDEX = common_pb2.Status(code=700, error_code=25, reason="index not found")
 NOT_LOADED = common_pb2.Status(code=101, error_code=101, reason="collection not loaded")
 BUSY = common_pb2.Status(code=8, error_code=49, reason="rate limit exceeded", retriable=True)
 
@@ -31,6 +32,7 @@ class FakeMilvus(milvus_pb2_grpc.MilvusServiceServicer):
         self.requests: list[tuple[str, Any, dict[str, Any]]] = []
         self.schemas: dict[str, Any] = {}
         self.rows: dict[str, dict[int, dict[str, Any]]] = {}
+        self.indexed: set[str] = set()
         self.loaded: set[str] = set()
         self.clock = 449_000_000_000_000_000
         self.before: Callable[[str, Any, Any], Any] = lambda method, request, context: None
@@ -70,6 +72,7 @@ class FakeMilvus(milvus_pb2_grpc.MilvusServiceServicer):
         if self.schemas.pop(request.collection_name, None) is None:
             return NOT_FOUND
         self.rows.pop(request.collection_name)
+        self.indexed.discard(request.collection_name)
         self.loaded.discard(request.collection_name)
         return OK
 
@@ -83,16 +86,23 @@ class FakeMilvus(milvus_pb2_grpc.MilvusServiceServicer):
         )
 
     def CreateIndex(self, request: Any, context: Any) -> Any:
-        return self._take("CreateIndex", request, context) or OK
+        if (said := self._take("CreateIndex", request, context)) is not None:
+            return said
+        self.indexed.add(request.collection_name)
+        return OK
 
     def DescribeIndex(self, request: Any, context: Any) -> Any:
         self._take("DescribeIndex", request, context)
+        if request.collection_name not in self.indexed:
+            return milvus_pb2.DescribeIndexResponse(status=NO_INDEX)
         made = milvus_pb2.IndexDescription(index_name="vector", field_name="vector", state=3)
         return milvus_pb2.DescribeIndexResponse(status=OK, index_descriptions=[made])
 
     def LoadCollection(self, request: Any, context: Any) -> Any:
         if (said := self._take("LoadCollection", request, context)) is not None:
             return said
+        if request.collection_name not in self.indexed:  # which has no code of its own
+            return common_pb2.Status(code=65535, error_code=1, reason="there is no vector index on field")
         self.loaded.add(request.collection_name)
         return OK
 

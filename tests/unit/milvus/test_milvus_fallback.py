@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from pymilvus.grpc_gen import common_pb2
@@ -133,6 +136,40 @@ def test_what_milvus_refuses_or_is_said_wrongly_of_it_hinders_nothing_else(
         assert said in " ".join(again.verify().errors)
 
 
+@pytest.mark.parametrize("method", ["CreateIndex", "LoadCollection"])
+def test_one_that_was_only_begun_is_made_anew(make, fake, home, method):
+    """As a cluster has it when its maker was killed: one without an index cannot be loaded, and says so."""
+    fake.before = say(1100, "the maker ends here", method)
+    with pytest.raises(MilvusFailed, match="the maker ends here"):
+        make()
+    begun, fake.before = list(fake.schemas), lambda *_: None
+    assert len(begun) == 1
+    with Collection.open("wired", home=home) as again:
+        vector = normalize(np.random.default_rng(3).standard_normal((440, DIMENSION)))[5]
+        assert ask(again, vector).results[0].id == "5"
+        assert again.refresh()
+        assert ask(again, vector).results[0].id == "5"
+        assert again.verify().clean
+    assert len(fake.schemas) == 1
+
+
+def test_a_new_one_that_was_only_begun_hinders_not_the_one_that_serves(make, fake):
+    collection, vectors = make()
+    (name,) = fake.schemas
+    view = collection._views.vectors(collection._session.live())
+    fake.before = say(1100, "the maker ends here", "CreateIndex")
+    with pytest.raises(MilvusFailed, match="the maker ends here"):
+        view.renew()
+    assert len(fake.schemas) == 2
+    fake.before, asked = (lambda *_: None), len(fake.of("Search"))
+    assert ask(collection, vectors[5]).results[0].id == "5"
+    assert len(fake.of("Search")) > asked
+    view.renew()
+    assert len(fake.schemas) == 1
+    assert name not in fake.schemas
+    assert ask(collection, vectors[5]).results[0].id == "5"
+
+
 def test_what_milvus_refuses_is_answered_from_files(make, fake, monkeypatch):
     monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
     collection, vectors = make()
@@ -155,6 +192,31 @@ def test_away_with_files_they_answer_with_a_note(make, fake, monkeypatch, home):
     assert found.results[0].id == expected[1][0]
     assert AWAY in ask(collection, vectors[0], "hybrid").notes
     assert AWAY not in collection.search("number 3", mode="keyword").notes
+
+
+def test_the_note_is_of_the_search_that_was_answered_from_files(make, fake, monkeypatch):
+    """Two at once share a reader: one is answered by Milvus while the other is not."""
+    monkeypatch.setenv("STLIB_MILVUS_FALLBACK", "local")
+    collection, vectors = make()
+    reader = collection._views.readers(collection._session.live()).vectors
+    ask_milvus, away = MilvusIndex.search, MilvusFailed("Milvus is away")
+    inside, answered = threading.Event(), threading.Event()
+
+    def search(self, query, k, allowed=None):
+        if np.array_equal(query, vectors[0]):
+            raise away
+        inside.set()
+        assert answered.wait(20)
+        return ask_milvus(self, query, k, allowed)
+
+    monkeypatch.setattr(MilvusIndex, "search", search)
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(reader.search, vectors[1], 3)
+        assert inside.wait(20)
+        hits = reader.search(vectors[0], 3)
+        answered.set()
+        assert (hits.note, slow.result().note) == (AWAY, "")
+        assert (hits.documents[0], slow.result().documents[0]) == (1, 2)
 
 
 def test_a_slow_milvus_is_waited_for_once(make, fake, monkeypatch):
