@@ -159,8 +159,10 @@ def apply_slopes(sizes: dict[int, dict[str, float]]) -> None:
     # What a hybrid search takes beyond that for vectors; the index of words is most of it.
     search["words"] = round(max(0.0, slope["hybrid"] - slope["semantic"]) * 1000, 6)
     int8 = search["faiss"]["int8"]
-    scale = slope["semantic"] * 1e6 / (int8["row"] + int8["byte"] * WIDTH)
-    search["faiss"]["int8"] = {name: round(value * scale, 6) for name, value in int8.items()}
+    alone = int8["row"] + int8["byte"] * WIDTH or 1.0  # nothing, where other programs were in the way
+    search["faiss"]["int8"] = {
+        name: round(value * slope["semantic"] * 1e6 / alone, 6) for name, value in int8.items()
+    }
     search["fixed"] = round(max(0.0, less["hybrid"] - few * slope["hybrid"]), 2)
     search["code"] = round(more["code"], 5)
     memory["passage"] = round(slope["held"], 1)
