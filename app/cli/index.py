@@ -14,7 +14,7 @@ import click
 from app.cli.beside import beside_options, sparse_of
 from app.cli.failures import FAILED
 from app.cli.jobs import start_in_background
-from app.cli.loading import load_of_addresses, load_options, load_with_progress, refuse_pruning
+from app.cli.loading import load_of_addresses, load_options, load_with_progress, path_here, refuse_pruning
 from app.cli.options import background_option, json_option, location_options
 from app.cli.reading import (
     made_nothing,
@@ -108,7 +108,7 @@ def command(
         refuse_pruning(how)
         summary = load_with_progress(location, name, paths, choices, load, reading)
     else:
-        summary = index_with_progress(location, name, [Path(path) for path in paths], choices, how)
+        summary = index_with_progress(location, name, [path_here(path) for path in paths], choices, how)
     if as_json:
         echo_json(summary.to_dict())
     else:
@@ -127,7 +127,7 @@ def _describe(
     if load := load or load_of_addresses(paths):
         refuse_pruning(how)
         return describe_load(name, paths, choices, load, how.options)
-    return describe(name, [Path(path) for path in paths], choices, how=how)
+    return describe(name, [path_here(path) for path in paths], choices, how=how)
 
 
 def index_with_progress(

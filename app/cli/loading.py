@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,6 +76,15 @@ def load_of_addresses(paths: Sequence[str]) -> LoadChoices | None:
 
     elsewhere = sum(is_address(path) for path in paths)  # each is looked at, as it may be a wrong one
     return LoadChoices() if elsewhere else None
+
+
+def path_here(text: str) -> Path:
+    """A source on this machine as a path, `file:///docs` too."""
+    if "://" not in text:
+        return Path(text)
+    from app.loading_job import absolute_address
+
+    return Path(absolute_address(text))
 
 
 def refuse_pruning(how: SyncChoices) -> None:

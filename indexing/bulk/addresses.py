@@ -7,6 +7,7 @@ address: addresses are kept in the catalog, and named in messages.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from indexing.errors import BadInput
+from indexing.storage.files import disk_full, no_space
 from stlib.extras import require
 
 __all__ = [
@@ -223,7 +225,9 @@ def fetch_file(store: Any, address: Address, target: Path, size: int) -> None:
 
 @contextmanager
 def naming(what: str, done: str = "read") -> Iterator[None]:
-    """Whatever a store raises says in one line what could not be `done`, and what to do."""
+    """Whatever a store raises says in one line what could not be `done`, and what to do. A disk that is full
+    here is no fault of the store: `DiskFull`.
+    """
     try:
         yield
     except BadInput:
@@ -237,6 +241,8 @@ def naming(what: str, done: str = "read") -> Iterator[None]:
     except NotImplementedError as error:
         raise BadInput(f"{what} cannot be {done}: its file system has no such reading") from error
     except Exception as error:  # the border to packages that raise what they like
+        if no_space(error):
+            raise disk_full(Path(tempfile.gettempdir())) from error
         hint = f"; {_CREDENTIALS}" if "redential" in f"{type(error).__name__} {error}" else ""
         raise BadInput(f"{what} cannot be {done}: {_reason(error)}{hint}") from error
 

@@ -17,6 +17,7 @@ from indexing.sources.looking import origin_of
 __all__ = ["check_unchanged", "difference_of", "files_in", "refuse_changed"]
 
 _LISTED = 16  # files of one folder of a store that are asked for at once
+_UNTOLD = Stamp(-1)  # of a page of links: each file is asked for then
 _ANEW = "nothing was read; with --restart the load is planned anew, and what is stored already stays"
 
 
@@ -44,7 +45,10 @@ def check_unchanged(shards: Iterable[ShardPlan], named: Named | None = None) -> 
     for address, entries in elsewhere.items():
         now = _listed(address) if len(entries) >= _LISTED else {}
         for name, entry in entries.items():
-            _refuse(entry, difference_of(entry, address, now.get(address.below(name).path)))
+            info = now.get(address.below(name).path)
+            if info is not None and stamp_of(info) == _UNTOLD:
+                info = None
+            _refuse(entry, difference_of(entry, address, info))
     return rows
 
 

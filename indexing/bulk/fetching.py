@@ -80,6 +80,7 @@ def _copy(reading: Reading, entry: Entry, path: Path) -> SourceFile:
     path.parent.mkdir()
     if reading.part is None:
         fetch_file(store, address, path, entry.file.size)
+        refuse_changed(entry, reading.address)  # it may have been replaced meanwhile, by one as long
         return replace(entry.file, path=str(path), size=path.stat().st_size)
     part = reading.part
     with path.open("wb") as copy:
@@ -87,5 +88,6 @@ def _copy(reading: Reading, entry: Entry, path: Path) -> SourceFile:
             copy.seek(begin - part.begin)
             for at in range(begin, end, _PIECE):
                 copy.write(fetch_range(store, address, at, min(end, at + _PIECE)))
+    refuse_changed(entry, reading.address)
     part = replace(part, begin=0, end=part.end - part.begin)
     return replace(entry.file, path=str(path), part=part, size=reading.size)

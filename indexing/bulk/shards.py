@@ -27,6 +27,7 @@ from indexing.documents.source import SourceFile
 from indexing.errors import BadInput
 from indexing.sources.compare import state_of
 from indexing.sources.outcome import Outcome
+from indexing.storage.files import disk_full, no_space
 
 __all__ = ["ShardReader", "read_shard"]
 
@@ -65,8 +66,8 @@ class ShardReader:
 
         Raises:
             BadInput: a file was changed since it was planned, or cannot be had from its store, or the part
-            that
-                the shard is cannot be read to its end.
+                that the shard is cannot be read to its end.
+            DiskFull: there is no room here for copies.
         """
         reading = read_spec(shard.spec)
         self._notes.clear()
@@ -78,6 +79,10 @@ class ShardReader:
             ):
                 yield from count_off(shard.number, items, reading.piece_documents, done)
             finished = True
+        except OSError as error:
+            if no_space(error):
+                raise disk_full(Path(tempfile.gettempdir())) from error
+            raise
         finally:
             if not finished:  # the process still parses what nobody waits for
                 self.parser.close()

@@ -101,6 +101,14 @@ def test_removing_much_needs_force(stlib, home, folder):
     assert ids(home) == ["5.txt", "6.txt", "7.txt"]
 
 
+def test_an_address_of_this_machine_is_a_folder(stlib, folder, home):
+    code, _, err = stlib("index", "notes", f"file://{folder}")
+    assert (code, len(ids(home))) == (0, 8), err
+    assert stlib("sync", "notes")[0] == 0
+    code, _, err = stlib("index", "notes", f"file://{folder}/none")
+    assert (code, f"no such file or folder: {folder}/none" in err) == (1, True)
+
+
 def test_folders_of_a_copied_collection_are_asked_about(stlib, folder, tmp_path, monkeypatch):
     stlib("index", "notes", folder)
     monkeypatch.setenv("STLIB_STATE", str(tmp_path / "another machine"))

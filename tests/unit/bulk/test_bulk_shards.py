@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from fsspec.implementations.memory import MemoryFile
 
 from indexing.bulk.addresses import parse_address
 from indexing.bulk.checking import check_unchanged
@@ -25,7 +28,7 @@ from indexing.documents.file_fields import add_file_fields
 from indexing.documents.model import Item, Skipped
 from indexing.documents.options import ReadOptions
 from indexing.documents.walk import plan_files
-from indexing.errors import BadInput
+from indexing.errors import BadInput, DiskFull
 from tests.people_files.plan import short_plan, write_files
 
 PLAIN = ReadOptions()
@@ -290,6 +293,65 @@ def test_a_file_at_the_top_of_a_store_is_read(store, reader):
     check_unchanged(shards)
     assert len(shards) > 3
     assert [one.text for one in all_of(pieces_of(reader, shards))] == ["one"] * 50
+
+
+@pytest.mark.parametrize("documents", [1, 50])
+def test_a_file_that_is_replaced_while_it_is_fetched_makes_its_shard_bad(
+    store, reader, monkeypatch, documents
+):
+    """By another of as many bytes."""
+    lines = b'{"text": "one"}\n' * documents
+    store.pipe_file("/corpus/a.jsonl", lines)
+    (shard, *_) = shards_of(remote_group("memory://corpus"), 100)
+    after = MemoryFile(store, "/corpus/a.jsonl", lines.replace(b"one", b"two"))
+    after.created += timedelta(seconds=9)  # which is what this store tells of a file
+
+    def replacing(whole):
+        def read(self, path, *given, **options):
+            result = whole(self, path, *given, **options)
+            store.store["/corpus/a.jsonl"] = after
+            return result
+
+        return read
+
+    for name in ("_open", "cat_file"):
+        monkeypatch.setattr(type(store), name, replacing(getattr(type(store), name)))
+    with pytest.raises(BadInput, match=r"a\.jsonl has changed since this load was planned"):
+        list(reader.read(shard))
+
+
+def test_files_of_a_listing_that_tells_nothing_are_looked_at(store, monkeypatch):
+    """As one of a web page is."""
+    for number in range(20):
+        store.pipe_file(f"/corpus/{number}.txt", b"text")
+    shards = shards_of(remote_group("memory://corpus"))
+    whole = type(store).find
+
+    def find(self, path, **options):
+        return {name: {"name": name, "size": None, "type": "file"} for name in whole(self, path, **options)}
+
+    monkeypatch.setattr(type(store), "find", find)
+    check_unchanged(shards)
+    store.pipe_file("/corpus/7.txt", b"longer text")
+    with pytest.raises(BadInput, match=r"7\.txt has changed .*: it had 4 bytes and has 11"):
+        check_unchanged(shards)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_ends_the_load_and_blames_no_file(store, reader, monkeypatch, number):
+    store.pipe_file("/corpus/a.txt", b"text")
+    (shard,) = shards_of(remote_group("memory://corpus"))
+
+    def full(*_, **__):
+        raise OSError(number, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "_open", full)
+        with pytest.raises(DiskFull):
+            list(reader.read(shard))
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(DiskFull):
+        list(reader.read(shard))
 
 
 def changed_plan(shard: ShardPlan, **changes: object) -> ShardPlan:
