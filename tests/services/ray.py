@@ -47,6 +47,11 @@ class _Watch(importlib.abc.MetaPathFinder):
                 handle = os.open(os.environ["STLIB_TEST_EMBEDDED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
                 os.write(handle, told)
                 os.close(handle)
+                while os.path.exists(os.environ["STLIB_TEST_EMBEDDED"] + "-held"):
+                    time.sleep(0.05)
+                fatal = os.environ["STLIB_TEST_EMBEDDED"] + "-fatal"
+                if os.path.exists(fatal) and open(fatal, "rb").read() in told:
+                    os.kill(os.getpid(), 9)
                 time.sleep(float(os.environ["STLIB_TEST_SLOW"]))
                 return make(self, documents, vectors)
             module.EmbeddingMaker.make = noted
@@ -114,6 +119,27 @@ class Watched:
         path = self.folder / "embedded"
         return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
 
+    @contextlib.contextmanager
+    def fatal(self, title: str) -> Iterator[None]:
+        """What embeds the document of that title meanwhile is killed by it."""
+        with self._told("fatal", f"{title}\n"):
+            yield
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is embedded meanwhile."""
+        with self._told("held", ""):
+            yield
+
+    @contextlib.contextmanager
+    def _told(self, what: str, text: str) -> Iterator[None]:
+        path = self.folder / f"embedded-{what}"
+        path.write_text(text, "utf-8")
+        try:
+            yield
+        finally:
+            path.unlink()
+
     def end(self) -> None:
         """Kills what is left. Ray's helpers look for a minute at what became of a driver that was killed."""
         for _ in range(200):
@@ -135,13 +161,16 @@ def watched(folder: Path) -> Watched:
 def ray_instance(folder: Path, workers: int = 2, slow: float = 0.1) -> Iterator[Watched]:
     """An instance that this process is connected to: `ray="auto"` means it."""
     pytest.importorskip("ray")
+    from ray._raylet import get_authentication_mode
+
     from indexing.bulk.ray.cluster import ray_cluster
 
-    instance = watched(folder)
+    instance, mode = watched(folder), get_authentication_mode()
     # The process itself keeps its environment; what Ray starts inherits this.
     with mock.patch.dict(os.environ, instance.environment(slow)), ray_cluster("local", workers):
         os.environ.pop(_MARK)
         yield instance
+    assert get_authentication_mode() == mode  # a cluster that is joined next has no token of ours
 
 
 @contextlib.contextmanager

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from indexing import Collection
+from indexing.bulk import sources
+from indexing.bulk.plan import plan_shards
+from indexing.bulk.ray.foreman import Foreman
 from indexing.bulk.ray.run import load_by_ray
+from indexing.bulk.ray.settings import MakerSettings, WorkSettings
 from indexing.bulk.sources import NamedSource
 from indexing.errors import BadInput, LockedError
 from tests.services.ray import Watched, driver, ray_instance, watched
@@ -40,14 +46,16 @@ def check_kept_to_itself(ray: Watched, told: Path) -> None:
     """
     import psutil
     import ray as library
+    from ray.data._internal.usage.collector import usage_collection_disabled
 
     assert "RAY_AUTH_TOKEN" not in os.environ
-    listening = {
-        one.laddr.ip.removeprefix("::ffff:")
-        for pid in ray.processes()
-        for one in psutil.Process(pid).net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN
-    }
+    assert usage_collection_disabled()
+    listening = set()
+    for pid in ray.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in psutil.Process(pid).net_connections("tcp"):
+                if one.status == psutil.CONN_LISTEN:
+                    listening.add(one.laddr.ip.removeprefix("::ffff:"))
     assert listening == {"127.0.0.1"}
     session = Path(library.nodes()[0]["RayletSocketName"]).parents[1]
     assert session.parents[1].stat().st_mode & 0o077 == 0
@@ -71,10 +79,10 @@ def write_corpus(path: Path, count: int) -> Path:
     return path
 
 
-def run(collection: Collection, source: Path, progress: Any = None) -> Any:
+def run(collection: Collection, source: Path, progress: Any = None, size: int = SIZE) -> Any:
     parts = collection._session, collection._views, collection._encoders
     with NamedSource(collection._session, source) as named:
-        return load_by_ray(*parts, named, "auto", workers=2, piece_documents=SIZE, progress=progress)
+        return load_by_ray(*parts, named, "auto", workers=2, piece_documents=size, progress=progress)
 
 
 def plain(home: Path, source: Path) -> dict[str, Any]:
@@ -121,35 +129,73 @@ def test_a_load_whose_driver_worker_and_writer_are_killed_equals_a_plain_one(
         assert counts.total() - DOCUMENTS <= 3 * SIZE
 
 
-def test_a_part_that_cannot_be_read_is_named_and_the_others_are_stored(tmp_path: Path, ray: Watched):
+def test_parts_that_change_before_they_are_read_are_named_and_tried_again(
+    tmp_path: Path, ray: Watched, monkeypatch: pytest.MonkeyPatch
+):
     folder = tmp_path / "corpus"
     folder.mkdir()
-    torn = folder / "torn.parquet"
-    (folder / "good.md").write_text("# Good\n\nIt is read.", "utf-8")
-    torn.write_bytes(b"PAR1 no table PAR1")
-    with Collection.create("notes", home=tmp_path / "home") as collection:
+    monkeypatch.setattr(sources, "plan_shards", partial(plan_shards, shard_bytes=4_000))
+    changes = write_corpus(folder / "changes.jsonl", 100)
+    rest = [json.loads(line) for line in changes.read_text("utf-8").splitlines()]
+    stays = "".join(json.dumps({**line, "id": "s" + line["id"]}) + "\n" for line in rest)
+    (folder / "stays.jsonl").write_text(stays, "utf-8")
+    (folder / "torn.parquet").write_bytes(b"PAR1 no table PAR1")
+    expected = plain(tmp_path / "home", folder)
+    before = changes.stat()
+
+    def change(*_: Any) -> None:
+        changes.write_text("", "utf-8")
+
+    with Collection.create("loaded", home=tmp_path / "home") as collection:
+        with monkeypatch.context() as patch:
+            patch.setattr("indexing.bulk.ray.driver.check_nodes", change)
+            report = run(collection, folder)
+        assert report.bad_count == len(report.bad) == report.shards - report.done > 1
+        assert not report.finished
+        assert ["torn.parquet" in str(one) for one in report.added.skips] == [True]
+        assert all("changes.jsonl has changed" in one.reason for one in report.bad)
+        assert sorted(one.id for one in collection) == sorted("s" + line["id"] for line in rest)
+        write_corpus(changes, 100)
+        os.utime(changes, ns=(before.st_atime_ns, before.st_mtime_ns))
         report = run(collection, folder)
-        skipped = [str(one) for one in report.added.skips] + [one.reason for one in report.bad]
-        assert any("torn.parquet" in said for said in skipped)
-        assert list(collection.get(["good.md"])) == ["good.md"]
+        assert (report.finished, report.resumed, report.bad_count) == (True, True, 0)
+        assert facts(collection) == expected
     check_kept_to_itself(ray, tmp_path / "home")
 
 
-def test_what_ends_a_load_is_told_and_nothing_is_lost(tmp_path: Path, corpus: Path, ray: Watched):
+def test_a_foreman_that_was_killed_knows_no_places(ray: Watched):
+    import ray as library
+
+    maker = MakerSettings(1, None, "", {}, "")
+    settings = WorkSettings("n", "u", None, None, {}, maker, 1, direct=False, alone=True).to_text()
+    actor: Any = library.remote(Foreman).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    foreman = actor.remote(settings)
+    ask = [foreman.hello.remote(worker) for worker in ("a", "b", "a")]
+    assert library.get(ask) == [0, 1, 0]
+    kill(ray.wait_for("Foreman"))
+    assert library.get(foreman.hello.remote("c")) is None
+    library.kill(foreman)
+
+
+def test_what_ends_a_load_is_told_and_nothing_is_lost(
+    tmp_path: Path, ray: Watched, monkeypatch: pytest.MonkeyPatch
+):
+    corpus = write_corpus(tmp_path / "corpus.jsonl", DOCUMENTS)
+    monkeypatch.setattr(sources, "plan_shards", partial(plan_shards, shard_bytes=20_000))
     with Collection.create("loaded", home=tmp_path) as collection:
 
         class Stop(BaseException):
             pass
 
         def stop(report: Any) -> None:
-            with Collection.open("loaded", home=tmp_path) as other, pytest.raises(LockedError):
+            with ray.held(), Collection.open("loaded", home=tmp_path) as other, pytest.raises(LockedError):
                 run(other, corpus)
             raise Stop
 
         with pytest.raises(Stop):
             run(collection, corpus, stop)
         before = collection.count()
-        write_corpus(corpus.with_name("other.jsonl"), 10)
+        assert before < DOCUMENTS
         corpus.touch()
         with pytest.raises(BadInput, match=r"corpus\.jsonl has changed .*--restart"):
             run(collection, corpus)

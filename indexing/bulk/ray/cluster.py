@@ -34,6 +34,9 @@ _LONGEST_FOLDER = 40  # names of sockets below it may have 107 bytes in all
 _STORE_BYTES = 128 * 2**20  # pieces that are read and wait are a few MiB; Ray takes no less than 75 MiB
 _CONNECT_SECONDS = 10.0
 _END_SECONDS = 10.0
+_DRIVER_VARIABLES = {
+    "RAY_DATA_USAGE_DISABLED": "1"
+}  # else its threads ask for metrics, longer than a load lasts
 _VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # Of names that Ray itself still uses, and of loads of so few shards that some workers get none.
 _WARNINGS = (r"`use_\w+` is deprecated", r"The m\w+ number of concurrent (tasks|actors) for 'MapBatches")
@@ -114,7 +117,7 @@ def ray_cluster(address: str, workers: int | None) -> Iterator[Cluster]:
         raise BadInput(f"--workers {workers}: give 1 or more")
     handlers = _handlers()
     try:
-        with _quiet():
+        with _quiet(), _environment(_DRIVER_VARIABLES):
             if address == LOCAL:
                 with _own_instance(ray, workers or cores_here()) as cluster:
                     _set_handlers(handlers)
@@ -136,7 +139,7 @@ def _own_instance(ray: Any, workers: int) -> Iterator[Cluster]:
     store = max(_STORE_BYTES, 16 * 2**20 * workers)
     with _instance_folder() as folder:
         try:
-            with _environment(_own_variables(threads)), _on_loopback(ray), _without_stderr():
+            with _environment(_own_variables(threads)), _on_loopback(), _without_stderr():
                 ray.init(
                     address="local",
                     num_cpus=workers,
@@ -151,6 +154,7 @@ def _own_instance(ray: Any, workers: int) -> Iterator[Cluster]:
             yield Cluster(LOCAL, workers, threads, True, *_node(ray))
         finally:
             ray.shutdown()
+            _read_variables()  # as they are without ours: another cluster has another token, or none
 
 
 @contextlib.contextmanager
@@ -240,22 +244,26 @@ def _set(variables: Mapping[str, str | None]) -> None:
 
 
 @contextlib.contextmanager
-def _on_loopback(ray: Any) -> Iterator[None]:
-    """Ray takes the machine's outer address wherever it could be part of a cluster; ours never is. Whether a
-    token is asked for, and which one, was read when Ray was imported, and is read again.
-    """
-    from ray import _raylet
+def _on_loopback() -> Iterator[None]:
+    """Ray takes the machine's outer address wherever it could be part of a cluster; ours never is."""
     from ray._private import ray_constants
 
-    library: Any = _raylet  # its stubs lack half of it
-    library.Config.initialize("")
-    library.AuthenticationTokenLoader.instance().reset_cache()
+    _read_variables()
     before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _read_variables() -> None:
+    """Ray reads when it is imported whether a token is asked for, and which one: here it reads that again."""
+    from ray import _raylet
+
+    library: Any = _raylet  # its stubs lack half of it
+    library.Config.initialize("")
+    library.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _require_loopback(ray: Any) -> None:
@@ -294,10 +302,15 @@ def _short_folder() -> Path:
 def _remove_left_over(parent: Path) -> None:
     for folder in parent.glob(f"{_FOLDER}*"):
         with contextlib.suppress(OSError, LockedError, StorageError):
-            mine = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
-            if mine and (folder / "lock").is_file():
+            if _is_mine(folder) and (folder / "lock").is_file():
                 with FolderLock(folder, "lock", "a Ray instance"):
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_mine(folder: Path) -> bool:
+    """Whether this user made it. Where files have no user's number, the folder above is this user's alone."""
+    user = getattr(os, "getuid", None)
+    return not folder.is_symlink() and (user is None or folder.lstat().st_uid == user())
 
 
 @contextlib.contextmanager
@@ -339,7 +352,13 @@ def _threads_ended() -> bool:
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
     """While Ray starts: its libraries write there, below Python, that they were told to be quiet."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without one, as a service may be
+        kept = None
+    if kept is None:
+        yield
+        return
     try:
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)

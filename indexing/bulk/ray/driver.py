@@ -121,7 +121,8 @@ class RayMiddle:
             load.to_row(),
             MakerSettings.of(self._session.live()),
             cluster.threads,
-            isinstance(self._session.place.catalog, ServerDatabase),
+            direct=isinstance(self._session.place.catalog, ServerDatabase),
+            alone=cluster.is_local,
         )
 
     def _look_at(self, foreman: Any, cluster: Cluster) -> None:

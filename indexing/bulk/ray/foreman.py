@@ -50,18 +50,21 @@ class Foreman:
         self._text = settings
         self._settings = WorkSettings.from_text(settings)
         self._begun: Counter[tuple[int, int]] = Counter()
-        self._slots: dict[tuple[str, str], int] = {}
+        self._places: dict[str, int] = {}
         self._starts = 0
 
     def settings(self) -> str:
         """What a worker needs to know."""
         return self._text
 
-    def hello(self, node: str, worker: str) -> int:
-        """A worker begins, or begins again after it was killed; its place among those of its node."""
+    def hello(self, worker: str) -> int | None:
+        """A worker begins, or begins again after it was killed: its place among those of our own instance.
+        None where others may compute too, and where it is forgotten who has which place.
+        """
         self._starts += 1
-        taken = sum(one == node for one, _ in self._slots)
-        return self._slots.setdefault((node, worker), taken)
+        if not self._settings.alone or _began_again():
+            return None
+        return self._places.setdefault(worker, len(self._places))
 
     def starts(self) -> int:
         """How often a worker has begun since a piece was stored or found to be."""
@@ -114,6 +117,13 @@ class Foreman:
     @cached_property
     def _writer(self) -> Writer:
         return Writer(self._session, self._load)
+
+
+def _began_again() -> bool:
+    """Whether this process took the place of one that was killed."""
+    import ray
+
+    return bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
 def open_session(settings: WorkSettings) -> Session:

@@ -79,6 +79,7 @@ class WorkSettings:
         maker: how texts become codes.
         threads: that a worker computes with.
         direct: whether workers store by themselves; else the foreman does it for all.
+        alone: whether the instance of Ray is of this load, so that nobody else computes in it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class WorkSettings:
     maker: MakerSettings
     threads: int
     direct: bool
+    alone: bool = False
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))

@@ -4,8 +4,9 @@
 
 A row of a shard has its number, and which pieces of it were stored when the stages began: a `Done`.
 
-A row of a piece is `Piece.to_row()` with a `reason`, which says why a shard cannot be read and is empty for
-all else. A row of an outcome says what became of a piece, or which error ends the load.
+A row of a piece is `Piece.to_row()` with a `reason`, which says why a shard cannot be read, and an `error`,
+which ends the load; both are empty for all else. A row of an outcome says what became of a piece, or which
+error ends the load.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexing.bulk.bringing import PieceStore, bring_piece
@@ -38,6 +40,7 @@ BAD, ERROR = "bad", "error"
 Row = dict[str, Any]
 
 _NO_PIECE = -1
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 _reader: ShardReader | None = None
 _reader_lock = ThreadLock()
@@ -52,14 +55,23 @@ def read_shards(table: pa.Table, foreman: Any) -> Iterator[pa.Table]:
     for row in table.to_pylist():
         number = int(row["shard"])
         try:
-            plan = ShardPlan(**_call(foreman.shard, number))
-            done = Done(row["stored"], frozenset(row["beyond"]), row["digest"])
-            for piece in _reader_here().read(plan, done):
-                yield _table({**piece.to_row(), "reason": ""})
-        except OtherPieces:  # it is read from its beginning when the stages run again
-            _call(foreman.begin_anew, number, row["stored"], row["digest"])
+            for piece in _read(row, foreman):
+                yield _table({**piece.to_row(), "reason": "", "error": ""})
         except (BadInput, OSError) as error:
-            yield _table({**_nothing(number), "reason": str(error) or type(error).__name__})
+            reason = str(error) or type(error).__name__
+            yield _table({**_nothing(number), "reason": reason, "error": ""})
+        except IndexingError as error:  # of this kind it is no more once Ray has passed it on
+            yield _table({**_nothing(number), "reason": "", "error": json.dumps(error_to_row(error))})
+            return
+
+
+def _read(row: Row, foreman: Any) -> Iterator[Piece]:
+    number = int(row["shard"])
+    plan = ShardPlan(**_call(foreman.shard, number))
+    try:
+        yield from _reader_here().read(plan, Done(row["stored"], frozenset(row["beyond"]), row["digest"]))
+    except OtherPieces:  # it is read from its beginning when the stages run again
+        _call(foreman.begin_anew, number, row["stored"], row["digest"])
 
 
 def _reader_here() -> ShardReader:
@@ -94,13 +106,12 @@ class Embedder:
 
         self._foreman = foreman
         settings = WorkSettings.from_text(ray.get(foreman.settings.remote()))
-        context = ray.get_runtime_context()
-        slot = ray.get(foreman.hello.remote(context.get_node_id(), context.get_actor_id()))
-        _keep_to_cores(slot, settings.threads)
+        place = ray.get(foreman.hello.remote(ray.get_runtime_context().get_actor_id()))
         self._generation = settings.maker.generation
         self._failed: IndexingError | None = None
         try:
-            self._maker = settings.maker.load()
+            with _computing_with(settings.threads, place):
+                self._maker = settings.maker.load()
             self._store = self._open_store(settings)
         except IndexingError as error:
             self._failed = error
@@ -119,6 +130,8 @@ class Embedder:
         try:
             if self._failed is not None:
                 raise self._failed
+            if row["error"]:
+                return _outcome(row, ERROR, json.loads(row["error"]))
             if row["reason"]:
                 return self._note_bad(row, row["reason"])
             return self._store_piece(row)
@@ -172,14 +185,31 @@ def _table(row: Row) -> pa.Table:
     return pa.Table.from_pylist([row])
 
 
-def _keep_to_cores(slot: int, threads: int) -> None:
-    """A process computes with as many threads as it has cores, by whichever library it does: here those of
-    its share.
+@contextlib.contextmanager
+def _computing_with(threads: int, place: int | None) -> Iterator[None]:
+    """Models that are loaded meanwhile compute with so many threads: libraries take as many as they are told,
+    or as there are cores. A process with a place of its own stays on the cores of that place; for another one
+    the system chooses, as others may compute there.
     """
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
     if not hasattr(os, "sched_setaffinity"):
+        yield
         return
     cores = sorted(os.sched_getaffinity(0))
-    first = slot * threads % len(cores)
+    mine = [] if place is None else cores[place * threads : (place + 1) * threads]
     with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {cores[(first + at) % len(cores)] for at in range(threads)})
+        os.sched_setaffinity(0, mine or cores[:threads])
+    try:
+        yield
+    finally:
+        if len(mine) < threads:
+            _use_cores(cores)
+
+
+def _use_cores(cores: Sequence[int]) -> None:
+    """Lets this thread, and those that the models have started, run on all of `cores`."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, cores)
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(int(thread.name), cores)

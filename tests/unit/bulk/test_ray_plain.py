@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.loading_job import LoadChoices, absolute_address, is_address, say_bad
 from indexing import Collection
+from indexing.bulk.ray import foreman, stages
 from indexing.bulk.ray.cluster import _environment, _remove_left_over, check_address
 from indexing.bulk.ray.nodes import _raise_first
 from indexing.bulk.ray.run import _refuse_told_password, _where
 from indexing.bulk.ray.settings import MakerSettings, WorkSettings, error_from_row, error_to_row
 from indexing.bulk.report import BadShard
-from indexing.errors import BadInput, BadLine, DiskFull, ModelMismatch, StorageError
+from indexing.errors import BadInput, BadLine, DiskFull, LoadTaken, ModelMismatch, StorageError
 from indexing.storage.files import FolderLock
 from indexing.storage.paths import ServerDatabase
 
@@ -55,6 +60,57 @@ def test_an_error_that_takes_more_than_a_sentence_becomes_its_base():
 def test_a_name_of_no_error_of_ours_makes_none_of_another_kind():
     assert type(error_from_row({"error": "SystemExit", "message": "x"})) is StorageError
     assert type(error_from_row({"error": "annotations", "message": "x"})) is StorageError
+
+
+@pytest.mark.parametrize("error", [LoadTaken("it goes on elsewhere"), DiskFull("no space")])
+def test_what_ends_a_load_while_it_is_read_keeps_its_kind(error: Exception, monkeypatch: pytest.MonkeyPatch):
+    pa = pytest.importorskip("pyarrow")
+
+    class Foreman:
+        shard = None
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(stages, "_call", refuse)
+    table = pa.table({"shard": [3, 4], "stored": [0, 0], "beyond": pa.array([[], []], pa.list_(pa.int64()))})
+    (read,) = stages.read_shards(table, Foreman)
+    embedder = object.__new__(stages.Embedder)
+    embedder._failed = None
+    (said,) = embedder(read).to_pylist()
+    assert (said["shard"], said["outcome"]) == (3, stages.ERROR)
+    again = error_from_row(json.loads(said["said"]))
+    assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_places_are_given_only_where_nobody_else_computes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(foreman, "_began_again", lambda: False)
+    maker = MakerSettings(1, None, "", {}, "")
+    alone = WorkSettings("n", "u", None, None, {}, maker, 1, direct=False, alone=True)
+    one = foreman.Foreman(alone.to_text())
+    assert [one.hello(worker) for worker in "abac"] == [0, 1, 0, 2]
+    assert foreman.Foreman(replace(alone, alone=False).to_text()).hello("a") is None
+    monkeypatch.setattr(foreman, "_began_again", lambda: True)
+    assert one.hello("d") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are not chosen here")
+def test_a_model_is_loaded_with_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch):
+    for name in stages._THREADS:
+        monkeypatch.setenv(name, "9")
+    cores = sorted(os.sched_getaffinity(0))
+    seen = []
+
+    def load(place: int | None) -> None:
+        with stages._computing_with(1, place):
+            seen.append((os.sched_getaffinity(0), os.environ["OMP_NUM_THREADS"]))
+        seen.append((os.sched_getaffinity(0), os.environ["RAYON_NUM_THREADS"]))
+
+    with ThreadPoolExecutor(1) as thread:
+        for place in (None, len(cores), len(cores) - 1):  # the last one stays where it is
+            thread.submit(load, place).result()
+    everywhere, first, last = (set(cores), "1"), ({cores[0]}, "1"), ({cores[-1]}, "1")
+    assert seen == [first, everywhere, first, everywhere, last, last]
 
 
 def test_settings_come_back_as_they_were_and_hide_the_database(tmp_path: Path):
@@ -118,6 +174,30 @@ def test_folders_of_killed_instances_are_removed_and_those_in_use_are_not(tmp_pa
     with FolderLock(tmp_path / "stlib-ray-alive", "lock"):
         _remove_left_over(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "stlib-ray-alive", "stlib-ray-new"]
+
+
+def test_folders_are_removed_where_users_have_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "stlib-ray-dead").mkdir()
+    (tmp_path / "stlib-ray-dead" / "lock").touch()
+    monkeypatch.delattr(os, "getuid")
+    _remove_left_over(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_without_stderr_needs_none():
+    code = """
+import os
+from indexing.bulk.ray.cluster import _without_stderr
+os.close(2)
+with _without_stderr():
+    print("went on")
+try:
+    os.fstat(2)
+except OSError:
+    print("closed")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert ran.stdout.split("\n")[:2] == ["went on", "closed"]
 
 
 def test_how_a_load_is_run_comes_back_from_a_job():
