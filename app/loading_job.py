@@ -17,13 +17,22 @@ from app.settings import Location
 from indexing.bulk.addresses import parse_address
 from indexing.bulk.report import BadShard, LoadReport
 from indexing.documents.options import ReadOptions
+from indexing.errors import UnknownCollection
 
 if TYPE_CHECKING:
     from indexing import Collection
     from indexing.documents import ReadReport
     from indexing.sources.report import SyncReport
 
-__all__ = ["LoadChoices", "LoadSummary", "absolute_address", "is_address", "load_sources", "say_bad"]
+__all__ = [
+    "LoadChoices",
+    "LoadSummary",
+    "absolute_address",
+    "is_address",
+    "load_sources",
+    "planned_at",
+    "say_bad",
+]
 
 LoadProgress = Callable[[LoadReport], None]
 
@@ -134,6 +143,23 @@ def load_sources(
             progress=progress,
         )
         return _summary(location, collection, created, report, read)
+
+
+def planned_at(
+    location: Location, name: str, addresses: Sequence[str], options: ReadOptions | None = None
+) -> int | None:
+    """The second (of the epoch) in which the load of a source was planned that is not finished; None where
+    there is none.
+    """
+    from indexing import Collection
+
+    try:
+        collection = Collection.open(name, **location.arguments())
+    except UnknownCollection:
+        return None
+    with collection:
+        planned = collection.load_planned_at(addresses, options=options)
+    return None if planned is None else int(planned.timestamp())
 
 
 def _summary(

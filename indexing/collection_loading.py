@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from indexing.documents import ReadReport
@@ -86,6 +87,14 @@ class LoadingMethods:
         from indexing.bulk.loads import unfinished
 
         return [", ".join(map(str, one.identity.get("addresses", ()))) for one in unfinished(self._session)]
+
+    def load_planned_at(self, addresses: Addresses, *, options: ReadOptions | None = None) -> datetime | None:
+        """When the load of `addresses`, read so, was planned that the next `load` of them goes on with, in
+        UTC and whole seconds; None where there is none.
+        """
+        from indexing.bulk.loading import planned_at
+
+        return planned_at(self._session, addresses, options)
 
     def abandon_loads(self) -> int:
         """Gives up every load that is not finished, and returns how many there were. What they have stored

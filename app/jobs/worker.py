@@ -56,6 +56,11 @@ class Report:
         """Whether no worker was at this job before: the first one's token is 1."""
         return self._job.token == 1
 
+    @property
+    def created(self) -> float:
+        """When somebody asked for the job."""
+        return self._job.created
+
     def __call__(self, done: int, total: int | None = None, unit: str = "") -> None:
         """So many of `total` (None: unknown) are safe. Raises Cancelled, TokenLost."""
         point("job.before-progress")

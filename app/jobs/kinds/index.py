@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.indexing_job import IndexChoices, IndexSummary, Progress, SyncChoices, index_paths
-from app.loading_job import LoadChoices, absolute_address, load_sources, say_bad
+from app.loading_job import LoadChoices, absolute_address, load_sources, planned_at, say_bad
 from app.settings import Location, absolute_model
 from indexing import AddReport
 from indexing.bulk.report import LoadReport
@@ -94,13 +94,13 @@ def run(location: Location, arguments: dict[str, Any], report: Report) -> dict[s
 
 
 def _run_load(location: Location, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    told = arguments["load"]
+    told, name = arguments["load"], arguments["collection"]
     load = LoadChoices.from_json(told)
-    if not report.is_first:
-        load = replace(load, restart=False)  # a job that is resumed goes on with the plan it made
     options = None if told.get("options") is None else ReadOptions.from_json(told["options"])
+    if load.restart and not report.is_first:  # resumed, it goes on with the plan it made, if it came so far
+        planned = planned_at(location, name, told["addresses"], options)
+        load = replace(load, restart=planned is None or planned < int(report.created))
     choices = IndexChoices(**arguments["choices"])
-    name = arguments["collection"]
     summary = load_sources(location, name, told["addresses"], choices, load, options, _share_of_parts(report))
     log_skips(summary)
     for shard in summary.load.bad[:_LOGGED_SKIPS]:

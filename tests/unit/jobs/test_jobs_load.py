@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 import app.jobs.queue
 from app.facade.jobs import cancel_job, find_job, read_log, resume_job, start_job
@@ -21,6 +22,7 @@ from app.jobs.worker import run_job
 from app.loading_job import LoadChoices
 from app.settings import Location
 from indexing import Collection
+from indexing.catalog.database import writing
 from indexing.errors import BadInput
 
 DOCUMENTS = 1400  # three pieces of the bundled model
@@ -72,9 +74,38 @@ def test_a_killed_load_goes_on_and_does_not_restart(location: Location, monkeypa
     assert count(location) == DOCUMENTS
 
 
-def spawn_for(location: Location) -> int:
-    """The exit code of a worker of job 1; the fixture keeps the queue from starting one by itself."""
-    return spawn(jobs_place(location), 1).wait(60)
+def test_a_job_that_was_killed_before_it_planned_restarts_when_it_is_resumed(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+):
+    assert location.home is not None
+    start_job(location, "index", described(location))
+    monkeypatch.setenv("STLIB_FAULT", "piece.after@1")
+    assert spawn_for(location) == -signal.SIGKILL
+    with Collection.open("notes", home=location.home) as collection:
+        with writing(collection._session.database) as connection:  # not in the second of the next job
+            connection.execute(text("UPDATE load SET begun_at = '2026-01-01T00:00:00+00:00'"))
+        corpus = location.home.parent / "corpus.jsonl"
+        planned = collection.load_planned_at([corpus])
+        assert (str(planned), collection.load_planned_at([location.home.parent])) == (
+            "2026-01-01 00:00:00+00:00",
+            None,
+        )
+    with corpus.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "more", "text": "one more"}) + "\n")
+    start_job(location, "index", described(location, restart=True))
+    monkeypatch.setenv("STLIB_FAULT", "job.token")
+    assert spawn_for(location, 2) == -signal.SIGKILL
+    monkeypatch.delenv("STLIB_FAULT")
+    resume_job(location, 2)
+    job = run_job(location, 2)
+    assert job is not None
+    assert (job.state, job.error) == ("done", "")
+    assert count(location) == DOCUMENTS + 1
+
+
+def spawn_for(location: Location, number: int = 1) -> int:
+    """The exit code of a worker of a job; the fixture keeps the queue from starting one by itself."""
+    return spawn(jobs_place(location), number).wait(60)
 
 
 def test_a_load_is_cancelled_and_what_it_stored_stays(location: Location, monkeypatch: pytest.MonkeyPatch):
