@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from indexing import Collection
 from indexing.bulk import sources
+from indexing.bulk.here import load_here
 from indexing.bulk.plan import plan_shards
 from indexing.bulk.ray.foreman import Foreman
 from indexing.bulk.ray.run import load_by_ray
 from indexing.bulk.ray.settings import MakerSettings, WorkSettings
 from indexing.bulk.sources import NamedSource
+from indexing.catalog.database import writing
 from indexing.errors import BadInput, LockedError
 from tests.services.ray import Watched, driver, ray_instance, watched
-from tests.unit.bulk.given import facts
+from tests.unit.bulk.given import facts, say_always
 
 SIZE = 20
 DOCUMENTS = 800
@@ -200,3 +203,28 @@ def test_what_ends_a_load_is_told_and_nothing_is_lost(
         with pytest.raises(BadInput, match=r"corpus\.jsonl has changed .*--restart"):
             run(collection, corpus)
         assert collection.count() >= before
+
+
+def test_a_part_that_is_read_in_another_way_now_begins_anew(
+    tmp_path: Path, ray: Watched, monkeypatch: pytest.MonkeyPatch
+):
+    """Begun by this process, whose reader was another one; gone on with by workers."""
+    corpus = write_corpus(tmp_path / "corpus.jsonl", 100)
+    expected = plain(tmp_path, corpus)
+    with Collection.create("loaded", home=tmp_path) as collection, monkeypatch.context() as patch:
+        say_always(patch)
+
+        def stop(report: Any) -> None:
+            if report.added.received >= 2 * SIZE:
+                raise KeyboardInterrupt
+
+        parts = collection._session, collection._views, collection._encoders
+        with NamedSource(collection._session, corpus) as named, pytest.raises(KeyboardInterrupt):
+            load_here(*parts, named, piece_documents=SIZE, progress=stop)
+        with writing(collection._session.database) as connection:
+            connection.execute(text("UPDATE load_shard SET digest = 'other'"))
+        report = run(collection, corpus)
+        added = report.added
+        assert (report.resumed, report.finished, report.bad) == (True, True, [])
+        assert (added.received, added.added, added.unchanged, added.duplicates) == (100, 60, 40, 0)
+        assert facts(collection) == expected
