@@ -131,6 +131,10 @@ class VectorIndex(ABC):
     def _candidates(self, score: QueryScore, count: int, allowed: np.ndarray | None) -> Candidates:
         """About `count` promising rows; fewer, or rows that are not allowed, are both fine."""
 
+    def reach(self, rows_allowed: int) -> int:
+        """How many of so many allowed rows a search can find: mostly all."""
+        return rows_allowed
+
     def nearest(self, query: np.ndarray, count: int, allowed: np.ndarray | None) -> Nearest:
         """The `count` allowed rows that are nearest to `query` by the engine's own measure, fewer only if
         there are no more.
@@ -167,8 +171,8 @@ class VectorIndex(ABC):
         """The `k` best rows for a query vector float32 [d] of length one.
 
         `allowed` is a boolean mask [n] of rows that may be returned. There are always min(k, allowed rows)
-        hits. Raises `BadInput` for a query of another dimension or with NaN, for k < 1, and for a mask
-        of another length.
+        hits, as far as `reach` goes. Raises `BadInput` for a query of another dimension or with NaN, for
+        k < 1, and for a mask of another length.
         """
         query = self._check_query(query, k)
         allowed, rows_allowed = self._check_allowed(allowed)

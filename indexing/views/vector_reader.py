@@ -107,7 +107,8 @@ class VectorReader(PassageReader[_Stretch]):
         """
         self.ensure_whole()
         masks, counts = self._masks(allowed)
-        available, wanted = sum(counts), k
+        reaches = [part.stretch.index.reach(n) for part, n in zip(self._parts, counts, strict=True) if n]
+        available, wanted = sum(reaches), k
         if not available:
             return replace(Hits.none(), note=self.note)
         while True:
