@@ -291,6 +291,14 @@ class FolderLock:
     def held(self) -> bool:
         return self._handle is not None
 
+    def require_held(self) -> None:
+        """
+        Raises:
+            LockedError: it is not held, or its folder was replaced since and another may hold it.
+        """
+        if self._handle is None or not self._is_at_its_path(self._handle):
+            raise LockedError(f"the lock of {self.what} was lost")
+
     def __enter__(self) -> FolderLock:
         return self if self.held else self.acquire()
 

@@ -345,6 +345,25 @@ def test_a_lock_that_was_interrupted_is_given_back(notes, monkeypatch):
     WriterLock(database, "a test", "the test").acquire().release()
 
 
+def test_a_lock_whose_connection_ended_is_not_held_any_more(notes):
+    lock = WriterLock(notes._session.database, "a test", "the test").acquire()
+    lock.require_held()
+    with writing(notes._session.database) as connection:  # over the connection of the lock
+        pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+    lock.require_held()
+    other = sa.create_engine(notes._session.database.url)
+    with other.connect() as connection:
+        connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    other.dispose()
+    for _ in range(2):
+        with pytest.raises(LockedError, match="the lock of the test was lost"):
+            lock.require_held()
+    lock.release()
+    with pytest.raises(LockedError, match="was lost"):
+        lock.require_held()
+    WriterLock(notes._session.database, "a test", "the test").acquire().release()
+
+
 def test_jobs_feedback_and_gates_are_kept_there_too(home, postgres_url, tmp_path, monkeypatch):
     monkeypatch.setattr("app.jobs.queue.spawn", lambda *_: None)  # this test runs it itself
     location = Location(home, postgres_url)

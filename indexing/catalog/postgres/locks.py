@@ -24,6 +24,12 @@ def lock_number(*names: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+_IS_HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND pid = pg_backend_pid() AND classid::bigint = :high AND objid::bigint = :low"
+)
+
+
 class _Held(threading.local):
     """The connections on which this thread holds locks, by scope, the newest last."""
 
@@ -86,6 +92,19 @@ class WriterLock:
         held.of(scope).append(connection)
         return self
 
+    def require_held(self) -> None:
+        """
+        Raises:
+            LockedError: it is not held, or the server gave it back when the connection ended.
+        """
+        number, is_held = lock_number(*scope_of(self._engine), self._name), False
+        connection = self._connection if self._pid == os.getpid() else None
+        if connection is not None and not connection.invalidated:
+            with suppress(exc.DBAPIError), connection.begin():
+                is_held = bool(connection.scalar(text(_IS_HELD), _halves(number)))
+        if not is_held:
+            raise LockedError(f"the lock of {self._what} was lost")
+
     def release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None or self._pid != os.getpid():
@@ -118,16 +137,20 @@ def _end(connection: Connection) -> None:
     connection.close()
 
 
+def _halves(number: int) -> dict[str, int]:
+    """As pg_locks has it."""
+    return {"high": (number >> 32) & 0xFFFFFFFF, "low": number & 0xFFFFFFFF}
+
+
 def _holder(connection: Connection, number: int) -> str | None:
     """Who holds an advisory lock, as their connection is called."""
-    low, high = number & 0xFFFFFFFF, (number >> 32) & 0xFFFFFFFF
     found = connection.scalar(
         text(
             "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
             " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
             " AND l.classid::bigint = :high AND l.objid::bigint = :low LIMIT 1"
         ),
-        {"high": high, "low": low},
+        _halves(number),
     )
     words = str(found or "").removeprefix("stlib ").partition("@")
     return f"process {words[0]} on {words[2]}" if words[2] else (str(found) if found else None)
