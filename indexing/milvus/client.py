@@ -50,7 +50,7 @@ BATCH_BYTES = 8 << 20
 """Of rows in one request: Milvus takes 64 MiB, and one that is lost is sent again."""
 BATCH_ROWS = 10_000
 _PAGE_BYTES = 16 << 20
-_LOAD_PAUSE, _LOADED = 0.05, 3
+_LOAD_PAUSE, _STILL_LOADING, _LOADED = 0.05, 2, 3
 _STRONG = Consistency.of("strong")
 
 _lock = ThreadLock()
@@ -113,6 +113,7 @@ class Milvus:
         self.settings = settings
         self._connection = Connection(settings)
         self._written: dict[str, int] = {}
+        self._loading: set[str] = set()
         self._is_lite: bool | None = None
 
     @property
@@ -192,6 +193,7 @@ class Milvus:
         with suppress(CorruptView):
             self._write("DropCollection", self._milvus.DropCollectionRequest(collection_name=name))
         self._written.pop(name, None)
+        self._loading.discard(name)
 
     # --- rows ------------------------------------------------------------------------------------------
 
@@ -330,8 +332,21 @@ class Milvus:
         try:
             return self._read(method, request)
         except NotLoaded:
-            self.load(name, self.settings.replicas, seconds=self.settings.seconds)
+            self._load_once(name)
         return self._read(method, request)
+
+    def _load_once(self, name: str) -> None:
+        """Waits for a collection that takes longer than a search has once: it goes on loading by itself, and
+        until it is there others are told so at once.
+        """
+        if name in self._loading:
+            asked = self._milvus.GetLoadStateRequest(collection_name=name)
+            state = int(self._read("GetLoadState", asked).state)
+            if state == _STILL_LOADING:
+                raise MilvusUnavailable(f"Milvus at {self.address} is loading a collection: try again later")
+        self._loading.add(name)
+        self.load(name, self.settings.replicas, seconds=self.settings.seconds)
+        self._loading.discard(name)
 
     def _read(self, method: str, request: Any) -> Any:
         return self._connection.read(method, request)
