@@ -109,6 +109,7 @@ def _check_views(views: Views, live: Live, report: VerifyReport) -> VectorSnapsh
             report.errors.append(f"{view.what} was not looked at: {error}")
     if report.repaired:
         views.forget()
+        views.catch_up(live)
         views.readers(live)
     vectors = views.vectors(live)
     return vectors.newest() if isinstance(vectors, VectorView) else None  # a table was compared by its view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ from indexing.storage.private import own_folder
 from indexing.views.base import View
 from indexing.views.columns import ColumnView
 from indexing.views.lexical import LexicalView
+from indexing.views.milvus import MilvusView
+from indexing.views.milvus_leftovers import drop_others
 from indexing.views.sparse import SparseView
 from indexing.views.sparse_reader import SparseReader
 from indexing.views.vectors import AnyVectorView, VectorReader, VectorView, make_vector_view
@@ -110,6 +112,14 @@ class Views:
         same = held is not None and held.live.state == live.state
         if held is not None and same and not held.keyword_lag and not self._hindered:
             return held if held.live.serving.id == live.serving.id else replace(held, live=live)
+        with _asking_once(self.vectors(live)):
+            made = self._follow_and_read(live)
+        if made.vectors is None or not made.vectors.away:
+            # Returned as it is, as another thread may forget it at once.
+            self._readers = {**_newest(self._readers), _key(live): made}
+        return made
+
+    def _follow_and_read(self, live: Live) -> Readers:
         promised = self.words.seq()
         self.follow(live)
         made = self._make_readers(live)
@@ -118,9 +128,6 @@ class Views:
             self._follow_again = 0.0
             self.follow(live)
             made = self._make_readers(live)
-        if made.vectors is None or not made.vectors.away:
-            # Returned as it is, as another thread may forget it at once.
-            self._readers = {**_newest(self._readers), _key(live): made}
         return made
 
     def _make_readers(self, live: Live) -> Readers:
@@ -144,7 +151,7 @@ class Views:
         self._hindered = bool(far)
         if not far:
             return
-        self._hindered = not self._try_to_advance(live, far)
+        self._hindered = not self._try_to_advance(live, far, briefly=True) or _is_far_still(far)
         self._follow_again = time.monotonic() + (time.monotonic() - started) / FOLLOW_SHARE
 
     def follow_columns(self, live: Live) -> None:
@@ -152,9 +159,13 @@ class Views:
         if time.monotonic() >= self._follow_again and self.columns.is_behind(by_much=True):
             self._try_to_advance(live, [self.columns])
 
-    def _try_to_advance(self, live: Live, views: Iterable[View]) -> bool:
+    def catch_up(self, live: Live) -> bool:
+        """Brings all views to the log, however long that takes, as far as nothing hinders it."""
+        return self._try_to_advance(live, self.of(live))
+
+    def _try_to_advance(self, live: Live, views: Iterable[View], *, briefly: bool = False) -> bool:
         try:
-            self._advance(live, views)
+            self._advance(live, views, briefly=briefly)
         except LockedError:
             logger.debug("another process is writing the views")
         except DiskFull as error:
@@ -183,20 +194,21 @@ class Views:
 
         Raises:
             LockedError: another process is writing the views.
+            StorageError: one could not be made anew, as Milvus is away; all the others were.
         """
         with self._new_lock():
             faults.point("renew.before")
             keys = {_key(live) for live in served}
             VectorView.remove_others(self._session, keys)
             SparseView.remove_others(self._session, {generation for generation, _ in keys})
-            for view in self._views_of(served):
-                try:
-                    view.renew()
-                except DiskFull as error:
-                    logger.warning("a view has no room and is removed: %s", error)
-                    view.discard()
-                faults.point("renew.inside")
+            hindered = _renew_all(self._views_of(served))
+            try:
+                drop_others(self._session, keys)
+            except (LockedError, StorageError) as error:
+                hindered = hindered or error
         self.release()
+        if hindered is not None:
+            raise hindered
 
     def _views_of(self, served: Sequence[Live]) -> list[View]:
         """Every view of these, as objects of their own: those that searches use stay as they are."""
@@ -271,14 +283,14 @@ class Views:
             VectorView.remove_all(self._session, generation_id)
             SparseView.remove_all(self._session, generation_id)
 
-    def _advance(self, live: Live, views: Iterable[View]) -> None:
+    def _advance(self, live: Live, views: Iterable[View], *, briefly: bool = False) -> None:
         """Publishes what is behind; from the log alone if the snapshot to start from turns out damaged."""
         with self._lock:
             try:
-                _publish_all(views)
+                _publish_all(views, briefly=briefly)
             except CorruptView:
                 self.examine(live)
-                _publish_all(views)
+                _publish_all(views, briefly=briefly)
 
     def forget(self) -> None:
         """After this process wrote: the next query looks at the log again, and follows it at once."""
@@ -309,12 +321,40 @@ def _newest(held: dict[K, T]) -> dict[K, T]:
     return dict(list(held.items())[-(HELD_GENERATIONS - 1) :])
 
 
-def _publish_all(views: Iterable[View]) -> None:
+def _renew_all(views: Iterable[View]) -> LockedError | StorageError | None:
+    """Each; what hindered the first that could not be."""
+    hindered: LockedError | StorageError | None = None
+    for view in views:
+        try:
+            view.renew()
+        except DiskFull as error:
+            logger.warning("a view has no room and is removed: %s", error)
+            view.discard()
+        except (LockedError, StorageError) as error:
+            hindered = hindered or error
+        faults.point("renew.inside")
+    return hindered
+
+
+def _asking_once(view: AnyVectorView | None) -> AbstractContextManager[None]:
+    return view.at_one_state() if isinstance(view, MilvusView) else nullcontext()
+
+
+def _is_far_still(views: Iterable[View]) -> bool:
+    """Rows come to Milvus step by step."""
+    return any(isinstance(view, MilvusView) and view.is_behind(by_much=True) for view in views)
+
+
+def _publish_all(views: Iterable[View], *, briefly: bool = False) -> None:
+    """`briefly`: a search waits for it, which goes on with a part of what is to be brought to Milvus."""
     faults.point("publish.before")
     hindered: LockedError | MilvusFailed | None = None
     for view in views:
         try:
-            view.publish()
+            if briefly and isinstance(view, MilvusView):
+                view.publish_some()
+            else:
+                view.publish()
         except (LockedError, MilvusFailed) as error:  # at a server: those of this host need not wait
             hindered = hindered or error
     if hindered is not None:

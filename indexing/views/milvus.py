@@ -20,8 +20,15 @@ from sqlalchemy import Connection
 
 from indexing import faults
 from indexing.catalog.database import reading
-from indexing.catalog.following import ChunkBatch, chunk_keys_between, chunks_after, removals_after
+from indexing.catalog.following import (
+    ChunkBatch,
+    chunk_keys_between,
+    chunks_after,
+    count_chunk_changes,
+    removals_after,
+)
 from indexing.catalog.generations import DROPPING, GenerationInfo, read_generation
+from indexing.catalog.locks import Lock
 from indexing.catalog.reads import chunk_keys, decode_rows
 from indexing.errors import (
     BadInput,
@@ -39,7 +46,7 @@ from indexing.session import Session
 from indexing.vectors.milvus import MilvusCodes, MilvusIndex, RowsInMilvus
 from indexing.vectors.table_state import has_tables
 from indexing.vectors.vector_table import read_chunk_keys
-from indexing.views.chunk_view import READ_ROWS
+from indexing.views.chunk_view import READ_ROWS, TAIL_ROWS
 from indexing.views.milvus_leftovers import connect_or_say, drop_leftovers, keeps_local, milvus_lock
 from indexing.views.milvus_reader import AwayReader, LocalView, MilvusReader, stand_in
 from indexing.views.milvus_state import State, is_foreign, same_vectors, state_of
@@ -55,6 +62,8 @@ MILVUS_ENGINE = MilvusIndex.engine
 CHECK_PATIENCE = 10.0
 """Seconds for which a check waits for one who brings rows to Milvus."""
 _PAUSE = 0.2
+FAR_ROWS = 4 * TAIL_ROWS
+"""So many changes that are not in Milvus a search reads by itself, from the catalog, and no more."""
 
 
 class _Deleted(StorageError):
@@ -79,6 +88,8 @@ class MilvusView(ServerView):
         self._name: str | None = None
         self._own: Followed | None = None
         self._foreign: Followed | None = None
+        self._seen: tuple[State | None] | MilvusFailed | None = None
+        self._lock: Lock | None = None
         super().__init__(session, generation, codec)
 
     def _milvus(self) -> tuple[Milvus, Layout]:
@@ -118,7 +129,29 @@ class MilvusView(ServerView):
             return super().is_behind(by_much=by_much)
         return False
 
+    @contextmanager
+    def at_one_state(self) -> Iterator[None]:
+        """Milvus is asked once, now, how far it has followed, whoever wants to know it in between; again
+        after rows were brought there. Nobody waits for it twice, nor with a transaction open.
+        """
+        try:
+            self._seen = (self._look(),)
+        except MilvusFailed as error:
+            self._seen = error
+        try:
+            yield
+        finally:
+            self._seen = None
+
     def _state(self) -> State | None:
+        """Of the rows that serve."""
+        if self._seen is None:
+            return self._look()
+        if isinstance(self._seen, MilvusFailed):
+            raise self._seen
+        return self._seen[0]
+
+    def _look(self) -> State | None:
         """Of the rows that serve: of our own those that have followed farthest, and of these the newest."""
         client, layout = self._milvus()
         if self._name is not None:
@@ -183,15 +216,29 @@ class MilvusView(ServerView):
         return made
 
     def reader(self, connection: Connection) -> VectorReader:
-        """Where Milvus is away, that of files of this machine, or one that says so when it is asked: other
-        legs need none.
+        """Where Milvus is away, or far behind, that of files of this machine, or one that says so when it is
+        asked: other legs need none.
         """
         try:
+            self._require_near(connection)
             return super().reader(connection)
         except MilvusFailed as error:
             if self._local.is_behind(by_much=True):
                 return AwayReader(self._codec, error)
             return stand_in(self._local.reader(connection))
+
+    def _require_near(self, connection: Connection) -> None:
+        """
+        Raises:
+            MilvusUnavailable: more is not there than a search should read, and hold, by itself.
+        """
+        state = self._state()
+        change = state.change if state is not None and state.can_go_on(self._purged(connection)) else 0
+        if count_chunk_changes(connection, self._generation.id, change, FAR_ROWS + 1) > FAR_ROWS:
+            raise MilvusUnavailable(
+                f"rows are being brought to Milvus: more than {FAR_ROWS:,} changes are not there yet;"
+                " ask again later"
+            )
 
     def _read_local(self) -> VectorReader | None:
         if self._local.is_behind(by_much=True):
@@ -202,37 +249,75 @@ class MilvusView(ServerView):
     # --- advancing -----------------------------------------------------------------------------------------
 
     def publish(self) -> None:
+        self._publish()
+
+    def publish_some(self) -> None:
+        """The same, but no more rows than are read from the log at once: a search waits for it."""
+        self._publish(briefly=True)
+
+    def _publish(self, *, briefly: bool = False) -> None:
         if keeps_local():
             self._local.publish()
-        with milvus_lock(self._session, self._generation.id):
+        with self._writing():
             drop_leftovers(self._session.place)
-            self._bring_up()
+            self._bring_up(briefly=briefly)
 
     def renew(self) -> None:
         """Another collection in Milvus, without the rows that were removed, in place of the older one."""
         self._let_go()
         if keeps_local():
             self._local.renew()
-        with milvus_lock(self._session, self._generation.id):
+        with self._writing():
             self._bring_up(self._make())
 
     def discard(self) -> None:
         self._let_go()
         self._local.discard()
-        with milvus_lock(self._session, self._generation.id):
+        with self._writing():
             self._drop_all_but(None)
 
-    def _bring_up(self, state: State | None = None) -> None:
-        """Follows the log to its end, with rows that were just begun if given; nothing else is left then."""
+    @contextmanager
+    def _writing(self, *, patience: float = 0.0) -> Iterator[None]:
+        """While nobody else changes these rows; one who does is waited for so many seconds."""
+        lock, by = milvus_lock(self._session, self._generation.id), time.monotonic() + patience
+        while True:
+            try:
+                lock.acquire()
+                break
+            except LockedError:
+                if time.monotonic() >= by:
+                    raise
+                time.sleep(_PAUSE)
+        self._lock, self._seen = lock, None
+        try:
+            yield
+        finally:
+            self._lock = None
+            lock.release()
+
+    def _require_lock(self) -> None:
+        """Before anything in Milvus is changed: it knows nothing of locks, and would take what comes from one
+        whose own was lost.
+        """
+        assert self._lock is not None
+        self._lock.require_held()
+
+    def _bring_up(self, state: State | None = None, *, briefly: bool = False) -> None:
+        """Follows the log to its end, with rows that were just begun if given; nothing else is left then.
+        `briefly`: a part of the way.
+        """
         if state is None and (state := self._usable()) is None:
             self._drop_all_but(None)
             state = self._make()
         first, is_last = state.change, False
         while not is_last:
             state, is_last = self._advance(state)
+            if briefly:
+                break
         if state.change > first:
             self._milvus()[0].settle(state.name)
-        self._drop_all_but(state.name)
+        if is_last:
+            self._drop_all_but(state.name)
         self._name = state.name
 
     def _usable(self) -> State | None:
@@ -251,6 +336,7 @@ class MilvusView(ServerView):
             self._require_generation(connection)
             purged = self._purged(connection)
         names = client.names(prefix_of(self._session.uuid, self._generation.id))
+        self._require_lock()
         number = 1 + max((number_of(name) for name in names), default=0)
         name = collection_name(self._session.uuid, self._generation.id, number)
         client.create(name, layout)
@@ -271,12 +357,14 @@ class MilvusView(ServerView):
             self._drop_all_but(None)
             return self._make(), False
         if batch.last > state.change:
+            self._require_lock()
             client.delete(state.name, removed)
             faults.point("milvus.removed")
             codes = decode_rows(b"".join(batch.codes), len(batch.keys), self._codec)
             client.upsert(state.name, layout, batch.keys, codes)
             faults.point("milvus.written")
             rows = zip(batch.keys[-TIP:].tolist(), batch.codes[-TIP:], strict=True)
+            self._require_lock()
             followed = state.followed.advanced(batch.last, rows, removed.tolist())
             client.write_marker(state.name, layout, followed.to_json(), since=state.written)
             faults.point("milvus.marked")
@@ -301,6 +389,7 @@ class MilvusView(ServerView):
         client, _ = self._milvus()
         for name in client.names(prefix_of(self._session.uuid, self._generation.id)):
             if name != kept:
+                self._require_lock()
                 client.drop(name)
                 faults.point("milvus.dropped")
         self._name = kept
@@ -317,7 +406,7 @@ class MilvusView(ServerView):
                 of it for minutes could not be compared with one moment of the catalog.
         """
         of_files = self._local.check() if keeps_local() else []
-        with self._holding_rows():
+        with self._writing(patience=CHECK_PATIENCE):
             problem = self._find_difference()
             if problem is None:
                 return of_files
@@ -326,26 +415,9 @@ class MilvusView(ServerView):
             self._drop_all_but(None)
         return [*of_files, f"{self.what}: {problem}"]
 
-    @contextmanager
-    def _holding_rows(self) -> Iterator[None]:
-        """While nobody changes them; most who do are done in a moment."""
-        lock, by = milvus_lock(self._session, self._generation.id), time.monotonic() + CHECK_PATIENCE
-        while True:
-            try:
-                lock.acquire()
-                break
-            except LockedError:
-                if time.monotonic() >= by:
-                    raise
-                time.sleep(_PAUSE)
-        try:
-            yield
-        finally:
-            lock.release()
-
     def _let_go(self) -> None:
         super()._let_go()
-        self._name = None
+        self._name = self._seen = None
 
     def _differences(self, connection: Connection) -> str | None:
         change, snapshot = self._newest(connection, self._purged(connection))

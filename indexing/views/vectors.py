@@ -31,7 +31,7 @@ from indexing.vectors.table_state import (
 from indexing.views.chunk_view import TAIL_ROWS, ChunkView
 from indexing.views.folder import entries_of
 from indexing.views.milvus import MILVUS_ENGINE, MilvusView
-from indexing.views.milvus_leftovers import drop_in_milvus, drop_others, followed_in_milvus, keeps_local
+from indexing.views.milvus_leftovers import drop_in_milvus, followed_in_milvus, keeps_local
 from indexing.views.vector_reader import Hits, VectorReader
 from indexing.views.vector_table import TABLE_ENGINE, VectorTableView
 
@@ -80,7 +80,7 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
 
     @staticmethod
     def remove_others(session: Session, served: Collection[tuple[int, str]]) -> None:
-        """Removes everything but the snapshots of `served`, (generation, engine)."""
+        """Removes all files and tables but those of `served`, (generation, engine)."""
         kept = _prefixes(served)
         for folder in entries_of(session, "vectors"):
             if not folder.name.startswith(kept):
@@ -90,7 +90,6 @@ class VectorView(ChunkView[VectorSnapshot, VectorReader, Rows]):
         for id_ in ids if has_tables(session.database) else []:
             if (id_, TABLE_ENGINE) not in served:
                 _drop_table(session, id_)
-        drop_others(session, served)
 
     @staticmethod
     def followed(session: Session, engine: str) -> dict[tuple[int, str], int]:
