@@ -47,7 +47,8 @@ def load_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--restart",
             is_flag=True,
-            help="Throw away the plan of a load that was stopped; what it stored stays.",
+            help="Throw away the plan of a load that was stopped; what it stored stays, and is read again but"
+            " not embedded. A large file of a folder that was begun is then read twice.",
         ),
     ]
 

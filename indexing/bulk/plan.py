@@ -6,16 +6,16 @@ The plan follows from the files alone, so that it is the same however often it i
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from indexing.bulk.addresses import Address, fetch_range, open_store
+from indexing.bulk.addresses import Address, fetch_range, look_at, open_store
 from indexing.bulk.cutting import Cut, cut_lines, cut_rows
 from indexing.bulk.fetching import reading_ahead
+from indexing.bulk.keeping import folder_for_copies
 from indexing.bulk.pieces import ShardPlan
 from indexing.bulk.specs import Entry, Group, make_spec
 from indexing.documents.isolate import IsolatedReader
@@ -50,9 +50,9 @@ def plan_shards(
     """
     with (
         nullcontext(parser) if parser is not None else IsolatedReader() as asked,
-        tempfile.TemporaryDirectory(prefix="stlib-plan-") as folder,
+        folder_for_copies() as folder,
     ):
-        planner = _Planner(piece_documents, shard_bytes, shard_documents, asked, Path(folder))
+        planner = _Planner(piece_documents, shard_bytes, shard_documents, asked, folder)
         for group in groups:
             yield from planner.plan(group)
 
@@ -170,6 +170,10 @@ def _opened(address: Address | None, file: SourceFile) -> Iterator[Callable[[int
     if address is not None:
         store = open_store(address)
         where = address.below(file.name)
+        if (
+            look_at(store, where).get("partial") is False
+        ):  # some web servers give all where a part is asked for
+            raise BadInput(f"{where} is given as a whole only")
         yield lambda begin, end: fetch_range(store, where, begin, end)
         return
     with Path(file.path).open("rb", buffering=0) as stream:

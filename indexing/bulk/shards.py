@@ -16,6 +16,7 @@ from pathlib import Path
 from indexing.bulk.checking import refuse_changed
 from indexing.bulk.counting import count_off
 from indexing.bulk.fetching import copies_of
+from indexing.bulk.keeping import folder_for_copies
 from indexing.bulk.pieces import Done, FileDone, Piece, ShardPlan
 from indexing.bulk.specs import Entry, Reading, read_spec
 from indexing.documents import Document
@@ -75,7 +76,7 @@ class ShardReader:
         try:
             with (
                 _folder_for(reading) as folder,
-                closing(self._items(reading, _Here(reading, Path(folder)))) as items,
+                closing(self._items(reading, _Here(reading, folder))) as items,
             ):
                 yield from count_off(shard.number, items, reading.piece_documents, done)
             finished = True
@@ -137,11 +138,9 @@ def _read_alone(
         refuse_changed(entry)
 
 
-def _folder_for(reading: Reading) -> AbstractContextManager[str]:
+def _folder_for(reading: Reading) -> AbstractContextManager[Path]:
     """Where copies lie of what is elsewhere."""
-    if reading.address is None:
-        return nullcontext("")
-    return tempfile.TemporaryDirectory(prefix="stlib-shard-")
+    return nullcontext(Path()) if reading.address is None else folder_for_copies()
 
 
 class _Here:

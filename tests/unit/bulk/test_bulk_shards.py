@@ -337,6 +337,16 @@ def test_files_of_a_listing_that_tells_nothing_are_looked_at(store, monkeypatch)
         check_unchanged(shards)
 
 
+def test_a_file_that_a_server_gives_no_parts_of_is_read_whole(store, reader, monkeypatch):
+    store.pipe_file("/corpus/a.jsonl", b'{"text": "one"}\n' * 50)
+    whole = type(store).info
+    monkeypatch.setattr(type(store), "info", lambda *a, **k: {**whole(*a, **k), "partial": False})
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "cat_file", lambda *a, **k: pytest.fail("a part is asked for"))
+        (shard,) = shards_of(remote_group("memory://corpus"), 100)
+        assert len(all_of(pieces_of(reader, [shard]))) == 50
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_is_full_ends_the_load_and_blames_no_file(store, reader, monkeypatch, number):
     store.pipe_file("/corpus/a.txt", b"text")
