@@ -59,7 +59,7 @@ def verify(session: Session, views: Views) -> VerifyReport:
             report.errors += dialect_of(connection).find_wrong_types(connection)
     if report.errors:
         return report
-    drop_leftovers(session.place)
+    drop_leftovers(session.place, session)
     try:
         _verify_rows(session, views, report)
     except StorageError as error:

@@ -259,7 +259,7 @@ class MilvusView(ServerView):
         if keeps_local():
             self._local.publish()
         with self._writing():
-            drop_leftovers(self._session.place)
+            drop_leftovers(self._session.place, self._session, self._generation.id)
             self._bring_up(briefly=briefly)
 
     def renew(self) -> None:

@@ -3,7 +3,8 @@
     <folder of collections>/.milvus/<start of names>   what is to be dropped in Milvus, an empty file each
 
 The file is there before anything is dropped, and goes when all is: who is killed in between, or finds Milvus
-away, leaves it, and the next one who can goes on. Of a collection that is still there the rows are made anew.
+away, leaves it, and the next one who can goes on. The file of what belongs to a collection that lives on says
+so: that collection alone drops it, under the lock of its rows, and nothing that is served again by then.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -21,7 +22,7 @@ from indexing.catalog.database import reading
 from indexing.catalog.generations import generations_of
 from indexing.catalog.locks import Lock, writer_lock
 from indexing.catalog.servings import servings_of
-from indexing.errors import BadInput, CorruptView, MilvusFailed, MilvusUnavailable, StorageError
+from indexing.errors import BadInput, CorruptView, LockedError, MilvusFailed, MilvusUnavailable, StorageError
 from indexing.milvus.client import Milvus, connect
 from indexing.milvus.marker import Followed, prefix_of
 from indexing.milvus.settings import is_configured, read_settings
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 ENGINE = "milvus"
 _FOLDER = ".milvus"
+_LIVES = b"of a collection that lives\n"
 _PREFIX = re.compile(r"stlib_[0-9a-f]{32}_(\d+_)?")
 
 
@@ -94,30 +96,72 @@ def left_in_milvus(session: Session) -> list[str]:
     return sorted(path.name for path in folder.glob(f"{mine}*"))
 
 
-def note_leftovers(place: Place, prefixes: Iterable[str]) -> None:
-    """Writes down what is to be dropped, before it is."""
+def note_leftovers(place: Place, prefixes: Iterable[str], *, lives: bool = False) -> None:
+    """Writes down what is to be dropped, before it is. `lives`: the collection does, and may come to serve
+    this again.
+    """
     folder = _folder_of(place)
     folder.mkdir(parents=True, exist_ok=True)
     for prefix in prefixes:
-        (folder / prefix).touch()
+        if not lives:
+            (folder / prefix).write_bytes(b"")
+        elif not (folder / prefix).exists():
+            (folder / prefix).write_bytes(_LIVES)
 
 
-def drop_leftovers(place: Place) -> list[str]:
-    """Drops what was left in Milvus, as far as it is there; returns what is left still."""
+def drop_leftovers(place: Place, session: Session | None = None, holding: int | None = None) -> list[str]:
+    """Drops what was left in Milvus, as far as it is there; returns what is left still. That of a collection
+    that lives only for its own `session`, which holds the lock of the generation `holding` already.
+    """
     folder = _folder_of(place)
     left = sorted(path.name for path in folder.glob("stlib_*") if _PREFIX.fullmatch(path.name))
-    if not left:
-        return []
+    mine = None if session is None else prefix_of(session.uuid)
+    due = [prefix for prefix in left if (mine and prefix.startswith(mine)) or not _lives(folder / prefix)]
+    if not due:
+        return left
     try:
         client = connect()
-        for prefix in left:
-            _drop_all(client, prefix)
+        for prefix in due:
+            if session is not None and prefix.startswith(prefix_of(session.uuid)):
+                _drop_own(client, session, prefix, holding)
+            else:
+                _drop_all(client, prefix)
+                for name in left:
+                    if name.startswith(prefix):
+                        remove(folder / name)
             remove(folder / prefix)
-    except (BadInput, StorageError) as error:
-        logger.warning("left in Milvus: %s*; it is dropped there later (%s)", "*, ".join(left), error)
+    except (BadInput, StorageError, LockedError) as error:
+        logger.warning("left in Milvus: %s*; it is dropped there later (%s)", "*, ".join(due), error)
         return left
     remove_if_empty(folder)
-    return []
+    return [prefix for prefix in left if (folder / prefix).exists()]
+
+
+def _drop_own(client: Milvus, session: Session, prefix: str, holding: int | None) -> None:
+    """Drops what begins so, generation by generation, but what is served at that moment.
+
+    Raises:
+        LockedError: another process writes the rows of one.
+    """
+    start = prefix_of(session.uuid)
+    numbers = {name.removeprefix(start).partition("_")[0] for name in client.names(prefix)}
+    for id_ in sorted(int(number) for number in numbers if number.isdecimal()):
+        with nullcontext() if id_ == holding else milvus_lock(session, id_):
+            if not _is_served(session, id_):
+                _drop_all(client, prefix_of(session.uuid, id_))
+
+
+def _is_served(session: Session, generation_id: int) -> bool:
+    live = session.live()
+    trial = live.state.trial_serving
+    served = [live] if trial is None else [live, session.live(trial)]
+    return any((one.generation.id, one.serving.engine) == (generation_id, ENGINE) for one in served)
+
+
+def _lives(path: Path) -> bool:
+    with suppress(FileNotFoundError):  # worked off at this moment
+        return path.stat().st_size > 0
+    return False
 
 
 def drop_in_milvus(session: Session, generation_id: int) -> None:
@@ -132,9 +176,9 @@ def drop_in_milvus(session: Session, generation_id: int) -> None:
     if not used and not (_folder_of(session.place) / prefix).exists():
         return
     with milvus_lock(session, generation_id):
-        note_leftovers(session.place, [prefix])
+        note_leftovers(session.place, [prefix], lives=True)
         faults.point("milvus.noted")
-        drop_leftovers(session.place)
+        drop_leftovers(session.place, session, generation_id)
 
 
 def milvus_lock(session: Session, generation_id: int) -> Lock:
@@ -160,8 +204,8 @@ def drop_others(session: Session, served: Collection[tuple[int, str]]) -> None:
     with reading(session.database) as connection:
         used = uses_milvus(connection, session)
     if used:
-        note_leftovers(session.place, [prefix_of(session.uuid)])
-        drop_leftovers(session.place)
+        note_leftovers(session.place, [prefix_of(session.uuid)], lives=True)
+        drop_leftovers(session.place, session)
 
 
 def followed_in_milvus(session: Session, *, needed: bool) -> dict[tuple[int, str], int]:

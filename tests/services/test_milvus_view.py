@@ -159,6 +159,42 @@ def test_a_generation_that_is_dropped_while_milvus_is_away(
     assert not (tmp_path / "collections/.milvus").exists()
 
 
+def test_what_is_served_again_is_not_dropped(collection, milvus, tmp_path, monkeypatch, address):
+    """Noted while Milvus was away and another engine served; nobody else in this folder takes it either."""
+    name, note = the_rows(milvus), tmp_path / "collections/.milvus"
+    collection.reindex(engine="faiss")
+    collection.delete(["d250"])
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    collection.compact()
+    assert [path.name for path in note.iterdir()] == [name[:-1]]
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    with Collection.create("d", home=tmp_path, dimension=DIMENSION, engine="milvus") as other:
+        add(other, range(20))
+        assert other.refresh()
+        other.drop()
+    assert milvus.names("stlib_") == [name]
+    with milvus_lock(collection._session, 1):
+        assert collection.verify().clean
+    assert milvus.names("stlib_") == [name]  # another process writes them
+    collection.rollback()
+    assert collection.info().engine == "milvus"
+    assert clean(collection)
+    assert milvus.names("stlib_") == [name]
+    assert not note.exists()
+    assert found(collection, 3) == nearest(3)
+
+
+def test_what_is_not_served_is_dropped_by_its_own(collection, milvus, tmp_path, monkeypatch, address):
+    collection.reindex(engine="faiss")
+    collection.delete(["d250"])
+    monkeypatch.setenv("STLIB_MILVUS", NOWHERE)
+    collection.compact()
+    monkeypatch.setenv("STLIB_MILVUS", address)
+    assert clean(collection)
+    assert milvus.names("stlib_") == []
+    assert not (tmp_path / "collections/.milvus").exists()
+
+
 def test_what_somebody_else_broke_is_made_anew(collection, milvus):
     view, name = view_of(collection), the_rows(milvus)
     keys = milvus.all_keys(name)
