@@ -48,7 +48,7 @@ from indexing.vectors.table_state import has_tables
 from indexing.vectors.vector_table import read_chunk_keys
 from indexing.views.chunk_view import READ_ROWS, TAIL_ROWS
 from indexing.views.milvus_leftovers import connect_or_say, drop_leftovers, keeps_local, milvus_lock
-from indexing.views.milvus_reader import AwayReader, LocalView, MilvusReader, stand_in
+from indexing.views.milvus_reader import AWAY, BEHIND, AwayReader, LocalView, MilvusReader, stand_in
 from indexing.views.milvus_state import State, is_foreign, same_vectors, state_of
 from indexing.views.server_view import CHECKED_ROWS, ServerSnapshot, ServerView
 from indexing.views.vector_reader import VectorReader
@@ -68,6 +68,10 @@ FAR_ROWS = 4 * TAIL_ROWS
 
 class _Deleted(StorageError):
     """The generation was, while its rows were brought up."""
+
+
+class _FarBehind(MilvusUnavailable):
+    """More is not there than a search should read, and hold, by itself."""
 
 
 class MilvusView(ServerView):
@@ -225,17 +229,18 @@ class MilvusView(ServerView):
         except MilvusFailed as error:
             if self._local.is_behind(by_much=True):
                 return AwayReader(self._codec, error)
-            return stand_in(self._local.reader(connection))
+            note = BEHIND if isinstance(error, _FarBehind) else AWAY
+            return stand_in(self._local.reader(connection), note)
 
     def _require_near(self, connection: Connection) -> None:
         """
         Raises:
-            MilvusUnavailable: more is not there than a search should read, and hold, by itself.
+            _FarBehind: the rows that serve are.
         """
         state = self._state()
         change = state.change if state is not None and state.can_go_on(self._purged(connection)) else 0
         if count_chunk_changes(connection, self._generation.id, change, FAR_ROWS + 1) > FAR_ROWS:
-            raise MilvusUnavailable(
+            raise _FarBehind(
                 f"rows are being brought to Milvus: more than {FAR_ROWS:,} changes are not there yet;"
                 " ask again later"
             )

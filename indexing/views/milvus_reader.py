@@ -16,9 +16,10 @@ from indexing.vectors.segment import Rows
 from indexing.views.document_list import DocumentList
 from indexing.views.vector_reader import Hits, VectorReader
 
-__all__ = ["AWAY", "AwayReader", "LocalView", "MilvusReader", "stand_in"]
+__all__ = ["AWAY", "BEHIND", "AwayReader", "LocalView", "MilvusReader", "stand_in"]
 
 AWAY = "Milvus is away: vectors are searched in files of this machine"
+BEHIND = "rows are being brought to Milvus: vectors are searched in files of this machine"
 """Where Milvus is, and why it is away, is for the log: whoever may search is told no addresses."""
 
 
@@ -75,8 +76,8 @@ class AwayReader(VectorReader):
         raise MilvusUnavailable(str(self._error))
 
 
-def stand_in(reader: VectorReader) -> VectorReader:
+def stand_in(reader: VectorReader, note: str = AWAY) -> VectorReader:
     """`reader`, as one that answers for Milvus and says so."""
     made = copy(reader)
-    made.away, made.note = True, AWAY
+    made.away, made.note = True, note
     return made

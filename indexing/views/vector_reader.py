@@ -27,7 +27,9 @@ from indexing.views.passage_reader import (
 from indexing.views.sample import SimilaritySample, distinct
 from stlib.util.forks import cached_property
 
-__all__ = ["Hits", "VectorReader"]
+__all__ = ["SHORT", "Hits", "VectorReader"]
+
+SHORT = "the vector engine gives no more rows at once than these are of: a narrower filter finds others"
 
 
 class _Stretch(Stretch, Protocol):
@@ -114,7 +116,9 @@ class VectorReader(PassageReader[_Stretch]):
         while True:
             hits = self._search_rows(query, min(wanted, available), masks, counts)
             if len(hits.documents) >= k or wanted >= available:
-                return Hits(hits.documents[:k], hits.chunks[:k], hits.scores[:k], self.note)
+                short = len(hits.documents) < k and available < sum(counts)
+                note = self.note or (SHORT if short else "")
+                return Hits(hits.documents[:k], hits.chunks[:k], hits.scores[:k], note)
             wanted = max(wanted * 2, 64)
 
     def _search_rows(

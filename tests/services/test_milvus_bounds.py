@@ -15,6 +15,8 @@ from indexing.vectors import milvus as milvus_index
 from indexing.vectors.milvus import MilvusIndex
 from indexing.views import milvus as milvus_view
 from indexing.views.milvus_leftovers import milvus_lock
+from indexing.views.milvus_reader import BEHIND
+from indexing.views.vector_reader import SHORT
 from tests.services.test_milvus_view import (  # noqa: F401 -- its fixtures
     DIMENSION,
     NOWHERE,
@@ -66,8 +68,10 @@ def test_no_more_is_found_than_milvus_gives_at_once(large, asked):
     del asked[:]
     assert found(large, 3, k=200) == nearest(3, 60)
     assert len(asked) <= 2
-    page = large.search(vector=VECTORS[3], k=10, offset=70, mode="semantic").results
-    assert page == []
+    page = large.search(vector=VECTORS[3], k=10, offset=70, mode="semantic")
+    assert (page.results, page.notes) == ([], [SHORT])
+    reader = large._views.readers(large._session.live()).vectors
+    assert [reader.search(VECTORS[3], k).note for k in (59, 60, 61)] == ["", "", SHORT]
     among = [n for n in range(ROWS) if n % 7 == 1]  # few enough to be scanned
     assert found(large, 3, k=200, filter="n = 1") == nearest(3, 200, among=among)
 
@@ -171,7 +175,7 @@ def test_files_stand_in_meanwhile(collection, tmp_path, steps, monkeypatch):  # 
     with Collection.open("c", home=tmp_path) as other, milvus_lock(collection._session, 1):
         answer = other.search(vector=VECTORS[3], k=5, mode="semantic")
         assert [one.id for one in answer.results] == nearest(3)
-        assert any("searched in files of this machine" in note for note in answer.notes)
+        assert answer.notes == [BEHIND]
 
 
 def test_an_erasure_without_milvus_makes_everything_else_anew(collection, monkeypatch, address):  # noqa: F811
