@@ -9,8 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
-__all__ = ["caret", "columns", "plain", "plain_json"]
+__all__ = ["caret", "columns", "plain", "plain_json", "without_milvus"]
+
+# From where a message of Milvus says its address, or a file of its settings, to the end of the line.
+_MILVUS = re.compile(
+    r"(?:the connection to )?Milvus(?: Lite)?"
+    r"(?: at | cannot be opened at | is needed: |: (?=\S+ cannot be read)).*"
+)
+_MILVUS_FAILS = "Milvus cannot be used at the moment: the log of the service says why"
+
 
 # Not here are joiners, soft hyphens and variation selectors, which writing needs and which change no order.
 _HIDDEN_CHARACTERS = (
@@ -34,6 +43,17 @@ def plain(text: str, *, prose: bool = False) -> str:
     of direction and spaces of no width.
     """
     return (_HIDDEN_IN_PROSE if prose else _HIDDEN).sub(_write_out, text)
+
+
+def without_milvus(value: Any) -> Any:
+    """`value`, of JSON's own types, with a sentence for every message on Milvus that says where it is:
+    whoever may ask the service is told no addresses.
+    """
+    if isinstance(value, str):
+        return _MILVUS.sub(_MILVUS_FAILS, value)
+    if isinstance(value, dict):
+        return {key: without_milvus(inner) for key, inner in value.items()}
+    return [without_milvus(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def plain_json(json: str) -> str:

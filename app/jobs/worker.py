@@ -22,6 +22,7 @@ from app.jobs.place import JobsPlace, jobs_place
 from app.jobs.queue import wake
 from app.jobs.table import TokenLost, open_jobs, take, write
 from app.settings import Location, jobs_at_once
+from app.text import without_milvus
 from indexing.documents.storable import storable_text
 from indexing.errors import ConnectionLost, IndexingError
 from indexing.faults import point
@@ -152,7 +153,8 @@ def _say_end(engine: Engine, job: Job, values: dict[str, Any]) -> Job:
 def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:
     try:
         run = import_module(KINDS[job.kind]).run
-        return {"state": DONE, "result": run(place.location, job.arguments, Report(engine, place, job))}
+        result = run(place.location, job.arguments, Report(engine, place, job))
+        return {"state": DONE, "result": without_milvus(result)}
     except Cancelled:
         return {"state": CANCELLED}
     except KeyboardInterrupt:
@@ -163,7 +165,8 @@ def _outcome(engine: Engine, place: JobsPlace, job: Job) -> dict[str, Any]:
         logger.exception("failed")
         expected = isinstance(error, (IndexingError, ModelError, OSError))
         unexpected = f"unexpected {type(error).__name__}: {error} (its log says where)"
-        return {"state": FAILED, "error": storable_text(str(error) if expected else unexpected)}
+        said = without_milvus(str(error) if expected else unexpected)
+        return {"state": FAILED, "error": storable_text(said)}
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 
+from app.text import without_milvus
 from app.ui import markup
 from app.ui.outside import as_label
-from indexing.errors import IndexingError
+from indexing.errors import IndexingError, MilvusFailed
 
 __all__ = ["draw_notices", "safely", "sentences", "tell"]
 
@@ -59,8 +60,10 @@ def draw_notices() -> None:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, MilvusFailed):
+        logger.warning("a page does without Milvus: %s", error)
     if isinstance(error, IndexingError):
-        return str(error)
+        return cast("str", without_milvus(str(error)))
     logger.error("a page failed", exc_info=error)
     return (
         f"This could not be shown: an unforeseen {type(error).__name__}. The log of the server says where it"

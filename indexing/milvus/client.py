@@ -22,6 +22,7 @@ import atexit
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,16 +77,20 @@ class Marker(NamedTuple):
 
 
 def connect(settings: MilvusSettings | None = None) -> Milvus:
-    """The client of these settings, by default those of the environment: one for each of this process.
+    """The client of these settings, by default those of the environment: one for each of this process. One
+    that has another token by now is the same client, with that token.
 
     Raises:
         BadInput: nobody said where Milvus is, or not in a way that can be used.
     """
     settings = read_settings() if settings is None else settings
     with _lock:
-        if settings not in _clients:
-            _clients[settings] = Milvus(settings)
-        return _clients[settings]
+        known = replace(settings, token="")
+        if known not in _clients:
+            _clients[known] = Milvus(settings)
+        client = _clients[known]
+        client.take_token(settings)
+        return client
 
 
 def away() -> dict[str, str]:
@@ -120,6 +125,13 @@ class Milvus:
     def address(self) -> str:
         """As it may be shown."""
         return self.settings.address
+
+    def take_token(self, settings: MilvusSettings) -> None:
+        """`settings` are those that it has, but for the token: what is asked from now on goes with that one,
+        over the same connection. Whoever holds the client, as a snapshot does, needs no other.
+        """
+        if settings.token != self.settings.token:
+            self.settings = self._connection.settings = settings
 
     @property
     def away(self) -> str:

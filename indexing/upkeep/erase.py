@@ -242,6 +242,7 @@ def _renew_views(session: Session, views: Views) -> tuple[int | None, list[str]]
         old = files_older_than(folder, moment)
     except (LockedError, StorageError) as error:
         views.release()
+        logger.warning("the indexes could not be made anew: %s", error)
         return None, [f"the indexes could not be made anew: {error}"]
     except OSError as error:
         return None, [f"the folder of the indexes cannot be written ({error.strerror})"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,9 @@ from app.facade.erasure import (
     finish_erasures,
     list_erasures,
 )
+from app.text import without_milvus
+from indexing.upkeep.erased import ErasedReport
+from indexing.upkeep.receipt import Receipt
 
 __all__ = ["router"]
 
@@ -23,6 +26,11 @@ router = APIRouter(prefix="/v1/collections/{name}/erasures", tags=["documents"],
 
 _MOST = 10_000
 _LONGEST = 4_000
+
+
+def _shown(told: Receipt | ErasedReport) -> dict[str, Any]:
+    """As whoever asks over HTTP may know it."""
+    return cast("dict[str, Any]", without_milvus(told.to_dict()))
 
 
 class ToErase(BaseModel):
@@ -58,13 +66,13 @@ async def erase(name: str, body: ToErase, caller: Asking, service: Held) -> dict
             caller, service.location, service.collection(name), body.ids, filter=body.filter
         ),
     )
-    return receipt.to_dict()
+    return _shown(receipt)
 
 
 @router.get("", summary="List receipts", operation_id="list_erasures", dependencies=[needs("manage")])
 def list_all(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     receipts = list_erasures(caller, service.location, service.collection(name))
-    return {"erasures": [one.to_dict() for one in receipts]}
+    return {"erasures": [_shown(one) for one in receipts]}
 
 
 @router.post(
@@ -77,7 +85,7 @@ async def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     receipts = await service.change(
         name, lambda: finish_erasures(caller, service.location, service.collection(name))
     )
-    return {"erasures": [one.to_dict() for one in receipts]}
+    return {"erasures": [_shown(one) for one in receipts]}
 
 
 @router.post(
@@ -88,7 +96,7 @@ async def finish(name: str, caller: Asking, service: Held) -> dict[str, Any]:
 )
 def check(name: str, caller: Asking, service: Held) -> dict[str, Any]:
     """Finishes what is pending, then looks in indexes, searches and judgments."""
-    return check_erased(caller, service.location, service.collection(name)).to_dict()
+    return _shown(check_erased(caller, service.location, service.collection(name)))
 
 
 @router.post(

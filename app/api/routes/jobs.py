@@ -23,6 +23,7 @@ from app.facade.tuning_jobs import start_tuning
 from app.jobs.words import say_result, say_state
 from app.report.judgments import FEEDBACK
 from app.report.systems import ReportChoices
+from app.text import without_milvus
 from indexing.names import DEFAULT_RERANK_DEPTH, Precision
 
 __all__ = ["router"]
@@ -228,7 +229,7 @@ def get_job(job: Number, caller: Asking, service: Held) -> JobShown:
 @router.get("/{job}/log", summary="Read the log of a job", operation_id="get_job_log")
 def get_log(job: Number, caller: Asking, service: Held) -> JobLog:
     """For those who may stop the job, as names of files stand in it."""
-    return JobLog(lines=read_log(service.location, job, caller=caller))
+    return JobLog(lines=without_milvus(read_log(service.location, job, caller=caller)))
 
 
 @router.post("/{job}/cancel", summary="Stop a job", operation_id="cancel_job")

@@ -10,6 +10,7 @@ from app.mcp.addresses import Address, citation
 from app.mcp.asked import Asked
 from app.mcp.limits import MOST_COLLECTIONS, MOST_TEXT, MOST_TITLE, bounded_metadata, bounded_text
 from app.mcp.tools.research import Document, FetchArguments, Found, SearchAnswer, SearchArguments
+from app.text import without_milvus
 from indexing.errors import BadInput
 
 __all__ = ["fetch", "search"]
@@ -29,7 +30,7 @@ def search(asked: Asked, given: SearchArguments) -> SearchAnswer:
     collections = [asked.collection(name) for name in names]
     answer = ask_many(asked.caller, asked.location, collections, given.query, _RESULTS)
     if answer.failed and not answer.results:
-        raise BadInput("; ".join(f"{name}: {why}" for name, why in answer.failed.items()))
+        raise BadInput("; ".join(f"{name}: {without_milvus(why)}" for name, why in answer.failed.items()))
     results = []
     for name, one in answer.results:
         address = Address(name, one.id)

@@ -4,6 +4,7 @@ rest in which nobody waits again. All over real sockets.
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import threading
@@ -262,6 +263,45 @@ def test_one_client_serves_all_threads_of_a_process(port):
         assert connect(settings).version() == "2.6.0-fake"
     finally:
         disconnect()
+
+
+def test_a_token_that_was_renewed_is_that_of_the_same_client(fake, port):
+    """What a snapshot holds is asked with the new one, and over the same connection."""
+    address = f"http://127.0.0.1:{port}"
+    try:
+        held = connect(MilvusSettings(address, token="root:old"))
+        assert held.version() == "2.6.0-fake"
+        assert connect(MilvusSettings(address, token="root:new")) is held
+        assert held.version() == "2.6.0-fake"
+        assert connect(MilvusSettings(address, token="root:new", database="other")) is not held
+        said = [base64.b64decode(metadata["authorization"]) for _, _, metadata in fake.requests]
+        assert said == [b"root:old", b"root:new"]
+    finally:
+        disconnect()
+
+
+def test_a_request_that_was_cut_off_by_this_process_does_not_count_as_away(cluster, fake):
+    client = cluster(seconds=10.0)
+    client.version()
+    fake.before = late(1.0)
+    said = []
+
+    def ask():
+        with pytest.raises(MilvusUnavailable) as caught:
+            client.names("")
+        said.append(str(caught.value))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not fake.of("ShowCollections") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    client.close()
+    thread.join()
+    assert "was closed meanwhile: try again" in said[0]
+    assert client.away == ""
+    fake.before = lambda *_: None
+    assert client.names("") == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
