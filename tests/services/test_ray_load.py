@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -190,15 +191,22 @@ def test_what_ends_a_load_is_told_and_nothing_is_lost(
         class Stop(BaseException):
             pass
 
+        def stop_at_once(_: Any) -> None:
+            raise Stop
+
         def stop(report: Any) -> None:
+            if not report.added.committed:
+                return
             with ray.held(), Collection.open("loaded", home=tmp_path) as other, pytest.raises(LockedError):
                 run(other, corpus)
             raise Stop
 
-        with pytest.raises(Stop):
-            run(collection, corpus, stop)
+        for how in (stop_at_once, stop):
+            with pytest.raises(Stop):
+                run(collection, corpus, how)
+        assert [one.name for one in threading.enumerate() if "StreamingExecutor" in one.name] == []
         before = collection.count()
-        assert before < DOCUMENTS
+        assert 0 < before < DOCUMENTS
         corpus.touch()
         with pytest.raises(BadInput, match=r"corpus\.jsonl has changed .*--restart"):
             run(collection, corpus)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import queue
 import threading
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ _CPU_TO_READ, _CPU_TO_EMBED = 0.1, 0.9
 _IN_FLIGHT = 2  # pieces of an actor: the one it works on, and one that is there when it is done
 _STORE_BYTES_A_WORKER = 32 * 2**20
 _LOOK_SECONDS = 0.5
-_END_SECONDS = 5.0
+_END_SECONDS = 10.0
+_END_LOOK_SECONDS = 0.05
 
 
 ToDo = tuple[int, Done]
@@ -52,8 +54,9 @@ def outcomes(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[
     """
     found: queue.Queue[Any] = queue.Queue()
     stop = threading.Event()
+    ids: list[str] = []
     thread = threading.Thread(
-        target=_run, args=(todo, foreman, cluster, found, stop), name=THREAD, daemon=True
+        target=_run, args=(todo, foreman, cluster, found, stop, ids), name=THREAD, daemon=True
     )
     thread.start()
     try:
@@ -72,16 +75,38 @@ def outcomes(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[
             yield Outcome(item["shard"], item["number"], item["outcome"], json.loads(item["said"]))
     finally:
         stop.set()
-        if not cluster.is_local:  # one of our own is ended as a whole
-            thread.join(_END_SECONDS)
+        if cluster.is_alive():
+            _end(thread, ids)
+
+
+def _end(thread: threading.Thread, ids: Sequence[str]) -> None:
+    """Waits until `thread` has ended, and ends the threads of Ray Data that execute datasets of these ids. By
+    themselves they notice that nobody wants rows when one comes, which is late where workers still start; and
+    where Ray ends under such a thread, the process may end with it.
+    """
+    until = time.monotonic() + _END_SECONDS
+    while thread.is_alive() and time.monotonic() < until:
+        for other in threading.enumerate():
+            if any(other.name.startswith(f"StreamingExecutor-{id_}") for id_ in ids):
+                executor: Any = other
+                with contextlib.suppress(Exception):
+                    executor.shutdown(force=True)
+        thread.join(_END_LOOK_SECONDS)
 
 
 def _run(
-    todo: Sequence[ToDo], foreman: Any, cluster: Cluster, found: queue.Queue[Any], stop: threading.Event
+    todo: Sequence[ToDo],
+    foreman: Any,
+    cluster: Cluster,
+    found: queue.Queue[Any],
+    stop: threading.Event,
+    ids: list[str],
 ) -> None:
-    """Body of the thread: puts rows into `found`, then None, or what was raised."""
+    """Body of the thread: puts rows into `found`, then None, or what was raised. Of each dataset it begins
+    the id is added to `ids`.
+    """
     try:
-        with contextlib.closing(_rows(todo, foreman, cluster)) as rows:
+        with contextlib.closing(_rows(todo, foreman, cluster, stop, ids)) as rows:
             for row in rows:
                 if stop.is_set():
                     return
@@ -91,15 +116,19 @@ def _run(
         found.put(error)
 
 
-def _rows(todo: Sequence[ToDo], foreman: Any, cluster: Cluster) -> Generator[dict[str, Any]]:
+def _rows(
+    todo: Sequence[ToDo], foreman: Any, cluster: Cluster, stop: threading.Event, ids: list[str]
+) -> Generator[dict[str, Any]]:
     from ray.data import DataContext
 
     context = DataContext.get_current().copy()
     _set_up(context, cluster)
     with DataContext.current(context):
-        batches = _dataset(todo, foreman, cluster).iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        )
+        dataset = _dataset(todo, foreman, cluster)
+        if stop.is_set():
+            return
+        ids.append(dataset.get_dataset_id())
+        batches = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         for table in batches:
             yield from table.to_pylist()
 
