@@ -30,15 +30,20 @@ def command(name: str, location: Location, as_json: bool) -> None:
     with Collection.open(name, **location.arguments()) as collection:
         info = collection.info()
         facets = collection.facets(max_values=_SHOWN_VALUES)
+        unfinished = collection.unfinished_loads()
     if as_json:
         fields = {
             field: {"documents": f.documents, "distinct": f.distinct, "complete": f.complete}
             for field, f in facets.items()
         }
-        echo_json({**info.to_dict(), "metadata": fields})
+        echo_json({**info.to_dict(), "unfinished_loads": unfinished, "metadata": fields})
         return
     echo(style(name, bold=True))
     echo_rows(_rows(info), label_width=13)
+    for addresses in unfinished:
+        echo_wrapped(
+            f"stopped: a load of {addresses}; the same `stlib index … --ray` goes on", bold="stopped:"
+        )
     for field, facet in facets.items():
         values = ", ".join(_shorten(str(value)) for value, _ in facet.values if value != "")
         more = ", …" * (facet.distinct > _SHOWN_VALUES)

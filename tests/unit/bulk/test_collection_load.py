@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from app.cli.group import cli
 from indexing import Collection
 from indexing.errors import BadInput, LockedError
 from indexing.sources import compare
@@ -56,6 +58,10 @@ def test_a_load_that_was_stopped_goes_on_or_is_given_up(home, corpus, monkeypatc
             with pytest.raises(KeyboardInterrupt):
                 collection.load(corpus, progress=stop)
         assert collection.unfinished_loads() == [str(corpus)]
+        said = CliRunner().invoke(cli, ["info", "c", "--home", str(home)]).output
+        assert f"stopped: a load of {corpus}" in " ".join(said.split())
+        told = CliRunner().invoke(cli, ["info", "c", "--home", str(home), "--json"]).output
+        assert json.loads(told)["unfinished_loads"] == [str(corpus)]
         held = collection._session.writing_documents()
         with held, Collection.open("c", home=home) as other, pytest.raises(LockedError):
             other.abandon_loads()
