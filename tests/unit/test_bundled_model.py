@@ -85,7 +85,7 @@ def test_loading_needs_no_torch() -> None:
     assert done.stdout.strip() == "(1, 256) False"
 
 
-def test_collections_of_a_process_share_it(tmp_path: Path) -> None:
+def test_collections_of_a_process_share_it(tmp_path: Path, another_machine: None) -> None:
     for name in ("one", "two"):
         Collection.create(name, home=tmp_path).close()
     with Collection.open("one", home=tmp_path) as one, Collection.open("two", home=tmp_path) as two:
