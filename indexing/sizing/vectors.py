@@ -104,7 +104,7 @@ def search_ms(
         signs = _signs(precision, dimension)
         cost = known["faiss"]["binary" if signs else "float32" if precision == "float32" else "int8"]
         width = signs or stored_bytes(precision, dimension)
-        return passages * (cost["row"] + cost["byte"] * width) / 1e6
+        return float(cost.get("fixed", 0.0) + passages * (cost["row"] + cost["byte"] * width) / 1e6)
     if engine == "milvus":
         return _milvus_ms(passages, dimension, precision, threads)
     return float(known["graphs"][engine] * _growth(passages))
