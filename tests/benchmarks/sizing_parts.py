@@ -141,7 +141,7 @@ def _rows_of_sqlite(path: Path, count: int, content: float) -> dict[str, float]:
 
 def measure_scans() -> dict[str, dict[str, float]]:
     """Of views searched by FAISS: nanoseconds that a passage takes, and each byte of it that is scanned, from
-    the slopes between two sizes at two widths; `fixed` milliseconds whatever the size, those of the codes that
+    the slopes between two sizes at two widths; `fixed` milliseconds at any size, those of the codes that
     binary precisions score. Their scan is short beside that, so it takes many passages to be seen.
     """
     found = {}
