@@ -14,7 +14,7 @@ STATE = FileState(10, 20, 2**62, 2**60, b"\x00\xff", 30, "text", None, 2)
 def test_a_piece_comes_out_of_its_row_as_it_was():
     documents = (
         Document("a/b.txt", "two\nlines\u2028é\ud800", "title", {"n": 2**70, "x": [1.5, None, {"y": True}]}),
-        Document("c", "text", "", {}, "/root/c", (Mark(0, "page", 1), Mark(3, "heading", "Über", 2)), 7),
+        Document("c", "text", "", {}, "/docs/c", (Mark(0, "page", 1), Mark(3, "heading", "Über", 2)), 7),
     )
     skipped = (Skipped("names\udcff", None, "broken"), Skipped("x", 4, "no JSON"))
     piece = Piece(3, 5, documents, skipped, (FileDone(7, "c", STATE),), last=True, before="ab", digest="cd")
