@@ -30,17 +30,11 @@ from indexing.sources.compare import state_of
 from indexing.sources.outcome import Outcome
 from indexing.storage.files import disk_full, no_space
 
-__all__ = ["ShardReader", "read_shard"]
+__all__ = ["ShardReader"]
 
 NOTHING_DONE = Done()
 
 Given = Document | Skipped | FileDone | str
-
-
-def read_shard(shard: ShardPlan, done: Done = NOTHING_DONE) -> Iterator[Piece]:
-    """The pieces of one shard; see `ShardReader.read`."""
-    with ShardReader() as reader:
-        yield from reader.read(shard, done)
 
 
 class ShardReader:
